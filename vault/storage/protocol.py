@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The contract of every storage: transactions over ordered paths, timers and one epoch.
+
+Storage, barrier and mount view all speak `Tx`, so an engine never knows how deep it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Do `kind` for `key` at `due`.
+
+    `due` is in milliseconds since the Unix epoch. There is at most one timer per (kind, key):
+    setting it again moves it. `attempts` counts failed runs; it is 0 for a timer being set.
+    """
+
+    kind: str
+    key: str
+    due: int
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One cached fact that became untrue: everything cached as (`kind`, `key`) must be dropped."""
+
+    epoch: int
+    kind: str
+    key: str
+
+
+class ReadTx(Protocol):
+    """Reads; each statement sees committed data and records the epoch that it saw."""
+
+    epoch: int
+    """The epoch that the last statement saw; 0 before the first."""
+
+    async def get(self, path: str) -> bytes | None:
+        """Return the value at exactly `path`, or None."""
+        ...
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+        """Return the names directly below `prefix` in byte order of UTF-8; a folder ends in `/`.
+
+        `prefix` is empty or ends in `/`. `after` is exclusive; `limit` 0 means all.
+        A name that is both leaf and folder is listed as both (`a`, `a/`).
+        """
+        ...
+
+    async def scan(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+        """Return every path below `prefix`, relative to it, in byte order; leaves only."""
+        ...
+
+
+class Tx(ReadTx, Protocol):
+    """A transaction: all of it becomes durable, or none of it."""
+
+    async def put(self, path: str, value: bytes) -> None:
+        """Store `value` at `path`, replacing what was there."""
+        ...
+
+    async def delete(self, path: str) -> None:
+        """Remove `path`; removing what is not there is no error."""
+        ...
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove every path below `prefix` (which ends in `/`); return how many there were."""
+        ...
+
+    async def at(self, timer: Timer) -> None:
+        """Set a timer, or move the one with the same kind and key."""
+        ...
+
+    async def cancel(self, kind: str, key: str) -> None:
+        """Remove a timer; removing what is not there is no error."""
+        ...
+
+    async def invalidate(self, kind: str, key: str) -> None:
+        """Say that what is cached as (`kind`, `key`) becomes untrue when this transaction commits."""
+        ...
+
+
+class Storage(Protocol):
+    """A transactional, ordered key-value store."""
+
+    def reader(self) -> ReadTx:
+        """Return a reader whose statements each see the newest committed data."""
+        ...
+
+    def write(self) -> AbstractAsyncContextManager[Tx]:
+        """Open a serialisable transaction.
+
+        Leaving the block normally returns only after the transaction is durable; leaving it by an
+        exception (cancellation included) undoes it whole. Raises `StorageFailure` when it cannot commit.
+        """
+        ...
+
+    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+        """Claim up to `limit` timers due at `now` (ms), for `hold` ms: nobody else gets them until then.
+
+        A claimed timer stays until it is cancelled or set again; an unfinished one comes back after
+        `hold` with `attempts` one higher. At least once, so handlers are idempotent.
+        """
+        ...
+
+    async def next_due(self) -> int | None:
+        """Return when (ms) the earliest timer can next be claimed, or None without timers."""
+        ...
+
+    async def changes(self, since: int) -> Sequence[Change] | None:
+        """Return the changes after epoch `since` in order, or None when some were pruned: drop everything."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is open and release the files."""
+        ...
+
+
+class StorageFailure(Exception):  # noqa: N818 -- reads as what happened, and is converted at the pipeline's edge
+    """The storage could not do what was asked; nothing of the transaction was kept."""
