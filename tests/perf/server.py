@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The servers under measurement: started pinned to one core, set up alike over HTTP, stopped."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.perf.load import BenchError
+
+_START_SECONDS = 20.0
+_POLICY = """
+path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "auth/token/*" { capabilities = ["create", "read", "update"] }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How to start one server: its name in the table, its command line and extra environment."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Base address on loopback."""
+        return f"https://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started server and the seconds from its start until its port took a connection."""
+
+    program: Program
+    process: subprocess.Popen[bytes]
+    listening_after: float
+
+    def resident_mebibytes(self) -> float:
+        """Resident memory of the process and all its descendants, in MiB, shared pages counted each time."""
+        return sum(_resident_kibibytes(pid) for pid in _tree(self.process.pid)) / 1024
+
+
+@contextmanager
+def running(program: Program, *, core: int, log: Path) -> Iterator[Running]:
+    """Start the program pinned to `core`, wait for its port, and stop it at the end."""
+    command = ["taskset", "-c", str(core), *program.command]
+    environment = {**os.environ, **program.environment}
+    with log.open("ab") as sink:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
+        try:
+            _await_port(program, process, log)
+            yield Running(program, process, time.perf_counter() - began)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def call(
+    program: Program, method: str, path: str, body: Mapping[str, object] | None = None, token: str = ""
+) -> dict[str, Any]:
+    """One request for setting up; returns the JSON object, or an empty one for an empty answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{program.address}/v1/{path}", data=data, method=method)
+    if token:
+        request.add_header("X-Vault-Token", token)
+    with urllib.request.urlopen(request, context=_unverified(), timeout=30) as answer:
+        text = answer.read()
+    parsed: dict[str, Any] = json.loads(text) if text.strip() else {}
+    return parsed
+
+
+def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
+    """Initialise, unseal, mount KV v2 at `secret/`, write `bench/0` to `bench/<keys - 1>`.
+
+    Returns a service token, not root, that holds one ACL policy: the token that is measured.
+    """
+    made = call(program, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+    root = str(made["root_token"])
+    call(program, "PUT", "sys/unseal", {"key": made["keys"][0]})
+    _await_active(program)
+    call(program, "POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
+    call(program, "PUT", "sys/policies/acl/bench", {"policy": _POLICY}, root)
+    wanted = {"policies": ["bench"], "ttl": "24h", "no_parent": True}
+    token = str(call(program, "POST", "auth/token/create", wanted, root)["auth"]["client_token"])
+    _first_write(program, token, secret)
+    for number in range(keys):
+        call(program, "POST", f"secret/data/bench/{number}", {"data": dict(secret)}, token)
+    return token
+
+
+def _first_write(program: Program, token: str, secret: Mapping[str, str]) -> None:
+    """A new KV v2 mount refuses requests for a moment while it upgrades; wait that out."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            call(program, "POST", "secret/data/bench/0", {"data": dict(secret)}, token)
+        except urllib.error.HTTPError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _await_active(program: Program) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            call(program, "GET", "sys/health")
+        except urllib.error.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    message = f"{program.name} was unsealed but did not become active"
+    raise BenchError(message)
+
+
+def _await_port(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            socket.create_connection(("127.0.0.1", program.port), timeout=1).close()
+        except OSError:
+            time.sleep(0.002)
+        else:
+            return
+    tail = log.read_text(errors="replace")[-2000:]
+    message = f"{program.name} did not start listening:\n{tail}"
+    raise BenchError(message)
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _tree(pid: int) -> Iterator[int]:
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield from _tree(int(child))
+
+
+def _resident_kibibytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The vault server: storage, barrier, seal, engines, and the one request path through them."""
+
+__version__ = "0.1.0"
