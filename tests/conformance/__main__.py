@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""``python -m tests.conformance``: plays the scenarios, prints counts per area and every difference."""
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from .play import Outcome, Pair
+from .scenarios import SCENARIOS
+from .servers import KINDS
+
+
+def main() -> int:
+    """Runs the command; exit status 1 on any difference or when nothing was selected."""
+    options = _options()
+    chosen = [one for one in SCENARIOS if not options.only or options.only in one.key]
+    pair = Pair(options.server, options.against)
+    started = time.monotonic()
+    try:
+        outcomes = [_show(pair.outcome(scenario), options.verbose) for scenario in chosen]
+    finally:
+        pair.stop()
+    _summary(outcomes)
+    print(f"{time.monotonic() - started:.1f} s, {options.server} against {options.against}")
+    return 1 if not outcomes or any(outcome.problems for outcome in outcomes) else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
+    parser.add_argument("--server", choices=sorted(KINDS), default="coffre", help="the subject")
+    parser.add_argument("--against", choices=sorted(KINDS), default="openbao", help="the reference")
+    parser.add_argument("--only", default="", metavar="NAME", help="scenarios whose name contains NAME")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print every scenario and its statuses")
+    return parser.parse_args()
+
+
+def _show(outcome: Outcome, verbose: bool) -> Outcome:
+    if verbose:
+        print(f"{outcome.scenario.key}: {' '.join(str(status) for status in outcome.statuses)}")
+    for problem in outcome.problems:
+        print(f"\n{outcome.scenario.key}, {problem}")
+    return outcome
+
+
+def _summary(outcomes: list[Outcome]) -> None:
+    steps: Counter[str] = Counter()
+    errors: Counter[str] = Counter()
+    bad: Counter[str] = Counter()
+    for outcome in outcomes:
+        area = outcome.scenario.area
+        steps[area] += len(outcome.statuses)
+        errors[area] += sum(status >= 400 for status in outcome.statuses)
+        bad[area] += len(outcome.problems)
+    print(f"\n{'area':<16}{'requests':>9}{'errors':>8}{'differ':>8}")
+    for area in sorted(steps):
+        print(f"{area:<16}{steps[area]:>9}{errors[area]:>8}{bad[area]:>8}")
+    print(f"{'total':<16}{steps.total():>9}{errors.total():>8}{bad.total():>8}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Turns an answer into comparable text, and two such texts into a readable difference."""
+
+import difflib
+import json
+from collections.abc import Mapping
+
+from .normalise import Normaliser
+from .scenario import Step
+from .wire import Answer
+
+_NEAR_KEYS = frozenset({"ttl", "lease_duration", "creation_ttl"})
+_NEAR_SECONDS = 5
+
+
+def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object]:
+    """What is compared of `answer`: status, headers, and the normalised body under the step's rules."""
+    seen: dict[str, object] = {
+        "status": answer.status,
+        "headers": {name: normaliser.text(value) for name, value in answer.headers.items()},
+    }
+    body = answer.json()
+    if body is None and answer.body.strip() != b"null":
+        return seen | {"text": normaliser.text(answer.body.decode("utf-8", "replace"))}
+    if not answer.body.endswith(b"\n"):
+        seen["note"] = "no newline at the end"
+    if step.pick and answer.status < 400:
+        body = {path: dig(body, path) for path in step.pick}
+    for path in step.unordered:
+        _sort(body, path)
+    if step.shape:
+        body = outline(body, step.shape)
+    return seen | {"json": normaliser.value(body)}
+
+
+def difference(step: Step, expected: Mapping[str, object], found: Mapping[str, object]) -> str:
+    """A unified difference, or "" when equal; times to live may be a few seconds apart."""
+    left, right = _dump(expected), _dump(_settle(expected, found))
+    if left == right:
+        return ""
+    lines = difflib.unified_diff(
+        left.splitlines(), right.splitlines(), "reference", "subject", lineterm="", n=3
+    )
+    return step.title() + "\n" + "\n".join(lines)
+
+
+def dig(value: object, path: str) -> object:
+    """The part of a JSON `value` at a dotted `path`; the text "<absent>" when there is none."""
+    for name in path.split("."):
+        if isinstance(value, Mapping) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return "<absent>"
+    return value
+
+
+def outline(value: object, depth: int) -> object:
+    """Keys down to `depth`, the names of types below."""
+    if depth and isinstance(value, Mapping):
+        return {key: outline(item, depth - 1) for key, item in value.items()}
+    return f"<{type(value).__name__}>"
+
+
+def _sort(body: object, path: str) -> None:
+    found = dig(body, path)
+    if isinstance(found, list):
+        found.sort(key=lambda item: json.dumps(item, sort_keys=True))
+
+
+def _settle(expected: object, found: object, key: str = "") -> object:
+    """`found`, but with the expected time to live where it is only a few seconds off."""
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        return {name: _settle(expected.get(name), item, name) for name, item in found.items()}
+    if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        return [_settle(*pair, key) for pair in zip(expected, found, strict=True)]
+    near = key in _NEAR_KEYS and type(expected) is int and type(found) is int
+    if near and abs(expected - found) <= _NEAR_SECONDS and expected and found:  # type: ignore[operator]
+        return expected
+    return found
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)

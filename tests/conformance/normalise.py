@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Replaces what cannot be equal on two servers by typed, numbered placeholders.
+
+The same value gets the same placeholder within a scenario (``<token#1>``), so that the equality of ids
+across answers is compared too; the pattern that recognises a value also checks its format.
+"""
+
+import re
+import time
+from collections.abc import Mapping
+
+_B62 = "[A-Za-z0-9]"
+_DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+_ZONE = r"(?:Z|[+-]\d\d:\d\d)"
+
+_ANYWHERE = (
+    ("token", re.compile(rf"\bs\.{_B62}{{24}}\b")),
+    ("batch-token", re.compile(r"\bb\.[A-Za-z0-9_-]{60,}")),
+    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")),
+    ("uuid", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")),
+    ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
+    ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
+)
+_MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
+_CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
+_FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
+_SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
+_WHOLE = (
+    ("accessor", re.compile(rf"{_B62}{{24}}")),
+    ("share-hex", re.compile(r"[0-9a-f]{66}")),
+    ("share-base64", re.compile(r"[A-Za-z0-9+/]{44}")),
+)
+_UNIX_KEYS = frozenset({"creation_time", "server_time_utc", "last_renewal_time"})
+_COUNT_KEYS = frozenset({"encryptions"})
+_RANDOM_KEYS = frozenset({"random_bytes", "otp", "encoded_token", "encoded_root_token"})
+_BY_CONFIGURATION = frozenset({"storage_type"})
+_PGP_MINIMUM = 200
+
+
+class Normaliser:
+    """Placeholders of one scenario on one server; `fractions` counts the digits of the times it saw."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._names: dict[str, dict[str, str]] = {}
+        self.fractions: list[int] = []
+
+    def value(self, value: object, key: str = "") -> object:
+        """`value` with placeholders; `key` is the name under which it was found."""
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        if isinstance(value, list):
+            return [self.value(item, key) for item in value]
+        if isinstance(value, str):
+            return self._string(value, key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._number(value, key)
+        return value
+
+    def text(self, text: str) -> str:
+        """`text` with every recognisable value inside it replaced."""
+        text = text.replace(self._address, "<address>")
+        for kind, pattern in _ANYWHERE:
+            text = pattern.sub(lambda found, kind=kind: self._name(kind, found[0]), text)  # type: ignore[misc]
+        text = _CLUSTER.sub("<cluster-name>", text)
+        text = _MOUNT_ACCESSOR.sub(lambda found: self._name(f"{found[1]}-accessor", found[0]), text)
+        text = _FRACTION_TIME.sub(self._time, text)
+        return _SECOND_TIME.sub(lambda found: f"<time:s{found[1]}>", text)
+
+    def _mapping(self, value: Mapping[str, object]) -> dict[str, object]:
+        result = {self._string(key, ""): self.value(item, key) for key, item in value.items()}
+        if value.get("name") == "default":
+            result.update({key: "<default policy>" for key in ("policy", "rules") if key in value})
+        return result
+
+    def _string(self, value: str, key: str) -> str:
+        if key in _BY_CONFIGURATION:
+            return f"<{key}>"
+        if key in _RANDOM_KEYS and value:
+            return f"<{key}:{_alphabet(value)}:{len(value)}>"
+        if key in {"keys", "keys_base64", "root_token"} and len(value) > _PGP_MINIMUM:
+            return f"<pgp:{_alphabet(value)}>"
+        for kind, pattern in _WHOLE:
+            if pattern.fullmatch(value) and not value.isalpha():
+                return self._name(kind, value)
+        return self.text(value)
+
+    def _number(self, value: int, key: str) -> object:
+        if key in _UNIX_KEYS and abs(value - time.time()) < 3600:
+            return "<unix time>"
+        return "<count>" if key in _COUNT_KEYS else value
+
+    def _time(self, found: re.Match[str]) -> str:
+        self.fractions.append(len(found[1]))
+        return self._name(f"time:fraction{found[2]}", found[0])
+
+    def _name(self, kind: str, value: str) -> str:
+        known = self._names.setdefault(kind, {})
+        return known.setdefault(value, f"<{kind}#{len(known) + 1}>")
+
+
+def _alphabet(value: str) -> str:
+    """The narrowest alphabet that holds `value`: a format check for random texts."""
+    if re.fullmatch(r"[0-9a-f]+", value):
+        return "hex"
+    return "base64" if re.fullmatch(r"[A-Za-z0-9+/]+=*", value) else "other"

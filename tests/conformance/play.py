@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Plays scenarios against a pair of servers and reports where the answers differ."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from .compare import difference, dig, view
+from .normalise import Normaliser
+from .scenario import Scenario, Step
+from .servers import KINDS, Server
+from .wire import Answer, send
+
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+@dataclass
+class Outcome:
+    """What a scenario showed; `problems` is empty when the subject conforms."""
+
+    scenario: Scenario
+    problems: list[str] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    """The reference's status for each step."""
+    fractions: list[int] = field(default_factory=list)
+    """Digits after the second in the subject's times."""
+
+
+class Side:
+    """One server and what a scenario has captured from it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._captured = {"root": server.root}
+        self.normaliser = Normaliser(f"127.0.0.1:{server.port}")
+
+    def play(self, step: Step) -> Answer:
+        """Sends the step and keeps its captures; a capture that is not there becomes a marked text."""
+        target = self._fill(step.path, strict=True)
+        headers = {name: self._fill(value, strict=True) for name, value in step.headers.items()}
+        if step.token:
+            headers["X-Vault-Token"] = self._fill(step.token, strict=True)
+        target = target if target.startswith("/") else f"/v1/{target}"
+        answer = send(self._server.port, step.method, target, headers, self._body(step.body))
+        for capture in step.save:
+            name, path = capture.split(":", 1)
+            self._captured[name] = str(dig(answer.json(), path))
+        return answer
+
+    def _body(self, body: object) -> bytes | None:
+        if body is None or isinstance(body, bytes):
+            return body
+        return json.dumps(self._fill_all(body)).encode()
+
+    def _fill_all(self, value: object) -> object:
+        if isinstance(value, str):
+            return self._fill(value, strict=False)
+        if isinstance(value, list):
+            return [self._fill_all(item) for item in value]
+        if isinstance(value, dict):
+            return {self._fill(key, strict=False): self._fill_all(item) for key, item in value.items()}
+        return value
+
+    def _fill(self, text: str, *, strict: bool) -> str:
+        def found(hole: re.Match[str]) -> str:
+            if strict and hole[1] not in self._captured:
+                raise KeyError(f"nothing captured as {hole[1]!r}")
+            return self._captured.get(hole[1], hole[0])
+
+        return _HOLE.sub(found, text)
+
+
+class Pair:
+    """Reference and subject; the shared servers start on first use and once."""
+
+    def __init__(self, subject: str, reference: str = "openbao") -> None:
+        self._kinds = (reference, subject)
+        self._shared: tuple[Server, Server] | None = None
+        self._outcomes: dict[str, Outcome] = {}
+
+    def outcome(self, scenario: Scenario) -> Outcome:
+        """The result of a scenario, played at most once."""
+        if scenario.key not in self._outcomes:
+            with self._servers(scenario.fresh) as servers:
+                self._outcomes[scenario.key] = self._compare(scenario, servers)
+        return self._outcomes[scenario.key]
+
+    def stop(self) -> None:
+        """Ends the shared servers."""
+        for server in self._shared or ():
+            server.stop()
+        self._shared = None
+
+    @contextmanager
+    def _servers(self, fresh: bool) -> Iterator[tuple[Server, Server]]:
+        if not fresh:
+            self._shared = self._shared or self._start(initialised=True)
+            yield self._shared
+            return
+        servers = self._start(initialised=False)
+        try:
+            yield servers
+        finally:
+            for server in servers:
+                server.stop()
+
+    def _start(self, *, initialised: bool) -> tuple[Server, Server]:
+        reference, subject = KINDS[self._kinds[0]](), KINDS[self._kinds[1]]()
+        if initialised:
+            reference.initialise()
+            subject.initialise()
+        return reference, subject
+
+    def _compare(self, scenario: Scenario, servers: tuple[Server, Server]) -> Outcome:
+        outcome = Outcome(scenario)
+        reference, subject = Side(servers[0]), Side(servers[1])
+        for number, step in enumerate(scenario.steps, 1):
+            answer = reference.play(step)
+            expected = view(answer, step, reference.normaliser)
+            found = view(subject.play(step), step, subject.normaliser)
+            outcome.statuses.append(answer.status)
+            differs = difference(step, expected, found)
+            problem = self._judge(step, differs)
+            if problem:
+                outcome.problems.append(f"step {number}: {problem}")
+        outcome.fractions = subject.normaliser.fractions
+        return outcome
+
+    def _judge(self, step: Step, differs: str) -> str:
+        """The problem with a step, or ""; a named divergence must really diverge."""
+        if not step.divergence or self._kinds[0] == self._kinds[1]:
+            return differs
+        return "" if differs else f"{step.title()}\nis equal, though it claims {step.divergence}"

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The vocabulary of recorded scenarios: what a step sends, and how its answer is to be compared.
+
+``{name}`` in a path, token, header or body string is replaced by a captured value; ``{root}`` is the
+server's root token. Names that were never captured are left as they are in bodies (HCL has braces too).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+ROOT = "{root}"
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One HTTP request, and the rules for comparing the two answers."""
+
+    method: str
+    path: str
+    """Below ``/v1/``; a leading ``/`` makes it absolute. Sent as it stands, percent signs included."""
+    body: object = None
+    """JSON value, ``bytes`` sent as they are, or None for no body."""
+    token: str = ROOT
+    headers: Mapping[str, str] = field(default_factory=dict)
+    save: Sequence[str] = ()
+    """Captures, each ``name:dotted.path.into.the.json``."""
+    pick: Sequence[str] = ()
+    """Compare only these dotted paths of the JSON body (lists that other scenarios also write to)."""
+    unordered: Sequence[str] = ()
+    """Dotted paths of lists whose order the reference does not promise."""
+    shape: int = 0
+    """Compare keys down to this depth and only types below (texts that are our own)."""
+    divergence: str = ""
+    """Identifier in ``api-spec/divergences.md``: this step must differ."""
+
+    def title(self) -> str:
+        """The request in one line, for reports."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An ordered conversation with one server."""
+
+    area: str
+    name: str
+    steps: Sequence[Step]
+    fresh: bool = False
+    """Needs an uninitialised server of its own."""
+
+    @property
+    def key(self) -> str:
+        """Unique, readable identifier."""
+        return f"{self.area}/{self.name}"
+
+
+def step(method: str, path: str, body: object = None, **options: object) -> Step:
+    """A request with any verb; `options` are the other fields of `Step`."""
+    return replace(Step(method, path, body), **options)  # type: ignore[arg-type]
+
+
+def get(path: str, **options: object) -> Step:
+    """A GET."""
+    return step("GET", path, **options)
+
+
+def lst(path: str, **options: object) -> Step:
+    """A LIST."""
+    return step("LIST", path, **options)
+
+
+def scan(path: str, **options: object) -> Step:
+    """A SCAN."""
+    return step("SCAN", path, **options)
+
+
+def delete(path: str, **options: object) -> Step:
+    """A DELETE."""
+    return step("DELETE", path, **options)
+
+
+def post(path: str, body: object = None, **options: object) -> Step:
+    """A POST."""
+    return step("POST", path, body, **options)
+
+
+def put(path: str, body: object = None, **options: object) -> Step:
+    """A PUT."""
+    return step("PUT", path, body, **options)
+
+
+def patch(path: str, body: object = None, **options: object) -> Step:
+    """A PATCH with the merge-patch media type."""
+    options.setdefault("headers", MERGE)
+    return step("PATCH", path, body, **options)
+
+
+def policy(name: str, text: str) -> Step:
+    """Writes an ACL policy."""
+    return post(f"sys/policies/acl/{name}", {"policy": text})
+
+
+def login(name: str, *policies: str, **body: object) -> Step:
+    """Creates a token with `policies` (without ``default``) and captures it as `name`."""
+    request = {"policies": list(policies), "no_default_policy": True, **body}
+    return post("auth/token/create", request, save=(f"{name}:auth.client_token", f"{name}_acc:auth.accessor"))

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Starts the two kinds of server on loopback, with the same configuration but for the storage stanza."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .wire import send
+
+START_SECONDS = 20.0
+REQUEST_LIMIT = 1 << 20
+"""``max_request_size`` of the listener, so that a 413 costs little."""
+
+
+class Server:
+    """A running server process; `root` is its root token once `initialise` has been called."""
+
+    kind = ""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
+        self.port = _free_port()
+        self.root = ""
+        config = self.directory / "server.hcl"
+        config.write_text(self._config())
+        with (self.directory / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command(config), stdout=log, stderr=log, env=dict(os.environ, HOME=str(self.directory))
+            )
+        self._wait()
+
+    def _command(self, config: Path) -> list[str]:
+        """The process to start."""
+        raise NotImplementedError
+
+    def _storage(self) -> str:
+        """The storage stanza."""
+        raise NotImplementedError
+
+    def _config(self) -> str:
+        return f"""
+{self._storage()}
+listener "tcp" {{
+  address          = "127.0.0.1:{self.port}"
+  tls_disable      = true
+  max_request_size = {REQUEST_LIMIT}
+}}
+audit "file" "file" {{
+  description = "conformance"
+  options {{ file_path = "{self.directory}/audit.log" }}
+}}
+api_addr = "http://127.0.0.1:{self.port}"
+ui       = false
+"""
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                send(self.port, "GET", "/v1/sys/init", {}, None)
+                return
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.03)
+        log = (self.directory / "server.log").read_text(errors="replace")
+        self.stop()
+        raise RuntimeError(f"{self.kind} did not start:\n{log[-3000:]}")
+
+    def initialise(self) -> None:
+        """One share, threshold one, then unsealed; sets `root`."""
+        keys = self._post("init", {"secret_shares": 1, "secret_threshold": 1})
+        self.root = keys["root_token"]
+        self._post("unseal", {"key": keys["keys"][0]})
+
+    def _post(self, name: str, body: dict[str, object]) -> dict[str, str]:
+        answer = send(self.port, "POST", f"/v1/sys/{name}", {}, json.dumps(body).encode())
+        if answer.status != 200:
+            raise RuntimeError(f"{self.kind}: sys/{name} answered {answer.status}: {answer.body!r}")
+        found: dict[str, str] = json.loads(answer.body)
+        return found
+
+    def stop(self) -> None:
+        """Ends the process and removes its files."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class OpenBaoServer(Server):
+    """The reference: the real binary, beside the interpreter or on the search path."""
+
+    kind = "openbao"
+
+    def _command(self, config: Path) -> list[str]:
+        beside = Path(sys.executable).parent / "bao"
+        binary = str(beside) if beside.exists() else shutil.which("bao")
+        if binary is None:
+            raise RuntimeError("no bao binary: install OpenBao 2.7.2 beside the interpreter or in PATH")
+        return [binary, "server", f"-config={config}"]
+
+    def _storage(self) -> str:
+        return 'storage "inmem" {}'
+
+
+class CoffreServer(Server):
+    """Our server."""
+
+    kind = "coffre"
+
+    def _command(self, config: Path) -> list[str]:
+        return [sys.executable, "-m", "vault.server", "-config", str(config)]
+
+    def _storage(self) -> str:
+        return f'storage "sqlite" {{\n  path = "{self.directory}/vault.db"\n}}'
+
+
+KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (OpenBaoServer, CoffreServer)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

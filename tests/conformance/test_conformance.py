@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every recorded scenario gets the same answers from the subject as from OpenBao 2.7.2."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .play import Pair
+from .scenario import Scenario
+from .scenarios import SCENARIOS
+
+MINIMUM_REQUESTS = 450
+_DIVERGENCES = Path(__file__).parents[2] / "api-spec" / "divergences.md"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.key)
+def test_the_subject_answers_like_the_reference(pair: Pair, scenario: Scenario) -> None:
+    problems = pair.outcome(scenario).problems
+    assert not problems, "\n\n" + "\n\n".join(problems)
+
+
+def test_the_suite_holds_enough_requests() -> None:
+    assert sum(len(scenario.steps) for scenario in SCENARIOS) >= MINIMUM_REQUESTS
+
+
+def test_scenario_names_are_unique() -> None:
+    assert [key for key, times in Counter(one.key for one in SCENARIOS).items() if times > 1] == []
+
+
+def test_every_area_has_error_cases(pair: Pair) -> None:
+    errors: Counter[str] = Counter({scenario.area: 0 for scenario in SCENARIOS})
+    for scenario in SCENARIOS:
+        errors[scenario.area] += sum(status >= 400 for status in pair.outcome(scenario).statuses)
+    assert [area for area, count in errors.items() if not count] == []
+
+
+def test_times_carry_nanoseconds(pair: Pair) -> None:
+    digits = [n for scenario in SCENARIOS for n in pair.outcome(scenario).fractions]
+    assert digits
+    assert sum(n > 6 for n in digits) > 0.9 * len(digits)
+
+
+def test_divergences_are_listed_exactly_when_used() -> None:
+    listed = re.findall(r"^\| (DV-\d\d) ", _DIVERGENCES.read_text(), flags=re.MULTILINE)
+    used = {step.divergence for scenario in SCENARIOS for step in scenario.steps if step.divergence}
+    assert sorted(listed) == sorted(used)
