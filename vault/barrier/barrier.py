@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The barrier: holds the keys while unsealed, and hands out encrypted views of storage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
+from vault.barrier.key import Key, Random
+from vault.barrier.keyring import KEYRING_PATH, Keyring, RotationConfig
+from vault.barrier.view import ReadView, View
+from vault.storage.protocol import ReadTx, Storage, Tx
+
+KEYRING_KIND: Final = "keyring"
+"""Kind of the invalidation (key "") that says: call `Barrier.refresh`."""
+
+
+class Barrier:
+    """Between storage and everything else. Sealed until `load`, and again after `seal`.
+
+    The stored keyring is the truth; what is in memory follows it. A change is made in the caller's
+    transaction and becomes visible here through `refresh`: after the commit, or when the epoch says so.
+    """
+
+    def __init__(self, storage: Storage, *, now: Callable[[], int], random: Random) -> None:
+        """`now` gives milliseconds since the epoch, `random` entropy."""
+        self._storage = storage
+        self._now = now
+        self._random = random
+        self._root_key: Key | None = None
+        self._keyring: Keyring | None = None
+        self._reloading = asyncio.Lock()
+        self._saving = asyncio.Lock()
+
+    @property
+    def sealed(self) -> bool:
+        """Whether there are no keys in memory."""
+        return self._keyring is None
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring in use; raises `BarrierSealed`. Do not keep it."""
+        if self._keyring is None:
+            raise BarrierSealed
+        return self._keyring
+
+    @property
+    def root_key(self) -> Key:
+        """The key that wraps the keyring, for adding seal slots; raises `BarrierSealed`. Do not keep it."""
+        if self._root_key is None:
+            raise BarrierSealed
+        return self._root_key
+
+    async def create_in(self, tx: Tx, root_key: Key, keyring: Keyring) -> None:
+        """Store `keyring` for a new vault, replacing what was there. The barrier stays as it is."""
+        await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
+        await tx.invalidate(KEYRING_KIND, "")
+
+    async def load(self, root_key: Key) -> None:
+        """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""
+        self._keyring = await _stored(self._storage.reader(), root_key)
+        self._root_key = root_key
+
+    def seal(self) -> None:
+        """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first."""
+        if self._keyring is not None:
+            self._keyring.drop()
+        self._keyring = None
+        self._root_key = None
+
+    def reader(self, namespace_id: str, prefix: str) -> ReadView:
+        """Return a read-only view of committed data; raises `BarrierSealed`."""
+        return ReadView(self._storage.reader(), self.keyring, namespace_id, prefix, reload=self.refresh)
+
+    def read_view(self, tx: ReadTx, namespace_id: str, prefix: str) -> ReadView:
+        """Return a read-only view through `tx`, whatever else `tx` can do; raises `BarrierSealed`."""
+        return ReadView(tx, self.keyring, namespace_id, prefix, reload=self.refresh)
+
+    def view(self, tx: Tx, namespace_id: str, prefix: str) -> View:
+        """Return a view within the caller's transaction; raises `BarrierSealed`."""
+        return View(tx, self.keyring, namespace_id, prefix, random=self._random, reload=self.refresh)
+
+    def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
+        """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
+        return self._write(namespace_id, prefix)
+
+    @asynccontextmanager
+    async def _write(self, namespace_id: str, prefix: str) -> AsyncIterator[View]:
+        if self.sealed:
+            raise BarrierSealed
+        async with self._storage.write() as tx:
+            yield self.view(tx, namespace_id, prefix)
+
+    async def rotate_in(self, tx: Tx) -> Keyring:
+        """Add a key term within `tx`, from the stored keyring, so that concurrent rotations add up.
+
+        Call `refresh` after the commit; until then entries are written under the older term.
+        """
+        stored = await _stored(tx, self.root_key)
+        return await self._store(tx, stored.rotate(self._now(), self._random))
+
+    async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:
+        """Store other rotation settings within `tx`; raises `InvalidRotation`. Then as `rotate_in`."""
+        stored = await _stored(tx, self.root_key)
+        return await self._store(tx, stored.configure(rotation))
+
+    async def save_counts(self) -> None:
+        """Add what was counted here to the stored keyring, in a transaction of its own.
+
+        A crash between commit and return counts twice, never too little.
+        """
+        async with self._saving:
+            root_key = self.root_key
+            taken = [(term, term.unsaved) for term in self.keyring.terms.values() if term.unsaved]
+            if not taken:
+                return
+            async with self._storage.write() as tx:
+                stored = await _stored(tx, root_key)
+                for term, count in taken:
+                    if term.number not in stored.terms:
+                        raise BarrierFailure("stored keyring lacks a key term that is in use")
+                    stored.terms[term.number].saved += count
+                await tx.put(KEYRING_PATH, stored.wrap(root_key, self._random))
+            for term, count in taken:
+                term.save(count, stored.terms[term.number].saved)
+
+    async def refresh(self) -> None:
+        """Make the keyring follow what is committed in storage; without effect while sealed.
+
+        Reads outside any transaction, so that a rotation that is undone is never adopted, and one at
+        a time, so that an older answer cannot overtake a newer one.
+        """
+        async with self._reloading:
+            if self._root_key is None:
+                return
+            stored = await _stored(self._storage.reader(), self._root_key)
+            if self._keyring is not None:
+                self._keyring.adopt(stored)
+
+    async def _store(self, tx: Tx, keyring: Keyring) -> Keyring:
+        await tx.put(KEYRING_PATH, keyring.wrap(self.root_key, self._random))
+        await tx.invalidate(KEYRING_KIND, "")
+        return keyring
+
+
+async def _stored(tx: ReadTx, root_key: Key) -> Keyring:
+    data = await tx.get(KEYRING_PATH)
+    if data is None:
+        raise KeyringMissing("storage holds no keyring")
+    return Keyring.unwrap(root_key, data)

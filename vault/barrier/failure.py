@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What can go wrong at the barrier. No error ever holds a path's value, a key or a ciphertext."""
+
+from __future__ import annotations
+
+
+class BarrierFailure(Exception):  # noqa: N818 -- reads as what happened, and is converted at the pipeline's edge
+    """Stored data is not what was written: changed, moved, cut short, or under another key."""
+
+
+class UnknownTerm(BarrierFailure):
+    """An entry names a key term that this keyring does not have: reload the keyring, or it is forged."""
+
+
+class BarrierSealed(Exception):  # noqa: N818 -- a state that the caller must expect, not a defect
+    """There are no keys in memory: unseal first."""
+
+
+class KeyringMissing(BarrierFailure):
+    """Storage holds no keyring: it was never initialised, or is another vault's."""

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The keys that encrypt storage: one per term, of which the newest encrypts and all decrypt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.barrier import envelope
+from vault.barrier.failure import BarrierFailure, BarrierSealed, UnknownTerm
+from vault.barrier.key import KEY_BYTES, Key, Random
+
+KEYRING_PATH: Final = "core/keyring"
+"""Where the wrapped keyring is stored, in the clear part of storage."""
+
+DEFAULT_MAX_OPERATIONS: Final = 3_865_470_566
+"""Encryptions under one key before a rotation is due: 0.9 of 2^32, the bound for random nonces."""
+
+MIN_MAX_OPERATIONS: Final = 1_000_000
+MIN_INTERVAL: Final = 24 * 60 * 60
+"""Shortest rotation interval, in seconds."""
+
+_PURPOSE: Final = "coffre.keyring"
+_FORMAT: Final = 1
+
+
+class InvalidRotation(ValueError):  # noqa: N818 -- the pipeline's edge turns it into an answer
+    """A rotation setting is out of bounds; the text is OpenBao's, and names the field and its bounds."""
+
+
+class RotationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the active key is replaced without being asked."""
+
+    enabled: bool = True
+    interval: int = 0
+    """Seconds a key stays active; 0 for no limit."""
+    max_operations: int = DEFAULT_MAX_OPERATIONS
+    """Encryptions under one key."""
+
+    def check(self) -> None:
+        """Raise `InvalidRotation` with the text of `sys/rotate/config` when a bound is broken."""
+        if self.interval != 0 and self.interval < MIN_INTERVAL:
+            raise InvalidRotation("interval must be greater or equal to 24h0m0s")
+        if not MIN_MAX_OPERATIONS <= self.max_operations <= DEFAULT_MAX_OPERATIONS:
+            bounds = f"[{MIN_MAX_OPERATIONS},{DEFAULT_MAX_OPERATIONS}]"
+            raise InvalidRotation(f"max_operations must be in the range {bounds}")
+
+
+class _StoredTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    term: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)]
+    key: Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
+    installed: int
+    encryptions: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    v: Annotated[int, msgspec.Meta(ge=_FORMAT, le=_FORMAT)]
+    terms: Annotated[list[_StoredTerm], msgspec.Meta(min_length=1)]
+    rotation: RotationConfig
+
+
+class Term:
+    """One key with its number. Only its count of encryptions ever changes, and only upwards."""
+
+    __slots__ = ("head", "install_time", "key", "number", "saved", "unsaved")
+
+    def __init__(self, number: int, key: Key, install_time: int, saved: int = 0) -> None:
+        """`install_time` in ms since the epoch; `saved` is the count that storage knows."""
+        self.number = number
+        self.key = key
+        self.install_time = install_time
+        self.saved = saved
+        self.unsaved = 0
+        self.head = envelope.header(number)
+
+    @property
+    def encryptions(self) -> int:
+        """How often this key has encrypted: what storage knows, and what happened here since."""
+        return self.saved + self.unsaved
+
+    def save(self, counted: int, saved: int) -> None:
+        """Note that storage now knows `saved` encryptions, `counted` of them from here."""
+        self.unsaved -= counted
+        self.saved = max(self.saved, saved)
+
+    def __repr__(self) -> str:
+        return f"Term({self.number})"
+
+
+class Keyring:
+    """All terms and the rotation settings.
+
+    `rotate` and `configure` return another keyring, to be stored. The one in use changes only by
+    `adopt`, which follows what was stored, and by `drop`; so every view of it follows at once.
+    """
+
+    __slots__ = ("_active", "_terms", "rotation")
+
+    def __init__(self, terms: Iterable[Term], rotation: RotationConfig) -> None:
+        """Hold `terms`, at least one; the one with the highest number is active."""
+        self._terms = {term.number: term for term in terms}
+        self._active: Term | None = self._terms[max(self._terms)]
+        self.rotation = rotation
+
+    @classmethod
+    def create(cls, now: int, random: Random) -> Keyring:
+        """Return a keyring with one fresh key, term 1, installed at `now` (ms)."""
+        return cls([Term(1, Key(random(KEY_BYTES)), now)], RotationConfig())
+
+    @property
+    def active(self) -> Term:
+        """The term that encrypts; `BarrierSealed` once dropped."""
+        if self._active is None:
+            raise BarrierSealed
+        return self._active
+
+    @property
+    def terms(self) -> Mapping[int, Term]:
+        """The terms by number; empty once dropped."""
+        return self._terms
+
+    def rotate(self, now: int, random: Random) -> Keyring:
+        """Return a keyring with one more term, active from `now` (ms). Older terms still decrypt."""
+        fresh = Term(self.active.number + 1, Key(random(KEY_BYTES)), now)
+        return Keyring([*self._terms.values(), fresh], self.rotation)
+
+    def configure(self, rotation: RotationConfig) -> Keyring:
+        """Return a keyring with other rotation settings; raises `InvalidRotation`."""
+        rotation.check()
+        return Keyring(self._terms.values(), rotation)
+
+    def due(self, now: int) -> bool:
+        """Return whether the active key should be replaced at `now` (ms)."""
+        rule, term = self.rotation, self.active
+        if not rule.enabled:
+            return False
+        if term.encryptions >= rule.max_operations:
+            return True
+        return rule.interval > 0 and now - term.install_time >= rule.interval * 1000
+
+    def encrypt(self, scope: bytes, path: str, plaintext: bytes, random: Random) -> bytes:
+        """Encrypt under the active key, and count it."""
+        term = self._active
+        if term is None:
+            raise BarrierSealed
+        term.unsaved += 1
+        return envelope.seal(term.key, term.head, scope, path, plaintext, random(envelope.NONCE_BYTES))
+
+    def decrypt(self, scope: bytes, path: str, data: bytes) -> bytes:
+        """Decrypt under the key the entry names; `UnknownTerm` or another `BarrierFailure`."""
+        term = self._terms.get(envelope.term_of(data))
+        if term is None:
+            if self._active is None:
+                raise BarrierSealed
+            raise UnknownTerm("stored entry names an unknown key term")
+        return envelope.open_entry(term.key, scope, path, data)
+
+    def drop(self) -> None:
+        """Forget the keys: views that are still held raise `BarrierSealed` from now on."""
+        self._terms = {}
+        self._active = None
+
+    def wrap(self, root_key: Key, random: Random) -> bytes:
+        """Return the keyring as it is stored at `KEYRING_PATH`, encrypted under the root key."""
+        stored = _StoredKeyring(
+            v=_FORMAT,
+            terms=[
+                _StoredTerm(t.number, t.key.reveal(), t.install_time, t.saved) for t in self._terms.values()
+            ],
+            rotation=self.rotation,
+        )
+        return envelope.wrap(root_key, _PURPOSE, KEYRING_PATH, msgspec.json.encode(stored), random)
+
+    @classmethod
+    def unwrap(cls, root_key: Key, data: bytes) -> Keyring:
+        """Return the keyring that `wrap` stored; `BarrierFailure` for another root key or any change."""
+        plain = envelope.unwrap(root_key, _PURPOSE, KEYRING_PATH, data)
+        try:
+            stored = msgspec.json.decode(plain, type=_StoredKeyring)
+        except msgspec.DecodeError:
+            raise BarrierFailure("stored keyring has an unknown format") from None
+        terms = [Term(t.term, Key(t.key), t.installed, t.encryptions) for t in stored.terms]
+        return cls(terms, stored.rotation)
+
+    def adopt(self, stored: Keyring) -> None:
+        """Follow `stored`, newly read from storage, without losing what was counted here."""
+        for number, term in stored.terms.items():
+            self._terms.setdefault(number, term).save(0, term.saved)
+        self._active = self._terms[max(self._terms)]
+        self.rotation = stored.rotation

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A part of storage, encrypted: one layer that prefixes paths and encrypts values.
+
+Only values are encrypted. Paths, and the kinds and keys of timers and invalidations, lie in
+storage in the clear: never put a secret into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from vault.barrier import envelope
+from vault.barrier.failure import UnknownTerm
+from vault.barrier.key import Random
+from vault.barrier.keyring import Keyring
+from vault.storage.protocol import ReadTx, Timer, Tx
+
+Reload = Callable[[], Awaitable[None]]
+"""Makes the keyring follow storage, for an entry whose term another worker or node made."""
+
+
+class ReadView:
+    """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
+
+    __slots__ = ("_keyring", "_prefix", "_reload", "_scope", "_tx")
+
+    def __init__(
+        self, tx: ReadTx, keyring: Keyring, namespace_id: str, prefix: str, *, reload: Reload | None = None
+    ) -> None:
+        """`prefix` is empty or ends in `/`; with `namespace_id` it is bound into every value."""
+        self._tx = tx
+        self._keyring = keyring
+        self._scope = envelope.entry_scope(namespace_id)
+        self._prefix = prefix
+        self._reload = reload
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the last statement of the transaction below saw."""
+        return self._tx.epoch
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self._tx.epoch = value
+
+    async def get(self, path: str) -> bytes | None:
+        """Return the value at `path`, or None; `BarrierFailure` when it is not what was written."""
+        full = self._prefix + path
+        data = await self._tx.get(full)
+        if data is None:
+            return None
+        try:
+            return self._keyring.decrypt(self._scope, full, data)
+        except UnknownTerm:
+            if self._reload is None:
+                raise
+        await self._reload()
+        return self._keyring.decrypt(self._scope, full, data)
+
+    def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Coroutine[Any, Any, Sequence[str]]:
+        """List names directly below `prefix`, as `ReadTx.list`."""
+        return self._tx.list(self._prefix + prefix, after=after, limit=limit)
+
+    def scan(self, prefix: str, *, after: str = "", limit: int = 0) -> Coroutine[Any, Any, Sequence[str]]:
+        """List every path below `prefix`, relative to it, as `ReadTx.scan`."""
+        return self._tx.scan(self._prefix + prefix, after=after, limit=limit)
+
+    def sub(self, prefix: str) -> ReadView:
+        """Return a view of the same namespace below `prefix`, which ends in `/`."""
+        below = object.__new__(ReadView)
+        self._descend(below, prefix)
+        return below
+
+    def _descend(self, below: ReadView, prefix: str) -> None:
+        below._tx = self._tx
+        below._keyring = self._keyring
+        below._scope = self._scope
+        below._prefix = self._prefix + prefix
+        below._reload = self._reload
+
+
+class View(ReadView):
+    """A `Tx` below `prefix` that encrypts and decrypts, within the transaction it was given."""
+
+    __slots__ = ("_random", "_write")
+
+    def __init__(
+        self,
+        tx: Tx,
+        keyring: Keyring,
+        namespace_id: str,
+        prefix: str,
+        *,
+        random: Random,
+        reload: Reload | None = None,
+    ) -> None:
+        """As `ReadView`; `random` gives the nonces."""
+        super().__init__(tx, keyring, namespace_id, prefix, reload=reload)
+        self._write = tx
+        self._random = random
+
+    def put(self, path: str, value: bytes) -> Coroutine[Any, Any, None]:
+        """Encrypt `value` and store it at `path`."""
+        full = self._prefix + path
+        return self._write.put(full, self._keyring.encrypt(self._scope, full, value, self._random))
+
+    def delete(self, path: str) -> Coroutine[Any, Any, None]:
+        """Remove `path`."""
+        return self._write.delete(self._prefix + path)
+
+    def delete_prefix(self, prefix: str) -> Coroutine[Any, Any, int]:
+        """Remove everything below `prefix`; return how many entries there were."""
+        return self._write.delete_prefix(self._prefix + prefix)
+
+    def at(self, timer: Timer) -> Coroutine[Any, Any, None]:
+        """Set a timer; its kind and key are the caller's, unprefixed."""
+        return self._write.at(timer)
+
+    def cancel(self, kind: str, key: str) -> Coroutine[Any, Any, None]:
+        """Remove a timer."""
+        return self._write.cancel(kind, key)
+
+    def invalidate(self, kind: str, key: str) -> Coroutine[Any, Any, None]:
+        """Say that what is cached as (`kind`, `key`) becomes untrue with this transaction."""
+        return self._write.invalidate(kind, key)
+
+    def sub(self, prefix: str) -> View:
+        """Return a view of the same namespace below `prefix`, which ends in `/`."""
+        below = object.__new__(View)
+        self._descend(below, prefix)
+        below._write = self._write
+        below._random = self._random
+        return below
