@@ -81,7 +81,7 @@ class Normaliser:
         if key in {"keys", "keys_base64", "root_token"} and len(value) > _PGP_MINIMUM:
             return f"<pgp:{_alphabet(value)}>"
         for kind, pattern in _WHOLE:
-            if pattern.fullmatch(value) and not value.isalpha():
+            if pattern.fullmatch(value) and _looks_random(value):
                 return self._name(kind, value)
         return self.text(value)
 
@@ -97,6 +97,11 @@ class Normaliser:
     def _name(self, kind: str, value: str) -> str:
         known = self._names.setdefault(kind, {})
         return known.setdefault(value, f"<{kind}#{len(known) + 1}>")
+
+
+def _looks_random(value: str) -> bool:
+    """False for words: a random text of these lengths mixes cases, or is hex."""
+    return not (value.isalpha() and (value.islower() or value.isupper()))
 
 
 def _alphabet(value: str) -> str:

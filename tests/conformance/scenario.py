@@ -102,6 +102,6 @@ def policy(name: str, text: str) -> Step:
 
 
 def login(name: str, *policies: str, **body: object) -> Step:
-    """Creates a token with `policies` (without ``default``) and captures it as `name`."""
-    request = {"policies": list(policies), "no_default_policy": True, **body}
+    """Creates a token with exactly `policies` and captures it and its accessor as `name`, `name`_acc."""
+    request = {"policies": list(policies), "no_default_policy": "default" not in policies, **body}
     return post("auth/token/create", request, save=(f"{name}:auth.client_token", f"{name}_acc:auth.accessor"))

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Revocation of tokens and their trees, rights of creators, batch tokens."""
+
+from ..scenario import Scenario, get, login, policy, post
+
+CREATE = "auth/token/create"
+LOOKUP = "auth/token/lookup"
+SELF = "auth/token/lookup-self"
+
+
+def child(name: str, of: str, **body: object) -> object:
+    """A token created by another one, captured as `name`."""
+    save = (f"{name}:auth.client_token", f"{name}_acc:auth.accessor")
+    return post(CREATE, {"ttl": "1h", **body}, token=f"{{{of}}}", save=save)
+
+
+MAKERS = [
+    policy(
+        "tree-make",
+        'path "auth/token/create" { capabilities = ["create", "update"] }\n'
+        'path "auth/token/revoke-self" { capabilities = ["update"] }\n'
+        'path "auth/token/lookup-self" { capabilities = ["read"] }\n'
+        'path "cubbyhole/*" { capabilities = ["create", "read", "update"] }',
+    ),
+    policy(
+        "tree-sudo",
+        'path "auth/token/*" { capabilities = ["create", "update", "read", "list", "sudo"] }',
+    ),
+]
+
+REVOKE = MAKERS + [
+    login("a", "tree-make", ttl="1h"),
+    child("b", "a"),
+    child("c", "b"),
+    post("cubbyhole/x", {"k": "v"}, token="{c}"),
+    get("cubbyhole/x", token="{c}"),
+    post("auth/token/revoke", {"token": "{b}"}),
+    get(SELF, token="{c}"),
+    get(SELF, token="{b}"),
+    get(SELF, token="{a}"),
+    child("d", "a"),
+    child("e", "d"),
+    post("auth/token/revoke-orphan", {"token": "{d}"}, token="{a}"),
+    post("auth/token/revoke-orphan", {"token": "{d}"}),
+    get(SELF, token="{d}"),
+    get(SELF, token="{e}"),
+    post("auth/token/revoke-self", {}, token="{a}"),
+    get(SELF, token="{a}"),
+    get(SELF, token="{e}"),
+    post("auth/token/revoke-accessor", {"accessor": "{e_acc}"}),
+    get(SELF, token="{e}"),
+    post("auth/token/lookup-accessor", {"accessor": "{e_acc}"}),
+    post("auth/token/revoke-accessor", {"accessor": "unknown"}),
+    post("auth/token/revoke-accessor", {}),
+    post("auth/token/revoke", {"token": "unknown"}),
+    post("auth/token/revoke", {"token": ""}),
+    post("auth/token/revoke", {}),
+    post("auth/token/revoke/{e}", {}),
+    post("auth/token/revoke-orphan", {"token": "unknown"}),
+    post("auth/token/revoke-orphan", {}),
+    post("auth/token/tidy", {}),
+]
+
+RIGHTS = MAKERS + [
+    login("maker", "tree-make", ttl="1h"),
+    login("chief", "tree-sudo", ttl="1h"),
+    child("same", "maker"),
+    post(LOOKUP, {"token": "{same}"}),
+    child("x1", "maker", policies=["tree-make"]),
+    child("x2", "maker", policies=["tree-make", "default"]),
+    child("x3", "maker", policies=["tree-sudo"]),
+    child("x4", "maker", policies=["root"]),
+    child("x5", "maker", policies=["nosuch"]),
+    child("x6", "maker", no_parent=True),
+    child("x7", "maker", period="1h"),
+    child("x8", "maker", id="tree-custom"),
+    child("x9", "maker", no_default_policy=True),
+    child("y0", "maker", policies=["default"]),
+    child("z1", "chief", no_parent=True),
+    child("z2", "chief", period="1h"),
+    child("z3", "chief", policies=["nosuch"]),
+    child("z4", "chief", policies=["root"]),
+    child("z5", "chief", id="tree-custom-two"),
+    post("auth/token/create-orphan", {"ttl": "1h"}, token="{maker}"),
+    post("auth/token/create-orphan", {"ttl": "1h"}, token="{chief}"),
+    post(CREATE, {"ttl": "1h"}, token=""),
+    post(CREATE, {"ttl": "1h"}, token="bad"),
+    login("limited", "tree-make", ttl="10m", explicit_max_ttl="10m"),
+    child("longer", "limited", ttl="2h"),
+    post(LOOKUP, {"token": "{longer}"}),
+]
+
+BATCH = MAKERS + [
+    post(CREATE, {"type": "batch", "policies": ["tree-make"], "ttl": "1h"}, save=("b:auth.client_token",)),
+    get(SELF, token="{b}"),
+    post(LOOKUP, {"token": "{b}"}),
+    post("auth/token/renew", {"token": "{b}"}),
+    post("auth/token/renew-self", {}, token="{b}"),
+    post("auth/token/revoke", {"token": "{b}"}),
+    post("auth/token/revoke-self", {}, token="{b}"),
+    post(CREATE, {"ttl": "1m"}, token="{b}"),
+    post("cubbyhole/x", {"a": "1"}, token="{b}"),
+    get("cubbyhole/x", token="{b}"),
+    post(CREATE, {"type": "batch", "policies": ["default"], "num_uses": 2}),
+    post(CREATE, {"type": "batch", "policies": ["default"], "period": "1h"}),
+    post(CREATE, {"type": "batch", "policies": ["default"], "explicit_max_ttl": "1h"}),
+    post(CREATE, {"type": "batch", "policies": ["root"]}),
+    post(CREATE, {"type": "batch"}),
+    post(CREATE, {"type": "batch", "policies": ["default"], "renewable": True}),
+    post(CREATE, {"type": "batch", "policies": ["default"], "id": "tree-batch"}),
+    login("parent", "tree-make", ttl="1h"),
+    child("kid", "parent", type="batch"),
+    get(SELF, token="{kid}"),
+    post("auth/token/revoke", {"token": "{parent}"}),
+    get(SELF, token="{kid}"),
+    get(SELF, token="b.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+]
+
+SCENARIOS = [
+    Scenario("tokens", "revocation", REVOKE),
+    Scenario("tokens", "rights", RIGHTS),
+    Scenario("tokens", "batch", BATCH),
+]
