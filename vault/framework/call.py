@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The values that travel through the pipeline: Call, Identity, Reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import msgspec
+
+from vault.framework.fields import Json
+from vault.framework.secret import Secret
+
+if TYPE_CHECKING:
+    from vault.barrier.view import ReadView, View
+    from vault.framework.route import Bound
+
+T = TypeVar("T", covariant=True)
+
+
+class Operation(StrEnum):
+    """What a request does to a path; also the capability that it needs."""
+
+    READ = "read"
+    LIST = "list"
+    SCAN = "scan"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    PATCH = "patch"
+    HELP = "help"
+
+
+WRITES = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE, Operation.PATCH})
+
+
+class Namespace(msgspec.Struct, frozen=True):
+    """A tenant. `path` is empty for the root namespace, else it ends in `/`."""
+
+    id: str
+    path: str
+
+
+ROOT = Namespace("root", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
+
+    `path` ends in `/` and, for an auth mount, starts with `auth/`. TTLs are in seconds, 0 for the default.
+    """
+
+    uuid: str
+    path: str
+    kind: str
+    accessor: str
+    category: str
+    options: Mapping[str, str]
+    default_ttl: int
+    max_ttl: int
+    clear_request_keys: frozenset[str] = frozenset()
+    clear_response_keys: frozenset[str] = frozenset()
+    passthrough_headers: frozenset[str] = frozenset()
+    response_headers: frozenset[str] = frozenset()
+
+
+class Decision(Protocol):
+    """What the ACL said about one call."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the operation may go on."""
+        ...
+
+    @property
+    def root(self) -> bool:
+        """Whether the root policy decided."""
+        ...
+
+    @property
+    def granting(self) -> Sequence[str]:
+        """The names of the policies that granted it, for the audit record."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Identity:
+    """Who calls: the verified credential behind a request. Compared by identity, cached by the token's digest.
+
+    `expires` is in milliseconds since the epoch, 0 for never. `uses` is what remains, 0 for unlimited.
+    """
+
+    token: Secret
+    key: str
+    accessor: str
+    policies: tuple[str, ...]
+    display_name: str = "token"
+    metadata: Mapping[str, str] | None = None
+    kind: str = "service"
+    entity_id: str = ""
+    orphan: bool = True
+    created: int = 0
+    expires: int = 0
+    ttl: int = 0
+    uses: int = 0
+    cache: dict[object, object] = field(default_factory=dict, repr=False)
+    """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a login or of a new token, on the wire's names. TTL in seconds."""
+
+    client_token: str
+    accessor: str
+    policies: Sequence[str]
+    token_policies: Sequence[str]
+    identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    metadata: Mapping[str, str] | None = None
+    lease_duration: int = 0
+    renewable: bool = False
+    entity_id: str = ""
+    token_type: str = "service"  # noqa: S105 -- the kind of token, not a token
+    orphan: bool = False
+    mfa_requirement: None = None
+    num_uses: int = 0
+
+
+class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a wrapped response waits, on the wire's names. TTL in seconds."""
+
+    token: str
+    accessor: str
+    ttl: int
+    creation_time: str
+    creation_path: str
+    wrapped_accessor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+@dataclass(slots=True)
+class Reply(Generic[T]):
+    """What a handler answers.
+
+    `data` None with no `auth` is an empty object, unlike returning None (nothing at all: 204). `status` 0 lets
+    the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
+    `embed` repeats the data's keys on the envelope's top level, for old clients.
+    """
+
+    data: T | None = None
+    auth: Auth | None = None
+    lease_id: str = ""
+    lease_duration: int = 0
+    renewable: bool = False
+    warnings: list[str] = field(default_factory=list)
+    wrap_info: WrapInfo | None = None
+    status: int = 0
+    plain: bool = False
+    raw: bytes | None = None
+    content_type: str = "application/json"
+    embed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Call:
+    """One request on its way through the pipeline. Each stage fills in what it found out."""
+
+    __slots__ = (
+        "accept",
+        "body",
+        "bound",
+        "captures",
+        "client_address",
+        "client_port",
+        "content_type",
+        "data",
+        "decision",
+        "headers",
+        "id",
+        "identity",
+        "local",
+        "method",
+        "mount",
+        "namespace",
+        "now",
+        "operation",
+        "params",
+        "path",
+        "query",
+        "reader",
+        "token",
+        "tx",
+        "warnings",
+        "wrap_format",
+        "wrap_ttl",
+    )
+
+    id: str
+    now: int
+    """Milliseconds since the epoch at arrival: the one 'now' of this request."""
+    method: str
+    path: str
+    """The canonical path below `/v1/`, namespace prefix removed."""
+    operation: Operation
+    headers: Sequence[tuple[bytes, bytes]]
+    query: bytes
+    body: bytes
+    accept: bytes
+    content_type: bytes
+    token: Secret
+    wrap_ttl: int
+    """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
+    wrap_format: str
+    namespace: Namespace
+    client_address: str
+    client_port: int
+    mount: Mounted
+    local: str
+    """The part of the path after the mount."""
+    bound: Bound
+    captures: Mapping[str, str]
+    data: Mapping[str, Json]
+    """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
+    params: object
+    identity: Identity | None
+    decision: Decision | None
+    reader: ReadView
+    """Committed data of this mount."""
+    tx: View
+    """The open transaction on this mount; set only while a write handler runs."""
+    warnings: list[str]
+
+    def __init__(self) -> None:
+        self.identity = None
+        self.decision = None
+        self.data = {}
+        self.captures = {}
+        self.warnings = []
+        self.namespace = ROOT
+        self.body = b""
+        self.wrap_ttl = 0
+        self.wrap_format = ""
+
+    def __repr__(self) -> str:
+        """Name the request without any of its content."""
+        return f"<Call {self.id} {self.method}>"

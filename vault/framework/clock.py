@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Time and randomness, as arguments: nothing else in the server asks the machine for either."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class Clock:
+    """Wall-clock time."""
+
+    def millis(self) -> int:
+        """Return milliseconds since the Unix epoch."""
+        return time.time_ns() // 1_000_000
+
+    def nanos(self) -> int:
+        """Return nanoseconds since the Unix epoch."""
+        return time.time_ns()
+
+
+class Entropy:
+    """Cryptographic randomness from the operating system."""
+
+    def bytes(self, count: int) -> bytes:
+        """Return `count` random bytes."""
+        return secrets.token_bytes(count)
+
+    def base62(self, length: int) -> str:
+        """Return `length` characters of [0-9A-Za-z], each uniform: bytes past the last multiple are dropped."""
+        chosen: list[str] = []
+        while len(chosen) < length:
+            chosen += [_BASE62[byte % 62] for byte in self.bytes(length + 8) if byte < 248]
+        return "".join(chosen[:length])
+
+    def uuid(self) -> str:
+        """Return a random UUID (RFC 9562 version 4) in its text form."""
+        raw = bytearray(self.bytes(16))
+        raw[6] = raw[6] & 0x0F | 0x40
+        raw[8] = raw[8] & 0x3F | 0x80
+        text = raw.hex()
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def rfc3339(nanos: int) -> str:
+    """Return a time (nanoseconds since the epoch, UTC) as RFC 3339 with the fraction's trailing zeros cut."""
+    seconds, fraction = divmod(nanos, 1_000_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:09d}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Engine: a class full of routes. Secrets engines, auth methods and the parts of `sys/` are all engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from vault.framework.route import Route, collect
+
+if TYPE_CHECKING:
+    from vault.barrier.view import View
+
+
+class Engine:
+    """Base of every engine. Creating a subclass checks its declarations, so a wrong one fails at import.
+
+    An engine holds no data of its own: what it knows is in the mount's view, so one object serves all mounts.
+    """
+
+    routes: ClassVar[tuple[Route, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.routes = collect(cls)
+
+    async def mounted(self, view: View) -> None:
+        """Prepare a new mount, inside the transaction that creates it."""
+
+    async def missing(self, path: str, *, listing: bool) -> None:
+        """Say something better than 'unsupported path', by raising."""

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The kinds of refusal. Nothing else is raised to the edge, and no kind knows of HTTP.
+
+A `message` is for the client and never holds an input value (SL-51); names that the client chose for
+paths, mounts and policies may appear, as the field's clients match on them. `detail` is for the log.
+"""
+
+from __future__ import annotations
+
+
+class VaultError(Exception):
+    """Base of every refusal.
+
+    `message` is empty where the field answers with an empty list of errors. `chained` asks the v1 wire for
+    the list form (``1 error occurred: …``) that OpenBao uses for errors of its request path.
+    """
+
+    chained = False
+
+    def __init__(self, message: str = "", *, detail: str = "", chained: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+        if chained is not None:
+            self.chained = chained
+
+
+class Malformed(VaultError):
+    """The request cannot be understood or breaks a rule; the message names the field and the fix."""
+
+
+class Unauthenticated(VaultError):
+    """There is no token, or it is not valid (any more)."""
+
+    def __init__(self, message: str = "permission denied", *, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
+
+
+class Forbidden(VaultError):
+    """The caller is known and may not do this."""
+
+    chained = True
+
+    def __init__(
+        self,
+        message: str = "permission denied",
+        *,
+        path: str = "",
+        capability: str = "",
+        chained: bool | None = None,
+    ) -> None:
+        super().__init__(message, chained=chained)
+        self.path = path
+        self.capability = capability
+
+
+class NotFound(VaultError):
+    """There is nothing at this path. The field answers without text."""
+
+
+class UnsupportedPath(VaultError):
+    """The mount has no such path."""
+
+    chained = True
+
+    def __init__(self, message: str = "unsupported path", *, chained: bool | None = None) -> None:
+        super().__init__(message, chained=chained)
+
+
+class UnsupportedOperation(VaultError):
+    """The path exists and does not take this verb."""
+
+    chained = True
+
+    def __init__(self, message: str = "unsupported operation", *, chained: bool | None = None) -> None:
+        super().__init__(message, chained=chained)
+
+
+class UnsupportedMedia(VaultError):
+    """The body has a content type that this operation does not take."""
+
+
+class TooLarge(VaultError):
+    """The request is over a limit on its size."""
+
+
+class Limited(VaultError):
+    """Too many requests; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Sealed(VaultError):
+    """The keys are not in memory: nothing but unsealing is possible."""
+
+    def __init__(self, message: str = "Vault is sealed") -> None:
+        super().__init__(message)
+
+
+class Unavailable(VaultError):
+    """Something that this server needs (storage, an audit device) does not answer now."""
+
+    def __init__(self, message: str = "internal error", *, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
+
+
+class Failed(VaultError):
+    """The engine could not do it, and says why: the field answers 500 with the engine's words."""
+
+    chained = True
+
+
+class Internal(VaultError):
+    """A defect of ours. The client learns nothing but that it happened."""
+
+    def __init__(self, *, detail: str = "") -> None:
+        super().__init__("internal error", detail=detail)

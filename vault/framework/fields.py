@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Parameters: how a declared field is described, and how the field's weak typing turns JSON into it.
+
+OpenBao accepts `"5"` for 5 and `"a,b"` for a list, and words its refusals in a fixed way; clients match on
+both. Messages name the field and what it should have been, never the value (SL-51).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from vault.framework.errors import Malformed
+
+T = TypeVar("T")
+
+Json = Any
+"""A decoded JSON value: its type is known only at run time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What a field means, in one sentence; it reaches help and OpenAPI."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a field is coerced. `bare` drops the `Field validation failed: ` that most paths put in front."""
+
+    name: str
+    bare: bool = False
+
+
+Duration = Annotated[int, Kind("duration")]
+"""Whole seconds; on the wire an integer or `1h30m`, `90s`, `2d`."""
+StringList = Annotated[tuple[str, ...], Kind("strings")]
+"""A list of strings; one string is a list of one."""
+CommaList = Annotated[tuple[str, ...], Kind("commas")]
+"""A list of strings; a string is split at its commas."""
+IntList = Annotated[tuple[int, ...], Kind("ints")]
+"""A list of integers; a string is split at its commas."""
+Map = Annotated[Mapping[str, Json], Kind("map")]
+"""A JSON object."""
+BareMap = Annotated[Mapping[str, Json], Kind("map", bare=True)]
+"""A JSON object, refused in the engine's words."""
+Pairs = Annotated[Mapping[str, str], Kind("pairs")]
+"""String to string: an object, or a list of `key=value`."""
+LowerCase = Annotated[str, Kind("lower")]
+"""A string that is trimmed and lower-cased."""
+Anything = Annotated[object, Kind("any")]
+"""Any JSON value, as it came."""
+
+
+class Mismatch(Exception):  # noqa: N818 -- internal signal, turned into Malformed where the field's name is known
+    """A value that does not convert; the text follows the field's own wording."""
+
+
+_GO_TYPES: Final = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool"}
+
+
+def go_type(value: Json) -> str:
+    """Name a JSON value's type as the field's clients know it."""
+    return _GO_TYPES.get(type(value), "json.Number")
+
+
+def unconvertible(value: Json, expected: str, at: str = "") -> Mismatch:
+    """Return the refusal of a value whose JSON type does not fit at all."""
+    return Mismatch(f"'{at}' expected type '{expected}', got unconvertible type '{go_type(value)}'")
+
+
+def to_string(value: Json, at: str = "") -> str:
+    """Coerce to text: numbers keep their spelling, booleans become 1 and 0."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, int | float):
+        return repr(value)
+    raise unconvertible(value, "string", at)
+
+
+def to_int(value: Json, at: str = "") -> int:
+    """Coerce to a signed 64-bit integer."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        number = _parse_int(value, at)
+    elif isinstance(value, int):
+        number = value
+    elif isinstance(value, float):
+        raise Mismatch(f"'{at}' cannot parse value as 'int': strconv.ParseInt: invalid syntax")
+    elif isinstance(value, tuple):
+        raise Mismatch(f"'{at}' expected type 'int', got unconvertible type '[]string'")
+    else:
+        raise unconvertible(value, "int", at)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise Mismatch(f"'{at}' cannot parse value as 'int': strconv.ParseInt: value out of range")
+    return number
+
+
+_INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO]?[0-7_]*|[1-9][0-9_]*)\Z")
+
+
+def _parse_int(text: str, at: str) -> int:
+    if text == "":
+        return 0
+    if len(text) > 70 or not _INTEGER.match(text):
+        raise Mismatch(f"'{at}' cannot parse value as 'int': strconv.ParseInt: invalid syntax")
+    digits = text.lower().replace("_", "").lstrip("+-")
+    octal = len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()
+    number = int(digits, 8) if octal else int(digits, 0)
+    return -number if text[0] == "-" else number
+
+
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"", "0", "f", "F", "FALSE", "false", "False"})
+
+
+def to_bool(value: Json, at: str = "") -> bool:
+    """Coerce to a boolean: the spellings of Go's ParseBool, and 1 and 0."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str | int | float):
+        text = str(value)
+        if text in _TRUE:
+            return True
+        if text in _FALSE:
+            return False
+        raise Mismatch(f"'{at}' cannot parse value as 'bool': strconv.ParseBool: invalid syntax")
+    raise unconvertible(value, "bool", at)
+
+
+_UNITS: Final = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h|d)")
+_MAX_SECONDS: Final = (1 << 63) // 1_000_000_000
+
+
+def parse_duration(text: str) -> int:
+    """Parse `90`, `90s`, `1h30m`, `2d` into whole seconds (fractions are cut). Raises `Mismatch`."""
+    text = text.strip()
+    sign = -1 if text[:1] == "-" else 1
+    body = text.lstrip("+-") if text[:2].lstrip("+-") or len(text) < 2 else text
+    if body.isascii() and body.isdigit() and len(body) < 20:
+        seconds = float(int(body))
+    else:
+        matches = list(_DURATION.finditer(body))
+        if not matches or "".join(match.group() for match in matches) != body or len(body) > 64:
+            raise Mismatch("time: invalid duration")
+        seconds = sum(float(match[1]) * _UNITS[match[2]] for match in matches)
+    if seconds > _MAX_SECONDS:
+        raise Mismatch("time: invalid duration")
+    return sign * int(seconds)
+
+
+def to_duration(value: Json, at: str = "") -> int:
+    """Coerce to whole seconds."""
+    del at
+    if isinstance(value, str):
+        return parse_duration(value) if value else 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _MAX_SECONDS:
+            raise Mismatch("time: invalid duration")
+        return value
+    if isinstance(value, float):
+        raise Mismatch("time: missing unit in duration")
+    raise Mismatch("could not parse duration from input")
+
+
+def _items(value: Json, *, commas: bool) -> list[Json]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    if commas and isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [value]
+
+
+def _convert_all(items: list[Json], convert: Callable[[Json, str], T]) -> tuple[T, ...]:
+    try:
+        return tuple(convert(item, f"[{index}]") for index, item in enumerate(items))
+    except Mismatch as mismatch:
+        raise Mismatch(f"decoding failed due to the following error(s):\n\n{mismatch}") from None
+
+
+def to_strings(value: Json, at: str = "") -> tuple[str, ...]:
+    """Coerce to a list of strings; a string stays whole."""
+    del at
+    return _convert_all(_items(value, commas=False), to_string)
+
+
+def to_comma_strings(value: Json, at: str = "") -> tuple[str, ...]:
+    """Coerce to a list of strings; a string is split at its commas."""
+    del at
+    return tuple(item.strip() for item in _convert_all(_items(value, commas=True), to_string))
+
+
+def to_ints(value: Json, at: str = "") -> tuple[int, ...]:
+    """Coerce to a list of integers."""
+    del at
+    return _convert_all(_items(value, commas=True), to_int)
+
+
+def to_map(value: Json, at: str = "") -> Mapping[str, Json]:
+    """Coerce to an object; an empty list counts as one, as the field has it."""
+    if isinstance(value, dict):
+        return value
+    if value == []:
+        return {}
+    if isinstance(value, list):
+        raise unconvertible(value[0], "map[string]interface {}", "[0]")
+    raise unconvertible(value, "map[string]interface {}", at)
+
+
+def to_pairs(value: Json, at: str = "") -> Mapping[str, str]:
+    """Coerce to string pairs; `at` is the field's name, which the refusal repeats."""
+    if isinstance(value, dict):
+        try:
+            return {key: "" if item is None else to_string(item) for key, item in value.items()}
+        except Mismatch:
+            raise Mismatch(f'invalid value in field "{at}": every value must be a string') from None
+    pairs: dict[str, str] = {}
+    for index, item in enumerate(_items(value, commas=True)):
+        key, separator, text = item.partition("=") if isinstance(item, str) else ("", "", "")
+        if not separator:
+            raise Mismatch(f'invalid key pair at index {index} in field "{at}"')
+        pairs[key.strip()] = text.strip()
+    return pairs
+
+
+def to_lower(value: Json, at: str = "") -> str:
+    """Coerce to text, trimmed and in lower case."""
+    return to_string(value, at).strip().lower()
+
+
+def to_anything(value: Json, at: str = "") -> object:
+    """Keep the value."""
+    del at
+    return value
+
+
+COERCE: Final[Mapping[str, Callable[[Json, str], object]]] = {
+    "string": to_string,
+    "lower": to_lower,
+    "int": to_int,
+    "bool": to_bool,
+    "duration": to_duration,
+    "strings": to_strings,
+    "commas": to_comma_strings,
+    "ints": to_ints,
+    "map": to_map,
+    "pairs": to_pairs,
+    "any": to_anything,
+}
+
+
+def coerce(name: str, kind: Kind, value: Json) -> object:
+    """Turn one JSON value into what the field `name` declares. Raises `Malformed` that names the field."""
+    try:
+        return COERCE[kind.name](value, name if kind.name == "pairs" else "")
+    except Mismatch as mismatch:
+        prefix = "" if kind.bare else "Field validation failed: "
+        raise Malformed(f'{prefix}error converting input for field "{name}": {mismatch}') from None

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one spelling of a path, shared by router, ACL, audit and handler (SL-01, SL-02)."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from vault.framework.errors import Malformed, VaultError
+
+CanonicalPath = str
+"""A path below `/v1/`: decoded once, no dot segments, no empty segments, printable characters only.
+
+Made by `canonical` alone; whoever holds one need not check it again.
+"""
+
+
+class Redirect(VaultError):
+    """The path has a cleaner spelling: `location` (percent-encoded as it came)."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self.location = location
+
+
+class Unprintable(VaultError):
+    """The path holds characters that are not printable; the field answers 400 without a body."""
+
+
+def canonical(raw: bytes) -> CanonicalPath:
+    """Decode the part of a request target after `/v1/` (without the query).
+
+    Raises `Redirect` where the *undecoded* path has empty or dot segments, `Malformed` where the decoded one
+    has (so `%2e%2e` never reaches an ACL), and `Unprintable` for control and format characters.
+    """
+    if b"//" in raw or b"/." in raw or raw[:1] in b"./" and raw[:1]:
+        cleaned = _clean(raw)
+        if cleaned != raw:
+            raise Redirect("/v1/" + cleaned.decode("ascii", "replace"))
+    if b"%" in raw:
+        raw = unquote_to_bytes(raw)
+    try:
+        path = raw.decode()
+    except UnicodeDecodeError:
+        raise Malformed("the path must be UTF-8, percent-encoded") from None
+    if not path.isprintable():
+        raise Unprintable
+    if "./" in path or "//" in path or path[:1] == "/" or path.endswith("."):
+        _refuse_relative(path)
+    return path
+
+
+def _refuse_relative(path: str) -> None:
+    segments = path.split("/")
+    if "." in segments or ".." in segments:
+        raise Malformed("relative paths not supported")
+    if "" in segments[:-1]:
+        raise Malformed("empty path segments not supported")
+
+
+def _clean(raw: bytes) -> bytes:
+    kept: list[bytes] = []
+    segments = raw.split(b"/")
+    for segment in segments:
+        if segment == b"..":
+            kept = kept[:-1]
+        elif segment not in (b"", b"."):
+            kept.append(segment)
+    cleaned = b"/".join(kept)
+    directory = segments[-1] in (b"", b".", b"..")
+    return cleaned + b"/" if directory and kept else cleaned

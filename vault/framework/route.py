@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One typed declaration per operation, from which routing, validation, help and OpenAPI derive.
+
+A wrong declaration is refused when its class is created, not when it is first called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.errors import UnsupportedOperation, UnsupportedPath
+from vault.framework.fields import Doc, Kind
+
+if TYPE_CHECKING:
+    from vault.framework.engine import Engine
+
+Handler = Callable[..., Awaitable[Any]]
+F = TypeVar("F", bound=Handler)
+
+_PLACE = re.compile(r"\{([a-z_]+)(?::([a-z]+))?\}")
+_CAPTURE: Final = {"": "[^/]+", "path": ".+", "any": ".*", "name": r"\w(?:[\w.@-]*\w)?"}
+
+
+class Params(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every parameter struct. A field without default is a path capture; None means 'not given'."""
+
+
+class NoParams(Params, frozen=True):
+    """An operation without parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One declared field: name, coercion, meaning, and whether it comes from the path."""
+
+    name: str
+    kind: Kind
+    doc: str
+    type: object
+    in_path: bool
+    default: object
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call, and in which state. Everything is off by default: a token is required.
+
+    `sudo` also asks for the sudo capability. `unaudited` keeps a read out of the audit log (health and status
+    only). `exists` names the method that tells create from update.
+    """
+
+    public: bool = False
+    sudo: bool = False
+    when_sealed: bool = False
+    unaudited: bool = False
+    writes: bool = False
+    exists: str = ""
+    embed: bool = False
+    paginated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of one engine."""
+
+    operation: Operation
+    template: str
+    access: Access
+    params: type[Params]
+    parameters: Mapping[str, Parameter]
+    result: object
+    summary: str
+    description: str
+    handler: str
+
+    @property
+    def pattern(self) -> str:
+        """The template as a regular expression on the path below the mount."""
+        parts = _PLACE.split(self.template)
+        text = re.escape(parts[0])
+        for name, style, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+            text += f"(?P<{name}>{_CAPTURE[style or '']})" + re.escape(literal)
+        return (
+            text + "/?"
+            if self.operation in {Operation.LIST, Operation.SCAN} and not text.endswith(".*)")
+            else text
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A route on a live engine: `invoke` runs its handler, `exists` its create-or-update question."""
+
+    route: Route
+    invoke: Callable[[Call, Any], Awaitable[Reply[object] | msgspec.Struct | None]]
+    exists: Callable[[Call], Awaitable[bool]] | None
+
+
+class WrongDeclaration(TypeError):
+    """A route is declared wrongly; the message says where and how."""
+
+
+def _declare(operation: Operation, template: str, access: Access) -> Callable[[F], F]:
+    def mark(function: F) -> F:
+        pending: list[tuple[Operation, str, Access]] = getattr(function, "__routes__", [])
+        function.__routes__ = [*pending, (operation, template, access)]  # type: ignore[attr-defined]  # marks it
+        return function
+
+    return mark
+
+
+def read(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare GET."""
+    return _declare(Operation.READ, template, Access(**access))
+
+
+def list_(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare LIST (and `GET ?list=true`)."""
+    return _declare(Operation.LIST, template, Access(**access))
+
+
+def scan(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare SCAN (and `GET ?scan=true`)."""
+    return _declare(Operation.SCAN, template, Access(**access))
+
+
+def write(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare POST and PUT. With `exists` the operation is create or update, without it always update."""
+    return _declare(Operation.UPDATE, template, replace(Access(**access), writes=access.get("writes", True)))
+
+
+def patch(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare PATCH (RFC 7396)."""
+    return _declare(Operation.PATCH, template, replace(Access(**access), writes=True))
+
+
+def delete(template: str, **access: Any) -> Callable[[F], F]:
+    """Declare DELETE."""
+    return _declare(Operation.DELETE, template, replace(Access(**access), writes=True))
+
+
+def collect(engine: type) -> tuple[Route, ...]:
+    """Build the routes of a class from its marked methods. Raises `WrongDeclaration`."""
+    routes: dict[tuple[str, Operation], Route] = {}
+    for name, function in inspect.getmembers(engine, inspect.isfunction):
+        for operation, template, access in getattr(function, "__routes__", ()):
+            route = _build(engine, name, function, operation, template, access)
+            key = (re.sub(r"\(\?P<[a-z_]+>", "(", route.pattern), operation)
+            if key in routes:
+                raise WrongDeclaration(
+                    f"{engine.__name__}.{name}: overlaps {routes[key].handler} on {template}"
+                )
+            routes[key] = route
+    return tuple(sorted(routes.values(), key=_specificity))
+
+
+def _specificity(route: Route) -> tuple[object, ...]:
+    """Order by literal text first, so that `a/b` is tried before `a/{x}` and that before `{x:any}`."""
+    shape = []
+    for segment in route.template.split("/"):
+        place = _PLACE.search(segment)
+        shape.append(0 if not place else (2 if place[2] in {"any", "path"} else 1))
+    return (shape, route.template, route.operation)
+
+
+def _build(
+    engine: type, name: str, function: Handler, operation: Operation, template: str, access: Access
+) -> Route:
+    where = f"{engine.__name__}.{name}"
+    doc = inspect.cleandoc(function.__doc__ or "")
+    if not doc:
+        raise WrongDeclaration(f"{where}: a docstring is missing; it is the operation's documentation")
+    hints = get_type_hints(function, include_extras=True)
+    if "return" not in hints:
+        raise WrongDeclaration(f"{where}: the result has no type")
+    names = list(inspect.signature(function).parameters)
+    if names[1:2] != ["call"] or len(names) > 3:
+        raise WrongDeclaration(f"{where}: takes (self, call) or (self, call, params)")
+    params = hints[names[2]] if len(names) == 3 else NoParams
+    if not (isinstance(params, type) and issubclass(params, Params)):
+        raise WrongDeclaration(f"{where}: {names[2]} must be a Params struct")
+    captures = {match[1] for match in _PLACE.finditer(template)}
+    parameters = _parameters(where, params, captures)
+    if access.exists and not callable(getattr(engine, access.exists, None)):
+        raise WrongDeclaration(f"{where}: exists={access.exists} is not a method")
+    summary, _, description = doc.partition("\n")
+    return Route(
+        operation, template, access, params, parameters, hints["return"], summary, description.strip(), name
+    )
+
+
+def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping[str, Parameter]:
+    hints = get_type_hints(params, include_extras=True)
+    unknown = captures - set(hints)
+    if unknown:
+        raise WrongDeclaration(f"{where}: path captures without a field: {sorted(unknown)}")
+    found: dict[str, Parameter] = {}
+    for info in msgspec.structs.fields(params):
+        inner, kind, doc = _unpack(hints[info.name])
+        if not doc:
+            raise WrongDeclaration(f"{where}: field {info.name} has no Doc")
+        in_path = info.name in captures
+        if info.required and not in_path:
+            raise WrongDeclaration(f"{where}: field {info.name} needs a default (None for 'not given')")
+        default = info.default_factory() if callable(info.default_factory) else info.default
+        found[info.encode_name] = Parameter(info.encode_name, kind, doc, inner, in_path, default)
+    return found
+
+
+_KINDS: Final = {str: Kind("string"), int: Kind("int"), bool: Kind("bool")}
+
+
+def _unpack(hint: object) -> tuple[object, Kind, str]:
+    """Take a hint apart into type, kind and documentation, through Annotated and `| None`."""
+    kind: Kind | None = None
+    doc = ""
+    while get_origin(hint) is Annotated or get_origin(hint) in (Union, types.UnionType):
+        if get_origin(hint) is Annotated:
+            hint, *extras = get_args(hint)
+            kind = next((extra for extra in extras if isinstance(extra, Kind)), kind)
+            doc = next((extra.text for extra in extras if isinstance(extra, Doc)), doc)
+        else:
+            (hint,) = [part for part in get_args(hint) if part is not type(None)]
+    if kind is None:
+        try:
+            kind = _KINDS[hint]  # type: ignore[index]  # a hint that is no class is not in the table either
+        except (KeyError, TypeError):
+            raise WrongDeclaration(f"no coercion for the type {hint}") from None
+    return hint, kind, doc
+
+
+class RouteTable:
+    """The routes of one or more live engines, matched on the path below their mount."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self._by_head: dict[str, list[tuple[re.Pattern[str], dict[Operation, Bound]]]] = {}
+        shapes: dict[str, dict[Operation, Bound]] = {}
+        for engine in engines:
+            for route in engine.routes:
+                exists = getattr(engine, route.access.exists) if route.access.exists else None
+                bound = Bound(route, getattr(engine, route.handler), exists)
+                group = shapes.setdefault(route.pattern, {})
+                if route.operation in group:
+                    raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
+                group[route.operation] = bound
+        ordered = sorted(shapes.items(), key=lambda item: _specificity(next(iter(item[1].values())).route))
+        for pattern, group in ordered:
+            head = next(iter(group.values())).route.template.partition("/")[0]
+            self._by_head.setdefault("" if "{" in head else head, []).append((re.compile(pattern), group))
+        self.all: tuple[Bound, ...] = tuple(bound for _, group in ordered for bound in group.values())
+
+    def match(self, path: str, operation: Operation) -> tuple[Bound, Mapping[str, str]]:
+        """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""
+        known = False
+        for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
+            for pattern, group in candidates or ():
+                match = pattern.fullmatch(path)
+                if match is None:
+                    continue
+                bound = group.get(operation)
+                if bound is not None:
+                    return bound, match.groupdict()
+                known = True
+        raise UnsupportedOperation if known else UnsupportedPath
