@@ -40,8 +40,8 @@ _PGP_MINIMUM = 200
 class Normaliser:
     """Placeholders of one scenario on one server; `fractions` counts the digits of the times it saw."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, directory: str) -> None:
+        self._places = ((address, "<address>"), (directory, "<directory>"))
         self._names: dict[str, dict[str, str]] = {}
         self.fractions: list[int] = []
 
@@ -59,7 +59,8 @@ class Normaliser:
 
     def text(self, text: str) -> str:
         """`text` with every recognisable value inside it replaced."""
-        text = text.replace(self._address, "<address>")
+        for place, placeholder in self._places:
+            text = text.replace(place, placeholder)
         for kind, pattern in _ANYWHERE:
             text = pattern.sub(lambda found, kind=kind: self._name(kind, found[0]), text)  # type: ignore[misc]
         text = _CLUSTER.sub("<cluster-name>", text)
