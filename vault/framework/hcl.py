@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""HCL version 1 and its JSON form: text in, frozen items out.
+
+Policies and the server's configuration file are both written in it. The language is that of OpenBao
+2.7 as measured, one reading stricter: what starts with `{` has to be JSON, while OpenBao forgives missing
+commas, missing braces and text behind the last brace.
+
+Neither an error nor a `repr` quotes a value: the text may hold secrets.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+MAX_CHARACTERS = 1 << 20
+"""Longest accepted text, in characters."""
+
+MAX_DEPTH = 64
+"""Deepest accepted nesting of objects and lists."""
+
+
+class HclError(ValueError):
+    """The text is not HCL. `line` and `column` count from 1; `message` says what was found, never a value.
+
+    `str(error)` is OpenBao's wording: `At 1:33: illegal char`, and without `At` in the JSON form.
+    """
+
+    def __init__(self, line: int, message: str, column: int = 1, *, json: bool = False) -> None:
+        """Keep the place and the reason; `json` tells which of the two forms was being read."""
+        super().__init__(f"{'' if json else 'At '}{line}:{column}: {message}")
+        self.line = line
+        self.column = column
+        self.message = message
+        self.json = json
+
+
+class Block(msgspec.Struct, frozen=True):
+    """`{ … }`: items in the order they were written, duplicates kept."""
+
+    items: tuple[Item, ...]
+
+    def __repr__(self) -> str:
+        """Say how many items, never which values."""
+        return f"Block({len(self.items)} items)"
+
+    def named(self, key: str) -> tuple[Item, ...]:
+        """Every item whose first key is `key`, in written order."""
+        return tuple(item for item in self.items if item.keys[0] == key)
+
+
+class Item(msgspec.Struct, frozen=True):
+    """`key = value`, or `key "label" … { … }`.
+
+    `keys` holds the key and then the labels, unquoted. `line` and `column` (from 1) are those of the key,
+    `value_line` and `value_column` those of the value. `assigned` is true for `key = value` and `"key": value`.
+    """
+
+    keys: tuple[str, ...]
+    value: Value
+    line: int
+    column: int
+    value_line: int
+    value_column: int
+    assigned: bool
+
+    @property
+    def key(self) -> str:
+        """The first key."""
+        return self.keys[0]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The keys behind the first one: `tcp` in `listener "tcp" { }`."""
+        return self.keys[1:]
+
+    def __repr__(self) -> str:
+        """Say which key and where, never the value."""
+        return f"Item({'.'.join(self.keys)} on line {self.line})"
+
+
+Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Block | None"
+"""What may stand behind a key. `None` comes from JSON's `null` only; lists are tuples."""
+
+Body: TypeAlias = Block
+"""A whole text: its top-level items."""
+
+
+def is_json(text: str) -> bool:
+    """Whether `text` is read as JSON: its first visible character is `{`."""
+    return text.lstrip().startswith("{")
+
+
+def parse(text: str) -> Body:
+    """Read `text`, JSON when its first visible character is `{` and HCL otherwise.
+
+    JSON objects are flattened as OpenBao does: `{"path": {"a": {…}}}` reads like `path "a" {…}`.
+    Raises HclError, and nothing else, for anything that is not well formed or exceeds the limits.
+    """
+    from vault.framework import hcl_syntax  # the parser generator costs tens of milliseconds to import
+
+    json = is_json(text)
+    if len(text) > MAX_CHARACTERS:
+        raise HclError(1, f"text is longer than {MAX_CHARACTERS} characters", json=json)
+    body = hcl_syntax.read(text, json=json)
+    return _flattened(body) if json else body
+
+
+def _flattened(block: Block) -> Block:
+    """Turn JSON's nested objects into keys with labels, and lists of objects into repeated items."""
+    pending = list(reversed(block.items))
+    done: list[Item] = []
+    while pending:
+        item = pending.pop()
+        value = item.value
+        if isinstance(value, Block) and value.items and all(isinstance(i.value, Block) for i in value.items):
+            pending.extend(
+                msgspec.structs.replace(inner, keys=item.keys + inner.keys) for inner in reversed(value.items)
+            )
+        elif isinstance(value, tuple) and value and all(isinstance(v, Block) for v in value):
+            pending.extend(msgspec.structs.replace(item, value=v) for v in reversed(value))
+        elif isinstance(value, Block):
+            done.append(msgspec.structs.replace(item, value=_flattened(value)))
+        else:
+            done.append(item)
+    return Block(tuple(done))
