@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+# `make run` starts a server; `make test` is what continuous integration runs. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= $(CURDIR)/data
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
+WORKERS ?= 2
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# ------------------------------------------------------------------------------------------- to use it
+.PHONY: run
+run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere)
+	@mkdir -p -m 700 "$(DATA)"
+	exec $(BIN)/vaultctl server -dev -dev-storage="$(DATA)/coffre.db"
+
+$(VENV)/.python:
+	@PYTHON="$(PYTHON)" .ci/system-packages run
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv $(VENV); fi
+	touch $@
+
+$(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/.python
+	echo "installing the locked dependencies into $(VENV)"
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --require-hashes -r requirements-build.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	echo "installing the locked test dependencies into $(VENV)"
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	touch $@
+
+# ------------------------------------------------------------------------------------------- to change it
+.PHONY: system
+system:
+	@PYTHON="$(PYTHON)" .ci/system-packages test
+
+.PHONY: test
+test: system check ## everything that must hold, on a bare Debian machine too
+	export HYPOTHESIS_PROFILE=ci
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
+	$(BIN)/python -m pytest -m "alone and not soak"
+
+.PHONY: check
+check: lint types imports sizes generated ## lint, format, types, import directions, sizes, generated files
+
+.PHONY: lint types imports sizes generated
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+types: $(VENV)/.dev
+	$(BIN)/mypy
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+sizes: $(VENV)/.dev
+	$(BIN)/python -m tests.house.sizes
+generated: $(VENV)/.dev
+	$(BIN)/python -m vault.server.spec --check
+
+.PHONY: bench
+bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 5 minutes)
+	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
+
+.PHONY: soak
+soak: system $(VENV)/.dev ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800
+
+.PHONY: coverage
+coverage: system $(VENV)/.dev ## branch coverage of the quick tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone" --cov --cov-report=term
+
+.PHONY: lock
+lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
+	$(LOCK) --extra server -o requirements.lock pyproject.toml
+	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) -c requirements-dev.lock -o requirements-build.lock .ci/build.in
+
+.PHONY: clean
+clean: ## remove what was built; secrets in ./data stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""House rules of every test: no sockets but where a folder needs them, no skips, known randomness."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+
+_TESTS = Path(__file__).parent
+# Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
+_LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "house", "integration", "perf", "soak"})
+_LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+# A slow machine shared with other work must not fail a property: no deadlines.
+_RELAXED = [HealthCheck.too_slow]
+settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
+settings.register_profile("ci", max_examples=200, deadline=None, suppress_health_check=_RELAXED)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Open loopback for the folders that need it and for tests marked `loopback`; close it for the rest."""
+    folder = item.path.relative_to(_TESTS).parts[0]
+    if folder in _LOOPBACK_FOLDERS or item.get_closest_marker("loopback"):
+        enable_socket()
+        socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
+    else:
+        disable_socket(allow_unix_socket=True)  # event loops wake themselves through a socket pair
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure: a dependency that is missing is a broken machine, not a passed test."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped; tests here run or fail ({report.longrepr})"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that asks to be skipped."""
+    report = yield
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} was skipped; tests here run or fail"
+    return report
