@@ -11,6 +11,7 @@ entry that was moved, relabelled or altered in any bit does not open.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -42,6 +43,7 @@ def bind(*fields: str) -> bytes:
     return b"".join(_LENGTH.pack(len(field)) + field for field in encoded)
 
 
+@lru_cache(maxsize=1024)
 def entry_scope(namespace_id: str) -> bytes:
     """Return the part of the additional data that all entries of one namespace share."""
     return bind(ENTRY_DOMAIN, namespace_id)
@@ -82,19 +84,19 @@ def open_entry(key: Key, scope: bytes, path: str, data: bytes) -> bytes:
         raise BarrierFailure("stored entry fails its integrity check") from None
 
 
-def wrap(key: Key, purpose: str, path: str, plaintext: bytes, random: Random) -> bytes:
-    """Encrypt a record that lives outside the keyring's reach, bound to `purpose` and storage `path`."""
+def wrap(key: Key, place: tuple[str, ...], plaintext: bytes, random: Random) -> bytes:
+    """Encrypt a record that lives outside the keyring's reach, bound to `place`: purpose, path, and so on."""
     nonce = random(NONCE_BYTES)
     head = bytes([VERSION])
-    return head + nonce + key.aead.encrypt(nonce, plaintext, head + bind(purpose, path))
+    return head + nonce + key.aead.encrypt(nonce, plaintext, head + bind(*place))
 
 
-def unwrap(key: Key, purpose: str, path: str, data: bytes) -> bytes:
-    """Decrypt what `wrap` made; `BarrierFailure` when key, purpose, path or any bit differs."""
+def unwrap(key: Key, place: tuple[str, ...], data: bytes) -> bytes:
+    """Decrypt what `wrap` made; `BarrierFailure` when the key, the place or any bit differs."""
     if len(data) < _WRAPPED_SHORTEST or data[0] != VERSION:
         raise BarrierFailure("stored record is cut short or has an unknown version")
     nonce, sealed = data[1 : 1 + NONCE_BYTES], data[1 + NONCE_BYTES :]
     try:
-        return key.aead.decrypt(nonce, sealed, data[:1] + bind(purpose, path))
+        return key.aead.decrypt(nonce, sealed, data[:1] + bind(*place))
     except InvalidTag:
         raise BarrierFailure("stored record fails its integrity check") from None

@@ -22,7 +22,7 @@ MIN_MAX_OPERATIONS: Final = 1_000_000
 MIN_INTERVAL: Final = 24 * 60 * 60
 """Shortest rotation interval, in seconds."""
 
-_PURPOSE: Final = "coffre.keyring"
+_PLACE: Final = ("coffre.keyring", KEYRING_PATH)
 _FORMAT: Final = 1
 
 
@@ -171,12 +171,12 @@ class Keyring:
             ],
             rotation=self.rotation,
         )
-        return envelope.wrap(root_key, _PURPOSE, KEYRING_PATH, msgspec.json.encode(stored), random)
+        return envelope.wrap(root_key, _PLACE, msgspec.json.encode(stored), random)
 
     @classmethod
     def unwrap(cls, root_key: Key, data: bytes) -> Keyring:
         """Return the keyring that `wrap` stored; `BarrierFailure` for another root key or any change."""
-        plain = envelope.unwrap(root_key, _PURPOSE, KEYRING_PATH, data)
+        plain = envelope.unwrap(root_key, _PLACE, data)
         try:
             stored = msgspec.json.decode(plain, type=_StoredKeyring)
         except msgspec.DecodeError:
