@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Group commit: writers take turns in one SQLite transaction, each in a savepoint, and share one fsync.
+
+Turns are first come, first served, and run on the event loop. Whoever leaves hands over to the next;
+when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
+Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from vault.storage.database import Connection, is_busy
+from vault.storage.protocol import StorageFailure
+
+LARGEST_BATCH: Final = 256
+"""How many transactions may share a commit, so that the first is not kept waiting by a steady stream."""
+
+Outcome = StorageFailure | None
+
+
+class _Batch:
+    """The open transaction: how many writers are in it, whether it takes more, and how it ended."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.closed = False
+        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+
+class GroupCommit:
+    """The one writer of a database file in this process.
+
+    `connect` opens its connection. `patience` is how many seconds a batch waits for other processes.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], *, patience: float) -> None:
+        self._connect = connect
+        self._patience = patience
+        self._connection: Connection | None = connect()
+        self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
+        self._waiting: deque[asyncio.Future[Outcome]] = deque()
+        self._batch: _Batch | None = None
+        self._taken = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    @property
+    def connection(self) -> Connection:
+        """The writer's connection; opened anew when a rollback on the last one failed."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    async def enter(self) -> None:
+        """Wait for the turn and open a savepoint. Raises `StorageFailure`; then there is nothing to leave."""
+        if self._closing:
+            raise StorageFailure(f"storage {self.connection.file}: it is closed")
+        if self._taken:
+            await self._queue()
+        elif not self._take():
+            self._begin_in_thread()
+            await self._queue()
+        try:
+            self.connection.run("savepoint", "SAVEPOINT writer")
+        except BaseException:
+            self._end_turn()
+            raise
+
+    def release(self, *, alone: bool) -> asyncio.Future[Outcome]:
+        """Leave with success and return what tells how the commit went; for `durable`.
+
+        `alone` lets nobody further into this batch: nobody sees these writes before they are durable.
+        Raises `StorageFailure` when the savepoint cannot be released; then `undo` is still to be called.
+        """
+        batch = self._batch
+        if batch is None:
+            raise StorageFailure(f"storage {self.connection.file}: the transaction was rolled back; try again")
+        self.connection.run("release", "RELEASE writer")
+        batch.size += 1
+        batch.closed = alone
+        self._advance()
+        return batch.ended
+
+    async def durable(self, ended: asyncio.Future[Outcome]) -> None:
+        """Return once the batch is durable, or raise `StorageFailure`. Cancelling the wait undoes nothing."""
+        outcome = await asyncio.shield(ended)
+        if outcome is not None:
+            raise StorageFailure(str(outcome)) from outcome
+
+    def undo(self) -> None:
+        """Leave without a trace; the rest of the batch is not affected. Never waits."""
+        connection = self.connection
+        try:
+            if connection.raw.in_transaction:
+                connection.run("rollback_to", "ROLLBACK TO writer")
+                connection.run("release", "RELEASE writer")
+        except StorageFailure:
+            self._roll_back()
+        self._end_turn()
+
+    async def close(self) -> None:
+        """Let those who came finish, refuse newcomers, and close the connection."""
+        self._closing = True
+        await self._idle.wait()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    def _take(self) -> bool:
+        """Take the free turn and begin; False when another process is in the way."""
+        self._taken = True
+        self._idle.clear()
+        try:
+            return self._begin()
+        except BaseException:
+            self._advance()
+            raise
+
+    async def _queue(self) -> None:
+        """Wait until the turn is handed over."""
+        turn: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            outcome = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result() is None:
+                self._advance()
+            raise
+        if outcome is not None:
+            raise StorageFailure(str(outcome)) from outcome
+
+    def _begin(self) -> bool:
+        """Open a batch if no other process is in the way."""
+        try:
+            self.connection.run("begin", "BEGIN IMMEDIATE")
+        except StorageFailure as problem:
+            if is_busy(problem):
+                return False
+            raise
+        self._batch = _Batch()
+        return True
+
+    def _end_turn(self) -> None:
+        """Fail the batch if its transaction is gone, and let whoever is next go on."""
+        batch = self._batch
+        if batch is not None and not self.connection.raw.in_transaction:
+            self._batch = None
+            batch.ended.set_result(
+                StorageFailure(f"storage {self.connection.file}: the batch was rolled back; try again")
+            )
+        self._advance()
+
+    def _advance(self) -> None:
+        """Decide what comes next: hand over, commit, begin, or rest."""
+        while True:
+            turn = self._next_waiting()
+            batch = self._batch
+            if batch is not None and batch.size and (turn is None or batch.closed or batch.size >= LARGEST_BATCH):
+                self._commit_in_thread(batch)
+                return
+            if turn is None:
+                self._rest()
+                return
+            try:
+                if batch is None and not self._begin():
+                    self._begin_in_thread()
+                    return
+            except StorageFailure as problem:
+                del self._waiting[0]
+                turn.set_result(problem)
+                continue
+            del self._waiting[0]
+            turn.set_result(None)
+            return
+
+    def _next_waiting(self) -> asyncio.Future[Outcome] | None:
+        while self._waiting and self._waiting[0].done():
+            del self._waiting[0]
+        return self._waiting[0] if self._waiting else None
+
+    def _rest(self) -> None:
+        """Nobody waits and nobody is in the batch: close it and free the turn."""
+        if self._batch is not None:
+            self._batch = None
+            self._roll_back()
+        self._taken = False
+        self._idle.set()
+
+    def _begin_in_thread(self) -> None:
+        """Wait for other processes off the event loop, then hand over to whoever is first."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._begin_patiently)
+        work.add_done_callback(self._begun)
+
+    def _begin_patiently(self) -> Outcome:
+        connection = self.connection
+        try:
+            connection.wait_for_lock(self._patience)
+            connection.run("begin", "BEGIN IMMEDIATE")
+        except StorageFailure as problem:
+            return problem
+        finally:
+            connection.wait_for_lock(0)
+        return None
+
+    def _begun(self, work: asyncio.Future[Outcome]) -> None:
+        problem = self._outcome(work)
+        if problem is None:
+            self._batch = _Batch()
+        else:
+            for turn in self._waiting:
+                if not turn.done():
+                    turn.set_result(problem)
+        self._advance()
+
+    def _commit_in_thread(self, batch: _Batch) -> None:
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+        work.add_done_callback(lambda work: self._committed(batch, work))
+
+    def _commit(self) -> Outcome:
+        try:
+            self.connection.run("commit", "COMMIT")
+        except StorageFailure as problem:
+            self._roll_back()
+            return problem
+        return None
+
+    def _committed(self, batch: _Batch, work: asyncio.Future[Outcome]) -> None:
+        self._batch = None
+        batch.ended.set_result(self._outcome(work))
+        self._advance()
+
+    def _outcome(self, work: asyncio.Future[Outcome]) -> Outcome:
+        """Return what the thread reported; what it did not expect is a failure too."""
+        error = work.exception()
+        if error is not None:
+            return StorageFailure(f"storage {self.connection.file}: {type(error).__name__} while committing")
+        return work.result()
+
+    def _roll_back(self) -> None:
+        """Undo the whole transaction; a connection that cannot even do that is given up."""
+        connection = self.connection
+        try:
+            if connection.raw.in_transaction:
+                connection.run("rollback", "ROLLBACK")
+        except StorageFailure:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.raw.close()

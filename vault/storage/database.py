@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One SQLite file: who may read it, whose it is, its schema, and what its failures mean.
+
+Everything that goes wrong here says which file and what to do, and leaves the file as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from vault.storage.protocol import StorageFailure
+
+APPLICATION_ID: Final = 0x436F6672
+"""What marks a database file as ours (`PRAGMA application_id`): "Cofr" in ASCII."""
+
+_OLDEST_SQLITE: Final = (3, 37, 0)
+"""The first version with STRICT tables; RETURNING is older."""
+
+_PRAGMAS: Final = (
+    "PRAGMA synchronous=FULL",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA secure_delete=FAST",
+    "PRAGMA cache_size=-16384",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+_MEANING: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space, nothing stored was lost",
+    sqlite3.SQLITE_BUSY: "another process keeps it locked; stop that process or wait for it",
+    sqlite3.SQLITE_LOCKED: "another process keeps it locked; stop that process or wait for it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged and was left as it is; keep a copy and restore a backup",
+    sqlite3.SQLITE_NOTADB: "this is not a database, and it was left as it is; name another file",
+    sqlite3.SQLITE_READONLY: "the file cannot be written; let the user of this process write it",
+    sqlite3.SQLITE_PERM: "the file may not be opened; let the user of this process read and write it",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its directory exists and can be written",
+    sqlite3.SQLITE_IOERR: "the disk refused (full, over quota or failing); see the system log",
+}
+
+OnStatement = Callable[[str], None]
+"""Called with a statement's name before it runs; a `StorageFailure` that it raises fails the statement."""
+
+
+def failure(file: Path, error: sqlite3.Error) -> StorageFailure:
+    """Say what `error` means for `file` and what to do. Neither statement nor values are in it."""
+    if isinstance(error, sqlite3.ProgrammingError):
+        return StorageFailure(f"storage {file}: it is closed")
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    meaning = _MEANING.get(code & 0xFF, "SQLite refused the statement; check the file with `sqlite3`")
+    name: str = getattr(error, "sqlite_errorname", type(error).__name__)
+    return StorageFailure(f"storage {file}: {meaning} ({name})")
+
+
+def is_busy(problem: StorageFailure) -> bool:
+    """Tell whether another process holds the lock, so that trying again can help."""
+    code: int = getattr(problem.__cause__, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+class Connection:
+    """One connection in autocommit mode, announcing each statement and raising only `StorageFailure`."""
+
+    def __init__(self, file: Path, on_statement: OnStatement | None, *, patience: float) -> None:
+        self.file: Final = file
+        self._on_statement = on_statement
+        try:
+            self.raw: Final = sqlite3.connect(
+                file, timeout=patience, isolation_level=None, check_same_thread=False
+            )
+            for pragma in _PRAGMAS:
+                self.raw.execute(pragma)
+        except sqlite3.Error as error:
+            raise failure(file, error) from error
+
+    def run(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> sqlite3.Cursor:
+        """Announce the statement as `name`, then execute it."""
+        self.announce(name)
+        try:
+            return self.raw.execute(sql, values)
+        except sqlite3.Error as error:
+            raise failure(self.file, error) from error
+
+    def rows(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> list[Any]:
+        """Run the statement and return all its rows."""
+        try:
+            return self.run(name, sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise failure(self.file, error) from error
+
+    def row(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> Any:  # noqa: ANN401 -- SQL
+        """Run the statement and return its only row."""
+        try:
+            return self.run(name, sql, values).fetchone()
+        except sqlite3.Error as error:
+            raise failure(self.file, error) from error
+
+    def announce(self, name: str) -> None:
+        """Tell the listener, if there is one, that the statement `name` comes next."""
+        if self._on_statement is not None:
+            self._on_statement(name)
+
+    def wait_for_lock(self, seconds: float) -> None:
+        """Let statements wait this long for another process; 0 makes them fail at once."""
+        self.raw.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+
+
+def prepare(file: Path, *, patience: float) -> None:
+    """Create `file` or check that it is ours and private, and bring its schema up to date.
+
+    Waits up to `patience` seconds for another process. Raises `StorageFailure`.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StorageFailure(f"SQLite {sqlite3.sqlite_version} is too old; install 3.37 or newer")
+    _create(file)
+    _check_private(file)
+    connection = Connection(file, None, patience=patience)
+    try:
+        _check_ours(connection)
+        (mode,) = connection.run("journal", "PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StorageFailure(f"storage {file}: its file system cannot share memory; use a local disk")
+        for number, sql in _migrations():
+            _migrate(connection, number, sql)
+        connection.run("check", "SELECT n FROM epoch").fetchone()
+        _check_private(file)
+    except sqlite3.Error as error:
+        raise failure(file, error) from error
+    finally:
+        connection.raw.close()
+
+
+def _create(file: Path) -> None:
+    """Make the empty file for its owner alone, before SQLite would make it for everyone (SL-89)."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not file.is_file():
+            raise StorageFailure(f"storage {file}: this is not a regular file; name a file") from None
+    except OSError as error:
+        raise StorageFailure(f"storage {file}: it cannot be created: {error.strerror}") from error
+
+
+def _check_private(file: Path) -> None:
+    for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        try:
+            mode = stat.S_IMODE(name.stat().st_mode)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageFailure(f"storage {name}: it cannot be read: {error.strerror}") from error
+        if mode & 0o077:
+            raise StorageFailure(f"storage {name}: others may open it (mode {mode:04o}); chmod 600 it")
+
+
+def _check_ours(connection: Connection) -> None:
+    (mark,) = connection.run("check", "PRAGMA application_id").fetchone()
+    (tables,) = connection.run("check", "SELECT count(*) FROM sqlite_schema").fetchone()
+    if mark != APPLICATION_ID and (mark or tables):
+        raise StorageFailure(
+            f"storage {connection.file}: this database belongs to another program; name another file"
+        )
+
+
+def _migrations() -> Iterator[tuple[int, str]]:
+    """Yield the numbered migrations, oldest first."""
+    folder = resources.files("vault.storage") / "migrations" / "sqlite"
+    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
+    for name in names:
+        yield int(name.removesuffix(".sql")), (folder / name).read_text(encoding="utf-8")
+
+
+def _migrate(connection: Connection, number: int, sql: str) -> None:
+    """Apply one migration in one transaction, unless this or another process already has."""
+    connection.run("begin", "BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.run("check", "PRAGMA user_version").fetchone()
+        if version < number:
+            for statement in sql.split(";\n"):
+                connection.run("migrate", statement)
+            connection.run("migrate", f"PRAGMA application_id={APPLICATION_ID}")
+            connection.run("migrate", f"PRAGMA user_version={number}")
+        connection.run("commit", "COMMIT")
+    finally:
+        if connection.raw.in_transaction:
+            connection.run("rollback", "ROLLBACK")
