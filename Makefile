@@ -26,19 +26,19 @@ run: $(VENV)/.run ## start a development server that keeps its secrets in ./data
 
 $(VENV)/.python:
 	@PYTHON="$(PYTHON)" .ci/system-packages run
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
+		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.x")'
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv $(VENV); fi
 	touch $@
 
 $(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/.python
-	echo "installing the locked dependencies into $(VENV)"
+	@echo "installing the locked dependencies into $(VENV)"
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --require-hashes -r requirements-build.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
-	echo "installing the locked test dependencies into $(VENV)"
+	@echo "installing the locked test dependencies into $(VENV)"
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	touch $@
 

@@ -3,6 +3,7 @@
 
 import re
 import tokenize
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,14 +68,15 @@ def test_an_oversize_file_and_function_are_found(tmp_path: Path) -> None:
     assert list(oversize(path, file_lines=61, function_lines=61)) == []
 
 
+def _bare_suppressions(path: Path) -> Iterator[str]:
+    with path.open("rb") as source:
+        for token in tokenize.tokenize(source.readline):
+            if token.type == tokenize.COMMENT and not _suppression_is_fine(token.string):
+                yield f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}"
+
+
 def test_every_suppression_names_its_rule_and_its_reason() -> None:
-    bare = []
-    for path in files(".py"):
-        with path.open("rb") as source:
-            for token in tokenize.tokenize(source.readline):
-                if token.type == tokenize.COMMENT and not _suppression_is_fine(token.string):
-                    bare.append(f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}")
-    assert bare == []
+    assert [found for path in files(".py") for found in _bare_suppressions(path)] == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import configparser
 import json
 import os
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,9 @@ class Buildah:
         """Make the base image from the cached Debian file system."""
         container = self.command("from", "scratch")
         self.command("add", container, str(_base_archive()), "/")
-        self.command("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", container)
+        self.command(
+            "config", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container
+        )
         policy = f"--signature-policy={self._folder / 'policy.json'}"
         self.command("commit", "--rm", policy, container, BASE)
 
@@ -106,11 +109,12 @@ def read_only_command(
     """
     script = ['mount --bind "$1" "$1"']
     for source, place, mode in mounts:
-        script.append(f"mount --bind {source} {root}{place}")
-        script.append(f"mount -o remount,bind,{mode} {root}{place}")
+        target = shlex.quote(f"{root}{place}")
+        script.append(f"mount --bind {shlex.quote(str(source))} {target}")
+        script.append(f"mount -o remount,bind,{mode} {target}")
     script += [
-        f"mount -t proc proc {root}/proc",
-        f"mount --rbind /dev {root}/dev",
+        'mount -t proc proc "$1/proc"',
+        'mount --rbind /dev "$1/dev"',
         'mount -o remount,bind,ro "$1"',
         'shift; exec "$@"',
     ]

@@ -103,8 +103,12 @@ def test_the_user_can_write_the_volume_and_nothing_else(built: Built, data: Path
 
 
 def test_nothing_in_the_image_is_writable_by_its_user(built: Built) -> None:
-    script = "find / -xdev ( -path /proc -o -path /dev -o -path /sys ) -prune -o ! -type l -writable -print"
-    found = built.buildah.run(built.container, *script.split()).split()
+    script = (
+        r"find / -xdev \( -path /proc -o -path /dev -o -path /sys \) -prune"
+        r" -o ! -type l -writable -print 2>/dev/null; true"  # some folders may not be looked into
+    )
+    found = built.buildah.run(built.container, "/bin/sh", "-c", script).split()
+    assert "/tmp" in found
     own = ("/tmp", "/var/tmp", "/run", "/data", "/var/lock")
     assert [path for path in found if not path.startswith(own)] == []
 
