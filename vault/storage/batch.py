@@ -16,6 +16,7 @@ from typing import Final
 
 from vault.storage.database import Connection, is_busy
 from vault.storage.protocol import StorageFailure
+from vault.storage.turnstile import Turnstile
 
 LARGEST_BATCH: Final = 256
 """How many transactions may share a commit, so that the first is not kept waiting by a steady stream."""
@@ -35,11 +36,13 @@ class _Batch:
 class GroupCommit:
     """The one writer of a database file in this process.
 
-    `connect` opens its connection. `patience` is how many seconds a batch waits for other processes.
+    `connect` opens its connection. `patience` is how many seconds a batch waits for other processes,
+    once it is its turn at the `turnstile`.
     """
 
-    def __init__(self, connect: Callable[[], Connection], *, patience: float) -> None:
+    def __init__(self, connect: Callable[[], Connection], turnstile: Turnstile, *, patience: float) -> None:
         self._connect = connect
+        self._turnstile = turnstile
         self._patience = patience
         self._connection: Connection | None = connect()
         self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
@@ -110,6 +113,7 @@ class GroupCommit:
         await self._idle.wait()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
         self._thread.shutdown()
+        self._turnstile.close()
 
     def _take(self) -> bool:
         """Take the free turn and begin; False when another process is in the way."""
@@ -135,13 +139,17 @@ class GroupCommit:
             raise StorageFailure(str(outcome)) from outcome
 
     def _begin(self) -> bool:
-        """Open a batch if no other process is in the way."""
+        """Open a batch if no other process is in the way; if one is, keep the place behind it."""
+        if not self._turnstile.enter_now():
+            return False
         try:
             self.connection.run("begin", "BEGIN IMMEDIATE")
         except StorageFailure as problem:
             if is_busy(problem):
                 return False
+            self._turnstile.leave()
             raise
+        self._turnstile.leave()
         self._batch = _Batch()
         return True
 
@@ -199,12 +207,14 @@ class GroupCommit:
     def _begin_patiently(self) -> Outcome:
         connection = self.connection
         try:
+            self._turnstile.enter()
             connection.wait_for_lock(self._patience)
             connection.run("begin", "BEGIN IMMEDIATE")
         except StorageFailure as problem:
             return problem
         finally:
             connection.wait_for_lock(0)
+            self._turnstile.leave()
         return None
 
     def _begun(self, work: asyncio.Future[Outcome]) -> None:

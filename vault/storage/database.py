@@ -147,7 +147,7 @@ def _create(file: Path) -> None:
 
 
 def _check_private(file: Path) -> None:
-    for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+    for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm"), Path(f"{file}-turn")):
         try:
             mode = stat.S_IMODE(name.stat().st_mode)
         except FileNotFoundError:

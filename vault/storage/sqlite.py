@@ -18,6 +18,7 @@ from vault.storage.batch import GroupCommit
 from vault.storage.database import Connection, OnStatement, failure, prepare
 from vault.storage.order import Seek, end_of, names_below, paths_below
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.turnstile import Turnstile
 
 KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""
@@ -248,7 +249,9 @@ class SqliteStorage:
         prepare(file, patience=patience)
         reader = Connection(file, on_statement, patience=_READ_PATIENCE)
         reader.run("open", "PRAGMA query_only=ON")
-        group = GroupCommit(lambda: Connection(file, on_statement, patience=0), patience=patience)
+        group = GroupCommit(
+            lambda: Connection(file, on_statement, patience=0), Turnstile(file), patience=patience
+        )
         return cls(reader, group)
 
     def reader(self) -> ReadTx:
