@@ -45,6 +45,7 @@ class GroupCommit:
         self._turnstile = turnstile
         self._patience = patience
         self._connection: Connection | None = connect()
+        self._file: Final = self._connection.file
         self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: _Batch | None = None
@@ -60,10 +61,15 @@ class GroupCommit:
             self._connection = self._connect()
         return self._connection
 
+    @property
+    def _in_transaction(self) -> bool:
+        """Whether the batch still stands; some failures make SQLite roll it back by itself."""
+        return self._connection is not None and self._connection.raw.in_transaction
+
     async def enter(self) -> None:
         """Wait for the turn and open a savepoint. Raises `StorageFailure`; then there is nothing to leave."""
         if self._closing:
-            raise StorageFailure(f"storage {self.connection.file}: it is closed")
+            raise StorageFailure(f"storage {self._file}: it is closed")
         if self._taken:
             await self._queue()
         elif not self._take():
@@ -83,7 +89,7 @@ class GroupCommit:
         """
         batch = self._batch
         if batch is None:
-            raise StorageFailure(f"storage {self.connection.file}: the transaction was rolled back; try again")
+            raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
         self.connection.run("release", "RELEASE writer")
         batch.size += 1
         batch.closed = alone
@@ -98,11 +104,10 @@ class GroupCommit:
 
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""
-        connection = self.connection
         try:
-            if connection.raw.in_transaction:
-                connection.run("rollback_to", "ROLLBACK TO writer")
-                connection.run("release", "RELEASE writer")
+            if self._in_transaction:
+                self.connection.run("rollback_to", "ROLLBACK TO writer")
+                self.connection.run("release", "RELEASE writer")
         except StorageFailure:
             self._roll_back()
         self._end_turn()
@@ -156,10 +161,10 @@ class GroupCommit:
     def _end_turn(self) -> None:
         """Fail the batch if its transaction is gone, and let whoever is next go on."""
         batch = self._batch
-        if batch is not None and not self.connection.raw.in_transaction:
+        if batch is not None and not self._in_transaction:
             self._batch = None
             batch.ended.set_result(
-                StorageFailure(f"storage {self.connection.file}: the batch was rolled back; try again")
+                StorageFailure(f"storage {self._file}: the batch was rolled back; try again")
             )
         self._advance()
 
@@ -168,7 +173,11 @@ class GroupCommit:
         while True:
             turn = self._next_waiting()
             batch = self._batch
-            if batch is not None and batch.size and (turn is None or batch.closed or batch.size >= LARGEST_BATCH):
+            if (
+                batch is not None
+                and batch.size
+                and (turn is None or batch.closed or batch.size >= LARGEST_BATCH)
+            ):
                 self._commit_in_thread(batch)
                 return
             if turn is None:
@@ -205,15 +214,17 @@ class GroupCommit:
         work.add_done_callback(self._begun)
 
     def _begin_patiently(self) -> Outcome:
-        connection = self.connection
         try:
             self._turnstile.enter()
+            connection = self.connection
             connection.wait_for_lock(self._patience)
-            connection.run("begin", "BEGIN IMMEDIATE")
+            try:
+                connection.run("begin", "BEGIN IMMEDIATE")
+            finally:
+                connection.wait_for_lock(0)
         except StorageFailure as problem:
             return problem
         finally:
-            connection.wait_for_lock(0)
             self._turnstile.leave()
         return None
 
@@ -248,15 +259,14 @@ class GroupCommit:
         """Return what the thread reported; what it did not expect is a failure too."""
         error = work.exception()
         if error is not None:
-            return StorageFailure(f"storage {self.connection.file}: {type(error).__name__} while committing")
+            return StorageFailure(f"storage {self._file}: {type(error).__name__} while committing")
         return work.result()
 
     def _roll_back(self) -> None:
         """Undo the whole transaction; a connection that cannot even do that is given up."""
-        connection = self.connection
         try:
-            if connection.raw.in_transaction:
-                connection.run("rollback", "ROLLBACK")
+            if self._in_transaction:
+                self.connection.run("rollback", "ROLLBACK")
         except StorageFailure:
             self._disconnect()
 

@@ -122,5 +122,5 @@ class Storage(Protocol):
         ...
 
 
-class StorageFailure(Exception):  # noqa: N818 -- reads as what happened, and is converted at the pipeline's edge
+class StorageFailure(Exception):
     """The storage could not do what was asked; nothing of the transaction was kept."""

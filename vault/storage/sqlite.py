@@ -63,7 +63,9 @@ Find = Callable[[Seek, str, str, int], Sequence[str]]
 """One of the two ways to look below a prefix: `names_below` and `paths_below`."""
 
 
-def _look(connection: Connection, name: str, find: Find, wanted: tuple[str, str, int]) -> tuple[int, Sequence[str]]:
+def _look(
+    connection: Connection, name: str, find: Find, wanted: tuple[str, str, int]
+) -> tuple[int, Sequence[str]]:
     """Return the epoch and what `find` finds, from one snapshot; a writer's transaction is its own."""
     raw = connection.raw
 
@@ -76,13 +78,14 @@ def _look(connection: Connection, name: str, find: Find, wanted: tuple[str, str,
     try:
         if not inside:
             raw.execute("BEGIN")
-        (epoch,) = raw.execute(_EPOCH).fetchone()
-        return epoch, find(seek, *wanted)
+        try:
+            (epoch,) = raw.execute(_EPOCH).fetchone()
+            return epoch, find(seek, *wanted)
+        finally:
+            if not inside:
+                raw.execute("COMMIT")
     except sqlite3.Error as error:
         raise failure(connection.file, error) from error
-    finally:
-        if not inside and raw.in_transaction:
-            raw.execute("COMMIT")
 
 
 class _Reader:
@@ -221,11 +224,12 @@ class _Write:
             return
         try:
             moved = self._tx.finish()
-            self._tx.end()
             ended = self._group.release(alone=moved)
         except BaseException:
             self._group.undo()
             raise
+        finally:
+            self._tx.end()
         await self._group.durable(ended)
 
 
