@@ -2,6 +2,7 @@
 """``python -m tests.conformance``: plays the scenarios, prints counts per area and every difference."""
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ def main() -> int:
     pair = Pair(options.server, options.against)
     started = time.monotonic()
     try:
-        outcomes = [_show(pair.outcome(scenario), options.verbose) for scenario in chosen]
+        outcomes = [_show(pair.outcome(scenario), options) for scenario in chosen]
     finally:
         pair.stop()
     _summary(outcomes)
@@ -32,11 +33,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--against", choices=sorted(KINDS), default="openbao", help="the reference")
     parser.add_argument("--only", default="", metavar="NAME", help="scenarios whose name contains NAME")
     parser.add_argument("-v", "--verbose", action="store_true", help="print every scenario and its statuses")
+    parser.add_argument("--answers", action="store_true", help="print what the reference answers")
     return parser.parse_args()
 
 
-def _show(outcome: Outcome, verbose: bool) -> Outcome:
-    if verbose:
+def _show(outcome: Outcome, options: argparse.Namespace) -> Outcome:
+    if options.answers:
+        for step, answer in zip(outcome.scenario.steps, outcome.answers, strict=True):
+            print(f"{step.title()}  {json.dumps(step.body, default=repr)[:200]}\n    {json.dumps(answer)}")
+    if options.verbose:
         print(f"{outcome.scenario.key}: {' '.join(str(status) for status in outcome.statuses)}")
     for problem in outcome.problems:
         print(f"\n{outcome.scenario.key}, {problem}")

@@ -27,9 +27,11 @@ _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
 _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
 _WHOLE = (
     ("accessor", re.compile(rf"{_B62}{{24}}")),
-    ("share-hex", re.compile(r"[0-9a-f]{66}")),
-    ("share-base64", re.compile(r"[A-Za-z0-9+/]{44}")),
 )
+_SHARE = {
+    "keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
+    "keys_base64": re.compile(r"[A-Za-z0-9+/]{43}[A-Za-z0-9+/=]"),
+}
 _UNIX_KEYS = frozenset({"creation_time", "server_time_utc", "last_renewal_time"})
 _COUNT_KEYS = frozenset({"encryptions"})
 _RANDOM_KEYS = frozenset({"random_bytes", "otp", "encoded_token", "encoded_root_token"})
@@ -79,7 +81,9 @@ class Normaliser:
             return f"<{key}>"
         if key in _RANDOM_KEYS and value:
             return f"<{key}:{_alphabet(value)}:{len(value)}>"
-        if key in {"keys", "keys_base64", "root_token"} and len(value) > _PGP_MINIMUM:
+        if key in _SHARE and _SHARE[key].fullmatch(value):
+            return self._name(f"share in {key}, length {len(value)}", value)
+        if key in {*_SHARE, "root_token"} and len(value) > _PGP_MINIMUM:
             return f"<pgp:{_alphabet(value)}>"
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):

@@ -3,7 +3,8 @@
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from .scenario import Scenario, Step
 from .servers import KINDS, Server
 from .wire import Answer, send
 
+SETTLE_SECONDS = 5.0
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
@@ -24,6 +26,8 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     """The reference's status for each step."""
+    answers: list[Mapping[str, object]] = field(default_factory=list)
+    """The reference's normalised answer to each step."""
     fractions: list[int] = field(default_factory=list)
     """Digits after the second in the subject's times."""
 
@@ -43,7 +47,12 @@ class Side:
         if step.token:
             headers["X-Vault-Token"] = self._fill(step.token, strict=True)
         target = target if target.startswith("/") else f"/v1/{target}"
-        answer = send(self._server.port, step.method, target, headers, self._body(step.body))
+        body = self._body(step.body)
+        answer = send(self._server.port, step.method, target, headers, body)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while step.settle and answer.status != step.settle and time.monotonic() < deadline:
+            time.sleep(0.02)
+            answer = send(self._server.port, step.method, target, headers, body)
         for capture in step.save:
             name, path = capture.split(":", 1)
             self._captured[name] = str(dig(answer.json(), path))
@@ -121,6 +130,7 @@ class Pair:
             expected = view(answer, step, reference.normaliser)
             found = view(subject.play(step), step, subject.normaliser)
             outcome.statuses.append(answer.status)
+            outcome.answers.append(expected)
             differs = difference(step, expected, found)
             problem = self._judge(step, differs)
             if problem:

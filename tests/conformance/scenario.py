@@ -31,6 +31,8 @@ class Step:
     """Dotted paths of lists whose order the reference does not promise."""
     shape: int = 0
     """Compare keys down to this depth and only types below (texts that are our own)."""
+    settle: int = 0
+    """Repeat until this status, at most 5 s: for work that the reference does in the background."""
     divergence: str = ""
     """Identifier in ``api-spec/divergences.md``: this step must differ."""
 
