@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 
-class BarrierFailure(Exception):  # noqa: N818 -- reads as what happened, and is converted at the pipeline's edge
+class BarrierFailure(Exception):
     """Stored data is not what was written: changed, moved, cut short, or under another key."""
 
 
@@ -12,7 +12,7 @@ class UnknownTerm(BarrierFailure):
     """An entry names a key term that this keyring does not have: reload the keyring, or it is forged."""
 
 
-class BarrierSealed(Exception):  # noqa: N818 -- a state that the caller must expect, not a defect
+class BarrierSealed(Exception):
     """There are no keys in memory: unseal first."""
 
 

@@ -26,7 +26,7 @@ _PLACE: Final = ("coffre.keyring", KEYRING_PATH)
 _FORMAT: Final = 1
 
 
-class InvalidRotation(ValueError):  # noqa: N818 -- the pipeline's edge turns it into an answer
+class InvalidRotation(ValueError):
     """A rotation setting is out of bounds; the text is OpenBao's, and names the field and its bounds."""
 
 

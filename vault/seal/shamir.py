@@ -22,7 +22,7 @@ MAX_SHARES = 255
 """There are 255 non-zero x coordinates."""
 
 
-class CombineFailure(ValueError):  # noqa: N818 -- reads as what happened
+class CombineFailure(ValueError):
     """These shares cannot belong together; the text is OpenBao's, and holds nothing of them."""
 
 

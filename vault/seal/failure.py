@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Why a seal operation did not happen. Texts never hold a share, a key or any other input."""
+
+from __future__ import annotations
+
+
+class SealRefusal(Exception):
+    """The request cannot be done; the text is OpenBao's, `status` the HTTP status it answers with."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        """`text` is safe to show to anyone."""
+        super().__init__(text)
+        self.status = status
+
+
+class SealFailure(Exception):
+    """What is stored for the seal is damaged or contradictory: nothing was changed, an operator must look."""
