@@ -7,9 +7,9 @@ import sys
 import time
 from collections import Counter
 
-from .play import Outcome, Pair
-from .scenarios import SCENARIOS
-from .servers import KINDS
+from tests.conformance.play import Outcome, Pair
+from tests.conformance.scenarios import SCENARIOS
+from tests.conformance.servers import KINDS
 
 
 def main() -> int:

@@ -5,9 +5,9 @@ import difflib
 import json
 from collections.abc import Mapping
 
-from .normalise import Normaliser
-from .scenario import Step
-from .wire import Answer
+from tests.conformance.normalise import Normaliser
+from tests.conformance.scenario import Step
+from tests.conformance.wire import Answer
 
 _NEAR_KEYS = frozenset({"ttl", "lease_duration", "creation_ttl"})
 _NEAR_SECONDS = 5
@@ -75,9 +75,8 @@ def _settle(expected: object, found: object, key: str = "") -> object:
         return {name: _settle(expected.get(name), item, name) for name, item in found.items()}
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         return [_settle(*pair, key) for pair in zip(expected, found, strict=True)]
-    near = key in _NEAR_KEYS and type(expected) is int and type(found) is int
-    if near and abs(expected - found) <= _NEAR_SECONDS and expected and found:  # type: ignore[operator]
-        return expected
+    if key in _NEAR_KEYS and isinstance(expected, int) and isinstance(found, int) and expected and found:
+        return expected if abs(expected - found) <= _NEAR_SECONDS else found
     return found
 
 

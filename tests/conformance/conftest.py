@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .play import Pair
+from tests.conformance.play import Pair
 
 SUBJECT = "openbao"
 """Which server is judged against OpenBao: ``coffre``, or ``openbao`` to judge the suite itself."""

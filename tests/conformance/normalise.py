@@ -8,6 +8,7 @@ across answers is compared too; the pattern that recognises a value also checks 
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 
 _B62 = "[A-Za-z0-9]"
 _DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
@@ -25,9 +26,7 @@ _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
 _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
 _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
-_WHOLE = (
-    ("accessor", re.compile(rf"{_B62}{{24}}")),
-)
+_WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}")),)
 _SHARE = {
     "keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
     "keys_base64": re.compile(r"[A-Za-z0-9+/]{43}[A-Za-z0-9+/=]"),
@@ -64,7 +63,7 @@ class Normaliser:
         for place, placeholder in self._places:
             text = text.replace(place, placeholder)
         for kind, pattern in _ANYWHERE:
-            text = pattern.sub(lambda found, kind=kind: self._name(kind, found[0]), text)  # type: ignore[misc]
+            text = pattern.sub(partial(self._found, kind), text)
         text = _CLUSTER.sub("<cluster-name>", text)
         text = _MOUNT_ACCESSOR.sub(lambda found: self._name(f"{found[1]}-accessor", found[0]), text)
         text = _FRACTION_TIME.sub(self._time, text)
@@ -98,6 +97,9 @@ class Normaliser:
     def _time(self, found: re.Match[str]) -> str:
         self.fractions.append(len(found[1]))
         return self._name(f"time:fraction{found[2]}", found[0])
+
+    def _found(self, kind: str, found: re.Match[str]) -> str:
+        return self._name(kind, found[0])
 
     def _name(self, kind: str, value: str) -> str:
         known = self._names.setdefault(kind, {})

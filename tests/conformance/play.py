@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .compare import difference, dig, view
-from .normalise import Normaliser
-from .scenario import Scenario, Step
-from .servers import KINDS, Server
-from .wire import Answer, send
+from tests.conformance.compare import difference, dig, view
+from tests.conformance.normalise import Normaliser
+from tests.conformance.scenario import Scenario, Step
+from tests.conformance.servers import KINDS, Server
+from tests.conformance.wire import Answer, send
 
 SETTLE_SECONDS = 5.0
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -7,6 +7,7 @@ server's root token. Names that were never captured are left as they are in bodi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 ROOT = "{root}"
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -57,42 +58,42 @@ class Scenario:
         return f"{self.area}/{self.name}"
 
 
-def step(method: str, path: str, body: object = None, **options: object) -> Step:
+def step(method: str, path: str, body: object = None, **options: Any) -> Step:
     """A request with any verb; `options` are the other fields of `Step`."""
-    return replace(Step(method, path, body), **options)  # type: ignore[arg-type]
+    return replace(Step(method, path, body), **options)
 
 
-def get(path: str, **options: object) -> Step:
+def get(path: str, **options: Any) -> Step:
     """A GET."""
     return step("GET", path, **options)
 
 
-def lst(path: str, **options: object) -> Step:
+def lst(path: str, **options: Any) -> Step:
     """A LIST."""
     return step("LIST", path, **options)
 
 
-def scan(path: str, **options: object) -> Step:
+def scan(path: str, **options: Any) -> Step:
     """A SCAN."""
     return step("SCAN", path, **options)
 
 
-def delete(path: str, **options: object) -> Step:
+def delete(path: str, **options: Any) -> Step:
     """A DELETE."""
     return step("DELETE", path, **options)
 
 
-def post(path: str, body: object = None, **options: object) -> Step:
+def post(path: str, body: object = None, **options: Any) -> Step:
     """A POST."""
     return step("POST", path, body, **options)
 
 
-def put(path: str, body: object = None, **options: object) -> Step:
+def put(path: str, body: object = None, **options: Any) -> Step:
     """A PUT."""
     return step("PUT", path, body, **options)
 
 
-def patch(path: str, body: object = None, **options: object) -> Step:
+def patch(path: str, body: object = None, **options: Any) -> Step:
     """A PATCH with the merge-patch media type."""
     options.setdefault("headers", MERGE)
     return step("PATCH", path, body, **options)

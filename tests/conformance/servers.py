@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .wire import send
+from tests.conformance.wire import send
 
 START_SECONDS = 20.0
 REQUEST_LIMIT = 1 << 20

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .play import Pair
-from .scenario import Scenario
-from .scenarios import SCENARIOS
+from tests.conformance.play import Pair
+from tests.conformance.scenario import Scenario
+from tests.conformance.scenarios import SCENARIOS
 
 MINIMUM_REQUESTS = 450
 _DIVERGENCES = Path(__file__).parents[2] / "api-spec" / "divergences.md"

@@ -4,7 +4,7 @@
 import importlib
 import pkgutil
 
-from ..scenario import Scenario
+from tests.conformance.scenario import Scenario
 
 
 def _collect() -> tuple[Scenario, ...]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a policy allows: match choice, wildcards, deny, merging, sudo; observed through KV requests."""
 
-from ..scenario import Scenario, delete, get, login, lst, patch, policy, post, put, scan
+from tests.conformance.scenario import Scenario, delete, get, login, lst, patch, policy, post, put, scan
 
 W = "{w}"
 
@@ -13,44 +13,71 @@ def rule(path: str, *capabilities: str, more: str = "") -> str:
 
 
 FILL = [post("sys/mounts/acl", {"type": "kv"}), post("sys/mounts/acl2", {"type": "kv-v2"})] + [
-    post(f"acl/{name}", {"x": "1"}) for name in ("a", "b", "p/a", "p/b", "p/q/c", "pq", "deep/a/b/c", "x+y", "star*")
+    post(f"acl/{name}", {"x": "1"})
+    for name in ("a", "b", "p/a", "p/b", "p/q/c", "pq", "deep/a/b/c", "x+y", "star*")
 ]
 
-MATCH = FILL + [
-    policy(
-        "acl-match",
-        rule("acl/p/*", "read")
-        + rule("acl/+/b", "deny")
-        + rule("acl/p*", "deny")
-        + rule("acl/+", "read")
-        + rule("acl/*", "list")
-        + rule("acl/deep/+/b/c", "read")
-        + rule("acl/deep/a/+/c", "update")
-        + rule("acl/x+y", "read")
-        + rule("acl/st*r", "read")
-        + rule("/acl/b", "read", "create"),
-    ),
-    login("w", "acl-match"),
-] + [
-    get(f"acl/{name}", token=W)
-    for name in ("a", "b", "p/a", "p/b", "p/q/c", "pq", "deep/a/b/c", "x+y", "xzy", "star*", "st*r", "p", "q/b", "")
-] + [
-    lst("acl", token=W),
-    lst("acl/p", token=W),
-    lst("acl/deep/", token=W),
-    post("acl/b", {"x": "2"}, token=W),
-    post("acl/b2", {"x": "2"}, token=W),
-    scan("acl", token=W),
-    post(
-        "sys/capabilities",
-        {"token": W, "paths": ["acl/a", "acl/b", "acl/p/b", "acl/pq", "acl/deep/a/b/c", "acl/", "acl", "acl/p/"]},
-    ),
-]
+MATCH = (
+    FILL
+    + [
+        policy(
+            "acl-match",
+            rule("acl/p/*", "read")
+            + rule("acl/+/b", "deny")
+            + rule("acl/p*", "deny")
+            + rule("acl/+", "read")
+            + rule("acl/*", "list")
+            + rule("acl/deep/+/b/c", "read")
+            + rule("acl/deep/a/+/c", "update")
+            + rule("acl/x+y", "read")
+            + rule("acl/st*r", "read")
+            + rule("/acl/b", "read", "create"),
+        ),
+        login("w", "acl-match"),
+    ]
+    + [
+        get(f"acl/{name}", token=W)
+        for name in (
+            "a",
+            "b",
+            "p/a",
+            "p/b",
+            "p/q/c",
+            "pq",
+            "deep/a/b/c",
+            "x+y",
+            "xzy",
+            "star*",
+            "st*r",
+            "p",
+            "q/b",
+            "",
+        )
+    ]
+    + [
+        lst("acl", token=W),
+        lst("acl/p", token=W),
+        lst("acl/deep/", token=W),
+        post("acl/b", {"x": "2"}, token=W),
+        post("acl/b2", {"x": "2"}, token=W),
+        scan("acl", token=W),
+        post(
+            "sys/capabilities",
+            {
+                "token": W,
+                "paths": ["acl/a", "acl/b", "acl/p/b", "acl/pq", "acl/deep/a/b/c", "acl/", "acl", "acl/p/"],
+            },
+        ),
+    ]
+)
 
 MERGE = FILL + [
     policy("acl-m1", rule("acl/a", "read") + rule("acl/b", "read") + rule("acl/p/*", "read")),
     policy("acl-m2", rule("acl/a", "update", "delete") + rule("acl/b", "deny") + rule("acl/p/a", "deny")),
-    policy("acl-m3", rule("acl/c", "create", "read") + rule("acl/d", "update") + rule("acl/e", "create", "update")),
+    policy(
+        "acl-m3",
+        rule("acl/c", "create", "read") + rule("acl/d", "update") + rule("acl/e", "create", "update"),
+    ),
     login("w", "acl-m1", "acl-m2", "acl-m3"),
     get("acl/a", token=W),
     put("acl/a", {"x": "3"}, token=W),
@@ -72,25 +99,29 @@ MERGE = FILL + [
     get("acl/b", token=W),
 ]
 
-SLASHES = FILL + [
-    policy("acl-l1", rule("acl/p/", "list")),
-    policy("acl-l2", rule("acl/p", "list")),
-    policy("acl-l3", rule("acl/p/*", "list")),
-    policy("acl-l4", rule("acl/+", "list", "scan")),
-] + [
-    one
-    for name in ("acl-l1", "acl-l2", "acl-l3", "acl-l4")
-    for one in (
-        login("w", name),
-        lst("acl/p", token=W),
-        lst("acl/p/", token=W),
-        lst("acl/p/q", token=W),
-        lst("acl", token=W),
-        scan("acl/p", token=W),
-        get("acl/p/?list=true", token=W),
-        get("acl/p/a", token=W),
-    )
-]
+SLASHES = (
+    FILL
+    + [
+        policy("acl-l1", rule("acl/p/", "list")),
+        policy("acl-l2", rule("acl/p", "list")),
+        policy("acl-l3", rule("acl/p/*", "list")),
+        policy("acl-l4", rule("acl/+", "list", "scan")),
+    ]
+    + [
+        one
+        for name in ("acl-l1", "acl-l2", "acl-l3", "acl-l4")
+        for one in (
+            login("w", name),
+            lst("acl/p", token=W),
+            lst("acl/p/", token=W),
+            lst("acl/p/q", token=W),
+            lst("acl", token=W),
+            scan("acl/p", token=W),
+            get("acl/p/?list=true", token=W),
+            get("acl/p/a", token=W),
+        )
+    ]
+)
 
 VERBS = FILL + [
     post("acl2/data/a", {"data": {"x": "1"}}),
@@ -115,11 +146,13 @@ VERBS = FILL + [
 SUDO = [
     policy(
         "acl-nosudo",
-        rule("sys/*", "create", "read", "update", "delete", "list") + rule("auth/token/*", "update", "list", "read"),
+        rule("sys/*", "create", "read", "update", "delete", "list")
+        + rule("auth/token/*", "update", "list", "read"),
     ),
     policy(
         "acl-sudo",
-        rule("sys/*", "create", "read", "update", "delete", "list", "sudo") + rule("auth/token/*", "list", "sudo"),
+        rule("sys/*", "create", "read", "update", "delete", "list", "sudo")
+        + rule("auth/token/*", "list", "sudo"),
     ),
 ] + [
     one

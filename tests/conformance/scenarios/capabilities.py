@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """sys/capabilities, capabilities-self, capabilities-accessor and resultant-acl."""
 
-from ..scenario import Scenario, get, login, policy, post
-from .acl import rule
+from tests.conformance.scenario import Scenario, get, login, policy, post
+from tests.conformance.scenarios.acl import rule
 
 W = "{w}"
 PATHS = ["cap/a", "cap/b", "cap/c/d", "cap/x/y", "cap/", "cap", "cap/none/deep", "sys/seal", "cap/t"]
@@ -53,7 +53,10 @@ ASKED = MAKE + [
 RESULTANT = MAKE + [
     get("sys/internal/ui/resultant-acl", token=W),
     get("sys/internal/ui/resultant-acl"),
-    policy("cap-ui", rule("sys/internal/ui/resultant-acl", "read") + rule("a/*", "read", "deny") + rule("b/+/c", "list")),
+    policy(
+        "cap-ui",
+        rule("sys/internal/ui/resultant-acl", "read") + rule("a/*", "read", "deny") + rule("b/+/c", "list"),
+    ),
     login("v", "cap-ui", "cap"),
     get("sys/internal/ui/resultant-acl", token="{v}"),
     get("sys/internal/ui/resultant-acl", token=""),

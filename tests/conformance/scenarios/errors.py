@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The table of errors, and unknown paths and verbs with root, a weak token and none."""
 
-from ..scenario import Scenario, delete, get, login, lst, patch, policy, post, scan, step
+from tests.conformance.scenario import Scenario, delete, get, login, lst, patch, policy, post, scan, step
 
 WEAK = "{weak}"
 UNKNOWN = ["nope/foo", "sys/nope", "sys/policies/nope/x", "auth/nope/login", "auth/nope/x", "auth/token/nope"]
@@ -10,12 +10,22 @@ REMOVED = ["sys/license", "sys/replication/status", "sys/renew/x", "sys/revoke/x
 WHO = [policy("err-weak", 'path "err-kv/allowed" { capabilities = ["read"] }'), login("weak", "err-weak")]
 
 NO_SUCH_PATH = WHO + [
-    get(path, token=token) for path in UNKNOWN + REMOVED + ["auth/nope", "auth", "sys"] for token in ("{root}", WEAK, "")
+    get(path, token=token)
+    for path in UNKNOWN + REMOVED + ["auth/nope", "auth", "sys"]
+    for token in ("{root}", WEAK, "")
 ]
 
-NO_SUCH_POST = WHO + [
-    post(path, {"a": "b"}, token=token) for path in UNKNOWN for token in ("{root}", WEAK, "")
-] + [lst("nope/foo"), scan("nope/foo"), delete("nope/foo"), patch("nope/foo", {"a": 1}), step("HEAD", "nope/foo")]
+NO_SUCH_POST = (
+    WHO
+    + [post(path, {"a": "b"}, token=token) for path in UNKNOWN for token in ("{root}", WEAK, "")]
+    + [
+        lst("nope/foo"),
+        scan("nope/foo"),
+        delete("nope/foo"),
+        patch("nope/foo", {"a": 1}),
+        step("HEAD", "nope/foo"),
+    ]
+)
 
 WRONG_VERBS = WHO + [
     post("sys/health", {}),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Request headers: token precedence, bearer, namespaces, wrapping times, consistency, unknown ones."""
 
-from ..scenario import Scenario, delete, get, login, policy, post
+from tests.conformance.scenario import Scenario, delete, get, login, policy, post
 
 KEY = "hdr/a"
 
@@ -58,19 +58,23 @@ NAMESPACES = PREPARE + [
     get("sys/health", headers={"X-Vault-Namespace": "root"}),
 ]
 
-WRAP_TIMES = PREPARE + [
-    get(KEY, headers={"X-Vault-Wrap-TTL": value})
-    for value in ("0", "-1", "-5s", "abc", "", "1.5", "60", "5m", "1d", "9999h", "1h30m", " 60 ", "0s")
-] + [
-    get("hdr/absent", headers={"X-Vault-Wrap-TTL": "60"}),
-    delete("hdr/absent", headers={"X-Vault-Wrap-TTL": "60"}),
-    get("sys/health", headers={"X-Vault-Wrap-TTL": "60"}),
-    get("sys/health", headers={"X-Vault-Wrap-TTL": "abc"}),
-    get("sys/seal-status", headers={"X-Vault-Wrap-TTL": "60"}),
-    get(KEY, token="", headers={"X-Vault-Wrap-TTL": "60"}),
-    get(KEY, token="", headers={"X-Vault-Wrap-TTL": "abc"}),
-    get(KEY, headers={"X-Vault-Wrap-TTL": "60", "X-Vault-Wrap-Format": "bogus"}),
-]
+WRAP_TIMES = (
+    PREPARE
+    + [
+        get(KEY, headers={"X-Vault-Wrap-TTL": value})
+        for value in ("0", "-1", "-5s", "abc", "", "1.5", "60", "5m", "1d", "9999h", "1h30m", " 60 ", "0s")
+    ]
+    + [
+        get("hdr/absent", headers={"X-Vault-Wrap-TTL": "60"}),
+        delete("hdr/absent", headers={"X-Vault-Wrap-TTL": "60"}),
+        get("sys/health", headers={"X-Vault-Wrap-TTL": "60"}),
+        get("sys/health", headers={"X-Vault-Wrap-TTL": "abc"}),
+        get("sys/seal-status", headers={"X-Vault-Wrap-TTL": "60"}),
+        get(KEY, token="", headers={"X-Vault-Wrap-TTL": "60"}),
+        get(KEY, token="", headers={"X-Vault-Wrap-TTL": "abc"}),
+        get(KEY, headers={"X-Vault-Wrap-TTL": "60", "X-Vault-Wrap-Format": "bogus"}),
+    ]
+)
 
 CONSISTENCY = PREPARE + [
     get(KEY, headers={"X-Vault-Index": "not base64!"}),

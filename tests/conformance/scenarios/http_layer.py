@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Verbs, bodies, limits, paths and coercions of the HTTP layer."""
 
-from ..scenario import MERGE, Scenario, delete, get, lst, post, put, scan, step
+from tests.conformance.scenario import MERGE, Scenario, delete, get, lst, post, put, scan, step
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 MANY = b'{"data":{' + b",".join(b'"k%d":"v"' % n for n in range(700)) + b"}}"
@@ -26,7 +26,12 @@ VERBS = [
     step("PATCH", "verbs/a", {"x": "3"}),
     step("PATCH", "verbs/a", {"x": "3"}, headers={"Content-Type": "application/json"}),
     step("PATCH", "verbs/a", {"x": "3"}, headers=MERGE),
-    step("PATCH", "verbs/a", {"x": "3"}, headers={"Content-Type": "application/merge-patch+json; charset=utf-8"}),
+    step(
+        "PATCH",
+        "verbs/a",
+        {"x": "3"},
+        headers={"Content-Type": "application/merge-patch+json; charset=utf-8"},
+    ),
     lst("verbs"),
     lst("verbs/"),
     get("verbs?list=true"),
@@ -67,7 +72,10 @@ BODIES = [
     post("bodies/a", b'{"a":"line\nbreak"}'),
     post("bodies/dup", b'{"a":"1","a":"2"}'),
     get("bodies/dup"),
-    post("bodies/n", b'{"big":12345678901234567890,"f":1.0,"e":1e3,"neg":-0.5,"null":null,"t":true,"o":{"l":[1,"2"]}}'),
+    post(
+        "bodies/n",
+        b'{"big":12345678901234567890,"f":1.0,"e":1e3,"neg":-0.5,"null":null,"t":true,"o":{"l":[1,"2"]}}',
+    ),
     get("bodies/n"),
     post("bodies/u", {"text": "é<>&\u2028 😀"}),
     get("bodies/u"),

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """sys/internal/ui/mounts and its preflight, and the OpenAPI document."""
 
-from ..scenario import Scenario, get, login, policy, post
-from .acl import rule
+from tests.conformance.scenario import Scenario, get, login, policy, post
+from tests.conformance.scenarios.acl import rule
 
 UI = "sys/internal/ui/mounts"
 W = "{w}"
 
 PREPARE = [
-    post("sys/mounts/ui-open", {"type": "kv", "config": {"listing_visibility": "unauth"}, "description": "open"}),
+    post(
+        "sys/mounts/ui-open",
+        {"type": "kv", "config": {"listing_visibility": "unauth"}, "description": "open"},
+    ),
     post("sys/mounts/ui-two", {"type": "kv-v2", "options": {"version": "2"}}),
     post("sys/mounts/ui-hidden/deep", {"type": "kv"}),
     policy("ui", rule("ui-two/data/x/*", "read") + rule("ui-hidden/deep/a", "list")),
@@ -29,7 +32,15 @@ MOUNTS = PREPARE + [
 
 PREFLIGHT = [
     get(f"{UI}/{path}", token=token)
-    for path in ("ui-two", "ui-two/", "ui-two/data/x/y", "ui-two/other", "ui-hidden/deep/a/b", "ui-hidden", "nope/x")
+    for path in (
+        "ui-two",
+        "ui-two/",
+        "ui-two/data/x/y",
+        "ui-two/other",
+        "ui-hidden/deep/a/b",
+        "ui-hidden",
+        "nope/x",
+    )
     for token in ("{root}", W)
 ] + [
     get(f"{UI}/{path}", token=token)

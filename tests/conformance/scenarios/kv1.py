@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """KV version 1 and cubbyhole."""
 
-from ..scenario import Scenario, delete, get, login, lst, patch, post, put, scan
+from tests.conformance.scenario import Scenario, delete, get, login, lst, patch, post, put, scan
 
-VALUE = {"s": "text", "i": 1, "f": 1.5, "b": True, "n": None, "l": [1, "a", {"k": []}], "o": {"x": {"y": "z"}}}
+VALUE = {
+    "s": "text",
+    "i": 1,
+    "f": 1.5,
+    "b": True,
+    "n": None,
+    "l": [1, "a", {"k": []}],
+    "o": {"x": {"y": "z"}},
+}
 
 ONE = [
     post("sys/mounts/kv-a", {"type": "kv"}),

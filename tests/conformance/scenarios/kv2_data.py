@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """KV version 2: data, versions, check-and-set, patch, delete, undelete, destroy, subkeys."""
 
-from ..scenario import Scenario, delete, get, lst, patch, post, put, scan, step
+from tests.conformance.scenario import Scenario, delete, get, lst, patch, post, put, scan, step
 
 MOUNT = [post("sys/mounts/kv-b", {"type": "kv-v2"}), get("kv-b/config", settle=200)]
 
@@ -9,9 +9,15 @@ WRITES = MOUNT + [
     get("kv-b/data/a"),
     post("kv-b/data/a", {"data": {"x": "1"}}),
     get("kv-b/data/a"),
-    put("kv-b/data/a", {"data": {"x": 2, "f": 1.0, "big": 9007199254740993, "n": None, "b": False, "l": [1, {"k": 1.5}]}}),
+    put(
+        "kv-b/data/a",
+        {"data": {"x": 2, "f": 1.0, "big": 9007199254740993, "n": None, "b": False, "l": [1, {"k": 1.5}]}},
+    ),
     get("kv-b/data/a"),
-    post("kv-b/data/num", b'{"data":{"huge":12345678901234567890,"e":1e21,"s":1e-7,"neg":-0.0,"f":100000000000000000000.5}}'),
+    post(
+        "kv-b/data/num",
+        b'{"data":{"huge":12345678901234567890,"e":1e21,"s":1e-7,"neg":-0.0,"f":100000000000000000000.5}}',
+    ),
     get("kv-b/data/num"),
     get("kv-b/data/a?version=1"),
     get("kv-b/data/a?version=2"),
@@ -66,47 +72,51 @@ CAS = MOUNT + [
     get("kv-b/data/casreq"),
 ]
 
-VERSIONS = MOUNT + [post("kv-b/data/v", {"data": {"n": str(n)}}) for n in range(1, 5)] + [
-    delete("kv-b/data/v"),
-    get("kv-b/data/v"),
-    get("kv-b/data/v?version=4"),
-    get("kv-b/data/v?version=3"),
-    post("kv-b/undelete/v", {"versions": [4]}),
-    get("kv-b/data/v"),
-    post("kv-b/delete/v", {"versions": [1, "2"]}),
-    get("kv-b/data/v?version=1"),
-    get("kv-b/data/v?version=2"),
-    put("kv-b/undelete/v", {"versions": "1,2"}),
-    get("kv-b/data/v?version=2"),
-    put("kv-b/destroy/v", {"versions": [2]}),
-    get("kv-b/data/v?version=2"),
-    post("kv-b/undelete/v", {"versions": [2]}),
-    get("kv-b/data/v?version=2"),
-    put("kv-b/delete/v", {"versions": [3]}),
-    put("kv-b/destroy/v", {"versions": [3]}),
-    get("kv-b/data/v?version=3"),
-    get("kv-b/metadata/v"),
-    post("kv-b/delete/v", {}),
-    post("kv-b/undelete/v", {}),
-    post("kv-b/destroy/v", {}),
-    post("kv-b/delete/v", {"versions": []}),
-    post("kv-b/delete/v", {"versions": ["x"]}),
-    post("kv-b/delete/v", {"versions": [99]}),
-    post("kv-b/destroy/v", {"versions": [99, -1, 0]}),
-    post("kv-b/delete/absent", {"versions": [1]}),
-    post("kv-b/undelete/absent", {"versions": [1]}),
-    post("kv-b/destroy/absent", {"versions": [1]}),
-    get("kv-b/delete/v"),
-    get("kv-b/undelete/v"),
-    delete("kv-b/destroy/v"),
-    delete("kv-b/data/absent"),
-    delete("kv-b/data/v?version=1"),
-    get("kv-b/metadata/v"),
-    post("kv-b/destroy/v", {"versions": [4]}),
-    get("kv-b/data/v"),
-    post("kv-b/data/v", {"data": {"n": "5"}}),
-    get("kv-b/data/v"),
-]
+VERSIONS = (
+    MOUNT
+    + [post("kv-b/data/v", {"data": {"n": str(n)}}) for n in range(1, 5)]
+    + [
+        delete("kv-b/data/v"),
+        get("kv-b/data/v"),
+        get("kv-b/data/v?version=4"),
+        get("kv-b/data/v?version=3"),
+        post("kv-b/undelete/v", {"versions": [4]}),
+        get("kv-b/data/v"),
+        post("kv-b/delete/v", {"versions": [1, "2"]}),
+        get("kv-b/data/v?version=1"),
+        get("kv-b/data/v?version=2"),
+        put("kv-b/undelete/v", {"versions": "1,2"}),
+        get("kv-b/data/v?version=2"),
+        put("kv-b/destroy/v", {"versions": [2]}),
+        get("kv-b/data/v?version=2"),
+        post("kv-b/undelete/v", {"versions": [2]}),
+        get("kv-b/data/v?version=2"),
+        put("kv-b/delete/v", {"versions": [3]}),
+        put("kv-b/destroy/v", {"versions": [3]}),
+        get("kv-b/data/v?version=3"),
+        get("kv-b/metadata/v"),
+        post("kv-b/delete/v", {}),
+        post("kv-b/undelete/v", {}),
+        post("kv-b/destroy/v", {}),
+        post("kv-b/delete/v", {"versions": []}),
+        post("kv-b/delete/v", {"versions": ["x"]}),
+        post("kv-b/delete/v", {"versions": [99]}),
+        post("kv-b/destroy/v", {"versions": [99, -1, 0]}),
+        post("kv-b/delete/absent", {"versions": [1]}),
+        post("kv-b/undelete/absent", {"versions": [1]}),
+        post("kv-b/destroy/absent", {"versions": [1]}),
+        get("kv-b/delete/v"),
+        get("kv-b/undelete/v"),
+        delete("kv-b/destroy/v"),
+        delete("kv-b/data/absent"),
+        delete("kv-b/data/v?version=1"),
+        get("kv-b/metadata/v"),
+        post("kv-b/destroy/v", {"versions": [4]}),
+        get("kv-b/data/v"),
+        post("kv-b/data/v", {"data": {"n": "5"}}),
+        get("kv-b/data/v"),
+    ]
+)
 
 PATCHES = MOUNT + [
     patch("kv-b/data/p", {"data": {"x": "1"}}),
@@ -130,7 +140,9 @@ PATCHES = MOUNT + [
 
 SUBKEYS = MOUNT + [
     get("kv-b/subkeys/s"),
-    post("kv-b/data/s", {"data": {"a": 1, "b": {"c": {"d": "x"}, "e": [1, {"f": 2}]}, "empty": {}, "n": None}}),
+    post(
+        "kv-b/data/s", {"data": {"a": 1, "b": {"c": {"d": "x"}, "e": [1, {"f": 2}]}, "empty": {}, "n": None}}
+    ),
     get("kv-b/subkeys/s"),
     get("kv-b/subkeys/s?depth=1"),
     get("kv-b/subkeys/s?depth=2"),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """KV version 2: configuration, metadata, custom metadata, trimming, expiring versions."""
 
-from ..scenario import Scenario, delete, get, lst, patch, post, put, scan
+from tests.conformance.scenario import Scenario, delete, get, lst, patch, post, put, scan
 
 MOUNT = [post("sys/mounts/kv-c", {"type": "kv-v2"}), get("kv-c/config", settle=200)]
 META = "kv-c/metadata/m"
@@ -41,7 +41,15 @@ METADATA = MOUNT + [
     get("kv-c/data/m"),
     post("kv-c/data/m", {"data": {"x": "1"}}),
     get(META),
-    put(META, {"max_versions": 2, "cas_required": True, "delete_version_after": "1h", "custom_metadata": {"a": "b", "n": 5}}),
+    put(
+        META,
+        {
+            "max_versions": 2,
+            "cas_required": True,
+            "delete_version_after": "1h",
+            "custom_metadata": {"a": "b", "n": 5},
+        },
+    ),
     get(META),
     post("kv-c/data/m", {"data": {"x": "2"}, "options": {"cas": 1}}),
     get("kv-c/data/m"),
@@ -111,22 +119,26 @@ META_CAS = MOUNT + [
     delete("kv-c/metadata/c"),
 ]
 
-TRIMMING = MOUNT + [post("kv-c/data/t", {"data": {"n": n}}) for n in range(12)] + [
-    get("kv-c/metadata/t"),
-    get("kv-c/data/t?version=1"),
-    get("kv-c/data/t?version=3"),
-    post("kv-c/metadata/t", {"max_versions": 4}),
-    get("kv-c/metadata/t"),
-    get("kv-c/data/t?version=5"),
-    post("kv-c/data/t", {"data": {"n": 99}}),
-    get("kv-c/metadata/t"),
-    get("kv-c/data/t?version=5"),
-    post("kv-c/destroy/t", {"versions": [5]}),
-    post("kv-c/delete/t", {"versions": [12]}),
-    get("kv-c/metadata/t"),
-    lst("kv-c/detailed-metadata"),
-    scan("kv-c/detailed-metadata"),
-]
+TRIMMING = (
+    MOUNT
+    + [post("kv-c/data/t", {"data": {"n": n}}) for n in range(12)]
+    + [
+        get("kv-c/metadata/t"),
+        get("kv-c/data/t?version=1"),
+        get("kv-c/data/t?version=3"),
+        post("kv-c/metadata/t", {"max_versions": 4}),
+        get("kv-c/metadata/t"),
+        get("kv-c/data/t?version=5"),
+        post("kv-c/data/t", {"data": {"n": 99}}),
+        get("kv-c/metadata/t"),
+        get("kv-c/data/t?version=5"),
+        post("kv-c/destroy/t", {"versions": [5]}),
+        post("kv-c/delete/t", {"versions": [12]}),
+        get("kv-c/metadata/t"),
+        lst("kv-c/detailed-metadata"),
+        scan("kv-c/detailed-metadata"),
+    ]
+)
 
 EXPIRING = MOUNT + [
     post("kv-c/metadata/e", {"delete_version_after": "1h"}),

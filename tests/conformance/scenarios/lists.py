@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """LIST, SCAN, pagination, PATCH and help."""
 
-from ..scenario import Scenario, get, lst, patch, post, scan, step
+from tests.conformance.scenario import Scenario, get, lst, patch, post, scan, step
 
 TREE = ["a", "b", "c", "dir/x", "dir/y", "dir/sub/z", "Zed", "a b"]
 
@@ -117,6 +117,6 @@ SCENARIOS = [
     Scenario("lists", "version-one", FILL_V1 + VERSION_ONE),
     Scenario("lists", "paging", FILL_V2 + PAGING),
     Scenario("lists", "others", OTHER_LISTS),
-    Scenario("lists", "patches", PATCHES),
-    Scenario("lists", "help", HELP),
+    Scenario("lists", "patches", FILL_V1 + FILL_V2 + PATCHES),
+    Scenario("lists", "help", FILL_V1 + FILL_V2 + HELP),
 ]

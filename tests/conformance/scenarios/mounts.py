@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Enabling, listing, tuning, upgrading and disabling secrets engines; the auth table."""
 
-from ..scenario import Scenario, delete, get, login, lst, policy, post, put
-from .acl import rule
+from tests.conformance.scenario import Scenario, delete, get, login, lst, policy, post, put
+from tests.conformance.scenarios.acl import rule
 
 LIFE = [
     post("sys/mounts/m-one", {"type": "kv", "description": "first"}),
     get("sys/mounts/m-one"),
-    get("sys/mounts", pick=("data.m-one/", "m-one/", "data.cubbyhole/", "data.identity/", "data.sys/", "warnings")),
+    get(
+        "sys/mounts",
+        pick=("data.m-one/", "m-one/", "data.cubbyhole/", "data.identity/", "data.sys/", "warnings"),
+    ),
     post("sys/mounts/m-one", {"type": "kv"}),
     post("sys/mounts/m-one/nested", {"type": "kv"}),
-    post("sys/mounts/m-two/deep", {"type": "kv-v2", "config": {"default_lease_ttl": "1h", "max_lease_ttl": 7200}}),
+    post(
+        "sys/mounts/m-two/deep",
+        {"type": "kv-v2", "config": {"default_lease_ttl": "1h", "max_lease_ttl": 7200}},
+    ),
     get("sys/mounts/m-two/deep"),
     get("sys/mounts/m-two/deep/"),
     post("sys/mounts/m-two", {"type": "kv"}),
@@ -27,20 +33,23 @@ LIFE = [
     post("sys/mounts/m-conf2", {"type": "kv-v2", "options": {"version": "1"}}),
     get("sys/mounts/m-conf2"),
     post("sys/mounts/m-generic", {"type": "generic"}),
-    post("sys/mounts/m-full", {
-        "type": "kv",
-        "description": "all",
-        "local": True,
-        "seal_wrap": True,
-        "config": {
-            "listing_visibility": "unauth",
-            "force_no_cache": True,
-            "audit_non_hmac_request_keys": ["a", "b"],
-            "audit_non_hmac_response_keys": "c,d",
-            "passthrough_request_headers": ["X-A"],
-            "allowed_response_headers": ["X-B"],
+    post(
+        "sys/mounts/m-full",
+        {
+            "type": "kv",
+            "description": "all",
+            "local": True,
+            "seal_wrap": True,
+            "config": {
+                "listing_visibility": "unauth",
+                "force_no_cache": True,
+                "audit_non_hmac_request_keys": ["a", "b"],
+                "audit_non_hmac_response_keys": "c,d",
+                "passthrough_request_headers": ["X-A"],
+                "allowed_response_headers": ["X-B"],
+            },
         },
-    }),
+    ),
     get("sys/mounts/m-full"),
     get("sys/mounts/m-full/tune"),
     delete("sys/mounts/m-one"),
@@ -101,7 +110,9 @@ BAD = [
 TUNE = [
     post("sys/mounts/tune", {"type": "kv"}),
     get("sys/mounts/tune/tune"),
-    post("sys/mounts/tune/tune", {"default_lease_ttl": "1h", "max_lease_ttl": "2h", "description": "changed"}),
+    post(
+        "sys/mounts/tune/tune", {"default_lease_ttl": "1h", "max_lease_ttl": "2h", "description": "changed"}
+    ),
     get("sys/mounts/tune/tune"),
     get("sys/mounts/tune"),
     post("tune/a", {"x": "1"}),
@@ -122,7 +133,10 @@ TUNE = [
     get("sys/mounts/tune/tune"),
     post("sys/mounts/tune/tune", {"listing_visibility": "bogus"}),
     post("sys/mounts/tune/tune", {"listing_visibility": ""}),
-    post("sys/mounts/tune/tune", {"audit_non_hmac_request_keys": ["k"], "passthrough_request_headers": "X-A,X-B"}),
+    post(
+        "sys/mounts/tune/tune",
+        {"audit_non_hmac_request_keys": ["k"], "passthrough_request_headers": "X-A,X-B"},
+    ),
     get("sys/mounts/tune/tune"),
     post("sys/mounts/tune/tune", {"audit_non_hmac_request_keys": []}),
     get("sys/mounts/tune/tune"),

@@ -3,7 +3,7 @@
 
 import base64
 
-from ..scenario import Scenario, delete, get, login, lst, patch, policy, post, put
+from tests.conformance.scenario import Scenario, delete, get, login, lst, patch, policy, post, put
 
 ACL = "sys/policies/acl"
 READ = 'path "secret/*" { capabilities = ["read"] }'
@@ -163,7 +163,7 @@ TEXTS = {
     "blank": "   ",
     "mfa": 'path "a" { capabilities = ["read"]\n mfa_methods = ["x"] }',
     "two": 'path "a" "b" { capabilities = ["read"] }',
-    "bare": "path a { capabilities = [\"read\"] }",
+    "bare": 'path a { capabilities = ["read"] }',
     "unterminated": 'path "a { capabilities = ["read"] }',
 }
 

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from ..scenario import Scenario, Step, delete, get, post, put, step
+from tests.conformance.scenario import Scenario, Step, delete, get, post, put, step
 
 INIT = "sys/init"
 UNSEAL = "sys/unseal"
@@ -91,7 +91,12 @@ BAD_INIT = [
 ]
 
 ONE = [
-    ask("PUT", INIT, {"secret_shares": 1, "secret_threshold": 1}, save=("top:root_token", "k0:keys.0", "b0:keys_base64.0")),
+    ask(
+        "PUT",
+        INIT,
+        {"secret_shares": 1, "secret_threshold": 1},
+        save=("top:root_token", "k0:keys.0", "b0:keys_base64.0"),
+    ),
     ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1}),
     ask("GET", INIT),
     ask("GET", STATUS),
@@ -185,7 +190,11 @@ FIVE = [
 
 PGP_SHARES = [
     ask("POST", INIT, {"secret_shares": 3, "secret_threshold": 2, "pgp_keys": [PGP, PGP]}),
-    ask("POST", INIT, {"secret_shares": 2, "secret_threshold": 2, "pgp_keys": [PGP, PGP], "root_token_pgp_key": PGP}),
+    ask(
+        "POST",
+        INIT,
+        {"secret_shares": 2, "secret_threshold": 2, "pgp_keys": [PGP, PGP], "root_token_pgp_key": PGP},
+    ),
     ask("GET", STATUS),
     unseal("00" * 33),
     ask("POST", UNSEAL, {"reset": True}),

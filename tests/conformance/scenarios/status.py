@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Health, seal status, leader, key status and the other questions a probe asks."""
 
-from ..scenario import Scenario, get, login, lst, policy, post, put, step
+from tests.conformance.scenario import Scenario, get, login, lst, policy, post, put, step
 
 HEALTH = [
     get("sys/health", token=""),

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Revocation of tokens and their trees, rights of creators, batch tokens."""
 
-from ..scenario import Scenario, get, login, policy, post
+from tests.conformance.scenario import Scenario, Step, get, login, policy, post
 
 CREATE = "auth/token/create"
 LOOKUP = "auth/token/lookup"
 SELF = "auth/token/lookup-self"
 
 
-def child(name: str, of: str, **body: object) -> object:
+def child(name: str, of: str, **body: object) -> Step:
     """A token created by another one, captured as `name`."""
     save = (f"{name}:auth.client_token", f"{name}_acc:auth.accessor")
     return post(CREATE, {"ttl": "1h", **body}, token=f"{{{of}}}", save=save)

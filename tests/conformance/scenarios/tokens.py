@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Service tokens: creation, lookup, renewal, revocation, trees, limits; subset and sudo rules."""
 
-from ..scenario import Scenario, get, login, lst, policy, post, put
+from tests.conformance.scenario import Scenario, Step, get, login, lst, policy, post, put
 
 CREATE = "auth/token/create"
 LOOKUP = "auth/token/lookup"
 
 
-def made(name: str, **body: object) -> list[object]:
+def made(name: str, **body: object) -> list[Step]:
     """Creates a token from the root token, captures it as `name`, and looks it up."""
     save = (f"{name}:auth.client_token", f"{name}_acc:auth.accessor")
     return [post(CREATE, body, save=save), post(LOOKUP, {"token": f"{{{name}}}"})]
@@ -67,7 +67,10 @@ BAD_CREATION = [
 ]
 
 LOOKUPS = [
-    get("auth/token/lookup-self", pick=("data.path", "data.policies", "data.ttl", "data.expire_time", "data.orphan")),
+    get(
+        "auth/token/lookup-self",
+        pick=("data.path", "data.policies", "data.ttl", "data.expire_time", "data.orphan"),
+    ),
     post("auth/token/lookup-self", {}, pick=("data.path",)),
     get("auth/token/lookup-self"),
     post(LOOKUP, {}),

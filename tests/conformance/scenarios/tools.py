@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: EUPL-1.2
 """sys/tools, audit devices and audited request headers."""
 
-from ..scenario import Scenario, delete, get, login, lst, policy, post, put
-from .acl import rule
+from tests.conformance.scenario import Scenario, delete, get, login, lst, policy, post, put
+from tests.conformance.scenarios.acl import rule
 
 TEXT = "aGVsbG8="
-ALGORITHMS = ("sha2-224", "sha2-256", "sha2-384", "sha2-512", "sha3-224", "sha3-256", "sha3-384", "sha3-512", "md5", "SHA2-256")
+ALGORITHMS = (
+    "sha2-224",
+    "sha2-256",
+    "sha2-384",
+    "sha2-512",
+    "sha3-224",
+    "sha3-256",
+    "sha3-384",
+    "sha3-512",
+    "md5",
+    "SHA2-256",
+)
 
 TOOLS = [post(f"sys/tools/hash/{name}", {"input": TEXT}) for name in ALGORITHMS] + [
     post("sys/tools/hash", {"input": TEXT}),

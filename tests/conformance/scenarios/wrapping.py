@@ -3,8 +3,8 @@
 
 from collections.abc import Sequence
 
-from ..scenario import Scenario, Step, delete, get, login, lst, policy, post
-from .acl import rule
+from tests.conformance.scenario import Scenario, Step, delete, get, login, lst, policy, post
+from tests.conformance.scenarios.acl import rule
 
 TTL = {"X-Vault-Wrap-TTL": "120"}
 SAVE = ("wrap:wrap_info.token", "wrap_acc:wrap_info.accessor")
@@ -113,7 +113,12 @@ RESPONSES = [
     post("sys/wrapping/unwrap", {"token": "{wrap}"}, token=""),
     lst("wr", headers=TTL, save=SAVE),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}),
-    post("auth/token/create", {"ttl": "1h", "policies": ["default"]}, headers=TTL, save=("wrap:wrap_info.token", "acc:wrap_info.wrapped_accessor")),
+    post(
+        "auth/token/create",
+        {"ttl": "1h", "policies": ["default"]},
+        headers=TTL,
+        save=("wrap:wrap_info.token", "acc:wrap_info.wrapped_accessor"),
+    ),
     post("auth/token/lookup-accessor", {"accessor": "{acc}"}),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}, token="", save=("inner:auth.client_token",)),
     get("auth/token/lookup-self", token="{inner}"),
