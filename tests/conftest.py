@@ -24,8 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open loopback for the folders that need it and for tests marked `loopback`; close it for the rest."""
-    folder = item.path.relative_to(_TESTS).parts[0]
-    if folder in _LOOPBACK_FOLDERS or item.get_closest_marker("loopback"):
+    if _folder(item.path) in _LOOPBACK_FOLDERS or item.get_closest_marker("loopback"):
         enable_socket()
         socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
     else:
@@ -52,3 +51,8 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid} was skipped; tests here run or fail"
     return report
+
+
+def _folder(path: Path) -> str:
+    """The folder of tests/ that holds the path; empty for a file elsewhere."""
+    return path.relative_to(_TESTS).parts[0] if path.is_relative_to(_TESTS) else ""

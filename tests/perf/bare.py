@@ -4,24 +4,25 @@
 import argparse
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
-
-BODY_BYTES = 350
-_PADDING = "x" * (BODY_BYTES - len('{"data":""}\n'))
-_BODY = f'{{"data":"{_PADDING}"}}\n'.encode()
-_HEADERS = [
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"content-length", str(BODY_BYTES).encode()),
-]
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-async def application(scope: Scope, _receive: Receive, send: Send) -> None:
-    """Answer every request with the same 350 bytes of JSON, as long as a KV v2 read is."""
-    if scope["type"] != "http":
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-    await send({"type": "http.response.body", "body": _BODY})
+def application(body_bytes: int) -> ASGIApp:
+    """An application that answers every request with the same JSON of `body_bytes` bytes."""
+    frame = '{"data":""}\n'
+    body = frame.replace('""', f'"{"x" * (body_bytes - len(frame))}"').encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"cache-control", b"no-store"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+
+    async def answer(scope: Scope, _receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    return answer
 
 
 def main() -> None:
@@ -30,9 +31,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--cert", required=True)
     parser.add_argument("--key", required=True)
+    parser.add_argument("--body-bytes", type=int, required=True)
     options = parser.parse_args()
     uvicorn.run(
-        application,
+        application(options.body_bytes),
         host="127.0.0.1",
         port=options.port,
         loop="uvloop",

@@ -7,8 +7,9 @@ median of its rounds. A refused or lost request stops the run: its figures would
 
 import argparse
 import json
+import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.perf import programs
 from tests.perf.cli import cli_seconds
 from tests.perf.load import Operation, Request, Round, Target, median_of, run_round
 from tests.perf.report import table, verdicts
-from tests.perf.server import Program, Running, running, set_up
+from tests.perf.server import Program, Running, answer_bytes, running, set_up
 
 _KEYS = 256
 _SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
@@ -52,62 +53,65 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Figur
     servers = [programs.openbao(scratch / "openbao", tls)]
     if "coffre" in options.only:
         servers.append(programs.coffre(scratch / "coffre", tls))
-    ceiling = programs.bare(tls)
-    figures = {program.name: Figures() for program in [*servers, ceiling]}
-    for program in [*servers, ceiling]:
-        figures[program.name].listening_after = _median_start(program, scratch, options.server_core)
+    figures = {program.name: _started(program, scratch, options.server_core) for program in servers}
     with ExitStack() as stack:
-        started: dict[str, Running] = {}
-        for program in [*servers, ceiling]:
-            log = scratch / f"{program.name}.log"
-            started[program.name] = stack.enter_context(running(program, core=options.server_core, log=log))
-        tokens = {p.name: set_up(p, secret=_SECRET, keys=_KEYS) for p in servers}
+        live = [_enter(stack, program, scratch, options.server_core) for program in servers]
+        tokens = {program.name: set_up(program, secret=_SECRET, keys=_KEYS) for program in servers}
+        size = answer_bytes(servers[-1], "secret/data/bench/0", tokens[servers[-1].name])
+        ceiling = programs.bare(tls, body_bytes=size)
+        figures[ceiling.name] = _started(ceiling, scratch, options.server_core)
+        live.append(_enter(stack, ceiling, scratch, options.server_core))
         for connections in options.connections:
-            _measure_rounds(options, scratch, [*servers, ceiling], tokens, figures, connections)
-        for name, server in started.items():
-            figures[name].resident = server.resident_mebibytes()
+            for operation in operations():
+                aims = [
+                    (server.program, tokens.get(server.program.name, "s.ignored-by-the-bare-server"))
+                    for server in live
+                    if server.program is not ceiling or operation.name == "kv read"
+                ]
+                taken = _alternate(options, scratch, operation, aims, connections)
+                for name, rounds in taken.items():
+                    figures[name].rounds[f"{operation.name} c={connections}"] = median_of(rounds)
+        for server in live:
+            figures[server.program.name].resident = server.resident_mebibytes()
         seconds = cli_seconds({p.name: p for p in servers}, tokens, tls[0], scratch)
     return figures, seconds
 
 
-def _median_start(program: Program, scratch: Path, core: int) -> float:
-    """Median seconds from start to listening, of a few starts."""
+def _started(program: Program, scratch: Path, core: int) -> Figures:
+    """Figures that hold the median seconds from start to listening, of a few starts."""
     times = []
     for _ in range(_STARTS):
         with running(program, core=core, log=scratch / f"{program.name}.log") as server:
             times.append(server.listening_after)
-    return sorted(times)[len(times) // 2]
+    return Figures(listening_after=statistics.median(times))
 
 
-def _measure_rounds(
+def _enter(stack: ExitStack, program: Program, scratch: Path, core: int) -> Running:
+    return stack.enter_context(running(program, core=core, log=scratch / f"{program.name}.log"))
+
+
+def _alternate(
     options: argparse.Namespace,
     scratch: Path,
-    servers: Sequence[Program],
-    tokens: Mapping[str, str],
-    figures: Mapping[str, Figures],
+    operation: Operation,
+    aims: Sequence[tuple[Program, str]],
     connections: int,
-) -> None:
-    for operation in operations():
-        taken: dict[str, list[Round]] = {program.name: [] for program in servers}
-        for number in range(-1, options.rounds):
-            seconds = min(1.0, options.seconds) if number < 0 else options.seconds
-            for program in servers:
-                if program.name == "bare ASGI" and operation.name != "kv read":
-                    continue
-                token = tokens.get(program.name, "s.unused-by-the-bare-server")
-                measured = run_round(
-                    Target(program.address, [("X-Vault-Token", token)]),
-                    operation,
-                    seconds=seconds,
-                    connections=connections,
-                    core=options.load_core,
-                    scratch=scratch,
-                )
-                if number >= 0:
-                    taken[program.name].append(measured)
-        for name, rounds in taken.items():
-            if rounds:
-                figures[name].rounds[f"{operation.name} c={connections}"] = median_of(rounds)
+) -> dict[str, list[Round]]:
+    """A short warm-up of each server, which does not count, then the rounds in turn."""
+    taken: dict[str, list[Round]] = {program.name: [] for program, _ in aims}
+    for number in range(-1, options.rounds):
+        for program, token in aims:
+            measured = run_round(
+                Target(program.address, [("X-Vault-Token", token)]),
+                operation,
+                seconds=min(1.0, options.seconds) if number < 0 else options.seconds,
+                connections=connections,
+                core=options.load_core,
+                scratch=scratch,
+            )
+            if number >= 0:
+                taken[program.name].append(measured)
+    return taken
 
 
 def main() -> int:
@@ -128,7 +132,8 @@ def main() -> int:
         options.json.write_text(json.dumps({"servers": plain, "cli_seconds": seconds}, indent=2) + "\n")
     print(table(plain, seconds))
     failed = verdicts(plain, seconds)
-    print("\n".join(failed) if failed else "every promised ratio held")
+    if "coffre" in plain:
+        print("\n".join(failed) if failed else "every promise held")
     return 1 if failed else 0
 
 

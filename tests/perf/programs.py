@@ -88,13 +88,13 @@ storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
     )
 
 
-def bare(tls: tuple[Path, Path]) -> Program:
-    """A constant answer on uvicorn, uvloop, httptools and TLS."""
+def bare(tls: tuple[Path, Path], *, body_bytes: int) -> Program:
+    """A constant answer of `body_bytes` bytes on uvicorn, uvloop, httptools and TLS."""
     port = _free_port()
     command = (sys.executable, "-m", "tests.perf.bare", "--port", str(port))
     return Program(
         name="bare ASGI",
-        command=(*command, "--cert", str(tls[0]), "--key", str(tls[1])),
+        command=(*command, "--cert", str(tls[0]), "--key", str(tls[1]), "--body-bytes", str(body_bytes)),
         environment={},
         port=port,
     )

@@ -10,10 +10,11 @@ START_SECONDS = 0.8
 CLI_RATIO = 1.5
 _OURS, _THEIRS, _BARE = "coffre", "openbao", "bare ASGI"
 
-type_figures = Mapping[str, Mapping[str, Any]]
+Servers = Mapping[str, Mapping[str, Any]]
+"""By server name: `listening_after`, `resident` and `rounds`, as `bench` writes them to JSON."""
 
 
-def table(figures: type_figures, cli_seconds: Mapping[str, float]) -> str:
+def table(figures: Servers, cli_seconds: Mapping[str, float]) -> str:
     """All figures, latencies in milliseconds, with the ratio ours / OpenBao where both were measured."""
     lines = [f"{'operation':<22}{'server':<12}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>8}"]
     for operation in figures[_THEIRS]["rounds"]:
@@ -30,7 +31,7 @@ def table(figures: type_figures, cli_seconds: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def verdicts(figures: type_figures, cli_seconds: Mapping[str, float]) -> list[str]:
+def verdicts(figures: Servers, cli_seconds: Mapping[str, float]) -> list[str]:
     """One line for each broken promise; empty when OpenBao ran alone or all held."""
     if _OURS not in figures:
         return []
@@ -56,7 +57,7 @@ def verdicts(figures: type_figures, cli_seconds: Mapping[str, float]) -> list[st
     return broken
 
 
-def _row(operation: str, name: str, figures: type_figures) -> str:
+def _row(operation: str, name: str, figures: Servers) -> str:
     measured = figures[name]["rounds"][operation]
     rate, reference = measured["rate"], figures[_THEIRS]["rounds"][operation]["rate"]
     return (

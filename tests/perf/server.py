@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -75,14 +76,14 @@ def call(
     program: Program, method: str, path: str, body: Mapping[str, object] | None = None, token: str = ""
 ) -> dict[str, Any]:
     """One request for setting up; returns the JSON object, or an empty one for an empty answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{program.address}/v1/{path}", data=data, method=method)
-    if token:
-        request.add_header("X-Vault-Token", token)
-    with urllib.request.urlopen(request, context=_unverified(), timeout=30) as answer:
-        text = answer.read()
+    text = _exchange(program, method, path, body, token)
     parsed: dict[str, Any] = json.loads(text) if text.strip() else {}
     return parsed
+
+
+def answer_bytes(program: Program, path: str, token: str) -> int:
+    """How long the answer to a read of `path` is, in bytes."""
+    return len(_exchange(program, "GET", path, None, token))
 
 
 def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
@@ -102,6 +103,18 @@ def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
     for number in range(keys):
         call(program, "POST", f"secret/data/bench/{number}", {"data": dict(secret)}, token)
     return token
+
+
+def _exchange(
+    program: Program, method: str, path: str, body: Mapping[str, object] | None, token: str
+) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{program.address}/v1/{path}", data=data, method=method)
+    if token:
+        request.add_header("X-Vault-Token", token)
+    with urllib.request.urlopen(request, context=_unverified(), timeout=30) as answer:
+        text: bytes = answer.read()
+    return text
 
 
 def _first_write(program: Program, token: str, secret: Mapping[str, str]) -> None:

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The bench must not flatter: a refused request or a missed promise is said."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.perf.load import BenchError, Round, median_of, round_of
+from tests.perf.report import table, verdicts
+
+_OPERATION = "kv read c=16"
+
+
+def _server(rate: float, p99: float, *, resident: float = 100.0, start: float = 0.1) -> dict[str, Any]:
+    figures = {"rate": rate, "p50": p99 / 2, "p99": p99}
+    return {"listening_after": start, "resident": resident, "rounds": {_OPERATION: figures}}
+
+
+_GOOD = {
+    "openbao": _server(100, 9000),
+    "coffre": _server(900, 800, resident=50),
+    "bare ASGI": _server(2000, 1),
+}
+_CLI = {"bao": 0.080, "vaultctl": 0.060}
+
+
+def _line(*, requests: int = 1000, bad_status: int = 0, broken: int = 0) -> str:
+    counts = f'"requests":{requests},"microseconds":500000,"bad_status":{bad_status},"broken":{broken}'
+    return f'Running 1s test\n{{{counts},"p50":10,"p99":20}}\n'
+
+
+def test_a_round_is_read_from_the_last_line_of_wrk() -> None:
+    assert round_of(_line(), "kv read") == Round(rate=2000.0, p50=10, p99=20)
+
+
+@pytest.mark.parametrize("counts", [{"bad_status": 1}, {"broken": 1}, {"requests": 0}])
+def test_a_round_with_a_refused_lost_or_no_request_stops_the_bench(counts: dict[str, int]) -> None:
+    with pytest.raises(BenchError, match="kv read"):
+        round_of(_line(**counts), "kv read")
+
+
+def test_one_bad_round_does_not_move_the_median() -> None:
+    rounds = [Round(10, 1, 2), Round(11, 2, 3), Round(1, 90, 99)]
+    assert median_of(rounds) == Round(10, 2, 3)
+
+
+def test_a_run_that_keeps_every_promise_has_no_verdict_against_it() -> None:
+    assert verdicts(_GOOD, _CLI) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "change", "said"),
+    [
+        ("coffre", {"rounds": {_OPERATION: {"rate": 499, "p50": 1, "p99": 2}}}, "4.99 x, wanted 5.0 x"),
+        ("coffre", {"rounds": {_OPERATION: {"rate": 900, "p50": 1, "p99": 9000}}}, "p99 is not lower"),
+        ("bare ASGI", {"rounds": {_OPERATION: {"rate": 2300, "p50": 1, "p99": 1}}}, "39% of a bare ASGI"),
+        ("coffre", {"listening_after": 0.8}, "start to listening took 0.80 s"),
+        ("coffre", {"resident": 100.0}, "resident memory is not under"),
+    ],
+)
+def test_each_missed_promise_is_said(server: str, change: dict[str, Any], said: str) -> None:
+    figures = copy.deepcopy(_GOOD)
+    figures[server].update(change)
+    (verdict,) = verdicts(figures, _CLI)
+    assert said in verdict
+
+
+def test_a_slow_command_line_is_said() -> None:
+    (verdict,) = verdicts(_GOOD, {"bao": 0.080, "vaultctl": 0.121})
+    assert "1.51 x bao kv get" in verdict
+
+
+def test_the_table_shows_milliseconds_and_the_ratio_to_openbao() -> None:
+    lines = table(_GOOD, _CLI).splitlines()
+    (ours,) = [line.split() for line in lines if line.startswith(_OPERATION) and " coffre " in line]
+    assert ours[-4:] == ["900", "0.40", "0.80", "9.00"]
