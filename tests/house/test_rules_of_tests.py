@@ -8,7 +8,6 @@ import pytest
 
 from tests.house.tree import ROOT
 
-
 _CASES = {
     "plain": ("def test_it(): pass", "PASSED"),
     "skips": ("def test_it(): pytest.skip('no such tool')", "FAILED"),

@@ -20,7 +20,7 @@ def _server(rate: float, p99: float, *, resident: float = 100.0, start: float = 
 _GOOD = {
     "openbao": _server(100, 9000),
     "coffre": _server(900, 800, resident=50),
-    "bare ASGI": _server(2000, 1),
+    "bare ASGI": _server(1000, 1),
 }
 _CLI = {"bao": 0.080, "vaultctl": 0.060}
 
