@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import vault
+import vaultctl
 from tests.house.tree import ROOT
 
 _NAMES = {"vault", "hsm", "nhi", "vaultctl"}
@@ -89,3 +91,7 @@ def test_the_command_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> N
     )
     assert (finished.returncode, finished.stderr) == (0, "")
     assert wheel.name.split("-")[1] in finished.stdout
+
+
+def test_server_and_command_line_have_one_version() -> None:
+    assert vaultctl.__version__ == vault.__version__
