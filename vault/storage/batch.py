@@ -53,6 +53,7 @@ class GroupCommit:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
+        self._closed = False
 
     @property
     def connection(self) -> Connection:
@@ -116,9 +117,10 @@ class GroupCommit:
         """Let those who came finish, refuse newcomers, and close the connection."""
         self._closing = True
         await self._idle.wait()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown()
-        self._turnstile.close()
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._release_files)
+            self._thread.shutdown()
 
     def _take(self) -> bool:
         """Take the free turn and begin; False when another process is in the way."""
@@ -274,3 +276,7 @@ class GroupCommit:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.raw.close()
+
+    def _release_files(self) -> None:
+        self._disconnect()
+        self._turnstile.close()

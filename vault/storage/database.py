@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -121,11 +121,12 @@ def prepare(file: Path, *, patience: float) -> None:
     _check_private(file)
     connection = Connection(file, None, patience=patience)
     try:
-        _check_ours(connection)
+        migrations = _migrations()
+        _check_ours(connection, newest=migrations[-1][0])
         (mode,) = connection.run("journal", "PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StorageFailure(f"storage {file}: its file system cannot share memory; use a local disk")
-        for number, sql in _migrations():
+        for number, sql in migrations:
             _migrate(connection, number, sql)
         connection.run("check", "SELECT n FROM epoch").fetchone()
         _check_private(file)
@@ -158,21 +159,26 @@ def _check_private(file: Path) -> None:
             raise StorageFailure(f"storage {name}: others may open it (mode {mode:04o}); chmod 600 it")
 
 
-def _check_ours(connection: Connection) -> None:
+def _check_ours(connection: Connection, *, newest: int) -> None:
     (mark,) = connection.run("check", "PRAGMA application_id").fetchone()
     (tables,) = connection.run("check", "SELECT count(*) FROM sqlite_schema").fetchone()
     if mark != APPLICATION_ID and (mark or tables):
         raise StorageFailure(
             f"storage {connection.file}: this database belongs to another program; name another file"
         )
+    (version,) = connection.run("check", "PRAGMA user_version").fetchone()
+    if version > newest:
+        raise StorageFailure(
+            f"storage {connection.file}: a newer release wrote it (schema {version}, this one knows {newest});"
+            " start that release"
+        )
 
 
-def _migrations() -> Iterator[tuple[int, str]]:
-    """Yield the numbered migrations, oldest first."""
+def _migrations() -> Sequence[tuple[int, str]]:
+    """Return the numbered migrations, oldest first."""
     folder = resources.files("vault.storage") / "migrations" / "sqlite"
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    for name in names:
-        yield int(name.removesuffix(".sql")), (folder / name).read_text(encoding="utf-8")
+    return [(int(name.removesuffix(".sql")), (folder / name).read_text(encoding="utf-8")) for name in names]
 
 
 def _migrate(connection: Connection, number: int, sql: str) -> None:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The storages that the suite runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from vault.storage.database import OnStatement
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import Storage
+from vault.storage.sqlite import SqliteStorage
+
+T = TypeVar("T")
+
+
+class Store:
+    """Makes empty storages of one kind, and plays a story on each."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self._files = (folder / f"{number}.db" for number in itertools.count())
+
+    def open(self, on_statement: OnStatement | None = None) -> Storage:
+        """Return an empty storage."""
+        if self.kind == "memory":
+            return MemoryStorage(on_statement=on_statement)
+        return SqliteStorage.open(next(self._files), on_statement=on_statement)
+
+    def play(self, story: Callable[[Storage], Awaitable[T]], on_statement: OnStatement | None = None) -> T:
+        """Run `story` on an empty storage, and close it afterwards."""
+
+        async def run() -> T:
+            storage = self.open(on_statement)
+            try:
+                return await story(storage)
+            finally:
+                await storage.close()
+
+        return asyncio.run(run(), debug=False)
+
+
+async def fill(storage: Storage, *paths: str) -> None:
+    """Store each path with itself as the value, in one transaction."""
+    async with storage.write() as tx:
+        for path in paths:
+            await tx.put(path, path.encode())
+
+
+async def everything(storage: Storage) -> dict[str, bytes | None]:
+    """Return all entries."""
+    reader = storage.reader()
+    return {path: await reader.get(path) for path in await reader.scan("")}

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A failure at any statement: nothing of the transaction is kept, and the storage goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tests.storage.stores import Store, everything, fill
+from vault.storage.protocol import Storage, StorageFailure, Timer
+
+STATEMENTS = 20
+"""At least as many as the scripted transaction has on any storage; checked by the test."""
+
+
+class Fault:
+    """Fails the `at`-th statement (counted from 0), or each one with a name in `names`, once armed."""
+
+    def __init__(self, at: int = -1, *names: str) -> None:
+        self.armed = False
+        self.seen: list[str] = []
+        self.hits = 0
+        self._at = at
+        self._names = names
+
+    def __call__(self, name: str) -> None:
+        if not self.armed:
+            return
+        self.seen.append(name)
+        if len(self.seen) - 1 == self._at or name in self._names:
+            self.hits += 1
+            raise StorageFailure(f"injected at {name}")
+
+
+async def script(storage: Storage) -> None:
+    """Do everything that a transaction can do."""
+    async with storage.write() as tx:
+        await tx.get("old")
+        await tx.put("new/1", b"1")
+        await tx.put("new/2", b"2")
+        await tx.list("new/")
+        await tx.scan("")
+        await tx.delete("old")
+        await tx.delete_prefix("tree/")
+        await tx.at(Timer("k", "new", 5))
+        await tx.cancel("k", "old")
+        await tx.invalidate("kind", "key")
+        await tx.invalidate("kind", "other")
+
+
+async def prepare(storage: Storage) -> None:
+    """Set the scene for `script`."""
+    await fill(storage, "old", "tree/1", "tree/2")
+    async with storage.write() as tx:
+        await tx.at(Timer("k", "old", 3))
+
+
+async def assert_untouched(storage: Storage) -> None:
+    """Check that the scene is as it was prepared."""
+    assert sorted(await everything(storage)) == ["old", "tree/1", "tree/2"]
+    assert await storage.next_due() == 3
+    assert await storage.changes(0) == []
+
+
+async def assert_done(storage: Storage) -> None:
+    """Check that `script` is there whole, once."""
+    assert sorted(await everything(storage)) == ["new/1", "new/2"]
+    assert await storage.next_due() == 5
+    changes = await storage.changes(0)
+    assert changes is not None
+    assert [(change.epoch, change.key) for change in changes] == [(1, "key"), (1, "other")]
+
+
+@pytest.mark.parametrize("at", range(STATEMENTS))
+def test_a_failure_at_any_statement_keeps_nothing_and_the_storage_goes_on(store: Store, at: int) -> None:
+    fault = Fault(at)
+
+    async def story(storage: Storage) -> None:
+        await prepare(storage)
+        fault.armed = True
+        if len(await count_statements(store)) <= at:
+            return
+        with pytest.raises(StorageFailure, match="injected"):
+            await script(storage)
+        fault.armed = False
+        assert fault.hits == 1
+        await assert_untouched(storage)
+        await script(storage)
+        await assert_done(storage)
+
+    store.play(story, fault)
+
+
+async def count_statements(store: Store) -> list[str]:
+    """Return the statements of the scripted transaction."""
+    count = Fault()
+    storage = store.open(count)
+    await prepare(storage)
+    count.armed = True
+    await script(storage)
+    count.armed = False
+    await storage.close()
+    return count.seen
+
+
+def test_the_faults_cover_every_statement_of_the_script(store: Store) -> None:
+    seen = asyncio.run(count_statements(store))
+    assert 12 <= len(seen) <= STATEMENTS
+    assert {"get", "put", "list", "scan", "delete", "delete_prefix", "at", "cancel", "commit"} <= set(seen)
+
+
+@pytest.mark.parametrize("at", range(STATEMENTS))
+def test_a_swallowed_failure_cannot_be_committed(store: Store, at: int) -> None:
+    fault = Fault(at)
+
+    async def story(storage: Storage) -> None:
+        fault.armed = True
+        with pytest.raises(StorageFailure, match="injected"):
+            async with storage.write() as tx:
+                for number in range(STATEMENTS):
+                    try:
+                        await tx.put(str(number), b"")
+                    except StorageFailure:
+                        continue
+        fault.armed = False
+        assert await everything(storage) == {}
+        await fill(storage, "after")
+
+    store.play(story, fault)
+
+
+def test_a_failed_commit_fails_everyone_in_the_batch_and_the_next_batch_works(store: Store) -> None:
+    fault = Fault(-1, "commit")
+
+    async def story(storage: Storage) -> None:
+        fault.armed = True
+        ends = await asyncio.gather(*(fill(storage, str(n)) for n in range(20)), return_exceptions=True)
+        assert Counter(type(end) for end in ends) == {StorageFailure: 20}
+        fault.armed = False
+        assert await everything(storage) == {}
+        await fill(storage, "after")
+        assert sorted(await everything(storage)) == ["after"]
+
+    store.play(story, fault)
+
+
+@pytest.mark.parametrize(
+    "names", [("rollback_to",), ("release",), ("rollback_to", "rollback"), ("savepoint",)]
+)
+def test_a_rollback_that_fails_costs_its_batch_and_nothing_else(store: Store, names: tuple[str, ...]) -> None:
+    fault = Fault(-1, *names)
+
+    async def write(storage: Storage, number: int) -> None:
+        async with storage.write() as tx:
+            await tx.put(f"batch/{number}", b"")
+            await asyncio.sleep(0)
+            if number == 2:
+                raise ZeroDivisionError
+
+    async def story(storage: Storage) -> None:
+        await fill(storage, "before")
+        fault.armed = True
+        ends = await asyncio.gather(*(write(storage, n) for n in range(5)), return_exceptions=True)
+        fault.armed = False
+        found = sorted(await everything(storage))
+        assert found == sorted(["before", *(f"batch/{n}" for n, end in enumerate(ends) if end is None)])
+        await asyncio.gather(*(fill(storage, f"after/{n}") for n in range(5)))
+        assert len(await storage.reader().scan("after/")) == 5
+
+    store.play(story, fault)
+
+
+@pytest.mark.parametrize("name", ["get", "list", "scan", "claim", "next_due", "changes"])
+def test_a_failed_read_leaves_the_reader_usable(store: Store, name: str) -> None:
+    fault = Fault(-1, name)
+
+    async def read(storage: Storage) -> None:
+        reader = storage.reader()
+        await reader.get("old")
+        await reader.list("")
+        await reader.scan("")
+        await storage.claim(3, 1, 0)
+        await storage.next_due()
+        await storage.changes(0)
+
+    async def story(storage: Storage) -> None:
+        await prepare(storage)
+        fault.armed = True
+        with pytest.raises(StorageFailure, match="injected"):
+            await read(storage)
+        fault.armed = False
+        await read(storage)
+        await assert_untouched(storage)
+
+    store.play(story, fault)
