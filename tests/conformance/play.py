@@ -132,14 +132,18 @@ class Pair:
             outcome.statuses.append(answer.status)
             outcome.answers.append(expected)
             differs = difference(step, expected, found)
-            problem = self._judge(step, differs)
+            problem = judge(step, differs, comparable=self._kinds[0] != self._kinds[1])
             if problem:
                 outcome.problems.append(f"step {number}: {problem}")
         outcome.fractions = subject.normaliser.fractions
         return outcome
 
-    def _judge(self, step: Step, differs: str) -> str:
-        """The problem with a step, or ""; a named divergence must really diverge."""
-        if not step.divergence or self._kinds[0] == self._kinds[1]:
-            return differs
-        return "" if differs else f"{step.title()}\nis equal, though it claims {step.divergence}"
+
+def judge(step: Step, differs: str, *, comparable: bool) -> str:
+    """The problem with a step, or "": a named divergence must really differ.
+
+    `comparable` is false when a server is compared with its own kind, where nothing may differ.
+    """
+    if not (step.divergence and comparable):
+        return differs
+    return "" if differs else f"{step.title()}\nis equal, though it claims {step.divergence}"

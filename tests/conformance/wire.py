@@ -30,11 +30,19 @@ class Answer:
     body: bytes
 
     def json(self) -> object:
-        """The body as JSON, floats kept as their text; None when it is not JSON."""
+        """The body as JSON, numbers that Python would respell kept as text; None when it is not JSON."""
         try:
-            return json.loads(self.body, parse_float=lambda text: f"<number {text}>")
+            return json.loads(self.body, parse_float=_spelt, parse_int=_integer)
         except ValueError:
             return None
+
+
+def _spelt(text: str) -> str:
+    return f"<number {text}>"
+
+
+def _integer(text: str) -> object:
+    return int(text) if text == str(int(text)) else _spelt(text)
 
 
 def send(port: int, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:

@@ -83,7 +83,6 @@ BAD_INIT = [
     ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "pgp_keys": ["x"]}),
     ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "pgp_keys": ["eHh4"]}),
     ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "pgp_keys": "text"}),
-    ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "root_token_pgp_key": "x"}),
     ask("POST", INIT, {"recovery_shares": 1, "recovery_threshold": 1}),
     ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "recovery_shares": 1}),
     ask("GET", INIT),
@@ -188,6 +187,14 @@ FIVE = [
     ask("GET", "sys/health"),
 ]
 
+# The reference answers 400 and is initialised all the same, its only share never shown.
+LOST_KEYS = [
+    ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1, "root_token_pgp_key": "x"}),
+    ask("GET", INIT, divergence="DV-01"),
+    ask("GET", "sys/health", divergence="DV-01"),
+    ask("POST", INIT, {"secret_shares": 1, "secret_threshold": 1}, divergence="DV-01"),
+]
+
 PGP_SHARES = [
     ask("POST", INIT, {"secret_shares": 3, "secret_threshold": 2, "pgp_keys": [PGP, PGP]}),
     ask(
@@ -206,5 +213,6 @@ SCENARIOS = [
     Scenario("seal", "one-share", ONE, fresh=True),
     Scenario("seal", "three-shares", THREE, fresh=True),
     Scenario("seal", "five-shares", FIVE, fresh=True),
+    Scenario("seal", "lost-keys", LOST_KEYS, fresh=True),
     Scenario("seal", "pgp", PGP_SHARES, fresh=True),
 ]

@@ -80,9 +80,14 @@ REWRAP = many(
     post("sys/wrapping/rewrap", {"token": "{wrap}"}, save=("next:wrap_info.token",)),
     post("sys/wrapping/lookup", {"token": "{wrap}"}),
     post("sys/wrapping/lookup", {"token": "{next}"}),
-    post("sys/wrapping/rewrap", b"", token="{next}", save=("last:wrap_info.token",)),
+    post("sys/wrapping/rewrap", b"", token="{next}"),
     post("sys/wrapping/unwrap", {"token": "{next}"}),
-    post("sys/wrapping/unwrap", {"token": "{last}"}, token=""),
+    wrapped(),
+    post("sys/wrapping/rewrap", {"token": "{wrap}"}, save=("next:wrap_info.token",)),
+    post("sys/wrapping/rewrap", {"token": "{next}"}, save=("last:wrap_info.token",)),
+    post("sys/wrapping/unwrap", {"token": "{next}"}),
+    post("sys/wrapping/unwrap", {}, token="{last}"),
+    post("sys/wrapping/unwrap", {"token": "{last}"}),
     wrapped(),
     post("sys/wrapping/rewrap", {"token": "{wrap}"}, token=""),
     wrapped(),
@@ -111,6 +116,7 @@ RESPONSES = [
     post("wr/a", {"x": "1"}),
     get("wr/a", headers=TTL, save=SAVE),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}, token=""),
+    post("sys/wrapping/unwrap", {}, token="{wrap}"),
     lst("wr", headers=TTL, save=SAVE),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}),
     post(
@@ -120,7 +126,7 @@ RESPONSES = [
         save=("wrap:wrap_info.token", "acc:wrap_info.wrapped_accessor"),
     ),
     post("auth/token/lookup-accessor", {"accessor": "{acc}"}),
-    post("sys/wrapping/unwrap", {"token": "{wrap}"}, token="", save=("inner:auth.client_token",)),
+    post("sys/wrapping/unwrap", {}, token="{wrap}", save=("inner:auth.client_token",)),
     get("auth/token/lookup-self", token="{inner}"),
     post("auth/token/create", {"ttl": "1h", "bogus": 1}, headers=TTL, save=SAVE),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}),
@@ -141,6 +147,7 @@ RESPONSES = [
     get("wr/b", headers=TTL | {"X-Vault-Wrap-Format": "jwt"}, save=SAVE),
     post("sys/wrapping/lookup", {"token": "{wrap}"}, token=""),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}, token=""),
+    post("sys/wrapping/unwrap", {}, token="{wrap}"),
 ]
 
 SCENARIOS = [

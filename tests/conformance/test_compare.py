@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The comparison finds what differs, and only that."""
+
+import json
+
+import pytest
+
+from tests.conformance.compare import difference, view
+from tests.conformance.normalise import Normaliser
+from tests.conformance.play import judge
+from tests.conformance.scenario import Step, get
+from tests.conformance.wire import Answer
+
+BODY: dict[str, object] = {
+    "request_id": "0b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f",
+    "errors": ["permission denied"],
+    "flag": True,
+    "ttl": 3600,
+    "created_time": "2026-01-02T03:04:05.123456789Z",
+    "accessor": "kv_0123abcd",
+    "token": "s.aB3aB3aB3aB3aB3aB3aB3aB3",
+    "again": "s.aB3aB3aB3aB3aB3aB3aB3aB3",
+}
+OTHER = {
+    "request_id": "1b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f",
+    "ttl": 3598,
+    "created_time": "2027-01-02T03:04:05.987654321Z",
+    "accessor": "kv_99999999",
+    "token": "s.ZZ9ZZ9zz9ZZ9ZZ9ZZ9ZZ9ZZ9",
+    "again": "s.ZZ9ZZ9zz9ZZ9ZZ9ZZ9ZZ9ZZ9",
+}
+PLAIN = get("x")
+
+
+def answer(body: object, status: int = 200, end: str = "\n", **headers: str) -> Answer:
+    return Answer(status, headers, (json.dumps(body) + end).encode())
+
+
+def compared(left: Answer, right: Answer, step: Step = PLAIN) -> str:
+    sides = [view(one, step, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right)]
+    return difference(step, *sides)
+
+
+def test_answers_that_differ_only_in_ids_times_and_a_running_ttl_are_equal() -> None:
+    assert compared(answer(BODY), answer(BODY | OTHER)) == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"errors": ["permission denied "]},
+        {"errors": []},
+        {"flag": 1},
+        {"flag": "true"},
+        {"ttl": 3500},
+        {"ttl": 0},
+        {"ttl": "3600"},
+        {"created_time": "2026-01-02T03:04:05Z"},
+        {"created_time": "2026-01-02T03:04:05.123456789+01:00"},
+        {"created_time": "2026-01-02 03:04:05.123456789Z"},
+        {"accessor": "kv_0123abc"},
+        {"accessor": "cubbyhole_0123abcd"},
+        {"token": "s.short"},
+        {"again": "s.ZZ9ZZ9zz9ZZ9ZZ9ZZ9ZZ9ZZ9"},
+        {"request_id": ""},
+        {"more": None},
+    ],
+    ids=str,
+)
+def test_a_difference_in_value_type_format_or_identity_is_found(change: dict[str, object]) -> None:
+    assert compared(answer(BODY), answer(BODY | change))
+
+
+def test_a_missing_key_is_found() -> None:
+    assert compared(answer(BODY), answer({key: value for key, value in BODY.items() if key != "flag"}))
+
+
+def test_status_headers_and_the_last_newline_are_compared() -> None:
+    assert compared(answer(BODY), answer(BODY, status=201))
+    assert compared(answer(BODY, vary="a"), answer(BODY, vary="b"))
+    assert compared(answer(BODY, vary="a"), answer(BODY))
+    assert compared(answer(BODY), answer(BODY, end=""))
+    assert compared(Answer(204, {}, b""), answer({}, status=204))
+
+
+def test_numbers_are_compared_by_their_spelling() -> None:
+    assert compared(Answer(200, {}, b"[1.0]\n"), Answer(200, {}, b"[1]\n"))
+    assert compared(Answer(200, {}, b"[-0]\n"), Answer(200, {}, b"[0]\n"))
+    assert compared(Answer(200, {}, b"[1e21]\n"), Answer(200, {}, b"[1e+21]\n"))
+
+
+def test_a_picked_path_hides_the_rest_but_never_an_error() -> None:
+    step = get("x", pick=("flag",))
+    assert compared(answer(BODY), answer({"flag": True}), step) == ""
+    assert compared(answer(BODY), answer({"flag": False}), step)
+    assert compared(answer({"errors": ["a"]}, 400), answer({"errors": ["b"]}, 400), step)
+
+
+def test_order_counts_unless_the_step_says_otherwise() -> None:
+    left, right = answer({"keys": ["a", "b"]}), answer({"keys": ["b", "a"]})
+    assert compared(left, right)
+    assert compared(left, right, get("x", unordered=("keys",))) == ""
+
+
+def test_a_shape_keeps_keys_and_types_only() -> None:
+    step = get("x", shape=1)
+    assert compared(answer({"help": "a"}), answer({"help": "b"}), step) == ""
+    assert compared(answer({"help": "a"}), answer({"help": None}), step)
+    assert compared(answer({"help": "a"}), answer({"text": "a"}), step)
+
+
+def test_a_named_divergence_must_differ_and_nothing_else_may() -> None:
+    named = get("x", divergence="DV-99")
+    assert judge(named, "differs", comparable=True) == ""
+    assert "DV-99" in judge(named, "", comparable=True)
+    assert judge(named, "differs", comparable=False) == "differs"
+    assert judge(PLAIN, "differs", comparable=True) == "differs"
+    assert judge(PLAIN, "", comparable=True) == ""
