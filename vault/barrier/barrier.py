@@ -59,6 +59,10 @@ class Barrier:
         await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
         await tx.invalidate(KEYRING_KIND, "")
 
+    async def check(self, root_key: Key) -> None:
+        """Raise `BarrierFailure` when `load` with this key would; changes nothing."""
+        await _stored(self._storage.reader(), root_key)
+
     async def load(self, root_key: Key) -> None:
         """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""
         self._keyring = await _stored(self._storage.reader(), root_key)
@@ -93,6 +97,10 @@ class Barrier:
             raise BarrierSealed
         async with self._storage.write() as tx:
             yield self.view(tx, namespace_id, prefix)
+
+    def due(self) -> bool:
+        """Return whether the active key should be rotated now; false while sealed."""
+        return self._keyring is not None and self._keyring.due(self._now())
 
     async def rotate_in(self, tx: Tx) -> Keyring:
         """Add a key term within `tx`, from the stored keyring, so that concurrent rotations add up.

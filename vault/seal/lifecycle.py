@@ -35,8 +35,14 @@ from vault.storage.protocol import ReadTx, Storage, Tx
 SEAL_KIND: Final = "seal"
 """Kind of the invalidation (key "") when the stored seal changes."""
 
+SAVE_SECONDS: Final = 2.0
+"""How long sealing waits for storage before it forgets the keys all the same."""
+
 _INITIALIZED: Final = "Vault is already initialized"
-_NOT_INITIALIZED: Final = "Vault is not initialized"
+_NOTSAVE_SECONDS: Final = 2.0
+"""How long sealing waits for storage before it forgets the keys all the same."""
+
+_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 
@@ -132,13 +138,15 @@ class Lifecycle:
     async def seal(self) -> None:
         """Save the encryption counts and forget all keys; without effect while sealed.
 
-        Whatever saving raises, the vault is sealed when this returns or raises.
+        Call it outside any transaction. Whatever saving raises (`TimeoutError` after `SAVE_SECONDS`
+        included), the vault is sealed when this returns or raises.
         """
         async with self._lock:
             self._progress = Progress()
             try:
                 if not self._barrier.sealed:
-                    await self._barrier.save_counts()
+                    async with asyncio.timeout(SAVE_SECONDS):
+                        await self._barrier.save_counts()
             finally:
                 self._barrier.seal()
 
@@ -167,16 +175,13 @@ class Lifecycle:
         await self._open(root_key, slot.generation)
 
     async def _open(self, root_key: Key, generation: str) -> None:
-        """Load the barrier and confirm the initialisation, or stay sealed."""
+        """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed."""
         try:
-            await self._barrier.load(root_key)
+            await self._barrier.check(root_key)
             await self._confirm(generation)
+            await self._barrier.load(root_key)
         except BarrierFailure:
-            self._barrier.seal()
             raise SealFailure("the shares are right, but the stored keyring is damaged") from None
-        except BaseException:
-            self._barrier.seal()
-            raise
 
     async def _confirm(self, generation: str) -> None:
         """Make the initialisation final, unless another one replaced it meanwhile."""
