@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`python -m vaultctl` is the same as the `vaultctl` command."""
+
+import sys
+
+from vaultctl.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Request bodies from arguments: key=value, key=@file, key=-, @file.json and -."""
+
+from __future__ import annotations
+
+from vaultctl.errors import CommandError
+from vaultctl.jsontext import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+
+def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
+    """The JSON object that the arguments describe. A key given twice becomes a list."""
+    body: dict[str, object] = {}
+    for position, argument in enumerate(arguments, start=1):
+        if argument == "-":
+            _merge(body, stdin.read(), "standard input")
+        elif argument.startswith("@"):
+            _merge(body, read_file(argument[1:]), argument[1:])
+        else:
+            key, equals, value = argument.partition("=")
+            if not equals:
+                raise CommandError(f"Failed to parse K=V data: data argument {position}: format must be key=value")
+            _add(body, key, _value(value, stdin))
+    return body
+
+
+def parse_query(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Query parameters from key=value arguments; a key may come more than once."""
+    query: dict[str, list[str]] = {}
+    for position, argument in enumerate(arguments, start=1):
+        key, equals, value = argument.partition("=")
+        if not equals:
+            raise CommandError(f"Failed to parse K=V data: argument {position} after the path: "
+                               "format must be key=value")
+        query.setdefault(key, []).append(value)
+    return query
+
+
+def read_file(path: str) -> str:
+    """The text of a file the operator named."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except OSError as err:
+        raise CommandError(f"cannot read the file {path}: {err.strerror}") from None
+    except UnicodeDecodeError:
+        raise CommandError(f"cannot read the file {path}: it is not UTF-8 text; encode it, as base64 say") from None
+
+
+def _value(text: str, stdin: TextIO) -> str:
+    if text.startswith("@"):
+        return read_file(text[1:])
+    if text == "-":
+        return stdin.read()
+    return text[1:] if text.startswith("\\@") else text
+
+
+def _merge(body: dict[str, object], text: str, origin: str) -> None:
+    try:
+        parsed = parse(text)
+    except ValueError:
+        raise CommandError(f"Failed to parse K=V data: {origin} does not hold valid JSON") from None
+    if not isinstance(parsed, dict):
+        raise CommandError(f"Failed to parse K=V data: {origin} must hold a JSON object")
+    for key, value in parsed.items():
+        _add(body, key, value)
+
+
+def _add(body: dict[str, object], key: str, value: object) -> None:
+    if key not in body:
+        body[key] = value
+        return
+    present = body[key]
+    if isinstance(present, list):
+        present.append(value)
+    else:
+        body[key] = [present, value]

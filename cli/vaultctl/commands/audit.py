@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""audit list, path-help and version."""
+
+from __future__ import annotations
+
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE
+from vaultctl.invocation import Doing, Invocation
+from vaultctl.jsontext import as_map
+
+_KEYS = {"type": "", "description": "", "options": None, "local": False, "path": ""}
+
+
+def list_devices(invocation: Invocation) -> int:
+    """List the audit devices; exit code 2 when there is none and the output is a table."""
+    from vaultctl.output import columns
+
+    with Doing("Error listing audits"):
+        answer = invocation.client.send("GET", "sys/audit").json()
+    devices = as_map(answer.get("data"))
+    if not invocation.tabular:
+        return invocation.print_value({path: {key: as_map(devices[path]).get(key, default)
+                                              for key, default in _KEYS.items()} for path in sorted(devices)})
+    if not devices:
+        invocation.say("No audit devices are enabled.")
+        return EXIT_REMOTE
+    detailed = invocation.truth("detailed")
+    rows = [("Path", "Type", "Description", *(("Replication", "Options") if detailed else ()))]
+    for path in sorted(devices):
+        device = as_map(devices[path])
+        options = " ".join(f"{key}={value}" for key, value in sorted(as_map(device.get("options")).items()))
+        more = ("local" if device.get("local") else "replicated", options) if detailed else ()
+        rows.append((path, str(device.get("type") or ""), str(device.get("description") or ""), *more))
+    invocation.say(columns(rows))
+    return EXIT_OK
+
+
+def path_help(invocation: Invocation) -> int:
+    """Print the server's help on a path."""
+    from vaultctl.jsontext import compact, sort_keys
+
+    path = invocation.args[0].strip(" /")
+    with Doing("Error retrieving help"):
+        answer = invocation.client.send("GET", path, query={"help": "1"}).json()
+    if invocation.form == "json":
+        invocation.say(compact(sort_keys(answer.get("openapi"))))
+        return EXIT_OK
+    if not invocation.tabular:
+        return invocation.print_value(answer.get("openapi"))
+    invocation.say(str(answer.get("help") or "").rstrip("\n"))
+    return EXIT_OK
+
+
+def version(invocation: Invocation) -> int:
+    """Print the version of this command."""
+    from vaultctl import __version__
+
+    invocation.say(f"vaultctl v{__version__}")
+    return EXIT_OK

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Shell completion scripts, generated from the command tree."""
+
+from __future__ import annotations
+
+from vaultctl.errors import EXIT_OK, UsageError
+from vaultctl.tree import GROUPS, all_commands, flags_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultctl.invocation import Invocation
+
+_BASH = """_vaultctl() {{
+  local words=() word index
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    word="${{COMP_WORDS[index]}}"
+    [[ "$word" == -* ]] || words+=("$word")
+  done
+  local choices=""
+  case "${{words[*]}}" in
+{cases}
+  esac
+  local current="${{COMP_WORDS[COMP_CWORD]}}"
+  if [[ -n "$choices" ]]; then
+    COMPREPLY=($(compgen -W "$choices" -- "$current"))
+  fi
+}}
+complete -o default -F _vaultctl vaultctl"""
+
+
+def script(invocation: Invocation) -> int:
+    """Print the completion script for bash, zsh or fish."""
+    shell = invocation.args[0]
+    if shell == "fish":
+        invocation.say(_fish())
+    elif shell == "bash":
+        invocation.say(_bash())
+    elif shell == "zsh":
+        invocation.say("autoload -U +X bashcompinit && bashcompinit\n" + _bash())
+    else:
+        raise UsageError("completion: use bash, zsh or fish")
+    return EXIT_OK
+
+
+def _children() -> dict[str, list[str]]:
+    """The next words after each group; the root is the empty string."""
+    children: dict[str, list[str]] = {"": [], **{group: [] for group in GROUPS}}
+    for name in sorted([*GROUPS, *(command.name for command in all_commands())]):
+        parent, _, word = name.rpartition(" ")
+        children[parent].append(word)
+    return children
+
+
+def _bash() -> str:
+    cases = [f'    "{group}") choices="{" ".join(words)}" ;;' for group, words in _children().items()]
+    for command in all_commands():
+        flags = " ".join(f"-{flag.name}" for flag in flags_of(command))
+        cases.append(f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
+                     f' && choices="{flags}" ;;')
+    return _BASH.format(cases="\n".join(cases))
+
+
+def _fish() -> str:
+    lines = ["function __vaultctl_at", "  set -l words (commandline -opc)[2..-1]",
+             "  set words (string match -v -- '-*' $words)", '  test "$words" = "$argv"', "end"]
+    summaries = {**GROUPS, **{command.name: command.summary for command in all_commands()}}
+    for group, words in _children().items():
+        for word in words:
+            summary = summaries[f"{group} {word}".strip()].replace("'", "\\'")
+            lines.append(f"complete -c vaultctl -f -n '__vaultctl_at {group}' -a '{word}' -d '{summary}'")
+    for command in all_commands():
+        for flag in flags_of(command):
+            text = flag.help.replace("'", "\\'")
+            lines.append(f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{flag.name}' -d '{text}'")
+    return "\n".join(lines)

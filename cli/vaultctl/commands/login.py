@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""login with a token or a password, and print token."""
+
+from __future__ import annotations
+
+from vaultctl.body import parse_body
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
+from vaultctl.flags import environment_value
+from vaultctl.invocation import Doing, Invocation
+from vaultctl.jsontext import as_map
+from vaultctl.prompt import ask_hidden, from_stdin
+from vaultctl.tokenfile import store
+
+_DONE = """Success! You are logged in, and the token below is kept in the token helper:
+further commands use it by themselves.
+"""
+_NOT_KEPT = """The token was not kept in the token helper: set BAO_TOKEN to it for further commands.
+"""
+_OVERRIDDEN = """WARNING! BAO_TOKEN or VAULT_TOKEN is set in the environment and wins over the token that was just
+kept. Unset it to use the new token.
+"""
+
+
+def login(invocation: Invocation) -> int:
+    """Log in, keep the token and show it."""
+    method = invocation.text("method") or "token"
+    if invocation.truth("no-store") and invocation.truth("no-print"):
+        raise UsageError("-no-store and -no-print cannot be used together")
+    if method not in ("token", "userpass"):
+        raise UsageError("Unknown auth method: use token or userpass. Other methods log in with "
+                         "`vaultctl write auth/<mount>/login key=value...`.")
+    answer = _with_token(invocation) if method == "token" else _with_password(invocation)
+    token = str(as_map(answer.get("auth")).get("client_token") or "")
+    if not token:
+        raise CommandError("Error authenticating: the server's answer holds no token", EXIT_REMOTE)
+    if invocation.truth("token-only"):
+        invocation.stdout.write(token)
+        if invocation.stdout.isatty():
+            invocation.stdout.write("\n")
+        return EXIT_OK
+    if invocation.truth("no-store"):
+        invocation.warn(_NOT_KEPT)
+    else:
+        store(invocation.environ, token)
+        if environment_value(invocation.environ, "TOKEN"):
+            invocation.warn(_OVERRIDDEN)
+    if invocation.truth("no-print"):
+        return EXIT_OK
+    if invocation.tabular and not invocation.text("field"):
+        invocation.say(_DONE)
+    return invocation.print_answer(answer)
+
+
+def print_token(invocation: Invocation) -> int:
+    """Print the token that commands use."""
+    invocation.say(invocation.token)
+    return EXIT_OK
+
+
+def _with_token(invocation: Invocation) -> dict[str, object]:
+    """Check the token and describe it as a login's answer does."""
+    args = invocation.args
+    if args and args[0] != "-" and "=" not in args[0]:
+        config: dict[str, object] = {"token": args[0], **_pairs(invocation, args[1:])}
+    elif args and args[0] == "-":
+        config = {"token": from_stdin(invocation)}
+    else:
+        config = _pairs(invocation, args)
+    token = str(config.get("token") or "").strip()
+    if not token:
+        token = _asked(invocation, "Token")
+    if not token:
+        raise CommandError("Error authenticating: a token must be passed to auth", EXIT_REMOTE)
+    client = invocation.client_with(token, wrap=False)
+    with Doing("Error authenticating: error looking up token"):
+        data = as_map(client.send("GET", "auth/token/lookup-self").json().get("data"))
+    return {"auth": {
+        "client_token": token, "accessor": data.get("accessor"), "policies": data.get("policies"),
+        "token_policies": data.get("policies"), "metadata": data.get("meta"),
+        "lease_duration": data.get("ttl") or 0, "renewable": bool(data.get("renewable"))}}
+
+
+def _with_password(invocation: Invocation) -> dict[str, object]:
+    config = _pairs(invocation, invocation.args)
+    user = str(config.get("username") or "")
+    if not user:
+        raise CommandError("Error authenticating: 'username' must be specified", EXIT_REMOTE)
+    password = str(config.get("password") or "")
+    if not password:
+        password = _asked(invocation, "Password")
+    mount = (invocation.text("path") or str(config.get("mount") or "") or "userpass").strip("/")
+    client = invocation.client_with("", wrap=False)
+    with Doing("Error authenticating"):
+        return client.send("PUT", f"auth/{mount}/login/{user}", body={"password": password},
+                           with_token=False).json()
+
+
+def _pairs(invocation: Invocation, arguments: list[str]) -> dict[str, object]:
+    return parse_body(arguments, invocation.stdin)
+
+
+def _asked(invocation: Invocation, what: str) -> str:
+    try:
+        return ask_hidden(invocation, what)
+    except CommandError as error:
+        raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None

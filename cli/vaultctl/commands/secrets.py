@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""secrets enable, list, tune and disable."""
+
+from __future__ import annotations
+
+from vaultctl.errors import EXIT_OK
+from vaultctl.gotext import duration_text, go_text, human_duration
+from vaultctl.invocation import Doing, Invocation
+from vaultctl.jsontext import as_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LISTS = ("audit-non-hmac-request-keys", "audit-non-hmac-response-keys")
+_HEADER_LISTS = ("passthrough-request-headers", "allowed-response-headers")
+_MOUNT_KEYS = {"uuid": "", "type": "", "description": "", "accessor": "", "config": None, "options": None,
+               "local": False, "seal_wrap": False, "external_entropy_access": False, "plugin_version": "",
+               "running_plugin_version": "", "running_sha256": "", "deprecation_status": ""}
+_CONFIG_KEYS = ("default_lease_ttl", "max_lease_ttl", "force_no_cache")
+_DETAILS = ("Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Force No Cache", "Replication", "Seal Wrap",
+            "External Entropy Access", "Options", "Description", "UUID", "Version", "Running Version",
+            "Running SHA256", "Deprecation Status")
+
+
+def enable(invocation: Invocation) -> int:
+    """Mount a secrets engine."""
+    engine = invocation.args[0].strip()
+    if engine == "plugin":
+        engine = invocation.text("plugin-name")
+    path = (invocation.text("path") or engine).strip(" /")
+    config: dict[str, object] = {
+        "options": None, "default_lease_ttl": duration_text(invocation.number("default-lease-ttl") or 0),
+        "max_lease_ttl": duration_text(invocation.number("max-lease-ttl") or 0),
+        "force_no_cache": invocation.truth("force-no-cache"), **_details(invocation)}
+    body: dict[str, object] = {
+        "type": engine, "description": invocation.text("description"), "config": config,
+        "local": invocation.truth("local"), "seal_wrap": invocation.truth("seal-wrap"),
+        "external_entropy_access": invocation.truth("external-entropy-access"), "options": _options(invocation)}
+    if invocation.text("plugin-version"):
+        body["plugin_version"] = invocation.text("plugin-version")
+    with Doing("Error enabling"):
+        invocation.client.send("POST", f"sys/mounts/{path}", body=body)
+    invocation.say(f"Success! Enabled the {engine} secrets engine at: {path}/")
+    return EXIT_OK
+
+
+def tune(invocation: Invocation) -> int:
+    """Change a mount's settings; those not given stay as they are."""
+    body: dict[str, object] = {"options": _options(invocation)}
+    default, longest = invocation.number("default-lease-ttl"), invocation.number("max-lease-ttl")
+    body["default_lease_ttl"] = "" if default is None else duration_text(default)
+    if "description" in invocation.flags:
+        body["description"] = invocation.text("description")
+    body["max_lease_ttl"] = "" if longest is None else duration_text(longest)
+    body["force_no_cache"] = False
+    body.update(_details(invocation))
+    if invocation.text("plugin-version"):
+        body["plugin_version"] = invocation.text("plugin-version")
+    return send_tuning(invocation, invocation.args[0], body)
+
+
+def send_tuning(invocation: Invocation, path: str, settings: Mapping[str, object]) -> int:
+    """Send mount settings; `settings` may leave out the three that are always sent."""
+    path = path.strip(" /")
+    body = {"options": None, "default_lease_ttl": "", "max_lease_ttl": "", "force_no_cache": False}
+    ordered = dict(settings) if "force_no_cache" in settings else {**body, **settings}
+    with Doing(f"Error tuning secrets engine {path}/"):
+        invocation.client.send("POST", f"sys/mounts/{path}/tune", body=ordered)
+    invocation.say(f"Success! Tuned the secrets engine at: {path}/")
+    return EXIT_OK
+
+
+def disable(invocation: Invocation) -> int:
+    """Remove a mount with all its data."""
+    path = invocation.args[0].strip(" /")
+    with Doing(f"Error disabling secrets engine at {path}/"):
+        invocation.client.send("DELETE", f"sys/mounts/{path}")
+    invocation.say(f"Success! Disabled the secrets engine (if it existed) at: {path}/")
+    return EXIT_OK
+
+
+def list_mounts(invocation: Invocation) -> int:
+    """List the mounts."""
+    from vaultctl.output import columns
+
+    with Doing("Error listing secrets engines"):
+        answer = invocation.client.send("GET", "sys/mounts").json()
+    mounts = as_map(answer.get("data"))
+    if not invocation.tabular:
+        return invocation.print_value({path: _document(as_map(mounts[path])) for path in sorted(mounts)})
+    rows: list[tuple[str, ...]]
+    if invocation.truth("detailed"):
+        rows = [_DETAILS, *(_detailed_row(path, as_map(mounts[path])) for path in sorted(mounts))]
+    else:
+        rows = [("Path", "Type", "Accessor", "Description")]
+        for path in sorted(mounts):
+            mount = as_map(mounts[path])
+            rows.append((path, _text(mount, "type"), _text(mount, "accessor"), _text(mount, "description")))
+    invocation.say(columns(rows))
+    return EXIT_OK
+
+
+def _details(invocation: Invocation) -> dict[str, object]:
+    details: dict[str, object] = {}
+    for name in _LISTS:
+        if name in invocation.flags:
+            details[name.replace("-", "_")] = invocation.texts(name)
+    if "listing-visibility" in invocation.flags:
+        details["listing_visibility"] = invocation.text("listing-visibility")
+    for name in _HEADER_LISTS:
+        if name in invocation.flags:
+            details[name.replace("-", "_")] = invocation.texts(name)
+    return details
+
+
+def _options(invocation: Invocation) -> dict[str, str] | None:
+    options = invocation.pairs("options")
+    version = invocation.number("version")
+    if version:
+        options["version"] = str(version)
+    return dict(sorted(options.items())) or None
+
+
+def _document(mount: Mapping[str, object]) -> dict[str, object]:
+    """A mount in the key order of -format=json."""
+    document = {key: mount.get(key, default) for key, default in _MOUNT_KEYS.items()}
+    config = as_map(mount.get("config"))
+    ordered = {key: config.get(key, False if key == "force_no_cache" else 0) for key in _CONFIG_KEYS}
+    document["config"] = {**ordered, **{key: config[key] for key in config if key not in ordered}}
+    return document
+
+
+def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
+    config = as_map(mount.get("config"))
+    internal = mount.get("type") in ("system", "cubbyhole")
+    options = mount.get("options")
+    return (path, _text(mount, "type"), _text(mount, "accessor"),
+            _ttl(config.get("default_lease_ttl"), internal), _ttl(config.get("max_lease_ttl"), internal),
+            go_text(bool(config.get("force_no_cache"))), "local" if mount.get("local") else "replicated",
+            go_text(bool(mount.get("seal_wrap"))), go_text(bool(mount.get("external_entropy_access"))),
+            go_text({} if options is None else options), _text(mount, "description"), _text(mount, "uuid"),
+            _text(mount, "plugin_version"), _text(mount, "running_plugin_version"),
+            _text(mount, "running_sha256"), _text(mount, "deprecation_status"))
+
+
+def _ttl(value: object, internal: bool) -> str:
+    if internal:
+        return ""
+    seconds = value if isinstance(value, int) else 0
+    return human_duration(seconds) if seconds else "system"
+
+
+def _text(mount: Mapping[str, object], key: str) -> str:
+    return str(mount.get(key) or "")

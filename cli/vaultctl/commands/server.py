@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""server: hands over to the server package, the only thing here that imports it."""
+
+from __future__ import annotations
+
+from vaultctl.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def run(argv: Sequence[str]) -> int:
+    """Start the server with `argv` as it is; its exit code."""
+    import importlib
+
+    try:
+        module = importlib.import_module("vault.server.__main__")
+    except ModuleNotFoundError as err:
+        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
+    start: Callable[[Sequence[str]], int] = module.main
+    return start(argv)

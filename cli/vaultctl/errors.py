@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Everything that ends a command early. No message ever holds a request's headers or body (SL-59)."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_OK = 0
+EXIT_LOCAL = 1
+EXIT_REMOTE = 2
+EXIT_UNKNOWN = 127
+
+
+class CommandError(Exception):
+    """A command failed: `str(error)` goes to stderr, `code` is the process's exit code."""
+
+    def __init__(self, message: str, code: int = EXIT_LOCAL) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UsageError(CommandError):
+    """Wrong flags or arguments: exit code 1."""
+
+
+class PrintedInstead(Exception):
+    """`-output-curl-string` or `-output-policy`: `text` is printed instead of running the request."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("printed instead of executed")
+        self.text = text
+
+
+class RequestError(CommandError):
+    """The server could not be reached; exit code 2 except for `status`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, EXIT_REMOTE)
+
+
+class ApiError(CommandError):
+    """The server answered with an error status.
+
+    `method` and `path` (below /v1/) say what was asked, `errors` is the server's own list, `raw` its
+    body when it was not the usual JSON. `query` is kept as sent, without values of the body.
+    """
+
+    def __init__(self, method: str, url: str, path: str, *, status: int,
+                 errors: Sequence[str], raw: str, query: str = "") -> None:
+        super().__init__(_describe(method, url, status, errors, raw), EXIT_REMOTE)
+        self.method = method
+        self.path = path
+        self.query = query
+        self.status = status
+        self.errors = tuple(errors)
+
+
+def _describe(method: str, url: str, status: int, errors: Sequence[str], raw: str) -> str:
+    head = f"Error making API request.\n\nURL: {method} {url}\nCode: {status}. "
+    if errors:
+        return head + "Errors:\n\n" + "\n".join(f"* {error}" for error in errors)
+    return head + f"Raw Message:\n\n{raw}"

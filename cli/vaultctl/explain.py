@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One line that tells an operator what a 403 was about: the path, and the capability to ask for."""
+
+from __future__ import annotations
+
+from vaultctl.rehearse import capabilities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultctl.errors import ApiError
+
+_PREFLIGHT = "sys/internal/ui/mounts/"
+
+
+def explain_refusal(error: ApiError, has_token: bool) -> str:
+    """The explanation for a 403, without a newline."""
+    if not has_token:
+        return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."
+    if error.path.startswith(_PREFLIGHT):
+        path = error.path.removeprefix(_PREFLIGHT)
+        if not any("preflight" in text for text in error.errors):
+            return "The token itself was refused: it is unknown, expired or revoked (`vaultctl login`)."
+        return (f'Nothing is mounted at "{path}", or no policy of this token grants anything there: '
+                "compare `vaultctl secrets list` and `vaultctl token lookup`.")
+    needed = capabilities(error.method, error.path, error.query)
+    words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
+    sudo = ' and "sudo"' if "sudo" in needed else ""
+    return (f'This needs {words}{sudo} on path "{error.path}", and a valid token: '
+            f"see `vaultctl token capabilities {error.path}` and `vaultctl token lookup`.")

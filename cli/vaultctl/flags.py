@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Flags in the manner of `bao`: `-name=value`, `-name value`, `--name`, all before the first argument."""
+
+from __future__ import annotations
+
+from vaultctl.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
+               "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+class Flag:
+    """One declared flag.
+
+    `kind` is text, int, bool, duration (kept in nanoseconds), texts (repeatable), pairs (repeatable
+    key=value) or list (repeatable and split at commas). `words` are the closed set of values, if any.
+    """
+
+    __slots__ = ("env", "help", "kind", "name", "words")
+
+    def __init__(self, name: str, kind: str, text: str, *, env: str = "", words: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.kind = kind
+        self.help = text
+        self.env = env
+        self.words = words
+
+
+def parse(declared: Sequence[Flag], argv: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """Split argv into flag values by name (absent when not given) and the positional arguments."""
+    known = {flag.name: flag for flag in declared}
+    values: dict[str, object] = {}
+    rest = list(argv)
+    while rest:
+        word = rest[0]
+        if len(word) < 2 or word[0] != "-":
+            break
+        rest.pop(0)
+        if word == "--":
+            break
+        name, given, value = word.lstrip("-").partition("=")
+        if word.startswith("---") or not name:
+            raise UsageError("bad flag syntax: a flag is written -name=value")
+        flag = known.get(name)
+        if flag is None:
+            raise UsageError(f"flag provided but not defined: -{name}")
+        if not given:
+            if flag.kind == "bool":
+                value = "true"
+            elif rest:
+                value = rest.pop(0)
+            else:
+                raise UsageError(f"flag needs an argument: -{name}")
+        _set(values, flag, value)
+    return values, rest
+
+
+def stray_flags(positionals: Sequence[str]) -> list[str]:
+    """Words after the first argument that look like flags; they are taken as arguments."""
+    return [word for word in positionals if word.startswith("-") and word != "-"]
+
+
+def wanted_format(argv: Sequence[str], environment: str) -> str:
+    """The -format value anywhere in argv, else the environment's, else table, in lower case."""
+    found = environment
+    for index, word in enumerate(argv):
+        if word in ("-format", "--format"):
+            found = argv[index + 1] if index + 1 < len(argv) else found
+        elif word.startswith(("-format=", "--format=")):
+            found = word.partition("=")[2]
+    return found.lower() or "table"
+
+
+def _set(values: dict[str, object], flag: Flag, value: str) -> None:
+    if flag.kind == "text":
+        values[flag.name] = value
+    elif flag.kind == "int":
+        values[flag.name] = _number(flag.name, value)
+    elif flag.kind == "bool":
+        values[flag.name] = _truth(flag.name, value)
+    elif flag.kind == "duration":
+        values[flag.name] = parse_duration(value, flag.name)
+    elif flag.kind == "pairs":
+        key, equals, text = value.partition("=")
+        if not equals:
+            raise UsageError(f"invalid value for flag -{flag.name}: missing = in the key=value pair")
+        pairs = values.setdefault(flag.name, {})
+        if isinstance(pairs, dict):
+            pairs[key] = text
+    else:
+        texts = values.setdefault(flag.name, [])
+        if isinstance(texts, list):
+            texts.extend(value.split(",") if flag.kind == "list" else [value])
+
+
+def _number(name: str, value: str) -> int:
+    try:
+        return int(value, 0) if value[:1].isdigit() or value[:1] in "+-" else int(value)
+    except ValueError:
+        raise UsageError(f"invalid value for flag -{name}: a whole number is needed") from None
+
+
+def _truth(name: str, value: str) -> bool:
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise UsageError(f"invalid boolean value for -{name}: use true or false")
+
+
+def parse_duration(text: str, name: str) -> int:
+    """Nanoseconds of a Go duration such as 90, 30s, 1h30m or -1; `name` is the flag for the message."""
+    wrong = UsageError(f"invalid value for flag -{name}: a duration is needed, such as 30s or 1h30m")
+    rest = text.lstrip("+-")
+    sign = -1 if text.startswith("-") else 1
+    if rest.isdigit():
+        return sign * int(rest) * NANOSECONDS["s"]
+    total = 0
+    while rest:
+        size = 0
+        while size < len(rest) and (rest[size].isdigit() or rest[size] == "."):
+            size += 1
+        unit_end = size
+        while unit_end < len(rest) and not (rest[unit_end].isdigit() or rest[unit_end] == "."):
+            unit_end += 1
+        factor = NANOSECONDS.get(rest[size:unit_end])
+        number, rest = rest[:size], rest[unit_end:]
+        if factor is None or number.count(".") > 1 or number in ("", "."):
+            raise wrong
+        whole, _, fraction = number.partition(".")
+        total += int(whole or "0") * factor + (int(fraction) * factor // 10 ** len(fraction) if fraction else 0)
+    if not text.lstrip("+-"):
+        raise wrong
+    return sign * total
+
+
+def environment_value(environ: Mapping[str, str], name: str) -> str:
+    """BAO_<name>, or VAULT_<name> when the former is not set; set to empty still wins."""
+    value = environ.get("BAO_" + name)
+    return environ.get("VAULT_" + name, "") if value is None else value

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The entry point: find the command, parse its flags, run its function, turn errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, EXIT_UNKNOWN
+from vaultctl.errors import ApiError, CommandError, PrintedInstead, UsageError
+from vaultctl.flags import environment_value, parse, stray_flags, wanted_format
+from vaultctl.tree import Command, find_command, flags_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TextIO
+
+    from vaultctl.invocation import Invocation
+
+_HELP = ("-h", "-help", "--help")
+_VERSION = ("-v", "-version", "--version")
+_FORMATS = ("table", "json", "yaml", "pretty", "raw")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `argv` (default: the process's own) and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = run(words, environ=os.environ, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_LOCAL
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Run one command line against the given environment and streams; the exit code."""
+    if words and words[0] in _VERSION:
+        words = ["version", *words[1:]]
+    command, rest = find_command(words)
+    if command is None:
+        return _help_for_group(words, rest, stdout, stderr)
+    if command.passes_through:
+        return _load(command.function)(rest)
+    if any(word in _HELP for word in rest):
+        from vaultctl.helptext import command_help
+
+        stdout.write(command_help(command) + "\n")
+        return EXIT_OK
+    try:
+        return _run_command(command, rest, environ, stdin, stdout, stderr)
+    except PrintedInstead as instead:
+        stdout.write(instead.text + "\n")
+        return EXIT_OK
+    except CommandError as error:
+        stdout.flush()
+        stderr.write(f"{error}\n")
+        return error.code
+
+
+def _run_command(command: Command, rest: list[str], environ: Mapping[str, str],
+                 stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+    from vaultctl.invocation import Invocation
+
+    form = wanted_format(rest, environment_value(environ, "FORMAT"))
+    if form not in _FORMATS:
+        raise UsageError("Invalid output format: use table, json or yaml")
+    if form == "raw" and not command.allows_raw:
+        raise UsageError("This command does not support the -format=raw option.")
+    values, args = parse(flags_of(command), rest)
+    strays = stray_flags(args)
+    if strays and form == "table":
+        stderr.write("Command flags must be provided before positional arguments. The following arguments "
+                     f"will not be parsed as flags: [{','.join(strays)}]\n")
+    _check_count(command, len(args))
+    invocation = Invocation(args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr)
+    try:
+        return _load(command.function)(invocation)
+    except ApiError as error:
+        stdout.flush()
+        stderr.write(f"{error}\n")
+        _explain(invocation, error, stderr)
+        return error.code
+
+
+def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
+    if error.status == 403:
+        from vaultctl.explain import explain_refusal
+
+        stderr.write(explain_refusal(error, invocation.sent_token) + "\n")
+
+
+def _check_count(command: Command, count: int) -> None:
+    least, most, label = command.arguments
+    if count < least:
+        raise UsageError(f"Not enough arguments (expected {label}, got {count})")
+    if most is not None and count > most:
+        raise UsageError(f"Too many arguments (expected {label}, got {count})")
+
+
+def _load(function: str) -> Callable[..., int]:
+    """The function of `module:name` below vaultctl.commands, imported now."""
+    import importlib
+
+    module, _, name = function.partition(":")
+    loaded: Callable[..., int] = getattr(importlib.import_module(f"vaultctl.commands.{module}"), name)
+    return loaded
+
+
+def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: TextIO) -> int:
+    """Help of the root or of a group: asked for (0), a group without a known command (1), or nothing known (127)."""
+    from vaultctl.helptext import group_help
+
+    unknown = words[len(path):]
+    asked = bool(unknown) and unknown[0] in _HELP
+    (stdout if asked else stderr).write(group_help(path) + "\n")
+    if asked:
+        return EXIT_OK
+    if unknown and not unknown[0].startswith("-"):
+        from vaultctl.helptext import nearest
+
+        guess = nearest(path, unknown[0])
+        stderr.write("\nUnknown command" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")
+    return EXIT_LOCAL if path else EXIT_UNKNOWN
+
+
+__all__ = ["EXIT_LOCAL", "EXIT_OK", "EXIT_REMOTE", "EXIT_UNKNOWN", "main", "run"]

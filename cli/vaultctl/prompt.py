@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Asking for secrets without showing them, so that they need not be on the command line."""
+
+from __future__ import annotations
+
+from vaultctl.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultctl.invocation import Invocation
+
+
+def ask_hidden(invocation: Invocation, what: str) -> str:
+    """The secret, typed on the terminal without echo. CommandError when there is no terminal."""
+    if invocation.truth("non-interactive"):
+        raise CommandError(f"{what} is needed, but -non-interactive forbids asking for it")
+    if not invocation.stdin.isatty():
+        raise CommandError(f"{what} is needed, but standard input is not a terminal: give - to read it from there")
+    import getpass
+
+    invocation.stdout.flush()
+    return getpass.getpass(f"{what} (will be hidden): ", stream=invocation.stderr).strip()
+
+
+def from_stdin(invocation: Invocation) -> str:
+    """The first line of standard input, white space trimmed."""
+    return invocation.stdin.readline().strip()

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where to connect and how, from flags and then the BAO_* and VAULT_* environment."""
+
+from __future__ import annotations
+
+from vaultctl.errors import CommandError
+from vaultctl.flags import environment_value, parse_duration
+from vaultctl.gotext import duration_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_ADDRESS = "https://127.0.0.1:8200"
+_SECOND = 10**9
+
+
+class Settings:
+    """The connection options of one command. `repr` shows none of them, since a token is among them."""
+
+    __slots__ = ("address", "ca_cert", "ca_path", "client_cert", "client_key", "headers", "mfa", "namespace",
+                 "print_curl", "print_policy", "proxy", "redirects", "retries", "server_name", "skip_verify",
+                 "timeout", "token", "wrap_ttl")
+
+    def __init__(self, values: Mapping[str, object], environ: Mapping[str, str], token: str) -> None:
+        """`values` are parsed flags; a flag that is absent falls back to its environment variable."""
+        def text(flag: str, variable: str) -> str:
+            given = values.get(flag)
+            return given if isinstance(given, str) else environment_value(environ, variable)
+
+        agent = text("agent-address", "AGENT_ADDR")
+        self.address = (agent or text("address", "ADDR") or DEFAULT_ADDRESS).rstrip("/")
+        self.ca_cert = text("ca-cert", "CACERT")
+        self.ca_path = text("ca-path", "CAPATH")
+        self.client_cert = text("client-cert", "CLIENT_CERT")
+        self.client_key = text("client-key", "CLIENT_KEY")
+        self.server_name = text("tls-server-name", "TLS_SERVER_NAME")
+        self.namespace = (str(values.get("ns") or "") or text("namespace", "NAMESPACE")).strip("/")
+        self.skip_verify = _truth(values, environ, "tls-skip-verify", "SKIP_VERIFY")
+        self.redirects = not _truth(values, environ, "disable-redirects", "DISABLE_REDIRECTS")
+        self.headers = _headers(values.get("header"))
+        self.mfa = _texts(values.get("mfa")) or [item for item in [environment_value(environ, "MFA")] if item]
+        self.wrap_ttl = _wrap_ttl(values, environ)
+        self.retries = _count(environment_value(environ, "MAX_RETRIES"), 2)
+        timeout = environment_value(environ, "CLIENT_TIMEOUT")
+        self.timeout = (parse_duration(timeout, "client-timeout") if timeout else 60 * _SECOND) / _SECOND
+        self.proxy = environment_value(environ, "PROXY_ADDR") or environment_value(environ, "HTTP_PROXY")
+        self.print_curl = bool(values.get("output-curl-string"))
+        self.print_policy = bool(values.get("output-policy"))
+        self.token = token
+
+    def request_headers(self, with_token: bool) -> dict[str, str]:
+        """The headers that every request carries."""
+        headers = dict(self.headers)
+        headers["X-Vault-Request"] = "true"
+        if with_token and self.token:
+            headers["X-Vault-Token"] = self.token
+        if self.namespace:
+            headers["X-Vault-Namespace"] = self.namespace + "/"
+        if self.wrap_ttl:
+            headers["X-Vault-Wrap-TTL"] = self.wrap_ttl
+        if self.mfa:
+            headers["X-Vault-MFA"] = ",".join(self.mfa)
+        return headers
+
+
+def _truth(values: Mapping[str, object], environ: Mapping[str, str], flag: str, variable: str) -> bool:
+    given = values.get(flag)
+    if isinstance(given, bool):
+        return given
+    return environment_value(environ, variable).lower() in ("1", "t", "true")
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _count(text: str, default: int) -> int:
+    if not text:
+        return default
+    if not text.isdigit():
+        raise CommandError("BAO_MAX_RETRIES must be a whole number")
+    return int(text)
+
+
+def _wrap_ttl(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
+    given = values.get("wrap-ttl")
+    if not isinstance(given, int):
+        text = environment_value(environ, "WRAP_TTL")
+        given = parse_duration(text, "wrap-ttl") if text else 0
+    seconds = given // _SECOND
+    return duration_text(seconds * _SECOND) if seconds else ""
+
+
+def _headers(value: object) -> dict[str, str]:
+    headers = {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+    for name in headers:
+        if name.lower().startswith("x-vault-"):
+            raise CommandError(f"-header {name}: headers that start with X-Vault- are set by vaultctl only", 2)
+        if any(char in name + headers[name] for char in "\r\n"):
+            raise CommandError("-header: a header has no line break", 2)
+    return headers
