@@ -61,8 +61,8 @@ class InitPlan:
         return base64.b64encode(self._token_recipient.encrypt(token)).decode()
 
 
-def check(request: InitRequest) -> Sequence[Recipient]:
-    """Return who gets the shares; raises `SealRefusal` with OpenBao's text for parameters that cannot be."""
+def check(request: InitRequest, now: int) -> Sequence[Recipient]:
+    """Return who gets the shares, at `now` (ms); raises `SealRefusal` with OpenBao's text for parameters that cannot be."""
     recovery = {
         "recovery_shares": request.recovery_shares,
         "recovery_threshold": request.recovery_threshold,
@@ -86,7 +86,7 @@ def check(request: InitRequest) -> Sequence[Recipient]:
         if broken:
             raise SealRefusal(_INVALID + text)
     try:
-        return [Recipient.parse(text) for text in request.pgp_keys]
+        return [Recipient.parse(text, now) for text in request.pgp_keys]
     except UnreadableKey as failure:
         raise SealRefusal(f"{_INVALID}{failure}") from None
 
@@ -96,7 +96,7 @@ def make_plan(request: InitRequest, recipients: Sequence[Recipient], now: int, r
 
     Raises `SealRefusal` when one of the PGP keys cannot encrypt: now, not once the vault exists.
     """
-    token_recipient = Recipient.parse(request.root_token_pgp_key) if request.root_token_pgp_key else None
+    token_recipient = Recipient.parse(request.root_token_pgp_key, now) if request.root_token_pgp_key else None
     if token_recipient is not None:
         token_recipient.encrypt("")
     root_key, key = Key(random(KEY_BYTES)), Key(random(KEY_BYTES))

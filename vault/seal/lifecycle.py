@@ -39,10 +39,7 @@ SAVE_SECONDS: Final = 2.0
 """How long sealing waits for storage before it forgets the keys all the same."""
 
 _INITIALIZED: Final = "Vault is already initialized"
-_NOTSAVE_SECONDS: Final = 2.0
-"""How long sealing waits for storage before it forgets the keys all the same."""
-
-_INITIALIZED: Final = "Vault is not initialized"
+_NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 
@@ -85,9 +82,10 @@ class Lifecycle:
 
         Raises `SealRefusal` with OpenBao's text, `SealFailure` when storage holds the rest of a vault.
         """
-        recipients = check(request)
+        now = self._now()
+        recipients = check(request, now)
         await _refuse_replacing(self._storage.reader())
-        return make_plan(request, recipients, self._now(), self._random)
+        return make_plan(request, recipients, now, self._random)
 
     async def commit_init(self, tx: Tx, plan: InitPlan) -> None:
         """Store the new vault within `tx`, replacing an unconfirmed one whole. The vault stays sealed.

@@ -7,6 +7,7 @@ share, or the token itself.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import pysequoia
@@ -27,37 +28,42 @@ class UnreadableKey(SealRefusal):
 class Recipient:
     """One public key to encrypt to."""
 
-    __slots__ = ("_cert", "fingerprint")
+    __slots__ = ("_cert", "_valid", "fingerprint")
 
-    def __init__(self, cert: pysequoia.Cert) -> None:
-        """Hold a parsed certificate."""
+    def __init__(self, cert: pysequoia.Cert, now: int) -> None:
+        """Hold a parsed certificate as it is at `now` (ms). Sequoia's binding leaves this check to us."""
+        expires = cert.expiration
+        self._valid = not cert.is_revoked and (expires is None or expires.timestamp() * 1000 > now)
         self._cert = cert
         self.fingerprint = cert.fingerprint
         """Lowercase hexadecimal, as OpenBao prints it."""
 
     @classmethod
-    def parse(cls, text: str) -> Recipient:
-        """Read base64 of a binary public key; raises `UnreadableKey` in OpenBao's words where it has some."""
+    def parse(cls, text: str, now: int) -> Recipient:
+        """Read base64 of a binary public key at `now` (ms); raises `UnreadableKey` in OpenBao's words where it has some."""
         try:
             data = from_base64(text)
         except NotBase64 as failure:
             raise UnreadableKey(f"error decoding given PGP key: {failure}") from None
         _check_packets(data)
         try:
-            return cls(pysequoia.Cert.split_bytes(data)[0])
+            return cls(pysequoia.Cert.split_bytes(data)[0], now)
         except (RuntimeError, ValueError, IndexError):
             raise UnreadableKey(_PARSE + "openpgp: invalid data: not a usable public key") from None
 
     def encrypt(self, text: str) -> bytes:
-        """Return the binary OpenPGP message of `text`; `SealRefusal` when no subkey can encrypt."""
-        try:
-            return pysequoia.encrypt(text.encode(), recipients=[self._cert], armor=False)
-        except RuntimeError:
-            key_id = self.fingerprint[-16:]
-            raise SealRefusal(
-                "error setting up encryption for PGP message: openpgp: invalid argument: cannot encrypt a "
-                f"message to key id {key_id} because it has no valid encryption keys"
-            ) from None
+        """Return the binary OpenPGP message of `text`; `SealRefusal` when it cannot be made.
+
+        Expired, revoked and sign-only keys are refused, as OpenBao refuses them.
+        """
+        if self._valid:
+            with suppress(RuntimeError):
+                return pysequoia.encrypt(text.encode(), recipients=[self._cert], armor=False)
+        key_id = self.fingerprint[-16:]
+        raise SealRefusal(
+            "error setting up encryption for PGP message: openpgp: invalid argument: cannot encrypt a "
+            f"message to key id {key_id} because it has no valid encryption keys"
+        )
 
 
 def _check_packets(data: bytes) -> None:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: EUPL-1.2
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault.seal.encoding import NotBase64, from_base64, from_hex
+
+
+# Offsets as OpenBao 2.7.2 answered them on sys/init, pgp_keys.
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("!!!", 0),
+        ("A", 0),
+        ("AA", 0),
+        ("AAA", 0),
+        ("AA=", 3),
+        ("A===", 1),
+        ("AA=A", 2),
+        ("====", 0),
+        ("=", 0),
+        ("AAAA=", 4),
+        ("AA==A", 4),
+        ("AAAA\0", 4),
+        ("AAé=", 2),
+        ("AAA\n", 1),
+        ("A\nA=", 4),
+        ("AA= =", 2),
+        ("keybase:a", 7),
+        ("AAAA AAAA", 4),
+        ("AAAA-_==", 4),
+        ("AA==\n\nA", 6),
+        ("AA=\n", 4),
+        ("\ud800", 0),
+    ],
+)
+def test_the_first_error_is_found_where_openbao_finds_it(text: str, at: int) -> None:
+    with pytest.raises(NotBase64) as caught:
+        from_base64(text)
+    assert caught.value.at == at
+    assert str(caught.value) == f"illegal base64 data at input byte {at}"
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("", b""),
+        ("AAA=", b"\0\0"),
+        ("AA==\n", b"\0"),
+        ("AA=\n=", b"\0"),
+        ("AB==", b"\0"),
+        ("AAB=", b"\0\0"),
+        ("A\r\nAAA", b"\0\0\0"),
+    ],
+)
+def test_line_ends_and_trailing_bits_are_ignored(text: str, data: bytes) -> None:
+    assert from_base64(text) == data
+
+
+@given(st.binary(max_size=50))
+def test_what_was_encoded_decodes(data: bytes) -> None:
+    assert from_base64(base64.b64encode(data).decode()) == data
+    assert from_hex(data.hex()) == data
+    assert from_hex(data.hex().upper()) == data
+
+
+@given(st.text(alphabet="A/+=b\n\r !", max_size=12))
+def test_any_text_is_decoded_or_refused_within_it(text: str) -> None:
+    at = 0
+    try:
+        from_base64(text)
+    except NotBase64 as failure:
+        at = failure.at
+    assert 0 <= at <= len(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0g", " 00", "00 ", "00\n", "0 0", "\u0660\u0660"])
+def test_what_is_not_hexadecimal_gives_none(text: str) -> None:
+    assert from_hex(text) is None

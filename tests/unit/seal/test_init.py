@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: EUPL-1.2
+import os
+
+import pytest
+
+from tests.unit.barrier.stream import stream
+from tests.unit.seal.keys import NOW, SIGN_ONLY, Holder
+from vault.seal.failure import SealRefusal
+from vault.seal.init import InitRequest, check, make_plan
+from vault.seal.pgp import UnreadableKey
+
+INVALID = "invalid seal configuration: "
+HOLDER = Holder("holder").text
+
+
+# Each text is what OpenBao 2.7.2 answered.
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (InitRequest(), INVALID + "shares must be at least one"),
+        (InitRequest(-1, 1), INVALID + "shares must be at least one"),
+        (InitRequest(0, 1), INVALID + "shares must be at least one"),
+        (InitRequest(1, 0), INVALID + "threshold must be at least one"),
+        (InitRequest(5, -1), INVALID + "threshold must be at least one"),
+        (InitRequest(1, 2), INVALID + "threshold cannot be larger than shares"),
+        (InitRequest(5, 1), INVALID + "threshold must be greater than one for multiple shares"),
+        (InitRequest(300, 1), INVALID + "threshold must be greater than one for multiple shares"),
+        (InitRequest(256, 3), INVALID + "shares must be less than 256"),
+        (InitRequest(256, 300), INVALID + "shares must be less than 256"),
+        (
+            InitRequest(3, 2, ["a"]),
+            INVALID + "count mismatch between number of provided PGP keys and number of shares",
+        ),
+        (
+            InitRequest(1, 1, ["!!!"]),
+            INVALID + "error decoding given PGP key: illegal base64 data at input byte 0",
+        ),
+        (InitRequest(1, 1, [""]), INVALID + "error parsing given PGP key: EOF"),
+        (
+            InitRequest(1, 1, ["YWJj"]),
+            INVALID + "error parsing given PGP key: openpgp: invalid data: tag byte does not have MSB set",
+        ),
+        (
+            InitRequest(1, 1, recovery_shares=1),
+            "parameters recovery_shares not applicable to seal type shamir",
+        ),
+        (
+            InitRequest(recovery_shares=1, recovery_threshold=1),
+            "parameters recovery_shares,recovery_threshold not applicable to seal type shamir",
+        ),
+        (
+            InitRequest(1, 1, recovery_pgp_keys=["a"]),
+            "parameters recovery_pgp_keys not applicable to seal type shamir",
+        ),
+    ],
+)
+def test_impossible_parameters_are_refused_in_openbaos_words(request_: InitRequest, text: str) -> None:
+    with pytest.raises(SealRefusal) as caught:
+        check(request_, NOW)
+    assert str(caught.value) == text
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("request_", [InitRequest(1, 1), InitRequest(255, 255), InitRequest(1, 1, [HOLDER])])
+def test_possible_parameters_give_one_recipient_per_pgp_key(request_: InitRequest) -> None:
+    assert len(check(request_, NOW)) == len(request_.pgp_keys)
+
+
+def test_an_unreadable_key_for_the_root_token_is_refused_before_anything_exists() -> None:
+    with pytest.raises(UnreadableKey) as caught:
+        make_plan(InitRequest(1, 1, root_token_pgp_key="YWJj"), [], NOW, os.urandom)
+    assert str(caught.value) == (
+        "error parsing given PGP key: openpgp: invalid data: tag byte does not have MSB set"
+    )
+
+
+@pytest.mark.parametrize("request_", [InitRequest(1, 1, [SIGN_ONLY]), InitRequest(1, 1, (), SIGN_ONLY)])
+def test_a_key_that_cannot_encrypt_is_refused_before_anything_exists(request_: InitRequest) -> None:
+    recipients = check(request_, NOW)
+    with pytest.raises(SealRefusal, match="no valid encryption keys"):
+        make_plan(request_, recipients, NOW, os.urandom)
+
+
+def test_all_keys_come_from_the_entropy_that_was_given() -> None:
+    one, two = (make_plan(InitRequest(5, 3), [], NOW, stream("init")) for _ in range(2))
+    assert list(one.keys) == list(two.keys)
+    assert one.root_key.same(two.root_key)
+    assert one.config == two.config
+    assert len({one.root_key.reveal(), one.keyring.active.key.reveal()}) == 2
