@@ -9,17 +9,20 @@ from collections import Counter
 
 from tests.conformance.play import Outcome, Pair
 from tests.conformance.scenarios import SCENARIOS
-from tests.conformance.servers import KINDS
+from tests.conformance.servers import KINDS, NotStartedError
 
 
 def main() -> int:
-    """Runs the command; exit status 1 on any difference or when nothing was selected."""
+    """Runs the command; exit status 1 on any difference or when nothing was selected, 2 without a server."""
     options = _options()
     chosen = [one for one in SCENARIOS if not options.only or options.only in one.key]
     pair = Pair(options.server, options.against)
     started = time.monotonic()
     try:
         outcomes = [_show(pair.outcome(scenario), options) for scenario in chosen]
+    except NotStartedError as error:
+        print(error, file=sys.stderr)
+        return 2
     finally:
         pair.stop()
     _summary(outcomes)

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from tests.conformance.compare import difference, dig, view
@@ -116,11 +116,16 @@ class Pair:
                 server.stop()
 
     def _start(self, *, initialised: bool) -> tuple[Server, Server]:
-        reference, subject = KINDS[self._kinds[0]](), KINDS[self._kinds[1]]()
-        if initialised:
-            reference.initialise()
-            subject.initialise()
-        return reference, subject
+        with ExitStack() as undo:
+            started: list[Server] = []
+            for kind in self._kinds:
+                server = KINDS[kind]()
+                undo.callback(server.stop)
+                if initialised:
+                    server.initialise()
+                started.append(server)
+            undo.pop_all()
+        return started[0], started[1]
 
     def _compare(self, scenario: Scenario, servers: tuple[Server, Server]) -> Outcome:
         outcome = Outcome(scenario)

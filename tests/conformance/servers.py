@@ -14,9 +14,14 @@ from pathlib import Path
 
 from tests.conformance.wire import send
 
+REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 20.0
 REQUEST_LIMIT = 1 << 20
 """``max_request_size`` of the listener, so that a 413 costs little."""
+
+
+class NotStartedError(RuntimeError):
+    """A server did not come up; the message ends with its log."""
 
 
 class Server:
@@ -32,7 +37,11 @@ class Server:
         config.write_text(self._config())
         with (self.directory / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                self._command(config), stdout=log, stderr=log, env=dict(os.environ, HOME=str(self.directory))
+                self._command(config),
+                stdout=log,
+                stderr=log,
+                cwd=REPOSITORY,
+                env=dict(os.environ, HOME=str(self.directory)),
             )
         self._wait()
 
@@ -72,7 +81,7 @@ ui       = false
                 time.sleep(0.03)
         log = (self.directory / "server.log").read_text(errors="replace")
         self.stop()
-        raise RuntimeError(f"{self.kind} did not start:\n{log[-3000:]}")
+        raise NotStartedError(f"{self.kind} did not start:\n{log[-3000:]}")
 
     def initialise(self) -> None:
         """One share, threshold one, then unsealed; sets `root`."""
@@ -83,7 +92,7 @@ ui       = false
     def _post(self, name: str, body: dict[str, object]) -> dict[str, str]:
         answer = send(self.port, "POST", f"/v1/sys/{name}", {}, json.dumps(body).encode())
         if answer.status != 200:
-            raise RuntimeError(f"{self.kind}: sys/{name} answered {answer.status}: {answer.body!r}")
+            raise NotStartedError(f"{self.kind}: sys/{name} answered {answer.status}: {answer.body!r}")
         found: dict[str, str] = json.loads(answer.body)
         return found
 
@@ -107,7 +116,7 @@ class OpenBaoServer(Server):
         beside = Path(sys.executable).parent / "bao"
         binary = str(beside) if beside.exists() else shutil.which("bao")
         if binary is None:
-            raise RuntimeError("no bao binary: install OpenBao 2.7.2 beside the interpreter or in PATH")
+            raise NotStartedError("no bao binary: install OpenBao 2.7.2 beside the interpreter or in PATH")
         return [binary, "server", f"-config={config}"]
 
     def _storage(self) -> str:

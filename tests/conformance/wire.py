@@ -55,7 +55,7 @@ def send(port: int, method: str, target: str, headers: Mapping[str, str], body: 
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items():
             connection.putheader(name, value)
-        if body is not None:
+        if body is not None and "Transfer-Encoding" not in headers:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
         if body:

@@ -4,6 +4,7 @@
 from tests.conformance.scenario import MERGE, Scenario, delete, get, lst, post, put, scan, step
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+CHUNKS = b'5\r\n{"a":\r\n4\r\n"1"}\r\n0\r\n\r\n'
 MANY = b'{"data":{' + b",".join(b'"k%d":"v"' % n for n in range(700)) + b"}}"
 DEEP = b'{"data":' + b"[" * 600 + b"]" * 600 + b"}"
 
@@ -39,6 +40,15 @@ VERBS = [
     get("verbs?list=t"),
     get("verbs?list=false"),
     get("verbs?list=foo"),
+    get("verbs?list"),
+    get("verbs?list="),
+    get("verbs?list=TRUE"),
+    get("verbs?list=yes"),
+    get("verbs?list=true&list=false"),
+    get("verbs?list=false&list=true"),
+    get("verbs?%6cist=true"),
+    get("verbs?LIST=true"),
+    get("verbs/a?list=true"),
     get("verbs?list=true&scan=true"),
     get("verbs?scan=foo"),
     scan("verbs"),
@@ -93,6 +103,9 @@ BODIES = [
     post("bodies/query?q=1", {"a": "1"}),
     get("bodies/query"),
     post("bodies/onlyquery?q=1"),
+    post("bodies/chunked", CHUNKS, headers={"Transfer-Encoding": "chunked"}),
+    get("bodies/chunked"),
+    step("GET", "bodies/chunked", {"with": "body"}),
 ]
 
 LIMITS = [

@@ -24,8 +24,8 @@ PICK = ("data.secret.ui-open/", "data.secret.ui-two/", "data.secret.ui-hidden/de
 
 MOUNTS = PREPARE + [
     get(UI, pick=PICK),
-    get(UI, token=W),
-    get(UI, token="{d}"),
+    get(UI, token=W, pick=PICK),
+    get(UI, token="{d}", pick=PICK),
     get(UI, token="", pick=PICK),
     get(UI, token="bad", pick=PICK),
 ]

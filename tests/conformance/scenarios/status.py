@@ -51,7 +51,6 @@ OTHERS = [
     get("sys/metrics", token=""),
     get("sys/metrics", token="{weak}"),
     get("sys/metrics", shape=1),
-    get("sys/metrics?format=prometheus"),
     get("sys/metrics?format=bogus"),
     post("sys/unseal", {"key": "00"}),
     post("sys/unseal", {}),
