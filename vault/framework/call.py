@@ -67,6 +67,10 @@ class Mounted:
     response_headers: frozenset[str] = frozenset()
 
 
+NOWHERE = Mounted("", "", "", "", "", {}, 0, 0)
+"""Stands for the mount of a path that has none."""
+
+
 class Decision(Protocol):
     """What the ACL said about one call."""
 
@@ -78,6 +82,11 @@ class Decision(Protocol):
     @property
     def root(self) -> bool:
         """Whether the root policy decided."""
+        ...
+
+    @property
+    def sudo(self) -> bool:
+        """Whether the sudo capability was granted too."""
         ...
 
     @property
@@ -174,6 +183,7 @@ class Call:
         "client_address",
         "client_port",
         "content_type",
+        "core",
         "data",
         "decision",
         "headers",
@@ -189,6 +199,7 @@ class Call:
         "path",
         "query",
         "reader",
+        "spent",
         "token",
         "tx",
         "warnings",
@@ -219,6 +230,7 @@ class Call:
     local: str
     """The part of the path after the mount."""
     bound: Bound
+    """The route, or one that refuses where there is none; set once the mount table was asked."""
     captures: Mapping[str, str]
     data: Mapping[str, Json]
     """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
@@ -226,12 +238,18 @@ class Call:
     identity: Identity | None
     decision: Decision | None
     reader: ReadView
-    """Committed data of this mount."""
+    """This mount's data; committed data, or the open transaction's in a write."""
     tx: View
     """The open transaction on this mount; set only while a write handler runs."""
+    core: View
+    """The open transaction on the namespace's own data; set only while a write handler runs."""
+    spent: bool
+    """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
 
     def __init__(self) -> None:
+        self.mount = NOWHERE
+        self.spent = False
         self.identity = None
         self.decision = None
         self.data = {}

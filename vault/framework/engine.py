@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from vault.framework.call import Call, Reply
 from vault.framework.route import Route, collect
 
 if TYPE_CHECKING:
@@ -26,5 +28,5 @@ class Engine:
     async def mounted(self, view: View) -> None:
         """Prepare a new mount, inside the transaction that creates it."""
 
-    async def missing(self, path: str, *, listing: bool) -> None:
-        """Say something better than 'unsupported path', by raising."""
+    missing: Callable[[Call], Awaitable[Reply[object] | None]] | None = None
+    """Answers on a path that no route matches, where the field says more than 'unsupported path'."""

@@ -104,6 +104,19 @@ class Bound:
     exists: Callable[[Call], Awaitable[bool]] | None
 
 
+def special(
+    answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]], operation: Operation
+) -> Bound:
+    """Return a route outside any engine: it takes no parameters and `answer` says or raises what there is to say."""
+    route = Route(operation, "", Access(), NoParams, {}, None, "", "", "")
+
+    async def invoke(call: Call, params: Params) -> Reply[object] | msgspec.Struct | None:
+        del params
+        return await answer(call)
+
+    return Bound(route, invoke, None)
+
+
 class WrongDeclaration(TypeError):
     """A route is declared wrongly; the message says where and how."""
 
@@ -256,6 +269,15 @@ class RouteTable:
             head = next(iter(group.values())).route.template.partition("/")[0]
             self._by_head.setdefault("" if "{" in head else head, []).append((re.compile(pattern), group))
         self.all: tuple[Bound, ...] = tuple(bound for _, group in ordered for bound in group.values())
+
+    def matching(self, path: str) -> tuple[Bound, ...]:
+        """Return every operation on `path`, for help."""
+        found: list[Bound] = []
+        for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
+            for pattern, group in candidates or ():
+                if pattern.fullmatch(path):
+                    found += group.values()
+        return tuple(found)
 
     def match(self, path: str, operation: Operation) -> tuple[Bound, Mapping[str, str]]:
         """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""

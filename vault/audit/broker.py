@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Records every request and every response on every device, and refuses to go on when none takes the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from vault.audit.device import Device, DeviceConfig, DeviceFailure, open_device
+from vault.audit.record import Hasher, Renderer
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock, Entropy, rfc3339
+from vault.framework.errors import Malformed, Unavailable, VaultError
+
+AUDIT_KIND: Final = "audit"
+"""Kind of the cached fact 'devices and audited headers'; the key is empty."""
+_SALT: Final = "audit/salt/"
+_DEVICE: Final = "audit/device/"
+_HEADERS: Final = "audit/headers"
+
+
+@dataclass(slots=True)
+class _Open:
+    config: DeviceConfig
+    device: Device
+    hasher: Hasher
+    renderer: Renderer
+
+
+class Broker:
+    """All audit devices of this server.
+
+    With at least one device, a record that no device takes refuses the request (SL-53); without any device
+    requests proceed, as in the field. While sealed there are no keys to hash with: the devices that the
+    configuration declares take records without any value.
+    """
+
+    def __init__(self, declared: Sequence[DeviceConfig], clock: Clock, entropy: Entropy) -> None:
+        """Open the declared devices. Raises `DeviceFailure`."""
+        self._clock = clock
+        self._entropy = entropy
+        self._declared = {config.path: config for config in declared}
+        self._open: dict[str, _Open] = {}
+        self._headers: dict[str, bool] = {}
+        self._devices = {path: open_device(config) for path, config in self._declared.items()}
+
+    @property
+    def devices(self) -> Sequence[DeviceConfig]:
+        """What is recording now, or will once unsealed."""
+        return [entry.config for entry in self._open.values()] or list(self._declared.values())
+
+    @property
+    def headers(self) -> Mapping[str, bool]:
+        """The request headers that are recorded, lower-cased, and whether each is hashed."""
+        return self._headers
+
+    def request(self, call: Call, error: VaultError | None = None) -> None:
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it."""
+        if self._open:
+            now = self._clock.nanos()
+            self._send(
+                [(e, e.renderer.request(call, now, self._headers, error)) for e in self._open.values()], now
+            )
+
+    def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
+        """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
+        if self._open:
+            now = self._clock.nanos()
+            lines = [
+                (e, e.renderer.response(call, reply, now, self._headers, error)) for e in self._open.values()
+            ]
+            self._send(lines, now)
+
+    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int) -> None:
+        taken = False
+        for entry, line in lines:
+            try:
+                entry.device.write(line, now)
+                taken = True
+            except DeviceFailure:
+                continue
+        if not taken:
+            raise Unavailable(detail="no audit device took the record")
+
+    async def prepare(self, core: View) -> None:
+        """Store a salt for each declared device that has none, in the transaction of an init or unseal."""
+        for path in self._declared:
+            await self._salt(core, path)
+
+    async def _salt(self, core: View, path: str) -> bytes:
+        salt = await core.get(_SALT + path)
+        if salt is None:
+            salt = self._entropy.bytes(32).hex().encode()
+            await core.put(_SALT + path, salt)
+        return salt
+
+    async def load(self, core: ReadView) -> None:
+        """Start recording with hashed values, after unseal or when the configuration of devices changed."""
+        configs = dict(self._declared)
+        for path in await core.scan(_DEVICE):
+            value = await core.get(_DEVICE + path)
+            if value is not None and path not in configs:
+                configs[path] = msgspec.msgpack.decode(value, type=DeviceConfig)
+        opened: dict[str, _Open] = {}
+        for path, config in configs.items():
+            salt = await core.get(_SALT + path)
+            if salt is None:
+                raise DeviceFailure(f'audit device "{path}" has no salt; unseal again')
+            device = self._devices.pop(path, None) or open_device(config)
+            opened[path] = _assemble(config, device, salt)
+            self._devices[path] = device
+        for path in set(self._devices) - set(opened):
+            self._devices.pop(path).close()
+        self._open = opened
+        headers = await core.get(_HEADERS)
+        self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
+
+    def forget(self) -> None:
+        """Drop the keys at seal; declared devices stay open."""
+        self._open = {}
+        self._headers = {}
+
+    def reopen(self) -> None:
+        """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming the first that fails."""
+        for device in self._devices.values():
+            device.reopen()
+
+    def close(self) -> None:
+        """Release every target."""
+        for device in self._devices.values():
+            device.close()
+        self._devices = {}
+
+    async def enable(self, core: View, config: DeviceConfig) -> None:
+        """Store a device that was asked for through the API, after it took a test line."""
+        if config.path in self._open:
+            raise Malformed("path already in use")
+        await self._salt(core, config.path)
+        try:
+            device = open_device(config)
+            now = self._clock.nanos()
+            device.write(trial_line(now), now)
+            device.close()
+        except DeviceFailure as failure:
+            raise Malformed(str(failure)) from failure
+        await core.put(_DEVICE + config.path, msgspec.msgpack.encode(config))
+        await core.invalidate(AUDIT_KIND, "")
+
+    async def disable(self, core: View, path: str) -> None:
+        """Remove a device that was created through the API."""
+        if path in self._declared:
+            raise Malformed("cannot disable configuration-managed audit device")
+        await core.delete(_DEVICE + path)
+        await core.delete(_SALT + path)
+        await core.invalidate(AUDIT_KIND, "")
+
+    async def audit_header(self, core: View, name: str, *, hashed: bool | None) -> None:
+        """Record a request header from now on, hashed or not; None stops it."""
+        headers = dict(self._headers)
+        if hashed is None:
+            headers.pop(name, None)
+        else:
+            headers[name] = hashed
+        await core.put(_HEADERS, msgspec.msgpack.encode(headers))
+        await core.invalidate(AUDIT_KIND, "")
+
+    def hash(self, path: str, value: str) -> str:
+        """Return the hash that `value` has on a device. Raises `Malformed` for an unknown one."""
+        entry = self._open.get(path)
+        if entry is None:
+            raise Malformed(f'unknown audit backend "{path}"')
+        return entry.hasher.text(value)
+
+
+def trial_line(now: int) -> bytes:
+    """Return the line that a new device must take."""
+    return (
+        b'{"time":"%b","type":"request","auth":{"token_type":"default"},"request":{"operation":"update",'
+        b'"namespace":{"id":"root"},"path":"sys/audit/test"}}\n' % rfc3339(now).encode()
+    )
+
+
+def _assemble(config: DeviceConfig, device: Device, salt: bytes) -> _Open:
+    hasher = Hasher(
+        salt,
+        raw=config.flag("log_raw", default=False),
+        hash_accessor=config.flag("hmac_accessor", default=True),
+    )
+    prefix = config.options.get("prefix", "").encode()
+    elide = config.flag("elide_list_responses", default=False)
+    return _Open(config, device, hasher, Renderer(hasher, prefix=prefix, elide_lists=elide))

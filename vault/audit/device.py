@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where audit records go. A device takes a whole line or raises; it never takes half of one silently."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+_CHECK_EVERY: Final = 1_000_000_000
+"""Nanoseconds between two looks at whether the file is still there (SL-56)."""
+
+
+class DeviceFailure(Exception):  # noqa: N818 -- says what happened
+    """The device did not take a record, or cannot be opened; the message names the device and the fix."""
+
+
+class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared device. `options` are the field's, all strings; `managed` ones come from the configuration."""
+
+    path: str
+    kind: str
+    description: str = ""
+    local: bool = False
+    options: Mapping[str, str] = {}
+    managed: bool = True
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a boolean option. Raises `DeviceFailure` for anything that is not one."""
+        text = self.options.get(name, str(default)).lower()
+        if text not in {"true", "false", "1", "0", "t", "f"}:
+            raise DeviceFailure(f'audit device "{self.path}": option {name} must be true or false')
+        return text in {"true", "1", "t"}
+
+
+class Device(Protocol):
+    """A sink for audit lines."""
+
+    def write(self, line: bytes, now: int) -> None:
+        """Take one whole line. `now` in nanoseconds. Raises `DeviceFailure`."""
+        ...
+
+    def reopen(self) -> None:
+        """Open the target again, after rotation. Raises `DeviceFailure`."""
+        ...
+
+    def close(self) -> None:
+        """Release the target."""
+        ...
+
+
+class FileDevice:
+    """Appends to a file (0600 unless `mode` says otherwise), or to stdout, stderr or nowhere."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        """Open the file. Raises `DeviceFailure`."""
+        self._name = config.path
+        self._path = config.options.get("file_path") or config.options.get("path", "")
+        if not self._path:
+            raise DeviceFailure("file_path is required")
+        try:
+            self._mode = int(config.options.get("mode", "0600") or "0600", 8)
+        except ValueError:
+            raise DeviceFailure(f'audit device "{self._name}": mode must be octal, as 0600') from None
+        if self._mode & 0o111:
+            raise DeviceFailure(f'audit device "{self._name}": mode must not make the file executable')
+        self._fd = -1
+        self._checked = 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        """See `Device.reopen`."""
+        standard = {"stdout": sys.stdout, "stderr": sys.stderr}.get(self._path)
+        fresh = os.dup(standard.fileno()) if standard else self._open()
+        self.close()
+        self._fd = fresh
+
+    def _open(self) -> int:
+        if self._path == "discard":
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        path = Path(self._path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            fd = os.open(path, flags, self._mode or 0o600)
+        except OSError as error:
+            raise DeviceFailure(
+                f'audit device "{self._name}": cannot open {path}: {error.strerror}; make it writable'
+            ) from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise DeviceFailure(f'audit device "{self._name}": {path} is not a regular file')
+        if self._mode:
+            os.fchmod(fd, self._mode)
+        return fd
+
+    def write(self, line: bytes, now: int) -> None:
+        """See `Device.write`. One append per line, so that lines of several processes never mix."""
+        if now - self._checked > _CHECK_EVERY:
+            self._checked = now
+            if os.fstat(self._fd).st_nlink == 0:
+                self.reopen()
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
+        if written != len(line):
+            self._finish(line[written:])
+
+    def _finish(self, rest: bytes) -> None:
+        """Write what a short write left over; if that fails, end the broken line so that the next one parses."""
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
+
+    def close(self) -> None:
+        """See `Device.close`."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def open_device(config: DeviceConfig) -> Device:
+    """Open a declared device. Raises `DeviceFailure`."""
+    if config.kind != "file":
+        raise DeviceFailure(f'unknown backend type: "{config.kind}"; this server has: file')
+    return FileDevice(config)

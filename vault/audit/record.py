@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Audit records: OpenBao's JSON shape, with a keyed hash in place of every string that came from outside.
+
+Built from bytes that are encoded once: the caller's part once per credential, the request's once per call.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from vault.framework import schema
+from vault.framework.call import Auth, Call, Identity, Reply, WrapInfo
+from vault.framework.clock import rfc3339
+from vault.framework.errors import VaultError
+from vault.framework.fields import Json
+
+_MARK: Final = "hmac-sha256:"
+_LARGEST: Final = 4 << 20
+"""Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
+_VERSION: Final = b"v2.7.2+builtin.bao"
+_NO_AUTH: Final = b'{"token_type":"default"}'
+
+
+class Hasher:
+    """The keyed hash of one device. `raw` keeps values as they are, for the operator who asked for it."""
+
+    def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool) -> None:
+        self._key = key
+        self._raw = raw
+        self._hash_accessor = hash_accessor
+
+    def text(self, value: str) -> str:
+        """Return the hash of a string."""
+        if self._raw:
+            return value
+        return _MARK + hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+
+    def accessor(self, value: str) -> str:
+        """Return the hash of an accessor, unless the device keeps accessors readable."""
+        return self.text(value) if self._hash_accessor else value
+
+    def tree(self, value: Json) -> Json:
+        """Return a copy in which every string leaf is hashed; keys, numbers and booleans stay."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.tree(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.tree(item) for item in value]
+        return value
+
+    def members(self, data: Mapping[str, Json], clear: frozenset[str]) -> Mapping[str, Json]:
+        """Hash an object's values, but for the top-level keys that the mount declared clear."""
+        if not clear:
+            return {key: self.tree(item) for key, item in data.items()}
+        return {key: item if key in clear else self.tree(item) for key, item in data.items()}
+
+
+class Renderer:
+    """Turns calls and replies into the lines of one device."""
+
+    def __init__(self, hasher: Hasher, *, prefix: bytes = b"", elide_lists: bool = False) -> None:
+        self._hasher = hasher
+        self._prefix = prefix
+        self._elide_lists = elide_lists
+
+    def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
+        """Return the line of a request, before anything was done."""
+        part = self._request(call, headers)
+        return b'%b{"time":"%b","type":"request","auth":%b,"request":%b%b}\n' % (
+            self._prefix,
+            rfc3339(now).encode(),
+            self._auth(call),
+            part,
+            _error(error),
+        )
+
+    def response(
+        self,
+        call: Call,
+        reply: Reply[object] | None,
+        now: int,
+        headers: Mapping[str, bool],
+        error: VaultError | None,
+    ) -> bytes:
+        """Return the line of a response, before anybody sees it."""
+        return b'%b{"time":"%b","type":"response","auth":%b,"request":%b,"response":%b%b}\n' % (
+            self._prefix,
+            rfc3339(now).encode(),
+            self._auth(call),
+            self._request(call, headers),
+            self._response(call, reply, error),
+            _error(error),
+        )
+
+    def _auth(self, call: Call) -> bytes:
+        identity = call.identity
+        allowed = call.decision is not None and call.decision.allowed
+        if identity is None:
+            public = hasattr(call, "bound") and call.bound.route.access.public
+            return b'{"policy_results":{"allowed":true},"token_type":"default"}' if public else _NO_AUTH
+        granting = tuple(call.decision.granting) if allowed and call.decision is not None else ()
+        key = (self, allowed, granting)
+        known = identity.cache.get(key)
+        if not isinstance(known, bytes):
+            known = schema.encode(self._identity(identity, call, granting, allowed=allowed))
+            identity.cache[key] = known
+        return known
+
+    def _identity(self, identity: Identity, call: Call, granting: Sequence[str], *, allowed: bool) -> object:
+        hasher = self._hasher
+        namespace = call.namespace.id
+        policies = [{"name": name, "namespace_id": namespace, "type": "acl"} for name in granting]
+        results: dict[str, object] = {"allowed": allowed}
+        if policies:
+            results["granting_policies"] = policies
+        return _without_empty(
+            {
+                "client_token": hasher.text(identity.token.reveal()),
+                "accessor": hasher.accessor(identity.accessor),
+                "display_name": identity.display_name,
+                "policies": identity.policies,
+                "token_policies": identity.policies,
+                "policy_results": results,
+                "metadata": identity.metadata,
+                "entity_id": identity.entity_id,
+                "remaining_uses": identity.uses,
+                "token_type": identity.kind,
+                "token_ttl": identity.ttl,
+                "token_issue_time": rfc3339(identity.created - identity.created % 1_000_000_000),
+            }
+        )
+
+    def _request(self, call: Call, headers: Mapping[str, bool]) -> bytes:
+        encode = schema.encode
+        identity = call.identity
+        parts = [b'{"id":"', call.id.encode(), b'"']
+        if identity is not None:
+            parts += [b',"client_id":', _client_id(identity)]
+        parts += [b',"operation":"', call.operation.encode(), b'"']
+        if call.mount.path:
+            parts.append(self._mount(call, b"mount_running_version"))
+        parts += [
+            self._credential(call),
+            b',"namespace":',
+            encode(_namespace(call)),
+            b',"path":',
+            encode(call.path),
+        ]
+        if call.data:
+            members = self._hasher.members(call.data, call.mount.clear_request_keys)
+            parts += [b',"data":', _bounded(members)]
+        if headers:
+            parts.append(self._headers(call, headers))
+        address, port = call.client_address, call.client_port
+        parts.append(b',"remote_address":%b,"remote_port":%d' % (encode(address), port))
+        if call.wrap_ttl:
+            parts.append(b',"wrap_ttl":%d' % call.wrap_ttl)
+        parts.append(b"}")
+        return b"".join(parts)
+
+    def _credential(self, call: Call) -> bytes:
+        identity = call.identity
+        if identity is None:
+            token = call.token.reveal()
+            return b',"client_token":' + schema.encode(self._hasher.text(token)) if token else b""
+        key = (self, "credential")
+        known = identity.cache.get(key)
+        if not isinstance(known, bytes):
+            hashed = schema.encode(self._hasher.text(identity.token.reveal()))
+            accessor = schema.encode(self._hasher.accessor(identity.accessor))
+            known = b',"client_token":%b,"client_token_accessor":%b' % (hashed, accessor)
+            identity.cache[key] = known
+        return known
+
+    def _headers(self, call: Call, headers: Mapping[str, bool]) -> bytes:
+        found: dict[str, list[str]] = {}
+        for raw_name, raw_value in call.headers:
+            name = raw_name.decode("latin-1").lower()
+            if name in headers:
+                value = raw_value.decode("latin-1")
+                found.setdefault(name, []).append(self._hasher.text(value) if headers[name] else value)
+        return b',"headers":' + schema.encode(found) if found else b""
+
+    def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
+        body: dict[str, object] = {}
+        if error is not None:
+            body["data"] = {"error": self._hasher.text(error.message)}
+        elif reply is not None:
+            body = self._reply(call, reply)
+        mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
+        encoded = _bounded(body)
+        separator = b"," if mount and len(encoded) > 2 else b""
+        return b"{" + mount[1:] + separator + encoded[1:]
+
+    def _reply(self, call: Call, reply: Reply[object]) -> dict[str, object]:
+        hasher = self._hasher
+        body: dict[str, object] = {}
+        if reply.auth is not None:
+            body["auth"] = self._new_auth(reply.auth)
+        if reply.lease_id:
+            body["secret"] = {"lease_id": reply.lease_id}
+        if reply.raw is not None:
+            body["data"] = {
+                "http_content_type": hasher.text(reply.content_type),
+                "http_raw_body": hasher.text(reply.raw.decode("latin-1")),
+                "http_status_code": reply.status or 200,
+            }
+        elif reply.data is not None:
+            body["data"] = self._data(call, schema.to_plain(reply.data))
+        if reply.warnings:
+            body["warnings"] = reply.warnings
+        if reply.wrap_info is not None:
+            body["wrap_info"] = self._wrap_info(reply.wrap_info)
+        return body
+
+    def _data(self, call: Call, data: Json) -> Json:
+        if not isinstance(data, dict):
+            return self._hasher.tree(data)
+        if self._elide_lists and call.operation in {"list", "scan"}:
+            data = {key: len(value) if key in {"keys", "key_info"} else value for key, value in data.items()}
+        return self._hasher.members(data, call.mount.clear_response_keys)
+
+    def _new_auth(self, auth: Auth) -> object:
+        hasher = self._hasher
+        return _without_empty(
+            {
+                "client_token": hasher.text(auth.client_token),
+                "accessor": hasher.accessor(auth.accessor),
+                "policies": auth.policies,
+                "token_policies": auth.token_policies,
+                "metadata": auth.metadata,
+                "entity_id": auth.entity_id,
+                "num_uses": auth.num_uses,
+                "token_type": auth.token_type,
+                "token_ttl": auth.lease_duration,
+            }
+        )
+
+    def _wrap_info(self, info: WrapInfo) -> object:
+        return {
+            "ttl": info.ttl,
+            "token": self._hasher.text(info.token),
+            "accessor": self._hasher.accessor(info.accessor),
+            "creation_time": info.creation_time,
+            "creation_path": info.creation_path,
+        }
+
+    def _mount(self, call: Call, version: bytes) -> bytes:
+        mount = call.mount
+        encode = schema.encode
+        return b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b","%b":"%b","mount_class":"%b"' % (
+            encode(mount.path),
+            mount.kind.encode(),
+            mount.accessor.encode(),
+            version,
+            _VERSION,
+            mount.category.encode(),
+        )
+
+
+def _namespace(call: Call) -> Mapping[str, str]:
+    namespace = call.namespace
+    return {"id": namespace.id, "path": namespace.path} if namespace.path else {"id": namespace.id}
+
+
+def _client_id(identity: Identity) -> bytes:
+    """Name the caller across tokens: the entity, or a digest of the policies, as the field counts clients."""
+    if identity.entity_id:
+        return schema.encode(identity.entity_id)
+    known = identity.cache.get("client_id")
+    if not isinstance(known, bytes):
+        digest = hashlib.sha256("\x1f".join(identity.policies).encode()).digest()
+        known = schema.encode(base64.b64encode(digest).decode())
+        identity.cache["client_id"] = known
+    return known
+
+
+def _bounded(value: object) -> bytes:
+    encoded = schema.encode(value)
+    if len(encoded) <= _LARGEST:
+        return encoded
+    return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
+
+
+def _error(error: VaultError | None) -> bytes:
+    if error is None:
+        return b""
+    text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
+    return b',"error":' + schema.encode(text)
+
+
+def _without_empty(fields: Mapping[str, object]) -> Mapping[str, object]:
+    return {name: value for name, value in fields.items() if value not in (None, "", 0, ())}

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Facts kept in memory, and how they stop being believed: the epoch that every storage statement returns.
+
+A fact may enter only at the epoch at which it was read, and a reply may leave only if the epoch that its
+statement saw is the one that the facts are at (the fence in the pipeline). So a revocation that has committed
+anywhere is obeyed here by the next request, whether or not anybody was told.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic, TypeVar
+
+from vault.storage.protocol import Storage
+
+T = TypeVar("T")
+Drop = Callable[[str | None], Awaitable[None]]
+"""Forget one key, or everything when the key is None."""
+
+
+class Bounded(Generic[T]):
+    """A mapping of at most `size` entries; the one used longest ago leaves first (SL-71)."""
+
+    __slots__ = ("_entries", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._entries: OrderedDict[str, T] = OrderedDict()
+        self._size: Final = size
+
+    def get(self, key: str) -> T | None:
+        """Return what is kept for `key`."""
+        return self._entries.get(key)
+
+    def put(self, key: str, value: T) -> None:
+        """Keep `value`."""
+        self._entries[key] = value
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def drop(self, key: str | None) -> None:
+        """Forget `key`, or everything."""
+        if key is None:
+            self._entries.clear()
+        else:
+            self._entries.pop(key, None)
+
+    def __len__(self) -> int:
+        """Return how many entries are kept."""
+        return len(self._entries)
+
+
+class Follower:
+    """Knows the epoch at which this process's facts are true, and brings them up to date.
+
+    Each owner registers its kind of fact; a kind that nobody registered drops everything, so that a new
+    kind of invalidation can never be overlooked.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._owners: dict[str, Drop] = {}
+        self.epoch = 0
+
+    def own(self, kind: str, drop: Drop) -> None:
+        """Register the owner of `kind`."""
+        self._owners[kind] = drop
+
+    async def catch_up(self) -> None:
+        """Drop every fact that became untrue since `epoch`, and move `epoch` on."""
+        reader = self._storage.reader()
+        await reader.get("")
+        seen = reader.epoch
+        changes = await self._storage.changes(self.epoch) if self.epoch else None
+        if changes is None or any(change.kind not in self._owners for change in changes):
+            for drop in self._owners.values():
+                await drop(None)
+            self.epoch = seen
+            return
+        for change in changes:
+            await self._owners[change.kind](change.key)
+        self.epoch = max(seen, changes[-1].epoch if changes else seen)

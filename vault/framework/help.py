@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Help on a path, rendered from its routes: for `path-help` and `?help=1`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.framework.call import Call, Reply
+from vault.framework.openapi import document
+from vault.framework.route import Bound, Route
+
+
+class Help(msgspec.Struct, frozen=True):
+    """The answer to `?help=1`."""
+
+    help: str
+    openapi: object
+
+
+async def show(bounds: Sequence[Bound], call: Call) -> Reply[Help]:
+    """Describe everything that can be done at the path of `call`."""
+    routes = [bound.route for bound in bounds]
+    text = f"Request:        {call.local}\nMatching Route: {routes[0].template}\n\n" + "\n\n".join(
+        _describe(route) for route in routes
+    )
+    return Reply(data=Help(text, document({call.mount.path: routes})), plain=True)
+
+
+def _describe(route: Route) -> str:
+    lines = [f"{route.operation.value.upper()}: {route.summary}"]
+    if route.description:
+        lines += ["", route.description]
+    if route.parameters:
+        lines += ["", "## PARAMETERS", ""]
+        for parameter in route.parameters.values():
+            lines += [f"    {parameter.name} ({parameter.kind.name})", "", f"        {parameter.doc}", ""]
+    return "\n".join(lines).rstrip()

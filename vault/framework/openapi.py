@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""OpenAPI 3.1, rendered from routes."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Union, get_args, get_origin
+
+import msgspec
+
+from vault.framework.call import Operation, Reply
+from vault.framework.route import Parameter, Route
+
+_VERBS: Final = {
+    Operation.READ: "get",
+    Operation.LIST: "get",
+    Operation.SCAN: "get",
+    Operation.UPDATE: "post",
+    Operation.DELETE: "delete",
+    Operation.PATCH: "patch",
+}
+_SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
+    "string": {"type": "string"},
+    "lower": {"type": "string"},
+    "int": {"type": "integer"},
+    "bool": {"type": "boolean"},
+    "duration": {"type": ["integer", "string"], "format": "seconds"},
+    "strings": {"type": "array", "items": {"type": "string"}},
+    "commas": {"type": "array", "items": {"type": "string"}},
+    "ints": {"type": "array", "items": {"type": "integer"}},
+    "map": {"type": "object"},
+    "pairs": {"type": "object", "additionalProperties": {"type": "string"}},
+    "any": {},
+}
+_PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
+
+
+def document(
+    mounts: Mapping[str, Sequence[Route]], *, title: str = "Coffre", version: str = "1"
+) -> dict[str, Any]:
+    """Return the document of these mounts' routes, paths in order."""
+    paths: dict[str, dict[str, Any]] = {}
+    components: dict[str, Any] = {}
+    for mount, routes in mounts.items():
+        for route in routes:
+            path = "/" + mount + _PLACE.sub(r"{\1}", route.template)
+            _add(paths.setdefault(path, {}), route, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "description": "HTTP API. All routes are under `/v1/`.", "version": version},
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
+
+
+def _add(item: dict[str, Any], route: Route, components: dict[str, Any]) -> None:
+    verb = _VERBS[route.operation]
+    operation = item.get(verb)
+    if operation is None:
+        operation = item[verb] = _operation(route, components)
+    if route.operation in {Operation.LIST, Operation.SCAN}:
+        operation["parameters"].append(
+            {
+                "name": route.operation.value,
+                "in": "query",
+                "description": f"Must be `true` to {route.operation.value}.",
+                "schema": {"type": "string"},
+            }
+        )
+
+
+def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{route.handler}",
+        "summary": route.summary,
+        "parameters": [_parameter(p) for p in route.parameters.values() if p.in_path],
+        "responses": _responses(route, components),
+    }
+    if route.description:
+        operation["description"] = route.description
+    if route.access.public:
+        operation["x-vault-unauthenticated"] = True
+    if route.access.sudo:
+        operation["x-vault-sudo"] = True
+    if route.access.exists:
+        operation["x-vault-createSupported"] = True
+    others = [p for p in route.parameters.values() if not p.in_path]
+    if others and _VERBS[route.operation] in {"post", "patch"}:
+        properties = {p.name: {**_SCHEMAS[p.kind.name], "description": p.doc} for p in others}
+        media = "application/merge-patch+json" if route.operation is Operation.PATCH else "application/json"
+        operation["requestBody"] = {
+            "content": {media: {"schema": {"type": "object", "properties": properties}}}
+        }
+    else:
+        operation["parameters"] += [_parameter(p) for p in others]
+    return operation
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": parameter.name,
+        "in": "path" if parameter.in_path else "query",
+        "description": parameter.doc,
+        "schema": dict(_SCHEMAS[parameter.kind.name]),
+    }
+    if parameter.in_path:
+        found["required"] = True
+    return found
+
+
+def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
+    result = _result(route.result)
+    if result is None:
+        return {"204": {"description": "Done; no content."}}
+    if result is object:
+        return {"200": {"description": "OK"}}
+    try:
+        (schema,), found = msgspec.json.schema_components(
+            [result], ref_template="#/components/schemas/{name}"
+        )
+    except TypeError:
+        return {"200": {"description": "OK"}}
+    components.update(found)
+    return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
+
+
+def _result(hint: object) -> Any:  # noqa: ANN401 -- a type expression has no narrower type
+    """Return the declared data type of an answer: None for none, `object` where it is not said."""
+    if hint is None or hint is type(None):
+        return None
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [part for part in get_args(hint) if part is not type(None)]
+        return _result(parts[0]) if len(parts) == 1 else object
+    if get_origin(hint) is Reply:
+        return _result(get_args(hint)[0])
+    return object if hint is Reply else hint

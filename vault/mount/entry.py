@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A mount as it is stored, and as the pipeline sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from vault.framework.call import Mounted
+
+SYSTEM_MAX_TTL: Final = 2_764_800
+"""Seconds: the default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""
+MOUNT_KIND: Final = "mount"
+"""Kind of the cached fact 'the mount table'; the key is empty."""
+
+
+class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What can be tuned. TTLs in seconds, 0 for the system's."""
+
+    default_lease_ttl: int = 0
+    max_lease_ttl: int = 0
+    force_no_cache: bool = False
+    token_type: str = ""
+    listing_visibility: str = ""
+    passthrough_request_headers: tuple[str, ...] = ()
+    allowed_response_headers: tuple[str, ...] = ()
+    audit_non_hmac_request_keys: tuple[str, ...] = ()
+    audit_non_hmac_response_keys: tuple[str, ...] = ()
+
+
+class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of the mount table. `path` ends in `/`; an auth mount's starts with `auth/`."""
+
+    uuid: str
+    path: str
+    kind: str
+    accessor: str
+    description: str = ""
+    options: Mapping[str, str] | None = None
+    local: bool = False
+    seal_wrap: bool = False
+    external_entropy_access: bool = False
+    config: MountConfig = MountConfig()
+
+    @property
+    def is_auth(self) -> bool:
+        """Whether this is an auth method."""
+        return self.path.startswith("auth/")
+
+    @property
+    def prefix(self) -> str:
+        """Where the mount's data lies below its namespace. The uuid is never used again (SL-07)."""
+        return f"mnt/{self.uuid}/"
+
+    def as_mounted(self) -> Mounted:
+        """Return what the pipeline needs."""
+        config = self.config
+        return Mounted(
+            uuid=self.uuid,
+            path=self.path,
+            kind=self.kind,
+            accessor=self.accessor,
+            category="auth" if self.is_auth else "secret",
+            options=self.options or {},
+            default_ttl=config.default_lease_ttl,
+            max_ttl=config.max_lease_ttl,
+            clear_request_keys=frozenset(config.audit_non_hmac_request_keys),
+            clear_response_keys=frozenset(config.audit_non_hmac_response_keys),
+            passthrough_headers=frozenset(name.lower() for name in config.passthrough_request_headers),
+            response_headers=frozenset(name.lower() for name in config.allowed_response_headers),
+        )
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(MountEntry).decode

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The mount table: which engine answers below which path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Call, Mounted, Namespace, Operation
+from vault.framework.clock import Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import UnsupportedPath
+from vault.framework.help import show
+from vault.framework.route import Bound, RouteTable, special
+from vault.mount.entry import MOUNT_KIND, MountEntry, decode, encode
+
+_PREFIX: Final = "mount/"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The live engines of one kind of mount, and their routes."""
+
+    engines: Sequence[Engine]
+    routes: RouteTable
+
+    def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
+        """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
+        if call.operation is Operation.HELP:
+            found = self.routes.matching(call.local)
+            if not found:
+                raise UnsupportedPath
+            return special(partial(show, found), Operation.HELP), {}
+        try:
+            return self.routes.match(call.local, call.operation)
+        except UnsupportedPath:
+            for engine in self.engines:
+                if engine.missing is not None:
+                    return special(engine.missing, call.operation), {}
+            raise
+
+
+class Catalog:
+    """Which kinds of mount exist. Nothing is ever loaded from storage (SL-95)."""
+
+    def __init__(self, secrets: Mapping[tuple[str, str], Backend], auth: Mapping[str, Backend]) -> None:
+        """`secrets` maps (kind, version option) to a backend; version is empty where a kind has none."""
+        self._secrets = secrets
+        self._auth = auth
+
+    def find(self, kind: str, options: Mapping[str, str], *, auth: bool) -> Backend | None:
+        """Return the backend of a mount, or None for an unknown kind or version."""
+        if auth:
+            return self._auth.get(kind)
+        return self._secrets.get((kind, options.get("version", "")))
+
+    def knows(self, kind: str, *, auth: bool) -> bool:
+        """Whether there is such a kind at all."""
+        return kind in self._auth if auth else any(known == kind for known, _ in self._secrets)
+
+
+@dataclass(slots=True)
+class Mount:
+    """A mount that is being served."""
+
+    entry: MountEntry
+    mounted: Mounted
+    backend: Backend
+
+
+class MountTable:
+    """All mounts of a namespace, in memory while unsealed; storage holds the truth."""
+
+    def __init__(self, barrier: Barrier, catalog: Catalog, namespace: Namespace) -> None:
+        self._barrier = barrier
+        self._catalog = catalog
+        self._namespace = namespace
+        self._by_path: dict[str, Mount] = {}
+        self._deepest = 1
+
+    @property
+    def namespace(self) -> Namespace:
+        """The namespace that these mounts belong to."""
+        return self._namespace
+
+    def __iter__(self) -> Iterator[Mount]:
+        """Iterate over the mounts."""
+        return iter(self._by_path.values())
+
+    def get(self, path: str) -> Mount | None:
+        """Return the mount at exactly `path` (which ends in `/`)."""
+        return self._by_path.get(path)
+
+    def find(self, path: str) -> Mount | None:
+        """Return the mount whose path is the longest prefix of `path`; the mount's own name counts."""
+        by_path = self._by_path
+        found: Mount | None = None
+        end = path.find("/")
+        for _ in range(self._deepest):
+            if end < 0:
+                return by_path.get(path + "/") or found
+            found = by_path.get(path[: end + 1]) or found
+            end = path.find("/", end + 1)
+        return found
+
+    def reader(self, mount: Mount) -> ReadView:
+        """Return a view of a mount's committed data, for one request."""
+        namespace = self._namespace.id
+        return self._barrier.reader(namespace, f"ns/{namespace}/mnt/{mount.entry.uuid}/")
+
+    async def load(self) -> None:
+        """Read the table; a mount of a kind that this server does not have is left out, and kept in storage."""
+        core = self._barrier.reader(self._namespace.id, f"ns/{self._namespace.id}/")
+        loaded: dict[str, Mount] = {}
+        for uuid in await core.list(_PREFIX):
+            value = await core.get(_PREFIX + uuid)
+            if value is None:
+                continue
+            entry = decode(value)
+            backend = self._catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
+            if backend is not None:
+                loaded[entry.path] = Mount(entry, entry.as_mounted(), backend)
+        self._by_path = loaded
+        self._deepest = max((path.count("/") for path in loaded), default=1)
+
+    async def drop(self, key: str | None) -> None:
+        """Read the table again: it changed."""
+        del key
+        await self.load()
+
+    def forget(self) -> None:
+        """Drop everything at seal."""
+        self._by_path = {}
+
+    async def put(self, core: View, entry: MountEntry) -> None:
+        """Store a mount, new or changed."""
+        await core.put(_PREFIX + entry.uuid, encode(entry))
+        await core.invalidate(MOUNT_KIND, "")
+
+    async def remove(self, core: View, entry: MountEntry) -> None:
+        """Remove a mount and all its data."""
+        await core.delete_prefix(entry.prefix)
+        await core.delete(_PREFIX + entry.uuid)
+        await core.invalidate(MOUNT_KIND, "")
+
+
+def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> str:
+    """Return a new mount accessor, as `kv_1a2b3c4d`."""
+    return f"{'auth_' if auth else ''}{kind}_{entropy.bytes(4).hex()}"
+
+
+def built_in(entropy: Entropy) -> Sequence[MountEntry]:
+    """Return the mounts of a new namespace, which can be neither moved nor removed."""
+    return (
+        _entry(
+            "sys/",
+            "system",
+            "system endpoints used for control, policy and debugging",
+            entropy,
+            seal_wrap=True,
+        ),
+        _entry("cubbyhole/", "cubbyhole", "per-token private secret storage", entropy, local=True),
+        _entry("auth/token/", "token", "token based credentials", entropy),
+    )
+
+
+def _entry(
+    path: str, kind: str, description: str, entropy: Entropy, *, seal_wrap: bool = False, local: bool = False
+) -> MountEntry:
+    return MountEntry(
+        uuid=entropy.uuid(),
+        path=path,
+        kind=kind,
+        accessor=accessor(kind, entropy, auth=path.startswith("auth/")),
+        description=description,
+        local=local,
+        seal_wrap=seal_wrap,
+    )

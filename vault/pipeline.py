@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""THE request path. Every security decision of a request is here, in the only order there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from vault.audit.broker import Broker
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
+from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.cache.follow import Follower
+from vault.framework import schema
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.errors import (
+    Forbidden,
+    Internal,
+    Malformed,
+    NotFound,
+    Sealed,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedOperation,
+    UnsupportedPath,
+    VaultError,
+)
+from vault.framework.route import Bound, special
+from vault.mount.table import MountTable
+from vault.policy.gate import Gate
+from vault.storage.protocol import StorageFailure
+from vault.token.authenticator import Authenticator
+from vault.wrap.wrapper import Wrapper
+
+_BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
+_ATTEMPTS: Final = 4
+"""How often a call starts again because a fact that it stood on changed while it ran."""
+
+
+class Moved(Exception):  # noqa: N818 -- a signal of the fence, not an error
+    """The facts that this call was allowed by are older than the data that it saw."""
+
+
+class Pipeline:
+    """Carries calls through resolve, authenticate, parse, authorise, audit, handler, fence, wrap, audit."""
+
+    def __init__(  # noqa: PLR0913 -- the composition root names each stage's collaborator
+        self,
+        *,
+        barrier: Barrier,
+        mounts: MountTable,
+        authenticators: Sequence[Authenticator],
+        gate: Gate,
+        audit: Broker,
+        follower: Follower,
+        wrapper: Wrapper,
+    ) -> None:
+        self._barrier = barrier
+        self._mounts = mounts
+        self._authenticators = authenticators
+        self._gate = gate
+        self._audit = audit
+        self._follower = follower
+        self._wrapper = wrapper
+
+    async def handle(self, call: Call) -> Reply[object] | None:
+        """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
+        audited = False
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    self.resolve(call)
+                    await self.authenticate(call)
+                    self.parse(call)
+                    await self.authorise(call)
+                    if not audited and not call.bound.route.access.unaudited:
+                        self._audit.request(call)
+                        audited = True
+                    return await self.run(call)
+                except Moved:
+                    await self._follower.catch_up()
+            raise Unavailable(detail="facts kept changing")
+        except VaultError as error:
+            self.refuse(call, error, audited=audited)
+            raise
+        except (BarrierSealed, StorageFailure, BarrierFailure) as error:
+            refusal = (
+                Sealed() if isinstance(error, BarrierSealed) else Unavailable(detail=type(error).__name__)
+            )
+            self.refuse(call, refusal, audited=audited)
+            raise refusal from error
+        except Exception as error:
+            defect = Internal(detail=type(error).__name__)
+            self.refuse(call, defect, audited=audited)
+            raise defect from error
+
+    def resolve(self, call: Call) -> None:
+        """Find mount and route. What is missing becomes a route that refuses, told to the authorised only (SL-17)."""
+        sealed = self._barrier.sealed
+        mount = self._mounts.find(call.path)
+        if mount is None:
+            if sealed:
+                raise Sealed
+            call.bound = _refusing(NotFound(f'no handler for route "{call.path}". route entry not found.'))
+            return
+        call.mount = mount.mounted
+        call.local = call.path[len(mount.mounted.path) :]
+        if not sealed:
+            call.reader = self._mounts.reader(mount)
+        try:
+            call.bound, call.captures = mount.backend.match(call)
+        except (UnsupportedPath, UnsupportedOperation) as miss:
+            call.bound, call.captures = _refusing(miss), {}
+        if sealed and not call.bound.route.access.when_sealed:
+            raise Sealed
+
+    async def authenticate(self, call: Call) -> None:
+        """Find out who calls. A public route takes a valid token along and ignores any other."""
+        token = call.token.reveal()
+        public = call.bound.route.access.public
+        call.identity = None
+        if self._barrier.sealed or (public and not token):
+            return
+        try:
+            for authenticator in self._authenticators:
+                if authenticator.recognises(token):
+                    call.identity = await authenticator.authenticate(call)
+                    return
+        except Unauthenticated:
+            if not public:
+                raise
+        if not public:
+            raise Unauthenticated
+
+    def parse(self, call: Call) -> None:
+        """Decode body or query, under limits, only now that the caller is known."""
+        if call.operation in _BODIED:
+            form = call.content_type.startswith(b"application/x-www-form-urlencoded")
+            is_form = form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
+            call.data = schema.decode_form(call.body) if is_form else schema.decode_object(call.body)
+
+    async def authorise(self, call: Call) -> None:
+        """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
+        bound = call.bound
+        if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
+            call.operation = Operation.CREATE
+        if bound.route.access.public or call.operation is Operation.HELP:
+            return
+        decision = await self._gate.check(call)
+        call.decision = decision
+        if not decision.allowed:
+            raise Forbidden(path=call.path, capability=call.operation)
+        if bound.route.access.sudo and not (decision.sudo or decision.root):
+            raise Forbidden(path=call.path, capability="sudo")
+
+    async def run(self, call: Call) -> Reply[object] | None:
+        """Run the handler in one transaction: what it did, its lease and its audit record become true together."""
+        route = call.bound.route
+        call.params = schema.build_params(route, call.captures, call.data, call.warnings)
+        namespace = call.namespace.id
+        if not (route.access.writes or call.wrap_ttl):
+            result = await call.bound.invoke(call, call.params)
+            await self.fence(call.reader)
+            return self.finish(call, result)
+        async with self._barrier.write(namespace, f"ns/{namespace}/") as core:
+            call.core = core
+            call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
+            result = await call.bound.invoke(call, call.params)
+            await self.fence(core)
+            return self.finish(call, await self._wrapper.wrap(call, core, result))
+
+    async def fence(self, seen: ReadView) -> None:
+        """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone."""
+        if seen.epoch == 0:
+            await seen.get("")
+        if seen.epoch != self._follower.epoch:
+            raise Moved
+
+    def finish(self, call: Call, result: object) -> Reply[object] | None:
+        """Record the answer before anybody sees it, and before what it did is committed (SL-53)."""
+        reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
+        if reply is not None and call.warnings:
+            reply.warnings = [*call.warnings, *reply.warnings]
+        if not call.bound.route.access.unaudited:
+            self._audit.response(call, reply)
+        return reply
+
+    def refuse(self, call: Call, error: VaultError, *, audited: bool) -> None:
+        """Record a refusal; the request too where that had not been done."""
+        if not audited:
+            self._audit.request(call, error)
+        self._audit.response(call, None, error)
+
+
+def _refusing(error: VaultError) -> Bound:
+    async def answer(call: Call) -> None:
+        raise error
+
+    return special(answer, Operation.READ)

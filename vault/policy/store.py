@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""ACL policies in storage, and the compiled ACL of a set of them.
+
+Keyed by tuples of (namespace id, names), never by glued strings (SL-06).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView, View
+from vault.policy.acl import Acl, compile_acl
+from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
+from vault.policy.parse import Policy, parse_policy
+
+POLICY_KIND: Final = "policy"
+"""Kind of the cached fact of one policy; the key is its name."""
+_PREFIX: Final = "policy/acl/"
+BUILT_IN: Final = {"root": "", "response-wrapping": RESPONSE_WRAPPING_POLICY}
+"""Policies that are never stored."""
+_COMPILED: Final = 4096
+
+
+class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A stored policy. Times are nanoseconds since the epoch; `expires` 0 is never."""
+
+    text: str
+    version: int
+    modified: int
+    cas_required: bool = False
+    expires: int = 0
+    allow_slashes: bool = False
+    allow_wildcards: bool = False
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(PolicyEntry).decode
+
+
+class PolicyStore:
+    """Policies of a namespace, and compiled ACLs that live until one of theirs changes."""
+
+    def __init__(self, epoch: Callable[[], int]) -> None:
+        """`epoch` tells the epoch at which this process's facts are true."""
+        self.epoch = epoch
+        self.generation = 0
+        """Moves when anything compiled becomes untrue."""
+        self._compiled: dict[tuple[str, tuple[str, ...]], tuple[Acl, int]] = {}
+
+    async def drop(self, key: str | None) -> None:
+        """Forget what was cached; compiled sets are few and all of them go."""
+        del key
+        self.generation += 1
+        self._compiled.clear()
+
+    async def prepare(self, core: View, now: int) -> None:
+        """Store the default policy of a new namespace."""
+        await self.put(core, "default", PolicyEntry(text=DEFAULT_POLICY, version=1, modified=now))
+
+    async def get(self, core: ReadView, name: str) -> PolicyEntry | None:
+        """Return a stored policy."""
+        value = await core.get(_PREFIX + name)
+        return _decode(value) if value is not None else None
+
+    async def names(self, core: ReadView) -> Sequence[str]:
+        """Return the names of all stored policies, sorted."""
+        return await core.list(_PREFIX)
+
+    async def put(self, core: View, name: str, entry: PolicyEntry) -> None:
+        """Store a policy."""
+        await core.put(_PREFIX + name, _encode(entry))
+        await core.invalidate(POLICY_KIND, name)
+
+    async def delete(self, core: View, name: str) -> None:
+        """Remove a policy."""
+        await core.delete(_PREFIX + name)
+        await core.invalidate(POLICY_KIND, name)
+
+    async def acl(
+        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
+    ) -> tuple[Acl, int]:
+        """Return the compiled ACL of these policies, and until when (ms) it holds; 0 for as long as the epoch.
+
+        An unknown or expired policy grants nothing. `now` is in milliseconds.
+        """
+        key = (namespace_id, names)
+        known = self._compiled.get(key)
+        if known is not None and (known[1] == 0 or now < known[1]):
+            return known
+        policies: list[Policy] = []
+        until = 0
+        for name in names:
+            text, expires = await self._text(core, name)
+            if text is not None and (expires == 0 or now < expires):
+                policies.append(parse_policy(name, text))
+                until = min(until or expires, expires or until)
+        compiled = (compile_acl(policies, now=now // 1000), until)
+        if core.epoch in (0, self.epoch()):
+            if len(self._compiled) >= _COMPILED:
+                self._compiled.clear()
+            self._compiled[key] = compiled
+        return compiled
+
+    async def _text(self, core: ReadView, name: str) -> tuple[str | None, int]:
+        """Return a policy's text and when it expires (ms)."""
+        if name in BUILT_IN:
+            return BUILT_IN[name], 0
+        entry = await self.get(core, name)
+        return (entry.text, entry.expires // 1_000_000) if entry is not None else (None, 0)

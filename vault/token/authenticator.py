@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From the token on a request to the identity behind it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, Protocol
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
+from vault.cache.follow import Bounded, Follower
+from vault.framework.call import Call, Identity, Namespace
+from vault.framework.errors import Unauthenticated
+from vault.framework.secret import Secret
+from vault.token.model import TOKEN_KIND, TokenEntry
+from vault.token.store import TokenStore
+
+_CACHED: Final = 10_000
+"""Identities kept in memory."""
+
+
+class Authenticator(Protocol):
+    """Knows one shape of credential."""
+
+    def recognises(self, token: str) -> bool:
+        """Whether this credential has the shape that this authenticator verifies."""
+        ...
+
+    async def authenticate(self, call: Call) -> Identity:
+        """Return who calls. Raises `Unauthenticated` for anything that is not valid now."""
+        ...
+
+
+class ServiceTokens:
+    """Service tokens, looked up in storage and cached by digest until the epoch says otherwise.
+
+    Use-limited tokens are never cached; expiry is checked at every use (SL-32).
+    """
+
+    def __init__(self, store: TokenStore, barrier: Barrier, follower: Follower) -> None:
+        self._store = store
+        self._barrier = barrier
+        self._follower = follower
+        self._cache: Bounded[Identity] = Bounded(_CACHED)
+        self._digests: dict[str, str] = {}
+        follower.own(TOKEN_KIND, self._drop)
+
+    def recognises(self, token: str) -> bool:
+        """Everything that no other authenticator claims."""
+        return bool(token)
+
+    async def _drop(self, key: str | None) -> None:
+        if key is None:
+            self._cache.drop(None)
+            self._digests.clear()
+        else:
+            digest = self._digests.pop(key, None)
+            if digest is not None:
+                self._cache.drop(digest)
+
+    async def authenticate(self, call: Call) -> Identity:
+        """See `Authenticator.authenticate`."""
+        token = call.token.reveal()
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        identity = self._cache.get(digest)
+        if identity is not None:
+            if identity.expires and call.now >= identity.expires:
+                raise Unauthenticated
+            return identity
+        return await self._load(call, token, digest)
+
+    async def _load(self, call: Call, token: str, digest: str) -> Identity:
+        key = self._store.key(token)
+        core = core_reader(self._barrier, call.namespace)
+        entry = await self._store.get(core, key)
+        if entry is None or not (entry.alive(call.now * 1_000_000) or call.spent):
+            raise Unauthenticated
+        if entry.uses and not call.spent:
+            return await self._spend(call, key)
+        identity = to_identity(call.token, key, entry)
+        if not entry.uses and core.epoch == self._follower.epoch:
+            if len(self._digests) > 2 * _CACHED:
+                await self._drop(None)
+            self._cache.put(digest, identity)
+            self._digests[key] = digest
+        return identity
+
+    async def _spend(self, call: Call, key: str) -> Identity:
+        """Take one use off, durably, before anything is done with it."""
+        async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+            entry = await self._store.spend(core, key)
+        if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
+            raise Unauthenticated
+        call.spent = True
+        return to_identity(call.token, key, entry)
+
+
+def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
+    """Return a view of a namespace's own data."""
+    return barrier.reader(namespace.id, f"ns/{namespace.id}/")
+
+
+def to_identity(token: Secret, key: str, entry: TokenEntry) -> Identity:
+    """Return the identity that a stored token stands for."""
+    return Identity(
+        token=token,
+        key=key,
+        accessor=entry.accessor,
+        policies=entry.policies,
+        display_name=entry.display_name,
+        metadata=entry.metadata,
+        orphan=entry.orphan,
+        created=entry.created,
+        expires=entry.expires // 1_000_000,
+        ttl=entry.ttl,
+        uses=entry.uses,
+    )

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is stored of a service token. The token itself is not: entries lie under a keyed hash of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
+"""Kind of the cached fact, and of the expiry timer, of one token; the key is the token's key."""
+TOKEN_LENGTH: Final = 24
+"""Random characters of a token and of an accessor: 142 bits."""
+PREFIX: Final = "s."
+
+
+class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A service token. Times are nanoseconds since the epoch, 0 for never; durations are seconds."""
+
+    accessor: str
+    policies: tuple[str, ...]
+    path: str
+    display_name: str
+    created: int
+    parent: str = ""
+    metadata: Mapping[str, str] | None = None
+    uses: int = 0
+    """Uses left; 0 is unlimited and -1 is used up."""
+    ttl: int = 0
+    explicit_max_ttl: int = 0
+    period: int = 0
+    renewable: bool = False
+    leased: bool = True
+    """Whether it came with a lease; the root token of an initialisation does not."""
+    expires: int = 0
+    renewed: int = 0
+    orphan: bool = False
+
+    def alive(self, now: int) -> bool:
+        """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""
+        return self.uses >= 0 and (self.expires == 0 or now < self.expires)
+
+    def remaining(self, now: int) -> int:
+        """Seconds left at `now` (nanoseconds), rounded up as the field does; 0 without expiry."""
+        return max(0, -((now - self.expires) // 1_000_000_000)) if self.expires else 0
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(TokenEntry).decode

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""ASGI to Call and back: heads, bodies under limits, headers of every answer. Decides nothing about rights."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from vault.framework import schema
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import (
+    Internal,
+    Malformed,
+    NotFound,
+    UnsupportedMedia,
+    UnsupportedOperation,
+    VaultError,
+)
+from vault.framework.fields import Mismatch, parse_duration
+from vault.framework.path import Redirect, Unprintable, canonical
+from vault.framework.secret import Secret
+from vault.wire import native, v1
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handle = Callable[[Call], Awaitable[Reply[object] | None]]
+
+MAX_BODY: Final = 32 << 20
+"""Bytes of a request body, unless the listener says otherwise."""
+_COMMON: Final = [
+    (b"cache-control", b"no-store"),
+    (b"content-type", b"application/json"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+]
+_METHODS: Final = {
+    "GET": Operation.READ,
+    "POST": Operation.UPDATE,
+    "PUT": Operation.UPDATE,
+    "DELETE": Operation.DELETE,
+    "LIST": Operation.LIST,
+    "SCAN": Operation.SCAN,
+    "PATCH": Operation.PATCH,
+}
+_BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+class Front:
+    """The endpoint of everything below `/v1/`."""
+
+    def __init__(self, handle: Handle, clock: Clock, entropy: Entropy) -> None:
+        self._handle = handle
+        self._clock = clock
+        self._entropy = entropy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request. Nothing that a request contains can make this raise."""
+        call = Call()
+        call.id = self._entropy.uuid()
+        call.now = self._clock.millis()
+        try:
+            self._head(call, scope)
+            if call.method in _BODIED:
+                call.body = await _body(scope, receive)
+            reply = await self._handle(call)
+        except Redirect as redirect:
+            await _redirect(redirect, scope, send)
+        except Unprintable:
+            await _send(send, 400, b"", [_COMMON[0], _COMMON[2]])
+        except VaultError as error:
+            await _refuse(call, error, send)
+        except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
+            await _refuse(call, Internal(detail=type(error).__name__), send)
+        else:
+            await _answer(call, reply, send)
+
+    def _head(self, call: Call, scope: Scope) -> None:
+        call.method = scope["method"]
+        call.token = Secret("")
+        call.accept = call.content_type = b""
+        client = scope.get("client")
+        call.client_address, call.client_port = client if client else ("", 0)
+        call.headers = scope["headers"]
+        bearer = wrap = namespace = b""
+        for name, value in call.headers:
+            if name == b"x-vault-token":
+                call.token = Secret(value.decode("latin-1").strip())
+            elif name == b"accept":
+                call.accept = value
+            elif name == b"content-type":
+                call.content_type = value
+            elif name == b"authorization":
+                bearer = value
+            elif name == b"x-vault-namespace":
+                namespace = value
+            elif name == b"x-vault-wrap-ttl":
+                wrap = value
+            elif name == b"x-vault-wrap-format":
+                call.wrap_format = value.decode("latin-1")
+        if bearer[:7] == b"Bearer " and not call.token:
+            call.token = Secret(bearer[7:].decode("latin-1").strip())
+        call.path = canonical(scope["raw_path"][4:])
+        self._operation(call, scope)
+        if namespace:
+            _check_namespace(namespace)
+        if wrap:
+            call.wrap_ttl = _wrap_ttl(wrap)
+
+    def _operation(self, call: Call, scope: Scope) -> None:
+        operation = _METHODS.get(call.method)
+        if operation is None:
+            _refuse_method(call)
+            operation = Operation.READ
+        call.operation = operation
+        if call.method in _BODIED:
+            if call.path.endswith("/"):
+                raise Malformed("cannot write to a path ending in '/'")
+            if operation is Operation.PATCH:
+                _check_merge_patch(call.content_type)
+            return
+        query = scope["query_string"]
+        if query:
+            data = schema.decode_query(query)
+            if operation is Operation.READ and call.method == "GET":
+                _listing(call, data)
+            call.data = data
+        if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
+            call.path += "/"
+
+
+def _listing(call: Call, data: dict[str, Any]) -> None:
+    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text."""
+    wanted = []
+    for name, operation in (("list", Operation.LIST), ("scan", Operation.SCAN), ("help", Operation.HELP)):
+        if name not in data:
+            continue
+        value = data.pop(name)
+        if operation is Operation.HELP:
+            if value in _TRUE:
+                call.operation = Operation.HELP
+            continue
+        if value not in _TRUE and value not in _FALSE:
+            raise Malformed
+        if value in _TRUE:
+            wanted.append(operation)
+    if len(wanted) > 1:
+        raise Malformed
+    if wanted:
+        call.operation = wanted[0]
+
+
+def _refuse_method(call: Call) -> None:
+    if call.method == "OPTIONS":
+        raise Malformed("cannot handle internal-only request operation")
+    if call.method != "HEAD" or call.path != "sys/health":
+        raise UnsupportedOperation("")
+
+
+def _check_merge_patch(content_type: bytes) -> None:
+    media = content_type.split(b";")[0].strip().decode("latin-1").lower()
+    if not media:
+        raise Malformed("mime: no media type")
+    if media != _MERGE_PATCH:
+        raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
+
+
+def _check_namespace(value: bytes) -> None:
+    if value.strip().strip(b"/") not in (b"", b"root"):
+        raise NotFound("namespace not found")
+
+
+def _wrap_ttl(value: bytes) -> int:
+    try:
+        seconds = parse_duration(value.decode("latin-1"))
+    except Mismatch as mismatch:
+        raise Malformed(f"error parsing X-Vault-Wrap-TTL header: {mismatch}") from None
+    if seconds < 0:
+        raise Malformed("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
+    return seconds
+
+
+async def _body(scope: Scope, receive: Receive) -> bytes:
+    """Read a body, never more than the limit. Raises `TooLarge`."""
+    limit: int = scope.get("coffre.max_body", MAX_BODY)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        schema.refuse_over(limit, len(body))
+        return body
+    chunks = [body]
+    size = len(body)
+    while message.get("more_body", False):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("the request's body did not arrive whole")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        schema.refuse_over(limit, size)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _answer(call: Call, reply: Reply[object] | None, send: Send) -> None:
+    if reply is None:
+        await _send(send, 204, b"", _COMMON)
+        return
+    if reply.raw is not None:
+        headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), _COMMON[2]]
+        await _send(send, reply.status or 200, reply.raw, headers)
+        return
+    body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
+    headers = _COMMON
+    if reply.headers:
+        headers = [*_COMMON, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
+    await _send(send, reply.status or 200, body, headers)
+
+
+async def _refuse(call: Call, error: VaultError, send: Send) -> None:
+    status = v1.STATUS[type(error)]
+    if b"application/problem+json" in call.accept:
+        headers = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
+        await _send(send, status, native.problem(call, error, status), headers)
+        return
+    body = b"" if call.method == "HEAD" else v1.error_body(error)
+    await _send(send, status, body, _COMMON)
+
+
+async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
+    location = redirect.location.encode("latin-1")
+    if scope["query_string"]:
+        location += b"?" + scope["query_string"]
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"location", location)]
+    await _send(send, 307, b"", headers)
+
+
+async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    if status != 204:
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The native wire: refusals as problem details (RFC 9457), which say what was missing to a known caller."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from vault.framework import schema
+from vault.framework.call import Call
+from vault.framework.errors import Forbidden, Limited, VaultError
+
+_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def problem(call: Call, error: VaultError, status: int) -> bytes:
+    """Return the problem document of a refusal. Path and capability are told to authenticated callers only."""
+    kind = _WORDS.sub("-", type(error).__name__).lower()
+    document: dict[str, object] = {
+        "type": f"urn:coffre:error:{kind}",
+        "title": kind.replace("-", " "),
+        "status": status,
+        "detail": error.message or kind.replace("-", " "),
+        "instance": f"urn:uuid:{call.id}",
+    }
+    if isinstance(error, Forbidden) and call.identity is not None and error.path:
+        document |= {"path": error.path, "capability": error.capability}
+    if isinstance(error, Limited):
+        document["retry_after"] = error.retry_after
+    return schema.encode(document) + b"\n"

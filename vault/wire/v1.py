@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The v1 wire: requests of OpenBao's clients to Calls, Replies and errors to its envelope. No decisions here.
+
+Everything is reproduced as observed, quirks included; `api-spec/divergences.md` lists what is not.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vault.framework import schema
+from vault.framework.call import Reply
+from vault.framework.errors import (
+    Failed,
+    Forbidden,
+    Internal,
+    Limited,
+    Malformed,
+    NotFound,
+    Sealed,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+    UnsupportedOperation,
+    UnsupportedPath,
+    VaultError,
+)
+
+STATUS: Final[dict[type[VaultError], int]] = {
+    Malformed: 400,
+    Unauthenticated: 403,
+    Forbidden: 403,
+    NotFound: 404,
+    UnsupportedPath: 404,
+    UnsupportedOperation: 405,
+    TooLarge: 413,
+    UnsupportedMedia: 415,
+    Limited: 429,
+    Failed: 500,
+    Unavailable: 500,
+    Internal: 500,
+    Sealed: 503,
+}
+"""The status of each kind of refusal."""
+
+
+_ENVELOPE: Final = (
+    b'{%b"request_id":"%b","lease_id":"%b","renewable":%b,"lease_duration":%d,"data":%b,'
+    b'"wrap_info":%b,"warnings":%b,"auth":%b}'
+)
+
+
+def escape_html(body: bytes) -> bytes:
+    """Escape `<`, `>` and `&` as the field's encoder does, so that a body is inert in a browser."""
+    if b"<" in body or b">" in body or b"&" in body:
+        return body.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
+    return body
+
+
+def error_body(error: VaultError) -> bytes:
+    """Return the body of a refusal: a list of messages, in the chained form where the field uses it."""
+    if not error.message:
+        return b'{"errors":[]}\n'
+    text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
+    return b'{"errors":[' + escape_html(schema.encode(text)) + b"]}\n"
+
+
+def reply_body(reply: Reply[object], request_id: str) -> bytes:
+    """Return the body of an answer, in the envelope unless it is plain. Keys are in the field's order."""
+    encode = schema.encode
+    if reply.plain:
+        return escape_html(encode(reply.data)) + b"\n"
+    data = encode(reply.data)
+    embedded = data[1:-1] + b"," if reply.embed and len(data) > 2 and data[:1] == b"{" else b""
+    body = _ENVELOPE % (
+        embedded,
+        b"" if reply.wrap_info else request_id.encode(),
+        reply.lease_id.encode(),
+        b"true" if reply.renewable else b"false",
+        reply.lease_duration,
+        data,
+        encode(reply.wrap_info) if reply.wrap_info else b"null",
+        encode(reply.warnings) if reply.warnings else b"null",
+        encode(reply.auth) if reply.auth else b"null",
+    )
+    return escape_html(body) + b"\n"
