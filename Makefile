@@ -63,7 +63,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 imports: $(VENV)/.dev
-	$(BIN)/lint-imports
+	PYTHONPATH=cli:. $(BIN)/lint-imports
 sizes: $(VENV)/.dev
 	$(BIN)/python -m tests.house.sizes
 generated: $(VENV)/.dev

@@ -29,8 +29,9 @@ def cli_seconds(
     export = scratch / "hyperfine.json"
     arguments = ["hyperfine", "-N", "--warmup", "3", "--runs", str(_RUNS), "--export-json", str(export)]
     arguments += [shlex.join([*c, "kv", "get", "-mount=secret", "bench/0"]) for c in commands.values()]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
     environment = {
-        **os.environ,
+        **inherited,
         "HOME": str(scratch),
         "VAULT_ADDR": servers[name].address,
         "VAULT_TOKEN": tokens[name],
