@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The decision: may a token with these policies do this operation on this path?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from vault.policy.builtin import ROOT
+from vault.policy.constraints import forced_limit, parameters_pass, wrapping_passes
+from vault.policy.listing import compile_filter
+from vault.policy.match import RuleTable
+from vault.policy.merge import MergedRule, merge
+from vault.policy.model import CAPABILITY_NAMES, Capability, Policy, PolicyError
+from vault.policy.template import IdentityFacts, render
+
+_MEMO_SIZE = 2048
+_NEEDED = {
+    name: CAPABILITY_NAMES[name] for name in ("create", "read", "update", "delete", "list", "patch", "scan")
+}
+_LISTING = frozenset({"list", "scan"})
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The answer to one question.
+
+    `sudo`: whether the deciding rule grants it. `granting`: the policies behind the capability, for the audit.
+    `pagination_limit`: the limit a listing must use, None to leave the request's own. `filter_path`: the
+    template that listed keys are filtered by, empty for none. `missing`: what was lacking, empty when allowed.
+    """
+
+    allowed: bool
+    root: bool = False
+    sudo: bool = False
+    granting: tuple[str, ...] = ()
+    pagination_limit: int | None = None
+    filter_path: str = ""
+    missing: str = ""
+
+
+_ROOT_VERDICT = Verdict(True, root=True, sudo=True, granting=(ROOT,))
+
+
+class Acl:
+    """The compiled policies of a token. Rules that expire stop counting at their time, whenever it was compiled."""
+
+    def __init__(self, policies: Sequence[Policy], *, now: float) -> None:
+        """Compile rendered `policies`; `now` is Unix time."""
+        self.root = any(policy.name == ROOT for policy in policies)
+        self.refusal = next((f"policy {p.name}: {p.refusal}" for p in policies if p.refusal), "")
+        self._policies = tuple(policies)
+        self._compile(now)
+
+    def _compile(self, now: float) -> None:
+        rules = [(policy.name, rule) for policy in self._policies for rule in policy.rules]
+        self.rules = merge(rules, now=now)
+        self._stale_at = min((r.expires for _, r in rules if r.expires and r.expires > now), default=math.inf)
+        self._table = RuleTable(self.rules)
+        self._memo: dict[tuple[str, str], tuple[MergedRule | None, Verdict, bool]] = {}
+
+    def check(
+        self,
+        operation: str,
+        path: str,
+        *,
+        now: float,
+        data: Mapping[str, object] | None = None,
+        wrap_ttl: float = 0,
+    ) -> Verdict:
+        """Decide on `operation` (create, read, update, delete, list, scan or patch) for `path`.
+
+        `path` is canonical, without leading slash; a listing's ends in a slash. `data` holds the request's
+        parameters, query included. `wrap_ttl` in seconds, 0 when no wrapping was asked for.
+        """
+        if now >= self._stale_at:
+            self._compile(now)
+        found = self._memo.get((operation, path))
+        if found is None:
+            found = self._decide(operation, path)
+        rule, verdict, constrained = found
+        if not constrained or rule is None:
+            return verdict
+        return _constrained(rule, verdict, operation, data or {}, wrap_ttl)
+
+    def _decide(self, operation: str, path: str) -> tuple[MergedRule | None, Verdict, bool]:
+        """What the capability alone says, and whether constraints have a say; remembered."""
+        needed = _NEEDED[operation]
+        rule: MergedRule | None = None
+        if self.root:
+            verdict = _ROOT_VERDICT
+        elif self.refusal:
+            verdict = Verdict(False, missing=self.refusal)
+        else:
+            rule = self._table.find(path.lstrip("/"), listing=operation in _LISTING)
+            verdict = _capable(rule, needed, operation)
+        found = rule, verdict, rule is not None and verdict.allowed and rule.constrained
+        if len(self._memo) >= _MEMO_SIZE:
+            self._memo.clear()
+        self._memo[operation, path] = found
+        return found
+
+    def capabilities(self, path: str, *, now: float) -> list[str]:
+        """What sys/capabilities answers for `path`: sorted words, `["deny"]` or `["root"]`."""
+        if now >= self._stale_at:
+            self._compile(now)
+        if self.root:
+            return [ROOT]
+        rule = None if self.refusal else self._table.find(path.lstrip("/"), listing=True)
+        return capability_words(rule)
+
+    def visible(self, verdict: Verdict, path: str, keys: Iterable[str], *, now: float) -> list[str]:
+        """Of `keys` listed under `path`, those that the verdict's filter lets the token see.
+
+        A key is seen when its own path may be read, or listed where the key ends in a slash.
+        """
+        if not verdict.filter_path:
+            return list(keys)
+        compiled = compile_filter(verdict.filter_path)
+        base = path if path.endswith("/") else f"{path}/"
+        seen = []
+        for key in keys:
+            operation = "list" if key.endswith("/") else "read"
+            if self.check(operation, compiled.path(base, key).lstrip("/"), now=now).allowed:
+                seen.append(key)
+        return seen
+
+
+def compile_acl(policies: Sequence[Policy], *, now: float, facts: IdentityFacts | None = None) -> Acl:
+    """Render and compile policies, given in the order their names sort; `now` is Unix time in seconds.
+
+    `facts` is None for a token without an entity. A policy that may not be rendered with them makes the Acl
+    refuse everything, root excepted.
+    """
+    return Acl([render(policy, facts) for policy in policies], now=now)
+
+
+def capability_words(rule: MergedRule | None) -> list[str]:
+    """A rule's capabilities in the order that OpenBao answers."""
+    if rule is None or not rule.capabilities:
+        return ["deny"]
+    return sorted(name for name, flag in CAPABILITY_NAMES.items() if rule.capabilities & flag)
+
+
+def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> Verdict:
+    if rule is None:
+        return Verdict(False, missing=operation)
+    sudo = rule.grants(Capability.SUDO)
+    if not rule.grants(needed):
+        return Verdict(False, sudo=sudo, missing=operation)
+    return Verdict(True, sudo=sudo, granting=rule.granting[needed])
+
+
+def _constrained(
+    rule: MergedRule, verdict: Verdict, operation: str, data: Mapping[str, object], wrap_ttl: float
+) -> Verdict:
+    """`verdict` once the rule's constraints have had their say."""
+    if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):
+        return Verdict(False, sudo=verdict.sudo, missing="control group approval")
+    if not wrapping_passes(rule, wrap_ttl):
+        return Verdict(False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds")
+    if operation not in _LISTING:
+        if operation == "delete" or parameters_pass(rule, data):
+            return verdict
+        return Verdict(False, sudo=verdict.sudo, missing="parameters that the rule accepts")
+    try:
+        limit = forced_limit(rule, data)
+    except PolicyError as error:
+        return Verdict(False, sudo=verdict.sudo, missing=error.message)
+    return msgspec.structs.replace(verdict, pagination_limit=limit, filter_path=rule.filter_path)

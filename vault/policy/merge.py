@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rules with the same path, from one policy or several, made one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vault.policy.model import Capability, ControlGroup, Parameters, PathRule
+
+
+class MergedRule:
+    """What all rules on one path grant and ask together. Read-only once merged.
+
+    Bounds are 0 when unset; `granting` names the policies behind each capability.
+    """
+
+    __slots__ = (
+        "allowed",
+        "capabilities",
+        "control_groups",
+        "denied",
+        "filter_path",
+        "granting",
+        "max_wrapping_ttl",
+        "min_wrapping_ttl",
+        "pagination_limit",
+        "required",
+    )
+
+    def __init__(self) -> None:
+        """A rule that grants nothing."""
+        self.capabilities = Capability(0)
+        self.granting: dict[Capability, tuple[str, ...]] = {}
+        self.allowed: Parameters = {}
+        self.denied: Parameters = {}
+        self.required: tuple[str, ...] = ()
+        self.min_wrapping_ttl: float = 0
+        self.max_wrapping_ttl: float = 0
+        self.pagination_limit = 0
+        self.filter_path = ""
+        self.control_groups: tuple[ControlGroup, ...] = ()
+
+    @property
+    def constrained(self) -> bool:
+        """Whether more than the capability decides."""
+        return bool(
+            self.allowed
+            or self.denied
+            or self.required
+            or self.min_wrapping_ttl
+            or self.max_wrapping_ttl
+            or self.pagination_limit
+            or self.filter_path
+            or self.control_groups
+        )
+
+    def grants(self, capability: Capability) -> bool:
+        """Whether `capability` is granted and nothing denies."""
+        return bool(self.capabilities & capability)
+
+    def add(self, rule: PathRule, policy: str) -> None:
+        """Merge one more rule: capabilities add up, a deny clears everything, the tighter bound counts."""
+        if Capability.DENY in self.capabilities:
+            return
+        if Capability.DENY in rule.capabilities:
+            self.__init__()  # type: ignore[misc]  # a deny forgets all that was merged before
+            self.capabilities = Capability.DENY
+            return
+        self.capabilities |= rule.capabilities
+        for capability in rule.capabilities:
+            names = self.granting.get(capability, ())
+            self.granting[capability] = names if policy in names else (*names, policy)
+        self.allowed = _merged(self.allowed, rule.allowed)
+        self.denied = _merged(self.denied, rule.denied)
+        self.required = tuple(dict.fromkeys((*self.required, *rule.required)))
+        self.min_wrapping_ttl = _tighter(self.min_wrapping_ttl, rule.min_wrapping_ttl)
+        self.max_wrapping_ttl = _tighter(self.max_wrapping_ttl, rule.max_wrapping_ttl)
+        self.pagination_limit = int(_tighter(self.pagination_limit, rule.pagination_limit))
+        self.filter_path = self.filter_path or rule.filter_path
+        if rule.control_group is not None:
+            self.control_groups += (rule.control_group,)
+
+
+def merge(rules: Iterable[tuple[str, PathRule]], *, now: float) -> dict[str, MergedRule]:
+    """Merge (policy name, rule) pairs by path, without those that have expired at `now` (Unix time)."""
+    merged: dict[str, MergedRule] = {}
+    for policy, rule in rules:
+        if rule.expires is None or rule.expires > now:
+            merged.setdefault(rule.path, MergedRule()).add(rule, policy)
+    return merged
+
+
+def _tighter(one: float, other: float) -> float:
+    return min(one, other) if one and other else one or other
+
+
+def _merged(have: Parameters, more: Parameters) -> Parameters:
+    """Values of each name together; a name that accepts any value goes on doing so."""
+    if not more:
+        return have
+    result: dict[str, tuple[object, ...]] = dict(have)
+    for name, values in more.items():
+        known: Mapping[str, tuple[object, ...]] = have
+        result[name] = (
+            () if name in known and not (known[name] and values) else (*result.get(name, ()), *values)
+        )
+    return result

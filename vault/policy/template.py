@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Identity templates in rule paths: `secret/{{identity.entity.name}}/*`.
+
+A value is one literal piece of one segment: `/`, `+`, `*` and control characters in it refuse the policy as a
+whole (SL-04, SL-05). Where there is no value, a rule that grants is dropped, and a rule that denies is widened
+to every path it could have meant, and then takes part in the match choice like any other rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from vault.policy.model import Capability, PathRule, Policy, PolicyError
+
+_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class AliasFacts(msgspec.Struct, frozen=True):
+    """An entity's alias on one auth mount."""
+
+    id: str
+    name: str
+    metadata: Mapping[str, str] = {}
+    custom_metadata: Mapping[str, str] = {}
+
+
+class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What templates may ask about the entity behind a request.
+
+    `aliases` by mount accessor, `groups` (the entity's own) as id to name.
+    """
+
+    entity_id: str
+    entity_name: str
+    metadata: Mapping[str, str] = {}
+    aliases: Mapping[str, AliasFacts] = {}
+    groups: Mapping[str, str] = {}
+
+
+def is_templated(path: str) -> bool:
+    """Whether `path` has templates. Raises PolicyError for unbalanced braces."""
+    before, *rest = path.split("{{")
+    if "}}" in before or any(piece.count("}}") != 1 for piece in rest):
+        raise PolicyError("failed to validate policy templating: unbalanced templating characters")
+    return bool(rest)
+
+
+def render(policy: Policy, facts: IdentityFacts | None) -> Policy:
+    """`policy` with its templates replaced; `facts` is None for a token without an entity.
+
+    The result carries a `refusal` when a value may not stand in a path: it must then refuse every request.
+    """
+    if not policy.templated:
+        return policy
+    banned = ("" if policy.allow_slashes else "/") + ("" if policy.allow_wildcards else "+*")
+    rules: list[PathRule] = []
+    for rule in policy.rules:
+        if not rule.templated:
+            rules.append(rule)
+            continue
+        values = [_value(selector.strip(), facts) for selector in _TEMPLATE.findall(rule.path)]
+        if any(value is not None and _unsafe(value, banned) for value in values):
+            return msgspec.structs.replace(
+                policy, rules=(), refusal="an identity value may not stand in a path"
+            )
+        if None not in values:
+            literal = _TEMPLATE.split(rule.path)[::2]
+            path = literal[0] + "".join(f"{v}{text}" for v, text in zip(values, literal[1:], strict=True))
+            rules.append(msgspec.structs.replace(rule, path=path, templated=False))
+        elif Capability.DENY in rule.capabilities:
+            rules.append(_widened(rule, allow_slashes=policy.allow_slashes))
+    return msgspec.structs.replace(policy, rules=tuple(rules), templated=False)
+
+
+def _unsafe(value: str, banned: str) -> bool:
+    if not value or _FORBIDDEN.search(value) or any(char in value for char in banned):
+        return True
+    return any(segment in (".", "..") for segment in value.split("/"))
+
+
+def _widened(rule: PathRule, *, allow_slashes: bool) -> PathRule:
+    """The deny on every path that the template could have become."""
+    segments = rule.path.split("/")
+    first = next(i for i, segment in enumerate(segments) if "{{" in segment)
+    if allow_slashes or any("/" in name for name in _TEMPLATE.findall(rule.path)):
+        path = "/".join([*segments[:first], "*"])
+    else:
+        wide = ["+" if "{{" in segment else segment for segment in segments]
+        if "{{" in segments[-1] and segments[-1].endswith("*"):
+            wide[-1] = "*"
+        path = "/".join(wide)
+    return msgspec.structs.replace(rule, path=path, templated=False)
+
+
+def _value(selector: str, facts: IdentityFacts | None) -> str | None:
+    """What `selector` stands for, None when there is nothing."""
+    if facts is None:
+        return None
+    parts = selector.split(".")
+    if parts[:2] == ["identity", "entity"]:
+        return _entity_value(parts[2:], facts)
+    if parts[:3] == ["identity", "groups", "ids"] and len(parts) == 5 and parts[4] == "name":
+        return facts.groups.get(parts[3])
+    if parts[:3] == ["identity", "groups", "names"] and len(parts) >= 5 and parts[-1] == "id":
+        name = ".".join(parts[3:-1])
+        return next((group for group, its_name in facts.groups.items() if its_name == name), None)
+    return None
+
+
+def _entity_value(parts: list[str], facts: IdentityFacts) -> str | None:
+    match parts:
+        case ["id"]:
+            return facts.entity_id
+        case ["name"]:
+            return facts.entity_name
+        case ["metadata", *key] if key:
+            return facts.metadata.get(".".join(key))
+        case ["aliases", accessor, *rest] if accessor in facts.aliases:
+            return _alias_value(rest, facts.aliases[accessor])
+    return None
+
+
+def _alias_value(parts: list[str], alias: AliasFacts) -> str | None:
+    match parts:
+        case ["id"]:
+            return alias.id
+        case ["name"]:
+            return alias.name
+        case ["metadata", *key] if key:
+            return alias.metadata.get(".".join(key))
+        case ["custom_metadata", *key] if key:
+            return alias.custom_metadata.get(".".join(key))
+    return None
