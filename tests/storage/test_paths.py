@@ -9,7 +9,7 @@ from tests.storage.stores import Store, everything, fill
 from vault.storage.protocol import ReadTx, Storage
 
 TRICKY = (
-    "a", "a/b", "a0", "a-b", "a/b/c", "a//x", "B", "b\0", "b", "é/x", "z", "\uffee", "\U0001f511/k",
+    "a", "a/b", "a0", "a-b", "a/b/c", "a//x", "B", "b\0", "b", "é/x", "z", "\uffee", "\U0001f511/k", "y/\U0010ffff",
 )  # fmt: skip
 """Neighbours of `/` in byte order, capitals, NUL, and where UTF-16 would order otherwise than UTF-8."""
 
@@ -39,7 +39,7 @@ def test_a_list_is_in_byte_order_with_leaf_and_folder_both_shown(store: Store) -
         return await storage.reader().list("")
 
     assert store.play(story) == [
-        "B", "a", "a-b", "a/", "a0", "b", "b\0", "z", "é/", "\uffee", "\U0001f511/",
+        "B", "a", "a-b", "a/", "a0", "b", "b\0", "y/", "z", "é/", "\uffee", "\U0001f511/",
     ]  # fmt: skip
 
 
@@ -51,6 +51,7 @@ def test_a_scan_returns_leaves_below_the_prefix_relative_to_it(store: Store) -> 
         assert await reader.scan("a/") == ["/x", "b", "b/c"]
         assert await reader.scan("a/", after="/x") == ["b", "b/c"]
         assert await reader.scan("a/", after="/x", limit=1) == ["b"]
+        assert await reader.scan("y/") == ["\U0010ffff"]
         assert await reader.scan("nothing/") == []
 
     store.play(story)

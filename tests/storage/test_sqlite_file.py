@@ -256,6 +256,39 @@ def test_a_full_disk_fails_writes_keeps_what_was_acknowledged_and_recovers(tmp_p
     assert all(f"{name}/{side}" in found for name in acknowledged for side in ("left", "right"))
 
 
+def test_no_room_in_the_database_fails_the_batch_and_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await fill(storage, "before")
+        storage._group.connection.raw.execute("PRAGMA max_page_count=20")
+
+        async def write(number: int) -> None:
+            async with storage.write() as tx:
+                await tx.put(f"large/{number}", bytes(20_000))
+
+        ends = await asyncio.gather(*(write(number) for number in range(10)), return_exceptions=True)
+        assert any("the disk is full" in str(end) for end in ends)
+        kept = [str(number) for number, end in enumerate(ends) if end is None]
+        assert await storage.reader().scan("large/") == kept
+        storage._group.connection.raw.execute("PRAGMA max_page_count=100000")
+        await write(99)
+        assert await storage.reader().get("before") == b"before"
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_commits_are_synced_to_disk_through_a_write_ahead_log(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        raw = storage._group.connection.raw
+        assert raw.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        await storage.close()
+
+    asyncio.run(story())
+
+
 def test_listing_a_big_folder_does_not_read_its_leaves(tmp_path: Path) -> None:
     async def story() -> int:
         storage = SqliteStorage.open(tmp_path / "s.db")
