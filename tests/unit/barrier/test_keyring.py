@@ -160,8 +160,10 @@ def test_following_an_older_keyring_loses_no_term() -> None:
     here = _keyring()
     older = Keyring.unwrap(ROOT, here.wrap(ROOT, os.urandom))
     here.adopt(here.rotate(9, os.urandom))
+    here.terms[1].saved = 5
     here.adopt(older)
     assert here.active.number == 2
+    assert here.terms[1].encryptions == 5
 
 
 def test_a_key_does_not_show_itself() -> None:

@@ -10,7 +10,7 @@ from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, Keyring, RotationConfig
 from vault.barrier.view import ReadView, View
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import StorageFailure, Timer
+from vault.storage.protocol import ReadTx, StorageFailure, Timer, Tx
 
 ROOT = Key(bytes(32))
 NOW = 1_700_000_000_000
@@ -334,6 +334,21 @@ def test_counts_are_not_lost_when_saving_fails() -> None:
     asyncio.run(scenario())
 
 
+def test_counts_saved_twice_at_once_are_added_once() -> None:
+    async def scenario() -> None:
+        storage, barrier = await _barrier()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        async with storage.write():
+            saving = [asyncio.create_task(barrier.save_counts()) for _ in range(2)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*saving)
+        assert barrier.keyring.active.encryptions == 1
+        assert (await _second(storage)).keyring.active.encryptions == 1
+
+    asyncio.run(scenario())
+
+
 def test_an_older_keyring_put_back_under_a_running_vault_is_noticed() -> None:
     async def scenario() -> None:
         storage, barrier = await _barrier()
@@ -365,5 +380,19 @@ def test_sealing_while_the_keyring_is_read_again_stays_sealed() -> None:
         barrier.append(loaded)
         await loaded.refresh()
         assert loaded.sealed
+
+    asyncio.run(scenario())
+
+
+def test_views_fit_the_contract_of_transactions() -> None:
+    async def scenario() -> None:
+        storage, barrier = await _barrier()
+        reader: ReadTx = barrier.reader("root", "m/")
+        async with storage.write() as tx:
+            inner: Tx = barrier.view(tx, "root", "m/")
+            outer: Tx = barrier.view(inner, "root", "twice/")
+            await outer.put("a", b"x")
+            assert await outer.get("a") == b"x"
+        assert list(await reader.scan("")) == ["twice/a"]
 
     asyncio.run(scenario())

@@ -382,6 +382,35 @@ def test_every_changed_bit_of_what_is_stored_is_refused(path: str) -> None:
     asyncio.run(scenario())
 
 
+def test_a_vault_whose_keyring_does_not_open_is_not_confirmed_and_can_be_replaced() -> None:
+    async def scenario() -> None:
+        vault = Vault()
+        plan = await vault.init()
+        await vault.overwrite(KEYRING_PATH, b"damaged")
+        with pytest.raises(SealFailure, match="keyring is damaged"):
+            await vault.unseal(plan.keys)
+        plan = await vault.init()
+        await vault.unseal(plan.keys)
+        assert await vault.token() == b"token"
+
+    asyncio.run(scenario())
+
+
+def test_a_seal_asked_for_during_an_unseal_has_the_last_word() -> None:
+    async def scenario() -> None:
+        vault = Vault()
+        plan = await vault.init()
+        async with vault.storage.write():
+            unsealing = asyncio.create_task(vault.life.unseal(plan.keys[0]))
+            await asyncio.sleep(0)
+            sealing = asyncio.create_task(vault.life.seal())
+            await asyncio.sleep(0)
+        await asyncio.gather(unsealing, sealing)
+        assert vault.barrier.sealed
+
+    asyncio.run(scenario())
+
+
 def test_damaged_records_are_reported_and_never_initialised_over() -> None:
     async def scenario() -> None:
         vault = Vault()
