@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rules over our code that no linter has: who may know the clock, chance, SQL, and which names say nothing."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT, files
+
+_OURS = ("vault/", "hsm/", "nhi/", "cli/")
+_SAYS_NOTHING = ("Manager", "Core", "Context", "Helper", "Util", "Utils")
+
+# What only the named places may call, and why: everyone else takes a Clock or an Entropy as an argument.
+_CLOCK = {"time.time", "datetime.now", "datetime.datetime.now", "dt.datetime.now", "datetime.utcnow"}
+_CHANCE = {"os.urandom", "secrets.token_bytes", "secrets.token_hex", "secrets.token_urlsafe", "uuid.uuid4"}
+_MAY_CALL = {
+    "the clock": (_CLOCK, ("vault/framework/clock.py", "vault/server/", "cli/")),
+    "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/")),
+}
+_MAY_IMPORT = {
+    "sqlite3": ("vault/storage/",),
+    "asyncpg": ("vault/storage/",),
+    "pkcs11": ("hsm/",),
+    "random": (),
+    "pickle": (),
+}
+
+
+def _sources() -> list[Path]:
+    return [path for path in files(".py") if str(path.relative_to(ROOT)).startswith(_OURS)]
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _nodes() -> Iterator[tuple[str, ast.AST]]:
+    for path in _sources():
+        for node in ast.walk(_tree(path)):
+            yield str(path.relative_to(ROOT)), node
+
+
+@pytest.mark.parametrize("what", _MAY_CALL)
+def test_only_the_named_places_call(what: str) -> None:
+    calls, places = _MAY_CALL[what]
+    found = [
+        f"{name}:{node.lineno}: {ast.unparse(node.func)}"
+        for name, node in _nodes()
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in calls and not name.startswith(places)
+    ]
+    assert found == []
+
+
+def test_a_driver_is_imported_only_where_it_is_at_home() -> None:
+    found = []
+    for name, node in _nodes():
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules.append(node.module)
+        for module in modules:
+            homes = _MAY_IMPORT.get(module.split(".")[0])
+            if homes is not None and not name.startswith(tuple(homes)):
+                found.append(f"{name}: {module}")
+    assert found == []
+
+
+def test_no_class_has_a_name_that_says_nothing() -> None:
+    found = [
+        f"{name}:{node.lineno}: {node.name}"
+        for name, node in _nodes()
+        if isinstance(node, ast.ClassDef) and node.name.endswith(_SAYS_NOTHING)
+    ]
+    assert found == []
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    lacking = [p for p in _sources() if not ast.get_docstring(_tree(p))]
+    assert [str(path.relative_to(ROOT)) for path in lacking] == []
