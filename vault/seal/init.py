@@ -62,7 +62,7 @@ class InitPlan:
 
 
 def check(request: InitRequest, now: int) -> Sequence[Recipient]:
-    """Return who gets the shares, at `now` (ms); raises `SealRefusal` with OpenBao's text for parameters that cannot be."""
+    """Return who gets the shares, at `now` (ms); raises `SealRefusal` with OpenBao's text."""
     recovery = {
         "recovery_shares": request.recovery_shares,
         "recovery_threshold": request.recovery_threshold,

@@ -40,7 +40,11 @@ class Recipient:
 
     @classmethod
     def parse(cls, text: str, now: int) -> Recipient:
-        """Read base64 of a binary public key at `now` (ms); raises `UnreadableKey` in OpenBao's words where it has some."""
+        """Read base64 of a binary public key at `now` (ms); raises `UnreadableKey`.
+
+        The text is OpenBao's for what is cut short or no key at all; for a key that is whole but
+        damaged it says so in our words.
+        """
         try:
             data = from_base64(text)
         except NotBase64 as failure:

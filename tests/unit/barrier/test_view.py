@@ -4,35 +4,17 @@ import os
 
 import pytest
 
-from vault.barrier.barrier import KEYRING_KIND, Barrier
-from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, UnknownTerm
-from vault.barrier.key import Key
-from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, Keyring, RotationConfig
+from tests.unit.barrier.open import NOW, open_barrier
+from vault.barrier.failure import BarrierFailure, UnknownTerm
+from vault.barrier.keyring import Keyring
 from vault.barrier.view import ReadView, View
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import ReadTx, StorageFailure, Timer, Tx
-
-ROOT = Key(bytes(32))
-NOW = 1_700_000_000_000
-
-
-async def _barrier(storage: MemoryStorage | None = None) -> tuple[MemoryStorage, Barrier]:
-    storage = storage or MemoryStorage()
-    barrier = Barrier(storage, now=lambda: NOW, random=os.urandom)
-    if await storage.reader().get(KEYRING_PATH) is None:
-        async with storage.write() as tx:
-            await barrier.create_in(tx, ROOT, Keyring.create(NOW, os.urandom))
-    await barrier.load(ROOT)
-    return storage, barrier
-
-
-async def _second(storage: MemoryStorage) -> Barrier:
-    return (await _barrier(storage))[1]
+from vault.storage.protocol import ReadTx, Timer, Tx
 
 
 def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         async with barrier.write("root", "logical/1/") as view:
             await view.put("data/a", b"hunter2")
             assert await view.get("data/a") == b"hunter2"
@@ -47,7 +29,7 @@ def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:
 
 def test_a_view_lists_scans_and_deletes_below_its_prefix() -> None:
     async def scenario() -> None:
-        _, barrier = await _barrier()
+        _, barrier = await open_barrier()
         async with barrier.write("root", "m/") as view:
             for name in ("a", "b/c", "b/d", "e"):
                 await view.put(name, b"x")
@@ -64,7 +46,7 @@ def test_a_view_lists_scans_and_deletes_below_its_prefix() -> None:
 
 def test_a_view_below_a_view_shares_transaction_and_namespace() -> None:
     async def scenario() -> None:
-        _, barrier = await _barrier()
+        _, barrier = await open_barrier()
         async with barrier.write("n1", "m/") as view:
             await view.sub("data/").sub("x/").put("a", b"deep")
             assert await view.get("data/x/a") == b"deep"
@@ -77,7 +59,7 @@ def test_a_view_below_a_view_shares_transaction_and_namespace() -> None:
 
 def test_timers_and_invalidations_pass_through() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         async with barrier.write("root", "m/") as view:
             await view.at(Timer("expire", "x", NOW))
             await view.at(Timer("expire", "y", NOW))
@@ -93,7 +75,7 @@ def test_timers_and_invalidations_pass_through() -> None:
 
 def test_a_view_shows_the_epoch_of_its_transaction() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         reader = barrier.reader("root", "m/")
         assert reader.epoch == 0
         await reader.get("a")
@@ -106,7 +88,7 @@ def test_a_view_shows_the_epoch_of_its_transaction() -> None:
 
 def test_a_read_only_view_cannot_write_even_through_a_transaction() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         async with storage.write() as tx:
             view = barrier.read_view(tx, "root", "m/")
             assert await view.get("a") is None
@@ -119,7 +101,7 @@ def test_a_read_only_view_cannot_write_even_through_a_transaction() -> None:
 
 def test_an_entry_that_was_moved_or_is_read_from_another_namespace_is_refused() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         async with storage.write() as tx:
             await barrier.view(tx, "root", "m/").put("a", b"x")
             stored = await tx.get("m/a")
@@ -147,77 +129,9 @@ def test_a_view_without_reload_reports_the_unknown_term() -> None:
     asyncio.run(scenario())
 
 
-def test_a_sealed_barrier_refuses_everything() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        held = barrier.reader("root", "m/")
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
-        barrier.seal()
-        barrier.seal()
-        assert barrier.sealed
-        assert not barrier.due()
-        await barrier.refresh()
-        with pytest.raises(BarrierSealed):
-            await held.get("a")
-        for use in (lambda: barrier.keyring, lambda: barrier.root_key, lambda: barrier.reader("root", "m/")):
-            with pytest.raises(BarrierSealed):
-                use()
-        with pytest.raises(BarrierSealed):
-            async with barrier.write("root", "m/"):
-                pytest.fail("opened a transaction")
-        with pytest.raises(BarrierSealed):
-            await barrier.save_counts()
-        async with storage.write() as tx:
-            with pytest.raises(BarrierSealed):
-                await barrier.rotate_in(tx)
-
-    asyncio.run(scenario())
-
-
-def test_loading_needs_the_right_key_and_a_keyring() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        barrier.seal()
-        with pytest.raises(BarrierFailure):
-            await barrier.load(Key(os.urandom(32)))
-        assert barrier.sealed
-        await barrier.check(ROOT)
-        assert barrier.sealed
-        async with storage.write() as tx:
-            await tx.delete(KEYRING_PATH)
-        with pytest.raises(KeyringMissing):
-            await barrier.load(ROOT)
-
-    asyncio.run(scenario())
-
-
-def test_rotation_is_seen_after_refresh_and_by_other_workers_at_need() -> None:
-    async def scenario() -> None:
-        storage, one = await _barrier()
-        two = await _second(storage)
-        async with one.write("root", "m/") as view:
-            await view.put("old", b"1")
-        async with storage.write() as tx:
-            assert (await one.rotate_in(tx)).active.number == 2
-        await one.refresh()
-        assert one.keyring.active.number == 2
-        async with one.write("root", "m/") as view:
-            await view.put("new", b"2")
-        assert two.keyring.active.number == 1
-        assert await two.reader("root", "m/").get("new") == b"2"
-        assert await two.reader("root", "m/").get("old") == b"1"
-        assert two.keyring.active.number == 2
-        changes = await storage.changes(1)
-        assert changes is not None
-        assert [(c.kind, c.key) for c in changes] == [(KEYRING_KIND, "")]
-
-    asyncio.run(scenario())
-
-
 def test_a_forged_term_is_refused_after_looking_again() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         async with storage.write() as tx:
             await tx.put("m/a", b"\x01\x00\x00\x00\x09" + bytes(40))
         with pytest.raises(UnknownTerm):
@@ -226,167 +140,9 @@ def test_a_forged_term_is_refused_after_looking_again() -> None:
     asyncio.run(scenario())
 
 
-def test_two_workers_rotating_at_once_add_two_terms() -> None:
-    async def scenario() -> None:
-        storage, one = await _barrier()
-        two = await _second(storage)
-        for barrier in (one, two):
-            async with storage.write() as tx:
-                await barrier.rotate_in(tx)
-        await one.refresh()
-        assert sorted(one.keyring.terms) == [1, 2, 3]
-
-    asyncio.run(scenario())
-
-
-def test_a_rotation_that_is_undone_leaves_no_trace() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        with pytest.raises(RuntimeError):
-            async with storage.write() as tx:
-                await barrier.rotate_in(tx)
-                raise RuntimeError
-        await barrier.refresh()
-        assert barrier.keyring.active.number == 1
-        assert (await _second(storage)).keyring.active.number == 1
-
-    asyncio.run(scenario())
-
-
-def test_a_failure_at_any_statement_of_a_rotation_keeps_the_old_keyring() -> None:
-    async def scenario() -> None:
-        failing = {"at": -1, "seen": 0}
-
-        def on_statement(_: str) -> None:
-            failing["seen"] += 1
-            if failing["seen"] == failing["at"]:
-                raise StorageFailure
-
-        storage = MemoryStorage(on_statement=on_statement)
-        _, barrier = await _barrier(storage)
-        for statement in range(1, 5):
-            failing.update(at=statement, seen=0)
-            with pytest.raises(StorageFailure):
-                async with storage.write() as tx:
-                    await barrier.rotate_in(tx)
-            failing["at"] = -1
-            assert (await _second(storage)).keyring.active.number == 1
-
-    asyncio.run(scenario())
-
-
-def test_rotation_settings_are_stored_and_refused_out_of_bounds() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        assert not barrier.due()
-        async with storage.write() as tx:
-            await barrier.configure_in(tx, RotationConfig(max_operations=2_000_000))
-        await barrier.refresh()
-        assert barrier.keyring.rotation.max_operations == 2_000_000
-        async with storage.write() as tx:
-            with pytest.raises(InvalidRotation):
-                await barrier.configure_in(tx, RotationConfig(interval=1))
-        barrier.keyring.active.saved = 2_000_000
-        assert barrier.due()
-
-    asyncio.run(scenario())
-
-
-def test_counts_of_all_workers_add_up_in_storage() -> None:
-    async def scenario() -> None:
-        storage, one = await _barrier()
-        two = await _second(storage)
-        for barrier, count in ((one, 3), (two, 4)):
-            async with barrier.write("root", "m/") as view:
-                for _ in range(count):
-                    await view.put("a", b"x")
-        await one.save_counts()
-        await two.save_counts()
-        await two.save_counts()
-        assert two.keyring.active.encryptions == 7
-        await one.refresh()
-        assert one.keyring.active.encryptions == 7
-        assert (await _second(storage)).keyring.active.encryptions == 7
-
-    asyncio.run(scenario())
-
-
-def test_counts_are_not_lost_when_saving_fails() -> None:
-    async def scenario() -> None:
-        broken = False
-
-        def on_statement(name: str) -> None:
-            if broken and name == "put":
-                raise StorageFailure
-
-        storage = MemoryStorage(on_statement=on_statement)
-        _, barrier = await _barrier(storage)
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
-        broken = True
-        with pytest.raises(StorageFailure):
-            await barrier.save_counts()
-        broken = False
-        assert barrier.keyring.active.encryptions == 1
-        await barrier.save_counts()
-        assert (await _second(storage)).keyring.active.encryptions == 1
-
-    asyncio.run(scenario())
-
-
-def test_counts_saved_twice_at_once_are_added_once() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
-        async with storage.write():
-            saving = [asyncio.create_task(barrier.save_counts()) for _ in range(2)]
-            await asyncio.sleep(0)
-        await asyncio.gather(*saving)
-        assert barrier.keyring.active.encryptions == 1
-        assert (await _second(storage)).keyring.active.encryptions == 1
-
-    asyncio.run(scenario())
-
-
-def test_an_older_keyring_put_back_under_a_running_vault_is_noticed() -> None:
-    async def scenario() -> None:
-        storage, barrier = await _barrier()
-        older = await storage.reader().get(KEYRING_PATH)
-        assert older is not None
-        async with storage.write() as tx:
-            await barrier.rotate_in(tx)
-        await barrier.refresh()
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
-        async with storage.write() as tx:
-            await tx.put(KEYRING_PATH, older)
-        with pytest.raises(BarrierFailure, match="lacks a key term"):
-            await barrier.save_counts()
-
-    asyncio.run(scenario())
-
-
-def test_sealing_while_the_keyring_is_read_again_stays_sealed() -> None:
-    async def scenario() -> None:
-        barrier: list[Barrier] = []
-
-        def on_statement(_: str) -> None:
-            if barrier:
-                barrier[0].seal()
-
-        storage = MemoryStorage(on_statement=on_statement)
-        _, loaded = await _barrier(storage)
-        barrier.append(loaded)
-        await loaded.refresh()
-        assert loaded.sealed
-
-    asyncio.run(scenario())
-
-
 def test_views_fit_the_contract_of_transactions() -> None:
     async def scenario() -> None:
-        storage, barrier = await _barrier()
+        storage, barrier = await open_barrier()
         reader: ReadTx = barrier.reader("root", "m/")
         async with storage.write() as tx:
             inner: Tx = barrier.view(tx, "root", "m/")

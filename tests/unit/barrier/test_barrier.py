@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: EUPL-1.2
+import asyncio
+import os
+
+import pytest
+
+from tests.unit.barrier.open import ROOT, open_barrier, second
+from vault.barrier.barrier import KEYRING_KIND, Barrier
+from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
+from vault.barrier.key import Key
+from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
+
+
+def test_a_sealed_barrier_refuses_everything() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        held = barrier.reader("root", "m/")
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        barrier.seal()
+        barrier.seal()
+        assert barrier.sealed
+        assert not barrier.due()
+        await barrier.refresh()
+        with pytest.raises(BarrierSealed):
+            await held.get("a")
+        for use in (lambda: barrier.keyring, lambda: barrier.root_key, lambda: barrier.reader("root", "m/")):
+            with pytest.raises(BarrierSealed):
+                use()
+        with pytest.raises(BarrierSealed):
+            async with barrier.write("root", "m/"):
+                pytest.fail("opened a transaction")
+        with pytest.raises(BarrierSealed):
+            await barrier.save_counts()
+        async with storage.write() as tx:
+            with pytest.raises(BarrierSealed):
+                await barrier.rotate_in(tx)
+
+    asyncio.run(scenario())
+
+
+def test_loading_needs_the_right_key_and_a_keyring() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        barrier.seal()
+        with pytest.raises(BarrierFailure):
+            await barrier.load(Key(os.urandom(32)))
+        assert barrier.sealed
+        await barrier.check(ROOT)
+        assert barrier.sealed
+        async with storage.write() as tx:
+            await tx.delete(KEYRING_PATH)
+        with pytest.raises(KeyringMissing):
+            await barrier.load(ROOT)
+
+    asyncio.run(scenario())
+
+
+def test_rotation_is_seen_after_refresh_and_by_other_workers_at_need() -> None:
+    async def scenario() -> None:
+        storage, one = await open_barrier()
+        two = await second(storage)
+        async with one.write("root", "m/") as view:
+            await view.put("old", b"1")
+        async with storage.write() as tx:
+            assert (await one.rotate_in(tx)).active.number == 2
+        await one.refresh()
+        assert one.keyring.active.number == 2
+        async with one.write("root", "m/") as view:
+            await view.put("new", b"2")
+        assert two.keyring.active.number == 1
+        assert await two.reader("root", "m/").get("new") == b"2"
+        assert await two.reader("root", "m/").get("old") == b"1"
+        assert two.keyring.active.number == 2
+        changes = await storage.changes(1)
+        assert changes is not None
+        assert [(c.kind, c.key) for c in changes] == [(KEYRING_KIND, "")]
+
+    asyncio.run(scenario())
+
+
+def test_two_workers_rotating_at_once_add_two_terms() -> None:
+    async def scenario() -> None:
+        storage, one = await open_barrier()
+        two = await second(storage)
+        for barrier in (one, two):
+            async with storage.write() as tx:
+                await barrier.rotate_in(tx)
+        await one.refresh()
+        assert sorted(one.keyring.terms) == [1, 2, 3]
+
+    asyncio.run(scenario())
+
+
+def test_a_rotation_that_is_undone_leaves_no_trace() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        with pytest.raises(RuntimeError):
+            async with storage.write() as tx:
+                await barrier.rotate_in(tx)
+                raise RuntimeError
+        await barrier.refresh()
+        assert barrier.keyring.active.number == 1
+        assert (await second(storage)).keyring.active.number == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_at_any_statement_of_a_rotation_keeps_the_old_keyring() -> None:
+    async def scenario() -> None:
+        failing = {"at": -1, "seen": 0}
+
+        def on_statement(_: str) -> None:
+            failing["seen"] += 1
+            if failing["seen"] == failing["at"]:
+                raise StorageFailure
+
+        storage = MemoryStorage(on_statement=on_statement)
+        _, barrier = await open_barrier(storage)
+        for statement in range(1, 5):
+            failing.update(at=statement, seen=0)
+            with pytest.raises(StorageFailure):
+                async with storage.write() as tx:
+                    await barrier.rotate_in(tx)
+            failing["at"] = -1
+            assert (await second(storage)).keyring.active.number == 1
+
+    asyncio.run(scenario())
+
+
+def test_rotation_settings_are_stored_and_refused_out_of_bounds() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        assert not barrier.due()
+        async with storage.write() as tx:
+            await barrier.configure_in(tx, RotationConfig(max_operations=2_000_000))
+        await barrier.refresh()
+        assert barrier.keyring.rotation.max_operations == 2_000_000
+        async with storage.write() as tx:
+            with pytest.raises(InvalidRotation):
+                await barrier.configure_in(tx, RotationConfig(interval=1))
+        barrier.keyring.active.saved = 2_000_000
+        assert barrier.due()
+
+    asyncio.run(scenario())
+
+
+def test_counts_of_all_workers_add_up_in_storage() -> None:
+    async def scenario() -> None:
+        storage, one = await open_barrier()
+        two = await second(storage)
+        for barrier, count in ((one, 3), (two, 4)):
+            async with barrier.write("root", "m/") as view:
+                for _ in range(count):
+                    await view.put("a", b"x")
+        await one.save_counts()
+        await two.save_counts()
+        await two.save_counts()
+        assert two.keyring.active.encryptions == 7
+        await one.refresh()
+        assert one.keyring.active.encryptions == 7
+        assert (await second(storage)).keyring.active.encryptions == 7
+
+    asyncio.run(scenario())
+
+
+def test_counts_are_not_lost_when_saving_fails() -> None:
+    async def scenario() -> None:
+        broken = False
+
+        def on_statement(name: str) -> None:
+            if broken and name == "put":
+                raise StorageFailure
+
+        storage = MemoryStorage(on_statement=on_statement)
+        _, barrier = await open_barrier(storage)
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        broken = True
+        with pytest.raises(StorageFailure):
+            await barrier.save_counts()
+        broken = False
+        assert barrier.keyring.active.encryptions == 1
+        await barrier.save_counts()
+        assert (await second(storage)).keyring.active.encryptions == 1
+
+    asyncio.run(scenario())
+
+
+def test_counts_saved_twice_at_once_are_added_once() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        async with storage.write():
+            saving = [asyncio.create_task(barrier.save_counts()) for _ in range(2)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*saving)
+        assert barrier.keyring.active.encryptions == 1
+        assert (await second(storage)).keyring.active.encryptions == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_older_keyring_put_back_under_a_running_vault_is_noticed() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        older = await storage.reader().get(KEYRING_PATH)
+        assert older is not None
+        async with storage.write() as tx:
+            await barrier.rotate_in(tx)
+        await barrier.refresh()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        async with storage.write() as tx:
+            await tx.put(KEYRING_PATH, older)
+        with pytest.raises(BarrierFailure, match="lacks a key term"):
+            await barrier.save_counts()
+
+    asyncio.run(scenario())
+
+
+def test_sealing_while_the_keyring_is_read_again_stays_sealed() -> None:
+    async def scenario() -> None:
+        barrier: list[Barrier] = []
+
+        def on_statement(_: str) -> None:
+            if barrier:
+                barrier[0].seal()
+
+        storage = MemoryStorage(on_statement=on_statement)
+        _, loaded = await open_barrier(storage)
+        barrier.append(loaded)
+        await loaded.refresh()
+        assert loaded.sealed
+
+    asyncio.run(scenario())
