@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A private store per token."""
+"""Cubbyhole: a place of its own for each token, gone with it."""

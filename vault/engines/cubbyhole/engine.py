@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The routes of the cubbyhole: each caller sees only what the same token wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vault.engines.cubbyhole import store
+from vault.engines.cubbyhole.model import EntryPath, Keys
+from vault.framework import schema
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Forbidden, NotFound
+from vault.framework.fields import Json
+from vault.framework.route import delete, list_, read, write
+
+
+class Cubbyhole(Engine):
+    """Values that one token keeps for itself. They go when the token is revoked or expires."""
+
+    @read("{path:any}")
+    async def read_entry(self, call: Call, params: EntryPath) -> Reply[Mapping[str, Json]]:
+        """Read an entry."""
+        own = _own(call)
+        if not params.path:
+            raise Failed("missing path")
+        stored = await call.reader.get(own + params.path)
+        if stored is None:
+            raise NotFound
+        return Reply(schema.decode_object(stored))
+
+    @write("{path:any}", exists="entry_exists")
+    async def write_entry(self, call: Call, params: EntryPath) -> None:
+        """Write an entry, replacing what was there."""
+        own = _own(call)
+        if not params.path:
+            raise Failed("missing path")
+        if not call.data:
+            raise Failed("missing data fields")
+        spelled = call.body.lstrip().startswith(b"{")
+        fields = schema.decode_fields(call.body) if spelled else call.data
+        await call.tx.put(own + params.path, schema.encode(fields))
+
+    @delete("{path:any}")
+    async def delete_entry(self, call: Call, params: EntryPath) -> None:
+        """Remove an entry."""
+        own = _own(call)
+        if params.path:
+            await call.tx.delete(own + params.path)
+
+    @list_("{path:any}")
+    async def list_entries(self, call: Call, params: EntryPath) -> Keys:
+        """List the names in a folder; a folder's ends in `/`."""
+        folder = params.path if not params.path or params.path.endswith("/") else f"{params.path}/"
+        names = await call.reader.list(_own(call) + folder)
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    async def entry_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await call.reader.get(_own(call) + call.captures["path"]) is not None
+
+
+def _own(call: Call) -> str:
+    """Return the prefix of what the caller keeps. Raises `Forbidden` for a token that is not stored itself.
+
+    What nobody stores, nobody revokes: nothing would ever remove what such a token left here.
+    """
+    if call.identity is None or call.identity.kind != "service" or not call.identity.key:
+        raise Forbidden(chained=False)
+    return store.prefix(call.identity.key)

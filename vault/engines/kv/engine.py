@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Version 2 of key-value secrets: the routes of `data/`, `subkeys/` and the three that change versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from vault.engines.kv import jsontext, logic, store, versions
+from vault.engines.kv.metadata import MetadataRoutes
+from vault.engines.kv.model import SecretResult, SubkeysResult, VersionResult
+from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, SecretPath, Versions, WriteSecret
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Json
+from vault.framework.route import delete, patch, read, write
+
+
+class VersionedKV(MetadataRoutes):
+    """Secrets with versions, soft deletion, check-and-set and metadata."""
+
+    _COMMANDS: ClassVar[Mapping[Operation, str]] = {
+        Operation.READ: "get",
+        Operation.CREATE: "put",
+        Operation.UPDATE: "put",
+    }
+
+    @read("data/{path:any}")
+    async def read_secret(self, call: Call, params: ReadSecret) -> SecretResult | Reply[SecretResult]:
+        """Read a secret.
+
+        A version that is deleted or destroyed answers 404, with its metadata and null for its data.
+        """
+        row = await store.load(call.reader, params.path)
+        version = versions.find(row, params.version)
+        if row is None or version is None:
+            raise NotFound
+        shown = logic.version_result(version, row)
+        if version.gone(self.clock.nanos()):
+            return Reply(SecretResult(None, shown), status=404)
+        return SecretResult(
+            jsontext.decode(await versions.data(call.reader, params.path, row, version)), shown
+        )
+
+    @write("data/{path:any}", exists="secret_exists")
+    async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
+        """Write a new version of a secret."""
+        if "data" not in call.data:
+            raise Malformed("no data provided")
+        config = await store.load_config(call.tx)
+        row = await store.load(call.tx, params.path)
+        current, required = (row.current, row.cas_required) if row else (0, False)
+        logic.check_cas(params.options, current, required=config.cas_required or required)
+        return await versions.add(call.tx, params.path, row, config, params.data, self.clock.nanos())
+
+    @patch("data/{path:any}")
+    async def patch_secret(self, call: Call, params: PatchSecret) -> VersionResult | Reply[VersionResult]:
+        """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
+        if "data" not in call.data:
+            raise Malformed("no data provided")
+        row = await store.load(call.tx, params.path)
+        if row is None or row.newest is None:
+            return Reply(status=404, raw=b"")
+        config = await store.load_config(call.tx)
+        logic.check_cas(params.options, row.current, required=config.cas_required or row.cas_required)
+        now = self.clock.nanos()
+        if row.newest.gone(now):
+            return Reply(logic.version_result(row.newest, row), status=404)
+        changed: Json = None
+        if params.data is not None:
+            changed = logic.merge(jsontext.decode(row.data), params.data)
+        return await versions.add(call.tx, params.path, row, config, changed, now)
+
+    @delete("data/{path:any}")
+    async def delete_newest(self, call: Call, params: SecretPath) -> None:
+        """Delete the newest version; it can be restored."""
+        row = await store.load(call.tx, params.path)
+        if row is not None and row.newest is not None:
+            newest = logic.deleted(row.newest, self.clock.nanos())
+            if newest is not row.newest:
+                await versions.replace_newest(call.tx, params.path, row, newest)
+
+    @write("delete/{path:any}")
+    async def delete_versions(self, call: Call, params: Versions) -> None:
+        """Delete versions; they can be restored."""
+        if not params.versions:
+            raise Malformed("No version number provided")
+        now = self.clock.nanos()
+        await versions.change(
+            call.tx, params.path, params.versions, lambda _row, version: logic.deleted(version, now)
+        )
+
+    @write("undelete/{path:any}")
+    async def undelete_versions(self, call: Call, params: Versions) -> None:
+        """Restore deleted versions. Where versions delete themselves, the time starts again."""
+        if not params.versions:
+            raise Malformed("No version number provided")
+        config = await store.load_config(call.tx)
+        now = self.clock.nanos()
+        await versions.change(
+            call.tx,
+            params.path,
+            params.versions,
+            lambda row, version: logic.undeleted(version, logic.deletion_time(row, config, now)),
+        )
+
+    @write("destroy/{path:any}")
+    async def destroy_versions(self, call: Call, params: Versions) -> None:
+        """Remove the data of versions for good."""
+        if not params.versions:
+            raise Malformed("no version number provided")
+        await versions.change(
+            call.tx, params.path, params.versions, lambda _row, version: logic.destroyed(version)
+        )
+
+    @read("subkeys/{path:any}")
+    async def read_subkeys(self, call: Call, params: ReadSubkeys) -> SubkeysResult | Reply[SubkeysResult]:
+        """Read the keys of a secret, without the values."""
+        row = await store.load(call.reader, params.path)
+        version = versions.find(row, params.version)
+        if row is None or version is None:
+            raise NotFound
+        shown = logic.version_result(version, row)
+        if version.gone(self.clock.nanos()):
+            return Reply(SubkeysResult(shown, None), status=404)
+        value = jsontext.decode(await versions.data(call.reader, params.path, row, version))
+        return SubkeysResult(shown, logic.subkeys(value, max(params.depth, 1) if params.depth else 0))
+
+    async def secret_exists(self, call: Call) -> bool:
+        """Tell update from create: whether there is anything at this path, deleted versions included."""
+        return await store.load(call.reader, call.captures["path"]) is not None
+
+    async def missing(self, call: Call) -> Reply[None]:
+        """Explain a path that version 2 does not have: as a rule it is one of version 1."""
+        listing = call.operation in {Operation.LIST, Operation.SCAN}
+        if not listing and call.local in {"data", "metadata", "delete", "undelete", "destroy"}:
+            warning = "Non-listing operations on the root of a K/V v2 mount are not supported."
+        else:
+            command = self._COMMANDS.get(call.operation, call.operation.value)
+            warning = (
+                "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "
+                f"endpoints to use. If using the OpenBao CLI, use 'bao kv {command}' for this operation."
+            )
+        return Reply(status=404, warnings=[warning])

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The text of stored secrets. Version 1 keeps numbers as they were spelled, version 2 keeps 64-bit floats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+
+_SAFE: Final = 1 << 53
+_WRITTEN_OUT: Final = 1e21
+
+decode: Final = msgspec.json.Decoder().decode
+"""Decode the JSON of a stored secret."""
+encode: Final = msgspec.json.Encoder(order="sorted").encode
+"""Encode a value as compact JSON with sorted keys."""
+_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def to_floats(value: Json) -> Json:
+    """Return `value` with each number as a 64-bit float would keep it; whole ones stay integers.
+
+    Raises `Malformed` for a number beyond the range of a float.
+    """
+    if isinstance(value, dict):
+        return {key: to_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_floats(item) for item in value]
+    if isinstance(value, float):
+        return _whole(value)
+    if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
+        try:
+            return _whole(float(value))
+        except OverflowError:
+            raise Malformed(
+                "failed to decode JSON input: json: cannot unmarshal number into Go value of type float64"
+            ) from None
+    return value
+
+
+def _whole(value: float) -> int | float:
+    """Return a whole number as the integer that its shortest spelling names, as the field prints it."""
+    return int(Decimal(repr(value))) if abs(value) < _WRITTEN_OUT and value.is_integer() else value
+
+
+def normal_object(fields: Mapping[str, msgspec.Raw]) -> bytes:
+    """Return an object's text with sorted keys and without blanks, every number spelled as it came."""
+    return encode({name: _normal(raw) for name, raw in fields.items()})
+
+
+def _normal(raw: msgspec.Raw) -> msgspec.Raw:
+    text = bytes(raw).strip()
+    if text[:1] == b"{":
+        return msgspec.Raw(normal_object(_object(text)))
+    if text[:1] == b"[":
+        return msgspec.Raw(encode([_normal(item) for item in _array(text)]))
+    if text[:1] == b'"':
+        return msgspec.Raw(encode(decode(text)))
+    return msgspec.Raw(text)
+
+
+def spelled(text: bytes) -> Mapping[str, Json]:
+    """Decode an object that `normal_object` wrote so that encoding it gives the same text again.
+
+    A field whose numbers Python would spell otherwise (`1.10`, `1e5`) is a `msgspec.Raw`.
+    """
+    value: dict[str, Json] = decode(text)
+    if encode(value) != text:
+        value |= {name: raw for name, raw in _object(text).items() if encode(value[name]) != bytes(raw)}
+    return value

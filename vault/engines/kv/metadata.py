@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Version 2 of key-value secrets: the routes of `config`, `metadata/` and `detailed-metadata/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from vault.barrier.view import ReadView
+from vault.engines.kv import custom, logic, store
+from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
+from vault.engines.kv.params import Listing, PatchMetadata, SecretPath, WriteConfig, WriteMetadata
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.route import NoParams, delete, list_, patch, read, scan, write
+
+_SWITCHES: Final = ("cas_required", "metadata_cas_required")
+_UINT32: Final = 0xFFFF_FFFF
+
+
+class MetadataRoutes(Engine):
+    """The settings of the mount and of each secret, and the lists of secrets."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    @read("config")
+    async def read_config(self, call: Call, params: NoParams) -> ConfigResult:
+        """Read the mount's settings."""
+        config = await store.load_config(call.reader)
+        return ConfigResult(
+            config.cas_required,
+            logic.go_duration(config.delete_after),
+            config.max_versions,
+            config.metadata_cas_required,
+        )
+
+    @write("config")
+    async def write_config(self, call: Call, params: WriteConfig) -> None:
+        """Change the mount's settings; what is left out stays."""
+        changes = _changes(call, params)
+        if "max_versions" in changes:
+            changes["max_versions"] &= _UINT32
+        if params.delete_version_after is not None:
+            changes["delete_after"] = max(params.delete_version_after, -1)
+        await store.save_config(call.tx, replace(await store.load_config(call.tx), **changes))
+
+    @read("metadata/{path:any}")
+    async def read_metadata(self, call: Call, params: SecretPath) -> MetadataResult:
+        """Read a secret's settings and the history of its versions."""
+        row = await store.load(call.reader, params.path)
+        if row is None:
+            raise NotFound
+        return logic.metadata_result(row, store.versions(row))
+
+    @write("metadata/{path:any}", exists="metadata_exists")
+    async def write_metadata(self, call: Call, params: WriteMetadata) -> Reply[None] | None:
+        """Set a secret's settings; what is left out stays. The secret need not have a version yet."""
+        changes = _changes(call, params)
+        if params.delete_version_after is not None:
+            changes["delete_after"] = _positive(params.delete_version_after, "")
+        if "custom_metadata" in call.data:
+            changes["custom"] = custom.checked(params.custom_metadata)
+        if not changes:
+            return None
+        if "max_versions" in changes:
+            changes["max_versions"] &= _UINT32
+        row = await store.load(call.tx, params.path)
+        config = await store.load_config(call.tx)
+        logic.check_metadata_cas(_cas(call, params), row, config)
+        now = self.clock.nanos()
+        await self._save(call, params.path, row or Row(created=now, updated=now), changes, now)
+        return _mandated(call, params, config)
+
+    @patch("metadata/{path:any}")
+    async def patch_metadata(self, call: Call, params: PatchMetadata) -> Reply[None] | None:
+        """Change a secret's settings; keys of `custom_metadata` that are left out stay, those null go."""
+        changes = _changes(call, params)
+        if not changes and params.delete_version_after is None and "custom_metadata" not in call.data:
+            return None
+        if params.delete_version_after:  # 0 changes nothing: the field cannot tell it from 'not given'
+            changes["delete_after"] = _positive(params.delete_version_after, "Field validation failed: ")
+        if not 0 <= changes.get("max_versions", 0) <= _UINT32:
+            raise Malformed(
+                "json: cannot unmarshal number into Go struct field .max_versions of type uint32",
+                chained=True,
+            )
+        custom.check_patch(params.custom_metadata)
+        row = await store.load(call.tx, params.path)
+        if row is None:
+            return Reply(status=404, raw=b"")
+        config = await store.load_config(call.tx)
+        logic.check_metadata_cas(_cas(call, params), row, config)
+        if "custom_metadata" in call.data:
+            changes["custom"] = custom.merged(row.custom, params.custom_metadata)
+        await self._save(call, params.path, row, changes, self.clock.nanos())
+        return _mandated(call, params, config)
+
+    async def _save(self, call: Call, path: str, row: Row, changes: Mapping[str, Any], now: int) -> None:
+        changed = {**changes, "updated": now, "metadata_version": row.metadata_version + 1}
+        await store.save(call.tx, path, replace(row, **changed))
+
+    @delete("metadata/{path:any}")
+    async def delete_metadata(self, call: Call, params: SecretPath) -> None:
+        """Remove a secret with all its versions and its settings, for good."""
+        row = await store.load(call.tx, params.path)
+        if row is not None:
+            await store.drop(call.tx, params.path, row)
+
+    @list_("metadata/{path:any}", paginated=True)
+    async def list_metadata(self, call: Call, params: Listing) -> Keys:
+        """List the names in a folder; a folder's ends in `/`."""
+        return Keys(await _names(call.reader, params))
+
+    @scan("metadata/{path:any}")
+    async def scan_metadata(self, call: Call, params: Listing) -> Keys:
+        """List every secret below a folder. `after` and `limit` are accepted, and without effect."""
+        return Keys(await _leaves(call.reader, params))
+
+    @list_("detailed-metadata/{path:any}", paginated=True)
+    async def list_detailed(self, call: Call, params: Listing) -> DetailedKeys:
+        """List the names in a folder, with the metadata of each secret."""
+        return await _detailed(call.reader, params, await _names(call.reader, params))
+
+    @scan("detailed-metadata/{path:any}")
+    async def scan_detailed(self, call: Call, params: Listing) -> DetailedKeys:
+        """List every secret below a folder, with its metadata."""
+        return await _detailed(call.reader, params, await _leaves(call.reader, params))
+
+    async def metadata_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await store.load(call.reader, call.captures["path"]) is not None
+
+
+def _changes(call: Call, params: WriteConfig | WriteMetadata | PatchMetadata) -> dict[str, Any]:
+    """Return the plain settings that the request names; null is the setting's default."""
+    return {name: getattr(params, name) for name in ("max_versions", *_SWITCHES) if name in call.data}
+
+
+def _cas(call: Call, params: WriteMetadata | PatchMetadata) -> int | None:
+    return params.metadata_cas if "metadata_cas" in call.data else None
+
+
+def _positive(seconds: int, prefix: str) -> int:
+    if seconds < 0:
+        raise Malformed(
+            f'{prefix}error converting input for field "delete_version_after": cannot provide negative value'
+        )
+    return seconds
+
+
+def _mandated(call: Call, params: WriteMetadata | PatchMetadata, config: Config) -> Reply[None] | None:
+    """Warn of a setting that the mount's overrules."""
+    warnings = [
+        f'"{name}" set to false, but is mandated by backend config. This value will be ignored.'
+        for name in _SWITCHES
+        if getattr(config, name) and name in call.data and not getattr(params, name)
+    ]
+    return Reply(warnings=warnings) if warnings else None
+
+
+def _folder(path: str) -> str:
+    return path if not path or path.endswith("/") else f"{path}/"
+
+
+async def _names(view: ReadView, params: Listing) -> Sequence[str]:
+    prefix = store.ROWS + _folder(params.path)
+    names = await view.list(prefix, after=params.after, limit=max(params.limit, 0))
+    if not names:
+        raise NotFound
+    return names
+
+
+async def _leaves(view: ReadView, params: Listing) -> Sequence[str]:
+    return logic.scan_order(await view.scan(store.ROWS + _folder(params.path)))
+
+
+async def _detailed(view: ReadView, params: Listing, names: Sequence[str]) -> DetailedKeys:
+    found: dict[str, MetadataResult | Mapping[str, str]] = {}
+    for name in names:
+        row = None if name.endswith("/") else await store.load(view, _folder(params.path) + name)
+        found[name] = {} if row is None else logic.metadata_result(row, store.versions(row))
+    return DetailedKeys(found, names)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Version 1 of key-value secrets: one value per path, at any path, as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.engines.kv import jsontext, logic
+from vault.engines.kv.model import Keys
+from vault.framework import schema
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Doc, Json, Mismatch, parse_duration
+from vault.framework.route import Params, delete, list_, read, scan, write
+
+ENTRIES: Final = "entry/"
+"""Prefix of the secrets; below it are the paths as the client named them."""
+DEFAULT_TTL: Final = 2_764_800
+"""Seconds that a secret is said to be good for where neither it nor its mount says: 32 days."""
+
+
+class SecretPath(Params, frozen=True):
+    """Which secret."""
+
+    path: Annotated[str, Doc("Where the secret is, below the mount.")]
+
+
+class PlainKV(Engine):
+    """Secrets without versions. Anything that is valid JSON can be a secret's field."""
+
+    def __init__(self, default_ttl: int = DEFAULT_TTL) -> None:
+        self._default_ttl = default_ttl
+
+    @read("{path:any}")
+    async def read_secret(self, call: Call, params: SecretPath) -> Reply[Mapping[str, Json]]:
+        """Read a secret. `lease_duration` is how long it should be kept: its own `ttl` or `lease`."""
+        stored = await call.reader.get(ENTRIES + params.path)
+        if stored is None:
+            raise NotFound
+        secret = jsontext.spelled(stored)
+        return Reply(secret, lease_duration=_ttl(secret, call.mount.default_ttl or self._default_ttl))
+
+    @write("{path:any}", exists="secret_exists")
+    async def write_secret(self, call: Call, params: SecretPath) -> None:
+        """Write a secret, replacing what was there. `ttl` and `lease` are fields like any other."""
+        if not params.path:
+            raise Malformed("missing path")
+        if not call.data:
+            raise Malformed("missing data fields")
+        await call.tx.put(ENTRIES + params.path, jsontext.normal_object(_fields(call)))
+
+    @delete("{path:any}")
+    async def delete_secret(self, call: Call, params: SecretPath) -> None:
+        """Remove a secret."""
+        await call.tx.delete(ENTRIES + params.path)
+
+    @list_("{path:any}")
+    async def list_secrets(self, call: Call, params: SecretPath) -> Keys:
+        """List the names in a folder; a folder's ends in `/`."""
+        names = await call.reader.list(_folder(params.path))
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    @scan("{path:any}")
+    async def scan_secrets(self, call: Call, params: SecretPath) -> Keys:
+        """List every secret below a folder."""
+        return Keys(logic.scan_order(await call.reader.scan(_folder(params.path))))
+
+    async def secret_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await call.reader.get(ENTRIES + call.captures["path"]) is not None
+
+
+def _fields(call: Call) -> Mapping[str, msgspec.Raw]:
+    """Return the body's fields as they were spelled; those of a form are strings."""
+    if call.body.lstrip().startswith(b"{"):
+        return schema.decode_fields(call.body)
+    return {name: msgspec.Raw(schema.encode(value)) for name, value in call.data.items()}
+
+
+def _folder(path: str) -> str:
+    return ENTRIES + (path if not path or path.endswith("/") else f"{path}/")
+
+
+def _ttl(secret: Mapping[str, Json], default: int) -> int:
+    """Return the seconds that a secret names itself, or `default` when it names none that can be read."""
+    for name in ("ttl", "lease"):
+        if name in secret:
+            value = secret[name]
+            try:
+                return 0 if value is None else _seconds(value)
+            except Mismatch:
+                return default
+    return default
+
+
+def _seconds(value: Json) -> int:
+    if isinstance(value, str):
+        return parse_duration(value) if value else 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise Mismatch

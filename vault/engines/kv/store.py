@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where version 2 keeps what: paths and encoding.
+
+`config` holds the settings, `metadata/<path>` the row with the newest version's data, and
+`versions/<path>/<number>` the data of an older version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView, View
+from vault.engines.kv.model import Config, Row, Version
+
+_CONFIG: Final = "config"
+ROWS: Final = "metadata/"
+"""Prefix of the rows; below it are the paths as the client named them."""
+_VERSIONS: Final = "versions/"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_row: Final = msgspec.msgpack.Decoder(Row).decode
+_decode_config: Final = msgspec.msgpack.Decoder(Config).decode
+_decode_versions: Final = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
+
+_DEFAULTS: Final = Config()
+
+
+async def load_config(view: ReadView) -> Config:
+    """Return the mount's settings."""
+    stored = await view.get(_CONFIG)
+    return _DEFAULTS if stored is None else _decode_config(stored)
+
+
+async def save_config(view: View, config: Config) -> None:
+    """Store the mount's settings."""
+    await view.put(_CONFIG, _encode(config))
+
+
+async def load(view: ReadView, path: str) -> Row | None:
+    """Return the row at `path`, or None."""
+    stored = await view.get(ROWS + path)
+    return None if stored is None else _decode_row(stored)
+
+
+async def save(view: View, path: str, row: Row) -> None:
+    """Store the row at `path`."""
+    await view.put(ROWS + path, _encode(row))
+
+
+async def load_data(view: ReadView, path: str, number: int) -> bytes | None:
+    """Return the JSON of an older version, or None when it is destroyed."""
+    return await view.get(f"{_VERSIONS}{path}/{number}")
+
+
+async def save_data(view: View, path: str, number: int, data: bytes) -> None:
+    """Store the JSON of a version that is the newest no more."""
+    await view.put(f"{_VERSIONS}{path}/{number}", data)
+
+
+async def drop_data(view: View, path: str, numbers: Sequence[int]) -> None:
+    """Remove the data of older versions for good."""
+    for number in numbers:
+        await view.delete(f"{_VERSIONS}{path}/{number}")
+
+
+async def drop(view: View, path: str, row: Row) -> None:
+    """Remove everything about `path`."""
+    await drop_data(view, path, [version.number for version in older(row)])
+    await view.delete(ROWS + path)
+
+
+def older(row: Row) -> tuple[Version, ...]:
+    """Return the versions before the newest, oldest first."""
+    return _decode_versions(row.older)
+
+
+def versions(row: Row) -> tuple[Version, ...]:
+    """Return every version, oldest first."""
+    return older(row) if row.newest is None else (*older(row), row.newest)
+
+
+def packed(kept: Sequence[Version]) -> msgspec.Raw:
+    """Encode versions for `Row.older`."""
+    return msgspec.Raw(_encode(kept))

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From version 1 to version 2, in place: every secret becomes the first version of itself."""
+
+from __future__ import annotations
+
+from vault.barrier.view import View
+from vault.engines.kv import jsontext, store
+from vault.engines.kv.model import Row, Version
+from vault.engines.kv.plain import ENTRIES
+
+
+async def upgrade(view: View, now: int) -> int:
+    """Rewrite a mount's secrets within the caller's transaction, so that all of them move or none.
+
+    `now` is in nanoseconds since the epoch. Returns how many secrets there were; none when run again. Numbers
+    become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
+    """
+    paths = await view.scan(ENTRIES)
+    for path in paths:
+        text = await view.get(ENTRIES + path)
+        if text is not None:
+            data = jsontext.encode(jsontext.to_floats(jsontext.decode(text)))
+            row = Row(now, now, current=1, newest=Version(1, now), data=data, oldest=1)
+            await store.save(view, path, row)
+            await view.delete(ENTRIES + path)
+    return len(paths)

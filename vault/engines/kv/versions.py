@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Finding, adding and changing the versions of one secret, within the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from vault.barrier.view import ReadView, View
+from vault.engines.kv import jsontext, logic, store
+from vault.engines.kv.model import Config, Row, Version, VersionResult
+from vault.framework.errors import NotFound
+from vault.framework.fields import Json
+
+
+def find(row: Row | None, number: int) -> Version | None:
+    """Return a version's history, the newest's for 0 or less; None when there is none (any more)."""
+    if row is None or row.newest is None or number <= 0 or number == row.current:
+        return None if row is None else row.newest
+    return next((version for version in store.older(row) if version.number == number), None)
+
+
+async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes:
+    """Return the JSON of a version that is not gone.
+
+    An older version's data lies in a row of its own, read after the first: a write between the two may have
+    trimmed or destroyed it, which raises `NotFound`.
+    """
+    if version is row.newest:
+        return row.data
+    found = await store.load_data(view, path, version.number)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def add(view: View, path: str, row: Row | None, config: Config, value: Json, now: int) -> VersionResult:
+    """Write `value` as the newest version, move the one before out of the row, and trim the oldest."""
+    encoded = jsontext.encode(jsontext.to_floats(value))
+    row = row or Row(created=now, updated=now)
+    before = store.versions(row)
+    oldest = logic.oldest_after(row, config)
+    if row.newest is not None and row.data:
+        await store.save_data(view, path, row.current, row.data)
+    await store.drop_data(view, path, [version.number for version in before if version.number < oldest])
+    newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
+    row = replace(
+        row,
+        updated=now,
+        current=newest.number,
+        newest=newest,
+        data=encoded,
+        oldest=oldest,
+        older=store.packed([version for version in before if version.number >= oldest]),
+    )
+    await store.save(view, path, row)
+    return logic.version_result(newest, row)
+
+
+async def replace_newest(view: View, path: str, row: Row, newest: Version) -> None:
+    """Store what became of the newest version; its data goes when it is destroyed."""
+    await store.save(view, path, replace(row, newest=newest, data=b"" if newest.destroyed else row.data))
+
+
+async def change(
+    view: View, path: str, numbers: Sequence[int], changed: Callable[[Row, Version], Version]
+) -> None:
+    """Change the versions that `numbers` names; those that do not exist are passed over."""
+    row = await store.load(view, path)
+    if row is None:
+        return
+    wanted = frozenset(numbers)
+    before = store.versions(row)
+    after = [changed(row, version) if version.number in wanted else version for version in before]
+    if list(before) == after:
+        return
+    await store.drop_data(
+        view,
+        path,
+        [
+            new.number
+            for old, new in zip(before, after, strict=True)
+            if new.destroyed and not old.destroyed and new.number != row.current
+        ],
+    )
+    await replace_newest(view, path, replace(row, older=store.packed(after[:-1])), after[-1])
