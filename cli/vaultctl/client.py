@@ -54,17 +54,19 @@ class Client:
              accept_missing: bool = False) -> Response:
         """One request below /v1/. ApiError for status 400 and above.
 
-        `really` sends it even under -output-curl-string and -output-policy (lookups that decide what the
-        command's own request is). `accept_missing` returns a 404 instead of raising.
+        `really` marks a lookup that decides what the command's own request is: it is sent even under
+        -output-curl-string and -output-policy, and its answer is never wrapped. `accept_missing` returns a 404 instead of raising.
         """
         path = path.lstrip("/")
         search = urlencode(sorted(query.items()), doseq=True) if query else ""
         target = "/v1/" + quote(path, safe="/:@!$&'()*+,;=~") + (f"?{search}" if search else "")
-        headers = self._settings.request_headers(with_token)
+        headers = self._settings.request_headers(with_token=with_token)
         payload = None if body is None else compact(body).encode()
         if merge:
             headers["Content-Type"] = MERGE_PATCH
-        if not really:
+        if really:
+            headers.pop("X-Vault-Wrap-TTL", None)
+        else:
             self._print_instead(method, path, target, search, headers, payload)
         status, content = self._send_with_retries(method, target, headers, payload)
         if status < 400 or (status == 404 and accept_missing):

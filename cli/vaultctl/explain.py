@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _PREFLIGHT = "sys/internal/ui/mounts/"
 
 
-def explain_refusal(error: ApiError, has_token: bool) -> str:
+def explain_refusal(error: ApiError, *, has_token: bool) -> str:
     """The explanation for a 403, without a newline."""
     if not has_token:
         return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."

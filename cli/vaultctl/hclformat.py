@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A formatter for policy files, on tokens: it never changes what the text means, only how it is laid out.
 
-Layout as `bao policy fmt`: two blanks per level, `=` aligned in runs of neighbouring attributes, top-level
-blocks separated by an empty line, comments kept.
+Layout as `bao policy fmt`: two blanks per level; `=` aligned over attributes on neighbouring lines; an empty
+line between everything else; comments stay with what they stand above or behind.
 """
 
 from __future__ import annotations
@@ -20,31 +20,45 @@ _TOKEN = re.compile(r"""
   | (?P<blank>[ \t\r\ufeff]+)
   | (?P<word>[^\s{}\[\],=:"\#]+)
 """, re.VERBOSE | re.DOTALL)
+_SCALARS = ("word", "string", "heredoc")
 
 
-class _Line:
-    """One laid-out line. `key` is an attribute's left side; `value` is the whole text otherwise."""
+class _Token:
+    """A piece of the text: its kind, its text, the line it starts on."""
 
-    __slots__ = ("comment", "depth", "gap", "key", "value")
+    __slots__ = ("kind", "line", "text")
 
-    def __init__(self, depth: int, key: str, value: str, *, gap: bool, comment: str = "") -> None:
-        self.depth = depth
+    def __init__(self, kind: str, text: str, line: int) -> None:
+        self.kind = kind
+        self.text = text
+        self.line = line
+
+
+class _Entry:
+    """An attribute, a block, or comments on their own, with the comments above and behind it.
+
+    `key` is the left side of an attribute; `value` the lines of the right side, or of a whole block.
+    """
+
+    __slots__ = ("above", "behind", "key", "line", "value")
+
+    def __init__(self, line: int, above: list[str], key: str, value: list[str]) -> None:
+        self.line = line
+        self.above = above
         self.key = key
         self.value = value
-        self.gap = gap
-        self.comment = comment
+        self.behind = ""
 
 
 def format_hcl(text: str) -> str:
     """The formatted text. CommandError for text that is not HCL; its message names the line only."""
-    parser = _Layout(_tokens(text))
-    parser.body(0, until="")
-    return _render(parser.lines)
+    lines = _Layout(_tokens(text)).body("")
+    return "\n".join(lines) + "\n" if lines else ""
 
 
-def _tokens(text: str) -> list[tuple[str, str, int]]:
-    """(kind, text, line number) of everything but blanks."""
-    tokens: list[tuple[str, str, int]] = []
+def _tokens(text: str) -> list[_Token]:
+    """Everything but blanks, ending with an `end` token."""
+    tokens: list[_Token] = []
     place, line = 0, 1
     while place < len(text):
         found = _TOKEN.match(text, place)
@@ -52,172 +66,159 @@ def _tokens(text: str) -> list[tuple[str, str, int]]:
             raise CommandError(f"Error formatting source: line {line}: a string that does not end")
         kind = "heredoc" if found["heredoc"] else found.lastgroup
         if kind != "blank":
-            tokens.append((kind, found[0].rstrip("\r"), line))
+            tokens.append(_Token(kind, found[0].rstrip("\r") if kind == "comment" else found[0], line))
         line += found[0].count("\n")
         place = found.end()
-    tokens.append(("end", "", line))
+    tokens.append(_Token("end", "", line))
     return tokens
 
 
 class _Layout:
-    """Reads tokens and collects lines."""
+    """Reads tokens, returns laid-out lines without indentation of their own level."""
 
-    def __init__(self, tokens: list[tuple[str, str, int]]) -> None:
+    def __init__(self, tokens: list[_Token]) -> None:
         self._tokens = tokens
         self._at = 0
-        self.lines: list[_Line] = []
 
-    def body(self, depth: int, *, until: str) -> None:
-        """Attributes, blocks and comments up to the closing brace, or to the end of the text."""
-        newlines = 0
-        first = True
-        while True:
-            kind, text, number = self._tokens[self._at]
-            if kind == "newline":
-                newlines += 1
-                self._at += 1
-            elif kind == "end" or text == until:
-                if kind == "end" and until:
-                    raise self._wrong(number, f"a {until} is missing")
-                self._at += 1
-                return
-            elif kind == "comment":
-                self._comment(depth, text, attached=newlines == 0 and not first, gap=newlines > 1 and not first)
-                newlines, first = 0, False
-            elif text == "," and not first:
-                self._at += 1
-            else:
-                self._item(depth, gap=newlines > 1 and not first)
-                newlines, first = 0, False
-
-    def _comment(self, depth: int, text: str, *, attached: bool, gap: bool) -> None:
+    def _next(self) -> _Token:
+        token = self._tokens[self._at]
         self._at += 1
-        if attached and self.lines and not text.startswith("/*") and self.lines[-1].depth == depth:
-            self.lines[-1].comment = text.rstrip()
-            return
-        self.lines.append(_Line(depth, "", text.rstrip(), gap=gap))
+        return token
 
-    def _item(self, depth: int, *, gap: bool) -> None:
-        keys: list[str] = []
+    def body(self, until: str) -> list[str]:
+        """The entries up to the closing brace, or to the end of the text."""
+        entries: list[_Entry] = []
+        above: list[_Token] = []
         while True:
-            kind, text, number = self._tokens[self._at]
-            if kind in ("word", "string"):
-                keys.append(text)
-                self._at += 1
-            elif text in ("=", ":") and keys:
-                self._at += 1
-                self.lines.append(_Line(depth, " ".join(keys), "", gap=gap))
-                self._value(self.lines[-1])
-                return
-            elif text == "{" and keys:
-                self._at += 1
-                self._block(depth, " ".join(keys), gap=gap)
-                return
-            else:
-                raise self._wrong(number, "a name, then = or { is needed")
-
-    def _block(self, depth: int, head: str, *, gap: bool) -> None:
-        opening = _Line(depth, "", head + " {", gap=gap)
-        self.lines.append(opening)
-        before = len(self.lines)
-        self.body(depth + 1, until="}")
-        if len(self.lines) == before:
-            opening.value = head + " {}"
-        else:
-            self.lines.append(_Line(depth, "", "}", gap=False))
-
-    def _value(self, line: _Line) -> None:
-        kind, text, number = self._tokens[self._at]
-        if text == "{":
-            self._at += 1
-            line.value = f"{line.key} = {{"
-            line.key = ""
-            before = len(self.lines)
-            self.body(line.depth + 1, until="}")
-            if len(self.lines) == before:
-                line.value += "}"
-            else:
-                self.lines.append(_Line(line.depth, "", "}", gap=False))
-        elif text == "[":
-            line.value = self._list(line.depth)
-        elif kind in ("word", "string", "heredoc"):
-            self._at += 1
-            line.value = text
-        else:
-            raise self._wrong(number, "a value is needed after =")
-
-    def _list(self, depth: int) -> str:
-        """A list: on one line when it was written so and has no comment, else one item a line."""
-        items: list[str] = []
-        several = False
-        indent = "  " * (depth + 1)
-        start = self._tokens[self._at][2]
-        self._at += 1
-        while True:
-            kind, text, number = self._tokens[self._at]
-            self._at += 1
-            if kind == "newline":
-                several = True
-            elif text == "]":
-                break
-            elif kind == "comment":
-                several = True
-                same_line = bool(items) and self._tokens[self._at - 2][0] != "newline"
-                items.append(("\0" if same_line else "") + text.rstrip())
-            elif text == "[":
+            token = self._next()
+            last = above[-1] if above else None
+            if last and token.line > last.line + last.text.count("\n") + 1 and token.kind != "newline":
+                entries.append(_Entry(above[0].line, [item.text for item in above], "", []))
+                above = []
+            if token.kind == "end" or token.text == until:
+                if token.kind == "end" and until:
+                    raise _wrong(token, f"a {until} is missing")
+                if above:
+                    entries.append(_Entry(above[0].line, [item.text for item in above], "", []))
+                return _laid_out(entries, nested=bool(until))
+            if token.kind == "comment":
+                if entries and not above and self._same_line_before():
+                    entries[-1].behind = token.text.rstrip()
+                else:
+                    above.append(_Token("comment", token.text.rstrip(), token.line))
+            elif token.kind != "newline" and token.text != ",":
                 self._at -= 1
-                items.append(self._list(depth + 1) + ",")
-            elif kind in ("word", "string", "heredoc"):
-                items.append(text + ",")
-            elif text != ",":
-                raise self._wrong(number if kind != "end" else start, "the list is not a list of values")
-        if not several:
-            return "[" + " ".join(items).rstrip(",") + "]"
+                entries.append(self._entry([item.text for item in above]))
+                above = []
+
+    def _same_line_before(self) -> bool:
+        """Whether the token just read follows another one on its line."""
+        return self._at >= 2 and self._tokens[self._at - 2].kind != "newline"
+
+    def _entry(self, above: list[str]) -> _Entry:
+        keys: list[str] = []
+        line = self._tokens[self._at].line
+        while True:
+            token = self._next()
+            if token.kind in ("word", "string"):
+                keys.append(token.text)
+            elif token.text in ("=", ":") and keys:
+                return _Entry(line, above, " ".join(keys), self._value())
+            elif token.text == "{" and keys:
+                return _Entry(line, above, "", self._braces(" ".join(keys) + " "))
+            else:
+                raise _wrong(token, "a name, then = or { is needed")
+
+    def _braces(self, head: str) -> list[str]:
+        inner = self.body("}")
+        if not inner:
+            return [head + "{}"]
+        return [head + "{", *(_indented(inner)), "}"]
+
+    def _value(self) -> list[str]:
+        token = self._next()
+        if token.text == "{":
+            return self._braces("")
+        if token.text == "[":
+            return self._list(token)
+        if token.kind in _SCALARS:
+            return [token.text]
+        raise _wrong(token, "a value is needed after =")
+
+    def _list(self, opening: _Token) -> list[str]:
+        """A list: on one line when it was written so, else one item a line."""
+        items: list[list[str]] = []
+        above: list[str] = []
+        several = False
+        while True:
+            token = self._next()
+            if token.kind == "newline":
+                several = True
+            elif token.text == "]":
+                break
+            elif token.kind == "comment":
+                several = True
+                if items and not above and self._same_line_before():
+                    items[-1][-1] += " " + token.text.rstrip()
+                else:
+                    above.append(token.text.rstrip())
+            elif token.text in ("[", "{") or token.kind in _SCALARS:
+                self._at -= 1
+                items.append([*above, *self._value()])
+                items[-1][-1] += ","
+                above = []
+            elif token.text != ",":
+                raise _wrong(opening, "the list that starts here is not a list of values")
+        if not several and all(len(item) == 1 for item in items):
+            return ["[" + " ".join(item[0] for item in items).rstrip(",") + "]"]
         lines: list[str] = []
         for item in items:
-            if item.startswith("\0"):
-                lines[-1] += " " + item[1:]
-            else:
-                lines.append(indent + item)
-        return "\n".join(["[", *lines, "  " * depth + "]"])
-
-    @staticmethod
-    def _wrong(number: int, what: str) -> CommandError:
-        return CommandError(f"Error formatting source: line {number}: {what}")
+            lines += item
+            if item[0].startswith(("#", "//", "/*")) and item is not items[-1]:
+                lines.append("")
+        return ["[", *_indented(lines + above), "]"]
 
 
-def _render(lines: list[_Line]) -> str:
-    out: list[str] = []
+def _laid_out(entries: list[_Entry], *, nested: bool) -> list[str]:
+    """The lines of a body: runs of aligned attributes, an empty line between runs and other entries."""
+    lines: list[str] = []
     index = 0
-    while index < len(lines):
-        run = _run_of_attributes(lines, index)
-        key_width = max((len(line.key) for line in run), default=0)
-        bodies = [f"{line.key:<{key_width}} = {line.value}" for line in run]
-        comment_at = max((len(body) for body, line in zip(bodies, run, strict=True) if line.comment), default=0)
-        if not run:
-            run, bodies, comment_at = [lines[index]], [lines[index].value], 0
-        for line, text in zip(run, bodies, strict=True):
-            if out and (line.gap or _separated(lines, index)):
-                out.append("")
-            padded = f"{text:<{comment_at}} {line.comment}" if line.comment else text
-            out.append("  " * line.depth + padded)
-            index += 1
-    return "\n".join(out) + "\n" if out else ""
+    free_comment = False
+    while index < len(entries):
+        run = _aligned_run(entries, index)
+        after_comment = index > 0 and not (entries[index - 1].key or entries[index - 1].value)
+        if lines and (after_comment or not (nested and free_comment and entries[index].key)):
+            lines.append("")
+        free_comment = free_comment or not (entries[index].key or entries[index].value)
+        key_width = max(len(entry.key) for entry in run)
+        texts = [[f"{entry.key:<{key_width}} = {entry.value[0]}", *entry.value[1:]] if entry.key else entry.value
+                 for entry in run]
+        comment_at = max((len(text[-1]) for text, entry in zip(texts, run, strict=True) if entry.behind), default=0)
+        for entry, text in zip(run, texts, strict=True):
+            lines += entry.above
+            behind = [f"{text[-1]:<{comment_at}} {entry.behind}"] if entry.behind else text[-1:]
+            lines += [*text[:-1], *behind]
+        index += len(run)
+    return lines
 
 
-def _run_of_attributes(lines: list[_Line], start: int) -> list[_Line]:
-    """Neighbouring one-line attributes whose `=` are aligned."""
-    run: list[_Line] = []
-    for line in lines[start:]:
-        if not line.key or line.depth != lines[start].depth or (run and line.gap):
+def _aligned_run(entries: list[_Entry], start: int) -> list[_Entry]:
+    """The entry, and the one-line attributes that follow it on neighbouring lines when it is one itself."""
+    run = [entries[start]]
+    for entry in entries[start + 1:]:
+        previous = run[-1]
+        if not (previous.key and entry.key and len(previous.value) == len(entry.value) == 1
+                and "\n" not in previous.value[0] + entry.value[0]):
             break
-        if "\n" in line.value:
-            return run or [line]
-        run.append(line)
+        if entry.line != previous.line + 1 or len(previous.above) > 1 or entry.above:
+            break
+        run.append(entry)
     return run
 
 
-def _separated(lines: list[_Line], index: int) -> bool:
-    """Whether an empty line is put before line `index`: around top-level and nested blocks."""
-    line, previous = lines[index], lines[index - 1]
-    return previous.value == "}" and previous.depth == line.depth and line.value != "}"
+def _indented(lines: list[str]) -> list[str]:
+    return ["  " + line if line else "" for line in lines]
+
+
+def _wrong(token: _Token, what: str) -> CommandError:
+    return CommandError(f"Error formatting source: line {token.line}: {what}")

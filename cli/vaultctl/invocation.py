@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Invocation:
         value = self.flags.get(name)
         return value if isinstance(value, str) else default
 
-    def truth(self, name: str, default: bool = False) -> bool:
+    def truth(self, name: str, *, default: bool = False) -> bool:
         """A boolean flag, or the default when it was not given."""
         value = self.flags.get(name)
         return value if isinstance(value, bool) else default
@@ -175,6 +175,3 @@ class Doing:
         if isinstance(error, (ApiError, RequestError)):
             error.args = (f"{self._what}: {error}",)
             error.code = self._code
-
-
-__all__ = ["EXIT_LOCAL", "EXIT_OK", "EXIT_REMOTE", "Doing", "Invocation", "no_value"]

@@ -6,13 +6,17 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 
 class Number(float):
     """A non-integer JSON number that remembers its own spelling."""
 
     raw: str
 
-    def __new__(cls, raw: str) -> Number:
+    def __new__(cls, raw: str) -> Self:
         """Keep the literal text next to the value."""
         number = super().__new__(cls, raw)
         number.raw = raw

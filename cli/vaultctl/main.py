@@ -6,8 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
-from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, EXIT_UNKNOWN
-from vaultctl.errors import ApiError, CommandError, PrintedInstead, UsageError
+from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_UNKNOWN, ApiError, CommandError, PrintedInstead, UsageError
 from vaultctl.flags import environment_value, parse, stray_flags, wanted_format
 from vaultctl.tree import Command, find_command, flags_of
 
@@ -79,7 +78,10 @@ def _run_command(command: Command, rest: list[str], environ: Mapping[str, str],
     _check_count(command, len(args))
     invocation = Invocation(args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr)
     try:
-        return _load(command.function)(invocation)
+        code = _load(command.function)(invocation)
+        if invocation.rehearsing and command.remote:
+            raise CommandError("This command sent no request, so there is nothing to print instead of it.")
+        return code
     except ApiError as error:
         stdout.flush()
         stderr.write(f"{error}\n")
@@ -91,7 +93,7 @@ def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
     if error.status == 403:
         from vaultctl.explain import explain_refusal
 
-        stderr.write(explain_refusal(error, invocation.sent_token) + "\n")
+        stderr.write(explain_refusal(error, has_token=invocation.sent_token) + "\n")
 
 
 def _check_count(command: Command, count: int) -> None:
@@ -126,6 +128,3 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
         guess = nearest(path, unknown[0])
         stderr.write("\nUnknown command" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")
     return EXIT_LOCAL if path else EXIT_UNKNOWN
-
-
-__all__ = ["EXIT_LOCAL", "EXIT_OK", "EXIT_REMOTE", "EXIT_UNKNOWN", "main", "run"]

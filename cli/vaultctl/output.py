@@ -22,7 +22,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows as aligned columns, four blanks apart; an empty cell shows as n/a. The first row is the header."""
     head = list(rows[0])
     filled = [head, ["-" * len(cell) for cell in head]]
-    filled += [[cell or "n/a" for cell in row] for row in rows[1:]]
+    filled += [[cell.strip() or "n/a" for cell in row] for row in rows[1:]]
     widths = [max(len(row[index]) for row in filled) for index in range(len(head))]
     lines = []
     for row in filled:

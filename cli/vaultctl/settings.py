@@ -49,7 +49,7 @@ class Settings:
         self.print_policy = bool(values.get("output-policy"))
         self.token = token
 
-    def request_headers(self, with_token: bool) -> dict[str, str]:
+    def request_headers(self, *, with_token: bool) -> dict[str, str]:
         """The headers that every request carries."""
         headers = dict(self.headers)
         headers["X-Vault-Request"] = "true"
@@ -94,9 +94,9 @@ def _wrap_ttl(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
 
 def _headers(value: object) -> dict[str, str]:
     headers = {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
-    for name in headers:
+    for name, text in headers.items():
         if name.lower().startswith("x-vault-"):
             raise CommandError(f"-header {name}: headers that start with X-Vault- are set by vaultctl only", 2)
-        if any(char in name + headers[name] for char in "\r\n"):
+        if any(char in name + text for char in "\r\n"):
             raise CommandError("-header: a header has no line break", 2)
     return headers

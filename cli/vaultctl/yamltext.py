@@ -7,9 +7,10 @@ import re
 
 from vaultctl.jsontext import scalar
 
-_RESERVED = frozenset(("", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", "=", ".nan", ".inf"))
+_RESERVED = frozenset(("", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan", ".inf"))
 _NUMBER = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
                      r"|\.(inf|Inf|INF))|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
+_FOLD = 80
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
 _PLAIN = re.compile(r"[^\s\-?:,\[\]{}#&*!|>'\"%@`\x00-\x1f\x7f][^\x00-\x1f\x7f\ufeff\ud800-\udfff\u0080-\u009f]*"
                     r"|-[^\s\x00-\x1f][^\x00-\x1f\x7f]*|[?:][^\s\x00-\x1f][^\x00-\x1f\x7f]*")
@@ -20,46 +21,63 @@ def dump(value: object) -> str:
     return _block(value, "").lstrip("\n").removeprefix(" ") + "\n"
 
 
-def _block(value: object, indent: str) -> str:
+def _block(value: object, indent: str, column: int = 0) -> str:
     """What follows `key:`; starts with a newline for a block, with a blank for a scalar."""
     if isinstance(value, dict) and value:
-        rows = [f"\n{indent}{_string(str(key), indent)}:{_child(value[key], indent)}" for key in sorted(value)]
-        return "".join(rows)
+        return "".join(f"\n{indent}{_pair(str(key), value[key], indent)}" for key in sorted(value))
     if isinstance(value, list) and value:
         return "".join(f"\n{indent}-{_item(item, indent)}" for item in value)
     if isinstance(value, dict):
         return " {}"
     if isinstance(value, list):
         return " []"
-    return " " + (_string(value, indent) if isinstance(value, str) else scalar(value))
+    return " " + (_string(value, indent, column) if isinstance(value, str) else scalar(value))
 
 
-def _child(value: object, indent: str) -> str:
-    if isinstance(value, list):
-        return _block(value, indent)
-    return _block(value, indent + "  ")
+def _pair(key: str, value: object, indent: str) -> str:
+    head = _string(key, indent) + ":"
+    inner = indent if isinstance(value, list) else indent + "  "
+    return head + _block(value, inner, len(indent) + len(head) + 1)
 
 
 def _item(value: object, indent: str) -> str:
     """A list item: nested blocks begin on the dash's own line."""
-    text = _block(value, indent + "  ")
+    text = _block(value, indent + "  ", len(indent) + 2)
     return " " + text.lstrip("\n ") if text.startswith("\n") else text
 
 
-def _string(text: str, indent: str) -> str:
-    if "\n" in text and _printable(text) and not text.startswith((" ", "\t", "\n")):
+def _string(text: str, indent: str, column: int = 0) -> str:
+    if "\n" in text and _printable(text):
         inner = indent or "  "
         mark = "|" if text.endswith("\n") and not text.endswith("\n\n") else "|+" if text.endswith("\n") else "|-"
+        if text.startswith((" ", "\n")):
+            mark = mark[0] + "2" + mark[1:]
         lines = text.rstrip("\n").split("\n") + [""] * max(0, len(text) - len(text.rstrip("\n")) - 1)
         return mark + "".join(f"\n{inner}{line}" if line else "\n" for line in lines)
     if text.lower() in _RESERVED or _NUMBER.fullmatch(text) or _TIME.fullmatch(text):
         return _double(text)
-    if not _printable(text) or "\n" in text:
+    if not _printable(text) or "\n" in text or "\t" in text:
         return _double(text)
     if _PLAIN.fullmatch(text) and ": " not in text and " #" not in text and not text.endswith((":", " ")) \
             and not text.startswith(("--- ", "... ")) and text not in ("---", "..."):
-        return text
-    return "'" + text.replace("'", "''") + "'"
+        return _folded(text, indent, column)
+    return _folded("'" + text.replace("'", "''") + "'", indent, column)
+
+
+def _folded(text: str, indent: str, column: int) -> str:
+    """The text, continued on a new line at the first single blank after column 80."""
+    words = text.split(" ")
+    out = words[0]
+    column += len(words[0])
+    for index, word in enumerate(words[1:], start=1):
+        single = words[index - 1] != "" and word != ""
+        if column > _FOLD and single:
+            out += f"\n{indent}{word}"
+            column = len(indent) + len(word)
+        else:
+            out += " " + word
+            column += 1 + len(word)
+    return out
 
 
 def _printable(text: str) -> bool:

@@ -44,8 +44,6 @@ def path_help(invocation: Invocation) -> int:
     if invocation.form == "json":
         invocation.say(compact(sort_keys(answer.get("openapi"))))
         return EXIT_OK
-    if not invocation.tabular:
-        return invocation.print_value(answer.get("openapi"))
     invocation.say(str(answer.get("help") or "").rstrip("\n"))
     return EXIT_OK
 

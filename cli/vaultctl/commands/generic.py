@@ -72,9 +72,9 @@ def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | l
     if not invocation.tabular:
         if not data and not answer.get("wrap_info"):
             return no_value(invocation, path, listing=True)
-        if answer.get("wrap_info") or keys is None:
+        if answer.get("wrap_info") or keys is None or invocation.truth("detailed"):
             return invocation.print_answer(answer)
-        return invocation.print_value(sort_keys(data) if invocation.truth("detailed") else keys)
+        return invocation.print_value(keys)
     if not answer or (response.status == 404 and not data and not answer.get("warnings")):
         return no_value(invocation, path)
     invocation.print_warnings(answer)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.commands.kv_paths import Location, locate
+from vaultctl.commands.kv_paths import locate
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation, no_value
 from vaultctl.jsontext import as_map
@@ -107,6 +107,3 @@ def _print_field(invocation: Invocation, answer: dict[str, object], path: str) -
     fields = as_map(data)
     value = fields if field == "data" else fields.get(field)
     return invocation.print_field(value, "map")
-
-
-__all__ = ["Location", "fetch", "get", "list_keys", "print_block", "print_path", "scan_keys"]

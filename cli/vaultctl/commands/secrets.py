@@ -133,10 +133,10 @@ def _document(mount: Mapping[str, object]) -> dict[str, object]:
 
 def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
     config = as_map(mount.get("config"))
-    internal = mount.get("type") in ("system", "cubbyhole")
+    engine = mount.get("type")
     options = mount.get("options")
     return (path, _text(mount, "type"), _text(mount, "accessor"),
-            _ttl(config.get("default_lease_ttl"), internal), _ttl(config.get("max_lease_ttl"), internal),
+            _ttl(config.get("default_lease_ttl"), engine), _ttl(config.get("max_lease_ttl"), engine),
             go_text(bool(config.get("force_no_cache"))), "local" if mount.get("local") else "replicated",
             go_text(bool(mount.get("seal_wrap"))), go_text(bool(mount.get("external_entropy_access"))),
             go_text({} if options is None else options), _text(mount, "description"), _text(mount, "uuid"),
@@ -144,8 +144,8 @@ def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
             _text(mount, "running_sha256"), _text(mount, "deprecation_status"))
 
 
-def _ttl(value: object, internal: bool) -> str:
-    if internal:
+def _ttl(value: object, engine: object) -> str:
+    if engine in ("system", "cubbyhole"):
         return ""
     seconds = value if isinstance(value, int) else 0
     return human_duration(seconds) if seconds else "system"

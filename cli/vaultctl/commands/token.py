@@ -28,7 +28,7 @@ def create(invocation: Invocation) -> int:
     if invocation.truth("no-default-policy"):
         body["no_default_policy"] = True
     body |= {"display_name": invocation.text("display-name"), "num_uses": invocation.number("use-limit") or 0,
-             "renewable": invocation.truth("renewable", True), "type": invocation.text("type", "service"),
+             "renewable": invocation.truth("renewable", default=True), "type": invocation.text("type", "service"),
              "entity_alias": invocation.text("entity-alias")}
     role = invocation.text("role")
     path = "auth/token/create" + (f"/{role}" if role else "")
