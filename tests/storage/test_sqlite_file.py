@@ -7,8 +7,6 @@ import asyncio
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,8 +16,6 @@ import pytest
 from tests.storage.stores import everything, fill
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
-
-ROOT = Path(__file__).parents[2]
 
 
 async def make(file: Path, *paths: str) -> None:
@@ -175,107 +171,6 @@ def test_a_locked_file_is_refused_at_opening(tmp_path: Path) -> None:
         database.execute("BEGIN EXCLUSIVE")
         assert "another process keeps it locked" in refused(file)
         database.execute("ROLLBACK")
-
-
-def test_a_write_waits_for_another_process_without_stopping_the_loop(tmp_path: Path) -> None:
-    async def story() -> None:
-        storage = SqliteStorage.open(tmp_path / "s.db", patience=30)
-        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            writes = [asyncio.create_task(fill(storage, str(number))) for number in range(3)]
-            for _ in range(50):
-                await asyncio.sleep(0.001)
-                assert await storage.reader().get("0") is None
-            writes[0].cancel()
-            other.execute("COMMIT")
-        await asyncio.wait(writes)
-        assert sorted(await everything(storage)) == ["1", "2"]
-        await storage.close()
-
-    asyncio.run(story())
-
-
-def test_a_wait_that_is_too_long_fails_all_who_waited_and_the_next_succeed(tmp_path: Path) -> None:
-    async def story() -> None:
-        storage = SqliteStorage.open(tmp_path / "s.db", patience=0.05)
-        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            ends = await asyncio.gather(*(fill(storage, str(n)) for n in range(3)), return_exceptions=True)
-            assert ["locked" in str(end) for end in ends] == [True] * 3
-        await fill(storage, "after")
-        assert sorted(await everything(storage)) == ["after"]
-        await storage.close()
-
-    asyncio.run(story())
-
-
-def test_a_wait_that_all_gave_up_leaves_the_file_unlocked(tmp_path: Path) -> None:
-    async def story() -> None:
-        storage = SqliteStorage.open(tmp_path / "s.db", patience=30)
-        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            write = asyncio.create_task(fill(storage, "given up"))
-            await asyncio.sleep(0.01)
-            write.cancel()
-            await asyncio.wait([write])
-            other.execute("COMMIT")
-        await fill(storage, "after")
-        await storage.close()
-        assert sorted(await read(tmp_path / "s.db")) == ["after"]
-
-    asyncio.run(story())
-
-
-def child(*arguments: str) -> subprocess.Popen[str]:
-    """Start `tests.storage.child`."""
-    command = [sys.executable, "-m", "tests.storage.child", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
-def test_processes_that_share_a_file_are_serialised(tmp_path: Path) -> None:
-    file = tmp_path / "s.db"
-    children = [child("count", str(file), "400") for _ in range(3)]
-    assert [process.communicate()[0] for process in children] == ["", "", ""]
-    assert [process.returncode for process in children] == [0, 0, 0]
-    assert asyncio.run(read(file)) == {"counter": b"1200"}
-
-
-def test_a_full_disk_fails_writes_keeps_what_was_acknowledged_and_recovers(tmp_path: Path) -> None:
-    file = tmp_path / "s.db"
-    with child("fill", str(file)) as process:
-        said = process.communicate()[0].splitlines()
-    assert process.returncode == 0
-    failures = [line for line in said if line.startswith("failure")]
-    assert failures
-    assert all(str(file) in line and ("full" in line or "rolled back" in line) for line in failures)
-    assert "readable" in said
-    acknowledged = {line.removeprefix("wrote ") for line in said if line.startswith("wrote")}
-    assert len(acknowledged) > 2
-    found = asyncio.run(read(file))
-    assert {path.partition("/")[0] for path in found} == acknowledged | {"first"}
-    assert all(f"{name}/{side}" in found for name in acknowledged for side in ("left", "right"))
-
-
-def test_no_room_in_the_database_fails_the_batch_and_says_so(tmp_path: Path) -> None:
-    async def story() -> None:
-        storage = SqliteStorage.open(tmp_path / "s.db")
-        await fill(storage, "before")
-        storage._group.connection.raw.execute("PRAGMA max_page_count=20")
-
-        async def write(number: int) -> None:
-            async with storage.write() as tx:
-                await tx.put(f"large/{number}", bytes(20_000))
-
-        ends = await asyncio.gather(*(write(number) for number in range(10)), return_exceptions=True)
-        assert any("the disk is full" in str(end) for end in ends)
-        kept = [str(number) for number, end in enumerate(ends) if end is None]
-        assert await storage.reader().scan("large/") == kept
-        storage._group.connection.raw.execute("PRAGMA max_page_count=100000")
-        await write(99)
-        assert await storage.reader().get("before") == b"before"
-        await storage.close()
-
-    asyncio.run(story())
 
 
 def test_commits_are_synced_to_disk_through_a_write_ahead_log(tmp_path: Path) -> None:

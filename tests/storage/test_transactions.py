@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from tests.storage.stores import Store, everything, fill
-from vault.storage.protocol import Storage, StorageFailure
+from vault.storage.protocol import Storage, StorageFailure, Timer
 
 
 async def add(storage: Storage, path: str) -> None:
@@ -141,6 +141,22 @@ def test_a_transaction_that_has_ended_accepts_nothing(store: Store) -> None:
         with pytest.raises(RuntimeError, match="ended"):
             await tx.get("a")
         assert await storage.reader().scan("") == ["a"]
+
+    store.play(story)
+
+
+def test_a_transaction_within_a_transaction_is_an_error_and_not_a_deadlock(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        async with storage.write() as tx:
+            await tx.at(Timer("k", "a", 1))
+            with pytest.raises(RuntimeError, match="already"):
+                await fill(storage, "inner")
+            await tx.put("outer", b"")
+        await fill(storage, "next")
+        assert await storage.reader().scan("") == ["next", "outer"]
+        async with storage.write():
+            with pytest.raises(RuntimeError, match="already"):
+                await storage.claim(1, 1, 1)
 
     store.play(story)
 

@@ -50,6 +50,7 @@ class GroupCommit:
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: _Batch | None = None
         self._taken = False
+        self._holder: asyncio.Task[object] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._closing = False
@@ -71,6 +72,9 @@ class GroupCommit:
         """Wait for the turn and open a savepoint. Raises `StorageFailure`; then there is nothing to leave."""
         if self._closing:
             raise StorageFailure(f"storage {self._file}: it is closed")
+        task = asyncio.current_task()
+        if self._holder is not None and task is self._holder:
+            raise RuntimeError("this task is in a transaction already, and would wait for itself")
         if self._taken:
             await self._queue()
         elif not self._take():
@@ -81,6 +85,7 @@ class GroupCommit:
         except BaseException:
             self._end_turn()
             raise
+        self._holder = task
 
     def release(self, *, alone: bool) -> asyncio.Future[Outcome]:
         """Leave with success and return what tells how the commit went; for `durable`.
@@ -94,6 +99,7 @@ class GroupCommit:
         self.connection.run("release", "RELEASE writer")
         batch.size += 1
         batch.closed = alone
+        self._holder = None
         self._advance()
         return batch.ended
 
@@ -105,6 +111,7 @@ class GroupCommit:
 
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""
+        self._holder = None
         try:
             if self._in_transaction:
                 self.connection.run("rollback_to", "ROLLBACK TO writer")

@@ -199,7 +199,7 @@ class _Write:
         self._tx = _Transaction(storage)
 
     async def __aenter__(self) -> Tx:
-        await self._storage.lock.acquire()
+        await self._storage.enter()
         return self._tx
 
     async def __aexit__(
@@ -210,7 +210,7 @@ class _Write:
                 self._tx.commit()
         finally:
             self._tx.end()
-            self._storage.lock.release()
+            self._storage.leave()
 
 
 class MemoryStorage:
@@ -222,7 +222,8 @@ class MemoryStorage:
 
     def __init__(self, *, on_statement: Callable[[str], None] | None = None) -> None:
         self.data: Final = _Data()
-        self.lock: Final = asyncio.Lock()
+        self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[object] | None = None
         self._on_statement = on_statement
         self._closed = False
 
@@ -234,6 +235,19 @@ class MemoryStorage:
             self._on_statement(name)
         return self.data
 
+    async def enter(self) -> None:
+        """Wait for the turn to write."""
+        task = asyncio.current_task()
+        if self._holder is not None and task is self._holder:
+            raise RuntimeError("this task is in a transaction already, and would wait for itself")
+        await self._lock.acquire()
+        self._holder = task
+
+    def leave(self) -> None:
+        """Hand the turn to whoever waits longest."""
+        self._holder = None
+        self._lock.release()
+
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
         return _Reader(self)
@@ -244,7 +258,8 @@ class MemoryStorage:
 
     async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable come first."""
-        async with self.lock:
+        await self.enter()
+        try:
             data = self.statement("claim")
             due = [alarm for alarm in data.alarms.values() if alarm.ready <= now]
             due.sort(key=lambda alarm: (alarm.ready, alarm.timer.kind, alarm.timer.key))
@@ -253,6 +268,8 @@ class MemoryStorage:
                 alarm.timer = replace(alarm.timer, attempts=alarm.timer.attempts + 1)
                 alarm.ready = now + hold
             return claimed
+        finally:
+            self.leave()
 
     async def next_due(self) -> int | None:
         """See `Storage.next_due`."""
@@ -270,5 +287,5 @@ class MemoryStorage:
 
     async def close(self) -> None:
         """See `Storage.close`."""
-        async with self.lock:
+        async with self._lock:
             self._closed = True

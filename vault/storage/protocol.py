@@ -39,7 +39,7 @@ class ReadTx(Protocol):
     """Reads; each statement sees committed data and records the epoch that it saw."""
 
     epoch: int
-    """The epoch that the last statement saw; 0 before the first."""
+    """The epoch that the last statement saw; 0 before the first. Only durable epochs are ever seen."""
 
     async def get(self, path: str) -> bytes | None:
         """Return the value at exactly `path`, or None."""
@@ -98,6 +98,11 @@ class Storage(Protocol):
 
         Leaving the block normally returns only after the transaction is durable; leaving it by an
         exception (cancellation included) undoes it whole. Raises `StorageFailure` when it cannot commit.
+        Cancelled when it has been left already and only waits for the disk, it is kept all the same.
+
+        Writers run one after the other, so a block does no slow work of other kinds. A task that is in a
+        block cannot open another or `claim`: that is a `RuntimeError`, as it would wait for itself.
+        After a statement failed, nothing more is accepted and the block cannot commit.
         """
         ...
 
