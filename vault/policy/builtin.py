@@ -81,5 +81,8 @@ path "cubbyhole/response" {
 path "sys/wrapping/unwrap" {
     capabilities = ["update"]
 }
+path "auth/token/revoke-self" {
+    capabilities = ["update"]
+}
 """
 """The text behind wrapping tokens."""
