@@ -55,6 +55,14 @@ def setting_from_environment(name: str, environment: Mapping[str, str]) -> str:
     return environment.get(f"BAO_{name}") or environment.get(f"VAULT_{name}") or ""
 
 
+def checked(key: str, given: str, source: str) -> str:
+    """Read a top-level setting that came from elsewhere. Raises `StartFailure` naming `source`."""
+    try:
+        return str(settings_of(Config)[key].read(given))
+    except Unreadable as expected:
+        raise StartFailure(f"{source}: must be {expected}") from None
+
+
 def _entries(paths: Sequence[str]) -> list[Entry]:
     found: list[Entry] = []
     for file in _files(paths):
@@ -158,13 +166,8 @@ def _check_lifetimes(values: Mapping[str, Any], findings: Findings) -> None:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name, key in _ENVIRONMENT.items():
-        given = setting_from_environment(name, environment)
-        if not given:
-            continue
-        try:
-            values[key] = settings_of(Config)[key].read(given)
-        except Unreadable as expected:
-            raise StartFailure(f"environment BAO_{name} or VAULT_{name}: {key} must be {expected}") from None
-    return values
+    return {
+        key: checked(key, given, f"environment BAO_{name} or VAULT_{name}")
+        for name, key in _ENVIRONMENT.items()
+        if (given := setting_from_environment(name, environment))
+    }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The real process around an application of five lines: what `test_server_process` starts."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.server.__main__ import run
+from vault.server.application import DevResult, Message
+from vault.server.settings import Config
+from vault.storage.protocol import Storage
+
+
+class Stub:
+    """Answers with what it sees of the connection; `/slow` takes a while, `/crash` raises with a secret."""
+
+    def __init__(self, storage: Storage, log: Log) -> None:
+        self.storage = storage
+        self.log = log
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        path: str = scope["path"]
+        if path == "/crash":
+            raise ValueError("hunter2")
+        if path == "/slow":
+            self.log.note("stub", "slow began")
+            await asyncio.sleep(0.5)
+        if path == "/body":
+            await receive()
+        body = str((scope["client"][0] if scope["client"] else None, *_state(scope["state"]))).encode()
+        head: list[tuple[bytes, bytes]] = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": body})
+
+    async def start(self) -> None:
+        self.log.note("stub", "application started")
+
+    async def stop(self) -> None:
+        self.log.note("stub", "application stopped")
+
+    async def reload(self, config: Config) -> None:
+        self.log.note("stub", "application reloaded", level=config.log_level)
+
+    async def bootstrap_dev(
+        self, *, root_token_id: str | None, mount_kv: bool, unseal_key: str | None
+    ) -> DevResult:
+        """Remember in the storage whether it was initialised, as the real one does."""
+        async with self.storage.write() as tx:
+            made = await tx.get("stub")
+            await tx.put("stub", b"made-key")
+        key = "made-key" if made is None else made.decode()
+        if made is not None and unseal_key != key:
+            raise AssertionError("not the key that was given out")
+        return DevResult(unseal_key=key, root_token=root_token_id or "made-token")
+
+
+def _state(state: dict[str, Any]) -> tuple[str, int | None]:
+    certificate: bytes | None = state["client_certificate"]
+    return state["listener"].address, None if certificate is None else len(certificate)
+
+
+async def build(
+    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+) -> Stub:
+    """See `vault.server.application.Build`."""
+    return Stub(storage, log)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:], os.environ, build))

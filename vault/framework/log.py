@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The server's log: one line per event, in OpenBao's standard or JSON form, without secrets.
+
+Only the fields named in `FIELDS` are written; the value of any other is withheld, so that a request's path,
+a token or a key cannot slip in. Messages are fixed texts of ours. Of an exception that we do not know, the
+type and the places in the code are written, never its message.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import PurePath
+from types import TracebackType
+from typing import Final, TextIO
+
+from vault.framework.clock import Clock
+
+LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
+"""Level names and their weight."""
+
+FIELDS: Final = frozenset(
+    {
+        "accessor", "address", "at", "cause", "cluster_name", "count", "device", "engine", "error", "exception",
+        "expires", "file", "level", "library", "listener", "mount", "namespace_id", "pid", "reason", "request_id",
+        "seal", "seconds", "setting", "signal", "storage", "term", "tls", "type", "version",
+    }
+)  # fmt: skip
+"""Fields that may be logged: what an operator configured, counts, and identifiers that are no secret."""
+
+Value = str | int | float | bool
+"""What a field may hold."""
+
+_LONGEST: Final = 400
+_WITHHELD: Final = "(withheld)"
+
+
+class Log:
+    """Writes events of at least `level` to `stream`; both may be changed while running.
+
+    A stream that cannot be written is not a reason to fail a request: the event is dropped and counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        level: str = "info",
+        form: str = "standard",
+        clock: Clock | None = None,
+        stream: TextIO | None = None,
+    ) -> None:
+        """`form` is `standard` or `json`; `stream` is standard error unless given."""
+        self._clock = clock or Clock()
+        self._line: Callable[[str, str, str, dict[str, Value]], str]
+        self._line = self._json if form == "json" else self._standard
+        self.stream = stream or sys.stderr
+        self.dropped = 0
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Write events of `level` and above from now on."""
+        self._threshold = LEVELS[level]
+
+    def enabled(self, level: str) -> bool:
+        """Tell whether an event of `level` would be written."""
+        return LEVELS[level] >= self._threshold
+
+    def detail(self, module: str, message: str, /, **fields: Value) -> None:
+        """Log what helps to find a problem."""
+        self.event("debug", module, message, **fields)
+
+    def note(self, module: str, message: str, /, **fields: Value) -> None:
+        """Log a normal event."""
+        self.event("info", module, message, **fields)
+
+    def caution(self, module: str, message: str, /, **fields: Value) -> None:
+        """Log something that an operator should look at."""
+        self.event("warn", module, message, **fields)
+
+    def failure(self, module: str, message: str, /, **fields: Value) -> None:
+        """Log a failure."""
+        self.event("error", module, message, **fields)
+
+    def crash(self, module: str, message: str, error: BaseException, /, **fields: Value) -> None:
+        """Log an unexpected exception by type and place; its message may quote a request, so it is left out."""
+        self.event("error", module, message, exception=type(error).__name__, at=places(error), **fields)
+
+    def event(self, level: str, module: str, message: str, /, **fields: Value) -> None:
+        """Log `message`, a fixed text, about `module`, with typed fields."""
+        if LEVELS[level] < self._threshold:
+            return
+        shown = {name: value if name in FIELDS else _WITHHELD for name, value in fields.items()}
+        try:
+            self.stream.write(self._line(level, module, message, shown) + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):
+            self.dropped += 1
+
+    def _standard(self, level: str, module: str, message: str, fields: dict[str, Value]) -> str:
+        label = f"[{level.upper()}]"
+        shown = "".join(f" {name}={_quoted(value)}" for name, value in fields.items())
+        return f"{self._time(3)} {label:<7} {module}: {message}{':' if shown else ''}{shown}"
+
+    def _json(self, level: str, module: str, message: str, fields: dict[str, Value]) -> str:
+        event = {
+            "@level": level, "@message": message, "@module": module, "@timestamp": self._time(6),
+        }  # fmt: skip
+        short = {
+            name: value[:_LONGEST] if isinstance(value, str) else value for name, value in fields.items()
+        }
+        return json.dumps(event | short, separators=(",", ":"))
+
+    def _time(self, digits: int) -> str:
+        from datetime import UTC, datetime
+
+        seconds, nanos = divmod(self._clock.nanos(), 1_000_000_000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{f'{nanos:09d}'[:digits]}Z"
+
+
+def places(error: BaseException) -> str:
+    """Return where `error` came from, innermost first: `store.py:12 < call.py:40`, and then its causes."""
+    seen: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(seen) < 4:
+        name = "" if current is error else f"caused by {type(current).__name__} at "
+        seen.append(name + _frames(current.__traceback__))
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return ", ".join(seen)
+
+
+def _frames(traceback: TracebackType | None) -> str:
+    found: list[str] = []
+    while traceback is not None:
+        found.append(f"{PurePath(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}")
+        traceback = traceback.tb_next
+    return " < ".join(reversed(found[-12:])) or "an unknown place"
+
+
+def _quoted(value: Value) -> str:
+    """Write a value so that it stays on its line and in its field."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)[:_LONGEST]
+    return text if text.isprintable() and text and not set(' "=') & set(text) else json.dumps(text)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`vaultctl server` and `python -m vault.server`: one line and exit code 1 for everything an operator can mend."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vault.framework.clock import Clock, Entropy
+from vault.server import config as configuration
+from vault.server import flags
+from vault.server.application import Build
+from vault.server.failure import StartFailure
+from vault.server.flags import Options
+from vault.server.settings import Config
+from vault.storage.protocol import StorageFailure
+
+if TYPE_CHECKING:
+    from vault.server.dev import Development
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the server until it is asked to end; return the process's exit code."""
+    return run(sys.argv[1:] if arguments is None else arguments, os.environ, None)
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build | None) -> int:
+    """Run the server with an application made by `build`, the vault unless given."""
+    try:
+        options = flags.parse(arguments)
+        if options.help:
+            sys.stdout.write(flags.USAGE)
+            return 0
+        _serve(options, environment, build)
+    except (StartFailure, StorageFailure) as failure:
+        sys.stderr.write(f"error: {failure}\n")
+        return 1
+    return 0
+
+
+def _serve(options: Options, environment: Mapping[str, str], build: Build | None) -> None:
+    import asyncio
+
+    import uvloop
+
+    from vault.server.run import Server
+
+    clock, entropy = Clock(), Entropy()
+    guest = _development(options, environment, entropy) if options.dev else None
+    reread = guest.config if guest is not None else functools.partial(read, options, environment)
+    config = reread()
+    make = build or _vault()
+
+    async def serve() -> None:
+        await Server(config, reread=reread, build=make, clock=clock, entropy=entropy).run(guest)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def _development(options: Options, environment: Mapping[str, str], entropy: Entropy) -> Development:
+    from vault.server import dev
+
+    return dev.Development(options, environment, entropy=entropy)
+
+
+def _vault() -> Build:
+    from vault.server import app
+
+    return app.build
+
+
+def read(options: Options, environment: Mapping[str, str]) -> Config:
+    """Read the configuration that the flags name, flags before environment before files."""
+    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
+    paths = options.config or ((fallback,) if fallback else ())
+    config = configuration.load(paths, environment)
+    return with_log_flags(config, options)
+
+
+def with_log_flags(config: Config, options: Options) -> Config:
+    """Let the flags that concern the log replace what the configuration says. Raises `StartFailure`."""
+    given = {
+        name: configuration.checked(name, getattr(options, name), f"flag -{name.replace('_', '-')}")
+        for name in ("log_level", "log_format", "log_file")
+        if getattr(options, name)
+    }
+    return msgspec.structs.replace(config, **given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All listeners of the process: start, exchange of certificates while running, and an end that drops nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from email.utils import formatdate
+from typing import Any, Final
+
+from uvicorn.config import Config as UvicornConfig
+from uvicorn.server import ServerState
+
+from vault.server import sockets
+from vault.server.protocol import Connection
+from vault.server.settings import Listener
+
+_HANDSHAKE_SECONDS: Final = 10.0
+_WATCH_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.02
+
+
+class _Open:
+    """One listener: its settings, its socket, and the event loop's server on a duplicate of the socket."""
+
+    def __init__(self, listener: Listener, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
+        self.listener: Final = listener
+        self.bound: Final = bound
+        self.tls = tls
+        self.server: asyncio.AbstractServer | None = None
+
+
+class Listening:
+    """The listeners. `application` is an ASGI callable."""
+
+    def __init__(self, application: Any) -> None:  # noqa: ANN401 - ASGI's own types are dictionaries of anything
+        self._application = application
+        self._state = ServerState()
+        self._open: list[_Open] = []
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> list[str]:
+        """Addresses listened on, with the port that was chosen where 0 was asked for."""
+        return [_address(opened) for opened in self._open]
+
+    async def start(self, listeners: Sequence[tuple[Listener, socket.socket, ssl.SSLContext | None]]) -> None:
+        """Begin to accept connections on bound sockets."""
+        self._tick()
+        for listener, bound, tls in listeners:
+            opened = _Open(listener, bound, tls)
+            opened.server = await self._serve(opened)
+            self._open.append(opened)
+        self._watch = asyncio.create_task(self._watch_forever())
+
+    async def exchange(self, contexts: Sequence[ssl.SSLContext | None]) -> None:
+        """Use these TLS contexts, in the order of `start`, for new connections. Nothing is dropped.
+
+        The old server stops accepting after the new one has begun; both hold the same kernel socket, and
+        connections that exist keep what they have.
+        """
+        for opened, tls in zip(self._open, contexts, strict=True):
+            if tls is None:
+                continue
+            opened.tls = tls
+            old, opened.server = opened.server, await self._serve(opened)
+            if old is not None:
+                old.close()
+
+    async def stop(self, seconds: float) -> int:
+        """Stop accepting, let requests in flight finish for up to `seconds`, and close what is left.
+
+        Returns how many requests had to be cut off.
+        """
+        for opened in self._open:
+            if opened.server is not None:
+                opened.server.close()
+            opened.bound.close()
+            sockets.forget(opened.listener)
+        self._open.clear()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + seconds
+        while self._state.tasks and time.monotonic() < deadline:
+            await asyncio.wait(set(self._state.tasks), timeout=deadline - time.monotonic())
+        cut = await self._cut_off()
+        await self._farewell()
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        return cut
+
+    async def _serve(self, opened: _Open) -> asyncio.AbstractServer:
+        loop = asyncio.get_running_loop()
+        listener, state = opened.listener, self._state
+        config = _uvicorn(self._application, listener)
+        handshake = None if opened.tls is None else _HANDSHAKE_SECONDS
+        create = loop.create_unix_server if listener.kind == "unix" else loop.create_server
+        duplicate = opened.bound.dup()
+        try:
+            return await create(
+                lambda: Connection(config, state, listener, loop),
+                sock=duplicate,
+                ssl=opened.tls,
+                backlog=sockets.BACKLOG,
+                ssl_handshake_timeout=handshake,
+            )
+        except OSError as error:
+            duplicate.close()
+            raise sockets.failure(listener, error) from error
+
+    async def _cut_off(self) -> int:
+        tasks = set(self._state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=1)
+        return len(tasks)
+
+    async def _farewell(self) -> None:
+        """Give connections that are closing a moment to send what they have, then drop them."""
+        deadline = time.monotonic() + 1
+        while self._state.connections and time.monotonic() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(_POLL_SECONDS)
+        for connection in list(self._state.connections):
+            connection.transport.abort()
+
+    async def _watch_forever(self) -> None:
+        """Renew the Date header and drop clients that stall, once a second."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._tick()
+            now = loop.time()
+            for connection in list(self._state.connections):
+                if isinstance(connection, Connection) and connection.stalled(now):
+                    connection.transport.abort()
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    def _tick(self) -> None:
+        self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+
+
+def _uvicorn(application: Any, listener: Listener) -> UvicornConfig:  # noqa: ANN401 - as above
+    """Uvicorn's settings: no access log, no Server header, no trust in headers of proxies, no WebSocket."""
+    logging.getLogger("uvicorn.access").propagate = False
+    config = UvicornConfig(
+        application,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        workers=1,
+        forwarded_allow_ips="",
+        timeout_keep_alive=max(1, round(listener.http_idle_timeout)),
+    )
+    config.load()
+    return config
+
+
+def _address(opened: _Open) -> str:
+    if opened.listener.kind == "unix":
+        return opened.listener.address
+    host, port = opened.bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

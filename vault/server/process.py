@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The operating system's side: no core dumps, private files, locked memory, one process id file."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+from typing import Final
+
+from vault.server.failure import StartFailure
+
+_PR_SET_DUMPABLE: Final = 4
+_MCL_CURRENT: Final = 1
+_MCL_FUTURE: Final = 2
+
+
+def harden(*, lock_memory: bool) -> list[str]:
+    """Forbid core dumps and other processes' looks into this one, make new files private, lock memory.
+
+    Locking is tried. Returns what could not be had, and what an operator can do about it.
+    """
+    missing: list[str] = []
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        missing.append("the system does not let this process forbid core dumps; forbid them for its user")
+    if lock_memory and not _lock_memory(libc):
+        missing.append(
+            "memory is not locked, so secrets may reach the swap; turn swap off, raise the limit of locked"
+            " memory to infinity (LimitMEMLOCK), or set disable_mlock"
+        )
+    return missing
+
+
+def _lock_memory(libc: ctypes.CDLL) -> bool:
+    """Lock all memory, if no limit could make a later allocation fail because of it."""
+    _, most = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if most != resource.RLIM_INFINITY:
+        return False
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (most, most))
+    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0)
+
+
+def write_pid(path: str) -> None:
+    """Write the process id to `path`. Raises `StartFailure`."""
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(opened, "w") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as error:
+        raise StartFailure(
+            f"pid_file {path}: cannot be written: {error.strerror}; choose another path"
+        ) from error
+
+
+def remove_pid(path: str) -> None:
+    """Remove the file of `write_pid`, if it is still there and may be removed."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The life of the process: start in order, serve, reload on SIGHUP, and leave without dropping anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.server import logs, process, sockets, tls
+from vault.server.application import Application, Build
+from vault.server.failure import StartFailure
+from vault.server.listening import Listening
+from vault.server.settings import Config, StorageSettings
+from vault.storage.protocol import Storage
+
+DRAIN_SECONDS: Final = 10.0
+"""How long requests in flight may take once the process was asked to end."""
+
+T = TypeVar("T")
+_SOON: Final = timedelta(days=14)
+
+
+class Guest(Protocol):
+    """Somebody who works with the application before clients do, and speaks once they can: development mode."""
+
+    async def prepare(self, application: Application) -> None:
+        """Work with the application, which has started."""
+        ...
+
+    def announce(self, addresses: list[str]) -> None:
+        """Tell the user; the listeners are open."""
+        ...
+
+
+class Server:
+    """One process's server. `reread` reads the configuration again, for SIGHUP."""
+
+    def __init__(
+        self, config: Config, *, reread: Callable[[], Config], build: Build, clock: Clock, entropy: Entropy
+    ) -> None:
+        self._config = config
+        self._reread = reread
+        self._build = build
+        self._clock = clock
+        self._entropy = entropy
+        self._ending = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def run(self, guest: Guest | None = None) -> None:
+        """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start."""
+        config = self._config
+        missing = process.harden(lock_memory=not config.disable_mlock)
+        log = logs.open_log(config, self._clock)
+        async with _storage(config.storage) as storage:
+            contexts = [tls.context_for(listener) for listener in config.listeners]
+            warnings = [*config.warnings, *missing, *self._expiring(config)]
+            bound = [sockets.bind(listener) for listener in config.listeners]
+            application = await self._build(
+                config, storage, clock=self._clock, entropy=self._entropy, metrics=Metrics(), log=log
+            )
+            await application.start()
+            try:
+                if guest is not None:
+                    await guest.prepare(application)
+                listening = Listening(application)
+                await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
+                await self._serve(application, listening, log, warnings, guest)
+            finally:
+                await application.stop()
+        log.note("server", "stopped")
+
+    async def _serve(
+        self,
+        application: Application,
+        listening: Listening,
+        log: Log,
+        warnings: list[str],
+        guest: Guest | None,
+    ) -> None:
+        """Serve, with everything open, until asked to end."""
+        config = self._config
+        if config.pid_file:
+            process.write_pid(config.pid_file)
+        self._hear(application, listening, log)
+        for warning in warnings:
+            log.caution("server", "attention", reason=warning)
+        for address, listener in zip(listening.addresses, config.listeners, strict=True):
+            log.note(
+                "server",
+                "listening",
+                address=address,
+                tls=bool(listener.tls_cert_file) and not listener.tls_disable,
+            )
+        log.note("server", "started", storage=config.storage.kind)
+        if guest is not None:
+            guest.announce(listening.addresses)
+        gc.collect()
+        gc.freeze()
+        await self._ending.wait()
+        log.note(
+            "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
+        )
+        cut = await listening.stop(DRAIN_SECONDS)
+        if cut:
+            log.caution("server", "requests took too long and were cut off", count=cut)
+        if config.pid_file:
+            process.remove_pid(config.pid_file)
+
+    def _hear(self, application: Application, listening: Listening, log: Log) -> None:
+        """Listen to signals."""
+        loop = asyncio.get_running_loop()
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(asked, self._ending.set)
+
+        def reload() -> None:
+            if self._reloading is None or self._reloading.done():
+                self._reloading = loop.create_task(self._reload(application, listening, log))
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+
+    async def _reload(self, application: Application, listening: Listening, log: Log) -> None:
+        """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
+        wanted = await self._kept(log, "configuration", _now(self._reread))
+        if wanted is not None:
+            self._config = _reloadable(self._config, wanted)
+            if wanted.storage != self._config.storage or _where(wanted) != _where(self._config):
+                log.caution("server", "storage and addresses of listeners change at the next start only")
+        config = self._config
+        await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
+        await self._kept(log, "certificates", self._exchange(listening))
+        await self._kept(log, "application", application.reload(config))
+        log.note("server", "reloaded")
+
+    async def _exchange(self, listening: Listening) -> None:
+        self._expiring(self._config)
+        await listening.exchange([tls.context_for(listener) for listener in self._config.listeners])
+
+    async def _kept(self, log: Log, what: str, step: Coroutine[Any, Any, T]) -> T | None:
+        """Do one step of a reload; if it fails, say so and go on with what there is."""
+        try:
+            return await step
+        except StartFailure as failure:
+            log.failure(
+                "server", "reload failed, going on with the previous one", setting=what, error=str(failure)
+            )
+        except Exception as error:  # noqa: BLE001 - a reload must not end the server
+            log.crash("server", "reload failed, going on with the previous one", error, setting=what)
+        return None
+
+    def _expiring(self, config: Config) -> list[str]:
+        """Return warnings about certificates that expire soon. Raises `StartFailure` for one that is not valid."""
+        now = tls.utc(self._clock.millis())
+        warnings: list[str] = []
+        for listener in config.listeners:
+            if listener.tls_disable or not listener.tls_cert_file:
+                continue
+            end = tls.expiry(listener, now)
+            if end - now < _SOON:
+                warnings.append(f"tls_cert_file {listener.tls_cert_file} expires on {end:%Y-%m-%d}; renew it")
+        return warnings
+
+
+async def _now(step: Callable[[], T]) -> T:
+    return step()
+
+
+def _reloadable(config: Config, wanted: Config) -> Config:
+    """Take from `wanted` what may change while running: everything but storage and addresses."""
+    listeners = wanted.listeners if _where(wanted) == _where(config) else config.listeners
+    return msgspec.structs.replace(wanted, storage=config.storage, listeners=listeners)
+
+
+def _where(config: Config) -> list[tuple[str, str, bool]]:
+    return [(listener.kind, listener.address, listener.tls_disable) for listener in config.listeners]
+
+
+@contextlib.asynccontextmanager
+async def _storage(settings: StorageSettings) -> AsyncIterator[Storage]:
+    """Open the storage, and close it at the end. Raises `StorageFailure`."""
+    storage: Storage
+    if settings.kind == "inmem":
+        from vault.storage.memory import MemoryStorage
+
+        storage = MemoryStorage()
+    else:
+        from vault.storage.sqlite import SqliteStorage
+
+        storage = SqliteStorage.open(Path(settings.path))
+    try:
+        yield storage
+    finally:
+        await storage.close()
