@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from vault.storage.database import OnStatement
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Storage
+from vault.storage.protocol import Storage, StorageFailure
 from vault.storage.sqlite import SqliteStorage
 
 T = TypeVar("T")
@@ -41,6 +41,25 @@ class Store:
                 await storage.close()
 
         return asyncio.run(run(), debug=False)
+
+
+class Fault:
+    """Fails the `at`-th statement (counted from 0), or each one with a name in `names`, once armed."""
+
+    def __init__(self, at: int = -1, *names: str) -> None:
+        self.armed = False
+        self.seen: list[str] = []
+        self.hits = 0
+        self._at = at
+        self._names = names
+
+    def __call__(self, name: str) -> None:
+        if not self.armed:
+            return
+        self.seen.append(name)
+        if len(self.seen) - 1 == self._at or name in self._names:
+            self.hits += 1
+            raise StorageFailure(f"injected at {name}")
 
 
 async def fill(storage: Storage, *paths: str) -> None:

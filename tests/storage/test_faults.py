@@ -8,30 +8,11 @@ from collections import Counter
 
 import pytest
 
-from tests.storage.stores import Store, everything, fill
+from tests.storage.stores import Fault, Store, everything, fill
 from vault.storage.protocol import Storage, StorageFailure, Timer
 
 STATEMENTS = 20
 """At least as many as the scripted transaction has on any storage; checked by the test."""
-
-
-class Fault:
-    """Fails the `at`-th statement (counted from 0), or each one with a name in `names`, once armed."""
-
-    def __init__(self, at: int = -1, *names: str) -> None:
-        self.armed = False
-        self.seen: list[str] = []
-        self.hits = 0
-        self._at = at
-        self._names = names
-
-    def __call__(self, name: str) -> None:
-        if not self.armed:
-            return
-        self.seen.append(name)
-        if len(self.seen) - 1 == self._at or name in self._names:
-            self.hits += 1
-            raise StorageFailure(f"injected at {name}")
 
 
 async def script(storage: Storage) -> None:

@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.storage.stores import everything, fill
+from tests.storage.stores import Fault, everything, fill
 from vault.storage.sqlite import SqliteStorage
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +121,26 @@ def test_no_room_in_the_database_fails_the_batch_and_says_so(tmp_path: Path) -> 
         storage._group.connection.raw.execute("PRAGMA max_page_count=100000")
         await write(99)
         assert await storage.reader().get("before") == b"before"
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_a_batch_that_cannot_begin_fails_those_who_waited_for_it_and_no_later_ones(tmp_path: Path) -> None:
+    fault = Fault(-1, "begin")
+
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db", on_statement=fault)
+        async with storage.write() as tx:
+            waiting = [asyncio.create_task(fill(storage, str(number))) for number in range(3)]
+            await asyncio.sleep(0)
+            await tx.invalidate("kind", "key")
+            fault.armed = True
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(end) for end in ends] == ["injected at begin"] * 3
+        fault.armed = False
+        await fill(storage, "after")
+        assert sorted(await everything(storage)) == ["after"]
         await storage.close()
 
     asyncio.run(story())
