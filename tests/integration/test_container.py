@@ -2,6 +2,7 @@
 """The Containerfile, built and run: not as root, on a read-only root file system, answering."""
 
 import json
+import shutil
 import socket
 import subprocess
 import time
@@ -49,15 +50,17 @@ class Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    """Base image, build and container; storage goes with the test run's folder."""
-    buildah = Buildah(tmp_path_factory.mktemp("buildah"))
-    buildah.add_base()
-    buildah.build(ROOT, _IMAGE)
-    container, root = buildah.start(_IMAGE)
-    yield Built(buildah, container, root)
-    buildah.command("umount", container)
-    buildah.command("rm", "--all")
-    buildah.command("rmi", "--all", "--force")
+    """Base image, build and container, in storage that is gone afterwards."""
+    folder = tmp_path_factory.mktemp("buildah")
+    try:
+        buildah = Buildah(folder)
+        buildah.add_base()
+        buildah.build(ROOT, _IMAGE)
+        container, root = buildah.start(_IMAGE)
+        yield Built(buildah, container, root)
+        buildah.command("umount", container)
+    finally:
+        shutil.rmtree(folder)  # a gigabyte, which pytest would keep for three runs
 
 
 @pytest.fixture
