@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from vault.framework.clock import Clock
+
 _SLOTS: Final = 4 * 64
 
 
@@ -77,7 +79,10 @@ class Metrics:
     Names are OpenBao's with dots (`core.handle_request`), without the prefix.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Begin to count now, by `clock`, or else the system's."""
+        self.clock: Final = clock or Clock()
+        self.began: Final = self.clock.nanos()
         self._counters: dict[tuple[str, Labels], Counter] = {}
         self._timings: dict[tuple[str, Labels], Timing] = {}
         self._gauges: dict[tuple[str, Labels], Callable[[], float]] = {}

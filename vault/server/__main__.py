@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vault.framework.clock import Clock, Entropy
+from vault.framework.log import places
 from vault.server import config as configuration
 from vault.server import flags
 from vault.server.application import Build
@@ -40,6 +41,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
     except (StartFailure, StorageFailure) as failure:
         sys.stderr.write(f"error: {failure}\n")
         return 1
+    except Exception as error:  # noqa: BLE001 - its message may hold anything, so only its place is shown
+        sys.stderr.write(f"error: unexpected {type(error).__name__} at {places(error)}; please report this\n")
+        return 1
     return 0
 
 
@@ -51,8 +55,8 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
     from vault.server.run import Server
 
     clock, entropy = Clock(), Entropy()
-    guest = _development(options, environment, entropy) if options.dev else None
-    reread = guest.config if guest is not None else functools.partial(read, options, environment)
+    guest = _development(options, environment, clock) if options.dev else None
+    reread = functools.partial(read, options, environment, guest)
     config = reread()
     make = build or _vault()
 
@@ -63,10 +67,10 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
         runner.run(serve())
 
 
-def _development(options: Options, environment: Mapping[str, str], entropy: Entropy) -> Development:
+def _development(options: Options, environment: Mapping[str, str], clock: Clock) -> Development:
     from vault.server import dev
 
-    return dev.Development(options, environment, entropy=entropy)
+    return dev.Development(options, environment, clock=clock)
 
 
 def _vault() -> Build:
@@ -75,12 +79,16 @@ def _vault() -> Build:
     return app.build
 
 
-def read(options: Options, environment: Mapping[str, str]) -> Config:
-    """Read the configuration that the flags name, flags before environment before files."""
+def read(options: Options, environment: Mapping[str, str], guest: Development | None = None) -> Config:
+    """Return the configuration: flags go before the environment, the environment before files.
+
+    Development mode, `guest`, brings its own instead of files. Raises `StartFailure`.
+    """
+    if guest is not None:
+        return with_log_flags(guest.config(), options)
     fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
     paths = options.config or ((fallback,) if fallback else ())
-    config = configuration.load(paths, environment)
-    return with_log_flags(config, options)
+    return with_log_flags(configuration.load(paths, environment), options)
 
 
 def with_log_flags(config: Config, options: Options) -> Config:

@@ -1,24 +1,150 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Development mode."""
+"""Development mode: unsealed at once, on loopback only, with a root token that it prints. Never for production."""
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
-from vault.framework.clock import Entropy
+from vault.framework.clock import Clock
 from vault.server.application import Application
+from vault.server.config import setting_from_environment
+from vault.server.config_stanzas import host_and_port, is_loopback
+from vault.server.failure import StartFailure
 from vault.server.flags import Options
 from vault.server.settings import Config, Listener, StorageSettings
 
+_DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
+
 
 class Development:
-    """One development server."""
+    """One development server: its configuration, its first steps and what it tells its user."""
 
-    def __init__(self, options: Options, environment: Mapping[str, str], *, entropy: Entropy) -> None: ...
+    def __init__(self, options: Options, environment: Mapping[str, str], *, clock: Clock) -> None:
+        """Check the flags. Raises `StartFailure`."""
+        if options.config:
+            raise StartFailure(
+                "-dev takes no -config; it listens on loopback and stores in memory or -dev-storage"
+            )
+        self._options = options
+        self._environment = environment
+        self._clock = clock
+        self._address = (
+            options.dev_listen_address
+            or setting_from_environment("DEV_LISTEN_ADDRESS", environment)
+            or _DEFAULT_ADDRESS
+        )
+        split = host_and_port(self._address)
+        if split is None or not is_loopback(split[0]):
+            raise StartFailure(
+                "-dev-listen-address must be a loopback address such as 127.0.0.1:8200: a development server"
+                " must not be reached from other machines; use -config with TLS for that"
+            )
+        self._tls: tuple[Path, Path, Path] | None = None
+        self._unseal_key = ""
+        self._root_token = ""
 
     def config(self) -> Config:
-        return Config(listeners=(Listener(kind="tcp"),), storage=StorageSettings(kind="inmem"))
+        """Return the configuration; the first call makes the certificates of `-dev-tls`."""
+        options = self._options
+        if options.dev_tls and self._tls is None:
+            from vault.server import dev_tls
 
-    async def prepare(self, application: Application) -> None: ...
+            folder = options.dev_tls_cert_dir or tempfile.mkdtemp(prefix="coffre-dev-tls-")
+            self._tls = dev_tls.make(Path(folder), self._clock)
+        cert, key = (str(self._tls[1]), str(self._tls[2])) if self._tls else ("", "")
+        stored = options.dev_storage
+        return Config(
+            listeners=(
+                Listener(
+                    kind="tcp",
+                    address=self._address,
+                    tls_disable=not options.dev_tls,
+                    tls_cert_file=cert,
+                    tls_key_file=key,
+                ),
+            ),
+            storage=StorageSettings(kind="sqlite" if stored else "inmem", path=stored),
+            api_addr=self._url(self._address),
+            disable_mlock=True,
+        )
 
-    def announce(self, addresses: list[str]) -> None: ...
+    async def prepare(self, application: Application) -> None:
+        """Initialise and unseal, with the key kept beside the database if there is one."""
+        options = self._options
+        kept = Path(f"{options.dev_storage}.dev-unseal-key") if options.dev_storage else None
+        key = _kept_key(kept) if kept is not None else None
+        token = options.dev_root_token_id or setting_from_environment("DEV_ROOT_TOKEN_ID", self._environment)
+        made = await application.bootstrap_dev(
+            root_token_id=token or None, mount_kv=not options.dev_no_kv, unseal_key=key
+        )
+        self._unseal_key, self._root_token = made.unseal_key, made.root_token
+        if kept is not None and made.unseal_key != key:
+            _write_private(kept, made.unseal_key)
+        token_file = self._token_file()
+        if token_file is not None:
+            _write_private(token_file, made.root_token)
+
+    def announce(self, addresses: list[str]) -> None:
+        """Print the keys, what to set, and examples to paste."""
+        from vault.server import dev_text
+
+        sys.stdout.write(
+            dev_text.banner(
+                url=self._url(addresses[0]),
+                unseal_key=self._unseal_key,
+                root_token=self._root_token,
+                authority=str(self._tls[0]) if self._tls else "",
+                database=self._options.dev_storage,
+                stored=self._token_file() is not None,
+            )
+        )
+        sys.stdout.flush()
+
+    def _token_file(self) -> Path | None:
+        """Where vaultctl and bao look for the token; None when it is not to be stored."""
+        if self._options.dev_no_store_token:
+            return None
+        named = setting_from_environment("TOKEN_PATH", self._environment)
+        home = self._environment.get("HOME")
+        return Path(named) if named else Path(home) / ".vault-token" if home else None
+
+    def _url(self, address: str) -> str:
+        return f"{'https' if self._options.dev_tls else 'http'}://{address}"
+
+
+def _kept_key(file: Path) -> str | None:
+    """Read the unseal key of an earlier start. Raises `StartFailure`."""
+    try:
+        with file.open() as opened:
+            if stat.S_IMODE(os.fstat(opened.fileno()).st_mode) & 0o077:
+                raise StartFailure(f"{file}: others may read this unseal key; run `chmod 600` on it")
+            return opened.read(1024).strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartFailure(
+            f"{file}: the unseal key of this database cannot be read; check its permissions"
+        ) from error
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write `text` to `file` for its owner alone, whole or not at all. Raises `StartFailure`."""
+    try:
+        opened, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        try:
+            with os.fdopen(opened, "w") as new:
+                new.write(text)
+                new.flush()
+                os.fsync(new.fileno())
+            os.replace(name, file)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise StartFailure(f"{file}: cannot be written: {error.strerror}; check the directory") from error

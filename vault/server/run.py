@@ -17,7 +17,7 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
-from vault.server import logs, process, sockets, tls
+from vault.server import logs, process, runtime_metrics, sockets, tls
 from vault.server.application import Application, Build
 from vault.server.failure import StartFailure
 from vault.server.listening import Listening
@@ -62,12 +62,14 @@ class Server:
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
+        metrics = Metrics(self._clock)
+        runtime_metrics.register(metrics, log)
         async with _storage(config.storage) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config)]
             bound = [sockets.bind(listener) for listener in config.listeners]
             application = await self._build(
-                config, storage, clock=self._clock, entropy=self._entropy, metrics=Metrics(), log=log
+                config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
             )
             await application.start()
             try:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a development server prints: a warning, its keys, and examples to paste."""
+
+from __future__ import annotations
+
+
+def banner(*, url: str, unseal_key: str, root_token: str, authority: str, database: str, stored: bool) -> str:
+    """Return the whole text. `authority` is the certificate file of `-dev-tls`, `database` that of `-dev-storage`."""
+    verify = f', verify="{authority}"' if authority else ""
+    exports = [f"export BAO_ADDR='{url}'"]
+    if authority:
+        exports.append(f"export BAO_CACERT='{authority}'")
+    if not stored:
+        exports.append(f"export BAO_TOKEN='{root_token}'")
+    shown = "\n".join(f"    $ {line}" for line in exports)
+    return f"""
+WARNING! dev mode is enabled! The server is unsealed, listens on loopback only, and anybody
+on this machine who reads this screen owns its secrets. DO NOT RUN IT IN PRODUCTION.
+{_where(database)}
+You may need to set the following environment variables:
+
+{shown}
+
+The unseal key and root token are displayed below in case you want to seal/unseal the server
+or log in again.{" The token is also stored for vaultctl and bao." if stored else ""}
+
+Unseal Key: {unseal_key}
+Root Token: {root_token}
+
+Try it, with vaultctl or bao (both understand the same):
+
+    $ vaultctl kv put secret/hello who=world
+    $ vaultctl kv get secret/hello
+    $ bao kv get -field=who secret/hello
+
+or from Python, with `pip install hvac`:
+
+    import hvac
+    client = hvac.Client(url="{url}", token="{root_token}"{verify})
+    client.secrets.kv.v2.create_or_update_secret(path="hello", secret={{"who": "world"}})
+    answer = client.secrets.kv.v2.read_secret_version(path="hello", raise_on_deleted_version=True)
+    print(answer["data"]["data"])
+
+Development mode should NOT be used in production installations!
+
+"""
+
+
+def _where(database: str) -> str:
+    if not database:
+        return "Everything is kept in memory and lost when the server stops.\n"
+    return f"""\
+Secrets are kept in {database},
+and the key that opens them lies beside it in {database}.dev-unseal-key:
+whoever copies both files reads every secret.
+"""

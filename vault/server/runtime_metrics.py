@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the process itself has to show: memory, processor time, files, tasks, garbage collection."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import sys
+import time
+
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+
+
+def register(metrics: Metrics, log: Log) -> None:
+    """Add gauges under the names that OpenBao and Prometheus' own libraries use."""
+    began = metrics.began / 1e9
+    metrics.gauge("runtime.alloc_bytes", _resident_bytes)
+    metrics.gauge("runtime.sys_bytes", _resident_bytes)
+    metrics.gauge("runtime.heap_objects", lambda: float(sys.getallocatedblocks()))
+    metrics.gauge("runtime.num_goroutines", lambda: float(len(asyncio.all_tasks())))
+    metrics.gauge("runtime.total_gc_runs", lambda: float(sum(g["collections"] for g in gc.get_stats())))
+    metrics.gauge("log.dropped_events", lambda: float(log.dropped))
+    metrics.gauge("process.cpu_seconds_total", time.process_time)
+    metrics.gauge("process.open_fds", lambda: float(len(os.listdir("/proc/self/fd"))))
+    metrics.gauge("process.max_fds", lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    metrics.gauge("process.resident_memory_bytes", _resident_bytes)
+    metrics.gauge("process.virtual_memory_bytes", lambda: float(_pages(0)))
+    metrics.gauge("process.start_time_seconds", lambda: began)
+
+
+def _resident_bytes() -> float:
+    return float(_pages(1))
+
+
+def _pages(field: int) -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[field]) * resource.getpagesize()
