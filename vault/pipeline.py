@@ -25,6 +25,7 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
+from vault.framework.log import Log
 from vault.framework.route import Bound, special
 from vault.mount.table import MountTable
 from vault.policy.gate import Gate
@@ -54,6 +55,7 @@ class Pipeline:
         audit: Broker,
         follower: Follower,
         wrapper: Wrapper,
+        log: Log,
     ) -> None:
         self._barrier = barrier
         self._mounts = mounts
@@ -62,6 +64,7 @@ class Pipeline:
         self._audit = audit
         self._follower = follower
         self._wrapper = wrapper
+        self._log = log
 
     async def handle(self, call: Call) -> Reply[object] | None:
         """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
@@ -93,6 +96,7 @@ class Pipeline:
             self.refuse(call, refusal, audited=audited)
             raise refusal from error
         except Exception as error:
+            self._log.crash("core", "a request met a defect", error, request_id=call.id)
             defect = Internal(detail=type(error).__name__)
             self.refuse(call, defect, audited=audited)
             raise defect from error
@@ -162,8 +166,10 @@ class Pipeline:
         call.params = schema.build_params(route, call.captures, call.data, call.warnings)
         namespace = call.namespace.id
         if not (route.access.writes or call.wrap_ttl):
+            sealed = self._barrier.sealed
             result = await call.bound.invoke(call, call.params)
-            await self.fence(call.reader)
+            if not sealed and not route.access.public:
+                await self.fence(call.reader)
             return self.finish(call, result)
         async with self._barrier.write(namespace, f"ns/{namespace}/") as core:
             call.core = core

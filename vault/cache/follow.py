@@ -80,3 +80,7 @@ class Follower:
         for change in changes:
             await self._owners[change.kind](change.key)
         self.epoch = max(seen, changes[-1].epoch if changes else seen)
+
+    def forget(self) -> None:
+        """Start over at the next unseal: everything is read anew."""
+        self.epoch = 0

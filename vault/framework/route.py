@@ -250,6 +250,11 @@ def _unpack(hint: object) -> tuple[object, Kind, str]:
     return hint, kind, doc
 
 
+def _invoker(handler: Handler, params: type[Params]) -> Handler:
+    """Return the handler in the form (call, params), also where it takes none."""
+    return (lambda call, _: handler(call)) if params is NoParams else handler
+
+
 class RouteTable:
     """The routes of one or more live engines, matched on the path below their mount."""
 
@@ -259,7 +264,7 @@ class RouteTable:
         for engine in engines:
             for route in engine.routes:
                 exists = getattr(engine, route.access.exists) if route.access.exists else None
-                bound = Bound(route, getattr(engine, route.handler), exists)
+                bound = Bound(route, _invoker(getattr(engine, route.handler), route.params), exists)
                 group = shapes.setdefault(route.pattern, {})
                 if route.operation in group:
                     raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")

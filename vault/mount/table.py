@@ -16,7 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath
 from vault.framework.help import show
 from vault.framework.route import Bound, RouteTable, special
-from vault.mount.entry import MOUNT_KIND, MountEntry, decode, encode
+from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encode
 
 _PREFIX: Final = "mount/"
 
@@ -77,7 +77,7 @@ class MountTable:
 
     def __init__(self, barrier: Barrier, catalog: Catalog, namespace: Namespace) -> None:
         self._barrier = barrier
-        self._catalog = catalog
+        self.catalog = catalog
         self._namespace = namespace
         self._by_path: dict[str, Mount] = {}
         self._deepest = 1
@@ -121,7 +121,7 @@ class MountTable:
             if value is None:
                 continue
             entry = decode(value)
-            backend = self._catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
+            backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
             if backend is not None:
                 loaded[entry.path] = Mount(entry, entry.as_mounted(), backend)
         self._by_path = loaded
@@ -132,9 +132,12 @@ class MountTable:
         del key
         await self.load()
 
-    def forget(self) -> None:
-        """Drop everything at seal."""
-        self._by_path = {}
+    def seal(self) -> None:
+        """Drop everything but `sys/`, which answers while sealed too."""
+        backend = self.catalog.find("system", {}, auth=False)
+        entry = MountEntry(uuid="", path="sys/", kind="system", accessor="")
+        self._by_path = {"sys/": Mount(entry, entry.as_mounted(), backend)} if backend is not None else {}
+        self._deepest = 1
 
     async def put(self, core: View, entry: MountEntry) -> None:
         """Store a mount, new or changed."""
@@ -164,12 +167,20 @@ def built_in(entropy: Entropy) -> Sequence[MountEntry]:
             seal_wrap=True,
         ),
         _entry("cubbyhole/", "cubbyhole", "per-token private secret storage", entropy, local=True),
+        _entry("identity/", "identity", "identity store", entropy, headers=("Authorization",)),
         _entry("auth/token/", "token", "token based credentials", entropy),
     )
 
 
-def _entry(
-    path: str, kind: str, description: str, entropy: Entropy, *, seal_wrap: bool = False, local: bool = False
+def _entry(  # noqa: PLR0913 -- the columns of a table of five rows
+    path: str,
+    kind: str,
+    description: str,
+    entropy: Entropy,
+    *,
+    seal_wrap: bool = False,
+    local: bool = False,
+    headers: tuple[str, ...] = (),
 ) -> MountEntry:
     return MountEntry(
         uuid=entropy.uuid(),
@@ -179,4 +190,7 @@ def _entry(
         description=description,
         local=local,
         seal_wrap=seal_wrap,
+        config=MountConfig(
+            passthrough_request_headers=headers, token_type="default-service" if kind == "token" else ""
+        ),
     )

@@ -107,6 +107,7 @@ class Vault:
             audit=self._audit,
             follower=self._follower,
             wrapper=self._wrapper,
+            log=log,
         )
         self._front = Front(pipeline.handle, clock, entropy)
 

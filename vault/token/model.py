@@ -35,6 +35,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it came with a lease; the root token of an initialisation does not."""
     expires: int = 0
     renewed: int = 0
+    current_ttl: int = 0
+    """What the last renewal gave; 0 before the first."""
     orphan: bool = False
 
     def alive(self, now: int) -> bool:

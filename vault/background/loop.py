@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All background work: claims the timers that are due and runs their handlers, at least once each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierSealed
+from vault.barrier.view import View
+from vault.framework.clock import Clock
+from vault.framework.log import Log
+from vault.storage.protocol import Storage, StorageFailure, Timer
+
+Handler = Callable[[View, str], Awaitable[None]]
+"""Does what a timer says, in one transaction on the namespace's own data; the timer is gone with it."""
+Job = Callable[[], Awaitable[None]]
+
+_BATCH: Final = 64
+_HOLD: Final = 60_000
+"""Milliseconds for which a claimed timer is ours."""
+_LONGEST_WAIT: Final = 1.0
+"""Seconds between two looks at what is due."""
+_JOBS_EVERY: Final = 300.0
+"""Seconds between two runs of the periodic jobs."""
+
+
+class Background:
+    """Runs while unsealed. A handler that fails leaves its timer; it comes back when the claim has lapsed."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        barrier: Barrier,
+        handlers: Mapping[str, Handler],
+        jobs: Mapping[str, Job],
+        *,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._storage = storage
+        self._barrier = barrier
+        self._handlers = handlers
+        self._jobs = jobs
+        self._clock = clock
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; without effect while running."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """End, after the handler that is running."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        jobs_at = loop.time() + _JOBS_EVERY
+        while True:
+            try:
+                worked = await self.work()
+                if loop.time() >= jobs_at:
+                    jobs_at = loop.time() + _JOBS_EVERY
+                    await self._run_jobs()
+            except BarrierSealed:
+                return
+            except StorageFailure as failure:
+                self._log.crash("background", "storage failed", failure)
+                worked = False
+            if not worked:
+                await asyncio.sleep(_LONGEST_WAIT)
+
+    async def work(self) -> bool:
+        """Run what is due now, one batch; return whether there was anything."""
+        timers = await self._storage.claim(self._clock.millis(), _BATCH, _HOLD)
+        for timer in timers:
+            await self._fire(timer)
+        return bool(timers)
+
+    async def _fire(self, timer: Timer) -> None:
+        handler = self._handlers.get(timer.kind)
+        if handler is None:
+            self._log.caution("background", "a timer of unknown kind was left alone", type=timer.kind)
+            return
+        try:
+            async with self._barrier.write("root", "ns/root/") as core:
+                await handler(core, timer.key)
+                await core.cancel(timer.kind, timer.key)
+        except (BarrierSealed, StorageFailure, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others
+            self._log.crash(
+                "background", "a timer's handler failed; it will run again", error, type=timer.kind
+            )
+
+    async def _run_jobs(self) -> None:
+        for name, job in self._jobs.items():
+            try:
+                await job()
+            except (BarrierSealed, StorageFailure, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 -- one job's defect must not stop the others
+                self._log.crash("background", "a periodic job failed; it will run again", error, type=name)

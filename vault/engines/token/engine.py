@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The routes of auth/token."""
+
+from __future__ import annotations
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
+from vault.engines.token.lifetime import Limits, renewed_lifetime
+from vault.engines.token.making import Maker, limits_of, to_auth
+from vault.engines.token.model import (
+    AccessorParams,
+    CreateToken,
+    CreateWithRole,
+    Keys,
+    RenewAccessorParams,
+    RenewParams,
+    RoleName,
+    TokenInfo,
+    TokenParams,
+)
+from vault.framework.call import Call, Identity, Reply
+from vault.framework.clock import Clock, rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound, Unauthenticated
+from vault.framework.route import list_, read, write
+from vault.policy.store import PolicyStore
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+
+_SECOND = 1_000_000_000
+
+
+class TokenEngine(Engine):
+    """Service tokens."""
+
+    def __init__(
+        self, tokens: TokenStore, policies: PolicyStore, barrier: Barrier, clock: Clock, limits: Limits
+    ) -> None:
+        self._tokens = tokens
+        self._barrier = barrier
+        self._clock = clock
+        self._limits = limits
+        self._maker = Maker(tokens, policies, clock, limits)
+
+    @write("create")
+    async def create(self, call: Call, params: CreateToken) -> Reply[None]:
+        """Make a token, a child of the caller's own."""
+        return await self._maker.make(call, params, orphan=False)
+
+    @write("create-orphan")
+    async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
+        """Make a token without a parent. Needs sudo."""
+        return await self._maker.make(call, params, orphan=True)
+
+    @write("create/{role_name}")
+    async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
+        """Make a token as a role says."""
+        del call
+        raise Malformed(f"unknown role {params.role_name}")
+
+    @list_("roles")
+    async def list_roles(self, call: Call) -> Keys:
+        """List token roles."""
+        del call
+        raise NotFound
+
+    @read("roles/{role_name}")
+    async def read_role(self, call: Call, params: RoleName) -> Keys:
+        """Read a token role."""
+        del call, params
+        raise NotFound
+
+    @write("lookup", writes=False)
+    async def lookup(self, call: Call, params: TokenParams) -> TokenInfo:
+        """Show a token; the caller's own if none is given."""
+        return await self._lookup(call, params.token or _caller(call).token.reveal())
+
+    @read("lookup")
+    async def lookup_by_query(self, call: Call, params: TokenParams) -> TokenInfo:
+        """Show a token; the caller's own if none is given."""
+        return await self._lookup(call, params.token or _caller(call).token.reveal())
+
+    @read("lookup-self")
+    async def lookup_self(self, call: Call) -> TokenInfo:
+        """Show the caller's own token."""
+        return await self._lookup(call, _caller(call).token.reveal())
+
+    @write("lookup-self", writes=False)
+    async def lookup_self_by_post(self, call: Call) -> TokenInfo:
+        """Show the caller's own token."""
+        return await self._lookup(call, _caller(call).token.reveal())
+
+    @write("lookup-accessor", writes=False)
+    async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
+        """Show a token by its accessor, without the token itself."""
+        _, entry = await self._by_accessor(self._core(call), params.accessor)
+        return self._info(entry, "")
+
+    @write("renew")
+    async def renew(self, call: Call, params: RenewParams) -> Reply[None]:
+        """Extend a token's life."""
+        if not params.token:
+            raise Malformed("missing token ID")
+        return await self._renew(call, params.token, params.increment)
+
+    @write("renew-self")
+    async def renew_self(self, call: Call, params: RenewParams) -> Reply[None]:
+        """Extend the life of the caller's own token."""
+        return await self._renew(call, _caller(call).token.reveal(), params.increment)
+
+    @write("renew-accessor")
+    async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None]:
+        """Extend a token's life by its accessor."""
+        key, entry = await self._by_accessor(call.core, params.accessor)
+        return await self._extend(call, key, entry, params.increment, "")
+
+    @write("revoke")
+    async def revoke(self, call: Call, params: TokenParams) -> None:
+        """Revoke a token and every token below it."""
+        if not params.token:
+            raise Malformed("missing token ID")
+        await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
+
+    @write("revoke-self")
+    async def revoke_self(self, call: Call) -> None:
+        """Revoke the caller's own token and every token below it."""
+        await self._tokens.revoke_tree(call.core, _caller(call).key)
+
+    @write("revoke-accessor")
+    async def revoke_accessor(self, call: Call, params: AccessorParams) -> Reply[None] | None:
+        """Revoke a token by its accessor, and every token below it."""
+        if not params.accessor:
+            raise Malformed("missing accessor", chained=True)
+        found = await self._tokens.by_accessor(call.core, params.accessor)
+        if found is None:
+            return Reply(warnings=["No token found with this accessor"])
+        await self._tokens.revoke_tree(call.core, found[0])
+        return None
+
+    @write("revoke-orphan", sudo=True)
+    async def revoke_orphan(self, call: Call, params: TokenParams) -> None:
+        """Revoke one token; its children become orphans."""
+        if not params.token:
+            raise Malformed("missing token ID")
+        key = self._tokens.key(params.token)
+        if await self._tokens.get(call.core, key) is None:
+            raise Malformed("token to revoke not found")
+        await self._tokens.revoke_orphaning(call.core, key)
+
+    @list_("accessors", sudo=True)
+    async def list_accessors(self, call: Call) -> Keys:
+        """List the accessors of all tokens."""
+        return Keys(await self._tokens.accessors(self._core(call)))
+
+    @write("tidy", writes=False)
+    async def tidy(self, call: Call) -> Reply[None]:
+        """Look for entries that lost their token. Ours are removed with it, so there is nothing to find."""
+        del call
+        text = (
+            "Tidy operation successfully started. Any information from the operation will be printed to "
+            "OpenBao's server logs."
+        )
+        return Reply(warnings=[text], status=202)
+
+    def _core(self, call: Call) -> ReadView:
+        return self._barrier.reader(call.namespace.id, f"ns/{call.namespace.id}/")
+
+    async def _lookup(self, call: Call, token: str) -> TokenInfo:
+        core = self._core(call)
+        entry = await self._tokens.get(core, self._tokens.key(token))
+        call.reader.epoch = core.epoch
+        caller = call.identity
+        spent = caller is not None and caller.uses and caller.token.matches(token)
+        if entry is None or not (entry.alive(self._clock.nanos()) or spent):
+            raise Unauthenticated("bad token")
+        return self._info(entry, token)
+
+    async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
+        if not accessor:
+            raise Malformed("missing accessor", chained=True)
+        found = await self._tokens.by_accessor(core, accessor)
+        if found is None or not found[1].alive(self._clock.nanos()):
+            raise Malformed("invalid accessor", chained=True)
+        return found
+
+    def _info(self, entry: TokenEntry, token: str) -> TokenInfo:
+        unset = msgspec.UNSET
+        return TokenInfo(
+            accessor=entry.accessor,
+            creation_time=entry.created // _SECOND,
+            creation_ttl=entry.ttl,
+            display_name=entry.display_name,
+            expire_time=rfc3339(entry.expires) if entry.expires else None,
+            explicit_max_ttl=entry.explicit_max_ttl,
+            id=token,
+            issue_time=rfc3339(entry.created) if entry.leased else unset,
+            last_renewal=rfc3339(entry.renewed) if entry.renewed else unset,
+            last_renewal_time=entry.renewed // _SECOND if entry.renewed else unset,
+            meta=entry.metadata,
+            num_uses=entry.uses,
+            orphan=entry.orphan,
+            path=entry.path,
+            period=entry.period or unset,
+            policies=entry.policies,
+            renewable=entry.renewable if entry.leased else unset,
+            ttl=entry.remaining(self._clock.nanos()),
+        )
+
+    async def _renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        key = self._tokens.key(token)
+        entry = await self._tokens.get(call.core, key)
+        if entry is None or not entry.alive(self._clock.nanos()):
+            raise Malformed("token not found")
+        return await self._extend(call, key, entry, increment, token)
+
+    async def _extend(
+        self, call: Call, key: str, entry: TokenEntry, increment: int, token: str
+    ) -> Reply[None]:
+        if not entry.leased:
+            raise Malformed("invalid lease ID")
+        if not entry.renewable:
+            raise Malformed("lease is not renewable")
+        now = self._clock.nanos()
+        age = (now - entry.created) // _SECOND
+        limits = limits_of(call, self._limits)
+        current = entry.current_ttl or entry.ttl
+        life = renewed_lifetime(increment, current, entry.period, entry.explicit_max_ttl, age, limits)
+        extended = msgspec.structs.replace(
+            entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
+        )
+        await self._tokens.update(call.core, key, extended)
+        return Reply(auth=to_auth(extended, token, life.ttl), warnings=list(life.warnings))
+
+
+def _caller(call: Call) -> Identity:
+    if call.identity is None:
+        raise Unauthenticated
+    return call.identity

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How long a token lives: pure arithmetic on absolute deadlines (SL-33). All durations in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The default and longest lifetime of the mount or the system."""
+
+    default: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """What a token gets, and what its maker is told about it."""
+
+    ttl: int
+    warnings: tuple[str, ...] = ()
+
+
+def go_duration(seconds: int) -> str:
+    """Write a duration as the field does: `768h`, `1h30m`, `8m20s`, `0s`."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    text = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "") + (f"{left}s" if left else "")
+    return text or "0s"
+
+
+def capped(name: str, wanted: int, longest: int) -> Lifetime:
+    """Cut `wanted` to `longest`, with the field's warning when that changes it."""
+    if wanted <= longest:
+        return Lifetime(wanted)
+    text = (
+        f'{name} of "{go_duration(wanted)}" exceeded the effective max_ttl of "{go_duration(longest)}"; '
+        f"{name} value is capped accordingly"
+    )
+    return Lifetime(longest, (text,))
+
+
+def first_lifetime(requested: int, period: int, explicit_max: int, limits: Limits) -> Lifetime:
+    """Return the lifetime of a new token. A period goes before a TTL; 0 asks for the default."""
+    longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
+    if period:
+        life = capped("period", period, limits.longest)
+        return Lifetime(min(life.ttl, longest), life.warnings)
+    return capped("TTL", requested or limits.default, longest)
+
+
+def renewed_lifetime(  # noqa: PLR0913 -- the six quantities that decide a renewal
+    increment: int, current: int, period: int, explicit_max: int, age: int, limits: Limits
+) -> Lifetime:
+    """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
+    longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
+    if period:
+        left = explicit_max - age if explicit_max else period
+        return Lifetime(max(0, min(period, left)))
+    return capped("TTL", increment or current or limits.default, max(0, longest - age))

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Making a token: which policies, which lifetime, and what the caller may not ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vault.engines.token.lifetime import Limits, first_lifetime
+from vault.engines.token.model import CreateToken
+from vault.framework.call import Auth, Call, Identity, Reply
+from vault.framework.clock import Clock
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.fields import Mismatch, parse_duration
+from vault.policy.names import valid_name
+from vault.policy.store import PolicyStore
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+
+_SECOND = 1_000_000_000
+_CUSTOM_ID = (
+    "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC "
+    "for token obfuscation. SHA1 hashed tokens on the wire leads to less secure lookups."
+)
+_NAME = re.compile(r"[^a-zA-Z0-9-]")
+
+
+def limits_of(call: Call, system: Limits) -> Limits:
+    """Return the lifetimes of the mount that a call came through."""
+    longest = call.mount.max_ttl or system.longest
+    return Limits(min(call.mount.default_ttl or system.default, longest), longest)
+
+
+class Maker:
+    """Makes tokens for callers."""
+
+    def __init__(self, tokens: TokenStore, policies: PolicyStore, clock: Clock, limits: Limits) -> None:
+        self._tokens = tokens
+        self._policies = policies
+        self._clock = clock
+        self._limits = limits
+
+    async def make(self, call: Call, params: CreateToken, *, orphan: bool) -> Reply[None]:
+        """Make a token and store it. Raises `Malformed` for what cannot be, or not by this caller."""
+        caller = call.identity
+        if caller is None:
+            raise Unauthenticated
+        privileged = call.decision is not None and (call.decision.sudo or call.decision.root)
+        _check_kind(params)
+        _check_privileges(params, privileged=privileged, orphan=orphan)
+        ttl = _seconds("ttl", params.ttl or params.lease)
+        explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
+        period = _seconds("period", params.period)
+        policies = choose_policies(params, caller, privileged=privileged)
+        limits = limits_of(call, self._limits)
+        warnings = [_CUSTOM_ID] if params.id else []
+        if explicit_max > limits.longest:
+            warnings.append(
+                f"Explicit max TTL of {explicit_max} seconds is greater than system/mount allowed value; "
+                f"value is being capped to {limits.longest} seconds"
+            )
+            explicit_max = limits.longest
+        immortal = "root" in policies and not (ttl or period or explicit_max)
+        life = first_lifetime(ttl, period, explicit_max, limits)
+        now = self._clock.nanos()
+        entry = TokenEntry(
+            accessor=self._tokens.new_accessor(),
+            policies=policies,
+            path=f"auth/token/{call.local}",
+            display_name=_display_name(params.display_name),
+            created=now,
+            parent="" if orphan or params.no_parent else caller.key,
+            metadata=dict(params.meta) if params.meta else None,
+            uses=params.num_uses,
+            ttl=0 if immortal else life.ttl,
+            explicit_max_ttl=explicit_max,
+            period=min(period, limits.longest),
+            renewable=params.renewable and not immortal,
+            expires=0 if immortal else now + life.ttl * _SECOND,
+            orphan=orphan or params.no_parent,
+        )
+        token = await self._store(call, params.id, entry)
+        if not immortal:
+            warnings += life.warnings
+        warnings += await self._unknown(call, policies)
+        return Reply(auth=to_auth(entry, token, entry.ttl), warnings=warnings)
+
+    async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
+        token = wanted or self._tokens.new_token()
+        if wanted and await self._tokens.get(call.core, self._tokens.key(wanted)) is not None:
+            raise Malformed("cannot create a token with a duplicate ID")
+        await self._tokens.create(call.core, token, entry)
+        return token
+
+    async def _unknown(self, call: Call, policies: Sequence[str]) -> Sequence[str]:
+        found = []
+        for name in policies:
+            if name not in {"root", "default"} and await self._policies.get(call.core, name) is None:
+                found.append(f'Policy "{name}" does not exist')
+        return found
+
+
+def _check_kind(params: CreateToken) -> None:
+    if params.type not in {"", "service", "batch"}:
+        raise Malformed("invalid 'token_type' value")
+    if params.type == "batch":
+        raise Malformed("batch tokens are not available on this server; leave type out or set it to service")
+    if params.num_uses < 0:
+        raise Malformed("number of uses cannot be negative")
+    if params.entity_alias:
+        raise Malformed("'entity_alias' is only allowed in combination with token role")
+
+
+def _check_privileges(params: CreateToken, *, privileged: bool, orphan: bool) -> None:
+    if not privileged:
+        if params.id:
+            raise Malformed("root or sudo privileges required to specify token id")
+        if orphan or params.no_parent:
+            raise Malformed("root or sudo privileges required to create orphan token")
+        if params.period:
+            raise Malformed("root or sudo privileges required to create periodic token")
+    if params.id.startswith("s."):
+        raise Malformed("custom token ID cannot have the 's.' prefix")
+    if "." in params.id:
+        raise Malformed("custom token ID cannot have a '.' in the value")
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text:
+        return 0
+    try:
+        seconds = parse_duration(text)
+    except Mismatch as mismatch:
+        raise Malformed(str(mismatch)) from None
+    if seconds < 0:
+        raise Malformed(f"{name} must be positive")
+    return seconds
+
+
+def choose_policies(params: CreateToken, caller: Identity, *, privileged: bool) -> tuple[str, ...]:
+    """Return the policies of the new token, normalised before they are judged (SL-11)."""
+    given = params.policies or ()
+    if not given:
+        wanted = set(caller.policies)
+    else:
+        wanted = set()
+        for name in given:
+            normal = valid_name(name)
+            if normal is None:
+                if not name.strip():
+                    continue
+                raise Malformed("policies: every name must be printable, without dot segments")
+            wanted.add(normal)
+    if "response-wrapping" in wanted:
+        raise Malformed('cannot assign policy "response-wrapping"')
+    if "root" in wanted:
+        if "root" not in caller.policies:
+            raise Malformed("root tokens may not be created without parent token being root")
+        return ("root",)
+    if params.no_default_policy:
+        wanted.discard("default")
+    elif given:
+        wanted.add("default")
+    if not privileged and not wanted <= {*caller.policies, "default"}:
+        raise Malformed("child policies must be subset of parent")
+    return tuple(sorted(wanted))
+
+
+def _display_name(wanted: str) -> str:
+    name = _NAME.sub("-", wanted).strip("-")
+    return f"token-{name}" if name else "token"
+
+
+def to_auth(entry: TokenEntry, token: str, ttl: int) -> Auth:
+    """Return the wire's description of a token; `ttl` is what is left of its life."""
+    return Auth(
+        client_token=token,
+        accessor=entry.accessor,
+        policies=entry.policies,
+        token_policies=entry.policies,
+        metadata=entry.metadata,
+        lease_duration=ttl,
+        renewable=entry.renewable,
+        orphan=entry.orphan,
+        num_uses=max(entry.uses, 0),
+    )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Parameters and answers of auth/token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from vault.framework.fields import Doc, Duration, Pairs, StringList
+from vault.framework.route import Params
+
+
+class CreateToken(Params, frozen=True):
+    """Parameters of a new token. The TTLs are text here because their refusal has its own words."""
+
+    id: Annotated[str, Doc("Value for the token. Needs sudo; a random one is made otherwise.")] = ""
+    display_name: Annotated[str, Doc("Name for the token in the audit log.")] = ""
+    explicit_max_ttl: Annotated[
+        str, Doc("Longest lifetime, counted from creation; renewals cannot exceed it.")
+    ] = ""
+    entity_alias: Annotated[str, Doc("Entity alias to associate with; only with a token role.")] = ""
+    num_uses: Annotated[int, Doc("Number of uses; 0 for unlimited.")] = 0
+    period: Annotated[str, Doc("Lifetime that every renewal gives, without a longest one.")] = ""
+    renewable: Annotated[bool, Doc("Whether the token can be renewed past its first TTL.")] = True
+    ttl: Annotated[str, Doc("First lifetime.")] = ""
+    lease: Annotated[str, Doc("Old name of ttl.")] = ""
+    type: Annotated[str, Doc("Kind of token: service.")] = ""
+    no_default_policy: Annotated[bool, Doc("Leave the default policy out.")] = False
+    no_parent: Annotated[bool, Doc("Make an orphan. Needs sudo.")] = False
+    policies: Annotated[
+        StringList | None, Doc("Policies of the token; the caller's own if none are given.")
+    ] = None
+    meta: Annotated[Pairs | None, Doc("Metadata for the audit log.")] = None
+
+
+class CreateWithRole(CreateToken, frozen=True):
+    """Parameters of a new token from a role."""
+
+    role_name: Annotated[str, Doc("Name of the role.")] = ""
+
+
+class RoleName(Params, frozen=True):
+    """A token role."""
+
+    role_name: Annotated[str, Doc("Name of the role.")] = ""
+
+
+class TokenParams(Params, frozen=True):
+    """A token, in the body."""
+
+    token: Annotated[str, Doc("The token; the caller's own where it may be left out.")] = ""
+
+
+class RenewParams(TokenParams, frozen=True):
+    """A token to renew."""
+
+    increment: Annotated[Duration, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+
+
+class AccessorParams(Params, frozen=True):
+    """An accessor, in the body."""
+
+    accessor: Annotated[str, Doc("Accessor of the token.")] = ""
+
+
+class RenewAccessorParams(AccessorParams, frozen=True):
+    """A token to renew by its accessor."""
+
+    increment: Annotated[Duration, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+
+
+class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a lookup shows, on the wire's names."""
+
+    accessor: str
+    creation_time: int
+    creation_ttl: int
+    display_name: str
+    entity_id: str = ""
+    expire_time: str | None
+    explicit_max_ttl: int
+    id: str
+    issue_time: str | msgspec.UnsetType = msgspec.UNSET
+    last_renewal: str | msgspec.UnsetType = msgspec.UNSET
+    last_renewal_time: int | msgspec.UnsetType = msgspec.UNSET
+    meta: Mapping[str, str] | None
+    num_uses: int
+    orphan: bool
+    path: str
+    period: int | msgspec.UnsetType = msgspec.UNSET
+    policies: Sequence[str]
+    renewable: bool | msgspec.UnsetType = msgspec.UNSET
+    ttl: int
+    type: str = "service"
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """A list."""
+
+    keys: Sequence[str]
