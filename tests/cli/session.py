@@ -8,7 +8,7 @@
 `$ ` starts a shell command, `> ` continues it. Below it stand its stdout, then its stderr behind `! `, then
 `[no newline]` when stdout does not end with one, and `[exit N]` unless N is 0. `NAME=$(…)` keeps its value for
 later commands. Placeholders: <uuid> <time> <token> <accessor> <key> <number> <text>; a line `...` is any number
-of lines. Lines that start with `# ` before a command are comments.
+of lines. Lines that start with `## ` are comments.
 """
 
 import os
@@ -26,7 +26,7 @@ _PLACES = {
     "uuid": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| \+0000 UTC)|\d\d [A-Z][a-z]{2} \d\d \d\d:\d\d UTC",
     "token": r"[sb]\.[A-Za-z0-9_-]{20,}",
-    "accessor": r"[A-Za-z0-9_]{12,}",
+    "accessor": r"[A-Za-z0-9_]{8,}",
     "key": r"[A-Za-z0-9+/=]{40,}",
     "number": r"\d+",
     "text": r"[^\n]*",
@@ -56,7 +56,7 @@ def steps(path: Path) -> Iterator[Step]:
             continue
         elif line.startswith("> ") and not step.expected:
             step.command += "\n" + line[2:]
-        elif line.startswith("# "):
+        elif line.startswith("## "):
             yield step
             step = None
         else:
