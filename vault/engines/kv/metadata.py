@@ -16,7 +16,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.route import NoParams, delete, list_, patch, read, scan, write
+from vault.framework.route import delete, list_, patch, read, scan, write
 
 _SWITCHES: Final = ("cas_required", "metadata_cas_required")
 _UINT32: Final = 0xFFFF_FFFF
@@ -29,7 +29,7 @@ class MetadataRoutes(Engine):
         self.clock = clock
 
     @read("config")
-    async def read_config(self, call: Call, params: NoParams) -> ConfigResult:
+    async def read_config(self, call: Call) -> ConfigResult:
         """Read the mount's settings."""
         config = await store.load_config(call.reader)
         return ConfigResult(

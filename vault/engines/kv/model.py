@@ -126,11 +126,11 @@ class MetadataResult(msgspec.Struct, frozen=True):
 class Keys(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names below a path; a folder ends in `/`. A scan that finds nothing answers an empty object."""
 
-    keys: Sequence[str] = ()
+    keys: Sequence[str] = []
 
 
 class DetailedKeys(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names below a path with the metadata of each; a folder's is empty."""
 
     key_info: Mapping[str, MetadataResult | Mapping[str, str]] = {}
-    keys: Sequence[str] = ()
+    keys: Sequence[str] = []

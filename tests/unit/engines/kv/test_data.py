@@ -1,0 +1,486 @@
+# SPDX-License-Identifier: EUPL-1.2
+from typing import Any
+
+import pytest
+
+from tests.unit.engines.driver import Driver
+from tests.unit.engines.kv.conftest import Play
+from vault.engines.kv import store
+from vault.framework.call import Operation
+from vault.framework.clock import rfc3339
+from vault.framework.errors import VaultError
+
+MISMATCH = "Malformed: check-and-set parameter did not match the current version"
+UNCONVERTIBLE = "'' expected type 'map[string]interface {}', got unconvertible type 'string'"
+REQUIRED = "Malformed: check-and-set parameter required for this call"
+
+
+async def _write(kv: Driver, path: str, *values: Any) -> None:
+    for value in values:
+        await kv("POST", f"data/{path}", {"data": value})
+
+
+async def _states(kv: Driver, path: str) -> dict[str, str]:
+    """Return what each version is."""
+    versions = (await kv("GET", f"metadata/{path}")).data["versions"]
+    now = rfc3339(kv.clock.nanos())
+    return {
+        number: "destroyed"
+        if state["destroyed"]
+        else "deleted"
+        if "" < state["deletion_time"] <= now
+        else "live"
+        for number, state in versions.items()
+    }
+
+
+def test_what_is_written_is_read_with_the_version_that_it_became(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        written = await kv("POST", "data/a/b", {"data": {"password": "hunter2", "n": None}})
+        assert written.status == 200
+        assert list(written.data) == [
+            "created_time",
+            "custom_metadata",
+            "deletion_time",
+            "destroyed",
+            "version",
+        ]
+        assert written.data["version"] == 1
+        assert written.data["custom_metadata"] is None
+        assert written.data["deletion_time"] == ""
+        assert written.data["created_time"].startswith("2023-11-14T22:13:20.0000")
+        read = await kv("GET", "data/a/b")
+        assert read.data == {"data": {"password": "hunter2", "n": None}, "metadata": written.data}
+        assert (await kv("POST", "data/a/b", {"data": {}})).data["version"] == 2
+        assert (await kv("GET", "data/a/b")).data["data"] == {}
+
+    v2(scenario)
+
+
+def test_each_version_can_be_read_and_what_is_out_of_range_is_not_found(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": 1}, {"v": 2}, {"v": 3})
+        for version, expected in ((1, 1), ("2", 2), (3, 3), (0, 3), (-7, 3), ("", 3)):
+            assert (await kv("GET", "data/a", version=version)).data["data"] == {"v": expected}
+        assert await kv.refused("GET", "data/a", version=4) == "NotFound: "
+        assert await kv.refused("GET", "data/nope") == "NotFound: "
+        assert await kv.refused("GET", "data/") == "NotFound: "
+        assert await kv.refused("GET", "data/a/") == "NotFound: "
+        assert await kv.refused("GET", "data/a", version="x") == (
+            'Malformed: Field validation failed: error converting input for field "version": '
+            "'' cannot parse value as 'int': strconv.ParseInt: invalid syntax"
+        )
+
+    v2(scenario)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "no data provided"),
+        (None, "no data provided"),
+        ({"options": {"cas": 9}}, "no data provided"),
+        (
+            {"data": "x"},
+            f'error converting input for field "data": {UNCONVERTIBLE}',
+        ),
+        (
+            {"data": {}, "options": "x"},
+            f'error converting input for field "options": {UNCONVERTIBLE}',
+        ),
+    ],
+)
+def test_a_write_without_an_object_is_refused(v2: Play, body: Any, message: str) -> None:
+    async def scenario(kv: Driver) -> None:
+        assert await kv.refused("POST", "data/a", body) == f"Malformed: {message}"
+        assert await kv.stored() == []
+
+    v2(scenario)
+
+
+def test_null_and_an_empty_list_are_taken_for_data_as_the_field_does(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", None)
+        assert (await kv("GET", "data/a")).data["data"] is None
+        assert (await kv("GET", "subkeys/a")).data["subkeys"] is None
+        assert (await kv("PATCH", "data/a", {"data": {"x": 1}})).data["version"] == 2
+        assert (await kv("GET", "data/a")).data["data"] == {"x": 1}
+        await _write(kv, "a", [])
+        assert (await kv("GET", "data/a")).data["data"] == {}
+        await kv("PATCH", "data/a", {"data": None})
+        assert (await kv("GET", "data/a")).data["data"] is None
+
+    v2(scenario)
+
+
+def test_numbers_are_kept_as_64_bit_floats(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        body = (
+            b'{"data":{"a":1.0,"b":1e21,"c":1e20,"d":1.5e-7,"f":123456789012345678901234567890,'
+            b'"i":9007199254740993,"j":12345678901234567890,"l":[2.0,{"x":-9007199254740993}]}}'
+        )
+        await kv("POST", "data/a", body)
+        assert (await kv("GET", "data/a")).text.startswith(
+            b'{"data":{"a":1,"b":1e21,"c":100000000000000000000,"d":1.5e-7,"f":1.2345678901234568e29,'
+            b'"i":9007199254740992,"j":12345678901234567000,"l":[2,{"x":-9007199254740992}]},"metadata":'
+        )
+        too_large = b'{"data":{"a":1' + b"0" * 400 + b"}}"
+        assert (await kv.refused("POST", "data/a", too_large)).startswith(
+            "Malformed: failed to decode JSON input"
+        )
+
+    v2(scenario)
+
+
+def test_check_and_set_writes_only_on_the_version_that_it_names(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        async def write(cas: Any) -> str:
+            try:
+                answer = await kv("POST", "data/a", {"data": {}, "options": {"cas": cas}})
+            except VaultError as error:
+                return str(error)
+            return str(answer.data["version"])
+
+        mismatch = MISMATCH.removeprefix("Malformed: ")
+        assert await write(1) == mismatch
+        assert await write(0) == "1"
+        assert await write(0) == mismatch
+        assert await write("1") == "2"
+        assert await write("0x2") == "3"
+        unreadable: tuple[Any, ...] = ("x", 1.5, [1], {}, " 9 ", "1e0", 99999999999999999999)
+        for cas in unreadable:
+            assert await write(cas) == "error parsing check-and-set parameter"
+        zeros: tuple[Any, ...] = (None, False, "", -1)
+        for cas in zeros:
+            assert await write(cas) == mismatch
+        await kv("DELETE", "data/a")
+        assert await write(0) == mismatch  # a deleted version is a version
+        assert await write(3) == "4"
+        assert (await kv("POST", "data/a", {"data": {}, "options": {}})).data["version"] == 5
+        assert (await kv("POST", "data/a", {"data": {}, "options": None})).data["version"] == 6
+
+    v2(scenario)
+
+
+@pytest.mark.parametrize("place", ["config", "metadata/a"])
+def test_check_and_set_can_be_required_of_the_mount_or_of_the_secret(v2: Play, place: str) -> None:
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", place, {"cas_required": True})
+        assert await kv.refused("POST", "data/a", {"data": {}}) == REQUIRED
+        assert await kv.refused("POST", "data/a", {"data": {}, "options": {}}) == REQUIRED
+        assert (await kv("POST", "data/a", {"data": {}, "options": {"cas": 0}})).data["version"] == 1
+        assert await kv.refused("PATCH", "data/a", {"data": {}}) == REQUIRED
+        assert (await kv("PATCH", "data/a", {"data": {}, "options": {"cas": 1}})).data["version"] == 2
+
+    v2(scenario)
+
+
+def test_a_patch_writes_a_new_version_and_leaves_the_old_one(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"a": 1, "b": {"c": 1, "d": [1, 2]}, "x": "s"})
+        change = {"a": None, "b": {"c": None, "e": {"f": None, "g": 1}}, "x": {"y": None}, "l": [None]}
+        assert (await kv("PATCH", "data/a", {"data": change})).data["version"] == 2
+        assert (await kv("GET", "data/a")).data["data"] == {
+            "b": {"d": [1, 2], "e": {"g": 1}},
+            "x": {},
+            "l": [None],
+        }
+        assert (await kv("GET", "data/a", version=1)).data["data"]["a"] == 1
+        assert await kv.refused("PATCH", "data/a", {"data": {}, "options": {"cas": 1}}) == MISMATCH
+        assert (await kv("PATCH", "data/a", {"data": {}, "options": {"cas": 2}})).data["version"] == 3
+        assert await kv.refused("PATCH", "data/a", {}) == "Malformed: no data provided"
+        assert (await kv.refused("PATCH", "data/a", {"data": "x"})).startswith(
+            "Malformed: Field validation failed: "
+        )
+
+    v2(scenario)
+
+
+def test_a_patch_of_nothing_is_404_and_of_a_deleted_version_says_which(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", "metadata/empty", {"max_versions": 3})
+        for path in ("data/nope", "data/empty"):
+            answer = await kv("PATCH", path, {"data": {}, "options": {"cas": "x"}})
+            assert (answer.status, answer.raw) == (404, b"")
+        assert await kv.refused("PATCH", "data/nope", {}) == "Malformed: no data provided"
+        await _write(kv, "a", {"v": 1})
+        await kv("DELETE", "data/a")
+        assert await kv.refused("PATCH", "data/a", {"data": {}, "options": {"cas": 5}}) == MISMATCH
+        answer = await kv("PATCH", "data/a", {"data": {}})
+        assert (answer.status, answer.data["version"]) == (404, 1)
+        assert answer.data["deletion_time"] != ""
+
+    v2(scenario)
+
+
+def test_a_deleted_version_answers_404_with_its_metadata_and_comes_back(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": 1}, {"v": 2}, {"v": 3})
+        assert (await kv("DELETE", "data/a")).status == 204
+        assert (await kv("POST", "delete/a", {"versions": ["1", 99, -1, 0]})).status == 204
+        assert await _states(kv, "a") == {"1": "deleted", "2": "live", "3": "deleted"}
+        read = await kv("GET", "data/a")
+        assert read.status == 404
+        assert read.data["data"] is None
+        assert read.data["metadata"]["version"] == 3
+        assert read.data["metadata"]["deletion_time"] != ""
+        assert (await kv("GET", "subkeys/a")).status == 404
+        assert (await kv("GET", "data/a", version=2)).data["data"] == {"v": 2}
+        before = (await kv("GET", "metadata/a")).data
+        await kv("DELETE", "data/a")
+        assert (await kv("GET", "metadata/a")).data == before  # deleting again does not move the time
+        assert (await kv("POST", "undelete/a", {"versions": "1,3"})).status == 204
+        assert await _states(kv, "a") == {"1": "live", "2": "live", "3": "live"}
+        assert (await kv("GET", "data/a")).data["data"] == {"v": 3}
+        assert (await kv("GET", "data/a", version=1)).data["data"] == {"v": 1}
+
+    v2(scenario)
+
+
+def test_a_destroyed_version_is_gone_from_storage_and_stays_gone(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": 1}, {"v": 2}, {"v": 3})
+        await kv("POST", "delete/a", {"versions": [1]})
+        deleted = (await kv("GET", "data/a", version=1)).data["metadata"]["deletion_time"]
+        assert (await kv("POST", "destroy/a", {"versions": [1, 3]})).status == 204
+        assert (await kv("POST", "undelete/a", {"versions": [1, 3]})).status == 204
+        assert await _states(kv, "a") == {"1": "destroyed", "2": "live", "3": "destroyed"}
+        for version in (1, 3):
+            read = await kv("GET", "data/a", version=version)
+            assert (read.status, read.data["data"]) == (404, None)
+            assert read.data["metadata"]["destroyed"] is True
+        assert (await kv("GET", "data/a", version=1)).data["metadata"]["deletion_time"] == deleted
+        assert (await kv("GET", "data/a", version=3)).data["metadata"]["deletion_time"] == ""
+        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
+        row = await store.load(kv.barrier.reader("root", "logical/one/"), "a")
+        assert row is not None
+        assert row.data == b""
+        await _write(kv, "a", {"v": 4})  # a destroyed newest version leaves no row behind
+        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
+
+    v2(scenario)
+
+
+@pytest.mark.parametrize(
+    ("verb", "message"),
+    [
+        ("delete", "No version number provided"),
+        ("undelete", "No version number provided"),
+        ("destroy", "no version number provided"),
+    ],
+)
+def test_changing_versions_needs_numbers_and_passes_over_what_is_not_there(
+    v2: Play, verb: str, message: str
+) -> None:
+    async def scenario(kv: Driver) -> None:
+        none: tuple[Any, ...] = ({}, {"versions": []}, {"versions": ""}, {"versions": None})
+        for body in none:
+            assert await kv.refused("POST", f"{verb}/a", body) == f"Malformed: {message}"
+        assert (await kv("POST", f"{verb}/nope", {"versions": [1]})).status == 204
+        await kv("POST", "metadata/empty", {"max_versions": 3})
+        assert (await kv("POST", f"{verb}/empty", {"versions": [1]})).status == 204
+        assert await kv.stored() == ["metadata/empty"]
+
+    v2(scenario)
+
+
+def test_a_delete_of_nothing_is_no_error(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", "metadata/empty", {"max_versions": 3})
+        for path in ("data/nope", "data/empty", "data/", "metadata/nope", "metadata/"):
+            assert (await kv("DELETE", path)).status == 204
+        assert await kv.stored() == ["metadata/empty"]
+
+    v2(scenario)
+
+
+def test_a_trailing_slash_does_not_reach_another_secret(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": 1})
+        await kv("DELETE", "data/a/")
+        await kv("DELETE", "metadata/a/")
+        assert await kv.refused("GET", "metadata/a/") == "NotFound: "
+        assert (await kv("GET", "data/a")).data["data"] == {"v": 1}
+
+    v2(scenario)
+
+
+def test_subkeys_show_the_shape_and_no_value(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": "hunter2", "n": {"x": 1, "y": [{"z": 2}], "o": {"p": {"q": 1}}}, "e": {}})
+        whole = {"v": None, "n": {"x": None, "y": None, "o": {"p": {"q": None}}}, "e": None}
+        two = {"v": None, "n": {"x": None, "y": None, "o": None}, "e": None}
+        one = {"v": None, "n": None, "e": None}
+        for depth, expected in ((0, whole), (1, one), (2, two), (-1, one), (99, whole)):
+            assert (await kv("GET", "subkeys/a", depth=depth)).data["subkeys"] == expected
+        assert (await kv("GET", "subkeys/a", version=1)).data["metadata"]["version"] == 1
+        assert await kv.refused("GET", "subkeys/a", version=2) == "NotFound: "
+        assert await kv.refused("GET", "subkeys/nope") == "NotFound: "
+        await kv("POST", "destroy/a", {"versions": 1})
+        answer = await kv("GET", "subkeys/a")
+        assert (answer.status, answer.data["subkeys"]) == (404, None)
+        assert answer.data["metadata"]["destroyed"] is True
+
+    v2(scenario)
+
+
+def test_old_versions_are_trimmed_by_the_next_write(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        async def kept() -> tuple[int, list[int]]:
+            data = (await kv("GET", "metadata/a")).data
+            return data["oldest_version"], sorted(map(int, data["versions"]))
+
+        await _write(kv, "a", *({"v": n} for n in range(1, 10)))
+        assert await kept() == (0, list(range(1, 10)))
+        await _write(kv, "a", {"v": 10})
+        assert await kept() == (1, list(range(1, 11)))
+        await _write(kv, "a", {"v": 11}, {"v": 12})
+        assert await kept() == (3, list(range(3, 13)))
+        assert await kv.refused("GET", "data/a", version=2) == "NotFound: "
+        await kv("POST", "metadata/a", {"max_versions": 3})
+        assert (await kv("GET", "data/a", version=4)).data["data"] == {"v": 4}
+        await _write(kv, "a", {"v": 13})
+        assert await kept() == (11, [11, 12, 13])
+        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/11", "versions/a/12"]
+        await kv("POST", "metadata/a", {"max_versions": 20})
+        await kv("POST", "config", {"max_versions": 2})
+        await _write(kv, "a", {"v": 14})
+        assert await kept() == (11, [11, 12, 13, 14])
+        await kv("POST", "metadata/a", {"max_versions": 0})
+        await _write(kv, "a", {"v": 15})
+        assert await kept() == (14, [14, 15])
+        await kv("POST", "metadata/a", {"max_versions": 1})
+        await _write(kv, "a", {"v": 16})
+        assert await kept() == (15, [15, 16])  # the mount's 2 is larger
+        await kv("POST", "config", {"max_versions": 0})
+        await _write(kv, "a", {"v": 17})
+        assert await kept() == (17, [17])
+
+    v2(scenario)
+
+
+@pytest.mark.parametrize(
+    ("mount", "secret", "seconds"),
+    [("0s", "2s", 2), ("1h", "2h", 3600), ("1h", "30m", 1800), ("1h", 0, 3600), ("-1s", "1h", 0), (0, 0, 0)],
+)
+def test_versions_delete_themselves_after_the_shorter_of_two_times(
+    v2: Play, mount: Any, secret: Any, seconds: int
+) -> None:
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", "config", {"delete_version_after": mount})
+        await kv("POST", "metadata/a", {"delete_version_after": secret})
+        written = (await kv("POST", "data/a", {"data": {"v": 1}})).data
+        created = kv.clock.now
+        assert written["deletion_time"] == (rfc3339(created + seconds * 10**9) if seconds else "")
+        kv.clock.sleep(seconds - 1 if seconds else 10**9)
+        assert (await kv("GET", "data/a")).status == 200
+        if seconds:
+            kv.clock.sleep(1)
+            assert (await kv("GET", "data/a")).status == 404
+
+    v2(scenario)
+
+
+def test_undelete_starts_the_time_again_and_delete_ends_it_at_once(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await kv("POST", "metadata/a", {"delete_version_after": "10s"})
+        await _write(kv, "a", {"v": 1}, {"v": 2})
+        kv.clock.sleep(20)
+        expired = (await kv("GET", "metadata/a")).data
+        await kv("DELETE", "data/a")
+        assert (await kv("GET", "metadata/a")).data == expired
+        await kv("POST", "undelete/a", {"versions": [1]})
+        assert await _states(kv, "a") == {"1": "live", "2": "deleted"}
+        kv.clock.sleep(9)
+        assert (await kv("GET", "data/a", version=1)).status == 200
+        await kv("POST", "delete/a", {"versions": [1]})
+        assert (await kv("GET", "data/a", version=1)).status == 404
+        assert (await kv("PATCH", "data/a", {"data": {}})).status == 404
+
+    v2(scenario)
+
+
+def test_a_path_of_version_1_is_explained(v2: Play) -> None:
+    invalid = (
+        "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. "
+        "If using the OpenBao CLI, use 'bao kv {}' for this operation."
+    )
+
+    async def scenario(kv: Driver) -> None:
+        for method, path, command in (
+            ("GET", "foo", "get"),
+            ("POST", "foo", "put"),
+            ("DELETE", "foo", "delete"),
+            ("LIST", "foo/", "list"),
+            ("SCAN", "", "scan"),
+            ("PATCH", "foo", "patch"),
+            ("GET", "config/x", "get"),
+            ("GET", "subkeys", "get"),
+            ("GET", "detailed-metadata", "get"),
+            ("GET", "databar", "get"),
+        ):
+            answer = await kv(method, path, {} if method in {"POST", "PATCH"} else None)
+            assert (answer.status, answer.warnings) == (404, [invalid.format(command)])
+        for method in ("GET", "POST", "DELETE", "PATCH"):
+            for path in ("data", "metadata", "delete", "undelete", "destroy"):
+                answer = await kv(method, path)
+                assert answer.status == 404
+                assert answer.warnings == [
+                    "Non-listing operations on the root of a K/V v2 mount are not supported."
+                ]
+
+    v2(scenario)
+
+
+def test_a_verb_that_a_path_does_not_take_is_refused_as_such(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        for method, path in (
+            ("LIST", "data/"),
+            ("SCAN", "data/a/"),
+            ("GET", "delete/a"),
+            ("GET", "destroy/a"),
+            ("LIST", "subkeys/a/"),
+            ("POST", "subkeys/a"),
+            ("PATCH", "config"),
+            ("DELETE", "config"),
+            ("GET", "detailed-metadata/a"),
+        ):
+            assert await kv.refused(method, path) == "UnsupportedOperation: unsupported operation"
+
+    v2(scenario)
+
+
+def test_writing_what_exists_is_an_update_even_when_it_is_deleted(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        assert await kv.operation("POST", "data/a") is Operation.CREATE
+        assert await kv.operation("POST", "metadata/a") is Operation.CREATE
+        assert await kv.operation("POST", "config") is Operation.UPDATE
+        for verb in ("delete", "undelete", "destroy"):
+            assert await kv.operation("POST", f"{verb}/a") is Operation.UPDATE
+        await kv("POST", "metadata/a", {"max_versions": 3})
+        assert await kv.operation("POST", "data/a") is Operation.UPDATE
+        await _write(kv, "a", {})
+        await kv("POST", "destroy/a", {"versions": [1]})
+        assert await kv.operation("POST", "data/a") is Operation.UPDATE
+        assert await kv.operation("POST", "metadata/a") is Operation.UPDATE
+
+    v2(scenario)
+
+
+def test_a_number_in_a_path_is_no_version_of_another_secret(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": 1}, {"v": 2})
+        await _write(kv, "a/1", {"w": 1}, {"w": 2})
+        await kv("DELETE", "metadata/a")
+        assert (await kv("GET", "data/a/1", version=1)).data["data"] == {"w": 1}
+        assert sorted(await kv.stored()) == ["metadata/a/1", "versions/a/1/1"]
+
+    v2(scenario)
+
+
+def test_unknown_fields_are_ignored_with_a_warning(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        written = await kv("POST", "data/a", {"data": {}, "zz": 1, "version": 1})
+        assert written.warnings == ["Endpoint ignored these unrecognized parameters: [zz]"]
+
+    v2(scenario)
