@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from vault.policy.builtin import ROOT
+
 MAX_NAME = 512
 """Longest accepted name, in characters."""
 
@@ -19,13 +21,14 @@ def normalise(name: str) -> str:
 def valid_name(name: str) -> str | None:
     """The normal form of `name`, or None when no policy may be called that.
 
-    Refused: nothing, more than MAX_NAME characters, empty and dot segments, `%`, backslashes, and characters
+    Refused: nothing, more than MAX_NAME characters, empty and dot segments, anything below `root/`, `%`, backslashes, and characters
     that are not printed (controls, formats such as zero-width spaces, separators, unassigned ones).
     """
     normal = normalise(name)
     if not normal or len(normal) > MAX_NAME or "%" in normal or "\\" in normal:
         return None
-    if any(part in _FORBIDDEN_PARTS for part in normal.split("/")):
+    first, *rest = normal.split("/")
+    if any(part in _FORBIDDEN_PARTS for part in (first, *rest)) or (rest and first == ROOT):
         return None
     if any(char != " " and unicodedata.category(char)[0] in "CZ" for char in normal):
         return None

@@ -64,9 +64,8 @@ def render(policy: Policy, facts: IdentityFacts | None) -> Policy:
             continue
         values = [_value(selector.strip(), facts) for selector in _TEMPLATE.findall(rule.path)]
         if any(value is not None and _unsafe(value, banned) for value in values):
-            return msgspec.structs.replace(
-                policy, rules=(), refusal="an identity value may not stand in a path"
-            )
+            refusal = "an identity value may not stand in a path"
+            return msgspec.structs.replace(policy, rules=(), templated=False, refusal=refusal)
         if None not in values:
             literal = _TEMPLATE.split(rule.path)[::2]
             path = literal[0] + "".join(f"{v}{text}" for v, text in zip(values, literal[1:], strict=True))
