@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+
 from vault.framework import schema
-from vault.framework.call import Auth, Call, Identity, Reply, WrapInfo
+from vault.framework.call import ROOT, Auth, Call, Identity, Mounted, Reply, WrapInfo
 from vault.framework.clock import rfc3339
 from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 
 _MARK: Final = "hmac-sha256:"
+_MOUNTS: Final = 4096
+"""Mounts whose encoded part is kept."""
 _LARGEST: Final = 4 << 20
 """Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
 _VERSION: Final = b"v2.7.2+builtin.bao"
+_REQUEST: Final = (
+    b'{"id":"%b"%b,"operation":"%b"%b%b,"namespace":%b,"path":%b%b%b,"remote_address":%b,"remote_port":%d%b}'
+)
+_ROOT_NAMESPACE: Final = b'{"id":"root"}'
 _NO_AUTH: Final = b'{"token_type":"default"}'
 
 
@@ -29,7 +37,7 @@ class Hasher:
     """The keyed hash of one device. `raw` keeps values as they are, for the operator who asked for it."""
 
     def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool) -> None:
-        self._key = key
+        self._keyed = HMAC(key, SHA256())
         self._raw = raw
         self._hash_accessor = hash_accessor
 
@@ -37,7 +45,9 @@ class Hasher:
         """Return the hash of a string."""
         if self._raw:
             return value
-        return _MARK + hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
+        keyed = self._keyed.copy()
+        keyed.update(value.encode("utf-8", "surrogatepass"))
+        return _MARK + keyed.finalize().hex()
 
     def accessor(self, value: str) -> str:
         """Return the hash of an accessor, unless the device keeps accessors readable."""
@@ -45,18 +55,20 @@ class Hasher:
 
     def tree(self, value: Json) -> Json:
         """Return a copy in which every string leaf is hashed; keys, numbers and booleans stay."""
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             return self.text(value)
-        if isinstance(value, dict):
+        if kind is dict:
             return {key: self.tree(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if kind is list or kind is tuple:
             return [self.tree(item) for item in value]
         return value
 
     def members(self, data: Mapping[str, Json], clear: frozenset[str]) -> Mapping[str, Json]:
         """Hash an object's values, but for the top-level keys that the mount declared clear."""
         if not clear:
-            return {key: self.tree(item) for key, item in data.items()}
+            tree = self.tree
+            return {key: tree(item) for key, item in data.items()}
         return {key: item if key in clear else self.tree(item) for key, item in data.items()}
 
 
@@ -67,16 +79,15 @@ class Renderer:
         self._hasher = hasher
         self._prefix = prefix
         self._elide_lists = elide_lists
+        self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
 
     def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
         """Return the line of a request, before anything was done."""
-        part = self._request(call, headers)
-        return b'%b{"time":"%b","type":"request","auth":%b,"request":%b%b}\n' % (
+        return b'%b{"time":"%b","type":"request",%b%b}\n' % (
             self._prefix,
             rfc3339(now).encode(),
-            self._auth(call),
-            part,
-            _error(error),
+            self._shared(call, headers),
+            _error(error) if error is not None else b"",
         )
 
     def response(
@@ -88,14 +99,25 @@ class Renderer:
         error: VaultError | None,
     ) -> bytes:
         """Return the line of a response, before anybody sees it."""
-        return b'%b{"time":"%b","type":"response","auth":%b,"request":%b,"response":%b%b}\n' % (
+        return b'%b{"time":"%b","type":"response",%b,"response":%b%b}\n' % (
             self._prefix,
             rfc3339(now).encode(),
-            self._auth(call),
-            self._request(call, headers),
+            self._shared(call, headers),
             self._response(call, reply, error),
-            _error(error),
+            _error(error) if error is not None else b"",
         )
+
+    def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
+        """Return what request and response have in common; encoded once, unless the caller became known since."""
+        recorded = call.recorded
+        known = recorded.get(self)
+        if known is None or known[0] is not call.decision:
+            known = (
+                call.decision,
+                b'"auth":%b,"request":%b' % (self._auth(call), self._request(call, headers)),
+            )
+            recorded[self] = known
+        return known[1]
 
     def _auth(self, call: Call) -> bytes:
         identity = call.identity
@@ -138,30 +160,23 @@ class Renderer:
     def _request(self, call: Call, headers: Mapping[str, bool]) -> bytes:
         encode = schema.encode
         identity = call.identity
-        parts = [b'{"id":"', call.id.encode(), b'"']
-        if identity is not None:
-            parts += [b',"client_id":', _client_id(identity)]
-        parts += [b',"operation":"', call.operation.encode(), b'"']
-        if call.mount.path:
-            parts.append(self._mount(call, b"mount_running_version"))
-        parts += [
-            self._credential(call),
-            b',"namespace":',
-            encode(_namespace(call)),
-            b',"path":',
-            encode(call.path),
-        ]
+        data = b""
         if call.data:
-            members = self._hasher.members(call.data, call.mount.clear_request_keys)
-            parts += [b',"data":', _bounded(members)]
-        if headers:
-            parts.append(self._headers(call, headers))
-        address, port = call.client_address, call.client_port
-        parts.append(b',"remote_address":%b,"remote_port":%d' % (encode(address), port))
-        if call.wrap_ttl:
-            parts.append(b',"wrap_ttl":%d' % call.wrap_ttl)
-        parts.append(b"}")
-        return b"".join(parts)
+            data = b',"data":' + _bounded(self._hasher.members(call.data, call.mount.clear_request_keys))
+        return _REQUEST % (
+            call.id.encode(),
+            b',"client_id":' + _client_id(identity) if identity is not None else b"",
+            call.operation.encode(),
+            self._mount(call, b"mount_running_version") if call.mount.path else b"",
+            self._credential(call),
+            _ROOT_NAMESPACE if call.namespace is ROOT else encode(_namespace(call)),
+            encode(call.path),
+            data,
+            self._headers(call, headers) if headers else b"",
+            encode(call.client_address),
+            call.client_port,
+            b',"wrap_ttl":%d' % call.wrap_ttl if call.wrap_ttl else b"",
+        )
 
     def _credential(self, call: Call) -> bytes:
         identity = call.identity
@@ -252,15 +267,19 @@ class Renderer:
 
     def _mount(self, call: Call, version: bytes) -> bytes:
         mount = call.mount
-        encode = schema.encode
-        return b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b","%b":"%b","mount_class":"%b"' % (
-            encode(mount.path),
-            mount.kind.encode(),
-            mount.accessor.encode(),
-            version,
-            _VERSION,
-            mount.category.encode(),
-        )
+        known = self._mounts.get(mount)
+        if known is None:
+            encode = schema.encode
+            place = b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b",' % (
+                encode(mount.path),
+                mount.kind.encode(),
+                mount.accessor.encode(),
+            )
+            known = (place, b':"%b","mount_class":"%b"' % (_VERSION, mount.category.encode()))
+            if len(self._mounts) > _MOUNTS:
+                self._mounts.clear()
+            self._mounts[mount] = known
+        return b'%b"%b"%b' % (known[0], version, known[1])
 
 
 def _namespace(call: Call) -> Mapping[str, str]:
@@ -287,9 +306,7 @@ def _bounded(value: object) -> bytes:
     return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
 
 
-def _error(error: VaultError | None) -> bytes:
-    if error is None:
-        return b""
+def _error(error: VaultError) -> bytes:
     text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
     return b',"error":' + schema.encode(text)
 

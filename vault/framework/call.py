@@ -46,7 +46,7 @@ class Namespace(msgspec.Struct, frozen=True):
 ROOT = Namespace("root", "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mounted:
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
@@ -200,6 +200,7 @@ class Call:
         "path",
         "query",
         "reader",
+        "recorded",
         "spent",
         "token",
         "tx",
@@ -247,6 +248,8 @@ class Call:
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
+    recorded: dict[object, tuple[object, bytes]]
+    """What the audit log has encoded of this call already."""
     after: Callable[[], Awaitable[None]] | None
     """What is to follow once the answer is recorded and everything is committed."""
 
@@ -259,6 +262,7 @@ class Call:
         self.data = {}
         self.captures = {}
         self.warnings = []
+        self.recorded = {}
         self.namespace = ROOT
         self.body = b""
         self.wrap_ttl = 0
