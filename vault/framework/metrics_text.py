@@ -59,7 +59,7 @@ def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
             for name, labels, timing in metrics.timings()
         ],
     }
-    return json.dumps(answer, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(answer, separators=(",", ":")).encode()
 
 
 def _full(prefix: str, name: str) -> str:

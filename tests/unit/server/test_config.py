@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Configuration files: what is read, how files merge, and what is refused with which words."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vault.server import config_unsupported, reference
+from vault.server.config import load, validate
+from vault.server.config_reader import settings_of
+from vault.server.failure import StartFailure
+from vault.server.settings import (
+    AuditDevice,
+    Config,
+    Listener,
+    ListenerTelemetry,
+    StorageSettings,
+    Telemetry,
+    UserLockout,
+)
+
+STORAGE = 'storage "sqlite" { path = "/data/x.db" }\n'
+LISTENER = 'listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
+SECRET = "hunter2hunter2"
+
+
+def written(folder: Path, text: str, name: str = "server.hcl") -> str:
+    file = folder / name
+    file.write_text(text)
+    return str(file)
+
+
+def loaded(folder: Path, text: str) -> Config:
+    return load([written(folder, text)], {})
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(StartFailure) as caught:
+        loaded(folder, text)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
+    config = loaded(tmp_path, STORAGE + LISTENER)
+    assert config.storage == StorageSettings(kind="sqlite", path="/data/x.db")
+    assert config.listeners[0].max_request_size == 32 << 20
+    assert config.listeners[0].tls_min_version == "tls12"
+    assert not config.listeners[0].telemetry.unauthenticated_metrics_access
+    assert not config.unsafe_allow_api_audit_creation
+    assert not config.raw_storage_endpoint
+    assert config.default_lease_ttl == 768 * 3600
+    assert config.warnings == ()
+
+
+def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        STORAGE
+        + """
+        api_addr = "https://vault:8200"
+        default_lease_ttl = "1h30m"
+        max_lease_ttl = 86400
+        log_level = "DEBUG"
+        disable_mlock = "true"
+        seal "shamir" {}
+        telemetry { prometheus_retention_time = "30s" disable_hostname = true }
+        user_lockout "all" { lockout_threshold = "3" lockout_duration = "10m" }
+        audit "file" "main" {
+          description = "all"
+          local = true
+          options { file_path = "/var/log/a" mode = "0640" log_raw = false }
+        }
+        listener "unix" { address = "/run/x.sock" socket_mode = "0660" }
+        listener "tcp" {
+          address = "[::1]:8200"
+          tls_cert_file = "/c"
+          tls_key_file = "/k"
+          tls_min_version = "tls13"
+          tls_cipher_suites = "A,B"
+          max_request_size = "1024"
+          max_request_duration = "10s"
+          telemetry { unauthenticated_metrics_access = true }
+          custom_response_headers { "default" = { "X-One" = ["a", "b"] } "4xx" = { "X-Two" = ["c"] } }
+        }
+        """,
+    )
+    unix, tcp = config.listeners
+    assert unix.socket_mode == 0o660
+    assert (tcp.address, tcp.tls_min_version, tcp.tls_cipher_suites) == ("[::1]:8200", "tls13", ("A", "B"))
+    assert (tcp.max_request_size, tcp.max_request_duration) == (1024, 10.0)
+    assert tcp.telemetry.unauthenticated_metrics_access
+    assert tcp.custom_response_headers == {"default": {"X-One": "a; b"}, "4xx": {"X-Two": "c"}}
+    assert config.audit == (
+        AuditDevice(
+            kind="file",
+            path="main/",
+            description="all",
+            local=True,
+            options={"file_path": "/var/log/a", "mode": "0640", "log_raw": "false"},
+        ),
+    )
+    assert config.user_lockout == (UserLockout(kind="all", lockout_threshold=3, lockout_duration=600.0),)
+    assert (config.default_lease_ttl, config.max_lease_ttl, config.log_level) == (5400.0, 86400.0, "debug")
+
+
+def test_json_reads_like_hcl_even_where_it_flattens(tmp_path: Path) -> None:
+    document = {
+        "storage": {"sqlite": {"path": "/data/x.db"}},
+        "listener": [
+            {"tcp": {"address": "127.0.0.1:8200", "tls_disable": 1}},
+            {"unix": {"address": "/run/x.sock", "telemetry": {"metrics_only": True}}},
+        ],
+        "audit": {"file": {"main": {"options": {"file_path": "/a"}}}},
+    }
+    config = load([written(tmp_path, json.dumps(document), "server.json")], {})
+    assert [listener.kind for listener in config.listeners] == ["tcp", "unix"]
+    assert config.listeners[1].telemetry == ListenerTelemetry(metrics_only=True)
+    assert config.audit[0].options == {"file_path": "/a"}
+    assert config.storage.path == "/data/x.db"
+
+
+def test_files_of_a_directory_merge_in_the_order_of_their_names(tmp_path: Path) -> None:
+    written(tmp_path, STORAGE + LISTENER + 'log_level = "warn"\n', "10-base.hcl")
+    written(tmp_path, '{"log_level": "trace", "storage": {"sqlite": {"path": "/other.db"}}}', "20-mine.json")
+    written(tmp_path, "this is not read", "readme.txt")
+    config = load([str(tmp_path)], {})
+    assert (config.log_level, config.storage.path, len(config.listeners)) == ("trace", "/other.db", 1)
+
+
+def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Path) -> None:
+    file = written(tmp_path, STORAGE + LISTENER + 'log_level = "warn"\n')
+    environment = {"VAULT_LOG_LEVEL": "error", "BAO_LOG_LEVEL": "trace", "VAULT_API_ADDR": "https://a"}
+    config = load([file], environment)
+    assert (config.log_level, config.api_addr) == ("trace", "https://a")
+    with pytest.raises(StartFailure, match="environment BAO_LOG_LEVEL or VAULT_LOG_LEVEL: must be one of"):
+        load([file], {"BAO_LOG_LEVEL": SECRET})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("listner {}", ":3: unknown setting listner; did you mean listener?"),
+        ('listener "tcp" { adress = "x" tls_disable = true }', ":3: unknown setting adress in listener; did you mean address?"),
+        ("nothing_like_it = 1", ":3: unknown setting nothing_like_it"),
+        ("telemetry { prometheus_retention = 1 }", "did you mean prometheus_retention_time?"),
+        ('audit "file" "a" { options { file_paht = "x" } }', "unknown setting file_paht in options; did you mean file_path?"),
+        ('log_level = "hunter2hunter2"', ":3: log_level must be one of trace, debug, info, warn, error"),
+        ('default_lease_ttl = "hunter2hunter2"', ":3: default_lease_ttl must be a duration such as 90s"),
+        ('ui = "hunter2hunter2"', ":3: ui must be true or false"),
+        ("ui = true\nui = false", ":4: ui is already set on line 3; keep one of them"),
+        ("ui {}", ":3: ui must be true or false"),
+        ('listener "tcp" { max_request_size = -1 tls_disable = true }', "max_request_size must be a whole number of at least 1"),
+        ('listener "tcp" { address = "hunter2hunter2" tls_disable = true }', "address must be HOST:PORT"),
+        ('listener "tcp" { address = "1.2.3.4:99999" tls_disable = true }', "address must be HOST:PORT"),
+        ('listener "tcp" {}', "listener needs tls_cert_file and tls_key_file (or tls_disable = true on loopback)"),
+        ('listener "quic" { tls_disable = true }', 'this listener does not exist; choose "tcp" or "unix"'),
+        ('listener "unix" { address = "run/x" }', "must be the absolute path"),
+        ('listener { address = "127.0.0.1:1" }', 'listener must have the form `listener "NAME" { … }`'),
+        ('listener "tcp" { tls_disable = true x_forwarded_for_authorized_addrs = "10.0.0.0/8" }', "x_forwarded_for_authorized_addrs: addresses from a proxy are not supported yet"),
+        ('listener "tcp" { tls_disable = true tls_require_and_verify_client_cert = true }', "needs TLS"),
+        ('listener "tcp" { tls_cert_file = "a" tls_key_file = "b" tls_require_and_verify_client_cert = true }', "needs tls_client_ca_file"),
+        ('listener "tcp" { tls_cert_file = "a" tls_key_file = "b" tls_min_version = "tls13" tls_max_version = "tls12" }', "tls_min_version is newer"),
+        ('listener "tcp" { tls_disable = true custom_response_headers { "default" = { "X-Vault-A" = ["b"] } } }', "starts with X-Vault-"),
+        ('listener "tcp" { tls_disable = true custom_response_headers { "999x" = { "A" = ["b"] } } }', "a status is"),
+        ('audit "file" "a" {}', 'audit "file" needs options { file_path = "FILE" }'),
+        ('audit "syslog" "a" { options { file_path = "x" } }', "this audit device does not exist here yet"),
+        ('audit "file" "a" { options { file_path = "x" mode = "hunter2hunter2" } }', "options mode must be permission bits"),
+        ('audit "file" "a" { options { file_path = "x" } }\naudit "file" "a" { options { file_path = "y" } }', ":4: another audit device has this name"),
+        ('seal "pkcs11" { pin = "hunter2hunter2" }', "this seal does not exist here yet"),
+        ('storage "inmem" {}', ":3: storage is already set on line 1"),
+        ('initialize "a" {}', "initialize: self-initialisation is not supported yet"),
+        ('default_lease_ttl = "2h"\nmax_lease_ttl = "1h"', "default_lease_ttl is longer than max_lease_ttl"),
+        ("ui = ", ":3: "),
+        ('pin = "hunter2hunter2', ":3: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refused_with_its_line_and_without_its_value(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    message = refusal(tmp_path, STORAGE + LISTENER + text)
+    assert expected in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (LISTENER, "no storage; add"),
+        (STORAGE, "no listener; add"),
+        ('storage "raft" { path = "/x" }\n' + LISTENER, 'choose "sqlite" or "inmem"; instead of raft'),
+        ('storage "consul" {}\n' + LISTENER, 'choose "sqlite" or "inmem"'),
+        ('storage "sqlite" {}\n' + LISTENER, 'storage "sqlite" needs path'),
+        ('storage "inmem" { path = "/x" }\n' + LISTENER, 'storage "inmem" has no settings'),
+    ],
+)
+def test_a_missing_or_unknown_storage_or_listener_is_refused(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    assert expected in refusal(tmp_path, text)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StartFailure, match=r"nope\.hcl: cannot be read: No such file or directory"):
+        load([str(tmp_path / "nope.hcl")], {})
+    with pytest.raises(StartFailure, match=r"holds no \.hcl or \.json file"):
+        load([str(tmp_path)], {})
+    with pytest.raises(StartFailure, match="no configuration; name a file with -config=FILE"):
+        load([], {})
+    binary = tmp_path / "b.hcl"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(StartFailure, match="is not UTF-8 text"):
+        load([str(binary)], {})
+
+
+def test_settings_that_are_ignored_earn_a_warning_with_the_reason(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path,
+        STORAGE
+        + 'listener "tcp" { address = "0.0.0.0:8200" tls_disable = true cluster_address = "0.0.0.0:8201" }\n'
+        + 'plugin_directory = "/plugins"\n',
+    )
+    assert [warning.partition(": ")[2] for warning in config.warnings] == [
+        "plugin_directory has no effect: engines are built in, nothing is loaded from files",
+        "cluster_address has no effect: nodes need no address for each other",
+        "tls_disable sends tokens and secrets over the network in the clear",
+    ]
+
+
+def test_validation_returns_every_problem_and_then_every_warning(tmp_path: Path) -> None:
+    file = written(tmp_path, 'storage "inmem" {}\nfoo = 1\nlistener "tcp" { bar = 2 tls_disable = true }\n')
+    found = validate([file])
+    assert [line.partition(":")[2] for line in found] == [
+        "2: unknown setting foo",
+        "3: unknown setting bar in listener",
+        '1: storage "inmem" forgets everything when the server stops; not for production (warning)',
+    ]
+    assert validate([written(tmp_path, STORAGE + LISTENER)]) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    key=st.sampled_from([*settings_of(Config), "listener", "storage", "audit", "seal", "telemetry"]),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        max_leaves=6,
+    ),
+)
+def test_no_value_makes_the_reader_fail_in_another_way(tmp_path: Path, key: str, value: object) -> None:
+    file = written(tmp_path, json.dumps({key: value}), "fuzz.json")
+    with contextlib.suppress(StartFailure):
+        load([written(tmp_path, STORAGE + LISTENER), file], {})
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
+    assert page == reference.render(), "run `python -m vault.server.reference > docs/configuration.md`"
+    structs: list[type[msgspec.Struct]] = [
+        Config, Listener, ListenerTelemetry, StorageSettings, AuditDevice, UserLockout, Telemetry,
+    ]  # fmt: skip
+    known = {name for struct in structs for name in struct.__struct_fields__}
+    known -= {"kind", "listeners", "warnings"}
+    known |= {
+        key
+        for table in (config_unsupported.IGNORED, config_unsupported.REFUSED)
+        for keys in table.values()
+        for key in keys
+    }
+    assert [name for name in sorted(known) if f"`{name}`" not in page and f"`{name} " not in page] == []

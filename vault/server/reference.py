@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes `docs/configuration.md` from the settings themselves: `python -m vault.server.reference`.
+
+A test compares the file with what this returns, so no setting can go undocumented.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import msgspec
+
+from vault.server import config_stanzas, config_unsupported, flags, settings
+from vault.server.config_reader import settings_of
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Written by `python -m vault.server.reference > docs/configuration.md`; change it there. -->
+
+`vaultctl server -config=PATH` reads a file, or every `.hcl` and `.json` file of a directory in the order
+of their names. `-config` may be repeated. A key that a later file repeats replaces the earlier one;
+`listener`, `audit` and `user_lockout` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
+an existing file carries over. `vaultctl operator validate-config -config=PATH` checks without starting.
+
+```hcl
+api_addr = "https://vault.example.org:8200"
+
+storage "sqlite" {
+  path = "/var/lib/coffre/coffre.db"
+}
+
+listener "tcp" {
+  address       = "0.0.0.0:8200"
+  tls_cert_file = "/etc/coffre/tls.crt"
+  tls_key_file  = "/etc/coffre/tls.key"
+}
+
+audit "file" "main" {
+  options {
+    file_path = "/var/log/coffre/audit.log"
+  }
+}
+```
+
+A key that nobody knows stops the server, with its file and line and the nearest key that exists. A key
+of OpenBao's that this server does not have is ignored with a warning where that is safe, and refused
+where the server would be less secure than the file says; both are listed below. Durations are numbers
+of seconds or strings such as `90s`, `30m`, `768h`, `30d`; sizes are bytes.
+
+No secret belongs in this file, in a flag or in the environment, but for development mode.
+"""
+
+_ENVIRONMENT = """\
+## Environment
+
+`BAO_X` is read before `VAULT_X`; flags go before the environment, the environment before files.
+
+| variable | sets |
+|---|---|
+| `BAO_CONFIG_PATH` | `-config`, when that is not given |
+| `BAO_API_ADDR` | `api_addr` |
+| `BAO_LOG_LEVEL` | `log_level` |
+| `BAO_LOG_FORMAT` | `log_format` |
+| `BAO_DEV_ROOT_TOKEN_ID` | `-dev-root-token-id` |
+| `BAO_DEV_LISTEN_ADDRESS` | `-dev-listen-address` |
+| `BAO_TOKEN_PATH` | where development mode stores its token |
+"""
+
+_SIGNALS = """\
+## Signals, exit code and logs
+
+| signal | does |
+|---|---|
+| SIGHUP | reads the configuration, certificates and audit files anew; connections stay. What cannot be used is logged, and the previous one stays. Storage and addresses change at a start only |
+| SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends |
+
+The exit code is 0 after a signal and 1 when the server could not start; then one line on standard error
+says which setting or file is wrong and what to do. Log lines hold no request data: no paths, no tokens,
+no values; of an unexpected exception its type and place in the code.
+
+The process forbids core dumps, makes its files readable by its own user only, and locks its memory if
+the limit of locked memory is infinite and `disable_mlock` is not set.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    parts = [
+        _INTRODUCTION,
+        _table("Top level", "", settings.Config),
+        _table('`storage "sqlite"`, `storage "inmem"`', _STORAGE, settings.StorageSettings),
+        _table('`listener "tcp"`, `listener "unix"`', _LISTENER, settings.Listener),
+        _table("`telemetry` of a listener", "", settings.ListenerTelemetry),
+        _table('`audit "file" "NAME"`', _AUDIT, settings.AuditDevice),
+        _list("`options` of an audit device", ("option", "meaning"), config_stanzas.AUDIT_OPTIONS),
+        _table('`user_lockout "all"`, or an auth method', "", settings.UserLockout),
+        _table("`telemetry`", "", settings.Telemetry),
+        '## `seal "shamir"`\n\nThe only seal so far, and what there is without the stanza. It has no settings.\n',
+        _ENVIRONMENT,
+        _SIGNALS,
+        _foreign("Refused", "What to do instead", config_unsupported.REFUSED),
+        _foreign("Ignored with a warning", "Why nothing is missing", config_unsupported.IGNORED),
+        f"## Flags\n\n```text\n{flags.USAGE}```\n",
+    ]
+    return "\n".join(parts)
+
+
+_STORAGE = """\
+`sqlite` is for production on one node: one file, every write durable before it is answered. `inmem`
+forgets everything when the server stops and has no settings.
+"""
+_LISTENER = """\
+Several may be given. TLS is 1.2 and 1.3, with ECDHE and AES-GCM or ChaCha20-Poly1305 only. Client
+certificates are asked for when `tls_client_ca_file` is set. Request lines and headers may take 64 KiB.
+
+`custom_response_headers` holds a block for each status (`"default"`, `"2xx"`, `"404"`) with headers and
+their lists of values. Names that start with `X-Vault-` are refused.
+"""
+_AUDIT = "The server refuses requests that no audit device can record. SIGHUP opens the files anew.\n"
+
+
+def _table(title: str, text: str, struct: type[msgspec.Struct]) -> str:
+    defaults = {field.name: field for field in msgspec.structs.fields(struct)}
+    lines = [f"## {title}\n"]
+    lines += [text] if text else []
+    lines += ["| key | default | meaning |", "|---|---|---|"]
+    for name, setting in settings_of(struct).items():
+        shown = setting.shown or _shown(defaults[name].default)
+        lines.append(f"| `{name}` | {shown} | {setting.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    return str(default) or "none"
+
+
+def _list(title: str, heads: tuple[str, str], rows: Mapping[str, str]) -> str:
+    lines = [f"### {title}\n", f"| {heads[0]} | {heads[1]} |", "|---|---|"]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _foreign(title: str, head: str, stanzas: Mapping[str, Mapping[str, str]]) -> str:
+    lines = [f"## {title}\n", f"| stanza | key | {head.lower()} |", "|---|---|---|"]
+    for stanza, keys in stanzas.items():
+        lines += [f"| {stanza or 'top level'} | `{key}` | {why} |" for key, why in keys.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
