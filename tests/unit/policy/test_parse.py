@@ -163,65 +163,65 @@ def test_a_text_that_is_no_policy_is_refused_in_openbaos_words(text: str, messag
     assert fault(text) == message
 
 
-@pytest.mark.parametrize(
-    ("extra", "message"),
-    [
-        ("foo = 1", '1 error occurred:\n\t* invalid key "foo" on line 1\n\n'),
-        ('capabilities = ["bogus"]', 'path "a": invalid capability "bogus"'),
-        ('capabilities = "read"', 'path "a": At 1:27: unknown slice type: *ast.LiteralType'),
-        (
-            "capabilities = [true]",
-            'path "a": At 1:28: root.Capabilities[0]: unknown type for string *ast.LiteralType',
-        ),
-        (
-            "capabilities = [{}]",
-            'path "a": At 1:28: root.Capabilities[0]: unknown type for string *ast.ObjectType',
-        ),
-        ("capabilities = { a = 1 }", 'path "a": At -: unknown slice type: *ast.ObjectItem'),
-        ('policy = "x"', 'path "a": invalid policy "x"'),
-        ("policy = true", 'path "a": At 1:21: root.Policy: unknown type for string *ast.LiteralType'),
-        (
-            'allowed_parameters = "x"',
-            'path "a": At 1:33: root.allowed_parameters: not an object type for map (*ast.LiteralType)',
-        ),
-        (
-            "pagination_limit = true",
-            'path "a": At 1:31: root.pagination_limit: unknown type *ast.LiteralType',
-        ),
-        ("pagination_limit = {}", 'path "a": At -: root.pagination_limit: unknown type *ast.ObjectList'),
-        ('pagination_limit = "x"', 'path "a": strconv.ParseInt: parsing "x": invalid syntax'),
-        (
-            'expiration = "2030-01-01"',
-            'path "a": invalid expiration time: could not parse string as date and time',
-        ),
-        (
-            'expiration = "2030-02-30T00:00:00Z"',
-            'path "a": invalid expiration time: could not parse string as date and time',
-        ),
-        ("min_wrapping_ttl = true", "error parsing min_wrapping_ttl: could not parse duration from input"),
-        ('max_wrapping_ttl = "x"', 'error parsing max_wrapping_ttl: time: invalid duration "x"'),
-        (
-            'max_wrapping_ttl = "-1.5"',
-            'error parsing max_wrapping_ttl: time: missing unit in duration "-1.5"',
-        ),
-        (
-            'max_wrapping_ttl = "1s1w"',
-            'error parsing max_wrapping_ttl: time: unknown unit "w" in duration "1s1w"',
-        ),
-        (
-            'max_wrapping_ttl = "xd"',
-            'error parsing max_wrapping_ttl: strconv.ParseInt: parsing "x": invalid syntax',
-        ),
-        (
-            'max_wrapping_ttl = "99999999999999h"',
-            'error parsing max_wrapping_ttl: time: invalid duration "99999999999999h"',
-        ),
-        (
-            "min_wrapping_ttl = 2 max_wrapping_ttl = 1",
-            "max_wrapping_ttl cannot be less than min_wrapping_ttl",
-        ),
-    ],
-)
+WRONG_RULES = [
+    ("foo = 1", '1 error occurred:\n\t* invalid key "foo" on line 1\n\n'),
+    ('capabilities = ["bogus"]', 'path "a": invalid capability "bogus"'),
+    ('capabilities = "read"', 'path "a": At 1:27: unknown slice type: *ast.LiteralType'),
+    (
+        "capabilities = [true]",
+        'path "a": At 1:28: root.Capabilities[0]: unknown type for string *ast.LiteralType',
+    ),
+    (
+        "capabilities = [{}]",
+        'path "a": At 1:28: root.Capabilities[0]: unknown type for string *ast.ObjectType',
+    ),
+    ("capabilities = { a = 1 }", 'path "a": At -: unknown slice type: *ast.ObjectItem'),
+    ('policy = "x"', 'path "a": invalid policy "x"'),
+    ("policy = true", 'path "a": At 1:21: root.Policy: unknown type for string *ast.LiteralType'),
+    (
+        'allowed_parameters = "x"',
+        'path "a": At 1:33: root.allowed_parameters: not an object type for map (*ast.LiteralType)',
+    ),
+    (
+        "pagination_limit = true",
+        'path "a": At 1:31: root.pagination_limit: unknown type *ast.LiteralType',
+    ),
+    ("pagination_limit = {}", 'path "a": At -: root.pagination_limit: unknown type *ast.ObjectList'),
+    ('pagination_limit = "x"', 'path "a": strconv.ParseInt: parsing "x": invalid syntax'),
+    (
+        'expiration = "2030-01-01"',
+        'path "a": invalid expiration time: could not parse string as date and time',
+    ),
+    (
+        'expiration = "2030-02-30T00:00:00Z"',
+        'path "a": invalid expiration time: could not parse string as date and time',
+    ),
+    ("min_wrapping_ttl = true", "error parsing min_wrapping_ttl: could not parse duration from input"),
+    ('max_wrapping_ttl = "x"', 'error parsing max_wrapping_ttl: time: invalid duration "x"'),
+    (
+        'max_wrapping_ttl = "-1.5"',
+        'error parsing max_wrapping_ttl: time: missing unit in duration "-1.5"',
+    ),
+    (
+        'max_wrapping_ttl = "1s1w"',
+        'error parsing max_wrapping_ttl: time: unknown unit "w" in duration "1s1w"',
+    ),
+    (
+        'max_wrapping_ttl = "xd"',
+        'error parsing max_wrapping_ttl: strconv.ParseInt: parsing "x": invalid syntax',
+    ),
+    (
+        'max_wrapping_ttl = "99999999999999h"',
+        'error parsing max_wrapping_ttl: time: invalid duration "99999999999999h"',
+    ),
+    (
+        "min_wrapping_ttl = 2 max_wrapping_ttl = 1",
+        "max_wrapping_ttl cannot be less than min_wrapping_ttl",
+    ),
+]
+
+
+@pytest.mark.parametrize(("extra", "message"), WRONG_RULES)
 def test_a_rule_that_is_wrong_is_refused_in_openbaos_words(extra: str, message: str) -> None:
     assert fault(f'path "a" {{ {extra} }}') == f'path "a": {message}'
 
