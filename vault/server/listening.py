@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from vault.server import sockets
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
+from vault.server.verbs import AnyVerb
 
 _HANDSHAKE_SECONDS: Final = 10.0
 _WATCH_SECONDS: Final = 1.0
@@ -138,7 +139,7 @@ class Listening:
             self._tick()
             now = loop.time()
             for connection in list(self._state.connections):
-                if isinstance(connection, Connection) and connection.stalled(now):
+                if isinstance(connection, Connection | AnyVerb) and connection.stalled(now):
                     connection.transport.abort()
             await asyncio.sleep(_WATCH_SECONDS)
 

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from vault.server.settings import Listener
+from vault.server.verbs import FAST, AnyVerb
 
 LONGEST_HEAD: Final = 64 * 1024
 """Most bytes that a request's line and headers may take, once they come in more than one read."""
@@ -37,6 +38,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {}, loop)
         self.listener = listener
         self._head_bytes = 0
+        self._between = True
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -46,7 +48,29 @@ class Connection(HttpToolsProtocol):
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {"listener": self.listener, "client_certificate": certificate}
 
+    def on_message_begin(self) -> None:
+        self._between = False
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._between = True
+        super().on_message_complete()
+
+    def _hand_over(self, data: bytes) -> None:
+        """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        other = AnyVerb(self.config, self.server_state, self.listener, self.loop, self.app_state)
+        self.transport.set_protocol(other)
+        other.connection_made(self.transport)
+        other.data_received(data)
+
     def data_received(self, data: bytes) -> None:
+        if self._between and not data.startswith(FAST):
+            cycle: Any = self.cycle
+            if cycle is None or cycle.response_complete:
+                self._hand_over(data)
+                return
         super().data_received(data)
         scope: dict[str, Any] | None = cast("Any", self.scope)
         if scope is not None and "method" not in scope:
