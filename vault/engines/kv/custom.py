@@ -19,13 +19,13 @@ MAX_VALUE_BYTES: Final = 512
 _FAILED: Final = "custom_metadata validation failed: "
 
 
-def checked(given: Mapping[str, Json] | None) -> dict[str, str] | None:
+def checked(fields: Mapping[str, Json] | None) -> dict[str, str] | None:
     """Return custom metadata as it is stored: numbers and booleans as text, None when empty.
 
     Raises `Malformed` with every rule that is broken.
     """
     found: dict[str, str] = {}
-    for key, value in (given or {}).items():
+    for key, value in (fields or {}).items():
         try:
             found[key] = "" if value is None else to_string(value)
         except Mismatch as mismatch:
@@ -34,25 +34,27 @@ def checked(given: Mapping[str, Json] | None) -> dict[str, str] | None:
     return found or None
 
 
-def check_patch(patch: Mapping[str, Json] | None) -> None:
-    """Refuse what a merge patch must not set. Unlike a whole replacement it takes strings only."""
-    given = {key: value for key, value in (patch or {}).items() if value is not None}
-    checked(given)
-    for key, value in given.items():
+def given(patch: Mapping[str, Json] | None) -> Mapping[str, Json]:
+    """Return what a merge patch sets, without what it removes."""
+    return {key: value for key, value in (patch or {}).items() if value is not None}
+
+
+def merged(stored: Mapping[str, str] | None, patch: Mapping[str, Json] | None) -> dict[str, str] | None:
+    """Return custom metadata after a merge patch: None clears it, a null in it removes a key.
+
+    Raises `Malformed`: unlike a whole replacement, a patch takes strings only.
+    """
+    if patch is None:
+        return None
+    for key, value in given(patch).items():
         if not isinstance(value, str):
             kind = "bool" if isinstance(value, bool) else "number"
             raise Malformed(
                 f"json: cannot unmarshal {kind} into Go struct field .custom_metadata.{key} of type string",
                 chained=True,
             )
-
-
-def merged(stored: Mapping[str, str] | None, patch: Mapping[str, Json] | None) -> dict[str, str] | None:
-    """Return custom metadata after a checked merge patch: None clears it, a null in it removes a key."""
-    if patch is None:
-        return None
     kept = {key: value for key, value in (stored or {}).items() if key not in patch}
-    return {**kept, **{key: value for key, value in patch.items() if value is not None}} or None
+    return {**kept, **given(patch)} or None
 
 
 def _faults(found: Mapping[str, str]) -> list[str]:

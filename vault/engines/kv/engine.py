@@ -59,10 +59,12 @@ class VersionedKV(MetadataRoutes):
         if "data" not in call.data:
             raise Malformed("no data provided")
         row = await store.load(call.tx, params.path)
-        if row is None or row.newest is None:
+        if row is None:
             return Reply(status=404, raw=b"")
         config = await store.load_config(call.tx)
         logic.check_cas(params.options, row.current, required=config.cas_required or row.cas_required)
+        if row.newest is None:
+            return Reply(status=404, raw=b"")
         now = self.clock.nanos()
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)

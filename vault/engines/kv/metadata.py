@@ -84,17 +84,17 @@ class MetadataRoutes(Engine):
             return None
         if params.delete_version_after:  # 0 changes nothing: the field cannot tell it from 'not given'
             changes["delete_after"] = _positive(params.delete_version_after, "Field validation failed: ")
-        if not 0 <= changes.get("max_versions", 0) <= _UINT32:
-            raise Malformed(
-                "json: cannot unmarshal number into Go struct field .max_versions of type uint32",
-                chained=True,
-            )
-        custom.check_patch(params.custom_metadata)
+        custom.checked(custom.given(params.custom_metadata))
         row = await store.load(call.tx, params.path)
         if row is None:
             return Reply(status=404, raw=b"")
         config = await store.load_config(call.tx)
         logic.check_metadata_cas(_cas(call, params), row, config)
+        if not 0 <= changes.get("max_versions", 0) <= _UINT32:
+            raise Malformed(
+                "json: cannot unmarshal number into Go struct field .max_versions of type uint32",
+                chained=True,
+            )
         if "custom_metadata" in call.data:
             changes["custom"] = custom.merged(row.custom, params.custom_metadata)
         await self._save(call, params.path, row, changes, self.clock.nanos())

@@ -200,8 +200,11 @@ def test_a_patch_of_nothing_is_404_and_of_a_deleted_version_says_which(v2: Play)
     async def scenario(kv: Driver) -> None:
         await kv("POST", "metadata/empty", {"max_versions": 3})
         for path in ("data/nope", "data/empty"):
-            answer = await kv("PATCH", path, {"data": {}, "options": {"cas": "x"}})
+            answer = await kv("PATCH", path, {"data": {}})
             assert (answer.status, answer.raw) == (404, b"")
+        wrong = {"data": {}, "options": {"cas": 1}}
+        assert (await kv("PATCH", "data/nope", wrong)).status == 404
+        assert await kv.refused("PATCH", "data/empty", wrong) == MISMATCH
         assert await kv.refused("PATCH", "data/nope", {}) == "Malformed: no data provided"
         await _write(kv, "a", {"v": 1})
         await kv("DELETE", "data/a")

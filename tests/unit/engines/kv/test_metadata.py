@@ -218,6 +218,9 @@ def test_a_patch_takes_only_strings_as_custom_metadata(v2: Play) -> None:
                 f"Malformed: json: cannot unmarshal {kind} into Go struct field .custom_metadata.c of type string"
             )
         assert (await kv.refused("PATCH", "metadata/a", {"max_versions": -1})).endswith("of type uint32")
+        assert (await kv("PATCH", "metadata/nope", {"custom_metadata": {"c": 3}})).status == 404
+        body = {"custom_metadata": {"c": 3}, "metadata_cas": 9}
+        assert await kv.refused("PATCH", "metadata/a", body) == MISMATCH
 
     v2(scenario)
 

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: EUPL-1.2
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault.engines.kv import custom, jsontext, logic
+from vault.engines.kv.model import Row, SecretResult, Version, VersionResult
+from vault.framework.errors import Malformed
+
+LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+JSON = st.recursive(
+    LEAF | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
+OBJECT = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
+
+
+# The examples of RFC 7396, appendix A.
+@pytest.mark.parametrize(
+    ("target", "patch", "result"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        (["a", "b"], ["c", "d"], ["c", "d"]),
+        ({"a": "b"}, ["c"], ["c"]),
+        ({"a": "foo"}, None, None),
+        ({"a": "foo"}, "bar", "bar"),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ],
+)
+def test_a_merge_patch_does_what_the_rfc_shows(target: Any, patch: Any, result: Any) -> None:
+    before = json.dumps([target, patch])
+    assert logic.merge(target, patch) == result
+    assert json.dumps([target, patch]) == before
+
+
+@given(OBJECT, OBJECT)
+def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
+    once = logic.merge(target, patch)
+    assert logic.merge(once, patch) == once
+
+
+@given(JSON)
+def test_numbers_end_up_as_a_float_would_have_them_and_stay_there(value: Any) -> None:
+    def floats(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: floats(inner) for key, inner in item.items()}
+        if isinstance(item, list):
+            return [floats(inner) for inner in item]
+        return float(item) if isinstance(item, int) and not isinstance(item, bool) else item
+
+    kept = jsontext.to_floats(value)
+    assert floats(kept) == floats(value)
+    assert jsontext.decode(jsontext.encode(kept)) == kept
+    assert jsontext.to_floats(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, b"1"),
+        (-0.5, b"-0.5"),
+        (2**53 + 1, b"9007199254740992"),
+        (12345678901234567890, b"12345678901234567000"),
+    ],
+)
+def test_whole_numbers_are_spelled_without_a_fraction(value: float, text: bytes) -> None:
+    assert jsontext.encode(jsontext.to_floats(value)) == text
+
+
+def test_a_number_beyond_a_float_is_refused_without_repeating_it() -> None:
+    with pytest.raises(Malformed) as caught:
+        jsontext.to_floats({"a": [7 * 10**400]})
+    assert "7" not in caught.value.message
+
+
+@given(OBJECT, st.sampled_from([None, 1, "\t"]))
+def test_text_is_kept_whatever_the_blanks_around_it(value: dict[str, Any], indent: Any) -> None:
+    body = json.dumps(value, indent=indent).encode()
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    text = jsontext.normal_object(fields)
+    assert json.loads(text) == value
+    assert jsontext.encode(jsontext.spelled(text)) == text
+    assert jsontext.normal_object(msgspec.json.decode(text, type=dict[str, msgspec.Raw])) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m0s"),
+        (3599, "59m59s"),
+        (3600, "1h0m0s"),
+        (5400, "1h30m0s"),
+        (360000, "100h0m0s"),
+        (-1, "-1s"),
+        (-3661, "-1h1m1s"),
+    ],
+)
+def test_a_duration_is_spelled_as_the_field_does(seconds: int, text: str) -> None:
+    assert logic.go_duration(seconds) == text
+
+
+@given(
+    st.sets(
+        st.text("ab/", min_size=1, max_size=6).filter(
+            lambda path: "//" not in path and path.strip("/") == path
+        )
+    )
+)
+def test_a_scan_loses_and_adds_nothing(paths: set[str]) -> None:
+    ordered = logic.scan_order(sorted(paths))
+    assert sorted(ordered) == sorted(paths)
+    depth_one = [path for path in ordered if "/" not in path]
+    assert ordered[: len(depth_one)] == sorted(depth_one)
+
+
+@given(st.dictionaries(st.text(max_size=4), st.text(max_size=4)))
+def test_custom_metadata_is_taken_whole_or_not_at_all(fields: dict[str, str]) -> None:
+    legal = all(key and value and key.isprintable() and value.isprintable() for key, value in fields.items())
+    if legal:
+        assert custom.checked(fields) == (fields or None)
+    else:
+        with pytest.raises(Malformed):
+            custom.checked(fields)
+
+
+def test_a_version_is_gone_from_the_moment_that_it_names() -> None:
+    version = Version(1, created=5, deleted=10)
+    assert [version.gone(now) for now in (9, 10, 11)] == [False, True, True]
+    assert not Version(1, created=5).gone(1 << 62)
+    assert Version(1, created=5, destroyed=True).gone(0)
+
+
+def test_nothing_that_holds_a_secret_shows_it() -> None:
+    row = Row(1, 1, current=1, newest=Version(1, 1), data=b'{"p":"hunter2"}')
+    result = SecretResult({"p": "hunter2"}, VersionResult("", None, "", destroyed=False, version=1))
+    assert "hunter2" not in f"{row!r} {result!r}"
