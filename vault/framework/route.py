@@ -176,12 +176,12 @@ def collect(engine: type) -> tuple[Route, ...]:
 
 
 def _specificity(route: Route) -> tuple[object, ...]:
-    """Order by literal text first, so that `a/b` is tried before `a/{x}` and that before `{x:any}`."""
+    """Order by literal text first: `a/b`, then `a/{x}`, then `{x:any}/b`, then `{x:any}`."""
     shape = []
     for segment in route.template.split("/"):
         place = _PLACE.search(segment)
         shape.append(0 if not place else (2 if place[2] in {"any", "path"} else 1))
-    return (shape, route.template, route.operation)
+    return ([*shape, 3], route.template, route.operation)
 
 
 def _build(

@@ -80,6 +80,7 @@ class MountTable:
         self.catalog = catalog
         self._namespace = namespace
         self._by_path: dict[str, Mount] = {}
+        self._asleep: frozenset[str] = frozenset()
         self._deepest = 1
 
     @property
@@ -94,6 +95,16 @@ class MountTable:
     def get(self, path: str) -> Mount | None:
         """Return the mount at exactly `path` (which ends in `/`)."""
         return self._by_path.get(path)
+
+    def conflict(self, path: str, *, apart: str = "") -> str:
+        """Return the path of a mount at, above or below `path`, or "" when there is room for one.
+
+        Mounts of a kind that this server does not have keep their place too. `apart` is overlooked.
+        """
+        for taken in sorted({*self._by_path, *self._asleep} - {apart}):
+            if path.startswith(taken) or taken.startswith(path):
+                return taken
+        return ""
 
     def find(self, path: str) -> Mount | None:
         """Return the mount whose path is the longest prefix of `path`; the mount's own name counts."""
@@ -116,6 +127,7 @@ class MountTable:
         """Read the table; a mount of a kind that this server does not have is left out, and kept in storage."""
         core = self._barrier.reader(self._namespace.id, f"ns/{self._namespace.id}/")
         loaded: dict[str, Mount] = {}
+        asleep: set[str] = set()
         for uuid in await core.list(_PREFIX):
             value = await core.get(_PREFIX + uuid)
             if value is None:
@@ -124,7 +136,10 @@ class MountTable:
             backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
             if backend is not None:
                 loaded[entry.path] = Mount(entry, entry.as_mounted(), backend)
+            else:
+                asleep.add(entry.path)
         self._by_path = loaded
+        self._asleep = frozenset(asleep)
         self._deepest = max((path.count("/") for path in loaded), default=1)
 
     async def drop(self, key: str | None) -> None:
@@ -137,6 +152,7 @@ class MountTable:
         backend = self.catalog.find("system", {}, auth=False)
         entry = MountEntry(uuid="", path="sys/", kind="system", accessor="")
         self._by_path = {"sys/": Mount(entry, entry.as_mounted(), backend)} if backend is not None else {}
+        self._asleep = frozenset()
         self._deepest = 1
 
     async def put(self, core: View, entry: MountEntry) -> None:
@@ -165,6 +181,7 @@ def built_in(entropy: Entropy) -> Sequence[MountEntry]:
             "system endpoints used for control, policy and debugging",
             entropy,
             seal_wrap=True,
+            headers=("Accept",),
         ),
         _entry("cubbyhole/", "cubbyhole", "per-token private secret storage", entropy, local=True),
         _entry("identity/", "identity", "identity store", entropy, headers=("Authorization",)),
@@ -172,7 +189,7 @@ def built_in(entropy: Entropy) -> Sequence[MountEntry]:
     )
 
 
-def _entry(  # noqa: PLR0913 -- the columns of a table of five rows
+def _entry(
     path: str,
     kind: str,
     description: str,
