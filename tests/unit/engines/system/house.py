@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A small vault around engines of sys/: the real pipeline, stores and barrier, in memory, with a fake clock."""
+
+import asyncio
+import io
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tests.unit.engines.driver import FakeClock
+from vault.audit.broker import AUDIT_KIND, Broker
+from vault.audit.device import DeviceConfig
+from vault.barrier.barrier import Barrier
+from vault.barrier.key import Key
+from vault.barrier.keyring import Keyring
+from vault.cache.follow import Follower
+from vault.engines.cubbyhole.engine import Cubbyhole
+from vault.framework import schema
+from vault.framework.call import ROOT, Call, Operation, Reply
+from vault.framework.clock import Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, VaultError
+from vault.framework.log import Log
+from vault.framework.route import RouteTable
+from vault.framework.secret import Secret
+from vault.mount.entry import MOUNT_KIND
+from vault.mount.table import Backend, Catalog, MountTable, built_in
+from vault.pipeline import Pipeline
+from vault.policy.gate import Gate
+from vault.policy.store import POLICY_KIND, PolicyEntry, PolicyStore
+from vault.storage.memory import MemoryStorage
+from vault.token.authenticator import ServiceTokens
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+from vault.wire.v1 import STATUS, error_body, reply_body
+from vault.wrap.wrapper import Wrapper
+
+CORE = "ns/root/"
+_OPERATIONS = {"GET": "read", "POST": "update", "PUT": "update"}
+
+
+class Answer(msgspec.Struct):
+    """What a client would see."""
+
+    status: int
+    body: Any
+    text: bytes
+
+    @property
+    def data(self) -> Any:
+        """The data of the envelope."""
+        return self.body["data"]
+
+    @property
+    def error(self) -> str:
+        """The first message of a refusal."""
+        return str(self.body["errors"][0])
+
+
+class House:
+    """One vault; `root` is its first token."""
+
+    def __init__(self, *, devices: Sequence[DeviceConfig] = (), entropy: Entropy | None = None) -> None:
+        self.clock = FakeClock()
+        self.entropy = entropy or Entropy()
+        self.storage = MemoryStorage()
+        self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
+        self.follower = Follower(self.storage)
+        self.tokens = TokenStore(self.entropy)
+        self.policies = PolicyStore(lambda: self.follower.epoch)
+        self.gate = Gate(self.policies, self.barrier)
+        self.audit = Broker(devices, self.clock, self.entropy)
+        self.wrapper = Wrapper(self.tokens, self.clock, reply_body)
+        self.mounts = MountTable(self.barrier, Catalog({}, {}), ROOT)
+        self.log = io.StringIO()
+        self.pipeline = Pipeline(
+            barrier=self.barrier,
+            mounts=self.mounts,
+            authenticators=(ServiceTokens(self.tokens, self.barrier, self.follower),),
+            gate=self.gate,
+            audit=self.audit,
+            follower=self.follower,
+            wrapper=self.wrapper,
+            log=Log(stream=self.log),
+        )
+        self.root = ""
+
+    async def open(self, *engines: Engine) -> "House":
+        """Serve `engines` below sys/, with a root token and the first policies."""
+        self.mounts.catalog = Catalog(
+            {
+                ("system", ""): Backend(engines, RouteTable(engines)),
+                ("cubbyhole", ""): Backend((Cubbyhole(),), RouteTable([Cubbyhole()])),
+            },
+            {},
+        )
+        root = Key(bytes(32))
+        async with self.storage.write() as tx:
+            await self.barrier.create_in(tx, root, Keyring.create(self.clock.millis(), os.urandom))
+        await self.barrier.load(root)
+        async with self.barrier.write("root", CORE) as core:
+            await self.tokens.prepare(core)
+            await self.policies.prepare(core, self.clock.nanos())
+            for mount in built_in(self.entropy):
+                await self.mounts.put(core, mount)
+            await self.audit.prepare(core)
+        await self.tokens.load(self.barrier.reader("root", CORE))
+        self.follower.own(POLICY_KIND, self.policies.drop)
+        self.follower.own(MOUNT_KIND, self.mounts.drop)
+        self.follower.own(AUDIT_KIND, self._load_audit)
+        self.root = await self.token("root")
+        await self.follower.catch_up()
+        return self
+
+    async def _load_audit(self, key: str | None) -> None:
+        await self.audit.load(self.barrier.reader("root", CORE))
+
+    async def token(self, *policies: str, uses: int = 0, ttl: int = 0) -> str:
+        """Create a token, without the default policy; `ttl` in seconds."""
+        token = self.tokens.new_token()
+        now = self.clock.nanos()
+        entry = TokenEntry(
+            accessor=self.tokens.new_accessor(),
+            policies=tuple(sorted(policies)),
+            path="auth/token/create",
+            display_name="token",
+            created=now,
+            uses=uses,
+            ttl=ttl,
+            expires=now + ttl * 1_000_000_000 if ttl else 0,
+        )
+        async with self.barrier.write("root", CORE) as core:
+            await self.tokens.create(core, token, entry)
+        return token
+
+    async def accessor(self, token: str) -> str:
+        """Return a token's accessor."""
+        entry = await self.tokens.get(self.barrier.reader("root", CORE), self.tokens.key(token))
+        assert entry is not None
+        return entry.accessor
+
+    async def policy(self, name: str, text: str) -> None:
+        """Store a policy."""
+        async with self.barrier.write("root", CORE) as core:
+            await self.policies.put(core, name, PolicyEntry(text=text, version=1, modified=1))
+
+    async def __call__(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        wrap: int = 0,
+        query: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request with the root token, or another one."""
+        call = Call()
+        call.id = self.entropy.uuid()
+        call.now = self.clock.millis()
+        call.method, call.path = method, path
+        call.operation = Operation(_OPERATIONS.get(method, method.lower()))
+        call.headers, call.query, call.accept, call.content_type = (), b"", b"", b""
+        call.client_address, call.client_port = "", 0
+        call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
+        call.data = dict(query or {})
+        call.token = Secret(self.root if token is None else token)
+        call.wrap_ttl = wrap
+        try:
+            reply = await self.pipeline.handle(call)
+        except VaultError as error:
+            assert not self.log.getvalue()
+            return _answer(STATUS[type(error)], error_body(error))
+        if reply is None:
+            return Answer(204, None, b"")
+        return _answer(reply.status or 200, _body(reply, call))
+
+
+def play(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run one scenario to its end."""
+    asyncio.run(scenario())
+
+
+def _body(reply: Reply[object], call: Call) -> bytes:
+    return reply.raw if reply.raw is not None else reply_body(reply, call.id)
+
+
+def _answer(status: int, text: bytes) -> Answer:
+    try:
+        return Answer(status, schema.decode_object(text), text)
+    except Malformed:
+        return Answer(status, None, text)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/policies/acl` and the older `sys/policy`: the ACL policies of a namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView, View
+from vault.engines.system.policy_shapes import (
+    LegacyPolicyNames,
+    LegacyPolicyWrite,
+    PolicyDetails,
+    PolicyName,
+    PolicyNames,
+    PolicyPrefix,
+    PolicyView,
+    PolicyWrite,
+    check_version,
+    end,
+    listing_order,
+    view,
+)
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.route import delete, list_, patch, read, write
+from vault.policy.builtin import ROOT
+from vault.policy.names import normalise, valid_name
+from vault.policy.parse import PolicyError, parse_policy
+from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore
+from vault.storage.protocol import Timer
+from vault.token.authenticator import core_reader
+
+_STORED: Final = "policy/acl/"
+"""Where `PolicyStore` keeps its entries; names with slashes lie deeper, so they are listed by a scan."""
+_RULES_WARNING: Final = "'rules' is deprecated, please use 'policy' instead"
+_NO_TEXT: Final = "'policy' parameter not supplied or empty"
+
+
+class PolicyEngine(Engine):
+    """Reading, writing and listing ACL policies."""
+
+    def __init__(self, policies: PolicyStore, barrier: Barrier, clock: Clock) -> None:
+        self._policies = policies
+        self._barrier = barrier
+        self._clock = clock
+
+    @list_("policies/acl")
+    async def list_policies(self, call: Call) -> PolicyNames:
+        """List the names of all ACL policies."""
+        return PolicyNames([*await self._names(call), ROOT])
+
+    @list_("policies/acl/{prefix:path}")
+    async def list_policies_below(self, call: Call, params: PolicyPrefix) -> PolicyNames:
+        """List the names of the ACL policies below a prefix."""
+        names = await self._names(call, params.prefix)
+        if not names:
+            raise NotFound
+        return PolicyNames(names)
+
+    @list_("policies/detailed/acl")
+    async def list_details(self, call: Call) -> PolicyDetails:
+        """List all ACL policies with their texts and settings."""
+        return await self._details(call, await self._names(call))
+
+    @list_("policies/detailed/acl/{prefix:path}")
+    async def list_details_below(self, call: Call, params: PolicyPrefix) -> PolicyDetails:
+        """List the ACL policies below a prefix, and `root`, with their texts and settings."""
+        return await self._details(call, await self._names(call, params.prefix))
+
+    @read("policies/acl/{name:path}")
+    async def read_policy(self, call: Call, params: PolicyName) -> PolicyView:
+        """Read an ACL policy."""
+        name, entry = await self._find(core_reader(self._barrier, call.namespace), params.name)
+        return view(name, entry, legacy=False)
+
+    @write("policies/acl/{name:path}")
+    async def write_policy(self, call: Call, params: PolicyWrite) -> None:
+        """Create or replace an ACL policy. Settings that are not given return to their defaults."""
+        await self._replace(call.core, params, params.policy)
+
+    @patch("policies/acl/{name:path}")
+    async def patch_policy(self, call: Call, params: PolicyWrite) -> Reply[None]:
+        """Change an ACL policy: its text or settings, each only where given.
+
+        A check-and-set parameter is obeyed where there is one, and never required.
+        """
+        name = normalise(params.name)
+        old = await self._load(call.core, name)
+        if old is None:
+            raise Malformed("policy not found")
+        text = params.policy if "policy" in call.data else old.text
+        now = self._clock.nanos()
+        expires = end(params, now) or old.expires
+        text = _parsed(name, text, params, old)
+        check_version(params, old.version, required=False)
+        entry = PolicyEntry(
+            text=text,
+            version=old.version + 1,
+            modified=now,
+            cas_required=_given(params.cas_required, old.cas_required),
+            expires=expires,
+            allow_slashes=_given(params.allow_slashes_in_identity_templates, old.allow_slashes),
+            allow_wildcards=_given(params.allow_wildcards_in_identity_templates, old.allow_wildcards),
+        )
+        await self._put(call.core, name, entry)
+        return Reply()
+
+    @delete("policies/acl/{name:path}")
+    async def delete_policy(self, call: Call, params: PolicyName) -> None:
+        """Delete an ACL policy. Tokens keep its name, which grants nothing from now on."""
+        await self._delete(call.core, params.name)
+
+    @read("policy")
+    async def read_legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
+        """List the names of all ACL policies."""
+        return await self._legacy_names(call)
+
+    @list_("policy")
+    async def list_legacy(self, call: Call) -> Reply[LegacyPolicyNames]:
+        """List the names of all ACL policies."""
+        return await self._legacy_names(call)
+
+    @list_("policy/{prefix:path}")
+    async def list_legacy_below(self, call: Call, params: PolicyPrefix) -> Reply[LegacyPolicyNames]:
+        """List the names of the ACL policies below a prefix."""
+        names = await self._names(call, params.prefix)
+        data = LegacyPolicyNames(names, names) if names else LegacyPolicyNames(None)
+        return Reply(data, embed=True)
+
+    @read("policy/{name:path}")
+    async def read_legacy(self, call: Call, params: PolicyName) -> Reply[PolicyView]:
+        """Read an ACL policy; its text is called `rules` here."""
+        name, entry = await self._find(core_reader(self._barrier, call.namespace), params.name)
+        return Reply(view(name, entry, legacy=True), embed=True)
+
+    @write("policy/{name:path}")
+    async def write_legacy(self, call: Call, params: LegacyPolicyWrite) -> Reply[None] | None:
+        """Create or replace an ACL policy."""
+        await self._replace(call.core, params, params.policy or params.rules)
+        if params.rules and not params.policy:
+            unknown, call.warnings[:] = list(call.warnings), []
+            return Reply(warnings=[_RULES_WARNING, *unknown])
+        return None
+
+    @delete("policy/{name:path}")
+    async def delete_legacy(self, call: Call, params: PolicyName) -> None:
+        """Delete an ACL policy."""
+        await self._delete(call.core, params.name)
+
+    async def expire(self, core: View, name: str) -> None:
+        """Delete a policy whose time has come; called when its timer is due, possibly more than once."""
+        entry = await self._policies.get(core, name)
+        if entry is not None and 0 < entry.expires <= self._clock.nanos():
+            await self._policies.delete(core, name)
+
+    async def _names(self, call: Call, prefix: str = "") -> list[str]:
+        """Return the names below a prefix in the field's order, without `root`."""
+        core = core_reader(self._barrier, call.namespace)
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        return [folder + name for name in listing_order(await core.scan(_STORED + folder))]
+
+    async def _legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
+        names = [*await self._names(call), ROOT]
+        return Reply(LegacyPolicyNames(names, names), embed=True)
+
+    async def _details(self, call: Call, names: Sequence[str]) -> PolicyDetails:
+        core = core_reader(self._barrier, call.namespace)
+        found: dict[str, PolicyView] = {}
+        for name in [*names, ROOT]:
+            entry = await self._load(core, name)
+            if entry is not None:
+                found[name] = view(name, entry, legacy=False)
+        return PolicyDetails(found, list(found))
+
+    async def _find(self, core: ReadView, given: str) -> tuple[str, PolicyEntry]:
+        """Return a policy's normal name and what is stored of it. Raises `NotFound`."""
+        name = normalise(given.removesuffix("/"))
+        entry = await self._load(core, name)
+        if entry is None:
+            raise NotFound
+        return name, entry
+
+    async def _load(self, core: ReadView, name: str) -> PolicyEntry | None:
+        """Return a policy, built-in ones included; None when there is none or its time is over."""
+        if name == ROOT:
+            return PolicyEntry(text="", version=0, modified=0)
+        if name in BUILT_IN:
+            default = await self._policies.get(core, "default")
+            return PolicyEntry(text=BUILT_IN[name], version=1, modified=default.modified if default else 0)
+        entry = await self._policies.get(core, name) if valid_name(name) else None
+        if entry is None or 0 < entry.expires <= self._clock.nanos():
+            return None
+        return entry
+
+    async def _replace(self, core: View, params: PolicyWrite, text: str | None) -> None:
+        """Write a whole policy. Raises `Malformed`."""
+        name = valid_name(params.name)
+        if name is None:
+            raise Malformed(
+                "invalid policy name: use up to 512 printed characters, without %, backslashes and empty parts"
+            )
+        now = self._clock.nanos()
+        required = params.cas_required or False
+        entry = PolicyEntry(
+            text=text or "",
+            version=0,
+            modified=now,
+            cas_required=required,
+            expires=end(params, now) if text else 0,
+            allow_slashes=params.allow_slashes_in_identity_templates or False,
+            allow_wildcards=params.allow_wildcards_in_identity_templates or False,
+        )
+        parsed = _parsed(name, text, params, entry)
+        old = await self._load(core, name)
+        current = old.version if old is not None else 0
+        check_version(params, current, required=required or (old is not None and old.cas_required))
+        await self._put(core, name, msgspec.structs.replace(entry, text=parsed, version=current + 1))
+
+    async def _put(self, core: View, name: str, entry: PolicyEntry) -> None:
+        """Store a policy and set or remove the timer that ends it."""
+        await self._policies.put(core, name, entry)
+        if entry.expires:
+            await core.at(Timer(POLICY_KIND, name, -(-entry.expires // 1_000_000)))
+        else:
+            await core.cancel(POLICY_KIND, name)
+
+    async def _delete(self, core: View, given: str) -> None:
+        name = normalise(given.removesuffix("/"))
+        if name == "default":
+            raise Malformed("cannot delete default policy")
+        if name in BUILT_IN:
+            raise Malformed(f'cannot delete "{name}" policy')
+        if valid_name(name):
+            await self._policies.delete(core, name)
+            await core.cancel(POLICY_KIND, name)
+
+
+def _given(value: bool | None, old: bool) -> bool:  # noqa: FBT001 -- a value and what it replaces
+    return old if value is None else value
+
+
+def _parsed(name: str, text: str | None, params: PolicyWrite, settings: PolicyEntry) -> str:
+    """Return the text as it is stored. Raises `Malformed` for what is no policy, or one that stays as it is."""
+    if not text:
+        raise Malformed(_NO_TEXT)
+    try:
+        policy = parse_policy(
+            name,
+            text,
+            allow_slashes=_given(params.allow_slashes_in_identity_templates, settings.allow_slashes),
+            allow_wildcards=_given(params.allow_wildcards_in_identity_templates, settings.allow_wildcards),
+        )
+    except PolicyError as error:
+        raise Malformed(error.message) from None
+    if name in BUILT_IN:
+        raise Malformed(f'cannot update "{name}" policy')
+    return policy.text
