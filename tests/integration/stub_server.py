@@ -36,7 +36,8 @@ class Stub:
             self.log.note("stub", "slow began")
             await asyncio.sleep(0.5)
         if path == "/body":
-            await receive()
+            while (await receive()).get("more_body"):
+                pass
         body = str((scope["client"][0] if scope["client"] else None, *_state(scope["state"]))).encode()
         head: list[tuple[bytes, bytes]] = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})

@@ -45,6 +45,9 @@ class Development:
                 "-dev-listen-address must be a loopback address such as 127.0.0.1:8200: a development server"
                 " must not be reached from other machines; use -config with TLS for that"
             )
+        stored = options.dev_storage
+        self._key_file = Path(f"{stored}.dev-unseal-key") if stored else None
+        self._kept_key = _read_key(self._key_file) if self._key_file is not None else None
         self._tls: tuple[Path, Path, Path] | None = None
         self._unseal_key = ""
         self._root_token = ""
@@ -77,15 +80,13 @@ class Development:
     async def prepare(self, application: Application) -> None:
         """Initialise and unseal, with the key kept beside the database if there is one."""
         options = self._options
-        kept = Path(f"{options.dev_storage}.dev-unseal-key") if options.dev_storage else None
-        key = _kept_key(kept) if kept is not None else None
         token = options.dev_root_token_id or setting_from_environment("DEV_ROOT_TOKEN_ID", self._environment)
         made = await application.bootstrap_dev(
-            root_token_id=token or None, mount_kv=not options.dev_no_kv, unseal_key=key
+            root_token_id=token or None, mount_kv=not options.dev_no_kv, unseal_key=self._kept_key
         )
         self._unseal_key, self._root_token = made.unseal_key, made.root_token
-        if kept is not None and made.unseal_key != key:
-            _write_private(kept, made.unseal_key)
+        if self._key_file is not None and made.unseal_key != self._kept_key:
+            _write_private(self._key_file, made.unseal_key)
         token_file = self._token_file()
         if token_file is not None:
             _write_private(token_file, made.root_token)
@@ -118,7 +119,7 @@ class Development:
         return f"{'https' if self._options.dev_tls else 'http'}://{address}"
 
 
-def _kept_key(file: Path) -> str | None:
+def _read_key(file: Path) -> str | None:
     """Read the unseal key of an earlier start. Raises `StartFailure`."""
     try:
         with file.open() as opened:

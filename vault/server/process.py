@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import os
 import resource
+from collections.abc import Iterator
 from typing import Final
 
 from vault.server.failure import StartFailure
@@ -44,8 +45,12 @@ def _lock_memory(libc: ctypes.CDLL) -> bool:
     return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0)
 
 
-def write_pid(path: str) -> None:
-    """Write the process id to `path`. Raises `StartFailure`."""
+@contextlib.contextmanager
+def pid_file(path: str) -> Iterator[None]:
+    """Keep the process id in the file `path`, if there is to be one. Raises `StartFailure`."""
+    if not path:
+        yield
+        return
     try:
         opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         with os.fdopen(opened, "w") as file:
@@ -54,9 +59,8 @@ def write_pid(path: str) -> None:
         raise StartFailure(
             f"pid_file {path}: cannot be written: {error.strerror}; choose another path"
         ) from error
-
-
-def remove_pid(path: str) -> None:
-    """Remove the file of `write_pid`, if it is still there and may be removed."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)

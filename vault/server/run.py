@@ -62,6 +62,11 @@ class Server:
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
+        with process.pid_file(config.pid_file):
+            await self._with_storage(config, log, missing, guest)
+        log.note("server", "stopped")
+
+    async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
         metrics = Metrics(self._clock)
         runtime_metrics.register(metrics, log)
         async with _storage(config.storage) as storage:
@@ -80,7 +85,6 @@ class Server:
                 await self._serve(application, listening, log, warnings, guest)
             finally:
                 await application.stop()
-        log.note("server", "stopped")
 
     async def _serve(
         self,
@@ -92,8 +96,6 @@ class Server:
     ) -> None:
         """Serve, with everything open, until asked to end."""
         config = self._config
-        if config.pid_file:
-            process.write_pid(config.pid_file)
         self._hear(application, listening, log)
         for warning in warnings:
             log.caution("server", "attention", reason=warning)
@@ -116,8 +118,6 @@ class Server:
         cut = await listening.stop(DRAIN_SECONDS)
         if cut:
             log.caution("server", "requests took too long and were cut off", count=cut)
-        if config.pid_file:
-            process.remove_pid(config.pid_file)
 
     def _hear(self, application: Application, listening: Listening, log: Log) -> None:
         """Listen to signals."""

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Starts the real server process around the stub application, and talks to it."""
+
+import datetime as dt
+import http.client
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+class Running:
+    """A started process; its output is read line by line, so that tests wait for lines and not for time."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._grown = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._grown:
+                self.lines.append(line.rstrip("\n"))
+                self._grown.notify_all()
+
+    def wait_for(self, text: str, *, times: int = 1) -> str:
+        """Return the line that holds `text`, once it has come `times` times."""
+        deadline = time.monotonic() + PATIENCE
+        with self._grown:
+            while True:
+                found = [line for line in self.lines if text in line]
+                if len(found) >= times:
+                    return found[times - 1]
+                assert time.monotonic() < deadline, f"no {text!r} in:\n" + "\n".join(self.lines)
+                self._grown.wait(0.2)
+
+    def send(self, which: signal.Signals) -> None:
+        self.process.send_signal(which)
+
+    def end(self) -> int:
+        """Ask it to end; return its exit code."""
+        self.send(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """Read what is left and close the pipe; the process has ended."""
+        self._reader.join(PATIENCE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "tests.integration.stub_server", *arguments]
+
+
+def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), **more}
+
+
+@contextmanager
+def running(*arguments: str, home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """Start the server and wait until it serves; end it at the end."""
+    process = subprocess.Popen(
+        _command(arguments),
+        cwd=ROOT,
+        env=_environment(home, environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    started = Running(process)
+    try:
+        started.wait_for("started", times=2)
+        yield started
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        started.close()
+
+
+def refused(*arguments: str, home: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Start a server that cannot start; return its one line."""
+    done = subprocess.run(
+        _command(arguments),
+        cwd=ROOT,
+        env=_environment(home, environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0].removeprefix("error: ")
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get(port: int, path: str = "/", *, trust: Path | None = None) -> tuple[int, str, http.client.HTTPMessage]:
+    """One request on a connection of its own."""
+    connection = connect(port, trust=trust)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(), answer.headers
+    finally:
+        connection.close()
+
+
+def connect(port: int, *, trust: Path | None = None) -> http.client.HTTPConnection:
+    """Open a connection, over TLS when there is a certificate to trust."""
+    if trust is None:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    context = ssl.create_default_context(cafile=trust)
+    return http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=PATIENCE)
+
+
+def certificate(
+    folder: Path, name: str, *, days: tuple[int, int] = (-1, 30), password: bytes | None = None
+) -> tuple[Path, Path]:
+    """Write `name.crt`, self-signed for 127.0.0.1 and valid for these days from now, and `name.key`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now + dt.timedelta(days=days[0]))
+        .not_valid_after(now + dt.timedelta(days=days[1]))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    hidden: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if password is not None:
+        hidden = serialization.BestAvailableEncryption(password)
+    cert_file, key_file = folder / f"{name}.crt", folder / f"{name}.key"
+    cert_file.write_bytes(made.public_bytes(pem))
+    key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, hidden))
+    return cert_file, key_file
