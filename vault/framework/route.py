@@ -39,9 +39,10 @@ class NoParams(Params, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declared field: name, coercion, meaning, and whether it comes from the path."""
+    """One declared field: name on the wire and in the struct, coercion, meaning, and whether it is in the path."""
 
     name: str
+    field: str
     kind: Kind
     doc: str
     type: object
@@ -224,7 +225,7 @@ def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping
         if info.required and not in_path:
             raise WrongDeclaration(f"{where}: field {info.name} needs a default (None for 'not given')")
         default = info.default_factory() if callable(info.default_factory) else info.default
-        found[info.encode_name] = Parameter(info.encode_name, kind, doc, inner, in_path, default)
+        found[info.encode_name] = Parameter(info.encode_name, info.name, kind, doc, inner, in_path, default)
     return found
 
 

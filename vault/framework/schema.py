@@ -150,7 +150,7 @@ def build_params(
             elif name in captures:
                 replaced.append(name)
             elif value is not None:
-                values[name] = coerce(name, parameter.kind, value)
+                values[parameter.field] = coerce(name, parameter.kind, value)
         if unknown:
             warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(sorted(unknown))}]")
         if replaced:
@@ -160,7 +160,9 @@ def build_params(
             )
     for name, text in captures.items():
         parameter = parameters[name]
-        values[name] = text if parameter.kind.name == "string" else coerce(name, parameter.kind, text)
+        values[parameter.field] = (
+            text if parameter.kind.name == "string" else coerce(name, parameter.kind, text)
+        )
     return route.params(**values)
 
 

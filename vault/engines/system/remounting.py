@@ -19,6 +19,10 @@ from vault.framework.route import Params, read, write
 from vault.mount.table import MountTable
 
 _PREFIX: Final = "remount/"
+_QUEUED: Final = (
+    "Mount move has been queued. Progress will be reported in OpenBao's server log, tagged with the "
+    "returned migration_id"
+)
 
 
 class RemountParams(Params, frozen=True):
@@ -87,10 +91,7 @@ class RemountEngine(Engine):
         return Reply(
             data=Queued(identifier),
             embed=True,
-            warnings=[
-                "Mount move has been queued. Progress will be reported in OpenBao's server log, tagged with the "
-                "returned migration_id"
-            ],
+            warnings=[_QUEUED],
         )
 
     @read("remount/status/{id}")
