@@ -125,7 +125,8 @@ class Driver:
         call.identity = self.identity
         call.now = self.clock.millis()
         call.body = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        call.data = schema.decode_object(call.body) if call.body else query
+        decode = schema.decode_form if b"=" in call.body and call.body[:1] != b"{" else schema.decode_object
+        call.data = decode(call.body) if call.body else query
         return call
 
 

@@ -18,9 +18,8 @@ async def upgrade(view: View, now: int) -> int:
     paths = await view.scan(ENTRIES)
     for path in paths:
         text = await view.get(ENTRIES + path)
-        if text is not None:
-            data = jsontext.encode(jsontext.to_floats(jsontext.decode(text)))
-            row = Row(now, now, current=1, newest=Version(1, now), data=data, oldest=1)
-            await store.save(view, path, row)
-            await view.delete(ENTRIES + path)
+        assert text is not None, "no other writer runs in this transaction"
+        data = jsontext.encode(jsontext.to_floats(jsontext.decode(text)))
+        await store.save(view, path, Row(now, now, current=1, newest=Version(1, now), data=data, oldest=1))
+        await view.delete(ENTRIES + path)
     return len(paths)

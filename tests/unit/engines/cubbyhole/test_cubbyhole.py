@@ -38,6 +38,14 @@ def test_an_entry_is_read_by_the_token_that_wrote_it_and_by_no_other() -> None:
     _play(scenario)
 
 
+def test_a_form_is_an_entry_of_strings() -> None:
+    async def scenario(hole: Driver) -> None:
+        await hole("POST", "a", b"x=1&y=2")
+        assert (await hole("GET", "a")).data == {"x": "1", "y": "2"}
+
+    _play(scenario)
+
+
 def test_entries_are_listed_by_folder() -> None:
     async def scenario(hole: Driver) -> None:
         for path in ("a", "f/x", "f/y/z"):

@@ -157,3 +157,11 @@ def test_an_upgrade_that_cannot_finish_changes_nothing(v1: Play) -> None:
         assert (await kv("GET", "a")).data == {"v": 1}
 
     v1(scenario)
+
+
+def test_a_form_is_a_secret_of_strings(v1: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        assert (await kv("POST", "a", b"x=1&y=2&y=3")).status == 204
+        assert (await kv("GET", "a")).data == {"x": "1", "y": "2,3"}
+
+    v1(scenario)
