@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/capabilities*` and the resultant ACL: what a token may do, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call, Identity, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.fields import CommaList, Doc
+from vault.framework.route import Params, read, write
+from vault.framework.secret import Secret
+from vault.policy.gate import Gate
+from vault.policy.resultant import resultant_acl
+from vault.token.authenticator import core_reader, to_identity
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+
+_APPENDED: Final = ("patch", "scan")
+"""Capabilities that the resultant ACL names after all others, as the field does."""
+
+Capabilities = dict[str, Sequence[str]]
+
+
+class PathsParams(Params, frozen=True):
+    """The paths that are asked about."""
+
+    paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
+    token: Annotated[str, Doc("Token that is asked about.")] = ""
+
+
+class AccessorPathsParams(Params, frozen=True):
+    """A token by its accessor, and the paths that are asked about."""
+
+    accessor: Annotated[str, Doc("Accessor of the token that is asked about.")] = ""
+    paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
+
+
+class CapabilityEngine(Engine):
+    """Questions about what a token may do."""
+
+    def __init__(self, tokens: TokenStore, gate: Gate, barrier: Barrier) -> None:
+        self._tokens = tokens
+        self._gate = gate
+        self._barrier = barrier
+
+    @write("capabilities", writes=False)
+    async def read_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
+        """Show what a token may do on some paths."""
+        if not params.token:
+            raise Failed("no token found")
+        paths = _asked(params.paths, params.path)
+        core = core_reader(self._barrier, call.namespace)
+        key = self._tokens.key(params.token)
+        entry = _alive(call, await self._tokens.get(core, key), "invalid token")
+        return await self._answer(call, to_identity(Secret(params.token), key, entry), paths)
+
+    @write("capabilities-self", writes=False)
+    async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
+        """Show what the caller's own token may do on some paths."""
+        paths = _asked(params.paths, params.path)
+        return await self._answer(call, _caller(call), paths)
+
+    @write("capabilities-accessor", writes=False)
+    async def read_accessor_capabilities(
+        self, call: Call, params: AccessorPathsParams
+    ) -> Reply[Capabilities]:
+        """Show what the token with an accessor may do on some paths."""
+        if not params.accessor:
+            raise Malformed("missing accessor")
+        core = core_reader(self._barrier, call.namespace)
+        found = await self._tokens.by_accessor(core, params.accessor)
+        key, stored = found if found is not None else ("", None)
+        entry = _alive(call, stored, "invalid accessor")
+        paths = _asked(params.paths, params.path)
+        return await self._answer(call, to_identity(Secret(""), key, entry), paths)
+
+    @read("internal/ui/resultant-acl")
+    async def read_resultant_acl(self, call: Call) -> dict[str, object]:
+        """Show everything that the caller's policies say, for a user interface to hide the rest."""
+        acl = await self._gate.acl(_caller(call), call.namespace, call.now)
+        shown = resultant_acl(acl)
+        for name in ("exact_paths", "glob_paths"):
+            rules = shown.get(name)
+            if isinstance(rules, dict):
+                shown[name] = {path: _reordered(rule) for path, rule in sorted(rules.items())}
+        return shown
+
+    async def _answer(self, call: Call, identity: Identity, paths: Sequence[str]) -> Reply[Capabilities]:
+        if "" in paths:
+            raise Malformed("missing path", chained=True)
+        acl = await self._gate.acl(identity, call.namespace, call.now)
+        found: Capabilities = {}
+        for path in sorted(set(paths)):
+            found[path] = acl.capabilities(call.namespace.path + path, now=call.now // 1000)
+        if len(paths) == 1:
+            found["capabilities"] = found[paths[0]]
+        return Reply(found, embed=True)
+
+
+def _asked(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:
+    """Return the paths under either name. Raises `Malformed` when there are none."""
+    asked = paths or path
+    if not asked:
+        raise Malformed("paths must be supplied")
+    return asked
+
+
+def _alive(call: Call, entry: TokenEntry | None, refusal: str) -> TokenEntry:
+    """Return the token that is asked about. Raises `Malformed` with `refusal` when there is none."""
+    if entry is None or not entry.alive(call.now * 1_000_000):
+        raise Malformed(refusal, chained=True)
+    return entry
+
+
+def _caller(call: Call) -> Identity:
+    if call.identity is None:
+        raise Unauthenticated
+    return call.identity
+
+
+def _reordered(rule: Mapping[str, object]) -> dict[str, object]:
+    """Return a rule with its capabilities in the order of this answer."""
+    shown = dict(rule)
+    words = shown.get("capabilities")
+    if isinstance(words, list):
+        shown["capabilities"] = [
+            *(word for word in words if word not in _APPENDED),
+            *(word for word in _APPENDED if word in words),
+        ]
+    return shown

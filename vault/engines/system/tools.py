@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/tools`: random bytes and hashes, for clients without sources of their own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.engines.system.gobase64 import IllegalBase64, decode
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import Doc
+from vault.framework.route import Params, write
+
+MAX_BYTES: Final = 131_072
+"""Random bytes in one answer."""
+_SOURCES: Final = frozenset({"", "platform", "seal", "all"})
+_ALGORITHMS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "sha2-224": lambda data: hashlib.sha224(data).digest(),
+    "sha2-256": lambda data: hashlib.sha256(data).digest(),
+    "sha2-384": lambda data: hashlib.sha384(data).digest(),
+    "sha2-512": lambda data: hashlib.sha512(data).digest(),
+    "sha3-224": lambda data: hashlib.sha3_224(data).digest(),
+    "sha3-256": lambda data: hashlib.sha3_256(data).digest(),
+    "sha3-384": lambda data: hashlib.sha3_384(data).digest(),
+    "sha3-512": lambda data: hashlib.sha3_512(data).digest(),
+}
+_COUNT = re.compile(r"[+-]?[0-9]+")
+_NAME = re.compile(r"[A-Za-z0-9/-]{0,16}")
+_SEAL_WARNING: Final = "no seal/entropy augmentation available, using platform entropy source"
+_REPLACED: Final = (
+    "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]"
+)
+
+
+class RandomParams(Params, frozen=True):
+    """How many random bytes, and how they are to be written."""
+
+    bytes: Annotated[int, Doc("Number of bytes, 1 to 131072.")] = 32
+    format: Annotated[str, Doc("`base64` or `hex`.")] = "base64"
+    source: Annotated[str | None, Doc("Only in the path: `platform`, `seal` or `all`.")] = None
+    urlbytes: Annotated[str | None, Doc("Only in the path: the number of bytes.")] = None
+
+
+class RandomPathParams(RandomParams, frozen=True, kw_only=True):
+    """As `RandomParams`, with the rest of the path: a source, a number of bytes, or both."""
+
+    choice: Annotated[str, Doc("A source, a number of bytes, or `source/bytes`.")]
+
+
+class HashParams(Params, frozen=True):
+    """What to hash, and how."""
+
+    algorithm: Annotated[str, Doc("`sha2-` or `sha3-` with 224, 256, 384 or 512.")] = "sha2-256"
+    input: Annotated[str, Doc("The data, base64 encoded.")] = ""
+    format: Annotated[str, Doc("`hex` or `base64`.")] = "hex"
+    urlalgorithm: Annotated[str | None, Doc("Only in the path: the algorithm.")] = None
+
+
+class HashPathParams(HashParams, frozen=True, kw_only=True):
+    """As `HashParams`, with the algorithm in the path."""
+
+    chosen: Annotated[str, Doc("The algorithm; it wins over the one in the body.")]
+
+
+class RandomBytes(msgspec.Struct, frozen=True):
+    """Random bytes, encoded."""
+
+    random_bytes: str
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """A hash, encoded."""
+
+    sum: str
+
+
+class ToolEngine(Engine):
+    """Random bytes and hashes."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+
+    @write("tools/random", writes=False)
+    async def random(self, call: Call, params: RandomParams) -> Reply[RandomBytes]:
+        """Make random bytes."""
+        return self._random(call, params, "", params.bytes)
+
+    @write("tools/random/{choice:path}", writes=False)
+    async def random_chosen(self, call: Call, params: RandomPathParams) -> Reply[RandomBytes]:
+        """Make random bytes from a source, or of a number, that the path says."""
+        source, slash, count = params.choice.partition("/")
+        if source not in _SOURCES and not slash:
+            source, count = "", source
+        return self._random(call, params, source, _count(count) if count else params.bytes)
+
+    @write("tools/hash", writes=False)
+    async def hash(self, call: Call, params: HashParams) -> Reply[Sum]:
+        """Hash data."""
+        return _hash(call, params, params.algorithm)
+
+    @write("tools/hash/{chosen:path}", writes=False)
+    async def hash_chosen(self, call: Call, params: HashPathParams) -> Reply[Sum]:
+        """Hash data with the algorithm that the path says."""
+        return _hash(call, params, params.chosen)
+
+    def _random(self, call: Call, params: RandomParams, source: str, count: int) -> Reply[RandomBytes]:
+        if count < 1:
+            raise Malformed("'bytes' cannot be less than 1")
+        if count > MAX_BYTES:
+            raise Malformed("'bytes' should be less than 131072")
+        if params.format not in {"hex", "base64"}:
+            raise Malformed(
+                f'unsupported encoding format "{_shown(params.format)}"; must be "hex" or "base64"'
+            )
+        if source not in _SOURCES:
+            raise Malformed(f'unsupported entropy source "{source}"; must be "platform" or "seal", or "all"')
+        reply = Reply(RandomBytes(_encoded(self._entropy.bytes(count), params.format)))
+        if source == "seal":
+            reply.warnings.append(_SEAL_WARNING)
+        _warn_of_replaced(call, source=params.source, urlbytes=params.urlbytes)
+        return reply
+
+
+def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
+    try:
+        data = decode(params.input)
+    except IllegalBase64 as error:
+        raise Malformed(f"unable to decode input as base64: {error}") from None
+    if params.format not in {"hex", "base64"}:
+        raise Malformed(f'unsupported encoding format {_shown(params.format)}; must be "hex" or "base64"')
+    function = _ALGORITHMS.get(algorithm)
+    if function is None:
+        raise Malformed(f"unsupported algorithm {_shown(algorithm)}")
+    _warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
+    return Reply(Sum(_encoded(function(data), params.format)))
+
+
+def _encoded(data: bytes, form: str) -> str:
+    return data.hex() if form == "hex" else base64.b64encode(data).decode()
+
+
+def _shown(word: str) -> str:
+    """Return a word that was given as a name if it looks like one, else what was wrong with it (SL-51)."""
+    return word if _NAME.fullmatch(word) else "(not a name)"
+
+
+def _count(text: str) -> int:
+    """Return the number of bytes that a path says. Raises `Malformed`."""
+    if not _COUNT.fullmatch(text):
+        raise Malformed(f'error parsing url-set byte count: strconv.Atoi: parsing "{text}": invalid syntax')
+    if len(text) > 18:
+        raise Malformed(
+            f'error parsing url-set byte count: strconv.Atoi: parsing "{text}": value out of range'
+        )
+    return int(text)
+
+
+def _warn_of_replaced(call: Call, **given: str | None) -> None:
+    """Warn of fields that only the path can say."""
+    names = sorted(name for name, value in given.items() if value is not None)
+    if names:
+        call.warnings.append(_REPLACED.format(" ".join(names)))
