@@ -16,7 +16,7 @@ _CHECK_EVERY: Final = 1_000_000_000
 """Nanoseconds between two looks at whether the file is still there (SL-56)."""
 
 
-class DeviceFailure(Exception):  # noqa: N818 -- says what happened
+class DeviceFailure(Exception):
     """The device did not take a record, or cannot be opened; the message names the device and the fix."""
 
 
@@ -71,6 +71,7 @@ class FileDevice:
             raise DeviceFailure(f'audit device "{self._name}": mode must not make the file executable')
         self._fd = -1
         self._checked = 0
+        self._torn = False
         self.reopen()
 
     def reopen(self) -> None:
@@ -79,6 +80,7 @@ class FileDevice:
         fresh = os.dup(standard.fileno()) if standard else self._open()
         self.close()
         self._fd = fresh
+        self._torn = _ends_torn(fresh, self._path)
 
     def _open(self) -> int:
         if self._path == "discard":
@@ -102,22 +104,26 @@ class FileDevice:
     def write(self, line: bytes, now: int) -> None:
         """See `Device.write`. One append per line, so that lines of several processes never mix."""
         if now - self._checked > _CHECK_EVERY:
-            self._checked = now
             if os.fstat(self._fd).st_nlink == 0:
                 self.reopen()
+            self._checked = now
+        if self._torn:
+            line = b"\n" + line
         try:
             written = os.write(self._fd, line)
         except OSError as error:
             raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
+        self._torn = False
         if written != len(line):
             self._finish(line[written:])
 
     def _finish(self, rest: bytes) -> None:
-        """Write what a short write left over; if that fails, end the broken line so that the next one parses."""
+        """Write what a short write left over; if that fails, the next line begins on a line of its own."""
         try:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
+            self._torn = True
             raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
 
     def close(self) -> None:
@@ -125,6 +131,19 @@ class FileDevice:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _ends_torn(fd: int, path: str) -> bool:
+    """Whether the file ends within a line: its writer was killed, or its disk full, before the line was whole."""
+    size = os.fstat(fd).st_size if stat.S_ISREG(os.fstat(fd).st_mode) else 0
+    if not size:
+        return False
+    try:
+        with open(path, "rb") as file:
+            file.seek(size - 1)
+            return file.read(1) not in (b"\n", b"")
+    except OSError:
+        return False  # a file that may be appended to and not read: its lines are taken to be whole
 
 
 def open_device(config: DeviceConfig) -> Device:
