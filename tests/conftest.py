@@ -11,7 +11,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
-_LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "house", "integration", "perf", "soak"})
+_LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 
 # A slow machine shared with other work must not fail a property: no deadlines.

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Our server as a real process with SQLite and a file audit device, that can be killed and started again."""
+
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE = 30.0
+TRACEBACK = re.compile(rb"Traceback|[a-z]Error\b.*line \d+|met a defect|unexpected [A-Z]\w+ at")
+"""What a log holds after a defect: a traceback, the crash lines of our own log, or uvicorn's."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response; `status` is 0 when the server closed the connection without one."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """One connection that is kept alive, and opened again when it was lost."""
+
+    def __init__(self, port: int, token: str = "") -> None:
+        self.token = token
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: bytes | object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> Answer:
+        """Send one request. A body that is no bytes is sent as JSON. Raises what http.client raises."""
+        sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        wanted = dict(headers or {})
+        credential = self.token if token is None else token
+        if credential:
+            wanted.setdefault("X-Vault-Token", credential)
+        self._connection.request(method, target, sent, wanted)
+        response = self._connection.getresponse()
+        return Answer(response.status, response.read(), dict(response.getheaders()))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class VaultProcess:
+    """The process, its files below `folder`, and what is needed to unseal it again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        database: Path | None = None,
+        audit: Path | None = None,
+        more: str = "",
+    ) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.database = database or folder / "vault.db"
+        self.audit = audit or folder / "audit.log"
+        self.log = folder / "server.log"
+        self.root = ""
+        self.key = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self.config = folder / "server.hcl"
+        self.config.write_text(
+            f'storage "sqlite" {{ path = "{self.database}" }}\n'
+            f'listener "tcp" {{\n  address = "127.0.0.1:{self.port}"\n  tls_disable = true\n}}\n'
+            f'audit "file" "file" {{\n  options {{ file_path = "{self.audit}" }}\n}}\n{more}'
+        )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with self.log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "vault.server", "-config", str(self.config)],
+                stdout=sink,
+                stderr=sink,
+                cwd=REPOSITORY,
+            )
+        wait_until(self._answers, lambda: f"no answer:\n{self.log.read_text(errors='replace')[-3000:]}")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log.read_text(errors="replace")[-3000:]
+        try:
+            Client(self.port).request("GET", "/v1/sys/seal-status")
+        except (OSError, http.client.HTTPException):
+            return False
+        return True
+
+    def initialise(self) -> None:
+        """Initialise with one share, unseal, mount KV v2 at `secret/`."""
+        made = self.client("").request("PUT", "/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1})
+        assert made.status == 200, made.body
+        self.root = made.json()["root_token"]
+        self.key = made.json()["keys"][0]
+        self.unseal()
+        mount = {"type": "kv", "options": {"version": "2"}}
+        answer = self.client().request("POST", "/v1/sys/mounts/secret", mount)
+        assert answer.status == 204, answer.body
+
+    def unseal(self) -> None:
+        answer = self.client("").request("PUT", "/v1/sys/unseal", {"key": self.key})
+        assert answer.status == 200 and answer.json()["sealed"] is False, answer.body
+
+    def client(self, token: str | None = None) -> Client:
+        """A client of its own, with the root token unless another is given."""
+        return Client(self.port, self.root if token is None else token)
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        assert self._process is not None
+        self._process.kill()
+        assert self._process.wait(PATIENCE) == -signal.SIGKILL
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit code."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def limit_files(self, size: int | None) -> None:
+        """Let no file of the running server grow beyond `size` bytes, as a full disk would; None ends that."""
+        hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+
+    def resident_mebibytes(self) -> float:
+        """Resident memory of the process."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def wait_until(condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+    """Return once the condition holds; fail with what `otherwise` says when it does not within `PATIENCE`."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, otherwise()
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
