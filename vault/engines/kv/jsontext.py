@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The text of stored secrets. Version 1 keeps numbers as they were spelled, version 2 keeps 64-bit floats."""
+"""The text of stored secrets. Version 1 stores numbers as they were spelled, version 2 as 64-bit floats."""
 
 from __future__ import annotations
 
@@ -63,14 +63,3 @@ def _normal(raw: msgspec.Raw) -> msgspec.Raw:
     if text[:1] == b'"':
         return msgspec.Raw(encode(decode(text)))
     return msgspec.Raw(text)
-
-
-def spelled(text: bytes) -> Mapping[str, Json]:
-    """Decode an object that `normal_object` wrote so that encoding it gives the same text again.
-
-    A field whose numbers Python would spell otherwise (`1.10`, `1e5`) is a `msgspec.Raw`.
-    """
-    value: dict[str, Json] = decode(text)
-    if encode(value) != text:
-        value |= {name: raw for name, raw in _object(text).items() if encode(value[name]) != bytes(raw)}
-    return value

@@ -111,7 +111,7 @@ class MetadataRoutes(Engine):
         if row is not None:
             await store.drop(call.tx, params.path, row)
 
-    @list_("metadata/{path:any}", paginated=True)
+    @list_("metadata/{path:any}")
     async def list_metadata(self, call: Call, params: Listing) -> Keys:
         """List the names in a folder; a folder's ends in `/`."""
         return Keys(await _names(call.reader, params))
@@ -121,7 +121,7 @@ class MetadataRoutes(Engine):
         """List every secret below a folder. `after` and `limit` are accepted, and without effect."""
         return Keys(await _leaves(call.reader, params))
 
-    @list_("detailed-metadata/{path:any}", paginated=True)
+    @list_("detailed-metadata/{path:any}")
     async def list_detailed(self, call: Call, params: Listing) -> DetailedKeys:
         """List the names in a folder, with the metadata of each secret."""
         return await _detailed(call.reader, params, await _names(call.reader, params))

@@ -14,7 +14,7 @@ from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import Doc, Json, Mismatch, parse_duration
+from vault.framework.fields import Doc, Json, Mismatch, to_duration
 from vault.framework.route import Params, delete, list_, read, scan, write
 
 ENTRIES: Final = "entry/"
@@ -41,7 +41,7 @@ class PlainKV(Engine):
         stored = await call.reader.get(ENTRIES + params.path)
         if stored is None:
             raise NotFound
-        secret = jsontext.spelled(stored)
+        secret = jsontext.decode(stored)
         return Reply(secret, lease_duration=_ttl(secret, call.mount.default_ttl or self._default_ttl))
 
     @write("{path:any}", exists="secret_exists")
@@ -92,16 +92,10 @@ def _ttl(secret: Mapping[str, Json], default: int) -> int:
     for name in ("ttl", "lease"):
         if name in secret:
             value = secret[name]
+            if value is None:
+                return 0
             try:
-                return 0 if value is None else _seconds(value)
+                return default if isinstance(value, str) and value != value.strip() else to_duration(value)
             except Mismatch:
                 return default
     return default
-
-
-def _seconds(value: Json) -> int:
-    if isinstance(value, str):
-        return parse_duration(value) if value else 0
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise Mismatch

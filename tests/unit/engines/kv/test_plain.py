@@ -32,16 +32,20 @@ def test_what_is_written_is_read_and_can_be_removed(v1: Play) -> None:
     v1(scenario)
 
 
-def test_every_number_keeps_its_spelling(v1: Play) -> None:
+def test_every_number_is_stored_as_it_was_spelled(v1: Play) -> None:
     async def scenario(kv: Driver) -> None:
         body = (
             b'{"b": 12345678901234567890,"a":1.0,"c":1.10,"d":{"z":1e5,"y":[1, 2.50 ,{"q":-0}]},'
             b'"s":"\\u00e9", "dup":1,"dup":2,"f":0.1000000000000000055511151231257827}'
         )
         await kv("POST", "a", body)
-        assert (await kv("GET", "a")).text == (
+        assert await kv.barrier.reader("root", "logical/one/").get("entry/a") == (
             b'{"a":1.0,"b":12345678901234567890,"c":1.10,"d":{"y":[1,2.50,{"q":-0}],"z":1e5},"dup":2,'
             b'"f":0.1000000000000000055511151231257827,"s":"\xc3\xa9"}'
+        )
+        assert (await kv("GET", "a")).text == (
+            b'{"a":1.0,"b":12345678901234567890,"c":1.1,"d":{"y":[1,2.5,{"q":0}],"z":100000.0},"dup":2,'
+            b'"f":0.1,"s":"\xc3\xa9"}'
         )
 
     v1(scenario)
@@ -63,6 +67,13 @@ def test_every_number_keeps_its_spelling(v1: Play) -> None:
         ({"ttl": 1.5}, 2764800),
         ({"ttl": "x"}, 2764800),
         ({"ttl": True}, 2764800),
+        ({"ttl": False}, 2764800),
+        ({"ttl": {}}, 2764800),
+        ({"ttl": " 1h "}, 2764800),
+        ({"ttl": "1.5"}, 2764800),
+        ({"ttl": "1.5h"}, 5400),
+        ({"ttl": 99999999999999999999}, 2764800),
+        ({"ttl": "99999999999h"}, 2764800),
         ({"ttl": ["1h"]}, 2764800),
         ({"lease": "1h"}, 3600),
         ({"lease": "1h", "ttl": "2h"}, 7200),
