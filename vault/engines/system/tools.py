@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.engines.system.gobase64 import IllegalBase64, decode
+from vault.engines.system.words import shown
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
@@ -33,7 +34,6 @@ _ALGORITHMS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "sha3-512": lambda data: hashlib.sha3_512(data).digest(),
 }
 _COUNT = re.compile(r"[+-]?[0-9]+")
-_NAME = re.compile(r"[A-Za-z0-9/-]{0,16}")
 _SEAL_WARNING: Final = "no seal/entropy augmentation available, using platform entropy source"
 _REPLACED: Final = (
     "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]"
@@ -118,7 +118,7 @@ class ToolEngine(Engine):
             raise Malformed("'bytes' should be less than 131072")
         if params.format not in {"hex", "base64"}:
             raise Malformed(
-                f'unsupported encoding format "{_shown(params.format)}"; must be "hex" or "base64"'
+                f'unsupported encoding format "{shown(params.format)}"; must be "hex" or "base64"'
             )
         if source not in _SOURCES:
             raise Malformed(f'unsupported entropy source "{source}"; must be "platform" or "seal", or "all"')
@@ -135,21 +135,16 @@ def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
     except IllegalBase64 as error:
         raise Malformed(f"unable to decode input as base64: {error}") from None
     if params.format not in {"hex", "base64"}:
-        raise Malformed(f'unsupported encoding format {_shown(params.format)}; must be "hex" or "base64"')
+        raise Malformed(f'unsupported encoding format {shown(params.format)}; must be "hex" or "base64"')
     function = _ALGORITHMS.get(algorithm)
     if function is None:
-        raise Malformed(f"unsupported algorithm {_shown(algorithm)}")
+        raise Malformed(f"unsupported algorithm {shown(algorithm)}")
     _warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
     return Reply(Sum(_encoded(function(data), params.format)))
 
 
 def _encoded(data: bytes, form: str) -> str:
     return data.hex() if form == "hex" else base64.b64encode(data).decode()
-
-
-def _shown(word: str) -> str:
-    """Return a word that was given as a name if it looks like one, else what was wrong with it (SL-51)."""
-    return word if _NAME.fullmatch(word) else "(not a name)"
 
 
 def _count(text: str) -> int:

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/audit`, `sys/audit-hash` and the request headers that are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.audit.broker import Broker
+from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.engines.system.words import shown
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import Doc, Pairs
+from vault.framework.route import Params, delete, read, write
+
+_REFUSED: Final = (
+    "cannot enable audit device via API; use declarative, config-based audit device management instead"
+)
+_NO_JSONX: Final = 'jsonx formatting has been removed, consider switching to json by omitting "format" or setting it to "json"'
+_CREDENTIALS: Final = frozenset({"x-vault-token", "authorization", "proxy-authorization", "cookie"})
+"""Headers that are never recorded in clear: who reads the audit log must not be able to act as the caller."""
+_FLAGS: Final = (("log_raw", False), ("hmac_accessor", True), ("elide_list_responses", False))
+
+
+class DevicePath(Params, frozen=True):
+    """The device that is meant."""
+
+    path: Annotated[str, Doc("Name of the audit device.")]
+
+
+class DeviceParams(Params, frozen=True):
+    """A new device."""
+
+    path: Annotated[str, Doc("Name of the audit device.")]
+    type: Annotated[str, Doc("Kind of device: `file`.")] = ""
+    description: Annotated[str, Doc("What the device is for.")] = ""
+    local: Annotated[bool, Doc("Whether the device is this cluster's own.")] = False
+    options: Annotated[Pairs, Doc("Options of the device, as `file_path`.")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+class HashParams(Params, frozen=True):
+    """A value, and the device whose hash of it is wanted."""
+
+    path: Annotated[str, Doc("Name of the audit device.")]
+    input: Annotated[str, Doc("The value to hash.")] = ""
+
+
+class HeaderPath(Params, frozen=True):
+    """The request header that is meant."""
+
+    header: Annotated[str, Doc("Name of the header; case does not count.")]
+
+
+class HeaderParams(Params, frozen=True):
+    """How a request header is recorded."""
+
+    header: Annotated[str, Doc("Name of the header; case does not count.")]
+    hmac: Annotated[bool, Doc("Whether its values are hashed.")] = False
+
+
+class DeviceView(msgspec.Struct, frozen=True):
+    """A device as the wire has it."""
+
+    description: str
+    local: bool
+    options: Mapping[str, str]
+    path: str
+    type: str
+
+
+class HashResult(msgspec.Struct, frozen=True):
+    """The hash that a value has in a device's records."""
+
+    hash: str
+
+
+class HeaderView(msgspec.Struct, frozen=True):
+    """How a request header is recorded."""
+
+    hmac: bool
+
+
+class Headers(msgspec.Struct, frozen=True):
+    """All request headers that are recorded, by their names in lower case."""
+
+    headers: dict[str, HeaderView]
+
+
+class AuditEngine(Engine):
+    """Audit devices as the API sees them; what they record is the broker's affair."""
+
+    def __init__(self, broker: Broker, *, allow_creation: bool, allow_prefix: bool) -> None:
+        """`allow_creation`: devices may be made through the API; `allow_prefix`: and may put a text before lines."""
+        self._broker = broker
+        self._allow_creation = allow_creation
+        self._allow_prefix = allow_prefix
+
+    @read("audit", sudo=True)
+    async def list_devices(self, call: Call) -> Reply[dict[str, DeviceView]]:
+        """Show all audit devices. Needs sudo."""
+        del call
+        found = {f"{device.path}/": _view(device) for device in self._broker.devices}
+        return Reply(dict(sorted(found.items())), embed=True)
+
+    @write("audit/{path:path}", sudo=True)
+    async def enable_device(self, call: Call, params: DeviceParams) -> None:
+        """Add an audit device, where the configuration allows this. Needs sudo.
+
+        Whoever may add a device chooses a file for the server to write to: declare devices in the
+        configuration instead.
+        """
+        if not self._allow_creation:
+            raise Malformed(_REFUSED)
+        config = DeviceConfig(
+            path=params.path,
+            kind=params.type,
+            description=params.description,
+            local=params.local,
+            options=params.options,
+            managed=False,
+        )
+        self._check(config)
+        await self._broker.enable(call.core, config)
+
+    @delete("audit/{path:path}", sudo=True)
+    async def disable_device(self, call: Call, params: DevicePath) -> None:
+        """Remove an audit device that was added through the API. Needs sudo."""
+        await self._broker.disable(call.core, params.path.removesuffix("/"))
+
+    @write("audit-hash/{path:path}", writes=False)
+    async def hash_value(self, call: Call, params: HashParams) -> Reply[HashResult]:
+        """Show the hash that a value has in the records of a device, to search for it."""
+        del call
+        if not params.input:
+            raise Malformed('the "input" parameter is empty')
+        if all(device.path != params.path for device in self._broker.devices):
+            raise Malformed(f'unknown audit backend "{params.path}/"')
+        return Reply(HashResult(self._broker.hash(params.path, params.input)), embed=True)
+
+    @read("config/auditing/request-headers", sudo=True)
+    async def list_headers(self, call: Call) -> Reply[Headers]:
+        """Show which request headers are recorded. Needs sudo."""
+        del call
+        found = {name: HeaderView(hashed) for name, hashed in sorted(self._broker.headers.items())}
+        return Reply(Headers(found), embed=True)
+
+    @read("config/auditing/request-headers/{header:path}", sudo=True)
+    async def read_header(self, call: Call, params: HeaderPath) -> Reply[dict[str, HeaderView]]:
+        """Show how a request header is recorded. Needs sudo."""
+        del call
+        hashed = self._broker.headers.get(params.header.lower())
+        if hashed is None:
+            raise Malformed("Could not find header in config")
+        return Reply({params.header: HeaderView(hashed)}, embed=True)
+
+    @write("config/auditing/request-headers/{header:path}", sudo=True)
+    async def write_header(self, call: Call, params: HeaderParams) -> None:
+        """Record a request header from now on; one that carries credentials only hashed. Needs sudo."""
+        if params.header.lower() in _CREDENTIALS and not params.hmac:
+            raise Malformed("this header carries credentials: set hmac to true")
+        await self._broker.audit_header(call.core, params.header.lower(), hashed=params.hmac)
+
+    @delete("config/auditing/request-headers/{header:path}", sudo=True)
+    async def delete_header(self, call: Call, params: HeaderPath) -> None:
+        """Stop recording a request header. Needs sudo."""
+        await self._broker.audit_header(call.core, params.header.lower(), hashed=None)
+
+    def _check(self, config: DeviceConfig) -> None:
+        """Refuse what could not be opened at the next start either. Raises `Malformed`."""
+        if config.kind != "file":
+            raise Malformed(f'unknown backend type: "{shown(config.kind)}"')
+        below = f"{config.path}/"
+        for device in self._broker.devices:
+            other = f"{device.path}/"
+            if below.startswith(other) or other.startswith(below):
+                raise Malformed("path already in use")
+        if config.options.get("prefix") and not self._allow_prefix:
+            raise Malformed("audit log prefixing is not allowed")
+        form = config.options.get("format", "json")
+        if form != "json":
+            raise Malformed(_NO_JSONX if form == "jsonx" else "unknown format type: it must be json")
+        try:
+            for name, default in _FLAGS:
+                config.flag(name, default=default)
+        except DeviceFailure as failure:
+            raise Malformed(str(failure)) from failure
+
+
+def _view(device: DeviceConfig) -> DeviceView:
+    return DeviceView(device.description, device.local, device.options, f"{device.path}/", device.kind)
