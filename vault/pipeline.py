@@ -135,6 +135,7 @@ class Pipeline:
                     return
         except Unauthenticated:
             if not public:
+                await self.confirm(call)
                 raise
         if not public:
             raise Unauthenticated
@@ -144,7 +145,11 @@ class Pipeline:
         if call.operation in _BODIED:
             form = call.content_type.startswith(b"application/x-www-form-urlencoded")
             is_form = form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
-            call.data = schema.decode_form(call.body) if is_form else schema.decode_object(call.body)
+            call.data = (
+                schema.decode_form(call.body)
+                if is_form
+                else schema.decode_object(call.body, call.bound.route.access.body)
+            )
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
@@ -156,6 +161,7 @@ class Pipeline:
         decision = await self._gate.check(call)
         call.decision = decision
         if not decision.allowed:
+            await self.confirm(call)
             raise Forbidden(path=call.path, capability=call.operation)
         if bound.route.access.sudo and not (decision.sudo or decision.root):
             raise Forbidden(path=call.path, capability="sudo")
@@ -176,7 +182,14 @@ class Pipeline:
             call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
             result = await call.bound.invoke(call, call.params)
             await self.fence(core)
-            return self.finish(call, await self._wrapper.wrap(call, core, result))
+            reply = self.finish(call, await self._wrapper.wrap(call, core, result))
+        await self._follower.follow()
+        return reply
+
+    async def confirm(self, call: Call) -> None:
+        """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
+        core = self._barrier.reader(call.namespace.id, "")
+        await self.fence(core)
 
     async def fence(self, seen: ReadView) -> None:
         """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone."""

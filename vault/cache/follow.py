@@ -66,6 +66,13 @@ class Follower:
         """Register the owner of `kind`."""
         self._owners[kind] = drop
 
+    async def follow(self) -> None:
+        """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
+        reader = self._storage.reader()
+        await reader.get("")
+        if reader.epoch != self.epoch:
+            await self.catch_up()
+
     async def catch_up(self) -> None:
         """Drop every fact that became untrue since `epoch`, and move `epoch` on."""
         reader = self._storage.reader()

@@ -187,6 +187,7 @@ class Call:
         "core",
         "data",
         "decision",
+        "echo",
         "headers",
         "id",
         "identity",
@@ -225,6 +226,8 @@ class Call:
     wrap_ttl: int
     """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
     wrap_format: str
+    echo: bytes
+    """The namespace header as it came, which answers repeat."""
     namespace: Namespace
     client_address: str
     client_port: int
@@ -256,6 +259,7 @@ class Call:
     def __init__(self) -> None:
         self.mount = NOWHERE
         self.spent = False
+        self.echo = b""
         self.after = None
         self.identity = None
         self.decision = None

@@ -29,10 +29,15 @@ class Doc:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a field is coerced. `bare` drops the `Field validation failed: ` that most paths put in front."""
+    """How a field is coerced.
+
+    `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names the field's
+    struct where its type is strict: the few endpoints that answer while sealed take no other type.
+    """
 
     name: str
     bare: bool = False
+    struct: str = ""
 
 
 Duration = Annotated[int, Kind("duration")]
@@ -265,8 +270,30 @@ COERCE: Final[Mapping[str, Callable[[Json, str], object]]] = {
 }
 
 
+_STRICT: Final[Mapping[str, tuple[str, Callable[[Json], bool]]]] = {
+    "int": ("int", lambda value: type(value) is int),
+    "string": ("string", lambda value: isinstance(value, str)),
+    "bool": ("bool", lambda value: isinstance(value, bool)),
+    "strings": ("[]string", lambda value: isinstance(value, list) and all(isinstance(v, str) for v in value)),
+}
+_JSON_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
+
+
+def _strict(name: str, kind: Kind, value: Json) -> object:
+    expected, fits = _STRICT[kind.name]
+    if fits(value):
+        return value
+    got = _JSON_TYPES.get(type(value), "number")
+    raise Malformed(
+        f"failed to decode JSON input: json: cannot unmarshal {got} into Go struct field "
+        f"{kind.struct}.{name} of type {expected}"
+    )
+
+
 def coerce(name: str, kind: Kind, value: Json) -> object:
     """Turn one JSON value into what the field `name` declares. Raises `Malformed` that names the field."""
+    if kind.struct:
+        return _strict(name, kind, value)
     try:
         return COERCE[kind.name](value, name if kind.name == "pairs" else "")
     except Mismatch as mismatch:

@@ -55,7 +55,8 @@ class Access:
     """Who may call, and in which state. Everything is off by default: a token is required.
 
     `sudo` also asks for the sudo capability. `unaudited` keeps a read out of the audit log (health and status
-    only). `exists` names the method that tells create from update.
+    only). `exists` names the method that tells create from update. `body` is how the field calls the type of
+    the body when it refuses one that is no object.
     """
 
     public: bool = False
@@ -64,8 +65,7 @@ class Access:
     unaudited: bool = False
     writes: bool = False
     exists: str = ""
-    embed: bool = False
-    paginated: bool = False
+    body: str = "map[string]interface {}"
 
 
 @dataclass(frozen=True, slots=True)

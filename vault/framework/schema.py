@@ -68,8 +68,8 @@ _TYPES: Final = {
 }
 
 
-def decode_object(body: bytes) -> dict[str, Json]:
-    """Decode a JSON object; an empty body and `null` are an empty object. Raises `Malformed`."""
+def decode_object(body: bytes, wanted: str = "map[string]interface {}") -> dict[str, Json]:
+    """Decode a JSON object, by the field's name a `wanted`; empty and `null` are an empty one. Raises `Malformed`."""
     if not body or body.isspace():
         return {}
     check_limits(body)
@@ -83,7 +83,7 @@ def decode_object(body: bytes) -> dict[str, Json]:
         return {}
     raise Malformed(
         "failed to decode JSON input: json: cannot unmarshal "
-        f"{_TYPES[type(value)]} into Go value of type map[string]interface {{}}"
+        f"{_TYPES[type(value)]} into Go value of type {wanted}"
     )
 
 

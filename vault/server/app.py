@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -14,28 +14,23 @@ from vault.background.loop import Background
 from vault.barrier.barrier import KEYRING_KIND, Barrier
 from vault.barrier.view import View
 from vault.cache.follow import Follower
-from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge as purge_cubbyhole
-from vault.engines.kv.engine import VersionedKV
-from vault.engines.kv.plain import PlainKV
 from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry, Genesis
-from vault.engines.system.seal import Cluster, Passage, SealEngine
-from vault.engines.token.engine import TokenEngine
+from vault.engines.system.seal import Cluster, Passage
 from vault.engines.token.lifetime import Limits
-from vault.framework.call import ROOT
+from vault.framework.call import ROOT, Operation
 from vault.framework.clock import Clock, Entropy
-from vault.framework.engine import Engine
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
-from vault.framework.route import RouteTable
 from vault.mount.entry import MOUNT_KIND, SYSTEM_MAX_TTL, MountEntry
-from vault.mount.table import Backend, Catalog, MountTable, accessor
+from vault.mount.table import Catalog, MountTable, accessor
 from vault.pipeline import Pipeline
 from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND, PolicyStore
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SEAL_KIND, Lifecycle
 from vault.server.application import DevResult, Message
+from vault.server.catalog import Parts, catalog
 from vault.server.failure import StartFailure
 from vault.server.settings import Config
 from vault.storage.protocol import Storage
@@ -47,10 +42,6 @@ from vault.wire.v1 import reply_body
 from vault.wrap.wrapper import Wrapper
 
 _CORE: Final = "ns/root/"
-
-
-class Identities(Engine):
-    """The identity mount; its routes come with identities themselves."""
 
 
 class Vault:
@@ -92,7 +83,25 @@ class Vault:
             entropy,
             config.cluster_name,
         )
-        self._mounts.catalog = self._catalog()
+        self._mounts.catalog = catalog(
+            Parts(
+                config=config,
+                barrier=self._barrier,
+                lifecycle=self._lifecycle,
+                genesis=self._genesis,
+                passage=Passage(self._opened, self._closing, lambda: self._cluster, config.storage.kind),
+                tokens=self._tokens,
+                policies=self._policies,
+                gate=self._gate,
+                mounts=self._mounts,
+                audit=self._audit,
+                follower=self._follower,
+                wrapper=self._wrapper,
+                clock=clock,
+                entropy=entropy,
+                limits=self._limits,
+            )
+        )
         self._mounts.seal()
         self._background = Background(
             storage, self._barrier, {TOKEN_KIND: self._expire_token}, {}, clock=clock, log=log
@@ -109,7 +118,9 @@ class Vault:
             wrapper=self._wrapper,
             log=log,
         )
-        self._front = Front(pipeline.handle, clock, entropy)
+        self._front = Front(
+            pipeline.handle, clock, entropy, fixed=_fixed(self._mounts), sealed=lambda: self._barrier.sealed
+        )
 
     async def __call__(
         self,
@@ -163,23 +174,6 @@ class Vault:
             accessor=accessor("kv", self._entropy),
             description="key/value secret storage",
             options={"version": "2"},
-        )
-
-    def _catalog(self) -> Catalog:
-        passage = Passage(self._opened, self._closing, lambda: self._cluster, self._config.storage.kind)
-        token = TokenEngine(self._tokens, self._policies, self._barrier, self._clock, self._limits)
-        plain = _backend(PlainKV(self._limits.default))
-        versioned = _backend(VersionedKV(self._clock))
-        return Catalog(
-            {
-                ("system", ""): _backend(SealEngine(self._lifecycle, self._genesis, passage)),
-                ("cubbyhole", ""): _backend(Cubbyhole()),
-                ("identity", ""): _backend(Identities()),
-                ("kv", ""): plain,
-                ("kv", "1"): plain,
-                ("kv", "2"): versioned,
-            },
-            {"token": _backend(token)},
         )
 
     def _own_facts(self) -> None:
@@ -248,10 +242,6 @@ async def build(
     return Vault(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
 
 
-def _backend(*engines: Engine) -> Backend:
-    return Backend(engines, RouteTable(engines))
-
-
 def _devices(config: Config) -> Sequence[DeviceConfig]:
     return [
         DeviceConfig(
@@ -265,6 +255,16 @@ def _devices(config: Config) -> Sequence[DeviceConfig]:
     ]
 
 
+def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:
+    """Return the paths that answer while sealed too, with the operations that they take."""
+    found: dict[str, set[Operation]] = {}
+    for mount in mounts:
+        for bound in mount.backend.routes.all:
+            if bound.route.access.when_sealed:
+                found.setdefault(mount.entry.path + bound.route.template, set()).add(bound.route.operation)
+    return found
+
+
 async def _nothing(key: str | None) -> None:
     """Own a fact that is read from storage at every use."""
 
@@ -274,6 +274,7 @@ async def _elsewhere(send: Callable[[Message], Awaitable[None]]) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
+        (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
         (b"content-length", b"%d" % len(body)),
     ]
     await send({"type": "http.response.start", "status": 404, "headers": headers})

@@ -11,11 +11,14 @@ import ssl
 from typing import Any, Final, cast
 
 from uvicorn.config import Config as UvicornConfig
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from vault.server.settings import Listener
 from vault.server.verbs import FAST, AnyVerb
+
+for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
+    STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
 
 LONGEST_HEAD: Final = 64 * 1024
 """Most bytes that a request's line and headers may take, once they come in more than one read."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
 from vault.framework import schema
@@ -13,6 +13,7 @@ from vault.framework.errors import (
     Internal,
     Malformed,
     NotFound,
+    Sealed,
     UnsupportedMedia,
     UnsupportedOperation,
     VaultError,
@@ -52,7 +53,18 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 class Front:
     """The endpoint of everything below `/v1/`."""
 
-    def __init__(self, handle: Handle, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        handle: Handle,
+        clock: Clock,
+        entropy: Entropy,
+        *,
+        fixed: Mapping[str, Collection[Operation]],
+        sealed: Callable[[], bool],
+    ) -> None:
+        """`fixed` names the paths that answer in every state, with what they take; any other verb is a 405."""
+        self._fixed = fixed
+        self._sealed = sealed
         self._handle = handle
         self._clock = clock
         self._entropy = entropy
@@ -104,16 +116,34 @@ class Front:
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
-        self._operation(call, scope)
         if namespace:
-            _check_namespace(namespace)
+            self._namespace(call, namespace)
+        self._operation(call, scope)
         if wrap:
             call.wrap_ttl = _wrap_ttl(wrap)
 
+    def _namespace(self, call: Call, value: bytes) -> None:
+        call.echo = value
+        if value.strip().strip(b"/") not in (b"", b"root"):
+            raise Sealed if self._sealed() else NotFound("namespace not found")
+        if call.path == "sys/health" and value.strip():
+            raise Malformed("operation unavailable in namespaces")
+
+    def _refuse_method(self, call: Call) -> None:
+        if call.method != "OPTIONS":
+            raise UnsupportedOperation("")
+        raise Sealed if self._sealed() else Malformed("cannot handle internal-only request operation")
+
     def _operation(self, call: Call, scope: Scope) -> None:
         operation = _METHODS.get(call.method)
+        taken = self._fixed.get(call.path)
+        if taken is not None:
+            if call.method == "HEAD" and call.path == "sys/health":
+                operation = Operation.READ
+            if operation not in taken:
+                raise UnsupportedOperation("")
         if operation is None:
-            _refuse_method(call)
+            self._refuse_method(call)
             operation = Operation.READ
         call.operation = operation
         if call.method in _BODIED:
@@ -153,24 +183,12 @@ def _listing(call: Call, data: dict[str, Any]) -> None:
         call.operation = wanted[0]
 
 
-def _refuse_method(call: Call) -> None:
-    if call.method == "OPTIONS":
-        raise Malformed("cannot handle internal-only request operation")
-    if call.method != "HEAD" or call.path != "sys/health":
-        raise UnsupportedOperation("")
-
-
 def _check_merge_patch(content_type: bytes) -> None:
     media = content_type.split(b";")[0].strip().decode("latin-1").lower()
     if not media:
         raise Malformed("mime: no media type")
     if media != _MERGE_PATCH:
         raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
-
-
-def _check_namespace(value: bytes) -> None:
-    if value.strip().strip(b"/") not in (b"", b"root"):
-        raise NotFound("namespace not found")
 
 
 def _wrap_ttl(value: bytes) -> int:
@@ -204,18 +222,23 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     return b"".join(chunks)
 
 
+def _common(call: Call) -> list[tuple[bytes, bytes]]:
+    return [*_COMMON, (b"x-vault-namespace", call.echo)] if call.echo else _COMMON
+
+
 async def _answer(call: Call, reply: Reply[object] | None, send: Send) -> None:
+    common = _common(call)
     if reply is None:
-        await _send(send, 204, b"", _COMMON)
+        await _send(send, 204, b"", common)
         return
     if reply.raw is not None:
-        headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), _COMMON[2]]
+        headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), *common[2:]]
         await _send(send, reply.status or 200, reply.raw, headers)
         return
     body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
-    headers = _COMMON
+    headers = common
     if reply.headers:
-        headers = [*_COMMON, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
+        headers = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
     await _send(send, reply.status or 200, body, headers)
 
 
@@ -226,7 +249,7 @@ async def _refuse(call: Call, error: VaultError, send: Send) -> None:
         await _send(send, status, native.problem(call, error, status), headers)
         return
     body = b"" if call.method == "HEAD" else v1.error_body(error)
-    await _send(send, status, body, _COMMON)
+    await _send(send, status, body, _common(call))
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:

@@ -13,6 +13,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.mount.entry import MountEntry
 from vault.mount.table import MountTable, built_in
 from vault.policy.store import PolicyStore
+from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
 from vault.storage.protocol import Storage
@@ -53,12 +54,19 @@ class Genesis:
         self._cluster_name = cluster_name
 
     async def create(
-        self, request: InitRequest, *, root_token: str = "", extra: Sequence[MountEntry] = ()
+        self,
+        request: InitRequest,
+        *,
+        replace: bool = False,
+        root_token: str = "",
+        extra: Sequence[MountEntry] = (),
     ) -> tuple[InitPlan, str]:
         """Create a vault and return its keys and its root token as they are to be shown.
 
-        Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
+        `replace` allows to replace one that was never unsealed. Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
         """
+        if not replace and await self._lifecycle.is_initialized():
+            raise SealRefusal("Vault is already initialized")
         plan = await self._lifecycle.prepare_init(request)
         async with self._storage.write() as tx:
             await self._lifecycle.commit_init(tx, plan)

@@ -12,8 +12,8 @@ import msgspec
 from vault.engines.system.genesis import Genesis
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, Sealed, VaultError
-from vault.framework.fields import Doc, Mismatch, StringList, to_int
+from vault.framework.errors import Failed, Malformed, VaultError
+from vault.framework.fields import Doc, Kind, Mismatch, StringList, to_bool, to_int
 from vault.framework.route import Params, read, write
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -21,6 +21,14 @@ from vault.seal.lifecycle import Lifecycle, Status
 
 VERSION: Final = "2.7.2"
 """The OpenBao version whose API this is; clients switch features on it (`docs/adr/0004-version.md`)."""
+_CODES: Final = (
+    "activecode",
+    "sealedcode",
+    "uninitcode",
+    "standbycode",
+    "drsecondarycode",
+    "perfstandbycode",
+)
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
@@ -42,24 +50,41 @@ class Passage:
     storage_kind: str
 
 
+_Count = Annotated[int, Kind("int", struct="InitRequest")]
+_Keys = Annotated[StringList, Kind("strings", struct="InitRequest")]
+
+
 class InitParams(Params, frozen=True):
     """Parameters of an initialisation."""
 
-    secret_shares: Annotated[int, Doc("Number of shares to split the unseal key into.")] = 0
-    secret_threshold: Annotated[int, Doc("Number of shares that unseal.")] = 0
-    pgp_keys: Annotated[StringList, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
-    root_token_pgp_key: Annotated[str, Doc("PGP public key to encrypt the root token to.")] = ""
-    recovery_shares: Annotated[int, Doc("Not for a Shamir seal.")] = 0
-    recovery_threshold: Annotated[int, Doc("Not for a Shamir seal.")] = 0
-    recovery_pgp_keys: Annotated[StringList, Doc("Not for a Shamir seal.")] = ()
+    secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.")] = 0
+    secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.")] = 0
+    pgp_keys: Annotated[_Keys, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
+    root_token_pgp_key: Annotated[
+        str, Kind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
+    ] = ""
+    recovery_shares: Annotated[_Count, Doc("Not for a Shamir seal.")] = 0
+    recovery_threshold: Annotated[_Count, Doc("Not for a Shamir seal.")] = 0
+    recovery_pgp_keys: Annotated[_Keys, Doc("Not for a Shamir seal.")] = ()
+    replace_unconfirmed: Annotated[
+        bool,
+        Kind("bool", struct="InitRequest"),
+        Doc("Replace a vault that was initialised and never unsealed, when its keys did not arrive."),
+    ] = False
 
 
 class UnsealParams(Params, frozen=True):
     """Parameters of an unseal step."""
 
-    key: Annotated[str, Doc("One share, in hexadecimal or base64.")] = ""
-    reset: Annotated[bool, Doc("Forget the shares given so far.")] = False
-    migrate: Annotated[bool, Doc("Take part in a seal migration.")] = False
+    key: Annotated[
+        str, Kind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
+    ] = ""
+    reset: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")] = (
+        False
+    )
+    migrate: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")] = (
+        False
+    )
 
 
 class HealthParams(Params, frozen=True):
@@ -142,11 +167,11 @@ class SealEngine(Engine):
         del call
         return Reply(data=Initialized(await self._lifecycle.is_initialized()), plain=True)
 
-    @write("init", public=True, when_sealed=True, writes=False)
+    @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest")
     async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
         """Initialise a new vault: make its keys, and show the shares and the first token once.
 
-        Until the first unseal nothing but this can lie in the vault, so a repeated initialisation replaces it:
+        Until the first unseal nothing but this can lie in the vault, so `replace_unconfirmed` may replace it:
         an answer that never arrived loses nothing (SL-96).
         """
         del call
@@ -160,12 +185,12 @@ class SealEngine(Engine):
             recovery_pgp_keys=params.recovery_pgp_keys,
         )
         try:
-            plan, token = await self._genesis.create(request)
+            plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
             raise translate(refusal) from refusal
         return Reply(data=InitResult(list(plan.keys), list(plan.keys_base64), token), plain=True)
 
-    @write("unseal", public=True, when_sealed=True, writes=False)
+    @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
     async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
         """Give one share of the unseal key; with enough of them the vault opens."""
         del call
@@ -195,8 +220,6 @@ class SealEngine(Engine):
     async def read_leader(self, call: Call) -> Reply[Leader]:
         """Show who leads."""
         del call
-        if (await self._lifecycle.status()).sealed:
-            raise Sealed
         return Reply(data=Leader(ha_enabled=False), plain=True)
 
     @read("health", public=True, when_sealed=True, unaudited=True)
@@ -247,20 +270,15 @@ def translate(refusal: SealRefusal) -> VaultError:
 def _code(status: Status, params: HealthParams) -> int:
     """Choose the status. Raises `Malformed` without text for a code that is no number."""
     codes = {}
-    for name in (
-        "activecode",
-        "sealedcode",
-        "uninitcode",
-        "standbycode",
-        "drsecondarycode",
-        "perfstandbycode",
-    ):
-        text = getattr(params, name)
-        if text is not None:
-            try:
-                codes[name] = to_int(text)
-            except Mismatch:
-                raise Malformed from None
+    try:
+        for name in ("standbyok", "perfstandbyok"):
+            to_bool(getattr(params, name) or "true")
+        for name in _CODES:
+            text = getattr(params, name)
+            if text is not None:
+                codes[name] = to_int(text or "none")
+    except Mismatch:
+        raise Malformed from None
     if not status.initialized:
         return codes.get("uninitcode", 501)
     return codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
