@@ -288,16 +288,3 @@ def test_a_secret_cannot_switch_off_what_the_mount_requires(v2: Play, method: st
             assert (await kv("POST", "metadata/new", {"max_versions": 1, "metadata_cas": 0})).status == 204
 
     v2(scenario)
-
-
-def test_deleting_metadata_removes_every_trace_of_a_secret(v2: Play) -> None:
-    async def scenario(kv: Driver) -> None:
-        for n in range(5):
-            await kv("POST", "data/a", {"data": {"v": n}})
-            await kv("POST", "data/a/b", {"data": {"v": n}})
-        assert (await kv("DELETE", "metadata/a")).status == 204
-        assert await kv.refused("GET", "data/a") == "NotFound: "
-        assert all("a/b" in path for path in await kv.stored())
-        assert (await kv("POST", "data/a", {"data": {}})).data["version"] == 1
-
-    v2(scenario)
