@@ -17,7 +17,7 @@ from vault.storage.protocol import Storage
 
 
 class Stub:
-    """Answers with what it sees of the connection; `/slow` takes a while, `/crash` raises with a secret."""
+    """Answers with what it sees of the connection; `/slow` takes a while, `/stuck` forever, `/crash` raises with a secret."""
 
     def __init__(self, storage: Storage, log: Log) -> None:
         self.storage = storage
@@ -35,6 +35,9 @@ class Stub:
         if path == "/slow":
             self.log.note("stub", "slow began")
             await asyncio.sleep(0.5)
+        if path == "/stuck":
+            self.log.note("stub", "stuck began")
+            await asyncio.Event().wait()
         if path == "/body":
             while (await receive()).get("more_body"):
                 pass

@@ -265,6 +265,19 @@ def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     assert order.index("stub: application stopped") < order.index("server: stopped")
 
 
+def test_a_second_signal_ends_without_waiting(tmp_path: Path) -> None:
+    port = free_port()
+    with running(config(tmp_path, port), home=tmp_path) as server:
+        stuck = connect(port)
+        stuck.request("GET", "/stuck")
+        server.wait_for("stub: stuck began")
+        server.send(signal.SIGTERM)
+        server.wait_for("stopping")
+        assert server.end() == 0
+        server.wait_for("requests took too long and were cut off: count=1")
+        stuck.close()
+
+
 def test_heads_that_are_too_long_and_clients_that_stall_are_turned_away(tmp_path: Path) -> None:
     port = free_port()
     listener = 'tls_disable = true\n http_read_header_timeout = "1s"\n http_read_timeout = "1s"'

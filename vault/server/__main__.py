@@ -37,6 +37,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
         if options.help:
             sys.stdout.write(flags.USAGE)
             return 0
+        if options.test_config:
+            return _check(options, environment)
         _serve(options, environment, build)
     except (StartFailure, StorageFailure) as failure:
         sys.stderr.write(f"error: {failure}\n")
@@ -45,6 +47,18 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
         sys.stderr.write(f"error: unexpected {type(error).__name__} at {places(error)}; please report this\n")
         return 1
     return 0
+
+
+def _check(options: Options, environment: Mapping[str, str]) -> int:
+    """Print what is wrong with the configuration; 0 when it is good, 1 for problems, 2 for warnings only."""
+    verdict = configuration.validate(_paths(options, environment))
+    for problem in verdict.problems:
+        sys.stdout.write(f"error: {problem}\n")
+    for warning in verdict.warnings:
+        sys.stdout.write(f"warning: {warning}\n")
+    if not verdict.problems and not verdict.warnings:
+        sys.stdout.write("The configuration is good.\n")
+    return 1 if verdict.problems else 2 if verdict.warnings else 0
 
 
 def _serve(options: Options, environment: Mapping[str, str], build: Build | None) -> None:
@@ -86,9 +100,12 @@ def read(options: Options, environment: Mapping[str, str], guest: Development | 
     """
     if guest is not None:
         return with_log_flags(guest.config(), options)
+    return with_log_flags(configuration.load(_paths(options, environment), environment), options)
+
+
+def _paths(options: Options, environment: Mapping[str, str]) -> tuple[str, ...]:
     fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    paths = options.config or ((fallback,) if fallback else ())
-    return with_log_flags(configuration.load(paths, environment), options)
+    return options.config or ((fallback,) if fallback else ())
 
 
 def with_log_flags(config: Config, options: Options) -> Config:

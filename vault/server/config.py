@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from vault.framework import hcl
 from vault.server import config_stanzas as stanzas
 from vault.server.config_reader import Entry, Findings, body, entries, read, settings_of
@@ -37,17 +39,21 @@ def load(paths: Sequence[str], environment: Mapping[str, str]) -> Config:
     return config
 
 
-def validate(paths: Sequence[str]) -> list[str]:
-    """Return every problem, then every warning, that the files have; an empty list is a good configuration.
+class Verdict(msgspec.Struct, frozen=True):
+    """What a check of the configuration found, each with its file and line."""
 
-    What only the machine can tell (certificates, directories, ports) is not looked at.
-    """
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def validate(paths: Sequence[str]) -> Verdict:
+    """Check the files without looking at certificates, directories or ports, which only the machine can tell."""
     findings = Findings()
     try:
         _checked(_entries(paths), {}, findings)
     except StartFailure as failure:
-        return [str(failure)]
-    return [*findings.problems, *(f"{warning} (warning)" for warning in findings.warnings)]
+        return Verdict((str(failure),))
+    return Verdict(tuple(findings.problems), tuple(findings.warnings))
 
 
 def setting_from_environment(name: str, environment: Mapping[str, str]) -> str:

@@ -49,7 +49,7 @@ class Findings:
         if not self.problems:
             return
         more = len(self.problems) - 1
-        hint = f" (and {more} more: see `vaultctl operator validate-config`)" if more else ""
+        hint = f" (and {more} more: -test-config shows all)" if more else ""
         raise StartFailure(self.problems[0] + hint)
 
 

@@ -21,6 +21,7 @@ Usage: vaultctl server [options]
       $ vaultctl server -dev
 
   -config=<path>               File, or directory of .hcl and .json files; may be repeated (BAO_CONFIG_PATH)
+  -test-config                 Check the configuration and end: 0 good, 1 problems, 2 warnings only
   -log-level=<name>            trace, debug, info, warn or error (BAO_LOG_LEVEL)
   -log-format=<name>           standard or json (BAO_LOG_FORMAT)
   -log-file=<path>             Log to a file instead of standard error
@@ -42,6 +43,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line said; empty strings were not given."""
 
     help: bool = False
+    test_config: bool = False
     config: tuple[str, ...] = ()
     log_level: str = ""
     log_format: str = ""
@@ -60,7 +62,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return f"Options(dev={self.dev}, {len(self.config)} configuration paths)"
 
 
-_SWITCHES: Final = frozenset({"help", "dev", "dev_no_store_token", "dev_no_kv", "dev_tls"})
+_SWITCHES: Final = frozenset({"help", "test_config", "dev", "dev_no_store_token", "dev_no_kv", "dev_tls"})
 _NOT_HERE: Final = {
     "recovery": "there is no recovery mode",
     "exit_on_core_shutdown": "the process always ends with its application",

@@ -24,13 +24,14 @@ from vault.server.verbs import AnyVerb
 _HANDSHAKE_SECONDS: Final = 10.0
 _WATCH_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.02
+_HURRY_SECONDS: Final = 0.2
 
 
 class _Open:
     """One listener: its settings, its socket, and the event loop's server on a duplicate of the socket."""
 
     def __init__(self, listener: Listener, bound: socket.socket, tls: ssl.SSLContext | None) -> None:
-        self.listener: Final = listener
+        self.listener = listener
         self.bound: Final = bound
         self.tls = tls
         self.server: asyncio.AbstractServer | None = None
@@ -44,6 +45,7 @@ class Listening:
         self._state = ServerState()
         self._open: list[_Open] = []
         self._watch: asyncio.Task[None] | None = None
+        self._hurried = False
 
     @property
     def addresses(self) -> list[str]:
@@ -59,16 +61,16 @@ class Listening:
             self._open.append(opened)
         self._watch = asyncio.create_task(self._watch_forever())
 
-    async def exchange(self, contexts: Sequence[ssl.SSLContext | None]) -> None:
-        """Use these TLS contexts, in the order of `start`, for new connections. Nothing is dropped.
+    async def exchange(self, wanted: Sequence[tuple[Listener, ssl.SSLContext | None]]) -> None:
+        """Use these settings and TLS contexts, in the order of `start`, for new connections. Nothing is dropped.
 
         The old server stops accepting after the new one has begun; both hold the same kernel socket, and
-        connections that exist keep what they have.
+        connections that exist keep what they have. A `unix` listener stays as it is.
         """
-        for opened, tls in zip(self._open, contexts, strict=True):
-            if tls is None:
+        for opened, (listener, tls) in zip(self._open, wanted, strict=True):
+            if listener.kind == "unix":
                 continue
-            opened.tls = tls
+            opened.listener, opened.tls = listener, tls
             old, opened.server = opened.server, await self._serve(opened)
             if old is not None:
                 old.close()
@@ -87,8 +89,8 @@ class Listening:
         for connection in list(self._state.connections):
             connection.shutdown()
         deadline = time.monotonic() + seconds
-        while self._state.tasks and time.monotonic() < deadline:
-            await asyncio.wait(set(self._state.tasks), timeout=deadline - time.monotonic())
+        while self._state.tasks and not self._hurried and time.monotonic() < deadline:
+            await asyncio.wait(set(self._state.tasks), timeout=_HURRY_SECONDS)
         cut = await self._cut_off()
         await self._farewell()
         if self._watch is not None:
@@ -96,6 +98,10 @@ class Listening:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
         return cut
+
+    def hurry(self) -> None:
+        """Let a `stop` that is waiting wait no longer."""
+        self._hurried = True
 
     async def _serve(self, opened: _Open) -> asyncio.AbstractServer:
         loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from vault.server.failure import StartFailure
 _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT: Final = 1
 _MCL_FUTURE: Final = 2
+_MCL_ONFAULT: Final = 4
 
 
 def harden(*, lock_memory: bool) -> list[str]:
@@ -42,7 +43,7 @@ def _lock_memory(libc: ctypes.CDLL) -> bool:
     if most != resource.RLIM_INFINITY:
         return False
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (most, most))
-    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE) == 0)
+    return bool(libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0)
 
 
 @contextlib.contextmanager

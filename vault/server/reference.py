@@ -22,7 +22,7 @@ _INTRODUCTION = """\
 `vaultctl server -config=PATH` reads a file, or every `.hcl` and `.json` file of a directory in the order
 of their names. `-config` may be repeated. A key that a later file repeats replaces the earlier one;
 `listener`, `audit` and `user_lockout` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
-an existing file carries over. `vaultctl operator validate-config -config=PATH` checks without starting.
+an existing file carries over. `vaultctl server -test-config -config=PATH` checks without starting.
 
 ```hcl
 api_addr = "https://vault.example.org:8200"
@@ -73,10 +73,10 @@ _SIGNALS = """\
 
 | signal | does |
 |---|---|
-| SIGHUP | reads the configuration, certificates and audit files anew; connections stay. What cannot be used is logged, and the previous one stays. Storage and addresses change at a start only |
-| SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends |
+| SIGHUP | reads the configuration, certificates and audit files anew; connections stay, and settings of listeners hold for new ones. What cannot be used is logged, and the previous one stays. Storage and addresses change at a start only |
+| SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends; a second one does not wait |
 
-The exit code is 0 after a signal and 1 when the server could not start; then one line on standard error
+With `-test-config` the exit code is 0, 1 for problems or 2 for warnings only. Otherwise it is 0 after a signal and 1 when the server could not start; then one line on standard error
 says which setting or file is wrong and what to do. Log lines hold no request data: no paths, no tokens,
 no values; of an unexpected exception its type and place in the code.
 

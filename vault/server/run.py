@@ -122,8 +122,14 @@ class Server:
     def _hear(self, application: Application, listening: Listening, log: Log) -> None:
         """Listen to signals."""
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            if self._ending.is_set():
+                listening.hurry()
+            self._ending.set()
+
         for asked in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(asked, self._ending.set)
+            loop.add_signal_handler(asked, end)
 
         def reload() -> None:
             if self._reloading is None or self._reloading.done():
@@ -146,7 +152,7 @@ class Server:
 
     async def _exchange(self, listening: Listening) -> None:
         self._expiring(self._config)
-        await listening.exchange([tls.context_for(listener) for listener in self._config.listeners])
+        await listening.exchange([(each, tls.context_for(each)) for each in self._config.listeners])
 
     async def _kept(self, log: Log, what: str, step: Coroutine[Any, Any, T]) -> T | None:
         """Do one step of a reload; if it fails, say so and go on with what there is."""

@@ -4,6 +4,7 @@
 import io
 import json
 import logging
+from typing import NoReturn
 
 import pytest
 
@@ -26,7 +27,7 @@ def written(form: str = "standard", level: str = "info") -> tuple[Log, io.String
 
 
 def failing(text: str) -> ValueError:
-    def fail() -> None:
+    def fail() -> NoReturn:
         raise KeyError(text)
 
     try:

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vault.server import config_unsupported, reference
-from vault.server.config import load, validate
+from vault.server.__main__ import run
+from vault.server.config import Verdict, load, validate
 from vault.server.config_reader import settings_of
 from vault.server.failure import StartFailure
 from vault.server.settings import (
@@ -236,12 +237,31 @@ def test_settings_that_are_ignored_earn_a_warning_with_the_reason(tmp_path: Path
 def test_validation_returns_every_problem_and_then_every_warning(tmp_path: Path) -> None:
     file = written(tmp_path, 'storage "inmem" {}\nfoo = 1\nlistener "tcp" { bar = 2 tls_disable = true }\n')
     found = validate([file])
-    assert [line.partition(":")[2] for line in found] == [
+    assert [line.partition(":")[2] for line in found.problems] == [
         "2: unknown setting foo",
         "3: unknown setting bar in listener",
-        '1: storage "inmem" forgets everything when the server stops; not for production (warning)',
     ]
-    assert validate([written(tmp_path, STORAGE + LISTENER)]) == []
+    assert [line.partition(":")[2] for line in found.warnings] == [
+        '1: storage "inmem" forgets everything when the server stops; not for production'
+    ]
+    assert validate([written(tmp_path, STORAGE + LISTENER)]) == Verdict(())
+    assert validate([str(tmp_path / "nope.hcl")]).problems[0].endswith("check -config")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "shown"),
+    [
+        (STORAGE + LISTENER, 0, "The configuration is good."),
+        (STORAGE + LISTENER + "foo = 1", 1, "unknown setting foo"),
+        ('storage "inmem" {}\n' + LISTENER, 2, "warning: "),
+    ],
+)
+def test_the_flag_test_config_prints_and_tells_by_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: int, shown: str
+) -> None:
+    environment = {"BAO_CONFIG_PATH": written(tmp_path, text)}
+    assert run(["-test-config"], environment, None) == code
+    assert shown in capsys.readouterr().out
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
