@@ -8,15 +8,14 @@ from typing import Final
 
 from vault.audit.broker import Broker
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView
 from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.barrier.view import ReadView, View
 from vault.cache.follow import Follower
 from vault.framework import schema
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.errors import (
     Forbidden,
     Internal,
-    Malformed,
     NotFound,
     Sealed,
     Unauthenticated,
@@ -38,14 +37,14 @@ _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
 
 
-class Moved(Exception):  # noqa: N818 -- a signal of the fence, not an error
+class Moved(Exception):
     """The facts that this call was allowed by are older than the data that it saw."""
 
 
 class Pipeline:
     """Carries calls through resolve, authenticate, parse, authorise, audit, handler, fence, wrap, audit."""
 
-    def __init__(  # noqa: PLR0913 -- the composition root names each stage's collaborator
+    def __init__(
         self,
         *,
         barrier: Barrier,
@@ -68,38 +67,59 @@ class Pipeline:
 
     async def handle(self, call: Call) -> Reply[object] | None:
         """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
-        audited = False
         try:
-            for _ in range(_ATTEMPTS):
-                try:
-                    self.resolve(call)
-                    await self.authenticate(call)
-                    self.parse(call)
-                    await self.authorise(call)
-                    if not audited and not call.bound.route.access.unaudited:
-                        self._audit.request(call)
-                        audited = True
-                    reply = await self.run(call)
-                    if call.after is not None:
-                        await call.after()
-                    return reply
-                except Moved:
-                    await self._follower.catch_up()
-            raise Unavailable(detail="facts kept changing")
+            try:
+                reply = await self.attempt(call)
+            except Moved:
+                reply = await self.persist(call)
+            if call.after is not None:
+                await call.after()
+            return reply
         except VaultError as error:
-            self.refuse(call, error, audited=audited)
+            self.refuse(call, error)
             raise
         except (BarrierSealed, StorageFailure, BarrierFailure) as error:
             refusal = (
                 Sealed() if isinstance(error, BarrierSealed) else Unavailable(detail=type(error).__name__)
             )
-            self.refuse(call, refusal, audited=audited)
+            self.refuse(call, refusal)
             raise refusal from error
         except Exception as error:
             self._log.crash("core", "a request met a defect", error, request_id=call.id)
             defect = Internal(detail=type(error).__name__)
-            self.refuse(call, defect, audited=audited)
+            self.refuse(call, defect)
             raise defect from error
+
+    async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
+        """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
+        self.resolve(call)
+        await self.authenticate(call)
+        self.parse(call)
+        await self.authorise(call)
+        if not call.audited and not call.bound.route.access.unaudited:
+            self._audit.request(call)
+            call.audited = True
+        call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
+        return await (self.run(call) if core is None else self.write(call, core))
+
+    async def persist(self, call: Call) -> Reply[object] | None:
+        """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
+        for _ in range(_ATTEMPTS):
+            call.start_over()
+            await self._follower.catch_up()
+            try:
+                self.resolve(call)
+                if not (call.bound.route.access.writes or call.wrap_ttl):
+                    return await self.attempt(call)
+                await self.authenticate(call)
+                async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+                    await self._follower.catch_up()
+                    reply = await self.attempt(call, core)
+                await self._follower.follow()
+                return reply
+            except Moved:
+                continue
+        raise Unavailable(detail="facts kept changing")
 
     def resolve(self, call: Call) -> None:
         """Find mount and route. What is missing becomes a route that refuses, told to the authorised only (SL-17)."""
@@ -169,22 +189,24 @@ class Pipeline:
     async def run(self, call: Call) -> Reply[object] | None:
         """Run the handler in one transaction: what it did, its lease and its audit record become true together."""
         route = call.bound.route
-        call.params = schema.build_params(route, call.captures, call.data, call.warnings)
-        namespace = call.namespace.id
         if not (route.access.writes or call.wrap_ttl):
             sealed = self._barrier.sealed
             result = await call.bound.invoke(call, call.params)
             if not sealed and not route.access.public:
                 await self.fence(call.reader)
             return self.finish(call, result)
-        async with self._barrier.write(namespace, f"ns/{namespace}/") as core:
-            call.core = core
-            call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
-            result = await call.bound.invoke(call, call.params)
-            await self.fence(core)
-            reply = self.finish(call, await self._wrapper.wrap(call, core, result))
+        async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+            reply = await self.write(call, core)
         await self._follower.follow()
         return reply
+
+    async def write(self, call: Call, core: View) -> Reply[object] | None:
+        """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
+        call.core = core
+        call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
+        result = await call.bound.invoke(call, call.params)
+        await self.fence(core)
+        return self.finish(call, await self._wrapper.wrap(call, core, result))
 
     async def confirm(self, call: Call) -> None:
         """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
@@ -207,15 +229,16 @@ class Pipeline:
             self._audit.response(call, reply)
         return reply
 
-    def refuse(self, call: Call, error: VaultError, *, audited: bool) -> None:
+    def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""
-        if not audited:
+        if not call.audited:
             self._audit.request(call, error)
         self._audit.response(call, None, error)
 
 
 def _refusing(error: VaultError) -> Bound:
     async def answer(call: Call) -> None:
+        del call
         raise error
 
     return special(answer, Operation.READ)

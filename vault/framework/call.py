@@ -178,6 +178,7 @@ class Call:
     __slots__ = (
         "accept",
         "after",
+        "audited",
         "body",
         "bound",
         "captures",
@@ -248,6 +249,8 @@ class Call:
     """The open transaction on this mount; set only while a write handler runs."""
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
+    audited: bool
+    """Whether the request was recorded already; it is recorded once, however often it starts over."""
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
@@ -258,6 +261,7 @@ class Call:
 
     def __init__(self) -> None:
         self.mount = NOWHERE
+        self.audited = False
         self.spent = False
         self.echo = b""
         self.after = None
@@ -271,6 +275,17 @@ class Call:
         self.body = b""
         self.wrap_ttl = 0
         self.wrap_format = ""
+
+    def start_over(self) -> None:
+        """Forget what an attempt found out and decided: the facts that it stood on have changed."""
+        if self.operation is Operation.CREATE:
+            self.operation = Operation.UPDATE
+        self.mount = NOWHERE
+        self.captures = {}
+        self.identity = None
+        self.decision = None
+        self.after = None
+        self.warnings = []
 
     def __repr__(self) -> str:
         """Name the request without any of its content."""
