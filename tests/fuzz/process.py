@@ -56,12 +56,22 @@ class Client:
         credential = self.token if token is None else token
         if credential:
             wanted.setdefault("X-Vault-Token", credential)
-        self._connection.request(method, target, sent, wanted)
-        response = self._connection.getresponse()
-        return Answer(response.status, response.read(), dict(response.getheaders()))
+        try:
+            self._connection.request(method, target, sent, wanted)
+            response = self._connection.getresponse()
+            return Answer(response.status, response.read(), dict(response.getheaders()))
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         self._connection.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
 
 
 class VaultProcess:
@@ -110,24 +120,28 @@ class VaultProcess:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text(errors="replace")[-3000:]
         try:
-            Client(self.port).request("GET", "/v1/sys/seal-status")
+            with self.client("") as client:
+                client.request("GET", "/v1/sys/seal-status")
         except (OSError, http.client.HTTPException):
             return False
         return True
 
     def initialise(self) -> None:
         """Initialise with one share, unseal, mount KV v2 at `secret/`."""
-        made = self.client("").request("PUT", "/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1})
+        with self.client("") as client:
+            made = client.request("PUT", "/v1/sys/init", {"secret_shares": 1, "secret_threshold": 1})
         assert made.status == 200, made.body
         self.root = made.json()["root_token"]
         self.key = made.json()["keys"][0]
         self.unseal()
         mount = {"type": "kv", "options": {"version": "2"}}
-        answer = self.client().request("POST", "/v1/sys/mounts/secret", mount)
+        with self.client() as client:
+            answer = client.request("POST", "/v1/sys/mounts/secret", mount)
         assert answer.status == 204, answer.body
 
     def unseal(self) -> None:
-        answer = self.client("").request("PUT", "/v1/sys/unseal", {"key": self.key})
+        with self.client("") as client:
+            answer = client.request("PUT", "/v1/sys/unseal", {"key": self.key})
         assert answer.status == 200 and answer.json()["sealed"] is False, answer.body
 
     def client(self, token: str | None = None) -> Client:
