@@ -8,11 +8,13 @@ import socket
 import ssl
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.integration.processes import certificate, connect, free_port, get, refused, running
+from vault.server.run import DRAIN_SECONDS
 
 
 def config(
@@ -130,6 +132,15 @@ def test_answers_carry_a_date_and_no_server_header(tmp_path: Path) -> None:
         assert "server" not in headers
         assert server.end() == 0
     assert [line for line in server.lines if "GET" in line or "uvicorn" in line] == []
+
+
+def test_what_a_client_says_about_its_address_is_not_believed(tmp_path: Path) -> None:
+    port = free_port()
+    with running(config(tmp_path, port), home=tmp_path):
+        client = connect(port)
+        client.request("GET", "/", headers={"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"})
+        assert client.getresponse().read().startswith(b"('127.0.0.1', ")
+        client.close()
 
 
 def test_an_exception_is_logged_by_type_and_place_and_never_by_its_message(tmp_path: Path) -> None:
@@ -273,7 +284,9 @@ def test_a_second_signal_ends_without_waiting(tmp_path: Path) -> None:
         server.wait_for("stub: stuck began")
         server.send(signal.SIGTERM)
         server.wait_for("stopping")
+        began = time.monotonic()
         assert server.end() == 0
+        assert time.monotonic() - began < DRAIN_SECONDS / 2
         server.wait_for("requests took too long and were cut off: count=1")
         stuck.close()
 
