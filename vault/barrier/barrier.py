@@ -110,6 +110,17 @@ class Barrier:
         stored = await _stored(tx, self.root_key)
         return await self._store(tx, stored.rotate(self._now(), self._random))
 
+    async def rotate_due_in(self, tx: Tx) -> bool:
+        """Add a key term within `tx` if the stored keyring says that it is time; then as `rotate_in`.
+
+        So of several workers that found a rotation due, only the first one rotates. Save the counts first.
+        """
+        stored = await _stored(tx, self.root_key)
+        if not stored.due(self._now()):
+            return False
+        await self._store(tx, stored.rotate(self._now(), self._random))
+        return True
+
     async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:
         """Store other rotation settings within `tx`; raises `InvalidRotation`. Then as `rotate_in`."""
         stored = await _stored(tx, self.root_key)

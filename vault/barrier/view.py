@@ -100,6 +100,11 @@ class View(ReadView):
         self._write = tx
         self._random = random
 
+    @property
+    def transaction(self) -> Tx:
+        """The transaction below, for what lies outside every view, as the keyring."""
+        return self._write
+
     def put(self, path: str, value: bytes) -> Coroutine[Any, Any, None]:
         """Encrypt `value` and store it at `path`."""
         full = self._prefix + path

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -38,28 +38,64 @@ _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
 
 
 def document(
-    mounts: Mapping[str, Sequence[Route]], *, title: str = "Coffre", version: str = "1"
+    mounts: Mapping[str, Sequence[Route]],
+    *,
+    title: str = "Coffre",
+    version: str = "1",
+    generic: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the document of these mounts' routes, paths in order."""
+    """Return the document of these mounts' routes, paths in order.
+
+    Mounts named in `generic` get a parameter for their path, whose default is where they are.
+    """
     paths: dict[str, dict[str, Any]] = {}
     components: dict[str, Any] = {}
+    names: set[str] = set()
     for mount, routes in mounts.items():
+        place = mount.rstrip("/").replace("/", "_")
+        shared = [_mount_parameter(place, mount)] if mount in generic else []
+        prefix = f"/{{{place}_mount_path}}/" if shared else f"/{mount}"
         for route in routes:
-            path = "/" + mount + _PLACE.sub(r"{\1}", route.template)
-            _add(paths.setdefault(path, {}), route, components)
+            item = paths.setdefault(prefix + _PLACE.sub(r"{\1}", route.template), {})
+            if shared:
+                item["parameters"] = shared
+            _add(item, route, components, names, place)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "description": "HTTP API. All routes are under `/v1/`.", "version": version},
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": dict(sorted(components.items()))},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {"token": {"type": "apiKey", "in": "header", "name": "X-Vault-Token"}},
+        },
     }
 
 
-def _add(item: dict[str, Any], route: Route, components: dict[str, Any]) -> None:
+def _mount_parameter(place: str, mount: str) -> dict[str, Any]:
+    return {
+        "name": f"{place}_mount_path",
+        "in": "path",
+        "description": "Where the mount is.",
+        "required": True,
+        "schema": {"type": "string", "default": mount.rstrip("/")},
+    }
+
+
+def _unique(wanted: str, names: set[str]) -> str:
+    """Return `wanted`, with a number where it is taken: an operation's identifier is its own in a document."""
+    name, number = wanted, 2
+    while name in names:
+        name, number = f"{wanted}-{number}", number + 1
+    names.add(name)
+    return name
+
+
+def _add(item: dict[str, Any], route: Route, components: dict[str, Any], names: set[str], place: str) -> None:
     verb = _VERBS[route.operation]
     operation = item.get(verb)
     if operation is None:
         operation = item[verb] = _operation(route, components)
+        operation["operationId"] = _unique(f"{place}-{route.handler}".replace("_", "-"), names)
     if route.operation in {Operation.LIST, Operation.SCAN}:
         operation["parameters"].append(
             {
@@ -73,7 +109,7 @@ def _add(item: dict[str, Any], route: Route, components: dict[str, Any]) -> None
 
 def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": f"{route.handler}",
+        "operationId": "",
         "summary": route.summary,
         "parameters": [_parameter(p) for p in route.parameters.values() if p.in_path],
         "responses": _responses(route, components),
@@ -82,6 +118,8 @@ def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
         operation["description"] = route.description
     if route.access.public:
         operation["x-vault-unauthenticated"] = True
+    else:
+        operation["security"] = [{"token": []}]
     if route.access.sudo:
         operation["x-vault-sudo"] = True
     if route.access.exists:
@@ -126,7 +164,7 @@ def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
 
 
-def _result(hint: object) -> Any:  # noqa: ANN401 -- a type expression has no narrower type
+def _result(hint: object) -> Any:
     """Return the declared data type of an answer: None for none, `object` where it is not said."""
     if hint is None or hint is type(None):
         return None

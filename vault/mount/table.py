@@ -58,6 +58,10 @@ class Catalog:
             return self._auth.get(kind)
         return self._secrets.get((kind, options.get("version", "")))
 
+    def names(self, *, auth: bool) -> Sequence[str]:
+        """Return the names of all kinds, in order."""
+        return sorted(self._auth if auth else {kind for kind, _ in self._secrets})
+
     def knows(self, kind: str, *, auth: bool) -> bool:
         """Whether there is such a kind at all."""
         return kind in self._auth if auth else any(known == kind for known, _ in self._secrets)

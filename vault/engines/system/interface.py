@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/internal` and `sys/plugins/catalog`: what clients and user interfaces look up before they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.engines.system import mount_rules as rules
+from vault.engines.system.mount_access import touches
+from vault.engines.system.mount_row import RUNNING, BriefRow, MountRow, show, show_briefly
+from vault.engines.system.seal import VERSION
+from vault.framework.call import Call, Identity, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Forbidden, NotFound, Unauthenticated, UnsupportedOperation
+from vault.framework.fields import Doc
+from vault.framework.openapi import document
+from vault.framework.route import Params, Route, list_, read, write
+from vault.framework.schema import encode
+from vault.mount.table import MountTable
+from vault.policy.gate import Gate
+
+_KINDS: Final = ("auth", "database", "secret")
+_OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
+
+
+class PathParams(Params, frozen=True):
+    """Names a path below a mount."""
+
+    path: Annotated[str, Doc("Path of a mount or of anything below it.")]
+
+
+class SpecsParams(Params, frozen=True):
+    """How the document is to be."""
+
+    generic_mount_paths: Annotated[bool, Doc("Write mount paths as parameters.")] = False
+    context: Annotated[str, Doc("Kept for clients.")] = ""
+
+
+class KindParams(Params, frozen=True):
+    """Names a kind of plugin."""
+
+    kind: Annotated[str, Doc("auth, database or secret.")]
+
+
+class PluginParams(Params, frozen=True):
+    """Names a plugin."""
+
+    kind: Annotated[str, Doc("auth, database or secret.")]
+    name: Annotated[str, Doc("Its name.")]
+
+
+class VisibleMounts(msgspec.Struct, frozen=True):
+    """Mounts that the caller may know of, by path."""
+
+    auth: Mapping[str, MountRow | BriefRow]
+    secret: Mapping[str, MountRow | BriefRow]
+
+
+class Total(msgspec.Struct, frozen=True):
+    """A count."""
+
+    total: int
+
+
+class EntityCounters(msgspec.Struct, frozen=True):
+    """How many entities there are."""
+
+    entities: Total
+
+
+class EntityCounts(msgspec.Struct, frozen=True):
+    """How many entities there are, as clients unwrap it."""
+
+    counters: EntityCounters
+
+
+class PluginLine(msgspec.Struct, frozen=True):
+    """One plugin in the catalogue's list."""
+
+    builtin: bool
+    deprecation_status: str
+    name: str
+    type: str
+    version: str
+
+
+class PluginCatalog(msgspec.Struct, frozen=True):
+    """What can be mounted."""
+
+    auth: list[str]
+    database: list[str]
+    detailed: list[PluginLine]
+    secret: list[str]
+
+
+class PluginNames(msgspec.Struct, frozen=True):
+    """The plugins of one kind."""
+
+    keys: list[str]
+
+
+class Plugin(msgspec.Struct, frozen=True, kw_only=True):
+    """One plugin: part of the server, never a program of its own."""
+
+    args: None = None
+    builtin: bool = True
+    command: str = ""
+    declarative: bool = False
+    deprecation_status: str = "supported"
+    name: str
+    oci: bool = False
+    sha256: str = ""
+    version: str = RUNNING
+
+
+class InterfaceEngine(Engine):
+    """What a user interface asks on behalf of whoever looks at it."""
+
+    def __init__(self, table: MountTable, gate: Gate) -> None:
+        self._table = table
+        self._gate = gate
+
+    @read("internal/ui/mounts", public=True)
+    async def read_visible_mounts(self, call: Call) -> VisibleMounts:
+        """Show the mounts that the token reaches into; without a token, those that want to be seen."""
+        found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
+        acl = await self._gate.acl(_caller(call), call.namespace, call.now) if call.token else None
+        for mount in sorted(self._table, key=lambda mount: mount.entry.path):
+            entry = mount.entry
+            visible = entry.config.listing_visibility == "unauth"
+            place = entry.path.removeprefix("auth/")
+            if acl is None:
+                if visible:
+                    found[entry.is_auth][place] = show_briefly(entry)
+            elif visible or touches(acl, call.namespace.path + entry.path, now=call.now // 1000):
+                found[entry.is_auth][place] = show(entry)
+        return VisibleMounts(auth=found[True], secret=found[False])
+
+    @read("internal/ui/mounts/{path:path}", public=True)
+    async def read_mount_of_path(self, call: Call, params: PathParams) -> MountRow:
+        """Show the mount that a path belongs to, to a token that reaches into it.
+
+        Clients ask this before a KV request, to learn the version.
+        """
+        acl = await self._gate.acl(_caller(call), call.namespace, call.now)
+        path = rules.directory(params.path)
+        mount = self._table.find(path)
+        if mount is None or not touches(acl, call.namespace.path + mount.entry.path, now=call.now // 1000):
+            raise Forbidden(
+                "preflight capability check returned 403, please ensure client's policies grant access to path "
+                f'"{path}"',
+                chained=False,
+            )
+        return show(mount.entry, path=mount.entry.path.removeprefix("auth/"))
+
+    @read("internal/ui/namespaces", public=True)
+    async def read_namespaces(self, call: Call) -> Reply[dict[str, list[str]]]:
+        """Show the namespaces that the token may know of."""
+        if not call.token:
+            raise Failed("client token empty", chained=False)
+        _caller(call)
+        return Reply(data={})
+
+    @read("internal/counters/entities")
+    async def count_entities(self, call: Call) -> EntityCounts:
+        """Count entities."""
+        del call
+        return EntityCounts(EntityCounters(Total(0)))
+
+    @read("internal/counters/requests")
+    async def count_requests(self, call: Call) -> None:
+        """Say that this count is no longer kept."""
+        del call
+        raise NotFound("The functionality has been removed on this path")
+
+
+class SpecsEngine(Engine):
+    """The OpenAPI document of the mounts as they are now."""
+
+    def __init__(self, table: MountTable, gate: Gate) -> None:
+        self._table = table
+        self._gate = gate
+
+    @read("internal/specs/openapi", public=True)
+    async def read_openapi(self, call: Call, params: SpecsParams) -> Reply[object]:
+        """Describe everything that can be asked of the mounts that the token reaches into, as OpenAPI 3.1."""
+        return await self._document(call, generic=params.generic_mount_paths)
+
+    @write("internal/specs/openapi", public=True, writes=False)
+    async def write_openapi(self, call: Call, params: SpecsParams) -> Reply[object]:
+        """Describe everything, as reading does; for clients that send their options in a body."""
+        return await self._document(call, generic=params.generic_mount_paths)
+
+    async def _document(self, call: Call, *, generic: bool) -> Reply[object]:
+        mounts: dict[str, list[Route]] = {}
+        acl = await self._gate.acl(_caller(call), call.namespace, call.now) if call.token else None
+        for mount in self._table:
+            entry = mount.entry
+            if acl is not None and touches(acl, call.namespace.path + entry.path, now=call.now // 1000):
+                mounts[entry.path] = [bound.route for bound in mount.backend.routes.all]
+        movable = frozenset(mount.entry.path for mount in self._table if mount.entry.kind not in _OWN)
+        answer = document(mounts, generic=movable if generic else frozenset(), version=VERSION)
+        return Reply(raw=encode(answer))
+
+
+class PluginEngine(Engine):
+    """The catalogue of what can be mounted: everything in it is part of the server (SL-95)."""
+
+    def __init__(self, table: MountTable) -> None:
+        self._table = table
+
+    @read("plugins/catalog")
+    async def read_catalog(self, call: Call) -> PluginCatalog:
+        """Show everything that can be mounted."""
+        del call
+        names = {kind: self._names(kind) for kind in _KINDS}
+        lines = [
+            PluginLine(builtin=True, deprecation_status="supported", name=name, type=kind, version=RUNNING)
+            for kind in _KINDS
+            for name in names[kind]
+        ]
+        return PluginCatalog(
+            auth=names["auth"], database=names["database"], detailed=lines, secret=names["secret"]
+        )
+
+    @list_("plugins/catalog/{kind}", sudo=True)
+    async def list_plugins(self, call: Call, params: KindParams) -> PluginNames:
+        """List the plugins of one kind. Needs sudo."""
+        del call
+        if params.kind not in _KINDS:
+            raise UnsupportedOperation
+        return PluginNames(self._names(params.kind))
+
+    @read("plugins/catalog/{kind}/{name}", sudo=True)
+    async def read_plugin(self, call: Call, params: PluginParams) -> Plugin:
+        """Show one plugin. Needs sudo."""
+        del call
+        if params.kind not in _KINDS or params.name not in self._names(params.kind):
+            raise NotFound
+        return Plugin(name=params.name)
+
+    def _names(self, kind: str) -> list[str]:
+        """Return what can be mounted, by name; there are no database plugins."""
+        if kind == "database":
+            return []
+        return [name for name in self._table.catalog.names(auth=kind == "auth") if name not in _OWN]
+
+
+def _caller(call: Call) -> Identity:
+    """Return who calls a route that is open to all. Raises `Unauthenticated` for a token that is not valid."""
+    if call.identity is None:
+        raise Unauthenticated
+    return call.identity

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/rotate` and `sys/key-status`: the keys that encrypt storage, and when they are replaced."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.keyring import InvalidRotation, RotationConfig
+from vault.framework.call import Call, Reply
+from vault.framework.clock import rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import Doc, Duration
+from vault.framework.route import Params, read, write
+
+
+class RotationParams(Params, frozen=True):
+    """When to rotate by itself; what is not given stays."""
+
+    enabled: Annotated[bool | None, Doc("Whether keys are replaced without being asked.")] = None
+    interval: Annotated[Duration | None, Doc("How long a key stays active; 0 for no limit.")] = None
+    max_operations: Annotated[int | None, Doc("How many encryptions a key is used for.")] = None
+
+
+class RotationView(msgspec.Struct, frozen=True):
+    """When keys are replaced; `interval` is 0 or text such as 48h0m0s."""
+
+    enabled: bool
+    interval: int | str
+    max_operations: int
+
+
+class KeyStatus(msgspec.Struct, frozen=True):
+    """The key in use: how often it has encrypted, since when, and its number."""
+
+    encryptions: int
+    install_time: str
+    term: int
+
+
+class RotationEngine(Engine):
+    """Replacing the keys that encrypt storage. What was written under older keys stays readable."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        self._barrier = barrier
+
+    @write("rotate", sudo=True)
+    async def rotate(self, call: Call) -> None:
+        """Encrypt with a new key from now on. Needs sudo."""
+        await self._rotate(call)
+
+    @write("rotate/keyring", sudo=True)
+    async def rotate_keyring(self, call: Call) -> None:
+        """Encrypt with a new key from now on. Needs sudo."""
+        await self._rotate(call)
+
+    @read("rotate/config")
+    async def read_config(self, call: Call) -> RotationView:
+        """Show when keys are replaced without being asked."""
+        del call
+        return _show(self._barrier.keyring.rotation)
+
+    @read("rotate/keyring/config")
+    async def read_keyring_config(self, call: Call) -> RotationView:
+        """Show when keys are replaced without being asked."""
+        del call
+        return _show(self._barrier.keyring.rotation)
+
+    @write("rotate/config")
+    async def configure(self, call: Call, params: RotationParams) -> None:
+        """Set when keys are replaced without being asked."""
+        await self._configure(call, params)
+
+    @write("rotate/keyring/config")
+    async def configure_keyring(self, call: Call, params: RotationParams) -> None:
+        """Set when keys are replaced without being asked."""
+        await self._configure(call, params)
+
+    @read("key-status")
+    async def read_key_status(self, call: Call) -> Reply[KeyStatus]:
+        """Show the key in use."""
+        del call
+        term = self._barrier.keyring.active
+        status = KeyStatus(term.encryptions, rfc3339(term.install_time * 1_000_000), term.number)
+        return Reply(data=status, embed=True)
+
+    async def _rotate(self, call: Call) -> None:
+        await self._barrier.rotate_in(call.core.transaction)
+        call.after = self._barrier.refresh
+
+    async def _configure(self, call: Call, params: RotationParams) -> None:
+        old = self._barrier.keyring.rotation
+        rule = RotationConfig(
+            enabled=old.enabled if params.enabled is None else params.enabled,
+            interval=old.interval if params.interval is None else params.interval,
+            max_operations=old.max_operations if params.max_operations is None else params.max_operations,
+        )
+        try:
+            await self._barrier.configure_in(call.core.transaction, rule)
+        except InvalidRotation as refusal:
+            raise Malformed(str(refusal)) from None
+        call.after = self._barrier.refresh
+
+
+async def keep_count(barrier: Barrier) -> None:
+    """Save how often keys were used, and replace the active one if it is time: a job for the background.
+
+    Of several workers that find a rotation due, one rotates. Raises `BarrierSealed` while sealed.
+    """
+    await barrier.save_counts()
+    if not barrier.due():
+        return
+    async with barrier.write("root", "ns/root/") as core:
+        await barrier.rotate_due_in(core.transaction)
+    await barrier.refresh()
+
+
+def _show(rule: RotationConfig) -> RotationView:
+    return RotationView(rule.enabled, _hours(rule.interval) if rule.interval else 0, rule.max_operations)
+
+
+def _hours(seconds: int) -> str:
+    """Write a duration of an hour or more as the field does: 48h0m0s."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes // 60}h{minutes % 60}m{rest}s"
