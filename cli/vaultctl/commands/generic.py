@@ -84,7 +84,7 @@ def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | l
         return EXIT_OK
     if not as_list(keys):
         raise CommandError(f"No entries found at {path}", EXIT_REMOTE)
-    _print_keys(invocation, [str(key) for key in as_list(keys)], as_map(data.get("key_info")))
+    _print_keys(invocation, sorted(str(key) for key in as_list(keys)), as_map(data.get("key_info")))
     return EXIT_OK
 
 

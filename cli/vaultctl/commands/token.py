@@ -27,9 +27,10 @@ def create(invocation: Invocation) -> int:
         body["no_parent"] = True
     if invocation.truth("no-default-policy"):
         body["no_default_policy"] = True
+    kind = invocation.text("type", "service")
+    renewable = kind != "batch" and invocation.truth("renewable", default=True)
     body |= {"display_name": invocation.text("display-name"), "num_uses": invocation.number("use-limit") or 0,
-             "renewable": invocation.truth("renewable", default=True), "type": invocation.text("type", "service"),
-             "entity_alias": invocation.text("entity-alias")}
+             "renewable": renewable, "type": kind, "entity_alias": invocation.text("entity-alias")}
     role = invocation.text("role")
     path = "auth/token/create" + (f"/{role}" if role else "")
     with Doing("Error creating token"):

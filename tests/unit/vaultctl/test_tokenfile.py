@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The token file and external token helpers."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vaultctl.errors import CommandError
+from vaultctl.tokenfile import current_token, load, store
+
+
+def test_a_stored_token_is_read_back_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path)}
+    assert load(environ) == ""
+    store(environ, "s.first")
+    store(environ, "s.second")
+    assert load(environ) == "s.second"
+    file = tmp_path / ".vault-token"
+    assert file.read_bytes() == b"s.second"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == [".vault-token"]
+
+
+def test_storing_replaces_a_file_that_others_could_read(tmp_path: Path) -> None:
+    file = tmp_path / ".vault-token"
+    file.write_text("old")
+    file.chmod(0o644)
+    store({"HOME": str(tmp_path)}, "s.new")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_path_can_be_chosen_and_the_environment_wins(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "BAO_TOKEN_PATH": str(tmp_path / "elsewhere")}
+    store(environ, "s.kept")
+    assert (tmp_path / "elsewhere").read_text() == "s.kept"
+    assert current_token(environ) == "s.kept"
+    assert current_token({**environ, "VAULT_TOKEN": "s.env"}) == "s.env"
+    assert current_token({**environ, "VAULT_TOKEN": "s.env", "BAO_TOKEN": ""}) == "s.kept"
+
+
+def test_a_failed_store_names_the_path_and_not_the_token(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "BAO_TOKEN_PATH": str(tmp_path / "missing" / "file")}
+    with pytest.raises(CommandError) as caught:
+        store(environ, "s.hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_external_helper_gets_the_token_on_standard_input(tmp_path: Path) -> None:
+    helper = tmp_path / "helper"
+    helper.write_text('#!/bin/sh\ncase "$1" in store) cat > "$KEPT";; get) cat "$KEPT";; esac\n')
+    helper.chmod(0o700)
+    (tmp_path / ".bao").write_text(f'token_helper = "{helper}"\n')
+    environ = {"HOME": str(tmp_path), "KEPT": str(tmp_path / "kept"), "PATH": os.environ["PATH"]}
+    store(environ, "s.helped")
+    assert load(environ) == "s.helped"
+    assert not (tmp_path / ".vault-token").exists()
+
+
+def test_a_failing_helper_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".bao").write_text('token_helper = "/bin/false"\n')
+    with pytest.raises(CommandError, match="exit code 1"):
+        load({"HOME": str(tmp_path)})
+    (tmp_path / ".bao").write_text('token_helper = "relative"\n')
+    with pytest.raises(CommandError, match="absolute"):
+        load({"HOME": str(tmp_path)})

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every declared command exists, has help, completes; start-up stays small."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vaultctl.commands.completion import _bash, _fish
+from vaultctl.helptext import command_help, group_help, nearest
+from vaultctl.tree import GROUPS, Command, all_commands, find_command, flags_of
+
+_CLI = Path(__file__).parents[3] / "cli"
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=lambda command: str(command.name))
+def test_a_command_is_found_has_a_function_and_help(command: Command) -> None:
+    assert find_command([*command.name.split(), "-x", "y"]) == (command, ["-x", "y"])
+    module, _, function = command.function.partition(":")
+    assert callable(getattr(importlib.import_module(f"vaultctl.commands.{module}"), function))
+    text = command_help(command)
+    assert f"vaultctl {command.name}" in text
+    names = [flag.name for flag in flags_of(command)]
+    assert len(names) == len(set(names))
+    assert all(f"  -{name}" in text for name in names)
+
+
+def test_groups_list_their_commands() -> None:
+    for group in GROUPS:
+        assert find_command([*group.split(), "nonsense"]) == (None, group.split())
+        assert "Subcommands:" in group_help(group.split())
+    assert "kv" in group_help([])
+
+
+def test_a_mistyped_command_is_guessed() -> None:
+    assert nearest(["kv"], "gte") == "kv get"
+    assert nearest([], "zzzzzz") == ""
+
+
+def test_completion_knows_every_command_and_flag() -> None:
+    for script in (_bash(), _fish()):
+        for command in all_commands():
+            assert command.name.rpartition(" ")[2] in script
+            assert all(flag.name in script for flag in flags_of(command))
+
+
+def test_starting_loads_neither_the_server_nor_slow_modules() -> None:
+    code = "import sys, vaultctl.main, vaultctl.commands.kv_read, vaultctl.client; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(_CLI)}
+    )
+    loaded = set(done.stdout.split())
+    assert not loaded & {"vault", "typing", "dataclasses", "argparse", "asyncio", "yaml", "logging", "httpx", "msgspec"}
