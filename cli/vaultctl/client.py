@@ -93,7 +93,7 @@ class Client:
             try:
                 status, content, location = self._once(method, target, headers, payload)
             except (OSError, http.client.HTTPException) as err:
-                self._drop()
+                self.close()
                 if last or not _worth_retrying(err):
                     raise RequestError(f"{method} {self._address}{target}: {_reason(err)}") from None
             else:
@@ -123,11 +123,12 @@ class Client:
         if parts.scheme:
             if self._address.startswith("https:") and parts.scheme != "https":
                 raise CommandError("refused a redirect from https to http", 2)
-            self._drop()
+            self.close()
             self._address = f"{parts.scheme}://{parts.netloc}"
         return parts.path + (f"?{parts.query}" if parts.query else "")
 
-    def _drop(self) -> None:
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None

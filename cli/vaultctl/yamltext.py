@@ -35,7 +35,7 @@ def _block(value: object, indent: str, column: int = 0) -> str:
 
 
 def _pair(key: str, value: object, indent: str) -> str:
-    head = _string(key, indent) + ":"
+    head = (_double(key) if "\n" in key else _string(key, indent)) + ":"
     inner = indent if isinstance(value, list) else indent + "  "
     return head + _block(value, inner, len(indent) + len(head) + 1)
 
@@ -72,7 +72,7 @@ def _folded(text: str, indent: str, column: int) -> str:
     for index, word in enumerate(words[1:], start=1):
         single = words[index - 1] != "" and word != ""
         if column > _FOLD and single:
-            out += f"\n{indent}{word}"
+            out += f"\n{indent or '  '}{word}"
             column = len(indent) + len(word)
         else:
             out += " " + word
@@ -86,5 +86,10 @@ def _printable(text: str) -> bool:
 
 def _double(text: str) -> str:
     body = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return '"' + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}"
-                         for c in body) + '"'
+    return '"' + "".join(char if char.isprintable() else _code(ord(char)) for char in body) + '"'
+
+
+def _code(point: int) -> str:
+    if point < 0x100:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"

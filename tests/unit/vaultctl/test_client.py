@@ -3,7 +3,7 @@
 
 import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pytest_socket import enable_socket
@@ -17,14 +17,17 @@ pytestmark = pytest.mark.loopback
 _TOKEN = "s.hunter2hunter2hunter2"
 
 
-class _Script(HTTPServer):
+class _Script(ThreadingHTTPServer):
     """Answers requests from a list, and keeps what it was asked."""
+
+    daemon_threads = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers: list[tuple[int, bytes, dict[str, str]]] = []
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.peers: set[object] = set()
+        self.clients: list[Client] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,6 +59,8 @@ def script() -> Generator[_Script]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
+    for client in server.clients:
+        client.close()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -63,7 +68,9 @@ def script() -> Generator[_Script]:
 
 def _client(script: _Script, retries: str = "0", **flags: object) -> Client:
     address = f"http://127.0.0.1:{script.server_port}"
-    return Client(Settings({"address": address, **flags}, {"BAO_MAX_RETRIES": retries}, _TOKEN))
+    client = Client(Settings({"address": address, **flags}, {"BAO_MAX_RETRIES": retries}, _TOKEN))
+    script.clients.append(client)
+    return client
 
 
 def test_two_requests_share_one_connection(script: _Script) -> None:
