@@ -372,22 +372,27 @@ def test_dev_mode_takes_its_token_from_the_environment_and_stores_none_when_aske
     assert not (tmp_path / ".vault-token").exists()
 
 
-def test_a_second_dev_start_on_the_same_file_unseals_with_the_kept_key(tmp_path: Path) -> None:
+def test_a_second_dev_start_on_the_same_file_has_the_same_keys(tmp_path: Path) -> None:
     database = tmp_path / "dev.db"
     flags = [
         f"-dev-storage={database}",
         f"-dev-listen-address=127.0.0.1:{free_port()}",
         "-dev-no-store-token",
     ]
-    for _ in range(2):
-        with running(*flags, home=tmp_path) as server:
+    for more in (["-dev-root-token-id=mine"], []):
+        with running(*flags, *more, home=tmp_path) as server:
             server.wait_for("whoever copies both files reads every secret.")
+            server.wait_for("should NOT be used in production installations!")
+            assert "Root Token: mine" in server.lines
             assert server.end() == 0
-    kept = Path(f"{database}.dev-unseal-key")
-    assert kept.read_text() == "made-key"
+    kept = Path(f"{database}.dev-keys")
+    assert kept.read_text() == '{"unseal_key":"made-key","root_token":"mine"}'
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     kept.chmod(0o644)
-    assert "others may read this unseal key" in refused(*flags, home=tmp_path)
+    assert "others may read the keys in it" in refused(*flags, home=tmp_path)
+    kept.chmod(0o600)
+    kept.write_text("hunter2")
+    assert "the keys of this database cannot be read" in refused(*flags, home=tmp_path)
 
 
 def test_dev_tls_makes_certificates_that_clients_can_verify(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from vault.framework.clock import Clock
-from vault.server.application import Application
+from vault.server.application import Application, DevResult
 from vault.server.config import setting_from_environment
 from vault.server.config_stanzas import host_and_port, is_loopback
 from vault.server.failure import StartFailure
@@ -46,8 +48,8 @@ class Development:
                 " must not be reached from other machines; use -config with TLS for that"
             )
         stored = options.dev_storage
-        self._key_file = Path(f"{stored}.dev-unseal-key") if stored else None
-        self._kept_key = _read_key(self._key_file) if self._key_file is not None else None
+        self._keys_file = Path(f"{stored}.dev-keys") if stored else None
+        self._kept = _read_keys(self._keys_file) if self._keys_file is not None else None
         self._tls: tuple[Path, Path, Path] | None = None
         self._unseal_key = ""
         self._root_token = ""
@@ -79,14 +81,18 @@ class Development:
 
     async def prepare(self, application: Application) -> None:
         """Initialise and unseal, with the key kept beside the database if there is one."""
-        options = self._options
-        token = options.dev_root_token_id or setting_from_environment("DEV_ROOT_TOKEN_ID", self._environment)
+        given = self._options.dev_root_token_id or setting_from_environment(
+            "DEV_ROOT_TOKEN_ID", self._environment
+        )
+        kept = self._kept
         made = await application.bootstrap_dev(
-            root_token_id=token or None, mount_kv=not options.dev_no_kv, unseal_key=self._kept_key
+            root_token_id=given or (kept.root_token if kept is not None else None),
+            mount_kv=not self._options.dev_no_kv,
+            unseal_key=kept.unseal_key if kept is not None else None,
         )
         self._unseal_key, self._root_token = made.unseal_key, made.root_token
-        if self._key_file is not None and made.unseal_key != self._kept_key:
-            _write_private(self._key_file, made.unseal_key)
+        if self._keys_file is not None and made != kept:
+            _write_private(self._keys_file, msgspec.json.encode(made).decode())
         token_file = self._token_file()
         if token_file is not None:
             _write_private(token_file, made.root_token)
@@ -119,19 +125,17 @@ class Development:
         return f"{'https' if self._options.dev_tls else 'http'}://{address}"
 
 
-def _read_key(file: Path) -> str | None:
-    """Read the unseal key of an earlier start. Raises `StartFailure`."""
+def _read_keys(file: Path) -> DevResult | None:
+    """Read what an earlier start kept. Raises `StartFailure`."""
     try:
-        with file.open() as opened:
+        with file.open("rb") as opened:
             if stat.S_IMODE(os.fstat(opened.fileno()).st_mode) & 0o077:
-                raise StartFailure(f"{file}: others may read this unseal key; run `chmod 600` on it")
-            return opened.read(1024).strip()
+                raise StartFailure(f"{file}: others may read the keys in it; run `chmod 600` on it")
+            return msgspec.json.decode(opened.read(4096), type=DevResult)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartFailure(
-            f"{file}: the unseal key of this database cannot be read; check its permissions"
-        ) from error
+    except (OSError, msgspec.DecodeError):
+        raise StartFailure(f"{file}: the keys of this database cannot be read; restore the file") from None
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -51,6 +51,6 @@ def _where(database: str) -> str:
         return "Everything is kept in memory and lost when the server stops.\n"
     return f"""\
 Secrets are kept in {database},
-and the key that opens them lies beside it in {database}.dev-unseal-key:
+and the keys that open them lie beside it in {database}.dev-keys:
 whoever copies both files reads every secret.
 """
