@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
 from vault.barrier.view import ReadView, View
-from vault.framework import schema
 from vault.framework.call import Call, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.wrap.signed import SignedTokens
 
 _PREFIX: Final = "wrap/"
+_ID: Final = b'{"request_id":"'
+_ID_LENGTH: Final = 36
+_DEPRECATED: Final = (
+    "Reading from 'cubbyhole/response' is deprecated. Please use sys/wrapping/unwrap to unwrap responses, as it "
+    "provides additional security checks and other benefits."
+)
 
 
 class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
-    """A response that waits. `body` is the envelope as it would have been sent; times as in `TokenEntry`."""
+    """A response that waits. `body` is what would have been sent, without the line end; times as in `TokenEntry`."""
 
     body: bytes
     path: str
@@ -37,36 +44,48 @@ class Wrapper:
     """Keeps wrapped responses beside the token that may fetch them once."""
 
     def __init__(
-        self, tokens: TokenStore, clock: Clock, render: Callable[[Reply[object], str], bytes]
+        self,
+        tokens: TokenStore,
+        clock: Clock,
+        render: Callable[[Reply[object], str], bytes],
+        signed: SignedTokens | None = None,
     ) -> None:
-        """`render` makes the body that a reply would have had, from the reply and the request's id."""
+        """`render` makes the body that a reply would have had, from the reply and the request's id.
+
+        `signed` makes wrapping tokens in the JWT format for those who ask for it; without it they get plain ones.
+        """
         self._render = render
         self._tokens = tokens
         self._clock = clock
+        self._signed = signed
         tokens.on_revoke(_purge)
 
     async def wrap(self, call: Call, core: View, result: object) -> object:
-        """Replace an answer that has a body by one that says where it waits."""
+        """Replace an answer that has a body by one that says where it waits. Warnings go with the answer."""
         if not call.wrap_ttl or result is None:
             return result
         reply: Reply[object] = result if isinstance(result, Reply) else Reply(data=result)
-        if reply.plain or reply.status >= 400:
+        if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
             return result
-        body = schema.encode({"response": (reply.raw or b"").decode()}) if reply.raw is not None else None
+        warnings, call.warnings = [*call.warnings, *reply.warnings], []
+        inner = replace(reply, embed=False, warnings=warnings)
+        body = reply.raw if reply.raw is not None else self._render(inner, call.id).removesuffix(b"\n")
         wrapped = Wrapped(
-            body=body if body is not None else self._render(reply, call.id),
+            body=body,
             path=call.path,
             ttl=call.wrap_ttl,
             created=self._clock.nanos(),
             status=reply.status,
             content_type=reply.content_type,
         )
-        info = await self.keep(core, wrapped)
+        info = await self.keep(call, core, wrapped)
         if reply.auth is not None:
             info = msgspec.structs.replace(info, wrapped_accessor=reply.auth.accessor)
-        return Reply(wrap_info=info, warnings=[])
+        if self._signed is not None and call.wrap_format == "jwt":
+            info = msgspec.structs.replace(info, token=await self._signed.sign(core, info, wrapped.created))
+        return Reply(wrap_info=info)
 
-    async def keep(self, core: View, wrapped: Wrapped) -> WrapInfo:
+    async def keep(self, call: Call, core: View, wrapped: Wrapped) -> WrapInfo:
         """Store a response under a new single-use token."""
         token, accessor = self._tokens.new_token(), self._tokens.new_accessor()
         now = self._clock.nanos()
@@ -74,7 +93,7 @@ class Wrapper:
             accessor=accessor,
             policies=("response-wrapping",),
             path=wrapped.path,
-            display_name="",
+            display_name=call.identity.display_name if call.identity is not None else "",
             created=now,
             uses=1,
             ttl=wrapped.ttl,
@@ -88,22 +107,56 @@ class Wrapper:
             token=token,
             accessor=accessor,
             ttl=wrapped.ttl,
-            creation_time=rfc3339(now),
+            creation_time=rfc3339(wrapped.created),
             creation_path=wrapped.path,
         )
 
-    async def find(self, core: ReadView, token: str) -> tuple[str, Wrapped] | None:
-        """Return the key and the response of a wrapping token that is still good."""
-        key = self._tokens.key(token)
+    async def rewrap(self, call: Call, core: View, key: str, wrapped: Wrapped) -> WrapInfo:
+        """Move a response to a new token, with its whole time before it."""
+        await self.consume(core, key)
+        return await self.keep(call, core, msgspec.structs.replace(wrapped, created=self._clock.nanos()))
+
+    async def find(self, core: ReadView, token: str, *, spent: bool = False) -> tuple[str, Wrapped] | None:
+        """Return the key and the response of a wrapping token that is still good.
+
+        `spent` also takes the token whose only use was taken off for the request that asks now.
+        Raises `IllegalSignature` for a signed token that is not ours.
+        """
+        key = self._tokens.key(await self.opened(core, token))
         entry = await self._tokens.get(core, key)
         value = await core.get(_PREFIX + key)
-        if entry is None or value is None or not entry.alive(self._clock.nanos()):
+        if entry is None or value is None:
             return None
-        return key, _decode(value)
+        if spent and entry.uses < 0:
+            entry = msgspec.structs.replace(entry, uses=1)
+        return (key, _decode(value)) if entry.alive(self._clock.nanos()) else None
+
+    async def hand_out(self, call: Call, core: ReadView) -> Reply[dict[str, str]] | None:
+        """Answer `cubbyhole/response` for the wrapping token that asks; None for any other token.
+
+        The token's one use was taken off when it was recognised, so there is no second answer.
+        """
+        found = await self.find(core, call.token.reveal(), spent=call.spent)
+        if found is None:
+            return None
+        body = found[1].body.decode("utf-8", "replace")
+        return Reply({"response": body}, warnings=[_DEPRECATED])
+
+    async def opened(self, core: ReadView, token: str) -> str:
+        """Return the plain token in a signed one, and any other as it is. Raises `IllegalSignature`."""
+        return await self._signed.opened(core, token) if self._signed is not None else token
 
     async def consume(self, core: View, key: str) -> None:
         """Revoke the wrapping token and forget its response."""
         await self._tokens.revoke_tree(core, key)
+
+
+def present(wrapped: Wrapped, request_id: str) -> bytes:
+    """Return the body of a waiting response for the request that fetches it: all as it was, but for the id."""
+    end = len(_ID) + _ID_LENGTH
+    if wrapped.body[: len(_ID)] != _ID or wrapped.body[end : end + 1] != b'"':
+        return wrapped.body
+    return _ID + request_id.encode() + wrapped.body[end:]
 
 
 async def _purge(core: View, key: str) -> None:

@@ -35,6 +35,8 @@ from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.wire.v1 import STATUS, error_body, reply_body
+from vault.wrap.guard import WrappingGuard
+from vault.wrap.signed import SignedTokens
 from vault.wrap.wrapper import Wrapper
 
 CORE = "ns/root/"
@@ -72,13 +74,21 @@ class House:
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
         self.audit = Broker(devices, self.clock, self.entropy)
-        self.wrapper = Wrapper(self.tokens, self.clock, reply_body)
+        self.signed = SignedTokens(self.entropy, "https://vault.example:8200")
+        self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
         self.mounts = MountTable(self.barrier, Catalog({}, {}), ROOT)
         self.log = io.StringIO()
         self.pipeline = Pipeline(
             barrier=self.barrier,
             mounts=self.mounts,
-            authenticators=(ServiceTokens(self.tokens, self.barrier, self.follower),),
+            authenticators=(
+                WrappingGuard(
+                    ServiceTokens(self.tokens, self.barrier, self.follower),
+                    self.wrapper,
+                    self.tokens,
+                    self.barrier,
+                ),
+            ),
             gate=self.gate,
             audit=self.audit,
             follower=self.follower,
@@ -87,12 +97,13 @@ class House:
         )
         self.root = ""
 
-    async def open(self, *engines: Engine) -> "House":
+    async def open(self, *engines: Engine, cubbyhole: Engine | None = None) -> "House":
         """Serve `engines` below sys/, with a root token and the first policies."""
+        private = cubbyhole or Cubbyhole()
         self.mounts.catalog = Catalog(
             {
                 ("system", ""): Backend(engines, RouteTable(engines)),
-                ("cubbyhole", ""): Backend((Cubbyhole(),), RouteTable([Cubbyhole()])),
+                ("cubbyhole", ""): Backend((private,), RouteTable([private])),
             },
             {},
         )
@@ -154,6 +165,7 @@ class House:
         *,
         token: str | None = None,
         wrap: int = 0,
+        form: str = "",
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send one request with the root token, or another one."""
@@ -167,7 +179,7 @@ class House:
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
         call.data = dict(query or {})
         call.token = Secret(self.root if token is None else token)
-        call.wrap_ttl = wrap
+        call.wrap_ttl, call.wrap_format = wrap, form
         try:
             reply = await self.pipeline.handle(call)
         except VaultError as error:

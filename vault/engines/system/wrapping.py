@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/wrapping`: answers that wait for whoever holds the single-use token."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call, Reply
+from vault.framework.clock import rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed
+from vault.framework.fields import Anything, Doc, Json
+from vault.framework.route import Params, read, write
+from vault.token.authenticator import core_reader
+from vault.wrap.guard import waiting
+from vault.wrap.wrapper import Wrapper, present
+
+_SPENT: Final = (
+    "error decrementing wrapping token's use-count: invalid token entry provided for use count decrementing"
+)
+
+
+class WrappingToken(Params, frozen=True):
+    """The wrapping token; without it, the caller's own token is meant."""
+
+    token: Annotated[Anything | None, Doc("The wrapping token, if it is not the caller's own.")] = None
+
+
+class WrapLookup(msgspec.Struct, frozen=True):
+    """Where a waiting response came from. TTL in seconds."""
+
+    creation_path: str
+    creation_time: str
+    creation_ttl: int
+
+
+class WrappingEngine(Engine):
+    """Wrapping anything, and looking at, moving and fetching what waits.
+
+    Beside it `WrappingGuard` has to stand before the authenticator.
+    """
+
+    def __init__(self, wrapper: Wrapper, barrier: Barrier) -> None:
+        self._wrapper = wrapper
+        self._barrier = barrier
+
+    @write("wrapping/wrap", writes=False)
+    async def wrap(self, call: Call) -> dict[str, Json]:
+        """Wrap the request's own body, so that another can fetch it once."""
+        if not call.wrap_ttl:
+            raise Malformed("endpoint requires response wrapping to be used")
+        call.warnings = []
+        return dict(call.data)
+
+    @read("wrapping/lookup", public=True)
+    async def read_lookup(self, call: Call, params: WrappingToken) -> WrapLookup:
+        """Show where the response behind a wrapping token came from, without using it up."""
+        del params
+        return await self._lookup(call)
+
+    @write("wrapping/lookup", public=True, writes=False)
+    async def lookup(self, call: Call, params: WrappingToken) -> WrapLookup:
+        """Show where the response behind a wrapping token came from, without using it up."""
+        del params
+        return await self._lookup(call)
+
+    @write("wrapping/unwrap")
+    async def unwrap(self, call: Call, params: WrappingToken) -> Reply[None]:
+        """Fetch the response behind a wrapping token, which is used up by it."""
+        del params
+        key, wrapped = await waiting(self._wrapper, call.core, call, call.data)
+        if "token" in call.data and call.identity is not None and call.identity.key == key:
+            raise Failed(_SPENT)
+        call.warnings = []
+        await self._wrapper.consume(call.core, key)
+        body = present(wrapped, call.id)
+        return Reply(raw=body, status=wrapped.status, content_type=wrapped.content_type)
+
+    @write("wrapping/rewrap")
+    async def rewrap(self, call: Call, params: WrappingToken) -> Reply[None]:
+        """Move a waiting response to a new wrapping token; the old one is used up."""
+        del params
+        key, wrapped = await waiting(self._wrapper, call.core, call, call.data)
+        call.warnings = []
+        return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, wrapped))
+
+    async def _lookup(self, call: Call) -> WrapLookup:
+        core = core_reader(self._barrier, call.namespace)
+        _, wrapped = await waiting(self._wrapper, core, call, call.data)
+        return WrapLookup(wrapped.path, rfc3339(wrapped.created), wrapped.ttl)
