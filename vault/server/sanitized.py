@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The settings that `sys/config/state/sanitized` shows: a list of what may be seen, not of what may not (SL-57)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vault.server.settings import Config, Listener
+
+_SHOWN: Final = (
+    "allow_audit_log_prefixing",
+    "api_addr",
+    "cluster_name",
+    "disable_mlock",
+    "introspection_endpoint",
+    "log_format",
+    "log_level",
+    "raw_storage_endpoint",
+    "unsafe_allow_api_audit_creation",
+)
+_SECONDS: Final = ("default_lease_ttl", "default_max_request_duration", "max_lease_ttl")
+
+
+def sanitized(config: Config) -> Mapping[str, object]:
+    """Return what may be shown, on OpenBao's names. Durations are whole seconds."""
+    shown: dict[str, object] = {name: getattr(config, name) for name in _SHOWN}
+    shown |= {name: int(getattr(config, name)) for name in _SECONDS}
+    shown["enable_ui"] = False
+    shown["listeners"] = [_listener(listener) for listener in config.listeners]
+    shown["seals"] = [{"disabled": False, "type": config.seal}]
+    shown["storage"] = {"type": config.storage.kind}
+    shown["telemetry"] = {
+        "metrics_prefix": config.telemetry.metrics_prefix,
+        "prometheus_retention_time": int(config.telemetry.prometheus_retention_time),
+    }
+    return dict(sorted(shown.items()))
+
+
+def _listener(listener: Listener) -> dict[str, object]:
+    settings = {"address": listener.address, "tls_disable": listener.tls_disable}
+    return {"config": settings, "type": listener.kind}
