@@ -66,9 +66,9 @@ def script() -> Generator[_Script]:
     thread.join()
 
 
-def _client(script: _Script, retries: str = "0", **flags: object) -> Client:
+def _client(script: _Script, retries: str = "0", flags: dict[str, object] | None = None) -> Client:
     address = f"http://127.0.0.1:{script.server_port}"
-    client = Client(Settings({"address": address, **flags}, {"BAO_MAX_RETRIES": retries}, _TOKEN))
+    client = Client(Settings({"address": address, **(flags or {})}, {"BAO_MAX_RETRIES": retries}, _TOKEN))
     script.clients.append(client)
     return client
 
@@ -84,7 +84,7 @@ def test_two_requests_share_one_connection(script: _Script) -> None:
 
 def test_every_request_carries_the_token_and_the_marker(script: _Script) -> None:
     script.answers = [(200, b"", {})]
-    _client(script, namespace="ns1", **{"wrap-ttl": 30 * 10**9}).send("PUT", "x", body={"a": "b"})
+    _client(script, flags={"namespace": "ns1", "wrap-ttl": 30 * 10**9}).send("PUT", "x", body={"a": "b"})
     headers = script.asked[0][2]
     assert headers["X-Vault-Token"] == _TOKEN
     assert headers["X-Vault-Request"] == "true"
@@ -125,7 +125,7 @@ def test_one_redirect_is_followed_unless_forbidden(script: _Script) -> None:
     _client(script).send("GET", "x")
     assert script.asked[1][1] == "/v1/y?a=b"
     script.answers = [(307, b"", away)]
-    assert _client(script, **{"disable-redirects": True}).send("GET", "x").status == 307
+    assert _client(script, flags={"disable-redirects": True}).send("GET", "x").status == 307
 
 
 def test_a_missing_path_can_be_an_answer(script: _Script) -> None:
