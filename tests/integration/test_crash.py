@@ -164,8 +164,8 @@ def _kill_rounds(folder: Path, rounds: int) -> tuple[int, int]:
     with _vault(folder) as vault:
         for number in range(rounds):
             told = _load_and_kill(vault, number, chance)
-            audited = _check_audit(vault, audited)
             vault.start()
+            audited = _check_audit(vault, audited)
             vault.unseal()
             for one in (*told, *chance.sample(everything, min(2, len(everything)))):
                 _check(vault, one)

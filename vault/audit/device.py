@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
 import sys
@@ -14,6 +16,8 @@ import msgspec
 
 _CHECK_EVERY: Final = 1_000_000_000
 """Nanoseconds between two looks at whether the file is still there (SL-56)."""
+_LOOK_BACK: Final = 1 << 16
+"""Bytes that are read at a time, from the end, to find the last whole line."""
 
 
 class DeviceFailure(Exception):
@@ -80,7 +84,7 @@ class FileDevice:
         fresh = os.dup(standard.fileno()) if standard else self._open()
         self.close()
         self._fd = fresh
-        self._torn = _ends_torn(fresh, self._path)
+        self._torn = not standard and self._path != "discard" and not _mended(fresh, self._path)
 
     def _open(self) -> int:
         if self._path == "discard":
@@ -115,15 +119,15 @@ class FileDevice:
             raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
         self._torn = False
         if written != len(line):
-            self._finish(line[written:])
+            self._finish(line, written)
 
-    def _finish(self, rest: bytes) -> None:
-        """Write what a short write left over; if that fails, the next line begins on a line of its own."""
+    def _finish(self, line: bytes, written: int) -> None:
+        """Write what a short write left over; if that fails, take back what was written of the line."""
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
         except OSError as error:
-            self._torn = True
+            self._torn = not _cut(self._fd, os.fstat(self._fd).st_size - written)
             raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
 
     def close(self) -> None:
@@ -133,17 +137,49 @@ class FileDevice:
             self._fd = -1
 
 
-def _ends_torn(fd: int, path: str) -> bool:
-    """Whether the file ends within a line: its writer was killed, or its disk full, before the line was whole."""
-    size = os.fstat(fd).st_size if stat.S_ISREG(os.fstat(fd).st_mode) else 0
-    if not size:
-        return False
+def _cut(fd: int, size: int) -> bool:
+    """Cut the file back to `size` if no other process has it open: one that has may be writing.
+
+    Only ever the beginning of a line is cut off, whose writer was killed or met a full disk: what it was to
+    record was never done, or never answered. Every process keeps a shared lock on its open file.
+    """
     try:
-        with open(path, "rb") as file:
-            file.seek(size - 1)
-            return file.read(1) not in (b"\n", b"")
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(fd, size)
     except OSError:
-        return False  # a file that may be appended to and not read: its lines are taken to be whole
+        return False
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return True
+
+
+def _mended(fd: int, path: str) -> bool:
+    """Let the file end with a whole line, or tell that it does not. Takes the shared lock."""
+    size = os.fstat(fd).st_size
+    try:
+        whole = _whole(path, size)
+    except OSError:
+        whole = size  # it may be appended to and not read: its lines are taken to be whole
+    if whole == size:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return True
+    return _cut(fd, whole)
+
+
+def _whole(path: str, size: int) -> int:
+    """Return how many of the file's first `size` bytes are whole lines."""
+    end = size
+    with open(path, "rb") as file:
+        while end:
+            start = max(0, end - _LOOK_BACK)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0
 
 
 def open_device(config: DeviceConfig) -> Device:

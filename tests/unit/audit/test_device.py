@@ -34,7 +34,7 @@ def _full_at(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_line_that_the_disk_cut_does_not_spoil_the_next_one(tmp_path: Path) -> None:
+def test_a_line_that_the_disk_cut_is_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     device = _device(path)
     with _full_at(6):
@@ -42,16 +42,46 @@ def test_a_line_that_the_disk_cut_does_not_spoil_the_next_one(tmp_path: Path) ->
         with pytest.raises(DeviceFailure, match='"file": File too large'):
             device.write(b"second\n", 0)
     device.write(b"third\n", 0)
-    assert path.read_bytes() == b"one\nse\nthird\n"
+    assert path.read_bytes() == b"one\nthird\n"
 
 
-def test_a_file_that_ends_within_a_line_goes_on_with_a_line_of_its_own(tmp_path: Path) -> None:
+def test_while_another_process_has_the_file_the_next_line_begins_on_a_line_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
+    device, other = _device(path), _device(path)
+    with _full_at(6):
+        device.write(b"one\n", 0)
+        with pytest.raises(DeviceFailure):
+            device.write(b"second\n", 0)
+    device.write(b"third\n", 0)
+    other.write(b"fourth\n", 0)
+    assert path.read_bytes() == b"one\nse\nthird\nfourth\n"
     path.write_bytes(b"whole\nhal")
+    _device(path).write(b"next\n", 0)
+    assert path.read_bytes() == b"whole\nhal\nnext\n"
+
+
+@pytest.mark.parametrize("torn", [b"hal", b"h" * 200_000])
+@pytest.mark.parametrize("whole", [b"", b"whole\n", b"whole\n" + b"w" * 70_000 + b"\n"])
+def test_a_line_that_its_writer_did_not_live_to_finish_is_cut_off_at_the_start(
+    tmp_path: Path, whole: bytes, torn: bytes
+) -> None:
+    path = tmp_path / "audit.log"
+    path.write_bytes(whole + torn)
     device = _device(path)
     device.write(b"next\n", 0)
-    device.write(b"last\n", 0)
-    assert path.read_bytes() == b"whole\nhal\nnext\nlast\n"
+    assert path.read_bytes() == whole + b"next\n"
+
+
+def test_a_rotated_file_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    device = _device(path)
+    device.write(b"one\n", 0)
+    path.rename(tmp_path / "old.log")
+    device.write(b"two\n", 0)
+    device.reopen()
+    device.write(b"three\n", 0)
+    assert (tmp_path / "old.log").read_bytes() == b"one\ntwo\n"
+    assert path.read_bytes() == b"three\n"
 
 
 def test_a_file_whose_lines_are_whole_is_continued_as_it_is(tmp_path: Path) -> None:
