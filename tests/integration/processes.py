@@ -174,3 +174,24 @@ def certificate(
     cert_file.write_bytes(made.public_bytes(pem))
     key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, hidden))
     return cert_file, key_file
+
+
+def config(
+    folder: Path, port: int, listener: str = "tls_disable = true", more: str = "", storage: str = ""
+) -> str:
+    """Write a configuration with one listener on `port`; return the flag that names it."""
+    file = folder / "server.hcl"
+    file.write_text(
+        f"""
+        {storage or f'storage "sqlite" {{ path = "{folder}/vault.db" }}'}
+        listener "tcp" {{ address = "127.0.0.1:{port}" {listener} }}
+        disable_mlock = true
+        {more}
+        """
+    )
+    return f"-config={file}"
+
+
+def pair(cert: Path, key: Path) -> str:
+    """Return the two settings that name a certificate and its key."""
+    return f'tls_cert_file = "{cert}"\n tls_key_file = "{key}"'

@@ -175,6 +175,13 @@ def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Pa
         ('audit "file" "a" { options { file_path = "x" mode = "hunter2hunter2" } }', "options mode must be permission bits"),
         ('audit "file" "a" { options { file_path = "x" } }\naudit "file" "a" { options { file_path = "y" } }', ":4: another audit device has this name"),
         ('seal "pkcs11" { pin = "hunter2hunter2" }', "this seal does not exist here yet"),
+        ('user_lockout "cert" {}', "user_lockout is for one of all, userpass"),
+        ('audit "file" "a" { options { file_path = "x" log_raw = "perhaps" } }', "options log_raw must be true or false"),
+        ('audit "file" "a" { options { file_path = "x" format = "jsonx" } }', "options format must be json"),
+        ('audit "file" "a" { options { file_path = ["x"] } }', "file_path must be a string"),
+        ('audit "file" "a" { options = 1 }', "options must be a block of strings"),
+        ('listener "tcp" { tls_cert_file = "a" tls_key_file = "b" tls_client_ca_file = "c" tls_disable_client_certs = true tls_require_and_verify_client_cert = true }', "exclude each other"),
+        ('listener "tcp" { tls_disable = true custom_response_headers { "default" = { "A" = [1] } } }', "a value must be a printable string"),
         ('storage "inmem" {}', ":3: storage is already set on line 1"),
         ('initialize "a" {}', "initialize: self-initialisation is not supported yet"),
         ('default_lease_ttl = "2h"\nmax_lease_ttl = "1h"', "default_lease_ttl is longer than max_lease_ttl"),
@@ -225,12 +232,16 @@ def test_settings_that_are_ignored_earn_a_warning_with_the_reason(tmp_path: Path
         tmp_path,
         STORAGE
         + 'listener "tcp" { address = "0.0.0.0:8200" tls_disable = true cluster_address = "0.0.0.0:8201" }\n'
-        + 'plugin_directory = "/plugins"\n',
+        + 'plugin_directory = "/plugins"\n'
+        + 'audit "file" "a" { options { file_path = "x" log_raw = true } }\n'
+        + 'listener "tcp" { tls_disable = true tls_min_version = "tls13" }\n',
     )
     assert [warning.partition(": ")[2] for warning in config.warnings] == [
         "plugin_directory has no effect: engines are built in, nothing is loaded from files",
         "cluster_address has no effect: nodes need no address for each other",
         "tls_disable sends tokens and secrets over the network in the clear",
+        "tls_min_version: no effect with tls_disable",
+        "log_raw writes secrets in the clear to the audit log",
     ]
 
 
