@@ -96,8 +96,9 @@ class Pipeline:
         await self.authenticate(call)
         self.parse(call)
         await self.authorise(call)
-        if not call.audited and not call.bound.route.access.unaudited:
-            self._audit.request(call)
+        access = call.bound.route.access
+        if not call.audited and not access.unaudited:
+            self._audit.request(call, hold=not access.writes)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         return await (self.run(call) if core is None else self.write(call, core))
@@ -124,21 +125,20 @@ class Pipeline:
     def resolve(self, call: Call) -> None:
         """Find mount and route. What is missing becomes a route that refuses, told to the authorised only (SL-17)."""
         sealed = self._barrier.sealed
-        mount = self._mounts.find(call.path)
-        if mount is None:
-            if sealed:
-                raise Sealed
-            call.bound = _refusing(NotFound(f'no handler for route "{call.path}". route entry not found.'))
-            return
-        call.mount = mount.mounted
-        call.local = call.path[len(mount.mounted.path) :]
-        if not sealed:
-            call.reader = self._mounts.reader(mount)
         try:
-            call.bound, call.captures = mount.backend.match(call)
+            found = self._mounts.lead(call)
         except (UnsupportedPath, UnsupportedOperation) as miss:
+            found = None
             call.bound, call.captures = _refusing(miss), {}
-        if sealed and not call.bound.route.access.when_sealed:
+        else:
+            if found is None:
+                nothing = NotFound(f'no handler for route "{call.path}". route entry not found.')
+                call.bound, call.captures = _refusing(nothing), {}
+            else:
+                call.bound, call.captures = found.bound, found.captures
+        if not sealed:
+            call.reader = self._barrier.reader(call.namespace.id, self._mounts.prefix(call.mount))
+        elif not call.bound.route.access.when_sealed:
             raise Sealed
 
     async def authenticate(self, call: Call) -> None:
@@ -151,7 +151,7 @@ class Pipeline:
         try:
             for authenticator in self._authenticators:
                 if authenticator.recognises(token):
-                    call.identity = await authenticator.authenticate(call)
+                    call.identity = authenticator.known(call) or await authenticator.authenticate(call)
                     return
         except Unauthenticated:
             if not public:
@@ -178,8 +178,10 @@ class Pipeline:
             call.operation = Operation.CREATE
         if bound.route.access.public or call.operation is Operation.HELP or self._barrier.sealed:
             return
-        decision = await self._gate.check(call)
+        decision = self._gate.decide(call) or await self._gate.check(call)
         call.decision = decision
+        if decision.pagination_limit is not None:
+            call.data = {**call.data, "limit": decision.pagination_limit}
         if not decision.allowed:
             await self.confirm(call)
             raise Forbidden(path=call.path, capability=call.operation)
@@ -225,12 +227,16 @@ class Pipeline:
         reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
         if reply is not None and call.warnings:
             reply.warnings = [*call.warnings, *reply.warnings]
+        if call.decision is not None and call.decision.filter_path and reply is not None:
+            self._gate.filter(call, reply)
         if not call.bound.route.access.unaudited:
             self._audit.response(call, reply)
         return reply
 
     def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""
+        if hasattr(call, "bound") and call.bound.route.access.unaudited:
+            return
         if not call.audited:
             self._audit.request(call, error)
         self._audit.response(call, None, error)

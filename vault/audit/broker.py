@@ -58,21 +58,33 @@ class Broker:
         """The request headers that are recorded, lower-cased, and whether each is hashed."""
         return self._headers
 
-    def request(self, call: Call, error: VaultError | None = None) -> None:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it."""
+    def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> None:
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it.
+
+        `hold` keeps the line until the response's: a call that changes nothing may have both in one write.
+        """
         if self._open:
             now = self._clock.nanos()
-            self._send(
-                [(e, e.renderer.request(call, now, self._headers, error)) for e in self._open.values()], now
-            )
+            lines = [
+                (entry, entry.renderer.request(call, now, self._headers, error)) for entry in self._open.values()
+            ]
+            if hold:
+                call.held = lines
+            else:
+                self._send(lines, now)
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
         if self._open:
             now = self._clock.nanos()
             lines = [
-                (e, e.renderer.response(call, reply, now, self._headers, error)) for e in self._open.values()
+                (entry, entry.renderer.response(call, reply, now, self._headers, error))
+                for entry in self._open.values()
             ]
+            if call.held:
+                held = {id(entry): line for entry, line in call.held}
+                lines = [(entry, held.get(id(entry), b"") + line) for entry, line in lines]
+                call.held = ()
             self._send(lines, now)
 
     def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int) -> None:

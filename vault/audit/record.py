@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -21,6 +23,8 @@ from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 
 _MARK: Final = "hmac-sha256:"
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
+_TIMES: Final = 1024
 _MOUNTS: Final = 4096
 """Mounts whose encoded part is kept."""
 _LARGEST: Final = 4 << 20
@@ -40,14 +44,26 @@ class Hasher:
         self._keyed = HMAC(key, SHA256())
         self._raw = raw
         self._hash_accessor = hash_accessor
+        self._times: dict[str, str] = {}
+        """Hashes of what is no secret and comes again and again: the empty string, and times."""
+        if not raw:
+            self._times[""] = _MARK + hmac.digest(key, b"", "sha256").hex()
 
     def text(self, value: str) -> str:
         """Return the hash of a string."""
         if self._raw:
             return value
+        known = self._times.get(value)
+        if known is not None:
+            return known
         keyed = self._keyed.copy()
         keyed.update(value.encode("utf-8", "surrogatepass"))
-        return _MARK + keyed.finalize().hex()
+        hashed = _MARK + keyed.finalize().hex()
+        if value[-1:] == "Z" and _TIME.fullmatch(value):
+            if len(self._times) >= _TIMES:
+                self._times = {"": self._times[""]}
+            self._times[value] = hashed
+        return hashed
 
     def accessor(self, value: str) -> str:
         """Return the hash of an accessor, unless the device keeps accessors readable."""
@@ -59,7 +75,8 @@ class Hasher:
         if kind is str:
             return self.text(value)
         if kind is dict:
-            return {key: self.tree(item) for key, item in value.items()}
+            text, tree = self.text, self.tree
+            return {key: text(item) if type(item) is str else tree(item) for key, item in value.items()}
         if kind is list or kind is tuple:
             return [self.tree(item) for item in value]
         return value
@@ -67,8 +84,8 @@ class Hasher:
     def members(self, data: Mapping[str, Json], clear: frozenset[str]) -> Mapping[str, Json]:
         """Hash an object's values, but for the top-level keys that the mount declared clear."""
         if not clear:
-            tree = self.tree
-            return {key: tree(item) for key, item in data.items()}
+            hashed: Mapping[str, Json] = self.tree(data)
+            return hashed
         return {key: item if key in clear else self.tree(item) for key, item in data.items()}
 
 

@@ -14,31 +14,32 @@ from typing import Final, Generic, TypeVar
 
 from vault.storage.protocol import Storage
 
+K = TypeVar("K")
 T = TypeVar("T")
 Drop = Callable[[str | None], Awaitable[None]]
 """Forget one key, or everything when the key is None."""
 
 
-class Bounded(Generic[T]):
+class Bounded(Generic[K, T]):
     """A mapping of at most `size` entries; the one used longest ago leaves first (SL-71)."""
 
     __slots__ = ("_entries", "_size")
 
     def __init__(self, size: int) -> None:
-        self._entries: OrderedDict[str, T] = OrderedDict()
+        self._entries: OrderedDict[K, T] = OrderedDict()
         self._size: Final = size
 
-    def get(self, key: str) -> T | None:
+    def get(self, key: K) -> T | None:
         """Return what is kept for `key`."""
         return self._entries.get(key)
 
-    def put(self, key: str, value: T) -> None:
+    def put(self, key: K, value: T) -> None:
         """Keep `value`."""
         self._entries[key] = value
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
-    def drop(self, key: str | None) -> None:
+    def drop(self, key: K | None) -> None:
         """Forget `key`, or everything."""
         if key is None:
             self._entries.clear()

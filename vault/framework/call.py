@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -87,6 +87,16 @@ class Decision(Protocol):
     @property
     def sudo(self) -> bool:
         """Whether the sudo capability was granted too."""
+        ...
+
+    @property
+    def pagination_limit(self) -> int | None:
+        """The limit that a listing must use, or None to leave the request's own."""
+        ...
+
+    @property
+    def filter_path(self) -> str:
+        """The template that listed keys are filtered by; empty for none."""
         ...
 
     @property
@@ -190,6 +200,7 @@ class Call:
         "decision",
         "echo",
         "headers",
+        "held",
         "id",
         "identity",
         "local",
@@ -256,6 +267,8 @@ class Call:
     warnings: list[str]
     recorded: dict[object, tuple[object, bytes]]
     """What the audit log has encoded of this call already."""
+    held: Sequence[tuple[Any, bytes]]
+    """Audit lines of the request that go out with the response's."""
     after: Callable[[], Awaitable[None]] | None
     """What is to follow once the answer is recorded and everything is committed."""
 
@@ -271,6 +284,7 @@ class Call:
         self.captures = {}
         self.warnings = []
         self.recorded = {}
+        self.held = ()
         self.namespace = ROOT
         self.body = b""
         self.wrap_ttl = 0

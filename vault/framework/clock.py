@@ -39,11 +39,9 @@ class Entropy:
 
     def uuid(self) -> str:
         """Return a random UUID (RFC 9562 version 4) in its text form."""
-        raw = bytearray(self.bytes(16))
-        raw[6] = raw[6] & 0x0F | 0x40
-        raw[8] = raw[8] & 0x3F | 0x80
-        text = raw.hex()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        text = self.bytes(16).hex()
+        variant = "89ab"[int(text[16], 16) & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 @lru_cache(maxsize=8)
@@ -54,5 +52,7 @@ def _second(seconds: int) -> str:
 def rfc3339(nanos: int) -> str:
     """Return a time (nanoseconds since the epoch, UTC) as RFC 3339 with the fraction's trailing zeros cut."""
     seconds, fraction = divmod(nanos, 1_000_000_000)
+    if fraction % 10:
+        return f"{_second(seconds)}.{fraction:09d}Z"
     digits = f"{fraction:09d}".rstrip("0")
     return f"{_second(seconds)}.{digits}Z" if digits else f"{_second(seconds)}Z"

@@ -19,6 +19,8 @@ from vault.framework.route import Bound, RouteTable, special
 from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encode
 
 _PREFIX: Final = "mount/"
+_FOUND: Final = 8192
+"""Paths whose route is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ class Mount:
     backend: Backend
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a path leads: its mount, what is left of it, the route and what that captures."""
+
+    mount: Mount
+    local: str
+    bound: Bound
+    captures: Mapping[str, str]
+
+
 class MountTable:
     """All mounts of a namespace, in memory while unsealed; storage holds the truth."""
 
@@ -84,6 +96,7 @@ class MountTable:
         self.catalog = catalog
         self._namespace = namespace
         self._by_path: dict[str, Mount] = {}
+        self._found: dict[tuple[str, Operation], Found] = {}
         self._asleep: frozenset[str] = frozenset()
         self._deepest = 1
 
@@ -122,10 +135,32 @@ class MountTable:
             end = path.find("/", end + 1)
         return found
 
-    def reader(self, mount: Mount) -> ReadView:
-        """Return a view of a mount's committed data, for one request."""
-        namespace = self._namespace.id
-        return self._barrier.reader(namespace, f"ns/{namespace}/mnt/{mount.entry.uuid}/")
+    def lead(self, call: Call) -> Found | None:
+        """Return where the call's path leads, or None without a mount; remembered until the table changes.
+
+        Raises `UnsupportedPath` or `UnsupportedOperation`, with `call.mount` and `call.local` set.
+        """
+        key = (call.path, call.operation)
+        found = self._found.get(key)
+        if found is not None:
+            call.mount, call.local = found.mount.mounted, found.local
+            return found
+        mount = self.find(call.path)
+        if mount is None:
+            return None
+        call.mount = mount.mounted
+        call.local = call.path[len(mount.mounted.path) :]
+        bound, captures = mount.backend.match(call)
+        found = Found(mount, call.local, bound, captures)
+        if call.operation is not Operation.HELP:
+            if len(self._found) >= _FOUND:
+                self._found.clear()
+            self._found[key] = found
+        return found
+
+    def prefix(self, mounted: Mounted) -> str:
+        """Return where a mount's data lies in storage."""
+        return f"ns/{self._namespace.id}/mnt/{mounted.uuid}/"
 
     async def load(self) -> None:
         """Read the table; a mount of a kind that this server does not have is left out, and kept in storage."""
@@ -143,6 +178,7 @@ class MountTable:
             else:
                 asleep.add(entry.path)
         self._by_path = loaded
+        self._found.clear()
         self._asleep = frozenset(asleep)
         self._deepest = max((path.count("/") for path in loaded), default=1)
 
@@ -155,6 +191,7 @@ class MountTable:
         """Drop everything but `sys/`, which answers while sealed too."""
         backend = self.catalog.find("system", {}, auth=False)
         entry = MountEntry(uuid="", path="sys/", kind="system", accessor="")
+        self._found.clear()
         self._by_path = {"sys/": Mount(entry, entry.as_mounted(), backend)} if backend is not None else {}
         self._asleep = frozenset()
         self._deepest = 1

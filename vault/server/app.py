@@ -122,17 +122,16 @@ class Vault:
             pipeline.handle, clock, entropy, fixed=_fixed(self._mounts), sealed=lambda: self._barrier.sealed
         )
 
-    async def __call__(
+    def __call__(
         self,
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    ) -> Awaitable[None]:
         """Answer one request."""
         if scope["type"] == "http" and scope["raw_path"][:4] == b"/v1/":
-            await self._front(scope, receive, send)
-        elif scope["type"] == "http":
-            await _elsewhere(send)
+            return self._front(scope, receive, send)
+        return _elsewhere(send)
 
     async def start(self) -> None:
         """Begin background work: there is none while sealed."""

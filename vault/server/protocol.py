@@ -28,6 +28,37 @@ _TOO_LARGE: Final = (
 )
 
 
+class _Corked:
+    """The transport as a response sees it: head and body leave together, in one TLS record and one system call."""
+
+    __slots__ = ("_held", "close", "is_closing", "transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self._held: list[bytes] = []
+        self.is_closing = transport.is_closing
+        self.close = self._close
+
+    def write(self, data: bytes) -> None:
+        if data.startswith(b"HTTP/1.1 100"):
+            self.transport.write(data)
+        else:
+            self._held.append(data)
+
+    def flush(self) -> None:
+        held = self._held
+        if held:
+            self.transport.write(b"".join(held))
+            held.clear()
+
+    def _close(self) -> None:
+        self.flush()
+        self.transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection; `stalled` is asked by the watch, so that timeouts cost a request nothing."""
 
@@ -47,6 +78,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._corked = _Corked(transport)
+        self.transport = cast("asyncio.Transport", self._corked)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {"listener": self.listener, "client_certificate": certificate}
@@ -59,13 +92,18 @@ class Connection(HttpToolsProtocol):
         self._between = True
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        self._corked.flush()
+        super().on_response_complete()
+
     def _hand_over(self, data: bytes) -> None:
         """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = AnyVerb(self.config, self.server_state, self.listener, self.loop, self.app_state)
-        self.transport.set_protocol(other)
-        other.connection_made(self.transport)
+        transport = self._corked.transport
+        transport.set_protocol(other)
+        other.connection_made(transport)
         other.data_received(data)
 
     def data_received(self, data: bytes) -> None:
