@@ -51,11 +51,12 @@ class Client:
 
     def send(self, method: str, path: str, *, query: Mapping[str, str | list[str]] | None = None,
              body: object = None, merge: bool = False, with_token: bool = True, really: bool = False,
-             accept_missing: bool = False) -> Response:
+             accept_missing: bool = False, patient: bool = True) -> Response:
         """One request below /v1/. ApiError for status 400 and above.
 
         `really` marks a lookup that decides what the command's own request is: it is sent even under
-        -output-curl-string and -output-policy, and its answer is never wrapped. `accept_missing` returns a 404 instead of raising.
+        -output-curl-string and -output-policy, and its answer is never wrapped. `accept_missing` returns a 404 instead of raising;
+        `patient=False` tries once.
         """
         path = path.lstrip("/")
         search = urlencode(sorted(query.items()), doseq=True) if query else ""
@@ -68,7 +69,8 @@ class Client:
             headers.pop("X-Vault-Wrap-TTL", None)
         else:
             self._print_instead(method, path, target, search, headers, payload)
-        status, content = self._send_with_retries(method, target, headers, payload)
+        status, content = self._send_with_retries(method, target, headers, payload,
+                                                  self._settings.retries if patient else 0)
         if status < 400 or (status == 404 and accept_missing):
             return Response(status, content)
         raise self._refusal(method, path, target, search, status, content)
@@ -85,11 +87,11 @@ class Client:
             raise PrintedInstead(policy_for(method, path, search))
 
     def _send_with_retries(self, method: str, target: str, headers: dict[str, str],
-                           payload: bytes | None) -> tuple[int, bytes]:
+                           payload: bytes | None, retries: int) -> tuple[int, bytes]:
         attempt = 0
         redirected = False
         while True:
-            last = attempt >= self._settings.retries
+            last = attempt >= retries
             try:
                 status, content, location = self._once(method, target, headers, payload)
             except (OSError, http.client.HTTPException) as err:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, CommandError
+from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, ApiError, CommandError
 from vaultctl.gotext import go_text
 from vaultctl.invocation import Doing, Invocation
 
@@ -34,17 +34,25 @@ def status(invocation: Invocation) -> int:
 
 
 def print_seal_status(invocation: Invocation, seal: Mapping[str, object]) -> None:
-    """The seal status with, when unsealed, what is known of the leader."""
+    """The seal status with what is known of the leader."""
     from vaultctl.output import key_values
 
-    leader: Mapping[str, object] = {}
-    if not seal.get("sealed"):
-        with Doing("Error checking leader status", EXIT_LOCAL):
-            leader = invocation.client.send("GET", "sys/leader", really=True).json()
+    leader = _leader(invocation)
     if invocation.tabular:
         invocation.say(key_values(_rows(seal, leader)))
     else:
         invocation.print_value(_document(seal, leader))
+
+
+def _leader(invocation: Invocation) -> Mapping[str, object]:
+    """What is known of the leader. A sealed node of a cluster refuses to say: then only that it is one."""
+    with Doing("Error checking leader status", EXIT_LOCAL):
+        try:
+            return invocation.client.send("GET", "sys/leader", really=True, patient=False).json()
+        except ApiError as error:
+            if error.status == 503 and "Vault is sealed" in error.errors:
+                return {"ha_enabled": True}
+            raise
 
 
 def _document(seal: Mapping[str, object], leader: Mapping[str, object]) -> dict[str, object]:
@@ -72,13 +80,13 @@ def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tupl
                        ("Cluster Name", "cluster_name"), ("Cluster ID", "cluster_id")):
         if seal.get(key):
             rows.append((title, str(seal[key])))
-    return rows + _leader_rows(leader)
+    return rows + _leader_rows(leader, unsealed=not seal.get("sealed"))
 
 
-def _leader_rows(leader: Mapping[str, object]) -> list[tuple[str, str]]:
+def _leader_rows(leader: Mapping[str, object], *, unsealed: bool) -> list[tuple[str, str]]:
     enabled = bool(leader.get("ha_enabled"))
     rows = [("HA Enabled", go_text(enabled))]
-    if enabled:
+    if enabled and unsealed:
         own = bool(leader.get("is_self"))
         rows.append(("HA Cluster", str(leader.get("leader_cluster_address") or "")))
         rows.append(("HA Mode", "active" if own else "standby"))
