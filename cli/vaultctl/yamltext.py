@@ -47,7 +47,7 @@ def _item(value: object, indent: str) -> str:
 
 
 def _string(text: str, indent: str, column: int = 0) -> str:
-    if "\n" in text and _printable(text):
+    if "\n" in text and text.strip() and _printable(text):
         inner = indent or "  "
         mark = "|" if text.endswith("\n") and not text.endswith("\n\n") else "|+" if text.endswith("\n") else "|-"
         if text.startswith((" ", "\n")):
