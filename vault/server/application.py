@@ -32,13 +32,13 @@ class DevResult(msgspec.Struct, frozen=True):
 class Application(Protocol):
     """An ASGI application with a life of its own."""
 
-    async def __call__(
+    def __call__(
         self,
         scope: Message,
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
         /,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Answer one request. `scope["state"]` holds `listener` and `client_certificate`."""
         ...
 

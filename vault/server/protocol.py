@@ -55,7 +55,7 @@ class _Corked:
         self.flush()
         self.transport.close()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
         return getattr(self.transport, name)
 
 
