@@ -105,7 +105,7 @@ class AuditEngine(Engine):
     async def list_devices(self, call: Call) -> Reply[dict[str, DeviceView]]:
         """Show all audit devices. Needs sudo."""
         del call
-        found = {f"{device.path}/": _view(device) for device in self._broker.devices}
+        found = {_name(device.path): _view(device) for device in self._broker.devices}
         return Reply(dict(sorted(found.items())), embed=True)
 
     @write("audit/{path:path}", sudo=True)
@@ -131,7 +131,8 @@ class AuditEngine(Engine):
     @delete("audit/{path:path}", sudo=True)
     async def disable_device(self, call: Call, params: DevicePath) -> None:
         """Remove an audit device that was added through the API. Needs sudo."""
-        await self._broker.disable(call.core, params.path.removesuffix("/"))
+        device = self._find(params.path)
+        await self._broker.disable(call.core, device.path if device is not None else params.path)
 
     @write("audit-hash/{path:path}", writes=False)
     async def hash_value(self, call: Call, params: HashParams) -> Reply[HashResult]:
@@ -139,9 +140,10 @@ class AuditEngine(Engine):
         del call
         if not params.input:
             raise Malformed('the "input" parameter is empty')
-        if all(device.path != params.path for device in self._broker.devices):
-            raise Malformed(f'unknown audit backend "{params.path}/"')
-        return Reply(HashResult(self._broker.hash(params.path, params.input)), embed=True)
+        device = self._find(params.path)
+        if device is None:
+            raise Malformed(f'unknown audit backend "{_name(params.path)}"')
+        return Reply(HashResult(self._broker.hash(device.path, params.input)), embed=True)
 
     @read("config/auditing/request-headers", sudo=True)
     async def list_headers(self, call: Call) -> Reply[Headers]:
@@ -171,13 +173,16 @@ class AuditEngine(Engine):
         """Stop recording a request header. Needs sudo."""
         await self._broker.audit_header(call.core, params.header.lower(), hashed=None)
 
+    def _find(self, path: str) -> DeviceConfig | None:
+        return next((one for one in self._broker.devices if _name(one.path) == _name(path)), None)
+
     def _check(self, config: DeviceConfig) -> None:
         """Refuse what could not be opened at the next start either. Raises `Malformed`."""
         if config.kind != "file":
             raise Malformed(f'unknown backend type: "{shown(config.kind)}"')
-        below = f"{config.path}/"
+        below = _name(config.path)
         for device in self._broker.devices:
-            other = f"{device.path}/"
+            other = _name(device.path)
             if below.startswith(other) or other.startswith(below):
                 raise Malformed("path already in use")
         if config.options.get("prefix") and not self._allow_prefix:
@@ -192,5 +197,10 @@ class AuditEngine(Engine):
             raise Malformed(str(failure)) from failure
 
 
+def _name(path: str) -> str:
+    """Return a device's name as the wire has it; in the configuration it may come with its slash or without."""
+    return f"{path.removesuffix('/')}/"
+
+
 def _view(device: DeviceConfig) -> DeviceView:
-    return DeviceView(device.description, device.local, device.options, f"{device.path}/", device.kind)
+    return DeviceView(device.description, device.local, device.options, _name(device.path), device.kind)

@@ -15,7 +15,7 @@ HEADERS = "sys/config/auditing/request-headers"
 
 def _declared(folder: Path) -> DeviceConfig:
     return DeviceConfig(
-        path="file", kind="file", description="first", options={"file_path": str(folder / "audit.log")}
+        path="file/", kind="file", description="first", options={"file_path": str(folder / "audit.log")}
     )
 
 
@@ -134,6 +134,8 @@ def test_where_it_is_allowed_a_device_is_added_records_and_is_removed(tmp_path: 
         assert len((tmp_path / "b.log").read_text().splitlines()) >= 3
         assert (await house("DELETE", "sys/audit/a/b")).status == 204
         assert (await house("DELETE", "sys/audit/nope")).status == 204
+        assert (await house("POST", "sys/audit/second", body)).status == 204
+        assert (await house("DELETE", "sys/audit/second/")).status == 204
         assert set((await house("GET", "sys/audit")).data) == {"file/"}
 
     play(scenario)
