@@ -149,7 +149,13 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
-    result = _result(route.result)
+    found: dict[str, Any] = _answer(_result(route.result), components)
+    if _optional(route.result):
+        found["204"] = {"description": "Done; no content."}
+    return found
+
+
+def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
     if result is None:
         return {"204": {"description": "Done; no content."}}
     if result is object:
@@ -164,6 +170,11 @@ def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
 
 
+def _optional(hint: object) -> bool:
+    """Whether a handler may also answer nothing at all."""
+    return get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint)
+
+
 def _result(hint: object) -> Any:
     """Return the declared data type of an answer: None for none, `object` where it is not said."""
     if hint is None or hint is type(None):
@@ -172,5 +183,5 @@ def _result(hint: object) -> Any:
         parts = [part for part in get_args(hint) if part is not type(None)]
         return _result(parts[0]) if len(parts) == 1 else object
     if get_origin(hint) is Reply:
-        return _result(get_args(hint)[0])
+        return _result(get_args(hint)[0]) or object
     return object if hint is Reply else hint

@@ -45,6 +45,7 @@ _METHODS: Final = {
     "PATCH": Operation.PATCH,
 }
 _BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+_BODILESS: Final = frozenset({204, 304})
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _MERGE_PATCH: Final = "application/merge-patch+json"
@@ -95,7 +96,7 @@ class Front:
         call.token = Secret("")
         call.accept = call.content_type = b""
         client = scope.get("client")
-        call.client_address, call.client_port = client if client else ("", 0)
+        call.client_address, call.client_port = client or ("", 0)
         call.headers = scope["headers"]
         bearer = wrap = namespace = b""
         for name, value in call.headers:
@@ -261,7 +262,9 @@ async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
 
 
 async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    if status != 204:
+    if status in _BODILESS:
+        body = b""
+    else:
         headers = [*headers, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

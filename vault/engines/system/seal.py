@@ -279,6 +279,8 @@ def _code(status: Status, params: HealthParams) -> int:
                 codes[name] = to_int(text or "none")
     except Mismatch:
         raise Malformed from None
+    if not all(200 <= code <= 999 for code in codes.values()):
+        raise Malformed  # no answer can carry it, or it would not be the last one
     if not status.initialized:
         return codes.get("uninitcode", 501)
     return codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The whole application in this process, in memory, driven as ASGI; and every route that it declares."""
+
+import asyncio
+import io
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from vault.framework.call import Operation
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.framework.route import Parameter, Route
+from vault.server.app import Vault
+from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.storage.memory import MemoryStorage
+
+METHODS = {
+    Operation.READ: "GET",
+    Operation.LIST: "LIST",
+    Operation.SCAN: "SCAN",
+    Operation.UPDATE: "POST",
+    Operation.PATCH: "PATCH",
+    Operation.DELETE: "DELETE",
+}
+MERGE_PATCH = "application/merge-patch+json"
+ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
+"""A policy that covers no route."""
+_PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
+_LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the application sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One declared route on a mount of its kind."""
+
+    mount: str
+    route: Route
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.mount}{self.route.template}"
+
+    @property
+    def method(self) -> str:
+        return METHODS[self.route.operation]
+
+    def path(self, **captures: str) -> str:
+        """The request target, with `x` for each capture that is not given."""
+        return f"/v1/{self.mount}{_PLACE.sub(lambda place: captures.get(place[1], 'x'), self.route.template)}"
+
+    @property
+    def fields(self) -> list[Parameter]:
+        """Parameters that come in the body or the query."""
+        return [parameter for parameter in self.route.parameters.values() if not parameter.in_path]
+
+    @property
+    def bodied(self) -> bool:
+        return self.method in {"POST", "PATCH"}
+
+
+class Application:
+    """The application, initialised and unsealed, with KV v2 at `secret/`, KV v1 at `plain/`, and something at `x`."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="routes-")
+        self.audit = Path(self._folder.name) / "audit.log"
+        self.log = io.StringIO()
+        self._runner = asyncio.Runner()
+        self._runner.run(self._build())
+
+    async def _build(self) -> None:
+        clock = Clock()
+        config = Config(
+            listeners=(_LISTENER,),
+            storage=StorageSettings(kind="inmem"),
+            audit=(AuditDevice(kind="file", path="file", options={"file_path": str(self.audit)}),),
+        )
+        self.storage = MemoryStorage()
+        self.vault = Vault(
+            config,
+            self.storage,
+            clock=clock,
+            entropy=Entropy(),
+            metrics=Metrics(clock),
+            log=Log(stream=self.log, level="trace", clock=clock),
+        )
+        await self.vault.start()
+        made = await self.vault.bootstrap_dev(root_token_id="root", mount_kv=True, unseal_key=None)
+        self.key = made.unseal_key
+        await self.ask("POST", "/v1/sys/mounts/plain", {"type": "kv"}, token="root")
+        for target in ("secret/data/x", "secret/data/x", "plain/x", "cubbyhole/x", "sys/policies/acl/x"):
+            body = {"data": {"a": {"b": 1}}, "policy": ELSEWHERE}
+            await self.ask("POST", f"/v1/{target}", body, token="root")
+
+    def run(self, work: Any) -> Any:
+        """Run a coroutine on the application's own loop."""
+        return self._runner.run(work)
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request. A body that is no bytes is sent as JSON."""
+        path, _, query = target.partition("?")
+        sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        wanted = {"x-vault-token": token, **(headers or {})}
+        if method == "PATCH":
+            wanted.setdefault("content-type", MERGE_PATCH)
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode("utf-8"),
+            "query_string": query.encode(),
+            "headers": [(n.encode(), v.encode("latin-1")) for n, v in wanted.items() if v],
+            "client": ("127.0.0.1", 4711),
+            "state": {"listener": _LISTENER, "client_certificate": None},
+        }
+        out: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": sent, "more_body": False}
+
+        async def send(message: Any) -> None:
+            out.append(message)
+
+        await self.vault(scope, receive, send)
+        start, *rest = out
+        found = {name.decode(): value.decode() for name, value in start["headers"]}
+        return Answer(start["status"], found, b"".join(part["body"] for part in rest))
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        body: object = None,
+        *,
+        token: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """As `ask`, from outside the loop."""
+        answer: Answer = self.run(self.ask(method, target, body, token=token, headers=headers))
+        return answer
+
+    def reopen(self) -> None:
+        """Unseal again, if a request sealed the vault."""
+        status = self.request("GET", "/v1/sys/seal-status").json()
+        if status["sealed"]:
+            self.request("PUT", "/v1/sys/unseal", {"key": self.key})
+
+    def token(self, policy: str) -> str:
+        """Make a token that holds one policy, of this text, and nothing else."""
+        name = f"only-{zlib.crc32(policy.encode())}"
+        done = self.request("PUT", f"/v1/sys/policies/acl/{name}", {"policy": policy}, token="root")
+        assert done.status == 204, done.body
+        body = {"policies": [name], "no_default_policy": True}
+        made = self.request("POST", "/v1/auth/token/create", body, token="root")
+        token: str = made.json()["auth"]["client_token"]
+        return token
+
+    def records(self) -> list[Any]:
+        """The audit records since the last look."""
+        lines = [json.loads(line) for line in self.audit.read_bytes().splitlines()]
+        os_truncate(self.audit)
+        return lines
+
+    def close(self) -> None:
+        self._runner.run(self.vault.stop())
+        self._runner.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+
+def os_truncate(file: Path) -> None:
+    """Empty a file that somebody appends to."""
+    with file.open("r+b") as opened:
+        opened.truncate(0)
+
+
+def targets() -> list[Target]:
+    """Every route of every engine that a new server mounts, in order of their names."""
+    with Application() as application:
+        found = [
+            Target(mount.mounted.path, bound.route)
+            for mount in application.vault._mounts
+            for bound in mount.backend.routes.all
+        ]
+    return sorted(found, key=str)
+
+
+TARGETS = targets()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every declared route: who may call it, what it leaves in the audit log, and which statuses it answers."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import ELSEWHERE, METHODS, TARGETS, Answer, Application, Target
+from vault.framework.call import Operation
+from vault.framework.openapi import document
+from vault.wire.v1 import STATUS
+
+EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan"] }'
+HEALTH = {429, 472, 473, 501, 503}
+"""What `sys/health` says with its status."""
+
+every_route = pytest.mark.parametrize("target", TARGETS, ids=str)
+guarded_route = pytest.mark.parametrize("target", [t for t in TARGETS if not t.route.access.public], ids=str)
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+@pytest.fixture(scope="module")
+def narrow(application: Application) -> str:
+    """A token whose policy covers another path."""
+    return application.token(ELSEWHERE)
+
+
+@pytest.fixture(autouse=True)
+def unsealed(application: Application) -> Iterator[None]:
+    application.records()
+    yield
+    application.reopen()
+
+
+def ask(application: Application, target: Target, token: str) -> Answer:
+    return application.request(target.method, target.path(), {} if target.bodied else None, token=token)
+
+
+def check_records(application: Application, target: Target, answer: Answer) -> None:
+    """Two records of one request, or none where the declaration says that it is not audited."""
+    records = application.records()
+    if target.route.access.unaudited and answer.status not in STATUS.values():
+        assert records == []
+        return
+    assert [record["type"] for record in records] == ["request", "response"]
+    assert len({record["request"]["id"] for record in records}) == 1
+    wanted = target.path().removeprefix("/v1/")
+    if target.route.operation in {Operation.LIST, Operation.SCAN}:
+        wanted = wanted.rstrip("/") + "/"
+    assert {record["request"]["path"] for record in records} == {wanted}
+    refused = answer.status in STATUS.values() and answer.status not in {404, 503}
+    assert ("error" in records[1]) >= refused
+
+
+def test_there_are_routes_of_every_engine() -> None:
+    assert {target.mount for target in TARGETS} >= {"sys/", "auth/token/", "cubbyhole/", "secret/", "plain/"}
+    assert {target.method for target in TARGETS} == set(METHODS.values())
+
+
+@guarded_route
+def test_without_a_token_a_route_refuses(application: Application, target: Target) -> None:
+    answer = ask(application, target, "")
+    assert answer.status == 403
+    assert answer.json() == {"errors": ["permission denied"]}
+    check_records(application, target, answer)
+
+
+@guarded_route
+def test_with_an_invalid_token_a_route_refuses(application: Application, target: Target) -> None:
+    answer = ask(application, target, "s.nobodyHasThisToken000000")
+    assert answer.status == 403
+    assert answer.json() == {"errors": ["permission denied"]}
+    check_records(application, target, answer)
+
+
+@guarded_route
+def test_a_token_whose_policy_covers_another_path_is_refused(
+    application: Application, target: Target, narrow: str
+) -> None:
+    answer = ask(application, target, narrow)
+    assert answer.status == 403
+    assert answer.json() == {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
+    check_records(application, target, answer)
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.route.access.sudo], ids=str)
+def test_a_route_that_needs_sudo_refuses_every_other_capability(
+    application: Application, target: Target
+) -> None:
+    answer = ask(application, target, application.token(EVERYTHING))
+    assert answer.status == 403
+
+
+@every_route
+def test_with_the_root_token_a_route_answers_a_declared_status_and_is_recorded_twice(
+    application: Application, target: Target
+) -> None:
+    token = application.token(EVERYTHING) if "self" in target.route.template else "root"
+    application.records()
+    answer = ask(application, target, token)
+    check_records(application, target, answer)
+    verb = "get" if target.method in {"GET", "LIST", "SCAN"} else target.method.lower()
+    (path,) = (item for item in document({target.mount: [target.route]})["paths"].values())
+    declared = {int(status) for status in path[verb]["responses"]}
+    allowed = declared | (set(STATUS.values()) - {500})
+    if b"internal error" not in answer.body:
+        allowed |= {202, 500}  # accepted for later; or the engine's own words of why it could not
+    if target.route.template == "health":
+        allowed |= HEALTH
+    assert answer.status in allowed, answer.body
+    if answer.status == 204:
+        assert answer.body == b""
+    elif answer.body:
+        json.loads(answer.body)
+    assert "defect" not in application.log.getvalue()
+
+
+@pytest.mark.parametrize("method", sorted(METHODS.values()))
+def test_a_mount_that_is_missing_looks_like_one_that_is_there(
+    application: Application, method: str, narrow: str
+) -> None:
+    for token in ("", narrow):
+        answers = {
+            (answer.status, answer.body, tuple(answer.headers.items()))
+            for path in ("secret/data/x", "nowhere/data/x", "sys/nothing", "auth/nowhere/x")
+            for answer in [application.request(method, f"/v1/{path}", token=token)]
+        }
+        assert len(answers) == 1, answers
+
+
+@guarded_route
+def test_a_sealed_vault_answers_503_and_nothing_else(application: Application, target: Target) -> None:
+    if target.route.access.when_sealed:
+        return
+    application.request("PUT", "/v1/sys/seal", {}, token="root")
+    answer = ask(application, target, "root")
+    assert answer.status == 503
+    assert answer.json() == {"errors": ["Vault is sealed"]}
