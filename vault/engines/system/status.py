@@ -15,6 +15,7 @@ from vault.engines.system.seal import COMMIT_DATE, VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
+from vault.framework.errors import UnsupportedPath
 from vault.framework.fields import Doc
 from vault.framework.metrics import Metrics
 from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
@@ -155,6 +156,12 @@ class StatusEngine(Engine):
         if params.format:
             return _text("metric response format unknown: it must be prometheus or absent")
         return Reply(raw=render_json(self._metrics, prefix=self._server.prefix))
+
+    @read("replication/status", public=True)
+    async def read_replication(self, call: Call) -> None:
+        """Refuse, whoever asks: nothing is replicated here."""
+        del call
+        raise UnsupportedPath(chained=False)
 
     @read("config/state/sanitized")
     async def read_settings(self, call: Call) -> Reply[Mapping[str, object]]:

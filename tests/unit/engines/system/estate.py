@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A vault whose mounts can be changed: every kind that the tests mount, and the engines that change them."""
+
+from tests.unit.engines.system.house import House
+from vault.barrier.barrier import KEYRING_KIND
+from vault.engines.kv.engine import VersionedKV
+from vault.engines.kv.plain import PlainKV
+from vault.engines.kv.upgrade import upgrade
+from vault.engines.system.host import machine
+from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.leases import LeaseEngine
+from vault.engines.system.mounts import MountsEngine
+from vault.engines.system.remounting import RemountEngine
+from vault.engines.system.rotation import RotationEngine
+from vault.engines.system.status import Server, StatusEngine
+from vault.engines.system.tuning import TuningEngine
+from vault.framework.engine import Engine
+from vault.framework.metrics import Metrics
+from vault.framework.route import RouteTable
+from vault.mount.table import Backend, Catalog
+
+
+class Nothing(Engine):
+    """An engine without routes."""
+
+
+def backend(*engines: Engine) -> Backend:
+    """Return a backend of these engines."""
+    return Backend(engines, RouteTable(engines))
+
+
+async def estate(*, prometheus: bool = True) -> House:
+    """Return an open vault with KV, an auth method `userpass`, and all of sys/ that is tested here."""
+    house = House()
+    settle = house.follower.catch_up
+    metrics = Metrics(house.clock)
+    metrics.counter("core.handled").count = 3
+    server = Server(
+        "https://vault.example:8200",
+        machine,
+        lambda: {"log_level": "info"},
+        lambda: (),
+        prometheus=prometheus,
+    )
+    engines = (
+        MountsEngine(house.mounts, house.entropy, settle),
+        TuningEngine(house.mounts, house.clock, settle, upgrade),
+        RemountEngine(house.mounts, house.barrier, house.entropy, settle),
+        InterfaceEngine(house.mounts, house.gate),
+        SpecsEngine(house.mounts, house.gate),
+        PluginEngine(house.mounts),
+        RotationEngine(house.barrier),
+        StatusEngine(server, house.barrier, metrics),
+        LeaseEngine(),
+    )
+    await house.open(*engines)
+    house.mounts.catalog = kinds(house, *engines)
+    house.follower.own(KEYRING_KIND, lambda _: house.barrier.refresh())
+    await house.mounts.load()
+    return house
+
+
+def kinds(house: House, *engines: Engine) -> Catalog:
+    """Return every kind of mount that the tests know."""
+    plain = backend(PlainKV())
+    nothing = backend(Nothing())
+    return Catalog(
+        {
+            ("system", ""): backend(*engines),
+            ("cubbyhole", ""): nothing,
+            ("identity", ""): nothing,
+            ("kv", ""): plain,
+            ("kv", "1"): plain,
+            ("kv", "2"): backend(VersionedKV(house.clock)),
+            ("other", ""): nothing,
+        },
+        {"token": nothing, "userpass": nothing},
+    )
