@@ -17,6 +17,8 @@ from vault.framework.route import Params
 from vault.policy.store import PolicyEntry
 
 _SECOND: Final = 1_000_000_000
+_LATEST: Final = 1 << 63
+"""Nanoseconds since the epoch that still fit into 64 bits: April 2262."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)")
 _SECONDS = re.compile(r"[+-]?\d{1,18}")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -137,6 +139,8 @@ def end(params: PolicyWrite, now: int) -> int:
         raise Malformed("cannot supply both 'expiration' and 'ttl' for policies")
     if params.ttl is not None:
         moment = now + params.ttl * _SECOND
+    if moment is not None and moment >= _LATEST:
+        raise Malformed("a policy must end before the year 2262, or never")
     if moment is not None and moment <= now:
         raise Malformed("refusing to update policy as expiration time has already elapsed")
     return moment or 0

@@ -112,6 +112,13 @@ def test_the_older_path_calls_the_text_rules_and_repeats_the_data_on_the_top_lev
         (
             "POST",
             f"{ACL}/p",
+            {"policy": READ, "expiration": "9999-12-31T23:59:59Z"},
+            "a policy must end before the year 2262, or never",
+        ),
+        ("POST", f"{ACL}/p", {"policy": READ, "ttl": 9_000_000_000}, "a policy must end before the year 2262, or never"),
+        (
+            "POST",
+            f"{ACL}/p",
             {"policy": READ, "expiration": True},
             f"{EXPIRATION}could not parse time from input type",
         ),
