@@ -37,6 +37,8 @@ async def seen(house: House, token: str) -> tuple[list[str], list[str]]:
         ('path "*" { capabilities = ["deny"] }', SECRETS, ["token/"]),
         ('path "kv2/+/x" { capabilities = ["read"] }', ["kv2/deep/"], []),
         ('path "+/a" { capabilities = ["read"] }', ["cubbyhole/", "identity/", "kv1/", "sys/"], []),
+        ('path "+" { capabilities = ["read"] }', ["cubbyhole/", "identity/", "kv1/", "sys/"], []),
+        ('path "+/other/x" { capabilities = ["read"] }', ["cubbyhole/", "identity/", "kv1/", "sys/"], []),
         ('path "+/a" { capabilities = ["deny"] }', [], []),
         ('path "+/*" { capabilities = ["read"] }', SECRETS, ["token/"]),
         (
@@ -121,6 +123,7 @@ def test_namespaces_and_counters() -> None:
 def test_the_document_describes_the_mounts_that_the_token_reaches_into() -> None:
     async def scenario() -> None:
         house = await furnished()
+        await house("POST", "sys/mounts/kv2_deep", {"type": "kv-v2"})
         document = msgspec.json.decode((await house("GET", "sys/internal/specs/openapi")).text)
         assert set(document) == {"openapi", "info", "paths", "components"}
         assert document["openapi"] == "3.1.0"

@@ -89,9 +89,11 @@ def test_a_mount_is_served_from_the_next_request_on_and_gone_with_its_data_when_
         before = set(await house.storage.reader().scan(""))
         assert (await house("GET", "one/a")).error.startswith("no handler for route")
         await house("POST", MOUNT, {"type": "kv"})
+        assert house.mounts.get("one/") is not None
         await house("POST", "one/a", {"x": "y"})
         assert (await house("GET", "one/a")).data == {"x": "y"}
         assert (await house("DELETE", MOUNT)).status == 204
+        assert house.mounts.get("one/") is None
         assert (await house("GET", "one/a")).error.startswith("no handler for route")
         assert set(await house.storage.reader().scan("")) == before
         await house("POST", MOUNT, {"type": "kv"})
@@ -232,6 +234,7 @@ def test_auth_methods_are_enabled_shown_and_disabled() -> None:
         assert (await house("POST", "sys/auth/people/x", body)).error == "path is already in use at people/"
         assert (await house("DELETE", "sys/mounts/auth/people")).error == 'cannot unmount "auth/people/"'
         assert (await house("DELETE", "sys/auth/people")).status == 204
+        assert house.mounts.get("auth/people/") is None
         assert list((await house("GET", "sys/auth")).data) == ["token/"]
 
     play(scenario)

@@ -28,6 +28,7 @@ def test_a_rotation_adds_a_key_and_what_was_written_before_stays_readable(path: 
         before = (await house("GET", "sys/key-status")).data
         house.clock.sleep(60)
         assert (await house("POST", path)).status == 204
+        assert house.barrier.keyring.active.number == 2
         answer = await house("GET", "sys/key-status")
         assert (before["term"], answer.data["term"], answer.body["term"]) == (1, 2, 2)
         assert answer.data["install_time"] > before["install_time"]
@@ -56,6 +57,7 @@ def test_the_settings_change_where_they_are_given_and_outlive_the_process() -> N
         first = {"enabled": True, "interval": 0, "max_operations": 3865470566}
         assert (await house("GET", "sys/rotate/config")).data == first
         assert (await house("POST", "sys/rotate/config", {"interval": "48h"})).status == 204
+        assert house.barrier.keyring.rotation.interval == 48 * 3600
         assert (await house("GET", "sys/rotate/keyring/config")).data == {**first, "interval": "48h0m0s"}
         body = {"enabled": False, "max_operations": 2_000_000, "interval": 90_061}
         assert (await house("POST", "sys/rotate/keyring/config", body)).status == 204

@@ -171,6 +171,7 @@ def test_a_moved_mount_takes_its_data_and_its_accessor_along() -> None:
         await house("POST", "one/a", {"x": "y"})
         accessor = (await house("GET", "sys/mounts/one")).data["accessor"]
         answer = await house("POST", "sys/remount", {"from": "one", "to": "new/place/"})
+        assert house.mounts.get("new/place/") is not None
         assert answer.body["migration_id"] == answer.data["migration_id"]
         assert answer.body["warnings"][0].startswith("Mount move has been queued.")
         assert (await house("GET", "new/place/a")).data == {"x": "y"}
