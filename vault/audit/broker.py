@@ -66,7 +66,8 @@ class Broker:
         if self._open:
             now = self._clock.nanos()
             lines = [
-                (entry, entry.renderer.request(call, now, self._headers, error)) for entry in self._open.values()
+                (entry, entry.renderer.request(call, now, self._headers, error))
+                for entry in self._open.values()
             ]
             if hold:
                 call.held = lines

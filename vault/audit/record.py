@@ -264,7 +264,7 @@ class Renderer:
                 "client_token": hasher.text(auth.client_token),
                 "accessor": hasher.accessor(auth.accessor),
                 "policies": auth.policies,
-                "token_policies": auth.token_policies,
+                "token_policies": auth.policies,
                 "metadata": auth.metadata,
                 "entity_id": auth.entity_id,
                 "num_uses": auth.num_uses,

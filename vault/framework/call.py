@@ -135,7 +135,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     client_token: str
     accessor: str
     policies: Sequence[str]
-    token_policies: Sequence[str]
+    token_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     metadata: Mapping[str, str] | None = None
     lease_duration: int = 0
@@ -164,10 +164,11 @@ class Reply(Generic[T]):
 
     `data` None with no `auth` is an empty object, unlike returning None (nothing at all: 204). `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
-    `embed` repeats the data's keys on the envelope's top level, for old clients.
+    `embed` repeats the data's keys on the envelope's top level, for old clients; `unended` leaves out the line
+    break that most bodies end in.
     """
 
-    data: T | None = None
+    data: T | None = field(default=None, repr=False)
     auth: Auth | None = None
     lease_id: str = ""
     lease_duration: int = 0
@@ -179,6 +180,7 @@ class Reply(Generic[T]):
     raw: bytes | None = None
     content_type: str = "application/json"
     embed: bool = False
+    unended: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

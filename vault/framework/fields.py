@@ -42,6 +42,8 @@ class Kind:
 
 Duration = Annotated[int, Kind("duration")]
 """Whole seconds; on the wire an integer or `1h30m`, `90s`, `2d`."""
+Span = Annotated[int, Kind("span")]
+"""As `Duration`, and never negative."""
 StringList = Annotated[tuple[str, ...], Kind("strings")]
 """A list of strings; one string is a list of one."""
 CommaList = Annotated[tuple[str, ...], Kind("commas")]
@@ -184,6 +186,14 @@ def to_duration(value: Json, at: str = "") -> int:
     raise Mismatch("could not parse duration from input")
 
 
+def to_span(value: Json, at: str = "") -> int:
+    """Coerce to whole seconds, 0 or more."""
+    seconds = to_duration(value, at)
+    if seconds < 0:
+        raise Mismatch("cannot provide negative value")
+    return seconds
+
+
 def _items(value: Json, *, commas: bool) -> list[Json]:
     if isinstance(value, list | tuple):
         return list(value)
@@ -261,6 +271,7 @@ COERCE: Final[Mapping[str, Callable[[Json, str], object]]] = {
     "int": to_int,
     "bool": to_bool,
     "duration": to_duration,
+    "span": to_span,
     "strings": to_strings,
     "commas": to_comma_strings,
     "ints": to_ints,

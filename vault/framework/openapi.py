@@ -27,6 +27,7 @@ _SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
     "int": {"type": "integer"},
     "bool": {"type": "boolean"},
     "duration": {"type": ["integer", "string"], "format": "seconds"},
+    "span": {"type": ["integer", "string"], "format": "seconds"},
     "strings": {"type": "array", "items": {"type": "string"}},
     "commas": {"type": "array", "items": {"type": "string"}},
     "ints": {"type": "array", "items": {"type": "integer"}},

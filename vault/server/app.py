@@ -35,6 +35,7 @@ from vault.server.failure import StartFailure
 from vault.server.settings import Config
 from vault.storage.protocol import Storage
 from vault.token.authenticator import ServiceTokens
+from vault.token.batch import BatchTokens
 from vault.token.model import TOKEN_KIND
 from vault.token.store import TokenStore
 from vault.wire.http import Front
@@ -60,6 +61,7 @@ class Vault:
         self._lifecycle = Lifecycle(storage, self._barrier, now=clock.millis, random=entropy.bytes)
         self._follower = Follower(storage)
         self._tokens = TokenStore(entropy)
+        self._batch = BatchTokens(self._tokens, self._barrier, entropy)
         self._policies = PolicyStore(lambda: self._follower.epoch)
         self._gate = Gate(self._policies, self._barrier)
         self._wrapper = Wrapper(self._tokens, clock, reply_body)
@@ -91,6 +93,7 @@ class Vault:
                 genesis=self._genesis,
                 passage=Passage(self._opened, self._closing, lambda: self._cluster, config.storage.kind),
                 tokens=self._tokens,
+                batch=self._batch,
                 policies=self._policies,
                 gate=self._gate,
                 mounts=self._mounts,
@@ -111,7 +114,7 @@ class Vault:
         pipeline = Pipeline(
             barrier=self._barrier,
             mounts=self._mounts,
-            authenticators=(ServiceTokens(self._tokens, self._barrier, self._follower),),
+            authenticators=(self._batch, ServiceTokens(self._tokens, self._barrier, self._follower)),
             gate=self._gate,
             audit=self._audit,
             follower=self._follower,

@@ -31,6 +31,7 @@ from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.seal.lifecycle import Lifecycle
 from vault.server.settings import Config
+from vault.token.batch import BatchTokens
 from vault.token.store import TokenStore
 from vault.wrap.wrapper import Wrapper
 
@@ -45,6 +46,7 @@ class Parts:
     genesis: Genesis
     passage: Passage
     tokens: TokenStore
+    batch: BatchTokens
     policies: PolicyStore
     gate: Gate
     mounts: MountTable
@@ -63,7 +65,7 @@ class Identities(Engine):
 def catalog(parts: Parts) -> Catalog:
     """Return every kind of mount."""
     plain = backend(PlainKV(parts.limits.default))
-    token = TokenEngine(parts.tokens, parts.policies, parts.barrier, parts.clock, parts.limits)
+    token = TokenEngine(parts.tokens, parts.batch, parts.policies, parts.barrier, parts.clock, parts.limits)
     return Catalog(
         {
             ("system", ""): backend(*_system(parts)),

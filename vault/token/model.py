@@ -27,6 +27,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] | None = None
     uses: int = 0
     """Uses left; 0 is unlimited and -1 is used up."""
+    granted_uses: int = 0
+    """Uses that it was made with; 0 is unlimited."""
     ttl: int = 0
     explicit_max_ttl: int = 0
     period: int = 0

@@ -84,4 +84,4 @@ def reply_body(reply: Reply[object], request_id: str) -> bytes:
         encode(reply.warnings) if reply.warnings else b"null",
         encode(reply.auth) if reply.auth else b"null",
     )
-    return escape_html(body) + b"\n"
+    return escape_html(body) if reply.unended else escape_html(body) + b"\n"

@@ -10,7 +10,7 @@ from vault.engines.cubbyhole.model import EntryPath, Keys
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Forbidden, NotFound
+from vault.framework.errors import Failed, Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
 
@@ -63,10 +63,10 @@ class Cubbyhole(Engine):
 
 
 def _own(call: Call) -> str:
-    """Return the prefix of what the caller keeps. Raises `Forbidden` for a token that is not stored itself.
+    """Return the prefix of what the caller keeps. Raises `Malformed` for a token that is not stored itself.
 
     What nobody stores, nobody revokes: nothing would ever remove what such a token left here.
     """
     if call.identity is None or call.identity.kind != "service" or not call.identity.key:
-        raise Forbidden(chained=False)
+        raise Malformed("cubbyhole operations are only supported by 'service' type tokens")
     return store.prefix(call.identity.key)

@@ -26,6 +26,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
 from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
+from vault.token.batch import BatchTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
@@ -36,13 +37,20 @@ class TokenEngine(Engine):
     """Service tokens."""
 
     def __init__(
-        self, tokens: TokenStore, policies: PolicyStore, barrier: Barrier, clock: Clock, limits: Limits
+        self,
+        tokens: TokenStore,
+        batch: BatchTokens,
+        policies: PolicyStore,
+        barrier: Barrier,
+        clock: Clock,
+        limits: Limits,
     ) -> None:
+        self._batch = batch
         self._tokens = tokens
         self._barrier = barrier
         self._clock = clock
         self._limits = limits
-        self._maker = Maker(tokens, policies, clock, limits)
+        self._maker = Maker(tokens, batch, policies, clock, limits)
 
     @write("create")
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
@@ -121,11 +129,15 @@ class TokenEngine(Engine):
         """Revoke a token and every token below it."""
         if not params.token:
             raise Malformed("missing token ID")
+        if self._batch.recognises(params.token):
+            raise Malformed("batch tokens cannot be revoked")
         await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
     @write("revoke-self")
     async def revoke_self(self, call: Call) -> None:
         """Revoke the caller's own token and every token below it."""
+        if _caller(call).kind == "batch":
+            raise Malformed("batch tokens cannot be revoked")
         await self._tokens.revoke_tree(call.core, _caller(call).key)
 
     @write("revoke-accessor")
@@ -162,13 +174,18 @@ class TokenEngine(Engine):
             "Tidy operation successfully started. Any information from the operation will be printed to "
             "OpenBao's server logs."
         )
-        return Reply(warnings=[text], status=202)
+        return Reply(warnings=[text], status=202, unended=True)
 
     def _core(self, call: Call) -> ReadView:
         return self._barrier.reader(call.namespace.id, f"ns/{call.namespace.id}/")
 
     async def _lookup(self, call: Call, token: str) -> TokenInfo:
         core = self._core(call)
+        if self._batch.recognises(token):
+            batch = await self._batch.open(core, call.namespace.id, token, self._clock.nanos())
+            if batch is None:
+                raise Unauthenticated("bad token")
+            return self._info(batch, token, kind="batch")
         entry = await self._tokens.get(core, self._tokens.key(token))
         call.reader.epoch = core.epoch
         caller = call.identity
@@ -185,7 +202,7 @@ class TokenEngine(Engine):
             raise Malformed("invalid accessor", chained=True)
         return found
 
-    def _info(self, entry: TokenEntry, token: str) -> TokenInfo:
+    def _info(self, entry: TokenEntry, token: str, *, kind: str = "service") -> TokenInfo:
         unset = msgspec.UNSET
         return TokenInfo(
             accessor=entry.accessor,
@@ -206,9 +223,12 @@ class TokenEngine(Engine):
             policies=entry.policies,
             renewable=entry.renewable if entry.leased else unset,
             ttl=entry.remaining(self._clock.nanos()),
+            type=kind,
         )
 
     async def _renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        if self._batch.recognises(token):
+            raise Malformed("batch tokens cannot be renewed")
         key = self._tokens.key(token)
         entry = await self._tokens.get(call.core, key)
         if entry is None or not entry.alive(self._clock.nanos()):

@@ -45,8 +45,7 @@ def first_lifetime(requested: int, period: int, explicit_max: int, limits: Limit
     """Return the lifetime of a new token. A period goes before a TTL; 0 asks for the default."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     if period:
-        life = capped("period", period, limits.longest)
-        return Lifetime(min(life.ttl, longest), life.warnings)
+        return capped("period", period, longest)
     return capped("TTL", requested or limits.default, longest)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from vault.engines.token.lifetime import Limits, first_lifetime
 from vault.engines.token.model import CreateToken
 from vault.framework.call import Auth, Call, Identity, Reply
@@ -14,6 +16,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Mismatch, parse_duration
 from vault.policy.names import valid_name
 from vault.policy.store import PolicyStore
+from vault.token.batch import BatchTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
@@ -34,7 +37,10 @@ def limits_of(call: Call, system: Limits) -> Limits:
 class Maker:
     """Makes tokens for callers."""
 
-    def __init__(self, tokens: TokenStore, policies: PolicyStore, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, tokens: TokenStore, batch: BatchTokens, policies: PolicyStore, clock: Clock, limits: Limits
+    ) -> None:
+        self._batch = batch
         self._tokens = tokens
         self._policies = policies
         self._clock = clock
@@ -45,6 +51,10 @@ class Maker:
         caller = call.identity
         if caller is None:
             raise Unauthenticated
+        if caller.kind == "batch":
+            raise Malformed("batch tokens cannot create more tokens")
+        if caller.uses:
+            raise Malformed("restricted use token cannot generate child tokens")
         privileged = call.decision is not None and (call.decision.sudo or call.decision.root)
         _check_kind(params)
         _check_privileges(params, privileged=privileged, orphan=orphan)
@@ -60,11 +70,16 @@ class Maker:
                 f"value is being capped to {limits.longest} seconds"
             )
             explicit_max = limits.longest
+        batch = params.type == "batch"
+        if batch and "root" in policies:
+            raise Malformed("batch tokens cannot be root tokens")
         immortal = "root" in policies and not (ttl or period or explicit_max)
         life = first_lifetime(ttl, period, explicit_max, limits)
         now = self._clock.nanos()
+        if batch:
+            now -= now % _SECOND
         entry = TokenEntry(
-            accessor=self._tokens.new_accessor(),
+            accessor="" if batch else self._tokens.new_accessor(),
             policies=policies,
             path=f"auth/token/{call.local}",
             display_name=_display_name(params.display_name),
@@ -72,18 +87,23 @@ class Maker:
             parent="" if orphan or params.no_parent else caller.key,
             metadata=dict(params.meta) if params.meta else None,
             uses=params.num_uses,
+            granted_uses=params.num_uses,
             ttl=0 if immortal else life.ttl,
             explicit_max_ttl=explicit_max,
             period=min(period, limits.longest),
-            renewable=params.renewable and not immortal,
+            renewable=params.renewable and not immortal and not batch,
             expires=0 if immortal else now + life.ttl * _SECOND,
             orphan=orphan or params.no_parent,
         )
-        token = await self._store(call, params.id, entry)
+        if batch:
+            token = self._batch.make(call.namespace.id, entry)
+        else:
+            token = await self._store(call, params.id, entry)
         if not immortal:
             warnings += life.warnings
         warnings += await self._unknown(call, policies)
-        return Reply(auth=to_auth(entry, token, entry.ttl), warnings=warnings)
+        auth = to_auth(entry, token, entry.ttl, kind="batch" if batch else "service")
+        return Reply(auth=auth, warnings=warnings)
 
     async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
         token = wanted or self._tokens.new_token()
@@ -104,7 +124,9 @@ def _check_kind(params: CreateToken) -> None:
     if params.type not in {"", "service", "batch"}:
         raise Malformed("invalid 'token_type' value")
     if params.type == "batch":
-        raise Malformed("batch tokens are not available on this server; leave type out or set it to service")
+        for name in ("num_uses", "period", "explicit_max_ttl"):
+            if getattr(params, name):
+                raise Malformed(f'batch tokens cannot have "{name}" set')
     if params.num_uses < 0:
         raise Malformed("number of uses cannot be negative")
     if params.entity_alias:
@@ -153,34 +175,36 @@ def choose_policies(params: CreateToken, caller: Identity, *, privileged: bool) 
             wanted.add(normal)
     if "response-wrapping" in wanted:
         raise Malformed('cannot assign policy "response-wrapping"')
+    held = set(caller.policies)
+    if given and not privileged and not wanted <= held:
+        raise Malformed("child policies must be subset of parent")
     if "root" in wanted:
-        if "root" not in caller.policies:
+        if "root" not in held:
             raise Malformed("root tokens may not be created without parent token being root")
         return ("root",)
     if params.no_default_policy:
         wanted.discard("default")
-    elif given:
+    elif given and (privileged or "default" in held):
         wanted.add("default")
-    if not privileged and not wanted <= {*caller.policies, "default"}:
-        raise Malformed("child policies must be subset of parent")
     return tuple(sorted(wanted))
 
 
 def _display_name(wanted: str) -> str:
-    name = _NAME.sub("-", wanted).strip("-")
+    name = _NAME.sub("-", wanted).rstrip("-")
     return f"token-{name}" if name else "token"
 
 
-def to_auth(entry: TokenEntry, token: str, ttl: int) -> Auth:
+def to_auth(entry: TokenEntry, token: str, ttl: int, *, kind: str = "service") -> Auth:
     """Return the wire's description of a token; `ttl` is what is left of its life."""
     return Auth(
         client_token=token,
         accessor=entry.accessor,
         policies=entry.policies,
-        token_policies=entry.policies,
+        token_policies=entry.policies or msgspec.UNSET,
         metadata=entry.metadata,
         lease_duration=ttl,
         renewable=entry.renewable,
+        token_type=kind,
         orphan=entry.orphan,
-        num_uses=max(entry.uses, 0),
+        num_uses=entry.granted_uses,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from vault.framework.fields import Doc, Duration, Pairs, StringList
+from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
 
 
@@ -56,7 +56,7 @@ class TokenParams(Params, frozen=True):
 class RenewParams(TokenParams, frozen=True):
     """A token to renew."""
 
-    increment: Annotated[Duration, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
 
 
 class AccessorParams(Params, frozen=True):
@@ -68,7 +68,7 @@ class AccessorParams(Params, frozen=True):
 class RenewAccessorParams(AccessorParams, frozen=True):
     """A token to renew by its accessor."""
 
-    increment: Annotated[Duration, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
