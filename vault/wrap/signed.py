@@ -96,7 +96,7 @@ class SignedTokens:
         except (InvalidSignature, binascii.Error, ValueError, Malformed):
             raise IllegalSignature from None
         inner = claims.get("jti")
-        if claims.get("type") != "wrapping" or not isinstance(inner, str):
+        if not isinstance(inner, str):
             raise IllegalSignature
         return inner
 

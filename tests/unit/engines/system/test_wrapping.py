@@ -10,8 +10,10 @@ from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.wrapping import WrappingEngine
 from vault.framework.call import Auth, Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import NotFound
+from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import read
+from vault.framework.secret import Secret
+from vault.wrap.guard import waiting
 
 WRAP = "sys/wrapping/wrap"
 UNWRAP = "sys/wrapping/unwrap"
@@ -125,8 +127,11 @@ def test_the_request_id_is_the_one_of_the_request_that_unwraps() -> None:
         assert "n" not in again.body
         assert again.body["lease_duration"] == 9
         token = await _wrapped(house)
-        ids = {(await _unwrap(house, await _wrapped(house))).body["request_id"] for _ in range(3)}
-        assert len(ids) == 3
+        found = await house.wrapper.find(house.barrier.reader("root", CORE), token)
+        assert found is not None
+        waiting_id = json.loads(found[1].body)["request_id"]
+        assert len(waiting_id) == 36
+        assert (await _unwrap(house, token)).body["request_id"] not in {waiting_id, ""}
 
     play(scenario)
 
@@ -269,6 +274,22 @@ def test_a_burnt_token_in_the_body_stays_burnt_for_a_use_limited_caller() -> Non
         await house("GET", "cubbyhole/other", token=token)
         answer = await _unwrap(house, token, token=await house.token("unwrap", uses=1))
         assert (answer.status, answer.error) == (400, INVALID)
+
+    play(scenario)
+
+
+def test_a_use_spent_on_another_token_does_not_revive_a_burnt_one() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        token = await _wrapped(house)
+        await house("GET", "cubbyhole/other", token=token)
+        call = Call()
+        call.token, call.spent = Secret(await house.token("root", uses=1)), True
+        core = house.barrier.reader("root", CORE)
+        with pytest.raises(Malformed, match=INVALID):
+            await waiting(house.wrapper, core, call, {"token": token})
+        call.token = Secret(token)
+        assert await waiting(house.wrapper, core, call, {})
 
     play(scenario)
 
