@@ -89,7 +89,6 @@ class RotationEngine(Engine):
 
     async def _rotate(self, call: Call) -> None:
         await self._barrier.rotate_in(call.core.transaction)
-        call.after = self._barrier.refresh
 
     async def _configure(self, call: Call, params: RotationParams) -> None:
         old = self._barrier.keyring.rotation
@@ -102,7 +101,6 @@ class RotationEngine(Engine):
             await self._barrier.configure_in(call.core.transaction, rule)
         except InvalidRotation as refusal:
             raise Malformed(str(refusal)) from None
-        call.after = self._barrier.refresh
 
 
 async def keep_count(barrier: Barrier) -> None:
