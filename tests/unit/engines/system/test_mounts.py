@@ -10,6 +10,55 @@ from tests.unit.engines.system.house import CORE, play
 from vault.mount.entry import MountEntry
 
 MOUNT = "sys/mounts/one"
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({}, "backend type must be specified as a string"),
+    ({"type": "plugin"}, "plugin_name must be provided for plugin backend"),
+    ({"type": "nope"}, "plugin not found in the catalog: nope"),
+    ({"type": "system"}, 'mount type of "system" is not mountable'),
+    ({"type": "token"}, 'mount type of "token" is not mountable'),
+    (
+        {"type": "other", "options": {"version": "2"}},
+        'secrets engine "other" does not allow setting a version',
+    ),
+    ({"type": "kv", "options": {"version": "3"}}, 'nil backend of type "kv" returned from factory'),
+    (
+        {"type": "kv", "config": {"default_lease_ttl": "hunter2"}},
+        "unable to parse default TTL: time: invalid duration",
+    ),
+    ({"type": "kv", "config": {"max_lease_ttl": 1.5}}, "unable to parse max TTL: time: invalid duration"),
+    (
+        {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}},
+        "given default lease TTL greater than given max lease TTL",
+    ),
+    (
+        {"type": "kv", "config": {"default_lease_ttl": "800h"}},
+        "given default lease TTL greater than system max lease TTL of 2764800",
+    ),
+    (
+        {"type": "kv", "config": {"listing_visibility": "hunter2"}},
+        "invalid listing_visibility: it must be hidden, unauth or empty",
+    ),
+    (
+        {"type": "kv", "config": {"force_no_cache": "true"}},
+        "unable to convert given mount config information",
+    ),
+    (
+        {"type": "kv", "config": {"default_lease_ttl": True}},
+        "unable to convert given mount config information",
+    ),
+    (
+        {"type": "kv", "config": {"audit_non_hmac_request_keys": 5}},
+        "unable to convert given mount config information",
+    ),
+    (
+        {"type": "kv", "config": {"user_lockout_config": {}}},
+        "unable to convert given mount config information",
+    ),
+    (
+        {"type": "kv", "config": {"plugin_version": "v9"}},
+        "cannot select non-builtin version of secrets plugin kv",
+    ),
+]
 
 
 def test_a_new_mount_is_shown_with_everything_that_was_said_about_it() -> None:
@@ -102,58 +151,7 @@ def test_a_mount_is_served_from_the_next_request_on_and_gone_with_its_data_when_
     play(scenario)
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ({}, "backend type must be specified as a string"),
-        ({"type": "plugin"}, "plugin_name must be provided for plugin backend"),
-        ({"type": "nope"}, "plugin not found in the catalog: nope"),
-        ({"type": "system"}, 'mount type of "system" is not mountable'),
-        ({"type": "token"}, 'mount type of "token" is not mountable'),
-        (
-            {"type": "other", "options": {"version": "2"}},
-            'secrets engine "other" does not allow setting a version',
-        ),
-        ({"type": "kv", "options": {"version": "3"}}, 'nil backend of type "kv" returned from factory'),
-        (
-            {"type": "kv", "config": {"default_lease_ttl": "hunter2"}},
-            "unable to parse default TTL: time: invalid duration",
-        ),
-        ({"type": "kv", "config": {"max_lease_ttl": 1.5}}, "unable to parse max TTL: time: invalid duration"),
-        (
-            {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}},
-            "given default lease TTL greater than given max lease TTL",
-        ),
-        (
-            {"type": "kv", "config": {"default_lease_ttl": "800h"}},
-            "given default lease TTL greater than system max lease TTL of 2764800",
-        ),
-        (
-            {"type": "kv", "config": {"listing_visibility": "hunter2"}},
-            "invalid listing_visibility: it must be hidden, unauth or empty",
-        ),
-        (
-            {"type": "kv", "config": {"force_no_cache": "true"}},
-            "unable to convert given mount config information",
-        ),
-        (
-            {"type": "kv", "config": {"default_lease_ttl": True}},
-            "unable to convert given mount config information",
-        ),
-        (
-            {"type": "kv", "config": {"audit_non_hmac_request_keys": 5}},
-            "unable to convert given mount config information",
-        ),
-        (
-            {"type": "kv", "config": {"user_lockout_config": {}}},
-            "unable to convert given mount config information",
-        ),
-        (
-            {"type": "kv", "config": {"plugin_version": "v9"}},
-            "cannot select non-builtin version of secrets plugin kv",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("body", "expected"), REFUSED)
 def test_what_cannot_be_mounted_is_refused_and_leaves_nothing(body: dict[str, Any], expected: str) -> None:
     async def scenario() -> None:
         house = await estate()
