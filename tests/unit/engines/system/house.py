@@ -17,6 +17,8 @@ from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.cache.follow import Follower
 from vault.engines.cubbyhole.engine import Cubbyhole
+from vault.engines.cubbyhole.model import EntryPath
+from vault.engines.system.waiting_response import WaitingResponse
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Operation, Reply
 from vault.framework.clock import Entropy
@@ -97,13 +99,19 @@ class House:
         )
         self.root = ""
 
-    async def open(self, *engines: Engine, cubbyhole: Engine | None = None) -> "House":
+    async def open(self, *engines: Engine) -> "House":
         """Serve `engines` below sys/, with a root token and the first policies."""
-        private = cubbyhole or Cubbyhole()
+        entries = Cubbyhole()
+        waiting = WaitingResponse(
+            self.wrapper,
+            self.barrier,
+            lambda call: entries.read_entry(call, EntryPath(path="response")),
+        )
+        private = (waiting, entries)
         self.mounts.catalog = Catalog(
             {
                 ("system", ""): Backend(engines, RouteTable(engines)),
-                ("cubbyhole", ""): Backend((private,), RouteTable([private])),
+                ("cubbyhole", ""): Backend(private, RouteTable(private)),
             },
             {},
         )
