@@ -77,6 +77,7 @@ def check(request: InitRequest, now: int) -> Sequence[Recipient]:
         (threshold < 1, "threshold must be at least one"),
         (shares > 1 and threshold == 1, "threshold must be greater than one for multiple shares"),
         (shares > shamir.MAX_SHARES, "shares must be less than 256"),
+        (threshold > shamir.MAX_SHARES, "threshold must be less than 256"),
         (threshold > shares, "threshold cannot be larger than shares"),
         (
             bool(request.pgp_keys) and len(request.pgp_keys) != shares,

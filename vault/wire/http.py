@@ -98,7 +98,8 @@ class Front:
         client = scope.get("client")
         call.client_address, call.client_port = client or ("", 0)
         call.headers = scope["headers"]
-        bearer = wrap = namespace = b""
+        wrap = namespace = b""
+        bearer = b""
         for name, value in call.headers:
             if name == b"x-vault-token":
                 call.token = Secret(value.decode("latin-1").strip())
@@ -108,27 +109,31 @@ class Front:
                 call.content_type = value
             elif name == b"authorization":
                 bearer = value
-            elif name == b"x-vault-namespace":
-                namespace = value
-            elif name == b"x-vault-wrap-ttl":
-                wrap = value
-            elif name == b"x-vault-wrap-format":
-                call.wrap_format = value.decode("latin-1")
+            elif name[:8] == b"x-vault-":
+                if name == b"x-vault-namespace":
+                    namespace = value
+                elif name == b"x-vault-wrap-ttl":
+                    wrap = value
+                elif name == b"x-vault-wrap-format":
+                    call.wrap_format = value.decode("latin-1")
+                else:
+                    _check_consistency(name, value)
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
         if namespace:
             self._namespace(call, namespace)
         self._operation(call, scope)
-        if wrap:
+        if wrap and call.path not in self._fixed:
             call.wrap_ttl = _wrap_ttl(wrap)
 
     def _namespace(self, call: Call, value: bytes) -> None:
         call.echo = value
-        if value.strip().strip(b"/") not in (b"", b"root"):
+        if call.path in self._fixed:
+            if call.path == "sys/health" and value.strip():
+                raise Malformed("operation unavailable in namespaces")
+        elif value.strip().strip(b"/") not in (b"", b"root"):
             raise Sealed if self._sealed() else NotFound("namespace not found")
-        if call.path == "sys/health" and value.strip():
-            raise Malformed("operation unavailable in namespaces")
 
     def _refuse_method(self, call: Call) -> None:
         if call.method != "OPTIONS":
@@ -190,6 +195,14 @@ def _check_merge_patch(content_type: bytes) -> None:
         raise Malformed("mime: no media type")
     if media != _MERGE_PATCH:
         raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
+
+
+def _check_consistency(name: bytes, value: bytes) -> None:
+    """Every read here is of committed data, so there is nothing to wait for; what is no index is refused."""
+    if name == b"x-vault-index" and value:
+        raise Malformed('failed to decode "X-Vault-Index"')
+    if name == b"x-vault-inconsistent" and value not in (b"fail", b"forward-active-node"):
+        raise Malformed('unknown value for "X-Vault-Inconsistent" header')
 
 
 def _wrap_ttl(value: bytes) -> int:
