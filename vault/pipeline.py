@@ -82,6 +82,8 @@ class Pipeline:
             refusal = (
                 Sealed() if isinstance(error, BarrierSealed) else Unavailable(detail=type(error).__name__)
             )
+            if not isinstance(error, BarrierSealed):
+                self._log.crash("core", "storage or barrier failed", error, request_id=call.id)
             self.refuse(call, refusal)
             raise refusal from error
         except Exception as error:
@@ -192,11 +194,7 @@ class Pipeline:
         """Run the handler in one transaction: what it did, its lease and its audit record become true together."""
         route = call.bound.route
         if not (route.access.writes or call.wrap_ttl):
-            sealed = self._barrier.sealed
-            result = await call.bound.invoke(call, call.params)
-            if not sealed and not route.access.public:
-                await self.fence(call.reader)
-            return self.finish(call, result)
+            return self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
         async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
             reply = await self.write(call, core)
         await self._follower.follow()
@@ -206,9 +204,20 @@ class Pipeline:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
         call.core = core
         call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
-        result = await call.bound.invoke(call, call.params)
-        await self.fence(core)
+        result = await self.invoke(call, core)
         return self.finish(call, await self._wrapper.wrap(call, core, result))
+
+    async def invoke(self, call: Call, seen: ReadView | None) -> object:
+        """Run the handler; neither its answer nor its refusal leaves on facts older than what `seen` saw."""
+        try:
+            result = await call.bound.invoke(call, call.params)
+        except VaultError:
+            if seen is not None:
+                await self.fence(seen)
+            raise
+        if seen is not None and (call.identity is not None or not call.bound.route.access.public):
+            await self.fence(seen)
+        return result
 
     async def confirm(self, call: Call) -> None:
         """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
@@ -236,6 +245,8 @@ class Pipeline:
     def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
+            return
+        if isinstance(error, Sealed):
             return
         if not call.audited:
             self._audit.request(call, error)

@@ -12,15 +12,19 @@ import msgspec
 from vault.audit.device import Device, DeviceConfig, DeviceFailure, open_device
 from vault.audit.record import Hasher, Renderer
 from vault.barrier.view import ReadView, View
+from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.errors import Malformed, Unavailable, VaultError
+from vault.framework.log import Log
 
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _SALT: Final = "audit/salt/"
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
+_COMPLAIN_EVERY: Final = 1_000_000_000
+"""Nanoseconds between two log lines about devices that fail."""
 
 
 @dataclass(slots=True)
@@ -39,8 +43,10 @@ class Broker:
     configuration declares take records without any value.
     """
 
-    def __init__(self, declared: Sequence[DeviceConfig], clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, declared: Sequence[DeviceConfig], clock: Clock, entropy: Entropy, log: Log) -> None:
         """Open the declared devices. Raises `DeviceFailure`."""
+        self._log = log
+        self._complained = 0
         self._clock = clock
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
@@ -73,6 +79,9 @@ class Broker:
                 call.held = lines
             else:
                 self._send(lines, now)
+        elif self._devices:
+            now = self._clock.nanos()
+            self._send_sealed(sealed_line(call, "request", now, error), now)
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
@@ -87,17 +96,31 @@ class Broker:
                 lines = [(entry, held.get(id(entry), b"") + line) for entry, line in lines]
                 call.held = ()
             self._send(lines, now)
+        elif self._devices:
+            now = self._clock.nanos()
+            self._send_sealed(sealed_line(call, "response", now, error), now)
 
     def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int) -> None:
         taken = False
         for entry, line in lines:
-            try:
-                entry.device.write(line, now)
-                taken = True
-            except DeviceFailure:
-                continue
+            taken = self._write(entry.device, line, now) or taken
         if not taken:
             raise Unavailable(detail="no audit device took the record")
+
+    def _send_sealed(self, line: bytes, now: int) -> None:
+        """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
+        if not any([self._write(device, line, now) for device in self._devices.values()]):
+            raise Unavailable(detail="no audit device took the record")
+
+    def _write(self, device: Device, line: bytes, now: int) -> bool:
+        try:
+            device.write(line, now)
+        except DeviceFailure as failure:
+            if now - self._complained > _COMPLAIN_EVERY:
+                self._complained = now
+                self._log.failure("audit", "a device did not take a record", error=str(failure))
+            return False
+        return True
 
     async def prepare(self, core: View) -> None:
         """Store a salt for each declared device that has none, in the transaction of an init or unseal."""
@@ -187,6 +210,26 @@ class Broker:
         if entry is None:
             raise Malformed(f'unknown audit backend "{path}"')
         return entry.hasher.text(value)
+
+
+def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> bytes:
+    """Return the line of a call while sealed: no token, no data, nothing that would have to be hashed."""
+    record: dict[str, object] = {
+        "time": rfc3339(now),
+        "type": kind,
+        "auth": {"token_type": "default"},
+        "request": {
+            "id": call.id,
+            "operation": call.operation.value,
+            "namespace": {"id": call.namespace.id},
+            "path": call.path,
+            "remote_address": call.client_address,
+            "remote_port": call.client_port,
+        },
+    }
+    if error is not None:
+        record["error"] = type(error).__name__
+    return schema.encode(record) + b"\n"
 
 
 def trial_line(now: int) -> bytes:

@@ -16,7 +16,10 @@ from vault.framework.log import Log
 from vault.storage.protocol import Storage, StorageFailure, Timer
 
 Handler = Callable[[View, str], Awaitable[None]]
-"""Does what a timer says, in one transaction on the namespace's own data; the timer is gone with it."""
+"""Does what a timer says, in one transaction on the namespace's own data that removes the timer.
+
+It sets the timer again where the moment has moved since the timer was claimed.
+"""
 Job = Callable[[], Awaitable[None]]
 
 _BATCH: Final = 64
@@ -93,8 +96,8 @@ class Background:
             return
         try:
             async with self._barrier.write("root", "ns/root/") as core:
-                await handler(core, timer.key)
                 await core.cancel(timer.kind, timer.key)
+                await handler(core, timer.key)
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others

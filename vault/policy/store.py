@@ -93,9 +93,9 @@ class PolicyStore:
         policies: list[Policy] = []
         until = 0
         for name in names:
-            text, expires = await self._text(core, name)
-            if text is not None and (expires == 0 or now < expires):
-                policies.append(parse_policy(name, text))
+            policy, expires = await self._policy(core, name)
+            if policy is not None and (expires == 0 or now < expires):
+                policies.append(policy)
                 until = min(until or expires, expires or until)
         compiled = (compile_acl(policies, now=now // 1000), until)
         if core.epoch in (0, self.epoch()):
@@ -104,9 +104,14 @@ class PolicyStore:
             self._compiled[key] = compiled
         return compiled
 
-    async def _text(self, core: ReadView, name: str) -> tuple[str | None, int]:
-        """Return a policy's text and when it expires (ms)."""
+    async def _policy(self, core: ReadView, name: str) -> tuple[Policy | None, int]:
+        """Return a policy and when it expires (ms)."""
         if name in BUILT_IN:
-            return BUILT_IN[name], 0
+            return parse_policy(name, BUILT_IN[name]), 0
         entry = await self.get(core, name)
-        return (entry.text, entry.expires // 1_000_000) if entry is not None else (None, 0)
+        if entry is None:
+            return None, 0
+        policy = parse_policy(
+            name, entry.text, allow_slashes=entry.allow_slashes, allow_wildcards=entry.allow_wildcards
+        )
+        return policy, entry.expires // 1_000_000

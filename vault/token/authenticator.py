@@ -75,7 +75,8 @@ class ServiceTokens:
         key = self._store.key(token)
         core = core_reader(self._barrier, call.namespace)
         entry = await self._store.get(core, key)
-        if entry is None or not (entry.alive(call.now * 1_000_000) or call.spent):
+        now = call.now * 1_000_000
+        if entry is None or (entry.expires and now >= entry.expires) or (entry.uses < 0 and not call.spent):
             raise Unauthenticated
         if entry.uses and not call.spent:
             return await self._spend(call, key)

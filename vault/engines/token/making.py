@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -61,6 +61,9 @@ class Maker:
         ttl = _seconds("ttl", params.ttl or params.lease)
         explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
         period = _seconds("period", params.period)
+        batch = params.type == "batch"
+        if batch:
+            _check_batch({"num_uses": params.num_uses, "period": period, "explicit_max_ttl": explicit_max})
         policies = choose_policies(params, caller, privileged=privileged)
         limits = limits_of(call, self._limits)
         warnings = [_CUSTOM_ID] if params.id else []
@@ -70,7 +73,6 @@ class Maker:
                 f"value is being capped to {limits.longest} seconds"
             )
             explicit_max = limits.longest
-        batch = params.type == "batch"
         if batch and "root" in policies:
             raise Malformed("batch tokens cannot be root tokens")
         immortal = "root" in policies and not (ttl or period or explicit_max)
@@ -123,14 +125,16 @@ class Maker:
 def _check_kind(params: CreateToken) -> None:
     if params.type not in {"", "service", "batch"}:
         raise Malformed("invalid 'token_type' value")
-    if params.type == "batch":
-        for name in ("num_uses", "period", "explicit_max_ttl"):
-            if getattr(params, name):
-                raise Malformed(f'batch tokens cannot have "{name}" set')
     if params.num_uses < 0:
         raise Malformed("number of uses cannot be negative")
     if params.entity_alias:
         raise Malformed("'entity_alias' is only allowed in combination with token role")
+
+
+def _check_batch(limits: Mapping[str, int]) -> None:
+    for name, value in limits.items():
+        if value:
+            raise Malformed(f'batch tokens cannot have "{name}" set')
 
 
 def _check_privileges(params: CreateToken, *, privileged: bool, orphan: bool) -> None:

@@ -75,7 +75,7 @@ class House:
         self.tokens = TokenStore(self.entropy)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
-        self.audit = Broker(devices, self.clock, self.entropy)
+        self.audit = Broker(devices, self.clock, self.entropy, Log(stream=io.StringIO()))
         self.signed = SignedTokens(self.entropy, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
         self.mounts = MountTable(self.barrier, Catalog({}, {}), ROOT)
