@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Sends noise to a server for a while and keeps account of what came back."""
+
+import contextlib
+import http.client
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tests.fuzz.noise import Noise, Operation, Request, operations
+from tests.fuzz.process import Answer, Client, VaultProcess
+
+_RENEW_EVERY = 250
+_KEPT = {"/sys/seal": "seals", "/sys/step-down": "seals"}
+"""Left out: what ends the storm rather than being tried by it; `tests/routes` tries it alone."""
+
+
+@dataclass
+class Account:
+    """What came back: statuses, requests whose answer tells of a defect, connections lost without an answer."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    defects: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def sent(self) -> int:
+        return sum(self.statuses.values()) + len(self.lost) + self.connections
+
+
+class Storm:
+    """One client that sends noise to a server, with the rights of the root policy."""
+
+    def __init__(self, vault: VaultProcess, seed: int, *, marker: str = "") -> None:
+        self.account = Account()
+        self._vault = vault
+        self._root = vault.client()
+        self._client = vault.client("")
+        self._noise = Noise(described(self._root), seed, marker=marker)
+        self._token = ""
+
+    def requests(self, count: int) -> None:
+        """Send so many requests of an HTTP client."""
+        for number in range(count):
+            if number % _RENEW_EVERY == 0:
+                self._renew()
+            request = self._noise.request(token=self._token)
+            try:
+                answer = self._client.request(
+                    request.method, request.target, request.body, headers=request.headers
+                )
+            except (OSError, http.client.HTTPException) as error:
+                self.account.lost.append(f"{request.method} {request.target[:80]}: {type(error).__name__}")
+                continue
+            self._judge(request, answer)
+
+    def _judge(self, request: Request, answer: Answer) -> None:
+        self.account.statuses[answer.status] += 1
+        broken = answer.status == 500 and (b"internal error" in answer.body or not answer.body)
+        if broken and request.method != "HEAD":
+            self.account.defects.append(f"{request.method} {request.target[:80]} {request.body!r:.300}")
+
+    def connections(self, count: int) -> None:
+        """Open so many connections and send each some bytes that are hardly requests."""
+        for _ in range(count):
+            self.account.connections += 1
+            with socket.create_connection(("127.0.0.1", self._vault.port), timeout=5) as connection:
+                with contextlib.suppress(OSError):
+                    connection.sendall(self._noise.bytes())
+                    connection.shutdown(socket.SHUT_WR)
+                    self._check(connection)
+
+    def _check(self, connection: socket.socket) -> None:
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+        if b"HTTP/1.1 500" in answer or b"Traceback" in answer:
+            self.account.defects.append(f"bytes answered with {answer[:200]!r}")
+
+    def _renew(self) -> None:
+        """Make a token that may be revoked by chance, and mount again what was unmounted by chance."""
+        made = self._root.request("POST", "/v1/auth/token/create", {"ttl": "1h"})
+        assert made.status == 200, made.body
+        self._token = made.json()["auth"]["client_token"]
+        for path, version in (("secret", "2"), ("kv", "1")):
+            body = {"type": "kv", "options": {"version": version}}
+            self._root.request("POST", f"/v1/sys/mounts/{path}", body)
+
+    def close(self) -> None:
+        self._root.close()
+        self._client.close()
+
+
+def described(client: Client) -> list[Operation]:
+    """The operations of the server's own OpenAPI document."""
+    answer = client.request("GET", "/v1/sys/internal/specs/openapi")
+    assert answer.status == 200, answer.body
+    return [known for known in operations(answer.json()) if known.path not in _KEPT]
