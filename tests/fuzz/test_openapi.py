@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Schemathesis on our own OpenAPI document: every operation, with what its schema allows and what it does not."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+
+from tests.fuzz.process import TRACEBACK, VaultProcess
+from tests.fuzz.storm import ENDS_IT
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[VaultProcess]:
+    vault = VaultProcess(tmp_path)
+    try:
+        vault.start()
+        vault.initialise()
+        yield vault
+    finally:
+        vault.stop()
+
+
+def every_operation(vault: VaultProcess) -> list[Any]:
+    with vault.client() as client:
+        document = client.request("GET", "/v1/sys/internal/specs/openapi").json()
+    schema = schemathesis.openapi.from_dict(document)
+    operations = [result.ok() for result in schema.get_all_operations()]
+    return [operation for operation in operations if operation.path not in ENDS_IT]
+
+
+def try_out(vault: VaultProcess, operation: Any, mode: GenerationMode, examples: int) -> int:
+    """Send what schemathesis makes of one operation; return how many requests that were."""
+    sent = 0
+
+    @settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def send(case: Any) -> None:
+        nonlocal sent
+        answer = case.call(
+            base_url=f"http://127.0.0.1:{vault.port}/v1", headers={"X-Vault-Token": vault.root}
+        )
+        assert b"internal error" not in answer.content, (operation.path, case.body)
+        sent += 1
+
+    if mode is GenerationMode.NEGATIVE:
+        with contextlib.suppress(
+            Unsatisfiable
+        ):  # nothing that an operation without parameters would not allow
+            send()
+    else:
+        send()
+    return sent
+
+
+def try_out_everything(vault: VaultProcess, examples: int) -> int:
+    operations = every_operation(vault)
+    assert len(operations) > 60
+    sent = sum(
+        try_out(vault, operation, mode, examples)
+        for operation in operations
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    )
+    log = vault.log.read_bytes()
+    assert not TRACEBACK.search(log) and b"[ERROR]" not in log, log[-3000:]
+    with vault.client() as client:
+        assert client.request("GET", "/v1/auth/token/lookup-self").status == 200
+    return sent
+
+
+def test_schemathesis_finds_no_defect_in_any_operation(vault: VaultProcess) -> None:
+    assert try_out_everything(vault, 3) > 300
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_schemathesis_at_length_finds_no_defect_in_any_operation(vault: VaultProcess) -> None:
+    print(f"{try_out_everything(vault, 60)} requests")  # noqa: T201
