@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Both kinds of server as operators run them: TLS from a CA of our own, durable storage, a file audit device."""
+"""Both kinds of server as operators run them: TLS from an authority of our own and a file audit device."""
 
 import datetime as dt
 import ipaddress
@@ -97,7 +97,7 @@ def open_server(kind: str, folder: Path) -> Iterator[Place]:
 def _config(kind: str, folder: Path, port: int) -> str:
     storage = f'storage "sqlite" {{ path = "{folder}/vault.db" }}'
     if kind == "openbao":
-        storage = f'storage "file" {{ path = "{folder}/data" }}'
+        storage = 'storage "inmem" {}'
     return f"""
 {storage}
 listener "tcp" {{

@@ -11,8 +11,8 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.server.__main__ import run
-from vault.server.application import DevResult, Message
-from vault.server.settings import Config
+from vault.server.application import Answer, DevResult, Message
+from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
 
 
@@ -45,6 +45,9 @@ class Stub:
         head: list[tuple[bytes, bytes]] = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": body})
+
+    def at(self, listener: Listener) -> Answer:
+        return self
 
     async def start(self) -> None:
         self.log.note("stub", "application started")
