@@ -7,12 +7,21 @@ and come from configuration (mounts, terms, devices), never from a request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import sys
+from array import array
+from collections import Counter as Counted
+from collections.abc import Callable, Iterator, Sequence
+from operator import add, mul
 from typing import Final
 
 from vault.framework.clock import Clock
 
-_SLOTS: Final = 4 * 64
+_SLOTS: Final = 4 * 64 + 4
+_BATCH: Final = 1024
+_ONE: Final = 126 * 4
+"""Slot 0 in the upper half of a 32-bit float (IEEE 754: exponent and two bits of the fraction, shifted)."""
+_UPPER: Final = slice(1 if sys.byteorder == "little" else 0, None, 2)
 
 
 class Counter:
@@ -25,48 +34,102 @@ class Counter:
 
 
 class Timing:
-    """How long something took: count, sum, extremes, and quantiles within an eighth of the true value."""
+    """How long something took: count, sum, extremes, and quantiles within an eighth of the true value.
 
-    __slots__ = ("high", "low", "slots", "squares", "total")
+    Durations wait in a list and are added up by the thousand, which costs each of them a tenth of a microsecond.
+    """
+
+    __slots__ = ("_high", "_low", "_slots", "_squares", "_total", "_waiting")
 
     def __init__(self) -> None:
-        self.total = 0
-        self.squares = 0
-        self.high = 0
-        self.low = 1 << 63
-        self.slots = [0] * _SLOTS
+        self._total = 0
+        self._squares = 0
+        self._high = 0
+        self._low = 1 << 63
+        self._slots = [0] * _SLOTS
+        self._waiting: list[int] = []
 
     def observe(self, nanos: int) -> None:
-        """Count one duration in nanoseconds."""
-        self.total += nanos
-        self.squares += nanos * nanos
-        self.high = max(self.high, nanos)
-        self.low = min(self.low, nanos)
-        bits = nanos.bit_length()
-        self.slots[bits * 4 + (nanos >> bits - 3 & 3) if bits > 2 else nanos] += 1
+        """Count one duration in nanoseconds, 0 or more and below 2**63."""
+        waiting = self._waiting
+        waiting.append(nanos)
+        if len(waiting) >= _BATCH:
+            self._add_up()
+
+    def extend(self, durations: Sequence[int]) -> None:
+        """Count many durations at once."""
+        self._waiting.extend(durations)
+        self._add_up()
+
+    def _add_up(self) -> None:
+        waiting = self._waiting
+        if not waiting:
+            return
+        self._total += sum(waiting)
+        self._squares += sum(map(mul, waiting, waiting))
+        waiting.sort()
+        self._high = max(self._high, waiting[-1])
+        self._low = min(self._low, waiting[0])
+        upper = memoryview(array("f", waiting)).cast("B").cast("H")[_UPPER]
+        for half, count in Counted(upper).items():
+            self._slots[max(0, (half >> 5) - _ONE)] += count
+        waiting.clear()
+
+    def add(self, other: Timing) -> None:
+        """Count what `other` counted too."""
+        self._add_up()
+        other._add_up()
+        self._total += other._total
+        self._squares += other._squares
+        self._high = max(self._high, other._high)
+        self._low = min(self._low, other._low)
+        self._slots = list(map(add, self._slots, other._slots))
+
+    @property
+    def total(self) -> int:
+        """Sum of all durations, in nanoseconds."""
+        self._add_up()
+        return self._total
+
+    @property
+    def squares(self) -> int:
+        """Sum of the squares of all durations."""
+        self._add_up()
+        return self._squares
+
+    @property
+    def high(self) -> int:
+        """The longest duration, in nanoseconds; 0 when there was none."""
+        self._add_up()
+        return self._high
+
+    @property
+    def low(self) -> int:
+        """The shortest duration, in nanoseconds; 2**63 when there was none."""
+        self._add_up()
+        return self._low
 
     @property
     def count(self) -> int:
         """How many durations there were."""
-        return sum(self.slots)
+        self._add_up()
+        return sum(self._slots)
 
     def quantile(self, share: float) -> float:
         """Return the duration, in nanoseconds, that `share` of all stayed within; 0 when there were none."""
         wanted = share * self.count
         seen = 0
-        for slot, count in enumerate(self.slots):
+        for slot, count in enumerate(self._slots):
             seen += count
             if count and seen >= wanted:
-                return float(min(max(_middle(slot), self.low), self.high))
+                return float(min(max(_middle(slot), self._low), self._high))
         return 0.0
 
 
 def _middle(slot: int) -> float:
-    """Return the middle of a slot's range."""
+    """Return the middle of a slot's range: slots are quarters of the range between two powers of two."""
     bits, quarter = divmod(slot, 4)
-    if bits < 3:
-        return float(slot)
-    return float((4 + quarter) << bits - 3) + (1 << bits - 3) / 2
+    return math.ldexp(4.5 + quarter, bits - 3) if slot else 0.0
 
 
 Labels = tuple[tuple[str, str], ...]
@@ -85,6 +148,7 @@ class Metrics:
         self.began: Final = self.clock.nanos()
         self._counters: dict[tuple[str, Labels], Counter] = {}
         self._timings: dict[tuple[str, Labels], Timing] = {}
+        self._summaries: dict[str, Callable[[], Sequence[Timing]]] = {}
         self._gauges: dict[tuple[str, Labels], Callable[[], float]] = {}
 
     def counter(self, name: str, **labels: str) -> Counter:
@@ -97,6 +161,10 @@ class Metrics:
         if found is None:
             found = self._timings[name, tuple(labels.items())] = Timing()
         return found
+
+    def summary(self, name: str, parts: Callable[[], Sequence[Timing]]) -> None:
+        """Show under `name` the sum of what `parts` returns, so that a duration need not be counted twice."""
+        self._summaries[name] = parts
 
     def gauge(self, name: str, read: Callable[[], float], **labels: str) -> None:
         """Show what `read` returns, asked each time the metrics are."""
@@ -113,8 +181,13 @@ class Metrics:
 
     def timings(self) -> Iterator[tuple[str, Labels, Timing]]:
         """Every timing that was used, by name."""
-        for (name, labels), timing in sorted(self._timings.items(), key=lambda item: item[0]):
-            if timing.high or timing.count:
+        found = dict(self._timings)
+        for name, parts in self._summaries.items():
+            whole = found[name, ()] = Timing()
+            for part in parts():
+                whole.add(part)
+        for (name, labels), timing in sorted(found.items(), key=lambda item: item[0]):
+            if timing.count:
                 yield name, labels, timing
 
     def gauges(self) -> Iterator[tuple[str, Labels, float]]:

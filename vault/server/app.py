@@ -1,48 +1,48 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Composition root: the only place that knows every concrete class."""
+"""Composition root: the only place that knows every concrete class.
+
+A vault is `build`t sealed. `start` begins the watch over requests; unsealing, by a request or by `bootstrap_dev`,
+loads what an open vault needs and begins background work; sealing ends both in the opposite order, and so does
+`stop`. `reload` follows SIGHUP. `at` says what one listener serves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter_ns
 from typing import Final
 
-import msgspec
-
-from vault.audit.broker import AUDIT_KIND, Broker
-from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
-from vault.barrier.barrier import KEYRING_KIND, Barrier
 from vault.barrier.view import View
-from vault.cache.follow import Follower
 from vault.engines.cubbyhole.store import purge as purge_cubbyhole
-from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry, Genesis
-from vault.engines.system.seal import Cluster, Passage
-from vault.engines.token.lifetime import Limits
-from vault.framework.call import ROOT, Operation
+from vault.engines.system.policies import PolicyEngine
+from vault.engines.system.rotation import keep_count
+from vault.engines.system.seal import Passage
+from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
-from vault.mount.entry import MOUNT_KIND, SYSTEM_MAX_TTL, MountEntry
-from vault.mount.table import Catalog, MountTable, accessor
+from vault.mount.table import MountTable
 from vault.pipeline import Pipeline
-from vault.policy.gate import Gate
-from vault.policy.store import POLICY_KIND, PolicyStore
-from vault.seal.init import InitRequest
-from vault.seal.lifecycle import SEAL_KIND, Lifecycle
-from vault.server.application import DevResult, Message
-from vault.server.catalog import Parts, catalog
+from vault.policy.store import POLICY_KIND
+from vault.server import counting, opening
+from vault.server.application import Answer, DevResult, Message
+from vault.server.catalog import catalog
+from vault.server.edge import edge
 from vault.server.failure import StartFailure
-from vault.server.settings import Config
+from vault.server.parts import Parts, make
+from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
 from vault.token.authenticator import ServiceTokens
-from vault.token.batch import BatchTokens
 from vault.token.model import TOKEN_KIND
-from vault.token.store import TokenStore
 from vault.wire.http import Front
-from vault.wire.v1 import reply_body
-from vault.wrap.wrapper import Wrapper
+from vault.wire.requests import Requests
+from vault.wrap.guard import WrappingGuard
 
-_CORE: Final = "ns/root/"
+_WATCH_SECONDS: Final = 1.0
 
 
 class Vault:
@@ -52,78 +52,20 @@ class Vault:
         self, config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
     ) -> None:
         """Put everything together, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
-        self._config = config
-        self._clock = clock
-        self._entropy = entropy
-        self._log = log
-        self._metrics = metrics
-        self._barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
-        self._lifecycle = Lifecycle(storage, self._barrier, now=clock.millis, random=entropy.bytes)
-        self._follower = Follower(storage)
-        self._tokens = TokenStore(entropy)
-        self._batch = BatchTokens(self._tokens, self._barrier, entropy)
-        self._policies = PolicyStore(lambda: self._follower.epoch)
-        self._gate = Gate(self._policies, self._barrier)
-        self._wrapper = Wrapper(self._tokens, clock, reply_body)
-        self._cluster: Cluster | None = None
-        try:
-            self._audit = Broker(_devices(config), clock, entropy)
-        except DeviceFailure as failure:
-            raise StartFailure(str(failure)) from failure
-        self._limits = Limits(
-            default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
-            longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
-        )
-        self._mounts = MountTable(self._barrier, Catalog({}, {}), ROOT)
-        self._genesis = Genesis(
-            storage,
-            self._lifecycle,
-            self._policies,
-            self._mounts,
-            self._audit,
-            clock,
-            entropy,
-            config.cluster_name,
-        )
-        self._mounts.catalog = catalog(
-            Parts(
-                config=config,
-                barrier=self._barrier,
-                lifecycle=self._lifecycle,
-                genesis=self._genesis,
-                passage=Passage(self._opened, self._closing, lambda: self._cluster, config.storage.kind),
-                tokens=self._tokens,
-                batch=self._batch,
-                policies=self._policies,
-                gate=self._gate,
-                mounts=self._mounts,
-                audit=self._audit,
-                follower=self._follower,
-                wrapper=self._wrapper,
-                clock=clock,
-                entropy=entropy,
-                limits=self._limits,
-            )
-        )
-        self._mounts.seal()
-        self._background = Background(
-            storage, self._barrier, {TOKEN_KIND: self._expire_token}, {}, clock=clock, log=log
-        )
-        self._own_facts()
-        self._tokens.on_revoke(self._purge_cubbyhole)
-        pipeline = Pipeline(
-            barrier=self._barrier,
-            mounts=self._mounts,
-            authenticators=(self._batch, ServiceTokens(self._tokens, self._barrier, self._follower)),
-            gate=self._gate,
-            audit=self._audit,
-            follower=self._follower,
-            wrapper=self._wrapper,
-            log=log,
-        )
-        self._front = Front(
-            pipeline.handle, clock, entropy, fixed=_fixed(self._mounts), sealed=lambda: self._barrier.sealed
-        )
+        parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
+        pipeline = _pipeline(parts)
+        self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
+        passage = Passage(self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind)
+        parts.mounts.catalog = catalog(parts, passage, self._requests.running)
+        parts.mounts.seal()
+        self._background = _background(parts)
+        self._fixed = _fixed(parts.mounts)
+        self._watch: asyncio.Task[None] | None = None
+        self._answer = self.at(config.listeners[0])
+        opening.own_facts(parts)
+        parts.tokens.on_revoke(self._purge_cubbyhole)
+        counting.show_state(metrics, parts.barrier, "")
+        counting.show_keys(metrics, parts.barrier)
 
     def __call__(
         self,
@@ -131,108 +73,89 @@ class Vault:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> Awaitable[None]:
-        """Answer one request."""
-        if scope["type"] == "http" and scope["raw_path"][:4] == b"/v1/":
-            return self._front(scope, receive, send)
-        return _elsewhere(send)
+        """Answer one request as the first listener does."""
+        return self._answer(scope, receive, send)
+
+    def at(self, listener: Listener) -> Answer:
+        """Return what answers on `listener`: its limits, its headers, its metrics."""
+        parts = self._parts
+        lane = self._requests.lane(listener.max_request_duration or parts.config.default_max_request_duration)
+        front = Front(
+            lane, parts.clock, parts.entropy, fixed=self._fixed, sealed=lambda: parts.barrier.sealed
+        )
+        return edge(listener, front, parts.metrics, parts.config.telemetry)
 
     async def start(self) -> None:
-        """Begin background work: there is none while sealed."""
+        """Begin to watch over requests. Other background work begins when the vault is unsealed."""
+        self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
 
     async def stop(self) -> None:
-        """End background work and forget keys."""
+        """End background work, forget keys, release audit devices. Requests have been answered by now."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
         await self._closing()
-        self._audit.close()
+        self._parts.audit.close()
 
     async def reload(self, config: Config) -> None:
-        """Open audit files anew."""
-        self._config = config
+        """Open audit files anew. Raises `StartFailure` when one cannot be; the others are.
+
+        Levels, certificates and settings of listeners are exchanged by the process itself; everything else
+        that `config` may say differently takes a restart.
+        """
+        del config
         try:
-            self._audit.reopen()
+            self._parts.audit.reopen()
         except DeviceFailure as failure:
             raise StartFailure(str(failure)) from failure
 
     async def bootstrap_dev(
         self, *, root_token_id: str | None, mount_kv: bool, unseal_key: str | None
     ) -> DevResult:
-        """Initialise if needed, unseal with `unseal_key` otherwise, mount KV v2 at `secret/`, make the token."""
-        token = root_token_id or ""
-        if not await self._lifecycle.is_initialized():
-            extra = [self._dev_mount()] if mount_kv else []
-            request = InitRequest(secret_shares=1, secret_threshold=1)
-            plan, token = await self._genesis.create(
-                request, root_token=token or self._tokens.new_token(), extra=extra
-            )
-            unseal_key = plan.keys[0]
-        await self._lifecycle.unseal(unseal_key or "")
+        """Initialise if needed, unseal with `unseal_key` otherwise, mount KV v2 at `secret/`, make the token.
+
+        A second start with another `root_token_id` makes that token too.
+        """
+        made = await opening.first_start(self._parts, root_token_id or "", mount_kv=mount_kv)
+        key = made.unseal_key if made is not None else unseal_key or ""
+        await self._parts.lifecycle.unseal(key)
         await self._opened()
-        return DevResult(unseal_key=unseal_key or "", root_token=token)
-
-    def _dev_mount(self) -> MountEntry:
-        return MountEntry(
-            uuid=self._entropy.uuid(),
-            path="secret/",
-            kind="kv",
-            accessor=accessor("kv", self._entropy),
-            description="key/value secret storage",
-            options={"version": "2"},
-        )
-
-    def _own_facts(self) -> None:
-        follower = self._follower
-        follower.own(POLICY_KIND, self._policies.drop)
-        follower.own(MOUNT_KIND, self._mounts.drop)
-        follower.own(KEYRING_KIND, self._refresh_keyring)
-        follower.own(AUDIT_KIND, self._reload_audit)
-        follower.own(SEAL_KIND, _nothing)
-
-    async def _refresh_keyring(self, key: str | None) -> None:
-        del key
-        await self._barrier.refresh()
-
-    async def _reload_audit(self, key: str | None) -> None:
-        del key
-        if not self._barrier.sealed:
-            await self._audit.load(self._barrier.reader("root", _CORE))
+        if made is not None:
+            return made
+        if root_token_id:
+            await opening.ensure_root(self._parts, root_token_id)
+        return DevResult(unseal_key=key, root_token=root_token_id or "")
 
     async def _opened(self) -> None:
         """Load what the open vault needs. On any failure the vault is sealed again."""
+        began = perf_counter_ns()
         try:
-            core = self._barrier.reader("root", _CORE)
-            await self._tokens.load(core)
-            async with self._barrier.write("root", _CORE) as tx:
-                await self._audit.prepare(tx)
-            cluster = await core.get(CLUSTER_PATH)
-            if cluster is not None:
-                entry = msgspec.msgpack.decode(cluster, type=ClusterEntry)
-                self._cluster = Cluster(entry.name, entry.id)
-            await self._follower.catch_up()
+            await opening.load(self._parts)
         except BaseException:
             await self._closing()
             raise
         self._background.start()
-        self._log.note("core", "vault is unsealed")
+        self._parts.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
+        self._parts.log.note("core", "vault is unsealed")
 
     async def _closing(self) -> None:
-        """Forget everything that came from the open vault."""
+        """Forget everything that came from the open vault, once nothing works with it in the background."""
         await self._background.stop()
-        try:
-            await self._lifecycle.seal()
-        finally:
-            self._tokens.forget()
-            self._mounts.seal()
-            self._audit.forget()
-            self._follower.forget()
-            await self._policies.drop(None)
-            self._cluster = None
+        await opening.close(self._parts)
 
-    async def _expire_token(self, core: View, key: str) -> None:
-        entry = await self._tokens.get(core, key)
-        if entry is not None and not entry.alive(self._clock.nanos()):
-            await self._tokens.revoke_tree(core, key)
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            self._requests.settle()
+            ended = self._requests.end_overdue()
+            if ended:
+                self._parts.log.caution(
+                    "core", "requests took longer than they may and were ended", count=ended
+                )
 
     async def _purge_cubbyhole(self, core: View, key: str) -> None:
-        mount = self._mounts.get("cubbyhole/")
+        mount = self._parts.mounts.get("cubbyhole/")
         if mount is not None:
             await purge_cubbyhole(core.sub(mount.entry.prefix), key)
 
@@ -244,17 +167,42 @@ async def build(
     return Vault(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
 
 
-def _devices(config: Config) -> Sequence[DeviceConfig]:
-    return [
-        DeviceConfig(
-            path=device.path,
-            kind=device.kind,
-            description=device.description,
-            local=device.local,
-            options=device.options,
-        )
-        for device in config.audit
-    ]
+def _pipeline(parts: Parts) -> Pipeline:
+    service = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
+    return Pipeline(
+        barrier=parts.barrier,
+        mounts=parts.mounts,
+        authenticators=(
+            parts.batch,
+            WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
+        ),
+        gate=parts.gate,
+        audit=parts.audit,
+        follower=parts.follower,
+        wrapper=parts.wrapper,
+        log=parts.log,
+    )
+
+
+def _background(parts: Parts) -> Background:
+    policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
+
+    async def expire_token(core: View, key: str) -> None:
+        entry = await parts.tokens.get(core, key)
+        if entry is not None and not entry.alive(parts.clock.nanos()):
+            await parts.tokens.revoke_tree(core, key)
+
+    async def count_encryptions() -> None:
+        await keep_count(parts.barrier)
+
+    return Background(
+        parts.storage,
+        parts.barrier,
+        {TOKEN_KIND: expire_token, POLICY_KIND: policies.expire},
+        {"keyring": count_encryptions},
+        clock=parts.clock,
+        log=parts.log,
+    )
 
 
 def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:
@@ -265,19 +213,3 @@ def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:
             if bound.route.access.when_sealed:
                 found.setdefault(mount.entry.path + bound.route.template, set()).add(bound.route.operation)
     return found
-
-
-async def _nothing(key: str | None) -> None:
-    """Own a fact that is read from storage at every use."""
-
-
-async def _elsewhere(send: Callable[[Message], Awaitable[None]]) -> None:
-    body = b'{"errors":[]}\n'
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
-        (b"content-length", b"%d" % len(body)),
-    ]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

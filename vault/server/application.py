@@ -11,11 +11,17 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
-from vault.server.settings import Config
+from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
 
 Message = MutableMapping[str, Any]
 """An ASGI message or scope."""
+
+
+Answer = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+"""An ASGI application, without a life of its own."""
 
 
 class DevResult(msgspec.Struct, frozen=True):
@@ -40,6 +46,10 @@ class Application(Protocol):
         /,
     ) -> Awaitable[None]:
         """Answer one request. `scope["state"]` holds `listener` and `client_certificate`."""
+        ...
+
+    def at(self, listener: Listener) -> Answer:
+        """Return what answers on `listener`; asked when it opens, and again when its settings change."""
         ...
 
     async def start(self) -> None:

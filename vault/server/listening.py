@@ -11,12 +11,13 @@ import ssl
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Final
 
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.server import ServerState
 
 from vault.server import sockets
+from vault.server.application import Answer, Application
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
 from vault.server.verbs import AnyVerb
@@ -38,9 +39,9 @@ class _Open:
 
 
 class Listening:
-    """The listeners. `application` is an ASGI callable."""
+    """The listeners of an application."""
 
-    def __init__(self, application: Any) -> None:  # noqa: ANN401 - ASGI's own types are dictionaries of anything
+    def __init__(self, application: Application) -> None:
         self._application = application
         self._state = ServerState()
         self._open: list[_Open] = []
@@ -106,7 +107,7 @@ class Listening:
     async def _serve(self, opened: _Open) -> asyncio.AbstractServer:
         loop = asyncio.get_running_loop()
         listener, state = opened.listener, self._state
-        config = _uvicorn(self._application, listener)
+        config = _uvicorn(self._application.at(listener), listener)
         handshake = None if opened.tls is None else _HANDSHAKE_SECONDS
         create = loop.create_unix_server if listener.kind == "unix" else loop.create_server
         duplicate = opened.bound.dup()
@@ -153,7 +154,7 @@ class Listening:
         self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
 
-def _uvicorn(application: Any, listener: Listener) -> UvicornConfig:  # noqa: ANN401 - as above
+def _uvicorn(application: Answer, listener: Listener) -> UvicornConfig:
     """Uvicorn's settings: no access log, no Server header, no trust in headers of proxies, no WebSocket."""
     logging.getLogger("uvicorn.access").propagate = False
     config = UvicornConfig(

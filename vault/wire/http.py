@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from time import perf_counter_ns
 from typing import Any, Final
 
 from vault.framework import schema
@@ -22,11 +24,11 @@ from vault.framework.fields import Mismatch, parse_duration
 from vault.framework.path import Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import native, v1
+from vault.wire.requests import Lane
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Handle = Callable[[Call], Awaitable[Reply[object] | None]]
 
 MAX_BODY: Final = 32 << 20
 """Bytes of a request body, unless the listener says otherwise."""
@@ -56,7 +58,7 @@ class Front:
 
     def __init__(
         self,
-        handle: Handle,
+        lane: Lane,
         clock: Clock,
         entropy: Entropy,
         *,
@@ -66,12 +68,15 @@ class Front:
         """`fixed` names the paths that answer in every state, with what they take; any other verb is a 405."""
         self._fixed = fixed
         self._sealed = sealed
-        self._handle = handle
+        self._lane = lane
+        self._handle = lane.handle
         self._clock = clock
         self._entropy = entropy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Nothing that a request contains can make this raise."""
+        lane = self._lane
+        running = lane.running
         call = Call()
         call.id = self._entropy.uuid()
         call.now = self._clock.millis()
@@ -79,13 +84,21 @@ class Front:
             self._head(call, scope)
             if call.method in _BODIED:
                 call.body = await _body(scope, receive)
-            reply = await self._handle(call)
+            running[call] = began = perf_counter_ns()
+            try:
+                reply = await self._handle(call)
+            finally:
+                del running[call]
+                times = lane.times.get((call.mount.path, call.operation))
+                (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
         except Redirect as redirect:
             await _redirect(redirect, scope, send)
         except Unprintable:
             await _send(send, 400, b"", [_COMMON[0], _COMMON[2]])
         except VaultError as error:
             await _refuse(call, error, send)
+        except asyncio.CancelledError as ended:
+            await _refuse(call, lane.late(call, ended), send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             await _refuse(call, Internal(detail=type(error).__name__), send)
         else:

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From sealed to open and back: which facts are loaded, who owns them, and the first steps of development mode."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from vault.audit.broker import AUDIT_KIND
+from vault.barrier.barrier import KEYRING_KIND
+from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
+from vault.engines.system.seal import Cluster
+from vault.mount.entry import MOUNT_KIND, MountEntry
+from vault.mount.table import accessor
+from vault.policy.store import POLICY_KIND
+from vault.seal.init import InitRequest
+from vault.seal.lifecycle import SEAL_KIND
+from vault.server.application import DevResult
+from vault.server.counting import show_state
+from vault.server.parts import Parts
+from vault.token.model import TokenEntry
+
+_CORE: Final = "ns/root/"
+
+
+def own_facts(parts: Parts) -> None:
+    """Say who keeps which fact in memory, so that each is dropped when it becomes untrue."""
+
+    async def refresh_keyring(key: str | None) -> None:
+        del key
+        await parts.barrier.refresh()
+
+    async def reload_audit(key: str | None) -> None:
+        del key
+        if not parts.barrier.sealed:
+            await parts.audit.load(parts.barrier.reader("root", _CORE))
+
+    parts.follower.own(POLICY_KIND, parts.policies.drop)
+    parts.follower.own(MOUNT_KIND, parts.mounts.drop)
+    parts.follower.own(KEYRING_KIND, refresh_keyring)
+    parts.follower.own(AUDIT_KIND, reload_audit)
+    parts.follower.own(SEAL_KIND, _nothing)
+
+
+async def load(parts: Parts) -> None:
+    """Load everything that an open vault keeps in memory."""
+    core = parts.barrier.reader("root", _CORE)
+    await parts.tokens.load(core)
+    async with parts.barrier.write("root", _CORE) as tx:
+        await parts.audit.prepare(tx)
+    cluster = await core.get(CLUSTER_PATH)
+    if cluster is not None:
+        entry = msgspec.msgpack.decode(cluster, type=ClusterEntry)
+        parts.presence.cluster = Cluster(entry.name, entry.id)
+        show_state(parts.metrics, parts.barrier, entry.name)
+    await parts.follower.catch_up()
+
+
+async def close(parts: Parts) -> None:
+    """Seal, and forget everything that came from the open vault, whatever fails."""
+    try:
+        await parts.lifecycle.seal()
+    finally:
+        parts.tokens.forget()
+        parts.mounts.seal()
+        parts.audit.forget()
+        parts.follower.forget()
+        await parts.policies.drop(None)
+        parts.presence.cluster = None
+
+
+async def first_start(parts: Parts, root_token: str, *, mount_kv: bool) -> DevResult | None:
+    """Initialise a development vault; None when it is initialised already."""
+    if await parts.lifecycle.is_initialized():
+        return None
+    plan, token = await parts.genesis.create(
+        InitRequest(secret_shares=1, secret_threshold=1),
+        root_token=root_token or parts.tokens.new_token(),
+        extra=[_secret_mount(parts)] if mount_kv else [],
+    )
+    return DevResult(unseal_key=plan.keys[0], root_token=token)
+
+
+async def ensure_root(parts: Parts, token: str) -> None:
+    """Make `token` a root token unless there is such a token already; for development mode."""
+    async with parts.barrier.write("root", _CORE) as core:
+        if await parts.tokens.get(core, parts.tokens.key(token)) is None:
+            entry = TokenEntry(
+                accessor=parts.tokens.new_accessor(),
+                policies=("root",),
+                path="auth/token/create",
+                display_name="token",
+                created=parts.clock.nanos(),
+                orphan=True,
+                leased=True,
+            )
+            await parts.tokens.create(core, token, entry)
+    await parts.follower.follow()
+
+
+def _secret_mount(parts: Parts) -> MountEntry:
+    return MountEntry(
+        uuid=parts.entropy.uuid(),
+        path="secret/",
+        kind="kv",
+        accessor=accessor("kv", parts.entropy),
+        description="key/value secret storage",
+        options={"version": "2"},
+    )
+
+
+async def _nothing(key: str | None) -> None:
+    """Own a fact that is read from storage at every use."""

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The parts that a vault is put together from, each made once; nothing here serves or runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from vault.audit.broker import Broker
+from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.barrier.barrier import Barrier
+from vault.cache.follow import Follower
+from vault.engines.system.genesis import Genesis
+from vault.engines.system.seal import Cluster
+from vault.engines.token.lifetime import Limits
+from vault.framework.call import ROOT
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.mount.entry import SYSTEM_MAX_TTL
+from vault.mount.table import Catalog, MountTable
+from vault.policy.gate import Gate
+from vault.policy.store import PolicyStore
+from vault.seal.lifecycle import Lifecycle
+from vault.server.counting import CountedTokens
+from vault.server.failure import StartFailure
+from vault.server.settings import Config
+from vault.storage.protocol import Storage
+from vault.token.batch import BatchTokens
+from vault.token.store import TokenStore
+from vault.wire.v1 import reply_body
+from vault.wrap.signed import SignedTokens
+from vault.wrap.wrapper import Wrapper
+
+
+@dataclass(slots=True)
+class Presence:
+    """What is known of this server only while it is unsealed."""
+
+    cluster: Cluster | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that exists before the first request; each engine takes what it needs."""
+
+    config: Config
+    storage: Storage
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+    log: Log
+    barrier: Barrier
+    lifecycle: Lifecycle
+    follower: Follower
+    tokens: TokenStore
+    batch: BatchTokens
+    policies: PolicyStore
+    gate: Gate
+    wrapper: Wrapper
+    mounts: MountTable
+    audit: Broker
+    genesis: Genesis
+    limits: Limits
+    presence: Presence = field(default_factory=Presence)
+
+
+def make(
+    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+) -> Parts:
+    """Make every part, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
+    barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
+    lifecycle = Lifecycle(storage, barrier, now=clock.millis, random=entropy.bytes)
+    follower = Follower(storage)
+    tokens = CountedTokens(entropy, metrics)
+    policies = PolicyStore(lambda: follower.epoch)
+    mounts = MountTable(barrier, Catalog({}, {}), ROOT)
+    try:
+        audit = Broker(_devices(config), clock, entropy, log)
+    except DeviceFailure as failure:
+        raise StartFailure(str(failure)) from failure
+    return Parts(
+        config=config,
+        storage=storage,
+        clock=clock,
+        entropy=entropy,
+        metrics=metrics,
+        log=log,
+        barrier=barrier,
+        lifecycle=lifecycle,
+        follower=follower,
+        tokens=tokens,
+        batch=BatchTokens(tokens, barrier, entropy),
+        policies=policies,
+        gate=Gate(policies, barrier),
+        wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(entropy, address(config))),
+        mounts=mounts,
+        audit=audit,
+        genesis=Genesis(storage, lifecycle, policies, mounts, audit, clock, entropy, config.cluster_name),
+        limits=Limits(
+            default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
+            longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
+        ),
+    )
+
+
+def address(config: Config) -> str:
+    """Return the URL at which clients reach this server: `api_addr`, or one made of the first TCP listener."""
+    if config.api_addr:
+        return config.api_addr
+    for listener in config.listeners:
+        if listener.kind == "tcp":
+            return f"{'http' if listener.tls_disable else 'https'}://{listener.address}"
+    return ""
+
+
+def _devices(config: Config) -> Sequence[DeviceConfig]:
+    return [
+        DeviceConfig(
+            path=device.path,
+            kind=device.kind,
+            description=device.description,
+            local=device.local,
+            options=device.options,
+        )
+        for device in config.audit
+    ]

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The requests that are being answered: timed by route, shown while they run, and ended when they take too long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from time import perf_counter_ns
+from typing import Any, Final
+
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.errors import Failed, VaultError
+from vault.framework.metrics import Metrics, Timing
+
+Handle = Callable[[Call], Awaitable[Reply[object] | None]]
+Refuse = Callable[[Call, VaultError], None]
+
+_OVERDUE: Final = "overdue"
+_MOST_ROUTES: Final = 1000
+"""Pairs of mount and operation that are timed apart."""
+
+
+class Lane:
+    """The requests of one listener. `Front` writes what runs and how long it took: a call would cost too much."""
+
+    def __init__(self, requests: Requests, longest: float) -> None:
+        """`longest` is how many seconds a request may take."""
+        self.longest: Final = longest
+        self.running: Final[dict[Call, int]] = {}
+        self.times: Final = requests.times
+        self.new_times: Final = requests.new_times
+        self.handle: Final = requests.handle
+        self._refuse = requests.refuse
+
+    def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
+        """Return the refusal of a request that took too long, recorded. Raises `ended` when it was not that."""
+        task = asyncio.current_task()
+        if ended.args != (_OVERDUE,) or task is None:
+            raise ended
+        task.uncancel()
+        try:
+            late = Failed("context deadline exceeded")
+            self._refuse(call, late)
+        except VaultError as unrecorded:
+            return unrecorded
+        return late
+
+
+class Requests:
+    """All lanes, and the timings that they share: `route.read.secret-` and their sums."""
+
+    def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse) -> None:
+        """`handle` is the pipeline's, `refuse` records a refusal that the pipeline did not make."""
+        self.handle: Final = handle
+        self.refuse: Final = refuse
+        self.times: Final[dict[tuple[str, Operation], list[int]]] = {}
+        """Durations that no timing has counted yet, by path of the mount and operation."""
+        self._routes: dict[tuple[str, Operation], Timing] = {}
+        self._metrics = metrics
+        self._lanes: list[Lane] = []
+        metrics.summary("core.handle_request", lambda: self._timings(login=False))
+        metrics.summary("core.handle_login_request", lambda: self._timings(login=True))
+        metrics.gauge(
+            "core.in_flight_requests", lambda: float(sum(len(lane.running) for lane in self._lanes))
+        )
+
+    def lane(self, longest: float) -> Lane:
+        """Return a lane whose requests may take `longest` seconds each."""
+        lane = Lane(self, longest)
+        self._lanes.append(lane)
+        return lane
+
+    def running(self) -> Iterator[Call]:
+        """The calls that are being answered."""
+        for lane in self._lanes:
+            yield from list(lane.running)
+
+    def new_times(self, call: Call) -> list[int]:
+        """Return where the durations of the call's mount and operation go; when there are many, all go together."""
+        where, operation = call.mount.path, call.operation
+        if len(self.times) >= _MOST_ROUTES:
+            where = ""
+        flat = where.replace("/", "-")
+        self._routes[where, operation] = self._metrics.timing(f"route.{operation}.{flat}")
+        return self.times.setdefault((where, operation), [])
+
+    def settle(self) -> None:
+        """Count the durations of what has been answered; called once in a while, and before anybody looks."""
+        for key, times in self.times.items():
+            self._routes[key].extend(times)
+            times.clear()
+
+    def end_overdue(self) -> int:
+        """End every request that has taken too long; return how many. Called once in a while."""
+        now, ended = perf_counter_ns(), 0
+        for lane in self._lanes:
+            late = {call for call, began in lane.running.items() if now - began > lane.longest * 1e9}
+            if late:
+                ended += sum(
+                    1 for task in asyncio.all_tasks() if _call_of(task) in late and task.cancel(_OVERDUE)
+                )
+        return ended
+
+    def _timings(self, *, login: bool) -> list[Timing]:
+        self.settle()
+        return [t for (where, operation), t in self._routes.items() if _is_login(where, operation) is login]
+
+
+def _is_login(where: str, operation: Operation) -> bool:
+    """Whether this is how callers without a token get one: writes to auth mounts other than the tokens' own."""
+    return where.startswith("auth/") and where != "auth/token/" and operation is Operation.UPDATE
+
+
+def _call_of(task: asyncio.Task[Any]) -> Call | None:
+    """Return the call that a task is answering: asked only for what is overdue, so that no request pays for it."""
+    step: Any = task.get_coro()
+    while step is not None:
+        frame = getattr(step, "cr_frame", None)
+        found = frame.f_locals.get("call") if frame is not None else None
+        if isinstance(found, Call):
+            return found
+        step = getattr(step, "cr_await", None)
+    return None
