@@ -23,7 +23,9 @@ def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
         else:
             key, equals, value = argument.partition("=")
             if not equals:
-                raise CommandError(f"Failed to parse K=V data: data argument {position}: format must be key=value")
+                raise CommandError(
+                    f"Failed to parse K=V data: data argument {position}: format must be key=value"
+                )
             _add(body, key, _value(value, stdin))
     return body
 
@@ -34,8 +36,9 @@ def parse_query(arguments: Sequence[str]) -> dict[str, list[str]]:
     for position, argument in enumerate(arguments, start=1):
         key, equals, value = argument.partition("=")
         if not equals:
-            raise CommandError(f"Failed to parse K=V data: argument {position} after the path: "
-                               "format must be key=value")
+            raise CommandError(
+                f"Failed to parse K=V data: argument {position} after the path: format must be key=value"
+            )
         query.setdefault(key, []).append(value)
     return query
 
@@ -48,7 +51,9 @@ def read_file(path: str) -> str:
     except OSError as err:
         raise CommandError(f"cannot read the file {path}: {err.strerror}") from None
     except UnicodeDecodeError:
-        raise CommandError(f"cannot read the file {path}: it is not UTF-8 text; encode it, as base64 say") from None
+        raise CommandError(
+            f"cannot read the file {path}: it is not UTF-8 text; encode it, as base64 say"
+        ) from None
 
 
 def _value(text: str, stdin: TextIO) -> str:

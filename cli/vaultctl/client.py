@@ -49,9 +49,19 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
         self._address = settings.address
 
-    def send(self, method: str, path: str, *, query: Mapping[str, str | list[str]] | None = None,
-             body: object = None, merge: bool = False, with_token: bool = True, really: bool = False,
-             accept_missing: bool = False, patient: bool = True) -> Response:
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: object = None,
+        merge: bool = False,
+        with_token: bool = True,
+        really: bool = False,
+        accept_missing: bool = False,
+        patient: bool = True,
+    ) -> Response:
         """One request below /v1/. ApiError for status 400 and above.
 
         `really` marks a lookup that decides what the command's own request is: it is sent even under
@@ -69,25 +79,30 @@ class Client:
             headers.pop("X-Vault-Wrap-TTL", None)
         else:
             self._print_instead(method, path, target, search, headers, payload)
-        status, content = self._send_with_retries(method, target, headers, payload,
-                                                  self._settings.retries if patient else 0)
+        status, content = self._send_with_retries(
+            method, target, headers, payload, self._settings.retries if patient else 0
+        )
         if status < 400 or (status == 404 and accept_missing):
             return Response(status, content)
         raise self._refusal(method, path, target, search, status, content)
 
-    def _print_instead(self, method: str, path: str, target: str, search: str, headers: dict[str, str],
-                       payload: bytes | None) -> None:
+    def _print_instead(
+        self, method: str, path: str, target: str, search: str, headers: dict[str, str], payload: bytes | None
+    ) -> None:
         if self._settings.print_curl:
             from vaultctl.rehearse import curl_command
 
-            raise PrintedInstead(curl_command(self._settings, method, self._address + target, headers, payload))
+            raise PrintedInstead(
+                curl_command(self._settings, method, self._address + target, headers, payload)
+            )
         if self._settings.print_policy:
             from vaultctl.rehearse import policy_for
 
             raise PrintedInstead(policy_for(method, path, search))
 
-    def _send_with_retries(self, method: str, target: str, headers: dict[str, str],
-                           payload: bytes | None, retries: int) -> tuple[int, bytes]:
+    def _send_with_retries(
+        self, method: str, target: str, headers: dict[str, str], payload: bytes | None, retries: int
+    ) -> tuple[int, bytes]:
         attempt = 0
         redirected = False
         while True:
@@ -99,7 +114,12 @@ class Client:
                 if last or not _worth_retrying(err):
                     raise RequestError(f"{method} {self._address}{target}: {_reason(err)}") from None
             else:
-                if status in (301, 302, 307, 308) and location and self._settings.redirects and not redirected:
+                if (
+                    status in (301, 302, 307, 308)
+                    and location
+                    and self._settings.redirects
+                    and not redirected
+                ):
                     redirected, target = True, self._follow(location)
                     continue
                 if last or not (status in (412, 429) or (status >= 500 and status != 501)):
@@ -107,8 +127,9 @@ class Client:
             time.sleep(1 + 0.25 * attempt)
             attempt += 1
 
-    def _once(self, method: str, target: str, headers: dict[str, str],
-              payload: bytes | None) -> tuple[int, bytes, str]:
+    def _once(
+        self, method: str, target: str, headers: dict[str, str], payload: bytes | None
+    ) -> tuple[int, bytes, str]:
         connection = self._connection or connect(self._settings, self._address)
         self._connection = connection
         try:
@@ -135,7 +156,9 @@ class Client:
             self._connection.close()
         self._connection = None
 
-    def _refusal(self, method: str, path: str, target: str, search: str, status: int, content: bytes) -> ApiError:
+    def _refusal(
+        self, method: str, path: str, target: str, search: str, status: int, content: bytes
+    ) -> ApiError:
         errors: list[str] = []
         raw = ""
         try:
@@ -146,7 +169,9 @@ class Client:
         token = self._settings.token
         if token:
             raw = raw.replace(token, "<token>")
-        return ApiError(method, self._address + target, path, status=status, errors=errors, raw=raw, query=search)
+        return ApiError(
+            method, self._address + target, path, status=status, errors=errors, raw=raw, query=search
+        )
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -166,7 +191,9 @@ class _UnixConnection(http.client.HTTPConnection):
 class _NamedConnection(http.client.HTTPSConnection):
     """HTTPS that checks the certificate against another name than the address's host."""
 
-    def __init__(self, host: str, port: int | None, *, timeout: float, tls: ssl.SSLContext, name: str) -> None:
+    def __init__(
+        self, host: str, port: int | None, *, timeout: float, tls: ssl.SSLContext, name: str
+    ) -> None:
         super().__init__(host, port, timeout=timeout, context=tls)
         self._tls = tls
         self._name = name
@@ -193,10 +220,13 @@ def connect(settings: Settings, address: str) -> http.client.HTTPConnection:
     if parts.scheme == "http":
         connection = http.client.HTTPConnection(*there, timeout=settings.timeout)
     elif settings.server_name and not proxy:
-        connection = _NamedConnection(host, port, timeout=settings.timeout, tls=_tls_context(settings),
-                                      name=settings.server_name)
+        connection = _NamedConnection(
+            host, port, timeout=settings.timeout, tls=_tls_context(settings), name=settings.server_name
+        )
     else:
-        connection = http.client.HTTPSConnection(*there, timeout=settings.timeout, context=_tls_context(settings))
+        connection = http.client.HTTPSConnection(
+            *there, timeout=settings.timeout, context=_tls_context(settings)
+        )
     if proxy:
         connection.set_tunnel(host, port)
     return connection
@@ -206,8 +236,9 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
     import ssl
 
     try:
-        context = ssl.create_default_context(cafile=settings.ca_cert or None,
-                                             capath=None if settings.ca_cert else settings.ca_path or None)
+        context = ssl.create_default_context(
+            cafile=settings.ca_cert or None, capath=None if settings.ca_cert else settings.ca_path or None
+        )
     except OSError:
         raise CommandError("-ca-cert or -ca-path: cannot read a PEM certificate there") from None
     if settings.skip_verify:

@@ -47,8 +47,17 @@ class ApiError(CommandError):
     body when it was not the usual JSON. `query` is kept as sent, without values of the body.
     """
 
-    def __init__(self, method: str, url: str, path: str, *, status: int,
-                 errors: Sequence[str], raw: str, query: str = "") -> None:
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        path: str,
+        *,
+        status: int,
+        errors: Sequence[str],
+        raw: str,
+        query: str = "",
+    ) -> None:
         super().__init__(_describe(method, url, status, errors, raw), EXIT_REMOTE)
         self.method = method
         self.path = path

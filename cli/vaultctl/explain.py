@@ -20,14 +20,18 @@ def explain_refusal(error: ApiError, *, has_token: bool) -> str:
         path = error.path.removeprefix(_PREFLIGHT)
         if not any("preflight" in text for text in error.errors):
             return "The token itself was refused: it is unknown, expired or revoked (`vaultctl login`)."
-        return (f'Nothing is mounted at "{path}", or no policy of this token grants anything there: '
-                "compare `vaultctl secrets list` and `vaultctl token lookup`.")
+        return (
+            f'Nothing is mounted at "{path}", or no policy of this token grants anything there: '
+            "compare `vaultctl secrets list` and `vaultctl token lookup`."
+        )
     if "bad token" in error.errors:
         return "The token asked about is unknown, expired or revoked."
     needed = capabilities(error.method, error.path, error.query)
     words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
     lack = words + (' and "sudo"' if "sudo" in needed else "") + f' on path "{error.path}"'
     if error.errors == ("permission denied",):
-        return ("Most likely the token itself was refused: it is unknown, expired or revoked (`vaultctl login`). "
-                f"Otherwise it lacks {lack}.")
+        return (
+            "Most likely the token itself was refused: it is unknown, expired or revoked (`vaultctl login`). "
+            f"Otherwise it lacks {lack}."
+        )
     return f"No policy of this token grants {lack}: see `vaultctl token capabilities {error.path}`."

@@ -9,8 +9,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
-               "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -24,7 +32,9 @@ class Flag:
 
     __slots__ = ("env", "help", "kind", "name", "words")
 
-    def __init__(self, name: str, kind: str, text: str, *, env: str = "", words: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, kind: str, text: str, *, env: str = "", words: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.kind = kind
         self.help = text
@@ -134,7 +144,9 @@ def parse_duration(text: str, name: str) -> int:
         if factor is None or number.count(".") > 1 or number in ("", "."):
             raise wrong
         whole, _, fraction = number.partition(".")
-        total += int(whole or "0") * factor + (int(fraction) * factor // 10 ** len(fraction) if fraction else 0)
+        total += int(whole or "0") * factor + (
+            int(fraction) * factor // 10 ** len(fraction) if fraction else 0
+        )
     if not text.lstrip("+-"):
         raise wrong
     return sign * total

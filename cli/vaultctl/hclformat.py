@@ -11,7 +11,8 @@ import re
 
 from vaultctl.errors import CommandError
 
-_TOKEN = re.compile(r"""
+_TOKEN = re.compile(
+    r"""
     (?P<comment>\#[^\n]*|//[^\n]*|/\*.*?\*/)
   | (?P<heredoc><<-?(?P<tag>\w+)\n(?:.*?\n)??[ \t]*(?P=tag)(?=\n|\Z))
   | (?P<string>"(?:\\.|[^"\\\n])*")
@@ -19,7 +20,9 @@ _TOKEN = re.compile(r"""
   | (?P<newline>\n)
   | (?P<blank>[ \t\r\ufeff]+)
   | (?P<word>[^\s{}\[\],=:"\#]+)
-""", re.VERBOSE | re.DOTALL)
+""",
+    re.VERBOSE | re.DOTALL,
+)
 _SCALARS = ("word", "string", "heredoc")
 
 
@@ -191,9 +194,13 @@ def _laid_out(entries: list[_Entry], *, nested: bool) -> list[str]:
             lines.append("")
         free_comment = free_comment or not (entries[index].key or entries[index].value)
         key_width = max(len(entry.key) for entry in run)
-        texts = [[f"{entry.key:<{key_width}} = {entry.value[0]}", *entry.value[1:]] if entry.key else entry.value
-                 for entry in run]
-        comment_at = max((len(text[-1]) for text, entry in zip(texts, run, strict=True) if entry.behind), default=0)
+        texts = [
+            [f"{entry.key:<{key_width}} = {entry.value[0]}", *entry.value[1:]] if entry.key else entry.value
+            for entry in run
+        ]
+        comment_at = max(
+            (len(text[-1]) for text, entry in zip(texts, run, strict=True) if entry.behind), default=0
+        )
         for entry, text in zip(run, texts, strict=True):
             lines += entry.above
             behind = [f"{text[-1]:<{comment_at}} {entry.behind}"] if entry.behind else text[-1:]
@@ -205,10 +212,14 @@ def _laid_out(entries: list[_Entry], *, nested: bool) -> list[str]:
 def _aligned_run(entries: list[_Entry], start: int) -> list[_Entry]:
     """The entry, and the one-line attributes that follow it on neighbouring lines when it is one itself."""
     run = [entries[start]]
-    for entry in entries[start + 1:]:
+    for entry in entries[start + 1 :]:
         previous = run[-1]
-        if not (previous.key and entry.key and len(previous.value) == len(entry.value) == 1
-                and "\n" not in previous.value[0] + entry.value[0]):
+        if not (
+            previous.key
+            and entry.key
+            and len(previous.value) == len(entry.value) == 1
+            and "\n" not in previous.value[0] + entry.value[0]
+        ):
             break
         if entry.line != previous.line + 1 or len(previous.above) > 1 or entry.above:
             break

@@ -33,10 +33,17 @@ def group_help(path: Sequence[str]) -> str:
     """The help of the root or of a group: its next words and what they are."""
     name = " ".join(path)
     summaries = {**GROUPS, **{command.name: command.summary for command in all_commands()}}
-    rows = [(key.removeprefix(name).strip(), text) for key, text in sorted(summaries.items())
-            if key.rpartition(" ")[0] == name]
+    rows = [
+        (key.removeprefix(name).strip(), text)
+        for key, text in sorted(summaries.items())
+        if key.rpartition(" ")[0] == name
+    ]
     width = max(len(word) for word, _ in rows)
-    usage = f"Usage: vaultctl {name} <subcommand> [options] [args]" if name else "Usage: vaultctl <command> [args]"
+    usage = (
+        f"Usage: vaultctl {name} <subcommand> [options] [args]"
+        if name
+        else "Usage: vaultctl <command> [args]"
+    )
     lines = [usage, ""]
     if name:
         lines += [f"  {GROUPS[name]}.", ""]
@@ -57,8 +64,15 @@ def nearest(path: Sequence[str], word: str) -> str:
 
 
 def _flag(flag: Flag) -> str:
-    kinds = {"bool": "", "pairs": "=<key=value>", "texts": "=<string>", "list": "=<string,...>", "text": "=<string>",
-             "int": "=<int>", "duration": "=<duration>"}
+    kinds = {
+        "bool": "",
+        "pairs": "=<key=value>",
+        "texts": "=<string>",
+        "list": "=<string,...>",
+        "text": "=<string>",
+        "int": "=<int>",
+        "duration": "=<duration>",
+    }
     text = flag.help
     if flag.words:
         text += f" One of: {', '.join(flag.words)}."

@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 class Invocation:
     """What a command's function is given."""
 
-    def __init__(self, args: list[str], flags: Mapping[str, object], *, form: str, environ: Mapping[str, str],
-                 stdin: TextIO, stdout: TextIO, stderr: TextIO) -> None:
+    def __init__(
+        self,
+        args: list[str],
+        flags: Mapping[str, object],
+        *,
+        form: str,
+        environ: Mapping[str, str],
+        stdin: TextIO,
+        stdout: TextIO,
+        stderr: TextIO,
+    ) -> None:
         self.args = args
         self.flags = flags
         self.form = form

@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+def run(
+    words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
+) -> int:
     """Run one command line against the given environment and streams; the exit code."""
     if words and words[0] in _VERSION:
         words = ["version", *words[1:]]
@@ -69,8 +71,14 @@ def run(words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: 
         return error.code
 
 
-def _run_command(command: Command, rest: list[str], environ: Mapping[str, str],
-                 stdin: TextIO, stdout: TextIO, stderr: TextIO) -> int:
+def _run_command(
+    command: Command,
+    rest: list[str],
+    environ: Mapping[str, str],
+    stdin: TextIO,
+    stdout: TextIO,
+    stderr: TextIO,
+) -> int:
     from vaultctl.invocation import Invocation
 
     form = wanted_format(rest, environment_value(environ, "FORMAT"))
@@ -81,10 +89,14 @@ def _run_command(command: Command, rest: list[str], environ: Mapping[str, str],
     values, args = parse(flags_of(command), rest)
     strays = stray_flags(args)
     if strays and form == "table":
-        stderr.write("Command flags must be provided before positional arguments. The following arguments "
-                     f"will not be parsed as flags: [{','.join(strays)}]\n")
+        stderr.write(
+            "Command flags must be provided before positional arguments. The following arguments "
+            f"will not be parsed as flags: [{','.join(strays)}]\n"
+        )
     _check_count(command, len(args))
-    invocation = Invocation(args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr)
+    invocation = Invocation(
+        args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr
+    )
     try:
         code = _load(command.function)(invocation)
         if invocation.rehearsing and command.remote:
@@ -125,7 +137,7 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
     """Help of the root or of a group: asked for (0), a group without a known command (1), or nothing known (127)."""
     from vaultctl.helptext import group_help
 
-    unknown = words[len(path):]
+    unknown = words[len(path) :]
     asked = bool(unknown) and unknown[0] in _HELP
     (stdout if asked else stderr).write(group_help(path) + "\n")
     if asked:

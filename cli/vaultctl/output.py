@@ -12,10 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FORMATS = ("table", "json", "yaml", "pretty", "raw")
-_AUTH_KEYS = {"client_token": "", "accessor": "", "policies": None, "token_policies": None,
-              "identity_policies": None, "metadata": None, "orphan": False, "entity_id": "",
-              "lease_duration": 0, "renewable": False, "mfa_requirement": None}
-_WRAP_KEYS = {"token": "", "accessor": "", "ttl": 0, "creation_time": "", "creation_path": "", "wrapped_accessor": ""}
+_AUTH_KEYS = {
+    "client_token": "",
+    "accessor": "",
+    "policies": None,
+    "token_policies": None,
+    "identity_policies": None,
+    "metadata": None,
+    "orphan": False,
+    "entity_id": "",
+    "lease_duration": 0,
+    "renewable": False,
+    "mfa_requirement": None,
+}
+_WRAP_KEYS = {
+    "token": "",
+    "accessor": "",
+    "ttl": 0,
+    "creation_time": "",
+    "creation_path": "",
+    "wrapped_accessor": "",
+}
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -53,8 +70,11 @@ def secret_rows(answer: Mapping[str, object]) -> list[tuple[str, str]]:
     duration = _whole(answer.get("lease_duration"))
     lease = str(answer.get("lease_id") or "")
     if duration and lease:
-        rows += [("lease_id", lease), ("lease_duration", human_duration(duration)),
-                 ("lease_renewable", go_text(bool(answer.get("renewable"))))]
+        rows += [
+            ("lease_id", lease),
+            ("lease_duration", human_duration(duration)),
+            ("lease_renewable", go_text(bool(answer.get("renewable")))),
+        ]
     elif duration:
         rows.append(("refresh_interval", human_duration(duration)))
     if answer.get("auth"):
@@ -67,23 +87,28 @@ def secret_rows(answer: Mapping[str, object]) -> list[tuple[str, str]]:
 def auth_rows(auth: Mapping[str, object]) -> list[tuple[str, str]]:
     """The rows of a response's auth block."""
     duration = _whole(auth.get("lease_duration"))
-    rows = [("token", str(auth.get("client_token") or "")), ("token_accessor", str(auth.get("accessor") or "")),
-            ("token_duration", human_duration(duration) if duration else "∞"),
-            ("token_renewable", go_text(bool(auth.get("renewable")))),
-            ("token_policies", quoted_list(auth.get("token_policies"))),
-            ("identity_policies", quoted_list(auth.get("identity_policies"))),
-            ("policies", quoted_list(auth.get("policies")))]
+    rows = [
+        ("token", str(auth.get("client_token") or "")),
+        ("token_accessor", str(auth.get("accessor") or "")),
+        ("token_duration", human_duration(duration) if duration else "∞"),
+        ("token_renewable", go_text(bool(auth.get("renewable")))),
+        ("token_policies", quoted_list(auth.get("token_policies"))),
+        ("identity_policies", quoted_list(auth.get("identity_policies"))),
+        ("policies", quoted_list(auth.get("policies"))),
+    ]
     metadata = as_map(auth.get("metadata"))
     return rows + [(f"token_meta_{key}", go_text(metadata[key])) for key in sorted(metadata)]
 
 
 def _wrap_rows(wrap: Mapping[str, object]) -> list[tuple[str, str]]:
     created = str(wrap.get("creation_time") or "").replace("T", " ", 1).replace("Z", " +0000 UTC")
-    rows = [("wrapping_token:", str(wrap.get("token") or "")),
-            ("wrapping_accessor:", str(wrap.get("accessor") or "")),
-            ("wrapping_token_ttl:", human_duration(_whole(wrap.get("ttl")))),
-            ("wrapping_token_creation_time:", created),
-            ("wrapping_token_creation_path:", str(wrap.get("creation_path") or ""))]
+    rows = [
+        ("wrapping_token:", str(wrap.get("token") or "")),
+        ("wrapping_accessor:", str(wrap.get("accessor") or "")),
+        ("wrapping_token_ttl:", human_duration(_whole(wrap.get("ttl")))),
+        ("wrapping_token_creation_time:", created),
+        ("wrapping_token_creation_path:", str(wrap.get("creation_path") or "")),
+    ]
     if wrap.get("wrapped_accessor"):
         rows.append(("wrapped_accessor:", str(wrap["wrapped_accessor"])))
     return rows
@@ -92,9 +117,13 @@ def _wrap_rows(wrap: Mapping[str, object]) -> list[tuple[str, str]]:
 def secret_document(answer: Mapping[str, object]) -> dict[str, object]:
     """The response as -format=json shows it: fixed key order, absent auth and wrap_info left out."""
     document: dict[str, object] = {
-        "request_id": answer.get("request_id") or "", "lease_id": answer.get("lease_id") or "",
-        "lease_duration": answer.get("lease_duration") or 0, "renewable": bool(answer.get("renewable")),
-        "data": sort_keys(answer.get("data")), "warnings": answer.get("warnings")}
+        "request_id": answer.get("request_id") or "",
+        "lease_id": answer.get("lease_id") or "",
+        "lease_duration": answer.get("lease_duration") or 0,
+        "renewable": bool(answer.get("renewable")),
+        "data": sort_keys(answer.get("data")),
+        "warnings": answer.get("warnings"),
+    }
     if answer.get("auth"):
         auth = as_map(answer["auth"])
         document["auth"] = {key: sort_keys(auth.get(key, default)) for key, default in _AUTH_KEYS.items()}
@@ -121,18 +150,31 @@ def field_of(answer: Mapping[str, object], name: str) -> object:
     auth, wrap = as_map(answer.get("auth")), as_map(answer.get("wrap_info"))
     special: dict[str, tuple[Mapping[str, object], str]] = {}
     if wrap:
-        special = {"wrapping_token": (wrap, "token"), "wrapping_accessor": (wrap, "accessor"),
-                   "wrapping_token_ttl": (wrap, "ttl"), "wrapping_token_creation_time": (wrap, "creation_time"),
-                   "wrapping_token_creation_path": (wrap, "creation_path"),
-                   "wrapped_accessor": (wrap, "wrapped_accessor")}
+        special = {
+            "wrapping_token": (wrap, "token"),
+            "wrapping_accessor": (wrap, "accessor"),
+            "wrapping_token_ttl": (wrap, "ttl"),
+            "wrapping_token_creation_time": (wrap, "creation_time"),
+            "wrapping_token_creation_path": (wrap, "creation_path"),
+            "wrapped_accessor": (wrap, "wrapped_accessor"),
+        }
     elif auth:
-        special = {"token": (auth, "client_token"), "token_accessor": (auth, "accessor"),
-                   "token_duration": (auth, "lease_duration"), "token_renewable": (auth, "renewable"),
-                   "token_policies": (auth, "token_policies"), "identity_policies": (auth, "identity_policies"),
-                   "policies": (auth, "policies")}
+        special = {
+            "token": (auth, "client_token"),
+            "token_accessor": (auth, "accessor"),
+            "token_duration": (auth, "lease_duration"),
+            "token_renewable": (auth, "renewable"),
+            "token_policies": (auth, "token_policies"),
+            "identity_policies": (auth, "identity_policies"),
+            "policies": (auth, "policies"),
+        }
     else:
-        special = {"lease_id": (answer, "lease_id"), "lease_duration": (answer, "lease_duration"),
-                   "lease_renewable": (answer, "renewable"), "refresh_interval": (answer, "lease_duration")}
+        special = {
+            "lease_id": (answer, "lease_id"),
+            "lease_duration": (answer, "lease_duration"),
+            "lease_renewable": (answer, "renewable"),
+            "refresh_interval": (answer, "lease_duration"),
+        }
     if name in special:
         source, key = special[name]
         return source.get(key)

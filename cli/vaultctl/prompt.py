@@ -15,7 +15,9 @@ def ask_hidden(invocation: Invocation, what: str) -> str:
     if invocation.truth("non-interactive"):
         raise CommandError(f"{what} is needed, but -non-interactive forbids asking for it")
     if not invocation.stdin.isatty():
-        raise CommandError(f"{what} is needed, but standard input is not a terminal: give - to read it from there")
+        raise CommandError(
+            f"{what} is needed, but standard input is not a terminal: give - to read it from there"
+        )
     import getpass
 
     invocation.stdout.flush()

@@ -8,21 +8,50 @@ if TYPE_CHECKING:
     from vaultctl.settings import Settings
 
 # Paths on which OpenBao demands `sudo` as well (asked of `bao write -output-policy`); a trailing / means below.
-_SUDO = ("auth/token/accessors", "pki/root", "sys/audit", "sys/audit/", "sys/auth/", "sys/config/auditing/",
-         "sys/config/cors", "sys/config/ui/headers", "sys/config/ui/headers/", "sys/internal/inspect/",
-         "sys/leases/lookup/", "sys/leases/revoke-force/", "sys/leases/revoke-prefix/", "sys/plugins/catalog/",
-         "sys/raw", "sys/raw/", "sys/remount", "sys/rotate", "sys/rotate/", "pki/root/sign-self-issued")
-_CAPABILITIES = {"GET": ("read",), "PUT": ("create", "update"), "POST": ("create", "update"),
-                 "PATCH": ("patch",), "DELETE": ("delete",)}
+_SUDO = (
+    "auth/token/accessors",
+    "pki/root",
+    "sys/audit",
+    "sys/audit/",
+    "sys/auth/",
+    "sys/config/auditing/",
+    "sys/config/cors",
+    "sys/config/ui/headers",
+    "sys/config/ui/headers/",
+    "sys/internal/inspect/",
+    "sys/leases/lookup/",
+    "sys/leases/revoke-force/",
+    "sys/leases/revoke-prefix/",
+    "sys/plugins/catalog/",
+    "sys/raw",
+    "sys/raw/",
+    "sys/remount",
+    "sys/rotate",
+    "sys/rotate/",
+    "pki/root/sign-self-issued",
+)
+_CAPABILITIES = {
+    "GET": ("read",),
+    "PUT": ("create", "update"),
+    "POST": ("create", "update"),
+    "PATCH": ("patch",),
+    "DELETE": ("delete",),
+}
 
 
-def curl_command(settings: Settings, method: str, url: str, headers: dict[str, str], payload: bytes | None) -> str:
+def curl_command(
+    settings: Settings, method: str, url: str, headers: dict[str, str], payload: bytes | None
+) -> str:
     """The curl line. The token is never in it: the line asks vaultctl for it."""
     words = ["curl"]
     if method != "GET":
         words.append(f"-X {method}")
-    for flag, value in (("--cacert", settings.ca_cert), ("--capath", settings.ca_path),
-                        ("--cert", settings.client_cert), ("--key", settings.client_key)):
+    for flag, value in (
+        ("--cacert", settings.ca_cert),
+        ("--capath", settings.ca_path),
+        ("--cert", settings.client_cert),
+        ("--key", settings.client_key),
+    ):
         if value:
             words.append(f"{flag} {_quoted(value)}")
     if settings.skip_verify:

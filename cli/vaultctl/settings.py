@@ -18,12 +18,30 @@ _SECOND = 10**9
 class Settings:
     """The connection options of one command. `repr` shows none of them, since a token is among them."""
 
-    __slots__ = ("address", "ca_cert", "ca_path", "client_cert", "client_key", "headers", "mfa", "namespace",
-                 "print_curl", "print_policy", "proxy", "redirects", "retries", "server_name", "skip_verify",
-                 "timeout", "token", "wrap_ttl")
+    __slots__ = (
+        "address",
+        "ca_cert",
+        "ca_path",
+        "client_cert",
+        "client_key",
+        "headers",
+        "mfa",
+        "namespace",
+        "print_curl",
+        "print_policy",
+        "proxy",
+        "redirects",
+        "retries",
+        "server_name",
+        "skip_verify",
+        "timeout",
+        "token",
+        "wrap_ttl",
+    )
 
     def __init__(self, values: Mapping[str, object], environ: Mapping[str, str], token: str) -> None:
         """`values` are parsed flags; a flag that is absent falls back to its environment variable."""
+
         def text(flag: str, variable: str) -> str:
             given = values.get(flag)
             return given if isinstance(given, str) else environment_value(environ, variable)
@@ -96,7 +114,9 @@ def _headers(value: object) -> dict[str, str]:
     headers = {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
     for name, text in headers.items():
         if name.lower().startswith("x-vault-"):
-            raise CommandError(f"-header {name}: headers that start with X-Vault- are set by vaultctl only", 2)
+            raise CommandError(
+                f"-header {name}: headers that start with X-Vault- are set by vaultctl only", 2
+            )
         if any(char in name + text for char in "\r\n"):
             raise CommandError("-header: a header has no line break", 2)
     return headers

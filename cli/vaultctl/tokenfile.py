@@ -86,10 +86,18 @@ def _run(helper: str, operation: str, environ: Mapping[str, str], token: str = "
     import subprocess
 
     shell = environ.get("SHELL") or "/bin/sh"
-    done = subprocess.run([shell, "-c", f"{shlex.quote(helper)} {operation}"], input=token, text=True,
-                          capture_output=True, check=False, env=dict(environ))
+    done = subprocess.run(
+        [shell, "-c", f"{shlex.quote(helper)} {operation}"],
+        input=token,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=dict(environ),
+    )
     if done.returncode:
-        raise CommandError(f"the token helper {helper} failed on {operation} with exit code {done.returncode}")
+        raise CommandError(
+            f"the token helper {helper} failed on {operation} with exit code {done.returncode}"
+        )
     return done.stdout
 
 

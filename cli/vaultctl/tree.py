@@ -16,12 +16,35 @@ class Command:
     `function` is `module:name` below vaultctl.commands. `output` is "", "format" or "field" (both flags).
     """
 
-    __slots__ = ("allows_raw", "arguments", "details", "flags", "function", "name", "output", "passes_through",
-                 "remote", "summary", "usage")
+    __slots__ = (
+        "allows_raw",
+        "arguments",
+        "details",
+        "flags",
+        "function",
+        "name",
+        "output",
+        "passes_through",
+        "remote",
+        "summary",
+        "usage",
+    )
 
-    def __init__(self, name: str, function: str, usage: str, arguments: tuple[int, int | None, str], summary: str, *,
-                 output: str = "", flags: Sequence[Flag] = (), details: str = "", remote: bool = True,
-                 allows_raw: bool = False, passes_through: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: str,
+        usage: str,
+        arguments: tuple[int, int | None, str],
+        summary: str,
+        *,
+        output: str = "",
+        flags: Sequence[Flag] = (),
+        details: str = "",
+        remote: bool = True,
+        allows_raw: bool = False,
+        passes_through: bool = False,
+    ) -> None:
         self.name = name
         self.function = function
         self.usage = usage
@@ -36,15 +59,23 @@ class Command:
 
 
 HTTP_FLAGS = (
-    Flag("address", "text", "Address of the server, such as https://vault.example:8200 or unix:///run/vault.sock.",
-         env="ADDR"),
+    Flag(
+        "address",
+        "text",
+        "Address of the server, such as https://vault.example:8200 or unix:///run/vault.sock.",
+        env="ADDR",
+    ),
     Flag("agent-address", "text", "Address of an agent, used instead of -address.", env="AGENT_ADDR"),
     Flag("ca-cert", "text", "PEM file with the CA that signed the server's certificate.", env="CACERT"),
     Flag("ca-path", "text", "Directory of PEM files with CAs; -ca-cert wins.", env="CAPATH"),
     Flag("client-cert", "text", "PEM file with the client certificate for TLS.", env="CLIENT_CERT"),
     Flag("client-key", "text", "PEM file with the key of -client-cert.", env="CLIENT_KEY"),
-    Flag("disable-redirects", "bool", "Do not follow the one redirect that is otherwise followed.",
-         env="DISABLE_REDIRECTS"),
+    Flag(
+        "disable-redirects",
+        "bool",
+        "Do not follow the one redirect that is otherwise followed.",
+        env="DISABLE_REDIRECTS",
+    ),
     Flag("header", "pairs", "An additional request header name=value; may be repeated. Not X-Vault-*."),
     Flag("mfa", "texts", "MFA credentials, sent as X-Vault-MFA; may be repeated.", env="MFA"),
     Flag("namespace", "text", "Namespace that paths are relative to.", env="NAMESPACE"),
@@ -56,10 +87,20 @@ HTTP_FLAGS = (
     Flag("tls-server-name", "text", "Name to check the server's certificate against.", env="TLS_SERVER_NAME"),
     Flag("tls-skip-verify", "bool", "Do not verify the server's certificate. Unsafe.", env="SKIP_VERIFY"),
     Flag("unlock-key", "text", "Key that unlocks a locked namespace."),
-    Flag("wrap-ttl", "duration", "Wrap the response in a single-use token that lives this long.", env="WRAP_TTL"),
+    Flag(
+        "wrap-ttl",
+        "duration",
+        "Wrap the response in a single-use token that lives this long.",
+        env="WRAP_TTL",
+    ),
 )
-FORMAT = Flag("format", "text", "How to print: table, json or yaml (`read` also has raw).", env="FORMAT",
-              words=("table", "json", "yaml", "raw"))
+FORMAT = Flag(
+    "format",
+    "text",
+    "How to print: table, json or yaml (`read` also has raw).",
+    env="FORMAT",
+    words=("table", "json", "yaml", "raw"),
+)
 FIELD = Flag("field", "text", "Print only this field, without a newline; wins over -format for tables.")
 
 GROUPS = {

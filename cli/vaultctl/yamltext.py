@@ -7,13 +7,19 @@ import re
 
 from vaultctl.jsontext import scalar
 
-_RESERVED = frozenset(("", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan", ".inf"))
-_NUMBER = re.compile(r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
-                     r"|\.(inf|Inf|INF))|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?")
+_RESERVED = frozenset(
+    ("", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan", ".inf")
+)
+_NUMBER = re.compile(
+    r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
+    r"|\.(inf|Inf|INF))|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?"
+)
 _FOLD = 80
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
-_PLAIN = re.compile(r"[^\s\-?:,\[\]{}#&*!|>'\"%@`\x00-\x1f\x7f][^\x00-\x1f\x7f\ufeff\ud800-\udfff\u0080-\u009f]*"
-                    r"|-[^\s\x00-\x1f][^\x00-\x1f\x7f]*|[?:][^\s\x00-\x1f][^\x00-\x1f\x7f]*")
+_PLAIN = re.compile(
+    r"[^\s\-?:,\[\]{}#&*!|>'\"%@`\x00-\x1f\x7f][^\x00-\x1f\x7f\ufeff\ud800-\udfff\u0080-\u009f]*"
+    r"|-[^\s\x00-\x1f][^\x00-\x1f\x7f]*|[?:][^\s\x00-\x1f][^\x00-\x1f\x7f]*"
+)
 
 
 def dump(value: object) -> str:
@@ -49,7 +55,13 @@ def _item(value: object, indent: str) -> str:
 def _string(text: str, indent: str, column: int = 0) -> str:
     if "\n" in text and text.strip() and _printable(text):
         inner = indent or "  "
-        mark = "|" if text.endswith("\n") and not text.endswith("\n\n") else "|+" if text.endswith("\n") else "|-"
+        mark = (
+            "|"
+            if text.endswith("\n") and not text.endswith("\n\n")
+            else "|+"
+            if text.endswith("\n")
+            else "|-"
+        )
         if text.startswith((" ", "\n")):
             mark = mark[0] + "2" + mark[1:]
         lines = text.rstrip("\n").split("\n") + [""] * max(0, len(text) - len(text.rstrip("\n")) - 1)
@@ -58,8 +70,14 @@ def _string(text: str, indent: str, column: int = 0) -> str:
         return _double(text)
     if not _printable(text) or "\n" in text or "\t" in text:
         return _double(text)
-    if _PLAIN.fullmatch(text) and ": " not in text and " #" not in text and not text.endswith((":", " ")) \
-            and not text.startswith(("--- ", "... ")) and text not in ("---", "..."):
+    if (
+        _PLAIN.fullmatch(text)
+        and ": " not in text
+        and " #" not in text
+        and not text.endswith((":", " "))
+        and not text.startswith(("--- ", "... "))
+        and text not in ("---", "...")
+    ):
         return _folded(text, indent, column)
     return _folded("'" + text.replace("'", "''") + "'", indent, column)
 

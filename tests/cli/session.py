@@ -130,4 +130,9 @@ def _line_pattern(line: str) -> str:
     if line == "...":
         return r"(?:[^\n]*\n)*"
     parts = re.split(r"<(uuid|time|token|accessor|key|number|text)>", line)
-    return "".join(re.escape(part) if index % 2 == 0 else f"(?:{_PLACES[part]})" for index, part in enumerate(parts)) + "\n"
+    return (
+        "".join(
+            re.escape(part) if index % 2 == 0 else f"(?:{_PLACES[part]})" for index, part in enumerate(parts)
+        )
+        + "\n"
+    )

@@ -20,7 +20,9 @@ def test_a_session_shows_what_its_file_says(name: str, server: Server, tmp_path:
 
 
 @pytest.mark.parametrize("name", _ON_EMPTY)
-def test_a_session_on_an_empty_server_shows_what_its_file_says(name: str, program: str, tmp_path: Path) -> None:
+def test_a_session_on_an_empty_server_shows_what_its_file_says(
+    name: str, program: str, tmp_path: Path
+) -> None:
     with empty_server(program, tmp_path) as server:
         _play(_FOLDER / name, server, tmp_path)
 

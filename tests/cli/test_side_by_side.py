@@ -163,13 +163,19 @@ kv bogus
 """.strip().splitlines()
 _POLICIES = (
     'path "a/*" { capabilities = ["read","list"] }\npath "b" {}',
-    ('# top\n\n\npath "b" {\n    capabilities=[ "create" ,\n      "update"]\n  # inner\n  min_wrapping_ttl = "1s"\n'
-    '  max_wrapping_ttl="90s" // tail\n  allowed_parameters = {\n    "foo" = []\n    "barbaz" = ["x","y"]\n  }\n}\n'),
-    ('/* block\ncomment */\npath "e" {\n  capabilities = ["deny"]\n\n  required_parameters = ["a"]\n}\npath "f" '
-    '{ policy = "read" } # behind\n'),
+    (
+        '# top\n\n\npath "b" {\n    capabilities=[ "create" ,\n      "update"]\n  # inner\n  min_wrapping_ttl = "1s"\n'
+        '  max_wrapping_ttl="90s" // tail\n  allowed_parameters = {\n    "foo" = []\n    "barbaz" = ["x","y"]\n  }\n}\n'
+    ),
+    (
+        '/* block\ncomment */\npath "e" {\n  capabilities = ["deny"]\n\n  required_parameters = ["a"]\n}\npath "f" '
+        '{ policy = "read" } # behind\n'
+    ),
     'name = "n"\npath "b" {\n  capabilities = ["read"]\n  # c\n\n  # d\n  required_parameters = ["a",\n    "b"]\n}\n',
-    ('path "x" {\n  capabilities = [\n    # why\n    "read", # because\n    "list",\n  ]\n  pagination_limit = 1\n'
-    '  comment = "bbbb" # c1\n}\n'),
+    (
+        'path "x" {\n  capabilities = [\n    # why\n    "read", # because\n    "list",\n  ]\n  pagination_limit = 1\n'
+        '  comment = "bbbb" # c1\n}\n'
+    ),
     'path "a" {\n  capabilities = ["read"]\n  comment = <<EOF\nhi there\n  x\nEOF\n}\n',
 )
 

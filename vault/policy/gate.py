@@ -32,7 +32,11 @@ class Gate:
 
     def _known(self, identity: Identity, now: int) -> Acl | None:
         known = identity.cache.get("acl")
-        if isinstance(known, tuple) and known[0] == self._policies.generation and (not known[2] or now < known[2]):
+        if (
+            isinstance(known, tuple)
+            and known[0] == self._policies.generation
+            and (not known[2] or now < known[2])
+        ):
             acl: Acl = known[1]
             return acl
         return None

@@ -18,8 +18,12 @@ def list_devices(invocation: Invocation) -> int:
         answer = invocation.client.send("GET", "sys/audit").json()
     devices = as_map(answer.get("data"))
     if not invocation.tabular:
-        return invocation.print_value({path: {key: as_map(devices[path]).get(key, default)
-                                              for key, default in _KEYS.items()} for path in sorted(devices)})
+        return invocation.print_value(
+            {
+                path: {key: as_map(devices[path]).get(key, default) for key, default in _KEYS.items()}
+                for path in sorted(devices)
+            }
+        )
     if not devices:
         invocation.say("No audit devices are enabled.")
         return EXIT_REMOTE

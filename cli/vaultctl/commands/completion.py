@@ -55,14 +55,21 @@ def _bash() -> str:
     cases = [f'    "{group}") choices="{" ".join(words)}" ;;' for group, words in _children().items()]
     for command in all_commands():
         flags = " ".join(f"-{flag.name}" for flag in flags_of(command))
-        cases.append(f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
-                     f' && choices="{flags}" ;;')
+        cases.append(
+            f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
+            f' && choices="{flags}" ;;'
+        )
     return _BASH.format(cases="\n".join(cases))
 
 
 def _fish() -> str:
-    lines = ["function __vaultctl_at", "  set -l words (commandline -opc)[2..-1]",
-             "  set words (string match -v -- '-*' $words)", '  test "$words" = "$argv"', "end"]
+    lines = [
+        "function __vaultctl_at",
+        "  set -l words (commandline -opc)[2..-1]",
+        "  set words (string match -v -- '-*' $words)",
+        '  test "$words" = "$argv"',
+        "end",
+    ]
     summaries = {**GROUPS, **{command.name: command.summary for command in all_commands()}}
     for group, words in _children().items():
         for word in words:
@@ -71,5 +78,7 @@ def _fish() -> str:
     for command in all_commands():
         for flag in flags_of(command):
             text = flag.help.replace("'", "\\'")
-            lines.append(f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{flag.name}' -d '{text}'")
+            lines.append(
+                f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{flag.name}' -d '{text}'"
+            )
     return "\n".join(lines)

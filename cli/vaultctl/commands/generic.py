@@ -92,7 +92,11 @@ def _print_keys(invocation: Invocation, keys: list[str], info: dict[str, object]
     from vaultctl.gotext import go_text
     from vaultctl.output import columns
 
-    names = sorted({name for key in keys for name in as_map(info.get(key))}) if invocation.truth("detailed") else []
+    names = (
+        sorted({name for key in keys for name in as_map(info.get(key))})
+        if invocation.truth("detailed")
+        else []
+    )
     rows = [["Keys", *names]]
     for key in keys:
         details = as_map(info.get(key))

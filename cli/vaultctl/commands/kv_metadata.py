@@ -46,8 +46,10 @@ def patch(invocation: Invocation) -> int:
     """Change some of a key's settings and leave the others."""
     path = _path(invocation)
     body = _settings(invocation)
-    custom: dict[str, object] = {**invocation.pairs("custom-metadata"),
-                                 **dict.fromkeys(invocation.texts("remove-custom-metadata"))}
+    custom: dict[str, object] = {
+        **invocation.pairs("custom-metadata"),
+        **dict.fromkeys(invocation.texts("remove-custom-metadata")),
+    }
     if custom:
         body["custom_metadata"] = {key: custom[key] for key in sorted(custom)}
     return _write(invocation, "PATCH", path, body)

@@ -30,7 +30,9 @@ def get(invocation: Invocation) -> int:
     return _print_version_2(invocation, answer, path)
 
 
-def fetch(invocation: Invocation, path: str, version: int = 0, *, really: bool = False) -> dict[str, object] | None:
+def fetch(
+    invocation: Invocation, path: str, version: int = 0, *, really: bool = False
+) -> dict[str, object] | None:
     """The response for one version of a secret (0: the newest), or None when there is nothing at all.
 
     A deleted version is a 404 with its metadata: that is an answer.
@@ -58,7 +60,9 @@ def _listing(invocation: Invocation, verb: str) -> int:
     from vaultctl.commands.generic import print_listing
 
     location = locate(invocation)
-    return print_listing(invocation, location.path("metadata"), {verb: "true"}, "listing" if verb == "list" else "scanning")
+    return print_listing(
+        invocation, location.path("metadata"), {verb: "true"}, "listing" if verb == "list" else "scanning"
+    )
 
 
 def print_path(invocation: Invocation, title: str, path: str) -> None:

@@ -59,7 +59,9 @@ def rollback(invocation: Invocation) -> int:
         raise CommandError(f"Cannot roll back to a version that has been {state}", EXIT_REMOTE)
     current = as_map(as_map(newest.get("data")).get("metadata")).get("version")
     with Doing(f"Error writing data to {path}"):
-        response = invocation.client.send("PUT", path, body={"data": sort_keys(data), "options": {"cas": current}})
+        response = invocation.client.send(
+            "PUT", path, body={"data": sort_keys(data), "options": {"cas": current}}
+        )
     return invocation.print_written(response, path)
 
 
@@ -71,7 +73,9 @@ def enable_versioning(invocation: Invocation) -> int:
 def _on_versions(invocation: Invocation, kind: str) -> int:
     versions = _version_list(invocation)
     if not versions:
-        raise CommandError(f'No versions provided, use the "-versions" flag to specify the version to {kind}.')
+        raise CommandError(
+            f'No versions provided, use the "-versions" flag to specify the version to {kind}.'
+        )
     location = locate(invocation)
     if location.version == 1:
         raise CommandError(f"{kind.capitalize()} not supported on KV Version 1")

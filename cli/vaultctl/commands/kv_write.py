@@ -22,7 +22,11 @@ def put(invocation: Invocation) -> int:
         raise CommandError("Must supply data")
     location = locate(invocation)
     path = location.path("data")
-    body = sort_keys(data) if location.version == 1 else {"data": sort_keys(data), "options": _options(invocation)}
+    body = (
+        sort_keys(data)
+        if location.version == 1
+        else {"data": sort_keys(data), "options": _options(invocation)}
+    )
     with Doing(f"Error writing data to {path}"):
         response = invocation.client.send("PUT", path, body=body)
     return print_write(invocation, response, path)
@@ -65,13 +69,15 @@ def _merge(invocation: Invocation, location: Location, changes: dict[str, object
     path = location.path("data")
     data = {**changes, **dict.fromkeys(removed)}
     with Doing(f"Error writing data to {path}"):
-        response = invocation.client.send("PATCH", path, merge=True,
-                                          body={"data": sort_keys(data), "options": _options(invocation)})
+        response = invocation.client.send(
+            "PATCH", path, merge=True, body={"data": sort_keys(data), "options": _options(invocation)}
+        )
     return print_write(invocation, response, path)
 
 
-def _read_then_write(invocation: Invocation, location: Location, changes: dict[str, object],
-                     removed: list[str]) -> int:
+def _read_then_write(
+    invocation: Invocation, location: Location, changes: dict[str, object], removed: list[str]
+) -> int:
     path = location.path("data")
     answer = fetch(invocation, path, really=True)
     if answer is None:
@@ -82,7 +88,9 @@ def _read_then_write(invocation: Invocation, location: Location, changes: dict[s
     data = {key: value for key, value in {**as_map(current["data"]), **changes}.items() if key not in removed}
     version = as_map(current.get("metadata")).get("version")
     with Doing(f"Error writing data to {path}"):
-        response = invocation.client.send("PUT", path, body={"data": sort_keys(data), "options": {"cas": version}})
+        response = invocation.client.send(
+            "PUT", path, body={"data": sort_keys(data), "options": {"cas": version}}
+        )
     return print_write(invocation, response, path)
 
 

@@ -22,8 +22,9 @@ def renew(invocation: Invocation) -> int:
     lease = _lease(invocation)
     increment = (invocation.number("increment") or 0) // _SECOND
     with Doing(f"Error renewing {lease}"):
-        response = invocation.client.send("PUT", "sys/leases/renew",
-                                          body={"increment": increment, "lease_id": lease})
+        response = invocation.client.send(
+            "PUT", "sys/leases/renew", body={"increment": increment, "lease_id": lease}
+        )
     return invocation.print_answer(response.json())
 
 
@@ -36,8 +37,9 @@ def revoke(invocation: Invocation) -> int:
     if force and not prefix:
         raise UsageError("Specifying -force requires also specifying -prefix")
     if force:
-        invocation.warn("Warning! Forgetting leases by force can leave credentials alive in the systems "
-                        "that issued them.")
+        invocation.warn(
+            "Warning! Forgetting leases by force can leave credentials alive in the systems that issued them."
+        )
         with Doing(f"Error force revoking leases with prefix {lease}"):
             invocation.client.send("PUT", f"sys/leases/revoke-force/{lease}")
         invocation.say(f"Success! Force revoked any leases with prefix: {lease}")

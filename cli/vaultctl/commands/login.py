@@ -27,8 +27,10 @@ def login(invocation: Invocation) -> int:
     if invocation.truth("no-store") and invocation.truth("no-print"):
         raise UsageError("-no-store and -no-print cannot be used together")
     if method not in ("token", "userpass"):
-        raise UsageError("Unknown auth method: use token or userpass. Other methods log in with "
-                         "`vaultctl write auth/<mount>/login key=value...`.")
+        raise UsageError(
+            "Unknown auth method: use token or userpass. Other methods log in with "
+            "`vaultctl write auth/<mount>/login key=value...`."
+        )
     answer = _with_token(invocation) if method == "token" else _with_password(invocation)
     token = str(as_map(answer.get("auth")).get("client_token") or "")
     if not token:
@@ -74,10 +76,17 @@ def _with_token(invocation: Invocation) -> dict[str, object]:
     client = invocation.client_with(token, wrap=False)
     with Doing("Error authenticating: error looking up token"):
         data = as_map(client.send("GET", "auth/token/lookup-self").json().get("data"))
-    return {"auth": {
-        "client_token": token, "accessor": data.get("accessor"), "policies": data.get("policies"),
-        "token_policies": data.get("policies"), "metadata": data.get("meta"),
-        "lease_duration": data.get("ttl") or 0, "renewable": bool(data.get("renewable"))}}
+    return {
+        "auth": {
+            "client_token": token,
+            "accessor": data.get("accessor"),
+            "policies": data.get("policies"),
+            "token_policies": data.get("policies"),
+            "metadata": data.get("meta"),
+            "lease_duration": data.get("ttl") or 0,
+            "renewable": bool(data.get("renewable")),
+        }
+    }
 
 
 def _with_password(invocation: Invocation) -> dict[str, object]:
@@ -91,8 +100,9 @@ def _with_password(invocation: Invocation) -> dict[str, object]:
     mount = (invocation.text("path") or str(config.get("mount") or "") or "userpass").strip("/")
     client = invocation.client_with("", wrap=False)
     with Doing("Error authenticating"):
-        return client.send("PUT", f"auth/{mount}/login/{user}", body={"password": password},
-                           with_token=False).json()
+        return client.send(
+            "PUT", f"auth/{mount}/login/{user}", body={"password": password}, with_token=False
+        ).json()
 
 
 def _pairs(invocation: Invocation, arguments: list[str]) -> dict[str, object]:

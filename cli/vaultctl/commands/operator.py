@@ -19,17 +19,21 @@ def init(invocation: Invocation) -> int:
     """Initialise a server and print its unseal keys and root token, once."""
     if invocation.truth("status"):
         return _init_status(invocation)
-    body = {"secret_shares": _count(invocation, "key-shares", "n", 5),
-            "secret_threshold": _count(invocation, "key-threshold", "t", 3),
-            "pgp_keys": _pgp_keys(invocation.texts("pgp-keys")),
-            "recovery_shares": invocation.number("recovery-shares") or 0,
-            "recovery_threshold": invocation.number("recovery-threshold") or 0,
-            "recovery_pgp_keys": _pgp_keys(invocation.texts("recovery-pgp-keys")),
-            "root_token_pgp_key": "".join(_pgp_keys([invocation.text("root-token-pgp-key")]) or [])}
+    body = {
+        "secret_shares": _count(invocation, "key-shares", "n", 5),
+        "secret_threshold": _count(invocation, "key-threshold", "t", 3),
+        "pgp_keys": _pgp_keys(invocation.texts("pgp-keys")),
+        "recovery_shares": invocation.number("recovery-shares") or 0,
+        "recovery_threshold": invocation.number("recovery-threshold") or 0,
+        "recovery_pgp_keys": _pgp_keys(invocation.texts("recovery-pgp-keys")),
+        "root_token_pgp_key": "".join(_pgp_keys([invocation.text("root-token-pgp-key")]) or []),
+    }
     with Doing("Error initializing"):
         answer = invocation.client.send("PUT", "sys/init", body=body).json()
     if invocation.text("field"):
-        return invocation.print_field(_init_document(answer, body).get(invocation.text("field")), "init response")
+        return invocation.print_field(
+            _init_document(answer, body).get(invocation.text("field")), "init response"
+        )
     if not invocation.tabular:
         return invocation.print_value(_init_document(answer, body))
     _print_keys(invocation, answer, body)
@@ -76,8 +80,11 @@ def key_status(invocation: Invocation) -> int:
     document = {key: data.get(key) for key in ("term", "install_time", "encryptions")}
     if not invocation.tabular:
         return invocation.print_value(document)
-    rows = (("Key Term", str(data.get("term"))), ("Install Time", _short_time(str(data.get("install_time") or ""))),
-            ("Encryption Count", str(data.get("encryptions") or 0)))
+    rows = (
+        ("Key Term", str(data.get("term"))),
+        ("Install Time", _short_time(str(data.get("install_time") or ""))),
+        ("Encryption Count", str(data.get("encryptions") or 0)),
+    )
     invocation.say("\n".join(f"{title:<16}    {value}" for title, value in rows))
     return EXIT_OK
 
@@ -93,12 +100,17 @@ def _init_status(invocation: Invocation) -> int:
 
 
 def _init_document(answer: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
-    return {"unseal_keys_b64": as_list(answer.get("keys_base64")), "unseal_keys_hex": as_list(answer.get("keys")),
-            "unseal_shares": body["secret_shares"], "unseal_threshold": body["secret_threshold"],
-            "recovery_keys_b64": as_list(answer.get("recovery_keys_base64")),
-            "recovery_keys_hex": as_list(answer.get("recovery_keys")),
-            "recovery_keys_shares": body["recovery_shares"],
-            "recovery_keys_threshold": body["recovery_threshold"], "root_token": answer.get("root_token")}
+    return {
+        "unseal_keys_b64": as_list(answer.get("keys_base64")),
+        "unseal_keys_hex": as_list(answer.get("keys")),
+        "unseal_shares": body["secret_shares"],
+        "unseal_threshold": body["secret_threshold"],
+        "recovery_keys_b64": as_list(answer.get("recovery_keys_base64")),
+        "recovery_keys_hex": as_list(answer.get("recovery_keys")),
+        "recovery_keys_shares": body["recovery_shares"],
+        "recovery_keys_threshold": body["recovery_threshold"],
+        "root_token": answer.get("root_token"),
+    }
 
 
 def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapping[str, object]) -> None:
@@ -108,9 +120,11 @@ def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapp
     invocation.say(f"\nInitial Root Token: {answer.get('root_token')}\n")
     if as_list(answer.get("keys_base64")):
         needed = body["secret_threshold"]
-        invocation.say(f"Give the {body['secret_shares']} unseal keys to different people and keep none here. Any "
-                       f"{needed} of them\nunseal the server after each start or seal. Nobody can bring them back: "
-                       f"with fewer than\n{needed} left, everything stored is lost.")
+        invocation.say(
+            f"Give the {body['secret_shares']} unseal keys to different people and keep none here. Any "
+            f"{needed} of them\nunseal the server after each start or seal. Nobody can bring them back: "
+            f"with fewer than\n{needed} left, everything stored is lost."
+        )
 
 
 def _count(invocation: Invocation, name: str, short: str, default: int) -> int:

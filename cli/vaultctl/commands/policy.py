@@ -80,5 +80,3 @@ def fmt(invocation: Invocation) -> int:
 
 def _name(invocation: Invocation) -> str:
     return invocation.args[0].strip().lower()
-
-

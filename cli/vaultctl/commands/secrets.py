@@ -14,13 +14,40 @@ if TYPE_CHECKING:
 
 _LISTS = ("audit-non-hmac-request-keys", "audit-non-hmac-response-keys")
 _HEADER_LISTS = ("passthrough-request-headers", "allowed-response-headers")
-_MOUNT_KEYS = {"uuid": "", "type": "", "description": "", "accessor": "", "config": None, "options": None,
-               "local": False, "seal_wrap": False, "external_entropy_access": False, "plugin_version": "",
-               "running_plugin_version": "", "running_sha256": "", "deprecation_status": ""}
+_MOUNT_KEYS = {
+    "uuid": "",
+    "type": "",
+    "description": "",
+    "accessor": "",
+    "config": None,
+    "options": None,
+    "local": False,
+    "seal_wrap": False,
+    "external_entropy_access": False,
+    "plugin_version": "",
+    "running_plugin_version": "",
+    "running_sha256": "",
+    "deprecation_status": "",
+}
 _CONFIG_KEYS = ("default_lease_ttl", "max_lease_ttl", "force_no_cache")
-_DETAILS = ("Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Force No Cache", "Replication", "Seal Wrap",
-            "External Entropy Access", "Options", "Description", "UUID", "Version", "Running Version",
-            "Running SHA256", "Deprecation Status")
+_DETAILS = (
+    "Path",
+    "Plugin",
+    "Accessor",
+    "Default TTL",
+    "Max TTL",
+    "Force No Cache",
+    "Replication",
+    "Seal Wrap",
+    "External Entropy Access",
+    "Options",
+    "Description",
+    "UUID",
+    "Version",
+    "Running Version",
+    "Running SHA256",
+    "Deprecation Status",
+)
 
 
 def enable(invocation: Invocation) -> int:
@@ -30,13 +57,21 @@ def enable(invocation: Invocation) -> int:
         engine = invocation.text("plugin-name")
     path = (invocation.text("path") or engine).strip(" /")
     config: dict[str, object] = {
-        "options": None, "default_lease_ttl": duration_text(invocation.number("default-lease-ttl") or 0),
+        "options": None,
+        "default_lease_ttl": duration_text(invocation.number("default-lease-ttl") or 0),
         "max_lease_ttl": duration_text(invocation.number("max-lease-ttl") or 0),
-        "force_no_cache": invocation.truth("force-no-cache"), **_details(invocation)}
+        "force_no_cache": invocation.truth("force-no-cache"),
+        **_details(invocation),
+    }
     body: dict[str, object] = {
-        "type": engine, "description": invocation.text("description"), "config": config,
-        "local": invocation.truth("local"), "seal_wrap": invocation.truth("seal-wrap"),
-        "external_entropy_access": invocation.truth("external-entropy-access"), "options": _options(invocation)}
+        "type": engine,
+        "description": invocation.text("description"),
+        "config": config,
+        "local": invocation.truth("local"),
+        "seal_wrap": invocation.truth("seal-wrap"),
+        "external_entropy_access": invocation.truth("external-entropy-access"),
+        "options": _options(invocation),
+    }
     if invocation.text("plugin-version"):
         body["plugin_version"] = invocation.text("plugin-version")
     with Doing("Error enabling"):
@@ -135,13 +170,24 @@ def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
     config = as_map(mount.get("config"))
     engine = mount.get("type")
     options = mount.get("options")
-    return (path, _text(mount, "type"), _text(mount, "accessor"),
-            _ttl(config.get("default_lease_ttl"), engine), _ttl(config.get("max_lease_ttl"), engine),
-            go_text(bool(config.get("force_no_cache"))), "local" if mount.get("local") else "replicated",
-            go_text(bool(mount.get("seal_wrap"))), go_text(bool(mount.get("external_entropy_access"))),
-            go_text({} if options is None else options), _text(mount, "description"), _text(mount, "uuid"),
-            _text(mount, "plugin_version"), _text(mount, "running_plugin_version"),
-            _text(mount, "running_sha256"), _text(mount, "deprecation_status"))
+    return (
+        path,
+        _text(mount, "type"),
+        _text(mount, "accessor"),
+        _ttl(config.get("default_lease_ttl"), engine),
+        _ttl(config.get("max_lease_ttl"), engine),
+        go_text(bool(config.get("force_no_cache"))),
+        "local" if mount.get("local") else "replicated",
+        go_text(bool(mount.get("seal_wrap"))),
+        go_text(bool(mount.get("external_entropy_access"))),
+        go_text({} if options is None else options),
+        _text(mount, "description"),
+        _text(mount, "uuid"),
+        _text(mount, "plugin_version"),
+        _text(mount, "running_plugin_version"),
+        _text(mount, "running_sha256"),
+        _text(mount, "deprecation_status"),
+    )
 
 
 def _ttl(value: object, engine: object) -> str:

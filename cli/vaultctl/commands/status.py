@@ -11,11 +11,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ALWAYS = {"type": "", "initialized": False, "sealed": False, "t": 0, "n": 0, "progress": 0, "nonce": "",
-           "version": "", "commit_date": None, "migration": False, "cluster_name": None, "cluster_id": None,
-           "recovery_seal": False, "storage_type": None}
-_WHEN_HA = ("is_self", "active_time", "leader_address", "leader_cluster_address", "performance_standby",
-            "performance_standby_last_remote_wal", "last_wal", "raft_committed_index", "raft_applied_index")
+_ALWAYS = {
+    "type": "",
+    "initialized": False,
+    "sealed": False,
+    "t": 0,
+    "n": 0,
+    "progress": 0,
+    "nonce": "",
+    "version": "",
+    "commit_date": None,
+    "migration": False,
+    "cluster_name": None,
+    "cluster_id": None,
+    "recovery_seal": False,
+    "storage_type": None,
+}
+_WHEN_HA = (
+    "is_self",
+    "active_time",
+    "leader_address",
+    "leader_cluster_address",
+    "performance_standby",
+    "performance_standby_last_remote_wal",
+    "last_wal",
+    "raft_committed_index",
+    "raft_applied_index",
+)
 
 
 def status(invocation: Invocation) -> int:
@@ -67,17 +89,27 @@ def _document(seal: Mapping[str, object], leader: Mapping[str, object]) -> dict[
 
 def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tuple[str, str]]:
     prefix = "Recovery " if seal.get("recovery_seal") else ""
-    rows = [(f"{prefix}Seal Type", go_text(seal.get("type"))), ("Initialized", go_text(seal.get("initialized"))),
-            ("Sealed", go_text(seal.get("sealed"))),
-            (f"Total {prefix}Shares", go_text(seal.get("n"))), ("Threshold", go_text(seal.get("t")))]
+    rows = [
+        (f"{prefix}Seal Type", go_text(seal.get("type"))),
+        ("Initialized", go_text(seal.get("initialized"))),
+        ("Sealed", go_text(seal.get("sealed"))),
+        (f"Total {prefix}Shares", go_text(seal.get("n"))),
+        ("Threshold", go_text(seal.get("t"))),
+    ]
     if seal.get("sealed"):
-        rows += [("Unseal Progress", f"{go_text(seal.get('progress'))}/{go_text(seal.get('t'))}"),
-                 ("Unseal Nonce", str(seal.get("nonce") or ""))]
+        rows += [
+            ("Unseal Progress", f"{go_text(seal.get('progress'))}/{go_text(seal.get('t'))}"),
+            ("Unseal Nonce", str(seal.get("nonce") or "")),
+        ]
     if seal.get("migration"):
         rows.append(("Seal Migration in Progress", "true"))
     rows.append(("Version", str(seal.get("version") or "")))
-    for title, key in (("Commit Date", "commit_date"), ("Storage Type", "storage_type"),
-                       ("Cluster Name", "cluster_name"), ("Cluster ID", "cluster_id")):
+    for title, key in (
+        ("Commit Date", "commit_date"),
+        ("Storage Type", "storage_type"),
+        ("Cluster Name", "cluster_name"),
+        ("Cluster ID", "cluster_id"),
+    ):
         if seal.get(key):
             rows.append((title, str(seal[key])))
     return rows + _leader_rows(leader, unsealed=not seal.get("sealed"))
@@ -94,7 +126,10 @@ def _leader_rows(leader: Mapping[str, object], *, unsealed: bool) -> list[tuple[
             rows.append(("Active Since", str(leader["active_time"])))
         if not own:
             rows.append(("Active Node Address", str(leader.get("leader_address") or "<none>")))
-    for title, key in (("Raft Committed Index", "raft_committed_index"), ("Raft Applied Index", "raft_applied_index")):
+    for title, key in (
+        ("Raft Committed Index", "raft_committed_index"),
+        ("Raft Applied Index", "raft_applied_index"),
+    ):
         if leader.get(key):
             rows.append((title, go_text(leader[key])))
     return rows

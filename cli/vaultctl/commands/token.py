@@ -29,8 +29,13 @@ def create(invocation: Invocation) -> int:
         body["no_default_policy"] = True
     kind = invocation.text("type", "service")
     renewable = kind != "batch" and invocation.truth("renewable", default=True)
-    body |= {"display_name": invocation.text("display-name"), "num_uses": invocation.number("use-limit") or 0,
-             "renewable": renewable, "type": kind, "entity_alias": invocation.text("entity-alias")}
+    body |= {
+        "display_name": invocation.text("display-name"),
+        "num_uses": invocation.number("use-limit") or 0,
+        "renewable": renewable,
+        "type": kind,
+        "entity_alias": invocation.text("entity-alias"),
+    }
     role = invocation.text("role")
     path = "auth/token/create" + (f"/{role}" if role else "")
     with Doing("Error creating token"):
@@ -45,9 +50,13 @@ def lookup(invocation: Invocation) -> int:
         if invocation.truth("accessor"):
             if not args:
                 raise UsageError("Not enough arguments with -accessor (expected 1, got 0)")
-            response = invocation.client.send("POST", "auth/token/lookup-accessor", body={"accessor": args[0]})
+            response = invocation.client.send(
+                "POST", "auth/token/lookup-accessor", body={"accessor": args[0]}
+            )
         elif args:
-            response = invocation.client.send("POST", "auth/token/lookup", body={"token": given(invocation, 0)})
+            response = invocation.client.send(
+                "POST", "auth/token/lookup", body={"token": given(invocation, 0)}
+            )
         else:
             response = invocation.client.send("GET", "auth/token/lookup-self")
     return invocation.print_answer(response.json())
@@ -87,7 +96,9 @@ def revoke(invocation: Invocation) -> int:
         if own:
             invocation.client.send("PUT", "auth/token/revoke-self")
         elif by_accessor:
-            invocation.client.send("POST", "auth/token/revoke-accessor", body={"accessor": invocation.args[0]})
+            invocation.client.send(
+                "POST", "auth/token/revoke-accessor", body={"accessor": invocation.args[0]}
+            )
         elif mode == "path":
             invocation.client.send("PUT", f"sys/leases/revoke-prefix/{invocation.args[0]}")
         else:

@@ -102,7 +102,9 @@ def test_an_error_holds_neither_token_nor_body(script: _Script) -> None:
 
 
 @pytest.mark.parametrize("status", [412, 429, 500, 503])
-def test_a_passing_failure_is_tried_again(script: _Script, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passing_failure_is_tried_again(
+    script: _Script, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("vaultctl.client.time.sleep", pauses.append)
     script.answers = [(status, b"", {}), (status, b"", {}), (200, b"", {})]
@@ -149,7 +151,9 @@ def test_a_wrong_address_is_a_local_error(address: str) -> None:
 
 def test_a_refusal_is_explained_by_path_and_capability() -> None:
     def explained(path: str, *errors: str, has_token: bool = True) -> str:
-        error = ApiError("GET", "http://h/v1/" + path, path, status=403, errors=errors, raw="", query="list=true")
+        error = ApiError(
+            "GET", "http://h/v1/" + path, path, status=403, errors=errors, raw="", query="list=true"
+        )
         return explain_refusal(error, has_token=has_token)
 
     assert '"list" on path "a/b"' in explained("a/b", "1 error occurred:\n\t* permission denied\n\n")

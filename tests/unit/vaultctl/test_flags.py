@@ -43,12 +43,24 @@ def test_a_truth_never_takes_the_next_word() -> None:
 
 
 def test_repeated_flags_collect() -> None:
-    values, _ = parse(_FLAGS, ["-policy=a", "-policy=b,c", "-meta=k=v=w", "-meta=l=", "-versions=1,2", "-versions=3"])
+    values, _ = parse(
+        _FLAGS, ["-policy=a", "-policy=b,c", "-meta=k=v=w", "-meta=l=", "-versions=1,2", "-versions=3"]
+    )
     assert values == {"policy": ["a", "b,c"], "meta": {"k": "v=w", "l": ""}, "versions": ["1", "2", "3"]}
 
 
 @pytest.mark.parametrize(
-    "word", ["-nope", "-name", "-version=hunter2", "-force=hunter2", "-ttl=hunter2", "-meta=hunter2", "---name=x", "-=x"]
+    "word",
+    [
+        "-nope",
+        "-name",
+        "-version=hunter2",
+        "-force=hunter2",
+        "-ttl=hunter2",
+        "-meta=hunter2",
+        "---name=x",
+        "-=x",
+    ],
 )
 def test_a_wrong_flag_is_refused_without_repeating_its_value(word: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -58,7 +70,16 @@ def test_a_wrong_flag_is_refused_without_repeating_its_value(word: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("30s", 30), ("1h30m", 5400), ("1.5h", 5400), ("-1", -1), ("0", 0), ("3h25m19s", 12319), ("-2m", -120)],
+    [
+        ("90", 90),
+        ("30s", 30),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("-1", -1),
+        ("0", 0),
+        ("3h25m19s", 12319),
+        ("-2m", -120),
+    ],
 )
 def test_durations_are_seconds_or_go_durations(text: str, seconds: int) -> None:
     assert parse_duration(text, "ttl") == seconds * 10**9
@@ -89,7 +110,7 @@ def test_no_command_line_breaks_the_parser(argv: list[str]) -> None:
         _, rest = parse(_FLAGS, argv)
     except UsageError:
         return
-    assert rest == argv[len(argv) - len(rest):]
+    assert rest == argv[len(argv) - len(rest) :]
 
 
 def test_the_format_is_found_anywhere_and_in_any_case() -> None:

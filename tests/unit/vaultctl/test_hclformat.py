@@ -33,7 +33,8 @@ def test_nothing_becomes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['a = "hunter2', "a {", "a = [hunter2", "= hunter2", "a = ", "}", 'a = [ = "hunter2" ]', "hunter2"]
+    "text",
+    ['a = "hunter2', "a {", "a = [hunter2", "= hunter2", "a = ", "}", 'a = [ = "hunter2" ]', "hunter2"],
 )
 def test_what_is_not_hcl_is_refused_by_line_without_its_text(text: str) -> None:
     with pytest.raises(CommandError, match="line 1") as caught:
@@ -41,7 +42,9 @@ def test_what_is_not_hcl_is_refused_by_line_without_its_text(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-_WORDS = st.sampled_from(["a", "bb", '"c d"', '"x"', "1", "{", "}", "[", "]", "=", ",", "# c\n", "/* d */", "\n", "\n\n"])
+_WORDS = st.sampled_from(
+    ["a", "bb", '"c d"', '"x"', "1", "{", "}", "[", "]", "=", ",", "# c\n", "/* d */", "\n", "\n\n"]
+)
 
 
 @given(st.lists(_WORDS, max_size=25).map(" ".join))

@@ -34,7 +34,8 @@ def test_values_look_as_go_prints_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0s"), (60, "1m"), (3600, "1h"), (5400, "1h30m"), (2764800, "768h"), (61, "1m1s")]
+    ("seconds", "text"),
+    [(0, "0s"), (60, "1m"), (3600, "1h"), (5400, "1h30m"), (2764800, "768h"), (61, "1m1s")],
 )
 def test_durations_for_people_end_early(seconds: int, text: str) -> None:
     assert human_duration(seconds) == text
@@ -90,7 +91,9 @@ def test_warnings_are_wrapped_bullets() -> None:
 
 def test_a_field_has_no_newline_and_a_missing_one_is_an_error() -> None:
     out = io.StringIO()
-    run = Invocation([], {"field": "a"}, form="table", environ={}, stdin=io.StringIO(), stdout=out, stderr=io.StringIO())
+    run = Invocation(
+        [], {"field": "a"}, form="table", environ={}, stdin=io.StringIO(), stdout=out, stderr=io.StringIO()
+    )
     assert run.print_answer({"data": {"a": "x"}}) == 0
     assert out.getvalue() == "x"
     with pytest.raises(CommandError, match="not present") as caught:

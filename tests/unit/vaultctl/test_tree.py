@@ -49,7 +49,21 @@ def test_completion_knows_every_command_and_flag() -> None:
 def test_starting_loads_neither_the_server_nor_slow_modules() -> None:
     code = "import sys, vaultctl.main, vaultctl.commands.kv_read, vaultctl.client; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(_CLI)}
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(_CLI)},
     )
     loaded = set(done.stdout.split())
-    assert not loaded & {"vault", "typing", "dataclasses", "argparse", "asyncio", "yaml", "logging", "httpx", "msgspec"}
+    assert not loaded & {
+        "vault",
+        "typing",
+        "dataclasses",
+        "argparse",
+        "asyncio",
+        "yaml",
+        "logging",
+        "httpx",
+        "msgspec",
+    }

@@ -78,7 +78,10 @@ def test_a_token_that_is_not_stored_has_no_cubbyhole(caller: Identity | None) ->
     async def scenario(hole: Driver) -> None:
         hole.identity = caller
         for method in ("GET", "POST", "LIST", "DELETE"):
-            assert await hole.refused(method, "a", {"v": 1}) == "Malformed: cubbyhole operations are only supported by 'service' type tokens"
+            assert (
+                await hole.refused(method, "a", {"v": 1})
+                == "Malformed: cubbyhole operations are only supported by 'service' type tokens"
+            )
         assert await hole.stored() == []
 
     _play(scenario)
