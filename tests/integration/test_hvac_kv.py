@@ -73,9 +73,9 @@ def test_version_2_checks_and_sets(root: hvac.Client, versioned: str) -> None:
     with pytest.raises(exceptions.InvalidRequest) as refusal:
         kv.create_or_update_secret("a", {"x": 3}, cas=1, mount_point=versioned)
     assert refusal.value.errors == ["check-and-set parameter did not match the current version"]
-    assert kv.read_secret_version("a", mount_point=versioned, raise_on_deleted_version=True)["data"]["data"] == {
-        "x": 2
-    }
+    assert kv.read_secret_version("a", mount_point=versioned, raise_on_deleted_version=True)["data"][
+        "data"
+    ] == {"x": 2}
 
 
 def test_version_2_reads_the_version_asked_for(root: hvac.Client, versioned: str) -> None:
@@ -97,6 +97,7 @@ def test_version_2_reads_the_version_asked_for(root: hvac.Client, versioned: str
     assert kv.read_secret("a/b", mount_point=versioned, raise_on_deleted_version=True)["data"]["data"]
 
 
+@pytest.mark.filterwarnings("ignore:The raise_on_deleted_version parameter:DeprecationWarning")
 def test_version_2_patches(root: hvac.Client, versioned: str) -> None:
     kv = root.secrets.kv.v2
     with pytest.raises(exceptions.InvalidPath):
@@ -130,8 +131,10 @@ def test_version_2_destroys_for_good(root: hvac.Client, versioned: str) -> None:
         kv.create_or_update_secret("a", {"x": number}, mount_point=versioned)
     assert kv.destroy_secret_versions("a", [1, 7], mount_point=versioned).status_code == 204
     kv.undelete_secret_versions("a", [1], mount_point=versioned)
-    gone = kv.read_secret_version("a", 1, mount_point=versioned, raise_on_deleted_version=False)
-    assert (gone["data"]["data"], gone["data"]["metadata"]["destroyed"]) == (None, True)
+    with pytest.raises(exceptions.InvalidPath) as gone:
+        kv.read_secret_version("a", 1, mount_point=versioned, raise_on_deleted_version=False)
+    assert gone.value.json["data"]["data"] is None
+    assert gone.value.json["data"]["metadata"]["destroyed"] is True
     assert kv.read_secret_version("a", 2, mount_point=versioned, raise_on_deleted_version=True)
 
 
@@ -143,9 +146,15 @@ def test_version_2_keeps_metadata(root: hvac.Client, versioned: str) -> None:
         "a/b", max_versions=2, cas_required=True, delete_version_after="2h", mount_point=versioned
     )
     found = kv.read_secret_metadata("a/b", mount_point=versioned)["data"]
-    assert (found["max_versions"], found["cas_required"], found["delete_version_after"]) == (2, True, "2h0m0s")
+    assert (found["max_versions"], found["cas_required"], found["delete_version_after"]) == (
+        2,
+        True,
+        "2h0m0s",
+    )
     assert (found["current_version"], found["oldest_version"], list(found["versions"])) == (1, 0, ["1"])
-    assert kv.read_secret_metadata("new", mount_point=versioned)["data"]["custom_metadata"] == {"owner": "ops"}
+    assert kv.read_secret_metadata("new", mount_point=versioned)["data"]["custom_metadata"] == {
+        "owner": "ops"
+    }
     with pytest.raises(exceptions.InvalidRequest):
         kv.create_or_update_secret("a/b", {"x": 2}, mount_point=versioned)
 
