@@ -46,7 +46,7 @@ class Key:
     def __eq__(self, other: object) -> NoReturn:
         raise TypeError("compare keys with Key.same")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # the way to say "unhashable"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not serialised")

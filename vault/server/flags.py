@@ -86,7 +86,7 @@ def parse(arguments: Sequence[str]) -> Options:
             given[name] = value
     if any(name.startswith("dev_") for name in given):
         given["dev"] = True
-    return Options(config=tuple(config), **given)  # type: ignore[arg-type]
+    return Options(config=tuple(config), **given)  # type: ignore[arg-type]  # kinds come from the table
 
 
 def _next(rest: list[str]) -> tuple[str, str | bool]:

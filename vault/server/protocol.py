@@ -76,7 +76,9 @@ class Connection(HttpToolsProtocol):
         self._watched: object = self
         self._watched_since = 0.0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # asyncio's base class says less than uvicorn's
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         self._corked = _Corked(transport)
         self.transport = cast("asyncio.Transport", self._corked)

@@ -66,5 +66,5 @@ class Vault:
 async def refused(awaitable: object) -> tuple[str, int]:
     """Return text and status of the refusal that `awaitable` ends with."""
     with pytest.raises(SealRefusal) as caught:
-        await awaitable  # type: ignore[misc]
+        await awaitable  # type: ignore[misc]  # callers pass coroutines
     return str(caught.value), caught.value.status

@@ -159,18 +159,18 @@ def test_a_vault_seals_even_when_storage_fails_or_hangs(monkeypatch: pytest.Monk
         vault = Vault()
         plan = await vault.init()
         await vault.unseal(plan.keys)
-        await vault.barrier.view(_Discard(), "root", "m/").put("a", b"x")  # type: ignore[arg-type]
+        await vault.barrier.view(_Discard(), "root", "m/").put("a", b"x")  # type: ignore[arg-type]  # it only puts
         vault.fail_statement(1)
         with pytest.raises(StorageFailure):
             await vault.life.seal()
         assert vault.barrier.sealed
         vault.fail_statement(0)
         await vault.unseal(plan.keys)
-        await vault.barrier.view(_Discard(), "root", "m/").put("a", b"x")  # type: ignore[arg-type]
+        await vault.barrier.view(_Discard(), "root", "m/").put("a", b"x")  # type: ignore[arg-type]  # it only puts
         monkeypatch.setattr(module, "SAVE_SECONDS", 0.01)
         async with vault.storage.write():
             with pytest.raises(TimeoutError):
-                await vault.life.seal()
+                await asyncio.create_task(vault.life.seal())
         assert vault.barrier.sealed
 
     asyncio.run(scenario())

@@ -125,13 +125,11 @@ def test_a_replacement_between_reading_and_confirming_is_noticed() -> None:
         vault = Vault()
         plan = await vault.init()
         other = Vault(vault.storage)
-        lock = vault.storage.lock
-        await lock.acquire()
-        unsealing = asyncio.create_task(vault.life.unseal(plan.keys[0]))
-        await asyncio.sleep(0)
-        replacing = await other.life.prepare_init(ONE)
-        vault.storage.data.put(CONFIG_PATH, encode(CONFIG_PATH, replacing.config))
-        lock.release()
+        async with vault.storage.write() as tx:
+            unsealing = asyncio.create_task(vault.life.unseal(plan.keys[0]))
+            await asyncio.sleep(0)
+            replacing = await other.life.prepare_init(ONE)
+            await tx.put(CONFIG_PATH, encode(CONFIG_PATH, replacing.config))
         with pytest.raises(SealFailure, match="another initialisation"):
             await unsealing
         assert vault.barrier.sealed

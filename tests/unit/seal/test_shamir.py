@@ -42,7 +42,7 @@ def test_any_threshold_of_the_shares_gives_the_secret_back(
     shares = split(secret, threshold + spare, threshold, os.urandom)
     assert len({share[-1] for share in shares}) == threshold + spare
     assert all(share[-1] and len(share) == len(secret) + 1 for share in shares)
-    chance.shuffle(shares)  # type: ignore[attr-defined]
+    chance.shuffle(shares)  # type: ignore[attr-defined]  # a random.Random, drawn
     assert combine(shares[:threshold]) == secret
 
 

@@ -66,76 +66,96 @@ def test_the_older_path_calls_the_text_rules_and_repeats_the_data_on_the_top_lev
     play(scenario)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "error"),
-    [
-        ("POST", f"{ACL}/p", {}, "'policy' parameter not supplied or empty"),
-        ("POST", f"{ACL}/root", {}, "'policy' parameter not supplied or empty"),
-        ("POST", f"{ACL}/root", {"policy": READ}, 'cannot update "root" policy'),
-        (
-            "POST",
-            f"{ACL}/root",
-            {"policy": 'path "a" {'},
-            "failed to parse policy: At 1:12: object expected closing RBRACE got: EOF",
-        ),
-        ("PATCH", f"{ACL}/root", {}, "'policy' parameter not supplied or empty"),
-        (
-            "PATCH",
-            f"{ACL}/response-wrapping",
-            {"policy": READ},
-            'cannot update "response-wrapping" policy',
-        ),
-        ("PATCH", f"{ACL}/absent", {}, "policy not found"),
-        ("DELETE", f"{ACL}/root", None, 'cannot delete "root" policy'),
-        ("DELETE", "sys/policy/default", None, "cannot delete default policy"),
-        ("POST", f"{ACL}/p", {"policy": READ, "cas": 5}, "check-and-set parameter 5 did not match the current version 0"),
-        ("POST", f"{ACL}/p", {"policy": READ, "cas_required": True}, "check-and-set parameter required for this call"),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "ttl": "1h", "expiration": "2099-01-02T03:04:05Z"},
-            "cannot supply both 'expiration' and 'ttl' for policies",
-        ),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "expiration": "2001-01-02T03:04:05Z"},
-            "refusing to update policy as expiration time has already elapsed",
-        ),
-        ("POST", f"{ACL}/p", {"policy": READ, "ttl": 0}, "refusing to update policy as expiration time has already elapsed"),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "expiration": "soon"},
-            f"{EXPIRATION}could not parse string as date and time",
-        ),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "expiration": "9999-12-31T23:59:59Z"},
-            "a policy must end before the year 2262, or never",
-        ),
-        ("POST", f"{ACL}/p", {"policy": READ, "ttl": 9_000_000_000}, "a policy must end before the year 2262, or never"),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "expiration": True},
-            f"{EXPIRATION}could not parse time from input type",
-        ),
-        (
-            "POST",
-            f"{ACL}/p",
-            {"policy": READ, "ttl": "-1h"},
-            'Field validation failed: error converting input for field "ttl": cannot provide negative value \'-3600\'',
-        ),
-        (
-            "POST",
-            f"{ACL}/a\\b",
-            {"policy": READ},
-            "invalid policy name: use up to 512 printed characters, without %, backslashes and empty parts",
-        ),
-    ],
-)  # fmt: skip
+_WRONG = [
+    ("POST", f"{ACL}/p", {}, "'policy' parameter not supplied or empty"),
+    ("POST", f"{ACL}/root", {}, "'policy' parameter not supplied or empty"),
+    ("POST", f"{ACL}/root", {"policy": READ}, 'cannot update "root" policy'),
+    (
+        "POST",
+        f"{ACL}/root",
+        {"policy": 'path "a" {'},
+        "failed to parse policy: At 1:12: object expected closing RBRACE got: EOF",
+    ),
+    ("PATCH", f"{ACL}/root", {}, "'policy' parameter not supplied or empty"),
+    (
+        "PATCH",
+        f"{ACL}/response-wrapping",
+        {"policy": READ},
+        'cannot update "response-wrapping" policy',
+    ),
+    ("PATCH", f"{ACL}/absent", {}, "policy not found"),
+    ("DELETE", f"{ACL}/root", None, 'cannot delete "root" policy'),
+    ("DELETE", "sys/policy/default", None, "cannot delete default policy"),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "cas": 5},
+        "check-and-set parameter 5 did not match the current version 0",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "cas_required": True},
+        "check-and-set parameter required for this call",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "ttl": "1h", "expiration": "2099-01-02T03:04:05Z"},
+        "cannot supply both 'expiration' and 'ttl' for policies",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "expiration": "2001-01-02T03:04:05Z"},
+        "refusing to update policy as expiration time has already elapsed",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "ttl": 0},
+        "refusing to update policy as expiration time has already elapsed",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "expiration": "soon"},
+        f"{EXPIRATION}could not parse string as date and time",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "expiration": "9999-12-31T23:59:59Z"},
+        "a policy must end before the year 2262, or never",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "ttl": 9_000_000_000},
+        "a policy must end before the year 2262, or never",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "expiration": True},
+        f"{EXPIRATION}could not parse time from input type",
+    ),
+    (
+        "POST",
+        f"{ACL}/p",
+        {"policy": READ, "ttl": "-1h"},
+        "Field validation failed: error converting input for field \"ttl\": cannot provide negative value '-3600'",
+    ),
+    (
+        "POST",
+        f"{ACL}/a\\b",
+        {"policy": READ},
+        "invalid policy name: use up to 512 printed characters, without %, backslashes and empty parts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "error"), _WRONG)
 def test_what_is_wrong_is_refused_in_the_words_of_the_field(
     method: str, path: str, body: object, error: str
 ) -> None:
