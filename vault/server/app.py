@@ -25,7 +25,7 @@ from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
-from vault.mount.table import MountTable
+from vault.mount.table import Catalog, MountTable
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.server import counting, opening
@@ -84,6 +84,11 @@ class Vault:
             lane, parts.clock, parts.entropy, fixed=self._fixed, sealed=lambda: parts.barrier.sealed
         )
         return edge(listener, front, parts.metrics, parts.config.telemetry)
+
+    @property
+    def catalog(self) -> Catalog:
+        """Which kinds of mount there are."""
+        return self._parts.mounts.catalog
 
     async def start(self) -> None:
         """Begin to watch over requests. Other background work begins when the vault is unsealed."""

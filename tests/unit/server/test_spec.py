@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The generated files of `api-spec/`: what is in them, and that a stale one is noticed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vault.server import spec
+
+
+def test_the_committed_files_are_what_the_code_says() -> None:
+    assert spec.main(["--check"]) == 0, "run: python -m vault.server.spec"
+
+
+def test_a_stale_file_is_named_with_the_command_that_mends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert spec.main([], tmp_path) == 0
+    assert spec.main(["--check"], tmp_path) == 0
+    (tmp_path / "routes.txt").write_text("nothing\n")
+    assert spec.main(["--check"], tmp_path) == 1
+    assert capsys.readouterr().err == "api-spec/routes.txt is out of date; run: python -m vault.server.spec\n"
+
+
+def test_an_unknown_argument_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert spec.main(["--write"], tmp_path) == 1
+    assert capsys.readouterr().err.startswith("usage: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> None:
+    files = spec.files()
+    lines = files["routes.txt"].splitlines()
+    assert "/v1/sys/health GET public when-sealed unaudited" in lines
+    assert "/v1/secret/data/{path:any} PATCH" in lines
+    paths = json.loads(files["openapi.json"])["paths"]
+    assert {path.split("/")[1] for path in paths} == {"auth", "cubbyhole", "kv", "secret", "sys"}
+    assert json.loads(files["errors.json"])["Forbidden"]["status"] == 403

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes what `api-spec/` derives from the code: `python -m vault.server.spec`, or `--check` to compare only."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from vault.engines.system.seal import VERSION
+from vault.framework.call import Operation
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.framework.openapi import document
+from vault.framework.route import Route
+from vault.server.app import Vault
+from vault.server.settings import Config, Listener, StorageSettings
+from vault.storage.memory import MemoryStorage
+from vault.wire.v1 import STATUS
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "api-spec"
+"""Where the files are."""
+
+_MOUNTS: Final[Sequence[tuple[str, str, Mapping[str, str], bool]]] = (
+    ("auth/token/", "token", {}, True),
+    ("cubbyhole/", "cubbyhole", {}, False),
+    ("kv/", "kv", {"version": "1"}, False),
+    ("secret/", "kv", {"version": "2"}, False),
+    ("sys/", "system", {}, False),
+)
+"""Example mounts: path, kind, options, whether it is an auth method."""
+_VERBS: Final = {
+    Operation.READ: "GET",
+    Operation.LIST: "LIST",
+    Operation.SCAN: "SCAN",
+    Operation.UPDATE: "POST",
+    Operation.PATCH: "PATCH",
+    Operation.DELETE: "DELETE",
+}
+
+
+def files() -> Mapping[str, str]:
+    """Return the name and content of every generated file."""
+    mounts = _routes()
+    return {
+        "openapi.json": _json(document(mounts, version=VERSION)),
+        "routes.txt": "".join(f"{line}\n" for line in sorted(_lines(mounts))),
+        "errors.json": _json(
+            {
+                kind.__name__: {"status": status, "meaning": (inspect.getdoc(kind) or "").partition("\n")[0]}
+                for kind, status in STATUS.items()
+            }
+        ),
+    }
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
+    """Write the files into `folder`, or with `--check` tell which are out of date; return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if list(given) not in ([], ["--check"]):
+        sys.stderr.write("usage: python -m vault.server.spec [--check]\n")
+        return 1
+    stale = [name for name, text in files().items() if _read(folder / name) != text]
+    if given:
+        for name in stale:
+            sys.stderr.write(f"api-spec/{name} is out of date; run: python -m vault.server.spec\n")
+        return 1 if stale else 0
+    for name in stale:
+        (folder / name).write_text(files()[name], encoding="utf-8")
+    return 0
+
+
+def _routes() -> Mapping[str, Sequence[Route]]:
+    """Return the routes of the example mounts, from the application itself."""
+    config = Config(listeners=(Listener(kind="tcp"),), storage=StorageSettings(kind="inmem"))
+    log = Log(stream=io.StringIO())
+    vault = Vault(config, MemoryStorage(), clock=Clock(), entropy=Entropy(), metrics=Metrics(), log=log)
+    found: dict[str, Sequence[Route]] = {}
+    for path, kind, options, auth in _MOUNTS:
+        backend = vault.catalog.find(kind, options, auth=auth)
+        if backend is None:
+            raise LookupError(f"no backend for the example mount {path}")
+        found[path] = [bound.route for bound in backend.routes.all]
+    return found
+
+
+def _lines(mounts: Mapping[str, Sequence[Route]]) -> Sequence[str]:
+    """Return one line for each route: path, verb, and what is special about access to it."""
+    return [
+        " ".join([f"/v1/{mount}{route.template}", _VERBS[route.operation], *_flags(route)])
+        for mount, routes in mounts.items()
+        for route in routes
+    ]
+
+
+def _flags(route: Route) -> Sequence[str]:
+    access = route.access
+    flags = {
+        "public": access.public,
+        "sudo": access.sudo,
+        "when-sealed": access.when_sealed,
+        "unaudited": access.unaudited,
+        "create-or-update": bool(access.exists),
+    }
+    return [name for name, holds in flags.items() if holds]
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
