@@ -62,8 +62,9 @@ def test_three_thousand_random_requests_find_no_defect(vault: VaultProcess) -> N
 @pytest.mark.timeout(3600)
 def test_a_hundred_thousand_random_requests_find_no_defect(vault: VaultProcess) -> None:
     storm = rage(vault, 85_000, 15_000)
-    print(  # noqa: T201
+    print(  # noqa: T201 -- the figure is the result
         f"{storm.account.sent} requests, statuses {dict(sorted(storm.account.statuses.items()))}, "
-        f"{storm.account.connections} connections of bytes, {vault.resident_mebibytes():.0f} MiB"
+        f"{storm.account.connections} connections of bytes, {vault.resident_mebibytes():.0f} MiB\n"
+        f"engines that could not: {dict(storm.account.words)}"
     )
     check(vault, storm)
