@@ -170,7 +170,7 @@ class Pipeline:
             call.data = (
                 schema.decode_form(call.body)
                 if is_form
-                else schema.decode_object(call.body, call.bound.route.access.body)
+                else schema.decode_object(call.body, call.bound.route.access.body, call.limits)
             )
 
     async def authorise(self, call: Call) -> None:

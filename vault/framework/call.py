@@ -67,6 +67,16 @@ class Mounted:
     response_headers: frozenset[str] = frozenset()
 
 
+class JsonLimits(msgspec.Struct, frozen=True):
+    """What a JSON body may contain: strings, keys included, and bytes of memory once parsed."""
+
+    strings: int = 1000
+    memory: int = 34_078_720
+
+
+USUAL_LIMITS = JsonLimits()
+"""OpenBao's defaults."""
+
 NOWHERE = Mounted("", "", "", "", "", {}, 0, 0)
 """Stands for the mount of a path that has none."""
 
@@ -205,6 +215,7 @@ class Call:
         "held",
         "id",
         "identity",
+        "limits",
         "local",
         "method",
         "mount",
@@ -234,6 +245,8 @@ class Call:
     headers: Sequence[tuple[bytes, bytes]]
     query: bytes
     body: bytes
+    limits: JsonLimits
+    """What the listener allows a JSON body to be."""
     accept: bytes
     content_type: bytes
     token: Secret
@@ -289,6 +302,7 @@ class Call:
         self.held = ()
         self.namespace = ROOT
         self.body = b""
+        self.limits = USUAL_LIMITS
         self.wrap_ttl = 0
         self.wrap_format = ""
 

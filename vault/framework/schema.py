@@ -13,16 +13,20 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from vault.framework.call import USUAL_LIMITS, JsonLimits
 from vault.framework.errors import Malformed, TooLarge
 from vault.framework.fields import Json, coerce
 from vault.framework.route import Params, Route
 
-MAX_STRINGS: Final = 1000
-"""Strings (keys and values) in one body, as OpenBao's default."""
+MAX_STRINGS: Final = USUAL_LIMITS.strings
+"""Strings (keys and values) in one body, and fields of a form or query, unless the listener says otherwise."""
 MAX_DEPTH: Final = 100
 """Nested objects and arrays in one body."""
 MAX_DIGITS: Final = 1000
 """Digits in one number."""
+
+_VALUE_BYTES: Final = 40
+"""Bytes of memory that a value takes beside its text: an object, and its place in a list or a dictionary."""
 
 _decode: Final = msgspec.json.Decoder().decode
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -34,18 +38,20 @@ to_plain: Final = msgspec.to_builtins
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|[0-9]{%d,}' % (MAX_DIGITS + 1), re.DOTALL)
 
 
-def check_limits(body: bytes) -> None:
+def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
     """Refuse a body that would be costly to parse. Raises `Malformed`."""
     quotes = body.count(b'"')
     opened = body.count(b"{") + body.count(b"[")
-    if quotes <= 2 * MAX_STRINGS and opened <= MAX_DEPTH and len(body) <= MAX_DIGITS:
+    if len(body) + _VALUE_BYTES * (body.count(b",") + opened) > limits.memory:
+        raise Malformed("refused JSON input due to high complexity: exceeded maximum estimated memory limits")
+    if quotes <= 2 * limits.strings and opened <= MAX_DEPTH and len(body) <= MAX_DIGITS:
         return
     strings = depth = 0
     for match in _STRUCTURE.finditer(body):
         first = match.group()[0]
         if first == 0x22:
             strings += 1
-            if strings > MAX_STRINGS:
+            if strings > limits.strings:
                 raise Malformed(
                     "refused JSON input due to high complexity: exceeded maximum number of strings"
                 )
@@ -68,11 +74,13 @@ _TYPES: Final = {
 }
 
 
-def decode_object(body: bytes, wanted: str = "map[string]interface {}") -> dict[str, Json]:
+def decode_object(
+    body: bytes, wanted: str = "map[string]interface {}", limits: JsonLimits = USUAL_LIMITS
+) -> dict[str, Json]:
     """Decode a JSON object, by the field's name a `wanted`; empty and `null` are an empty one. Raises `Malformed`."""
     if not body or body.isspace():
         return {}
-    check_limits(body)
+    check_limits(body, limits)
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:

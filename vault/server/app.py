@@ -21,7 +21,7 @@ from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.rotation import keep_count
 from vault.engines.system.seal import Passage
-from vault.framework.call import Operation
+from vault.framework.call import JsonLimits, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
@@ -79,7 +79,11 @@ class Vault:
     def at(self, listener: Listener) -> Answer:
         """Return what answers on `listener`: its limits, its headers, its metrics."""
         parts = self._parts
-        lane = self._requests.lane(listener.max_request_duration or parts.config.default_max_request_duration)
+        lane = self._requests.lane(
+            longest=listener.max_request_duration or parts.config.default_max_request_duration,
+            max_body=listener.max_request_size,
+            json_limits=JsonLimits(listener.max_request_json_strings, listener.max_request_json_memory),
+        )
         front = Front(
             lane, parts.clock, parts.entropy, fixed=self._fixed, sealed=lambda: parts.barrier.sealed
         )

@@ -30,8 +30,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MAX_BODY: Final = 32 << 20
-"""Bytes of a request body, unless the listener says otherwise."""
 _COMMON: Final = [
     (b"cache-control", b"no-store"),
     (b"content-type", b"application/json"),
@@ -83,7 +81,8 @@ class Front:
         try:
             self._head(call, scope)
             if call.method in _BODIED:
-                call.body = await _body(scope, receive)
+                call.limits = lane.json_limits
+                call.body = await _body(receive, lane.max_body)
             running[call] = began = perf_counter_ns()
             try:
                 reply = await self._handle(call)
@@ -228,9 +227,8 @@ def _wrap_ttl(value: bytes) -> int:
     return seconds
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
+async def _body(receive: Receive, limit: int) -> bytes:
     """Read a body, never more than the limit. Raises `TooLarge`."""
-    limit: int = scope.get("coffre.max_body", MAX_BODY)
     message = await receive()
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):

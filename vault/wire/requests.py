@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any, Final
 
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call, JsonLimits, Operation, Reply
 from vault.framework.errors import Failed, VaultError
 from vault.framework.metrics import Metrics, Timing
 
@@ -23,9 +23,11 @@ _MOST_ROUTES: Final = 1000
 class Lane:
     """The requests of one listener. `Front` writes what runs and how long it took: a call would cost too much."""
 
-    def __init__(self, requests: Requests, longest: float) -> None:
-        """`longest` is how many seconds a request may take."""
+    def __init__(self, requests: Requests, longest: float, max_body: int, json_limits: JsonLimits) -> None:
+        """`longest` is how many seconds a request may take, `max_body` how many bytes its body."""
         self.longest: Final = longest
+        self.max_body: Final = max_body
+        self.json_limits: Final = json_limits
         self.running: Final[dict[Call, int]] = {}
         self.times: Final = requests.times
         self.new_times: Final = requests.new_times
@@ -64,9 +66,9 @@ class Requests:
             "core.in_flight_requests", lambda: float(sum(len(lane.running) for lane in self._lanes))
         )
 
-    def lane(self, longest: float) -> Lane:
-        """Return a lane whose requests may take `longest` seconds each."""
-        lane = Lane(self, longest)
+    def lane(self, *, longest: float, max_body: int, json_limits: JsonLimits) -> Lane:
+        """Return a lane; see `Lane` for what limits its requests."""
+        lane = Lane(self, longest, max_body, json_limits)
         self._lanes.append(lane)
         return lane
 
