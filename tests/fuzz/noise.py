@@ -155,7 +155,7 @@ class Noise:
             text = text[: chance.randrange(len(text) + 1)]
         return text
 
-    def bytes(self) -> bytes:
+    def raw(self) -> bytes:
         """Bytes for a connection: requests that are broken in all the ways that break parsers."""
         chance = self._chance
         kind = chance.randrange(9)

@@ -71,7 +71,7 @@ class Storm:
             self.account.connections += 1
             with socket.create_connection(("127.0.0.1", self._vault.port), timeout=5) as connection:
                 with contextlib.suppress(OSError):
-                    connection.sendall(self._noise.bytes())
+                    connection.sendall(self._noise.raw())
                     connection.shutdown(socket.SHUT_WR)
                     self._check(connection)
 
