@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 import msgspec
 
 from vault.framework.hcl import Block, Item, Value
-from vault.server.config_unsupported import IGNORED, REFUSED
+from vault.server.config_unsupported import IGNORED, REFUSED, UNBUILT
 from vault.server.config_values import Setting, Unreadable
 from vault.server.failure import StartFailure
 
@@ -114,6 +114,10 @@ def read(
             values[key] = setting.read(_plain(entry.item))
         except Unreadable as expected:
             findings.refuse(entry, f"{key} must be {expected}")
+            continue
+        unbuilt = UNBUILT.get(stanza, {}).get(key)
+        if unbuilt is not None and values[key] is unbuilt[0]:
+            findings.refuse(entry, f"{key}: {unbuilt[1]}")
     return values
 
 

@@ -63,6 +63,7 @@ def user_lockout(entry: Entry, content: Collection[Entry], findings: Findings) -
     kind = entry.item.labels[0]
     if kind not in _LOCKOUT_KINDS:
         findings.refuse(entry, f"user_lockout is for one of {', '.join(_LOCKOUT_KINDS)}")
+    findings.warn(entry, "user_lockout has no effect yet: no auth method here asks for passwords")
     return UserLockout(kind=kind, **read(UserLockout, "user_lockout", content, findings))
 
 

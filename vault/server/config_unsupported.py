@@ -62,6 +62,8 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
         "tls_prefer_server_cipher_suites": "every accepted suite is strong",
     },
     "telemetry": {
+        "usage_gauge_period": "nothing is counted by scanning",
+        "maximum_gauge_cardinality": "nothing is counted by scanning",
         "enable_hostname_label": "metrics never carry the host's name",
         "num_lease_metrics_buckets": _TUNING,
         "lease_metrics_epsilon": _TUNING,
@@ -82,6 +84,24 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
     "seal": {"name": "there is one seal", "priority": "there is one seal"},
 }  # fmt: skip
 """Stanza ("" is the top level) -> key -> why nothing is missing."""
+
+UNBUILT: Final[dict[str, dict[str, tuple[bool, str]]]] = {
+    "": {
+        "raw_storage_endpoint": (True, "`sys/raw` does not exist here; remove it"),
+        "introspection_endpoint": (True, "`sys/internal/inspect` does not exist here; remove it"),
+    },
+    "listener": {
+        "disable_unauthed_rekey_endpoints": (
+            False,
+            "the unauthenticated `sys/rekey/*` endpoints do not exist here; remove it",
+        ),
+        "disable_unauthed_generate_root_endpoints": (
+            False,
+            "the unauthenticated `sys/generate-root/*` endpoints do not exist here; remove it",
+        ),
+    },
+}
+"""Stanza ("" is the top level) -> key -> the value that asks for what does not exist, and what to do instead."""
 
 REFUSED: Final[dict[str, dict[str, str]]] = {
     "": {

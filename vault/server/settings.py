@@ -109,10 +109,17 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
         str, Setting(read.filled, "Group of the `unix` socket, by name or number.", "this process's group")
     ] = ""
     disable_unauthed_rekey_endpoints: Annotated[
-        bool, Setting(read.boolean, "Refuse the old unauthenticated `sys/rekey/*` endpoints.")
+        bool,
+        Setting(
+            read.boolean, "The unauthenticated `sys/rekey/*` endpoints do not exist here; false is refused."
+        ),
     ] = True
     disable_unauthed_generate_root_endpoints: Annotated[
-        bool, Setting(read.boolean, "Refuse the old unauthenticated `sys/generate-root/*` endpoints.")
+        bool,
+        Setting(
+            read.boolean,
+            "The unauthenticated `sys/generate-root/*` endpoints do not exist here; false is refused.",
+        ),
     ] = True
 
 
@@ -165,12 +172,6 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
         True
     )
     metrics_prefix: Annotated[str, Setting(read.filled, "First part of every metric's name.")] = "vault"
-    usage_gauge_period: Annotated[
-        float, Setting(read.duration, "How often counts that need a scan are taken; 0 is never.", "10m")
-    ] = 600
-    maximum_gauge_cardinality: Annotated[
-        int, Setting(read.limit, "Most label values of one gauge that needs a scan.")
-    ] = 500
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,9 +217,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         bool, Setting(read.boolean, "Do not lock memory against swapping. Locking is tried, not required.")
     ] = False
     raw_storage_endpoint: Annotated[
-        bool, Setting(read.boolean, "Offer `sys/raw`, which reads and writes below every policy.")
+        bool, Setting(read.boolean, "`sys/raw` does not exist here; true is refused.")
     ] = False
-    introspection_endpoint: Annotated[bool, Setting(read.boolean, "Offer `sys/internal/inspect`.")] = False
+    introspection_endpoint: Annotated[
+        bool, Setting(read.boolean, "`sys/internal/inspect` does not exist here; true is refused.")
+    ] = False
     unsafe_allow_api_audit_creation: Annotated[
         bool, Setting(read.boolean, "Let `sys/audit` create devices, not only this file.")
     ] = False

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter_ns
 from typing import Any, Final
+from weakref import WeakSet
 
 from vault.framework.call import Call, JsonLimits, Operation, Reply
 from vault.framework.errors import Failed, VaultError
@@ -59,7 +60,7 @@ class Requests:
         """Durations that no timing has counted yet, by path of the mount and operation."""
         self._routes: dict[tuple[str, Operation], Timing] = {}
         self._metrics = metrics
-        self._lanes: list[Lane] = []
+        self._lanes: WeakSet[Lane] = WeakSet()
         metrics.summary("core.handle_request", lambda: self._timings(login=False))
         metrics.summary("core.handle_login_request", lambda: self._timings(login=True))
         metrics.gauge(
@@ -67,9 +68,9 @@ class Requests:
         )
 
     def lane(self, *, longest: float, max_body: int, json_limits: JsonLimits) -> Lane:
-        """Return a lane; see `Lane` for what limits its requests."""
+        """Return a lane; see `Lane` for what limits its requests. It lives as long as its front."""
         lane = Lane(self, longest, max_body, json_limits)
-        self._lanes.append(lane)
+        self._lanes.add(lane)
         return lane
 
     def running(self) -> Iterator[Call]:

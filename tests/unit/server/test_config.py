@@ -107,6 +107,7 @@ def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:
             options={"file_path": "/var/log/a", "mode": "0640", "log_raw": "false"},
         ),
     )
+    assert [line for line in config.warnings if "user_lockout has no effect yet" in line]
     assert config.user_lockout == (UserLockout(kind="all", lockout_threshold=3, lockout_duration=600.0),)
     assert (config.default_lease_ttl, config.max_lease_ttl, config.log_level) == (5400.0, 86400.0, "debug")
 
@@ -175,6 +176,9 @@ def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Pa
         ('audit "file" "a" { options { file_path = "x" mode = "hunter2hunter2" } }', "options mode must be permission bits"),
         ('audit "file" "a" { options { file_path = "x" } }\naudit "file" "a" { options { file_path = "y" } }', ":4: another audit device has this name"),
         ('seal "pkcs11" { pin = "hunter2hunter2" }', "this seal does not exist here yet"),
+        ("raw_storage_endpoint = true", "raw_storage_endpoint: `sys/raw` does not exist here; remove it"),
+        ("introspection_endpoint = true", "introspection_endpoint: `sys/internal/inspect` does not exist"),
+        ('listener "tcp" { tls_disable = true disable_unauthed_rekey_endpoints = false }', "do not exist here; remove it"),
         ('user_lockout "cert" {}', "user_lockout is for one of all, userpass"),
         ('audit "file" "a" { options { file_path = "x" log_raw = "perhaps" } }', "options log_raw must be true or false"),
         ('audit "file" "a" { options { file_path = "x" format = "jsonx" } }', "options format must be json"),
