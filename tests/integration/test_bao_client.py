@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The stock `bao` client cannot tell our server from the field's: equal words, equal exit codes, over TLS."""
+
+import json
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from pytest_socket import enable_socket
+
+from tests.cli.normalise import normalised
+from tests.integration import bao_scenarios
+from tests.integration.coffre import BAO, KINDS, Place, empty_server, open_server
+
+_SHARED = (
+    *bao_scenarios.KV2,
+    *bao_scenarios.KV1,
+    *bao_scenarios.MOUNTS,
+    *bao_scenarios.TOKENS,
+    *bao_scenarios.LIMITED,
+)
+_CAPTURE = re.compile(r"([A-Z]+)=(?![A-Z])(.*)")
+_UPGRADING = "Upgrading from non-versioned"
+_PATIENCE = 10.0
+# How long something is kept is told to the second, where the clocks of two runs differ by one.
+_LEFT = re.compile(r"((?<!_)\bttl\"?:? +|(?:token|lease)_duration\"?:? +)(\d+h)?(\d+m)?(\d+)s?")
+_LOOSE = (
+    (re.compile(r"https://127\.0\.0\.1:\d+"), "<address>"),
+    (re.compile(r"\b(kv|ns|system|cubbyhole|identity|auth_token|token|audit_file)_[0-9a-f]{6,8}\b"), r"\1_<id>"),
+    (re.compile(r"\bvault-cluster-[0-9a-f]{8}\b"), "<cluster>"),
+    (re.compile(r"(Storage Type +|\"storage_type\": |storage_type +)\S+"), r"\1<kind>"),
+    (re.compile(r"(creation_time\"?:? +)\d+"), r"\1<seconds>"),
+    (re.compile(r"/tmp/\S+"), "<file>"),
+)
+
+
+class Session:
+    """One operator at one server: plays command lines, and keeps what they captured."""
+
+    def __init__(self, place: Place, home: Path) -> None:
+        self._home = home
+        self._environment = place.environment(home)
+        self._kept: dict[str, str] = {}
+
+    def play(self, line: str) -> tuple[str, str, int]:
+        """Run a line; return normalised stdout and stderr, and the exit code."""
+        capture = _CAPTURE.fullmatch(line)
+        command, _, text = (capture[2] if capture else line).partition(" < ")
+        words = [self._filled(word) for word in shlex.split(command)]
+        environment = dict(self._environment)
+        if words[0].startswith("-"):
+            environment["BAO_TOKEN"] = words.pop(0)[1:]
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            done = self._run(words, environment, text)
+            if _UPGRADING not in done.stderr or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        if capture and done.returncode == 0:
+            self._keep(capture[1], done.stdout.strip())
+            return "<kept>", _without_chance(done.stderr), done.returncode
+        return _without_chance(done.stdout), _without_chance(done.stderr), done.returncode
+
+    def _run(
+        self, words: list[str], environment: Mapping[str, str], text: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BAO, *words],
+            env=environment,
+            cwd=self._home,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def _filled(self, word: str) -> str:
+        return re.sub(r"\{([A-Z][A-Za-z0-9.]*)\}", lambda found: self._kept.get(found[1], "lost"), word)
+
+    def _keep(self, name: str, text: str) -> None:
+        self._kept[name] = text
+        if name == "SHARES":
+            made = json.loads(text)
+            self._kept[f"{name}.root"] = made["root_token"]
+            for number in range(len(made["unseal_keys_hex"])):
+                self._kept[f"{name}.keys.{number}"] = made["unseal_keys_hex"][number]
+                self._kept[f"{name}.b64.{number}"] = made["unseal_keys_b64"][number]
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Session]]:
+    """One session at each server, both initialised and unsealed."""
+    enable_socket()
+    with ExitStack() as stack:
+        yield [
+            Session(
+                stack.enter_context(open_server(kind, tmp_path_factory.mktemp(kind))),
+                tmp_path_factory.mktemp("home"),
+            )
+            for kind in KINDS
+        ]
+
+
+def test_there_are_many_command_lines() -> None:
+    assert len(_SHARED) + len(bao_scenarios.OPERATOR) >= 200
+
+
+def test_everything_from_key_value_to_tokens_is_as_the_fields(sessions: list[Session]) -> None:
+    assert _differences(sessions, _SHARED) == ""
+
+
+def test_init_unseal_rotate_and_seal_are_as_the_fields(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        pair = []
+        for kind in KINDS:
+            folder = tmp_path / kind
+            folder.mkdir()
+            pair.append(Session(stack.enter_context(empty_server(kind, folder)), folder))
+        assert _differences(pair, bao_scenarios.OPERATOR) == ""
+
+
+def _differences(pair: list[Session], lines: tuple[str, ...] | list[str]) -> str:
+    """Every line that the servers answer differently, with both answers; empty when there is none."""
+    found = []
+    for line in lines:
+        ours, theirs = (session.play(line) for session in pair)
+        if ours != theirs:
+            found.append(f"$ bao {line}\n--- ours: {ours[2]}\n{ours[0]}{ours[1]}\n--- theirs: {theirs[2]}\n")
+            found.append(f"{theirs[0]}{theirs[1]}\n")
+    return "".join(found)
+
+
+def _without_chance(text: str) -> str:
+    text = _LEFT.sub(_to_the_minute, text)
+    for pattern, word in _LOOSE:
+        text = pattern.sub(word, text)
+    return normalised(text)
+
+
+def _to_the_minute(found: re.Match[str]) -> str:
+    hours, minutes = (int(found[part][:-1]) if found[part] else 0 for part in (2, 3))
+    return f"{found[1]}{round((hours * 3600 + minutes * 60 + int(found[4])) / 60)} minutes"
