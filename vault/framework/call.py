@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -31,6 +31,7 @@ class Operation(StrEnum):
     DELETE = "delete"
     PATCH = "patch"
     HELP = "help"
+    HEADER = "header"
 
 
 WRITES = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE, Operation.PATCH})
@@ -175,7 +176,8 @@ class Reply(Generic[T]):
     `data` None with no `auth` is an empty object, unlike returning None (nothing at all: 204). `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
     `embed` repeats the data's keys on the envelope's top level, for old clients; `unended` leaves out the line
-    break that most bodies end in.
+    break that most bodies end in. `same`, if set, stands for `data`: replies of one mount with equal `same` have
+    equal data, so that what was derived from it (and holds no secret) may be used again.
     """
 
     data: T | None = field(default=None, repr=False)
@@ -191,6 +193,7 @@ class Reply(Generic[T]):
     content_type: str = "application/json"
     embed: bool = False
     unended: bool = False
+    same: Hashable = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -28,5 +28,11 @@ class Engine:
     async def mounted(self, view: View) -> None:
         """Prepare a new mount, inside the transaction that creates it."""
 
+    guarded: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of paths that only sudo may ask about, even where there is no route."""
+
+    wrong_verb: Callable[[Call], Awaitable[None]] | None = None
+    """Refuses a verb that a public path does not take, where the field says more than 'unsupported operation'."""
+
     missing: Callable[[Call], Awaitable[Reply[object] | None]] | None = None
     """Answers on a path that no route matches, where the field says more than 'unsupported path'."""

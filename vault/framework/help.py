@@ -16,16 +16,16 @@ class Help(msgspec.Struct, frozen=True):
     """The answer to `?help=1`."""
 
     help: str
+    see_also: None
     openapi: object
 
 
 async def show(bounds: Sequence[Bound], call: Call) -> Reply[Help]:
-    """Describe everything that can be done at the path of `call`."""
+    """Describe everything that can be done at the path of `call`; on a mount's root, everything that it can do."""
     routes = [bound.route for bound in bounds]
-    text = f"Request:        {call.local}\nMatching Route: {routes[0].template}\n\n" + "\n\n".join(
-        _describe(route) for route in routes
-    )
-    return Reply(data=Help(text, document({call.mount.path: routes})), plain=True)
+    head = f"Request:        {call.local}\nMatching Route: {routes[0].template}\n\n" if call.local else ""
+    text = head + "\n\n".join(_describe(route) for route in routes)
+    return Reply(data=Help(text, None, document({call.mount.path: routes})), plain=True)
 
 
 def _describe(route: Route) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
 
 from vault.framework.errors import Malformed, VaultError
@@ -26,17 +27,27 @@ class Unprintable(VaultError):
     """The path holds characters that are not printable; the field answers 400 without a body."""
 
 
+class NotATarget(VaultError):
+    """A percent sign without two hexadecimal digits: this is no request target at all (RFC 3986, 2.1)."""
+
+
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
 def canonical(raw: bytes) -> CanonicalPath:
     """Decode the part of a request target after `/v1/` (without the query).
 
     Raises `Redirect` where the *undecoded* path has empty or dot segments, `Malformed` where the decoded one
-    has (so `%2e%2e` never reaches an ACL), and `Unprintable` for control and format characters.
+    has (so `%2e%2e` never reaches an ACL), `Unprintable` for control and format characters, and `NotATarget`
+    for a broken percent encoding.
     """
-    if b"//" in raw or b"/." in raw or raw[:1] in b"./" and raw[:1]:
+    if b"//" in raw or b"/." in raw or (raw[:1] in b"./" and raw[:1]):
         cleaned = _clean(raw)
         if cleaned != raw:
             raise Redirect("/v1/" + cleaned.decode("ascii", "replace"))
     if b"%" in raw:
+        if _BROKEN_PERCENT.search(raw):
+            raise NotATarget
         raw = unquote_to_bytes(raw)
     try:
         path = raw.decode()
@@ -66,5 +77,4 @@ def _clean(raw: bytes) -> bytes:
         elif segment not in (b"", b"."):
             kept.append(segment)
     cleaned = b"/".join(kept)
-    directory = segments[-1] in (b"", b".", b"..")
-    return cleaned + b"/" if directory and kept else cleaned
+    return cleaned + b"/" if segments[-1] == b"" and kept else cleaned

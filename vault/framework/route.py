@@ -106,10 +106,12 @@ class Bound:
 
 
 def special(
-    answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]], operation: Operation
+    answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]],
+    operation: Operation,
+    access: Access = Access(),  # noqa: B008 -- it is frozen
 ) -> Bound:
     """Return a route outside any engine: it takes no parameters and `answer` says or raises what there is to say."""
-    route = Route(operation, "", Access(), NoParams, {}, None, "", "", "")
+    route = Route(operation, "", access, NoParams, {}, None, "", "", "")
 
     async def invoke(call: Call, params: Params) -> Reply[object] | msgspec.Struct | None:
         del params

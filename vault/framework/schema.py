@@ -22,8 +22,8 @@ MAX_STRINGS: Final = USUAL_LIMITS.strings
 """Strings (keys and values) in one body, and fields of a form or query, unless the listener says otherwise."""
 MAX_DEPTH: Final = 100
 """Nested objects and arrays in one body."""
-MAX_DIGITS: Final = 1000
-"""Digits in one number."""
+MAX_DIGITS: Final = 308
+"""Digits in a row in one number: more do not fit into a 64-bit float."""
 
 _VALUE_BYTES: Final = 40
 """Bytes of memory that a value takes beside its text: an object, and its place in a list or a dictionary."""
@@ -35,6 +35,7 @@ encode: Final = msgspec.json.Encoder().encode
 to_plain: Final = msgspec.to_builtins
 """Turn structs into dicts, lists and scalars."""
 
+_LONG = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|[0-9]{%d,}' % (MAX_DIGITS + 1), re.DOTALL)
 
 
@@ -44,7 +45,7 @@ def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
     opened = body.count(b"{") + body.count(b"[")
     if len(body) + _VALUE_BYTES * (body.count(b",") + opened) > limits.memory:
         raise Malformed("refused JSON input due to high complexity: exceeded maximum estimated memory limits")
-    if quotes <= 2 * limits.strings and opened <= MAX_DEPTH and len(body) <= MAX_DIGITS:
+    if quotes <= 2 * limits.strings and opened <= MAX_DEPTH and not _LONG.search(body):
         return
     strings = depth = 0
     for match in _STRUCTURE.finditer(body):
@@ -62,7 +63,9 @@ def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
         elif first in b"]}":
             depth -= 1
         else:
-            raise Malformed("refused JSON input due to high complexity: exceeded maximum length of a number")
+            raise Malformed(
+                "failed to decode JSON input: json: cannot unmarshal number into Go value of type float64"
+            )
 
 
 _TYPES: Final = {
@@ -110,12 +113,18 @@ def _position(text: str) -> str:
     return f"invalid JSON at byte {place[1]}" if place else "invalid JSON"
 
 
+_NO_FORM: Final = "error parsing form data"
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
 def decode_form(body: bytes) -> dict[str, Json]:
     """Decode a URL-encoded form; repeated names are joined with commas. Raises `Malformed`."""
+    if b";" in body or _BROKEN_PERCENT.search(body):
+        raise Malformed(_NO_FORM)
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_STRINGS)
     except (UnicodeDecodeError, ValueError):
-        raise Malformed("error parsing form data: it must be URL-encoded UTF-8") from None
+        raise Malformed(_NO_FORM) from None
     found: dict[str, Json] = {}
     for name, value in pairs:
         found[name] = f"{found[name]},{value}" if name in found else value
@@ -159,7 +168,7 @@ def build_params(
                 replaced.append(name)
             elif value is not None:
                 values[parameter.field] = coerce(name, parameter.kind, value)
-        if unknown:
+        if unknown and route.handler:
             warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(sorted(unknown))}]")
         if replaced:
             warnings.append(

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Final
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, View
+from vault.barrier.view import View
 from vault.framework.call import Call, Mounted, Namespace, Operation
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
-from vault.framework.errors import UnsupportedPath
+from vault.framework.errors import UnsupportedOperation, UnsupportedPath
 from vault.framework.help import show
-from vault.framework.route import Bound, RouteTable, special
+from vault.framework.route import Access, Bound, RouteTable, special
 from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encode
 
 _PREFIX: Final = "mount/"
@@ -33,17 +33,40 @@ class Backend:
     def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
         """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         if call.operation is Operation.HELP:
-            found = self.routes.matching(call.local)
-            if not found:
+            found = self.routes.matching(call.local) if call.local else ()
+            if not found and call.local:
                 raise UnsupportedPath
-            return special(partial(show, found), Operation.HELP), {}
+            return special(partial(show, found or self.routes.all), Operation.HELP), {}
         try:
             return self.routes.match(call.local, call.operation)
+        except UnsupportedOperation:
+            found = self.routes.matching(call.local)
+            if all(bound.route.access.public for bound in found):
+                return special(self._refuse_verb, call.operation, Access(public=True)), {}
+            raise
         except UnsupportedPath:
+            if f"{call.local}/".startswith(self._guarded):
+                return special(_unsupported, call.operation, Access(sudo=True)), {}
             for engine in self.engines:
                 if engine.missing is not None:
                     return special(engine.missing, call.operation), {}
             raise
+
+    @property
+    def _guarded(self) -> tuple[str, ...]:
+        return tuple(prefix for engine in self.engines for prefix in engine.guarded)
+
+    async def _refuse_verb(self, call: Call) -> None:
+        """Refuse a verb on a path that anybody may call, so that nobody needs a token to be told."""
+        for engine in self.engines:
+            if engine.wrong_verb is not None:
+                await engine.wrong_verb(call)
+        raise UnsupportedOperation(chained=False)
+
+
+async def _unsupported(call: Call) -> None:
+    del call
+    raise UnsupportedPath
 
 
 class Catalog:

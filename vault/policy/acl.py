@@ -86,7 +86,7 @@ class Acl:
 
     def _decide(self, operation: str, path: str) -> tuple[MergedRule | None, Verdict, bool]:
         """What the capability alone says, and whether constraints have a say; remembered."""
-        needed = _NEEDED[operation]
+        needed = _NEEDED.get(operation, Capability(0))
         rule: MergedRule | None = None
         if self.root:
             verdict = _ROOT_VERDICT
@@ -147,7 +147,7 @@ def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> Ver
     if rule is None:
         return Verdict(False, missing=operation)
     sudo = rule.grants(Capability.SUDO)
-    if not rule.grants(needed):
+    if not needed or not rule.grants(needed):
         return Verdict(False, sudo=sudo, missing=operation)
     return Verdict(True, sudo=sudo, granting=rule.granting[needed])
 

@@ -26,9 +26,9 @@ _AES_KEY_SIZES: Final = (16, 24, 32)
 
 
 def parse_share(text: str) -> bytes:
-    """Decode a share from hexadecimal, else base64; raises `SealRefusal`. Its length is not checked."""
+    """Decode a share from hexadecimal if that gives the right length, else from base64; raises `SealRefusal`."""
     share = from_hex(text)
-    if share is not None:
+    if share is not None and SHORTEST_SHARE <= len(share) <= LONGEST_SHARE:
         return share
     try:
         return from_base64(text)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from html import escape
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ from vault.framework.errors import (
     VaultError,
 )
 from vault.framework.fields import Mismatch, parse_duration
-from vault.framework.path import Redirect, Unprintable, canonical
+from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import native, v1
 from vault.wire.requests import Lane
@@ -35,6 +37,9 @@ _COMMON: Final = [
     (b"content-type", b"application/json"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 ]
+_COMMON_HEAD: Final = b"".join(b"%b: %b\r\n" % header for header in _COMMON)
+RESPOND: Final = "coffre.respond"
+"""Key of the ASGI scope: `(status, header lines, body) -> bool`, which sends a whole answer or declines."""
 _METHODS: Final = {
     "GET": Operation.READ,
     "POST": Operation.UPDATE,
@@ -43,8 +48,11 @@ _METHODS: Final = {
     "LIST": Operation.LIST,
     "SCAN": Operation.SCAN,
     "PATCH": Operation.PATCH,
+    "HEAD": Operation.HEADER,
 }
 _BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+_UNKNOWN: Final = 600
+"""From here on a status belongs to no class; the field's answers then lack the transport header."""
 _BODILESS: Final = frozenset({204, 304})
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -93,15 +101,19 @@ class Front:
         except Redirect as redirect:
             await _redirect(redirect, scope, send)
         except Unprintable:
-            await _send(send, 400, b"", [_COMMON[0], _COMMON[2]])
+            await _send(scope, send, 400, b"", [])
+        except NotATarget:
+            await _send(
+                scope, send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")]
+            )
         except VaultError as error:
-            await _refuse(call, error, send)
+            await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
-            await _refuse(call, lane.late(call, ended), send)
+            await _refuse(call, lane.late(call, ended), scope, send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
-            await _refuse(call, Internal(detail=type(error).__name__), send)
+            await _refuse(call, Internal(detail=type(error).__name__), scope, send)
         else:
-            await _answer(call, reply, send)
+            await _answer(call, reply, scope, send)
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]
@@ -133,6 +145,8 @@ class Front:
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
+        if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
+            raise Redirect("/v1/sys/")
         if namespace:
             self._namespace(call, namespace)
         self._operation(call, scope)
@@ -181,16 +195,20 @@ class Front:
 
 
 def _listing(call: Call, data: dict[str, Any]) -> None:
-    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text."""
+    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text.
+
+    Anything but nothing asks for help; of a name that comes more than once the first value counts.
+    """
     wanted = []
     for name, operation in (("list", Operation.LIST), ("scan", Operation.SCAN), ("help", Operation.HELP)):
-        if name not in data:
+        value = data.pop(name, "")
+        if isinstance(value, tuple):
+            value = value[0]
+        if not value:
             continue
-        value = data.pop(name)
         if operation is Operation.HELP:
-            if value in _TRUE:
-                call.operation = Operation.HELP
-            continue
+            call.operation = Operation.HELP
+            return
         if value not in _TRUE and value not in _FALSE:
             raise Malformed
         if value in _TRUE:
@@ -211,10 +229,19 @@ def _check_merge_patch(content_type: bytes) -> None:
 
 def _check_consistency(name: bytes, value: bytes) -> None:
     """Every read here is of committed data, so there is nothing to wait for; what is no index is refused."""
-    if name == b"x-vault-index" and value:
+    if name == b"x-vault-index" and value and not _is_index(value):
         raise Malformed('failed to decode "X-Vault-Index"')
     if name == b"x-vault-inconsistent" and value not in (b"fail", b"forward-active-node"):
         raise Malformed('unknown value for "X-Vault-Inconsistent" header')
+
+
+def _is_index(value: bytes) -> bool:
+    """Whether `value` is a JSON object in base64."""
+    try:
+        schema.decode_object(b64decode(value, validate=True))
+    except (ValueError, VaultError):
+        return False
+    return True
 
 
 def _wrap_ttl(value: bytes) -> int:
@@ -251,41 +278,53 @@ def _common(call: Call) -> list[tuple[bytes, bytes]]:
     return [*_COMMON, (b"x-vault-namespace", call.echo)] if call.echo else _COMMON
 
 
-async def _answer(call: Call, reply: Reply[object] | None, send: Send) -> None:
+async def _answer(call: Call, reply: Reply[object] | None, scope: Scope, send: Send) -> None:
     common = _common(call)
     if reply is None:
-        await _send(send, 204, b"", common)
+        await _send(scope, send, 204, b"", common)
         return
     if reply.raw is not None:
         headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), *common[2:]]
-        await _send(send, reply.status or 200, reply.raw, headers)
+        await _send(scope, send, reply.status or 200, reply.raw, headers)
         return
     body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
-    headers = common
+    headers = common if reply.status < _UNKNOWN else common[:2]
     if reply.headers:
         headers = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
-    await _send(send, reply.status or 200, body, headers)
+    await _send(scope, send, reply.status or 200, body, headers)
 
 
-async def _refuse(call: Call, error: VaultError, send: Send) -> None:
+async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
     status = v1.STATUS[type(error)]
     if b"application/problem+json" in call.accept:
         headers = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
-        await _send(send, status, native.problem(call, error, status), headers)
+        await _send(scope, send, status, native.problem(call, error, status), headers)
         return
     body = b"" if call.method == "HEAD" else v1.error_body(error)
-    await _send(send, status, body, _common(call))
+    await _send(scope, send, status, body, _common(call))
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
     location = redirect.location.encode("latin-1")
     if scope["query_string"]:
         location += b"?" + scope["query_string"]
-    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"location", location)]
-    await _send(send, 307, b"", headers)
+    headers = [_COMMON[0], _COMMON[2], (b"location", location)]
+    body = b""
+    if scope["method"] in {"GET", "HEAD"}:
+        headers.append((b"content-type", b"text/html; charset=utf-8"))
+    if scope["method"] == "GET":
+        body = f'<a href="{escape(location.decode("latin-1"))}">Temporary Redirect</a>.\n\n'.encode("latin-1")
+    await _send(scope, send, 307, body, headers)
 
 
-async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+async def _send(
+    scope: Scope, send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Send a whole answer: through the connection itself where it offers that, by ASGI messages otherwise."""
+    if headers is _COMMON and status not in _BODILESS:
+        respond = scope.get(RESPOND)
+        if respond is not None and respond(status, _COMMON_HEAD, body):
+            return
     if status in _BODILESS:
         body = b""
     else:

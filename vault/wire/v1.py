@@ -44,7 +44,8 @@ STATUS: Final[dict[type[VaultError], int]] = {
 }
 """The status of each kind of refusal."""
 
-
+_ABSENT: Final = 404
+"""Answers of this status carry data without a line break at the end, as the field's do."""
 _ENVELOPE: Final = (
     b'{%b"request_id":"%b","lease_id":"%b","renewable":%b,"lease_duration":%d,"data":%b,'
     b'"wrap_info":%b,"warnings":%b,"auth":%b}'
@@ -84,4 +85,4 @@ def reply_body(reply: Reply[object], request_id: str) -> bytes:
         encode(reply.warnings) if reply.warnings else b"null",
         encode(reply.auth) if reply.auth else b"null",
     )
-    return escape_html(body) if reply.unended else escape_html(body) + b"\n"
+    return escape_html(body) if reply.unended or reply.status == _ABSENT else escape_html(body) + b"\n"

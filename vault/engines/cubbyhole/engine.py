@@ -59,6 +59,8 @@ class Cubbyhole(Engine):
 
     async def entry_exists(self, call: Call) -> bool:
         """Tell update from create."""
+        if not call.captures["path"]:
+            raise Failed("missing path")
         return await call.reader.get(_own(call) + call.captures["path"]) is not None
 
 

@@ -13,7 +13,7 @@ from vault.engines.system.genesis import Genesis
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, VaultError
-from vault.framework.fields import Doc, Kind, Mismatch, StringList, to_bool, to_int
+from vault.framework.fields import Doc, Kind, Mismatch, to_bool, to_int
 from vault.framework.route import Params, read, write
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -51,7 +51,7 @@ class Passage:
 
 
 _Count = Annotated[int, Kind("int", struct="InitRequest")]
-_Keys = Annotated[StringList, Kind("strings", struct="InitRequest")]
+_Keys = Annotated[tuple[str, ...], Kind("strings", struct="InitRequest")]
 
 
 class InitParams(Params, frozen=True):
@@ -279,8 +279,10 @@ def _code(status: Status, params: HealthParams) -> int:
                 codes[name] = to_int(text or "none")
     except Mismatch:
         raise Malformed from None
-    if not all(200 <= code <= 999 for code in codes.values()):
-        raise Malformed  # no answer can carry it, or it would not be the last one
     if not status.initialized:
-        return codes.get("uninitcode", 501)
-    return codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
+        code = codes.get("uninitcode", 501)
+    else:
+        code = codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
+    if not 200 <= code <= 999:
+        raise Malformed  # no answer can carry it, or it would not be the last one
+    return code

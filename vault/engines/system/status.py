@@ -105,6 +105,8 @@ class CrossOrigin(msgspec.Struct, frozen=True):
 class StatusEngine(Engine):
     """Nodes, versions, host, requests in flight, metrics, settings."""
 
+    guarded = ("raw/", "internal/inspect/")
+
     def __init__(self, server: Server, barrier: Barrier, metrics: Metrics) -> None:
         self._server = server
         self._barrier = barrier

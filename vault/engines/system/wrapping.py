@@ -87,6 +87,11 @@ class WrappingEngine(Engine):
         call.warnings = []
         return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, wrapped))
 
+    async def wrong_verb(self, call: Call) -> None:
+        """Look at the wrapping token before the verb, as the field does."""
+        if call.path == "sys/wrapping/lookup":
+            await self._lookup(call)
+
     async def _lookup(self, call: Call) -> WrapLookup:
         core = core_reader(self._barrier, call.namespace)
         _, wrapped = await waiting(self._wrapper, core, call, call.data)

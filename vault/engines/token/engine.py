@@ -151,9 +151,11 @@ class TokenEngine(Engine):
         await self._tokens.revoke_tree(call.core, found[0])
         return None
 
-    @write("revoke-orphan", sudo=True)
+    @write("revoke-orphan")
     async def revoke_orphan(self, call: Call, params: TokenParams) -> None:
-        """Revoke one token; its children become orphans."""
+        """Revoke one token; its children become orphans. Needs update and sudo."""
+        if call.decision is None or not (call.decision.sudo or call.decision.root):
+            raise Malformed("root or sudo privileges required to revoke and orphan")
         if not params.token:
             raise Malformed("missing token ID")
         key = self._tokens.key(params.token)
