@@ -68,8 +68,12 @@ class Running:
             self.process.stdout.close()
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "tests.integration.stub_server", *arguments]
+STUB = "tests.integration.stub_server"
+VAULT = "vault.server"
+
+
+def _command(module: str, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -78,10 +82,12 @@ def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running(*arguments: str, home: Path, environment: Mapping[str, str] | None = None) -> Iterator[Running]:
+def running(
+    *arguments: str, home: Path, environment: Mapping[str, str] | None = None, module: str = STUB
+) -> Iterator[Running]:
     """Start the server and wait until it serves; end it at the end."""
     process = subprocess.Popen(
-        _command(arguments),
+        _command(module, arguments),
         cwd=ROOT,
         env=_environment(home, environment or {}),
         stdout=subprocess.PIPE,
@@ -90,7 +96,7 @@ def running(*arguments: str, home: Path, environment: Mapping[str, str] | None =
     )
     started = Running(process)
     try:
-        started.wait_for("started", times=2)
+        started.wait_for("server: started")
         yield started
     finally:
         if process.poll() is None:
@@ -103,10 +109,12 @@ def running(*arguments: str, home: Path, environment: Mapping[str, str] | None =
         started.close()
 
 
-def refused(*arguments: str, home: Path, environment: Mapping[str, str] | None = None) -> str:
+def refused(
+    *arguments: str, home: Path, environment: Mapping[str, str] | None = None, module: str = STUB
+) -> str:
     """Start a server that cannot start; return its one line."""
     done = subprocess.run(
-        _command(arguments),
+        _command(module, arguments),
         cwd=ROOT,
         env=_environment(home, environment or {}),
         capture_output=True,

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The whole server: process, listeners and vault together, as an operator runs them."""
+
+import http.client
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from tests.integration.processes import (
+    VAULT,
+    Running,
+    certificate,
+    config,
+    connect,
+    free_port,
+    get,
+    pair,
+    refused,
+    running,
+)
+
+WRITERS = 8
+
+
+class Client:
+    """One kept connection with a token."""
+
+    def __init__(self, port: int, *, token: str = "", trust: Path | None = None) -> None:
+        self.connection = connect(port, trust=trust)
+        self.token = token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Send one request below `/v1/`; return status and decoded body."""
+        sent = None if body is None else json.dumps(body)
+        self.connection.request(method, f"/v1/{path}", body=sent, headers={"X-Vault-Token": self.token})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        kind = answer.headers.get("content-type", "")
+        return answer.status, json.loads(text) if kind.startswith("application/json") and text else text
+
+
+@contextmanager
+def opened(
+    folder: Path, listener: str = "tls_disable = true", more: str = ""
+) -> Iterator[tuple[Running, int, Client]]:
+    """Start a vault, initialise and unseal it, and mount KV v1 at `kv/`."""
+    port = free_port()
+    audit = f'audit "file" "main" {{ options {{ file_path = "{folder}/audit.log" }} }}'
+    with running(config(folder, port, listener, f"{audit}\n{more}"), home=folder, module=VAULT) as server:
+        trust = folder / "server.crt" if "tls_cert_file" in listener else None
+        with Client(port, trust=trust) as client:
+            made = client.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})[1]
+            (folder / "key").write_text(made["keys"][0])
+            client.ask("POST", "sys/unseal", {"key": made["keys"][0]})
+            client.token = made["root_token"]
+            assert client.ask("POST", "sys/mounts/kv", {"type": "kv"})[0] == 204
+            yield server, port, client
+
+
+def test_sighup_opens_audit_file_certificate_and_log_level_anew(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "server")
+    with opened(tmp_path, pair(cert, key)) as (server, port, client):
+        audit, rotated = tmp_path / "audit.log", tmp_path / "audit.log.1"
+        audit.rename(rotated)
+        new_cert, new_key = certificate(tmp_path, "newer")
+        declared = f'audit "file" "main" {{ options {{ file_path = "{audit}" }} }}'
+        config(tmp_path, port, pair(new_cert, new_key), f'{declared}\nlog_level = "error"')
+        server.send(signal.SIGHUP)
+        for _ in range(200):
+            if audit.exists():
+                break
+            client.ask("GET", "sys/seal-status")
+        before = len(rotated.read_bytes())
+        assert client.ask("POST", "kv/after", {"a": "b"})[0] == 204
+        assert [json.loads(line)["request"]["path"] for line in audit.read_text().splitlines()] == [
+            "kv/after"
+        ] * 2
+        assert len(rotated.read_bytes()) == before
+        with Client(port, trust=new_cert, token=client.token) as other:
+            assert other.ask("GET", "kv/after")[0] == 200
+        assert server.end() == 0
+    assert not [line for line in server.lines if "server: reloaded" in line or "server: stopped" in line]
+
+
+def test_an_audit_file_that_cannot_be_opened_keeps_the_server_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    more = f'audit "file" "main" {{ options {{ file_path = "{tmp_path}/folder" }} }}'
+    line = refused(config(tmp_path, free_port(), more=more), home=tmp_path, module=VAULT)
+    assert line == f'audit device "main/": cannot open {tmp_path}/folder: Is a directory; make it writable'
+
+
+def _write(port: int, token: str, number: int, done: dict[str, int], begun: threading.Barrier) -> None:
+    begun.wait()
+    with Client(port, token=token) as client:
+        for count in range(10_000):
+            try:
+                status, _ = client.ask("POST", f"kv/w{number}-{count}", {"n": count})
+            except (OSError, http.client.HTTPException):
+                return
+            if status != 204:
+                return
+            done[f"w{number}-{count}"] = count
+
+
+def test_sigterm_during_requests_loses_no_acknowledged_write(tmp_path: Path) -> None:
+    done: dict[str, int] = {}
+    with opened(tmp_path) as (server, port, client):
+        begun = threading.Barrier(WRITERS + 1)
+        writers = [
+            threading.Thread(target=_write, args=(port, client.token, number, done, begun))
+            for number in range(WRITERS)
+        ]
+        for writer in writers:
+            writer.start()
+        begun.wait()
+        while len(done) < 200:
+            assert client.ask("GET", "sys/health")[0] == 200
+        assert server.end() == 0
+        for writer in writers:
+            writer.join()
+    assert not [line for line in server.lines if "cut off" in line]
+    port = free_port()
+    with running(config(tmp_path, port), home=tmp_path, module=VAULT):
+        with Client(port, token=client.token) as again:
+            again.ask("POST", "sys/unseal", {"key": (tmp_path / "key").read_text()})
+            for name, count in done.items():
+                assert again.ask("GET", f"kv/{name}")[1]["data"] == {"n": count}
+    for line in (tmp_path / "audit.log").read_text().splitlines():
+        json.loads(line)
+
+
+def test_limits_and_headers_are_those_of_the_listener(tmp_path: Path) -> None:
+    listener = """tls_disable = true
+        max_request_size = 5000
+        max_request_json_strings = 20
+        max_request_json_memory = 3000
+        custom_response_headers { "default" = { "X-A" = ["one", "two"] } "4xx" = { "X-B" = ["b"] } "404" = { "X-C" = ["c"] } }
+    """
+    with opened(tmp_path, listener) as (_, port, client):
+        assert client.ask("POST", "kv/x", {"a": "x" * 6000}) == (
+            413,
+            {"errors": ["http: request body too large"]},
+        )
+        too_many = "refused JSON input due to high complexity: exceeded maximum number of strings"
+        assert client.ask("POST", "kv/x", {"a": ["x"] * 30}) == (400, {"errors": [too_many]})
+        too_big = "refused JSON input due to high complexity: exceeded maximum estimated memory limits"
+        assert client.ask("POST", "kv/x", {"a": [1] * 400}) == (400, {"errors": [too_big]})
+        headers = get(port, "/v1/kv/none")[2]
+        assert (headers["x-a"], headers["x-b"], headers["x-c"]) == ("one; two", "b", None)
+        headers = get(port, "/none")[2]
+        assert (headers["x-a"], headers["x-b"], headers["x-c"]) == ("one; two", "b", "c")
+
+
+def test_more_strings_are_taken_where_the_listener_allows_them(tmp_path: Path) -> None:
+    with opened(tmp_path, "tls_disable = true\n max_request_json_strings = 5000") as (_, _port, client):
+        assert client.ask("POST", "kv/x", {"a": ["x"] * 2000})[0] == 204
+        assert len(client.ask("GET", "kv/x")[1]["data"]["a"]) == 2000
+
+
+def test_metrics_are_served_as_the_listener_says(tmp_path: Path) -> None:
+    only, none = free_port(), free_port()
+    more = f"""
+        listener "tcp" {{ address = "127.0.0.1:{only}" tls_disable = true
+            telemetry {{ metrics_only = true unauthenticated_metrics_access = true }} }}
+        listener "tcp" {{ address = "127.0.0.1:{none}" tls_disable = true telemetry {{ disallow_metrics = true }} }}
+    """
+    with opened(tmp_path, more=more) as (_, port, client):
+        assert get(port, "/v1/sys/metrics")[0] == 403
+        status, text, headers = get(only, "/v1/sys/metrics?format=prometheus")
+        assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert 'vault_core_unsealed{cluster="vault-cluster-' in text
+        assert "vault_core_handle_request_count " in text
+        assert "vault_route_update_sys__count " in text
+        assert get(only, "/v1/sys/health")[:2] == (404, "this listener only serves the metrics endpoint\n")
+        assert get(only, "/")[:2] == (404, "this listener only serves the metrics endpoint\n")
+        with Client(none, token=client.token) as refusing:
+            disabled = b"metrics endpoint is disabled for this listener\n"
+            assert refusing.ask("GET", "sys/metrics") == (403, disabled)
+            assert refusing.ask("GET", "sys/mounts")[0] == 200
+        assert client.ask("GET", "sys/metrics")[1]["Gauges"]
+
+
+def test_outside_v1_nothing_is_there_and_every_verb_is_told_so(tmp_path: Path) -> None:
+    with opened(tmp_path) as (_, port, client):
+        for path in ("/", "/ui", "/ui/", "/robots.txt"):
+            status, body, headers = get(port, path)
+            assert (status, body) == (404, "404 page not found\n")
+            assert headers["content-type"] == "text/plain; charset=utf-8"
+        for path in ("/v1", "/v2/x", "/.well-known/x"):
+            assert get(port, path)[:2] == (404, '{"errors":[]}\n')
+        for method in ("HEAD", "POST", "DELETE"):
+            client.connection.request(method, "/")
+            answer = client.connection.getresponse()
+            assert (answer.status, answer.headers["content-length"]) == (404, "19")
+            assert answer.read() == (b"" if method == "HEAD" else b"404 page not found\n")
