@@ -241,11 +241,8 @@ def trial_line(now: int) -> bytes:
 
 
 def _assemble(config: DeviceConfig, device: Device, salt: bytes) -> _Open:
-    hasher = Hasher(
-        salt,
-        raw=config.flag("log_raw", default=False),
-        hash_accessor=config.flag("hmac_accessor", default=True),
-    )
+    raw = config.flag("log_raw", default=False)
+    hasher = Hasher(salt, raw=raw, hash_accessor=config.flag("hmac_accessor", default=True))
     prefix = config.options.get("prefix", "").encode()
     elide = config.flag("elide_list_responses", default=False)
-    return _Open(config, device, hasher, Renderer(hasher, prefix=prefix, elide_lists=elide))
+    return _Open(config, device, hasher, Renderer(hasher, raw=raw, prefix=prefix, elide_lists=elide))

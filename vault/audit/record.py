@@ -10,12 +10,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import ROOT, Auth, Call, Identity, Mounted, Reply, WrapInfo
 from vault.framework.clock import rfc3339
@@ -25,6 +26,10 @@ from vault.framework.fields import Json
 _MARK: Final = "hmac-sha256:"
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
 _TIMES: Final = 1024
+_REPLIES: Final = 4096
+"""Encoded answers that are kept, hashes only."""
+_LONGEST_KEPT: Final = 4096
+"""Bytes of the longest of them."""
 _MOUNTS: Final = 4096
 """Mounts whose encoded part is kept."""
 _LARGEST: Final = 4 << 20
@@ -92,8 +97,13 @@ class Hasher:
 class Renderer:
     """Turns calls and replies into the lines of one device."""
 
-    def __init__(self, hasher: Hasher, *, prefix: bytes = b"", elide_lists: bool = False) -> None:
+    def __init__(
+        self, hasher: Hasher, *, raw: bool = False, prefix: bytes = b"", elide_lists: bool = False
+    ) -> None:
+        """`raw` says that the hasher keeps values readable: then nothing of an answer is kept in memory."""
         self._hasher = hasher
+        self._raw = raw
+        self._replies: Bounded[tuple[Mounted, Hashable], bytes] = Bounded(_REPLIES)
         self._prefix = prefix
         self._elide_lists = elide_lists
         self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
@@ -219,15 +229,29 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        body: dict[str, object] = {}
-        if error is not None:
-            body["data"] = {"error": self._hasher.text(error.message)}
-        elif reply is not None:
-            body = self._reply(call, reply)
         mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
-        encoded = _bounded(body)
+        if error is not None:
+            encoded = schema.encode({"data": {"error": self._hasher.text(error.message)}})
+        elif reply is None:
+            encoded = b"{}"
+        elif reply.same is not None and not self._raw:
+            encoded = self._remembered(call, reply)
+        else:
+            encoded = _bounded(self._reply(call, reply))
         separator = b"," if mount and len(encoded) > 2 else b""
-        return b"{" + mount[1:] + separator + encoded[1:]
+        return b"{%b%b%b" % (mount[1:], separator, encoded[1:])
+
+    def _remembered(self, call: Call, reply: Reply[object]) -> bytes:
+        """Encode a reply whose data was recorded before, as often-read secrets are: only hashes are kept."""
+        if reply.warnings or reply.wrap_info is not None or reply.auth is not None:
+            return _bounded(self._reply(call, reply))
+        key = (call.mount, reply.same)
+        encoded = self._replies.get(key)
+        if encoded is None:
+            encoded = _bounded(self._reply(call, reply))
+            if len(encoded) <= _LONGEST_KEPT:
+                self._replies.put(key, encoded)
+        return encoded
 
     def _reply(self, call: Call, reply: Reply[object]) -> dict[str, object]:
         hasher = self._hasher

@@ -14,7 +14,7 @@ from vault.framework.metrics import Metrics
 from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.server.application import Answer, Message
 from vault.server.settings import Listener, Telemetry
-from vault.wire.http import Front
+from vault.wire.http import RESPOND, Front
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -115,6 +115,7 @@ class _Headed:
                 message["headers"] = self._merged(message["status"], list(message.get("headers", ())))
             await send(message)
 
+        scope.pop(RESPOND, None)
         return self._inner(scope, receive, headed)
 
     def _merged(self, status: int, headers: Headers) -> Headers:

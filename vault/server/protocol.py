@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 from typing import Any, Final, cast
 
 from uvicorn.config import Config as UvicornConfig
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from vault.server.settings import Listener
 from vault.server.verbs import FAST, AnyVerb
+from vault.wire.http import RESPOND
 
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
     STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
@@ -26,37 +28,6 @@ LONGEST_HEAD: Final = 64 * 1024
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
-
-
-class _Corked:
-    """The transport as a response sees it: head and body leave together, in one TLS record and one system call."""
-
-    __slots__ = ("_held", "close", "is_closing", "transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self._held: list[bytes] = []
-        self.is_closing = transport.is_closing
-        self.close = self._close
-
-    def write(self, data: bytes) -> None:
-        if data.startswith(b"HTTP/1.1 100"):
-            self.transport.write(data)
-        else:
-            self._held.append(data)
-
-    def flush(self) -> None:
-        held = self._held
-        if held:
-            self.transport.write(b"".join(held))
-            held.clear()
-
-    def _close(self) -> None:
-        self.flush()
-        self.transport.close()
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
-        return getattr(self.transport, name)
 
 
 class Connection(HttpToolsProtocol):
@@ -80,8 +51,6 @@ class Connection(HttpToolsProtocol):
         self, transport: asyncio.Transport
     ) -> None:
         super().connection_made(transport)
-        self._corked = _Corked(transport)
-        self.transport = cast("asyncio.Transport", self._corked)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {"listener": self.listener, "client_certificate": certificate}
@@ -94,18 +63,39 @@ class Connection(HttpToolsProtocol):
         self._between = True
         super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        self._corked.flush()
-        super().on_response_complete()
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        scope: dict[str, Any] = cast("Any", self.scope)
+        scope[RESPOND] = partial(self._respond, self.cycle)
+
+    def _respond(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+        """Send a whole answer at once: one TLS record, one system call. False where ASGI's messages must do it.
+
+        `head` holds finished header lines, without the content's length. It does what the cycle's `send` does
+        with a start and one body.
+        """
+        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        always = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(
+            b"%b%b%bcontent-length: %d\r\n%b%b" % (STATUS_LINE[status], always, head, len(body), ending, body)
+        )
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def _hand_over(self, data: bytes) -> None:
         """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = AnyVerb(self.config, self.server_state, self.listener, self.loop, self.app_state)
-        transport = self._corked.transport
-        transport.set_protocol(other)
-        other.connection_made(transport)
+        self.transport.set_protocol(other)
+        other.connection_made(self.transport)
         other.data_received(data)
 
     def data_received(self, data: bytes) -> None:

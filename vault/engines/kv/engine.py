@@ -26,7 +26,7 @@ class VersionedKV(MetadataRoutes):
     }
 
     @read("data/{path:any}")
-    async def read_secret(self, call: Call, params: ReadSecret) -> SecretResult | Reply[SecretResult]:
+    async def read_secret(self, call: Call, params: ReadSecret) -> Reply[SecretResult]:
         """Read a secret.
 
         A version that is deleted or destroyed answers 404, with its metadata and null for its data.
@@ -38,9 +38,9 @@ class VersionedKV(MetadataRoutes):
         shown = logic.version_result(version, row)
         if version.gone(self.clock.nanos()):
             return Reply(SecretResult(None, shown), status=404)
-        return SecretResult(
-            jsontext.decode(await versions.data(call.reader, params.path, row, version)), shown
-        )
+        data = jsontext.decode(await versions.data(call.reader, params.path, row, version))
+        same = (params.path, version.number, version.created, version.deleted, row.updated, row.metadata_version)
+        return Reply(SecretResult(data, shown), same=same if row.custom is None else None)
 
     @write("data/{path:any}", exists="secret_exists")
     async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
