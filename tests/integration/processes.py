@@ -96,7 +96,7 @@ def running(
     )
     started = Running(process)
     try:
-        started.wait_for("server: started")
+        started.wait_for("started", times=2 if module == STUB else 1)
         yield started
     finally:
         if process.poll() is None:

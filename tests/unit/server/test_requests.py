@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Requests while they run: timed by route, listed, and ended when they take too long."""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from vault.framework.call import USUAL_LIMITS, Call, Operation, Reply
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Unavailable, VaultError
+from vault.framework.metrics import Metrics
+from vault.wire.http import Front
+from vault.wire.requests import Requests
+
+SCOPE = {
+    "type": "http",
+    "method": "GET",
+    "raw_path": b"/v1/kv/x",
+    "query_string": b"",
+    "headers": [],
+    "client": ("127.0.0.1", 5),
+}
+
+
+class Sent:
+    """What went out."""
+
+    def __init__(self) -> None:
+        self.messages: list[MutableMapping[str, Any]] = []
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self.messages.append(message)
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class Refusals:
+    """Records refusals, as the pipeline does."""
+
+    def __init__(self) -> None:
+        self.errors: list[VaultError] = []
+
+    def __call__(self, call: Call, error: VaultError) -> None:
+        self.errors.append(error)
+
+
+async def stuck(call: Call) -> Reply[object] | None:
+    await asyncio.Event().wait()
+    return None
+
+
+async def done(call: Call) -> Reply[object] | None:
+    return None
+
+
+def front(requests: Requests, longest: float) -> Front:
+    lane = requests.lane(longest=longest, max_body=10, json_limits=USUAL_LIMITS)
+    return Front(lane, Clock(), Entropy(), fixed={}, sealed=lambda: False)
+
+
+async def overdue(requests: Requests, longest: float) -> tuple[int, Sent]:
+    """Let a request run for a turn of the loop, and end what is overdue."""
+    sent = Sent()
+    task = asyncio.create_task(front(requests, longest)(dict(SCOPE), sent.receive, sent.send))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(list(requests.running())) == 1
+    ended = requests.end_overdue()
+    if not ended:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        await task
+    assert list(requests.running()) == []
+    return ended, sent
+
+
+def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
+    refused = Refusals()
+    requests = Requests(Metrics(), stuck, refused)
+    ended, sent = asyncio.run(overdue(requests, 0))
+    assert ended == 1
+    assert sent.messages[0]["status"] == 500
+    assert (
+        sent.messages[1]["body"]
+        == b'{"errors":["1 error occurred:\\n\\t* context deadline exceeded\\n\\n"]}\n'
+    )
+    assert [error.message for error in refused.errors] == ["context deadline exceeded"]
+
+
+def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> None:
+    def unrecorded(call: Call, error: VaultError) -> None:
+        raise Unavailable
+
+    _, sent = asyncio.run(overdue(Requests(Metrics(), stuck, unrecorded), 0))
+    assert sent.messages[0]["status"] == 500
+    assert b"deadline" not in sent.messages[1]["body"]
+
+
+def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
+    refused = Refusals()
+    requests = Requests(Metrics(), stuck, refused)
+    assert asyncio.run(overdue(requests, 60))[0] == 0
+    assert refused.errors == []
+
+
+def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
+    metrics = Metrics()
+    requests = Requests(metrics, done, Refusals())
+    serve = front(requests, 60)
+    sent = Sent()
+    for _ in range(3):
+        asyncio.run(serve(dict(SCOPE), sent.receive, sent.send))
+    found = {name: timing.count for name, _, timing in metrics.timings()}
+    assert found == {"core.handle_request": 3, "route.read.": 3}
+
+
+def test_mounts_beyond_the_first_thousand_are_timed_together() -> None:
+    requests = Requests(Metrics(), done, Refusals())
+    for number in range(1005):
+        call = Call()
+        call.operation = Operation.READ
+        requests.times.setdefault((f"m{number}/", Operation.READ), []) if number < 1000 else None
+        if number >= 1000:
+            requests.new_times(call).append(1)
+    assert len(requests.times) == 1001
