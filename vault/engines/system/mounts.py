@@ -160,6 +160,8 @@ class MountsEngine(Engine):
         )
 
     async def _add(self, call: Call, entry: MountEntry) -> None:
+        if not entry.options and call.data.get("options", {}) is None:
+            entry = msgspec.structs.replace(entry, options=None)  # kept as it was said, for clients show it
         backend: Backend | None = self._table.catalog.find(
             entry.kind, entry.options or {}, auth=entry.is_auth
         )
