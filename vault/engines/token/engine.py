@@ -81,22 +81,22 @@ class TokenEngine(Engine):
         raise NotFound
 
     @write("lookup", writes=False)
-    async def lookup(self, call: Call, params: TokenParams) -> TokenInfo:
+    async def lookup(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or _caller(call).token.reveal())
 
     @read("lookup")
-    async def lookup_by_query(self, call: Call, params: TokenParams) -> TokenInfo:
+    async def lookup_by_query(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or _caller(call).token.reveal())
 
     @read("lookup-self")
-    async def lookup_self(self, call: Call) -> TokenInfo:
+    async def lookup_self(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, _caller(call).token.reveal())
 
     @write("lookup-self", writes=False)
-    async def lookup_self_by_post(self, call: Call) -> TokenInfo:
+    async def lookup_self_by_post(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, _caller(call).token.reveal())
 
@@ -181,20 +181,24 @@ class TokenEngine(Engine):
     def _core(self, call: Call) -> ReadView:
         return self._barrier.reader(call.namespace.id, f"ns/{call.namespace.id}/")
 
-    async def _lookup(self, call: Call, token: str) -> TokenInfo:
+    async def _lookup(self, call: Call, token: str) -> Reply[TokenInfo]:
         core = self._core(call)
+        caller = call.identity
+        now = self._clock.nanos()
         if self._batch.recognises(token):
-            batch = await self._batch.open(core, call.namespace.id, token, self._clock.nanos())
+            batch = await self._batch.open(core, call.namespace.id, token, now)
             if batch is None:
                 raise Unauthenticated("bad token")
-            return self._info(batch, token, kind="batch")
-        entry = await self._tokens.get(core, self._tokens.key(token))
+            return Reply(self._info(batch, token, kind="batch"))
+        own = caller is not None and caller.token.matches(token)
+        key = caller.key if own and caller is not None else self._tokens.key(token)
+        entry = await self._tokens.get(core, key)
         call.reader.epoch = core.epoch
-        caller = call.identity
-        spent = caller is not None and caller.uses and caller.token.matches(token)
-        if entry is None or not (entry.alive(self._clock.nanos()) or spent):
+        spent = own and caller is not None and caller.uses
+        if entry is None or not (entry.alive(now) or spent):
             raise Unauthenticated("bad token")
-        return self._info(entry, token)
+        same = (key, entry.uses, entry.expires, entry.remaining(now))
+        return Reply(self._info(entry, token), same=same)
 
     async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
         if not accessor:
