@@ -234,6 +234,7 @@ class Call:
         "token",
         "tx",
         "warnings",
+        "wrap_asked",
         "wrap_format",
         "wrap_ttl",
     )
@@ -255,6 +256,8 @@ class Call:
     token: Secret
     wrap_ttl: int
     """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
+    wrap_asked: bool
+    """Whether the caller said anything about wrapping, 0 seconds included: the ACL tells that from nothing."""
     wrap_format: str
     echo: bytes
     """The namespace header as it came, which answers repeat."""
@@ -307,6 +310,7 @@ class Call:
         self.body = b""
         self.limits = USUAL_LIMITS
         self.wrap_ttl = 0
+        self.wrap_asked = False
         self.wrap_format = ""
 
     def start_over(self) -> None:

@@ -62,7 +62,7 @@ Anything = Annotated[object, Kind("any")]
 """Any JSON value, as it came."""
 
 
-class Mismatch(Exception):  # noqa: N818 -- internal signal, turned into Malformed where the field's name is known
+class Mismatch(Exception):
     """A value that does not convert; the text follows the field's own wording."""
 
 

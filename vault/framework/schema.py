@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -32,8 +33,8 @@ _decode: Final = msgspec.json.Decoder().decode
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 encode: Final = msgspec.json.Encoder().encode
 """Encode a value as JSON. Structs keep their fields' order."""
-to_plain: Final = msgspec.to_builtins
-"""Turn structs into dicts, lists and scalars."""
+to_plain: Final = partial(msgspec.to_builtins, builtin_types=(msgspec.Raw,))
+"""Turn structs into dicts, lists and scalars; numbers that have a spelling of their own keep it."""
 
 _LONG = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|[0-9]{%d,}' % (MAX_DIGITS + 1), re.DOTALL)

@@ -21,6 +21,8 @@ from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encod
 _PREFIX: Final = "mount/"
 _FOUND: Final = 8192
 """Paths whose route is remembered."""
+_ALIASES: Final = {"generic": "kv"}
+"""Older names of kinds of mount, which are still taken and kept as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Catalog:
         """Return the backend of a mount, or None for an unknown kind or version."""
         if auth:
             return self._auth.get(kind)
-        return self._secrets.get((kind, options.get("version", "")))
+        return self._secrets.get((_ALIASES.get(kind, kind), options.get("version", "")))
 
     def names(self, *, auth: bool) -> Sequence[str]:
         """Return the names of all kinds, in order."""
@@ -89,7 +91,9 @@ class Catalog:
 
     def knows(self, kind: str, *, auth: bool) -> bool:
         """Whether there is such a kind at all."""
-        return kind in self._auth if auth else any(known == kind for known, _ in self._secrets)
+        if auth:
+            return kind in self._auth
+        return any(known == _ALIASES.get(kind, kind) for known, _ in self._secrets)
 
 
 @dataclass(slots=True)

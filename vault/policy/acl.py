@@ -67,12 +67,12 @@ class Acl:
         *,
         now: float,
         data: Mapping[str, object] | None = None,
-        wrap_ttl: float = 0,
+        wrap_ttl: float | None = None,
     ) -> Verdict:
         """Decide on `operation` (create, read, update, delete, list, scan or patch) for `path`.
 
         `path` is canonical, without leading slash; a listing's ends in a slash. `data` holds the request's
-        parameters, query included. `wrap_ttl` in seconds, 0 when no wrapping was asked for.
+        parameters, query included. `wrap_ttl` in seconds, None when nothing was said about wrapping.
         """
         if now >= self._stale_at:
             self._compile(now)
@@ -153,7 +153,7 @@ def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> Ver
 
 
 def _constrained(
-    rule: MergedRule, verdict: Verdict, operation: str, data: Mapping[str, object], wrap_ttl: float
+    rule: MergedRule, verdict: Verdict, operation: str, data: Mapping[str, object], wrap_ttl: float | None
 ) -> Verdict:
     """`verdict` once the rule's constraints have had their say."""
     if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):

@@ -12,12 +12,15 @@ from vault.policy.model import PolicyError
 _LIMIT = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-def wrapping_passes(rule: MergedRule, wrap_ttl: float) -> bool:
-    """Whether `wrap_ttl` (seconds, 0 for a plain response) lies within the rule's bounds."""
+def wrapping_passes(rule: MergedRule, wrap_ttl: float | None) -> bool:
+    """Whether `wrap_ttl` (seconds, None where the request says nothing) lies within the rule's bounds.
+
+    As in the field, a request that names 0 seconds satisfies an upper bound alone, and is answered plainly.
+    """
     least, most = rule.min_wrapping_ttl, rule.max_wrapping_ttl
     if not least and not most:
         return True
-    return wrap_ttl > 0 and wrap_ttl >= least and (not most or least <= most >= wrap_ttl)
+    return wrap_ttl is not None and wrap_ttl >= least and (not most or least <= most >= wrap_ttl)
 
 
 def parameters_pass(rule: MergedRule, data: Mapping[str, object]) -> bool:

@@ -59,7 +59,7 @@ class Gate:
             call.operation,
             call.namespace.path + call.path,
             data=call.data,
-            wrap_ttl=call.wrap_ttl,
+            wrap_ttl=call.wrap_ttl if call.wrap_asked else None,
             now=call.now // 1000,
         )
 

@@ -53,6 +53,8 @@ _METHODS: Final = {
 _BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
 _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
+_TOO_LARGE: Final = 413
+"""A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
 _BODILESS: Final = frozenset({204, 304})
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -152,6 +154,7 @@ class Front:
         self._operation(call, scope)
         if wrap and call.path not in self._fixed:
             call.wrap_ttl = _wrap_ttl(wrap)
+            call.wrap_asked = True
 
     def _namespace(self, call: Call, value: bytes) -> None:
         call.echo = value
@@ -301,7 +304,7 @@ async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> No
         await _send(scope, send, status, native.problem(call, error, status), headers)
         return
     body = b"" if call.method == "HEAD" else v1.error_body(error)
-    await _send(scope, send, status, body, _common(call))
+    await _send(scope, send, status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call))
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:

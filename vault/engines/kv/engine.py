@@ -87,9 +87,11 @@ class VersionedKV(MetadataRoutes):
         """Delete versions; they can be restored."""
         if not params.versions:
             raise Malformed("No version number provided")
-        now = self.clock.nanos()
         await versions.change(
-            call.tx, params.path, params.versions, lambda _row, version: logic.deleted(version, now)
+            call.tx,
+            params.path,
+            params.versions,
+            lambda _row, version: logic.deleted(version, self.clock.nanos()),
         )
 
     @write("undelete/{path:any}")

@@ -15,10 +15,28 @@ from vault.framework.fields import Json
 _SAFE: Final = 1 << 53
 _WRITTEN_OUT: Final = 1e21
 
-decode: Final = msgspec.json.Decoder().decode
-"""Decode the JSON of a stored secret."""
 encode: Final = msgspec.json.Encoder(order="sorted").encode
 """Encode a value as compact JSON with sorted keys."""
+
+
+def _as_spelled(text: str) -> float | msgspec.Raw:
+    """Return a number that is no integer so that it is written as it was stored."""
+    number, spelled = float(text), text.encode()
+    return number if encode(number) == spelled else msgspec.Raw(spelled)
+
+
+def _as_float(text: str) -> float | msgspec.Raw:
+    """Return a number that is no integer so that it is written as the field writes 64-bit floats."""
+    number = float(text)
+    if number == 0:
+        return msgspec.Raw(b"-0") if text[0] == "-" else msgspec.Raw(b"0")
+    return msgspec.Raw(repr(number).encode()) if abs(number) >= _WRITTEN_OUT else number
+
+
+decode_spelled: Final = msgspec.json.Decoder(float_hook=_as_spelled).decode
+"""Decode a secret of version 1."""
+decode: Final = msgspec.json.Decoder(float_hook=_as_float).decode
+"""Decode a secret of version 2."""
 _object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -32,6 +50,8 @@ def to_floats(value: Json) -> Json:
         return {key: to_floats(item) for key, item in value.items()}
     if isinstance(value, list):
         return [to_floats(item) for item in value]
+    if isinstance(value, msgspec.Raw):
+        value = float(bytes(value))
     if isinstance(value, float):
         return _whole(value)
     if isinstance(value, int) and not -_SAFE <= value <= _SAFE:
@@ -46,7 +66,8 @@ def to_floats(value: Json) -> Json:
 
 def _whole(value: float) -> int | float:
     """Return a whole number as the integer that its shortest spelling names, as the field prints it."""
-    return int(Decimal(repr(value))) if abs(value) < _WRITTEN_OUT and value.is_integer() else value
+    written_out = abs(value) < _WRITTEN_OUT and value.is_integer() and str(value) != "-0.0"
+    return int(Decimal(repr(value))) if written_out else value
 
 
 def normal_object(fields: Mapping[str, msgspec.Raw]) -> bytes:

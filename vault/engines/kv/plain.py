@@ -41,7 +41,7 @@ class PlainKV(Engine):
         stored = await call.reader.get(ENTRIES + params.path)
         if stored is None:
             raise NotFound
-        secret = jsontext.decode(stored)
+        secret = jsontext.decode_spelled(stored)
         return Reply(secret, lease_duration=_ttl(secret, call.mount.default_ttl or self._default_ttl))
 
     @write("{path:any}", exists="secret_exists")

@@ -12,14 +12,14 @@ from vault.engines.kv.plain import ENTRIES
 async def upgrade(view: View, now: int) -> int:
     """Rewrite a mount's secrets within the caller's transaction, so that all of them move or none.
 
-    `now` is in nanoseconds since the epoch. Returns how many secrets there were; none when run again. Numbers
-    become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
+    `now` is in nanoseconds since the epoch; each secret is given a time of its own, the first one `now`. Returns
+    how many secrets there were; none when run again. Numbers become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
     """
     paths = await view.scan(ENTRIES)
-    for path in paths:
+    for when, path in enumerate(paths, now):
         text = await view.get(ENTRIES + path)
         assert text is not None, "no other writer runs in this transaction"
         data = jsontext.encode(jsontext.to_floats(jsontext.decode(text)))
-        await store.save(view, path, Row(now, now, current=1, newest=Version(1, now), data=data, oldest=1))
+        await store.save(view, path, Row(when, when, current=1, newest=Version(1, when), data=data, oldest=1))
         await view.delete(ENTRIES + path)
     return len(paths)
