@@ -5,12 +5,14 @@ import http.client
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from tests.integration.processes import (
+    PATIENCE,
     VAULT,
     Running,
     certificate,
@@ -203,3 +205,33 @@ def test_outside_v1_nothing_is_there_and_every_verb_is_told_so(tmp_path: Path) -
             answer = client.connection.getresponse()
             assert (answer.status, answer.headers["content-length"]) == (404, "19")
             assert answer.read() == (b"" if method == "HEAD" else b"404 page not found\n")
+
+
+def test_a_development_server_on_a_file_makes_the_root_token_that_its_second_start_asks_for(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    flags = ("-dev", f"-dev-storage={tmp_path}/dev.db", f"-dev-listen-address=127.0.0.1:{port}")
+    with running(*flags, "-dev-root-token-id=first", home=tmp_path, module=VAULT) as server:
+        with Client(port, token="first") as client:
+            assert client.ask("POST", "secret/data/a", {"data": {"b": "c"}})[0] == 200
+        assert server.end() == 0
+    with (
+        running(*flags, "-dev-root-token-id=second", home=tmp_path, module=VAULT),
+        Client(port, token="second") as client,
+    ):
+        assert client.ask("GET", "secret/data/a")[1]["data"]["data"] == {"b": "c"}
+        assert client.ask("GET", "auth/token/lookup-self")[1]["data"]["policies"] == ["root"]
+        client.token = "first"
+        assert client.ask("GET", "secret/data/a")[0] == 200
+
+
+def test_a_policy_ends_when_its_time_has_come(tmp_path: Path) -> None:
+    with opened(tmp_path) as (_, _port, client):
+        body = {"policy": 'path "kv/*" { capabilities = ["read"] }', "ttl": "1s"}
+        assert client.ask("POST", "sys/policies/acl/short", body)[0] == 204
+        listed = ["short"]
+        deadline = time.monotonic() + PATIENCE
+        while "short" in listed and time.monotonic() < deadline:
+            listed = client.ask("LIST", "sys/policies/acl")[1]["data"]["keys"]
+        assert "short" not in listed
