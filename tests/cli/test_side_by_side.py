@@ -211,10 +211,10 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
+def pair(program: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
     enable_socket()
     folder = tmp_path_factory.mktemp("pair")
-    with dev_server("openbao", folder) as server:
+    with dev_server(program, folder) as server:
         both = Pair(server, folder)
         for line, text in _PREPARATION:
             assert both.run(_VAULTCTL, line, text)[1] == 0, line

@@ -181,12 +181,11 @@ token capabilities -accessor {ACCESSOR} one/a
 token capabilities one/a
 token renew {TOKEN}
 token renew -increment=30m -format=json {TOKEN}
-token renew -increment=9h {TOKEN}
 token renew -accessor {ACCESSOR}
+token renew -increment=9h -field=token {TOKEN}
 token create -policy=reader -policy=default -period=30m
 token create -format=json -orphan -use-limit=4 -type=service
 token create -type=batch -policy=reader -ttl=5m
-token create -type=batch -period=5m
 token create -id=my-own-name -ttl=5m -policy=default
 token create -id=my-own-name -ttl=5m -policy=default
 token create -id=s.taken -policy=default
