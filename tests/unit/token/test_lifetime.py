@@ -106,4 +106,6 @@ def test_a_periodic_renewal_gives_the_period_up_to_the_explicit_end(
     increment: int, period: int, explicit_max: int, age: int
 ) -> None:
     life = renewed_lifetime(increment, 1, period, explicit_max, age, LIMITS)
-    assert life.ttl == (max(0, min(period, explicit_max - age)) if explicit_max else period)
+    granted = min(period, LIMITS.longest)
+    assert life.ttl == (max(0, min(granted, explicit_max - age)) if explicit_max else granted)
+    assert bool(life.warnings) is (life.ttl < period)

@@ -49,12 +49,13 @@ def first_lifetime(requested: int, period: int, explicit_max: int, limits: Limit
     return capped("TTL", requested or limits.default, longest)
 
 
-def renewed_lifetime(  # noqa: PLR0913 -- the six quantities that decide a renewal
+def renewed_lifetime(
     increment: int, current: int, period: int, explicit_max: int, age: int, limits: Limits
 ) -> Lifetime:
     """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     if period:
-        left = explicit_max - age if explicit_max else period
-        return Lifetime(max(0, min(period, left)))
+        life = capped("period", period, longest)
+        left = capped("TTL", life.ttl, max(0, explicit_max - age) if explicit_max else longest)
+        return Lifetime(left.ttl, life.warnings + left.warnings)
     return capped("TTL", increment or current or limits.default, max(0, longest - age))

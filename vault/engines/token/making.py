@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vault.engines.token.lifetime import Limits, first_lifetime
+from vault.engines.token.lifetime import Lifetime, Limits, first_lifetime
 from vault.engines.token.model import CreateToken
 from vault.framework.call import Auth, Call, Identity, Reply
 from vault.framework.clock import Clock
@@ -67,16 +67,11 @@ class Maker:
         policies = choose_policies(params, caller, privileged=privileged)
         limits = limits_of(call, self._limits)
         warnings = [_CUSTOM_ID] if params.id else []
-        if explicit_max > limits.longest:
-            warnings.append(
-                f"Explicit max TTL of {explicit_max} seconds is greater than system/mount allowed value; "
-                f"value is being capped to {limits.longest} seconds"
-            )
-            explicit_max = limits.longest
         if batch and "root" in policies:
             raise Malformed("batch tokens cannot be root tokens")
-        immortal = "root" in policies and not (ttl or period or explicit_max)
-        life = first_lifetime(ttl, period, explicit_max, limits)
+        rootly = "root" in policies and not (ttl or period)
+        immortal = rootly and not explicit_max
+        life = Lifetime(explicit_max) if rootly else first_lifetime(ttl, period, explicit_max, limits)
         now = self._clock.nanos()
         if batch:
             now -= now % _SECOND
@@ -90,9 +85,9 @@ class Maker:
             metadata=dict(params.meta) if params.meta else None,
             uses=params.num_uses,
             granted_uses=params.num_uses,
-            ttl=0 if immortal else life.ttl,
+            ttl=life.ttl,
             explicit_max_ttl=explicit_max,
-            period=min(period, limits.longest),
+            period=period,
             renewable=params.renewable and not immortal and not batch,
             expires=0 if immortal else now + life.ttl * _SECOND,
             orphan=orphan or params.no_parent,
@@ -101,9 +96,7 @@ class Maker:
             token = self._batch.make(call.namespace.id, entry)
         else:
             token = await self._store(call, params.id, entry)
-        if not immortal:
-            warnings += life.warnings
-        warnings += await self._unknown(call, policies)
+        warnings += [*life.warnings, *await self._unknown(call, policies)]
         auth = to_auth(entry, token, entry.ttl, kind="batch" if batch else "service")
         return Reply(auth=auth, warnings=warnings)
 
@@ -115,11 +108,11 @@ class Maker:
         return token
 
     async def _unknown(self, call: Call, policies: Sequence[str]) -> Sequence[str]:
-        found = []
-        for name in policies:
-            if name not in {"root", "default"} and await self._policies.get(call.core, name) is None:
-                found.append(f'Policy "{name}" does not exist')
-        return found
+        return [
+            f'Policy "{name}" does not exist'
+            for name in policies
+            if name not in {"root", "default"} and await self._policies.get(call.core, name) is None
+        ]
 
 
 def _check_kind(params: CreateToken) -> None:
