@@ -39,7 +39,14 @@ class VersionedKV(MetadataRoutes):
         if version.gone(self.clock.nanos()):
             return Reply(SecretResult(None, shown), status=404)
         data = jsontext.decode(await versions.data(call.reader, params.path, row, version))
-        same = (params.path, version.number, version.created, version.deleted, row.updated, row.metadata_version)
+        same = (
+            params.path,
+            version.number,
+            version.created,
+            version.deleted,
+            row.updated,
+            row.metadata_version,
+        )
         return Reply(SecretResult(data, shown), same=same if row.custom is None else None)
 
     @write("data/{path:any}", exists="secret_exists")
