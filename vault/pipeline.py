@@ -188,6 +188,7 @@ class Pipeline:
             await self.confirm(call)
             raise Forbidden(path=call.path, capability=call.operation)
         if bound.route.access.sudo and not (decision.sudo or decision.root):
+            await self.confirm(call)
             raise Forbidden(path=call.path, capability="sudo")
 
     async def run(self, call: Call) -> Reply[object] | None:

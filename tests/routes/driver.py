@@ -20,6 +20,7 @@ from vault.framework.route import Parameter, Route
 from vault.server.app import Vault
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import Storage
 
 METHODS = {
     Operation.READ: "GET",
@@ -79,7 +80,9 @@ class Target:
 class Application:
     """The application, initialised and unsealed, with KV v2 at `secret/`, KV v1 at `plain/`, and something at `x`."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: Storage | None = None) -> None:
+        """`storage` is the memory's own unless given; it is the caller's to close."""
+        self.storage: Storage = storage or MemoryStorage()
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
         self.log = io.StringIO()
@@ -93,7 +96,6 @@ class Application:
             storage=StorageSettings(kind="inmem"),
             audit=(AuditDevice(kind="file", path="file", options={"file_path": str(self.audit)}),),
         )
-        self.storage = MemoryStorage()
         self.vault = Vault(
             config,
             self.storage,

@@ -119,7 +119,7 @@ def test_each_field_takes_or_refuses_each_json_type(application: Application, ta
 def test_parameters_that_chance_made_get_an_answer(
     application: Application, target: Target, data: st.DataObject
 ) -> None:
-    fitting = {p.name: st.sampled_from(FITTING[p.kind.name]) for p in target.fields}
+    fitting = {p.name: st.sampled_from(FITTING.get(p.kind.name, [60, "1h"])) for p in target.fields}
     chosen: dict[str, Any] = data.draw(st.fixed_dictionaries({}, optional=fitting))
     names = st.sampled_from([*fitting, "unexpected_field"]) | st.text(max_size=6)
     chosen |= data.draw(st.dictionaries(names, JSON, max_size=2))
