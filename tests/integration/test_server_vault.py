@@ -183,6 +183,8 @@ def test_metrics_are_served_as_the_listener_says(tmp_path: Path) -> None:
         assert 'vault_core_unsealed{cluster="vault-cluster-' in text
         assert "vault_core_handle_request_count " in text
         assert "vault_route_update_sys__count " in text
+        assert "vault_audit_log_response_count " in text
+        assert "vault_audit_log_response_failure 0" in text
         assert get(only, "/v1/sys/health")[:2] == (404, "this listener only serves the metrics endpoint\n")
         assert get(only, "/")[:2] == (404, "this listener only serves the metrics endpoint\n")
         with Client(none, token=client.token) as refusing:

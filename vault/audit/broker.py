@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import Final
 
 import msgspec
@@ -17,12 +18,14 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.log import Log
+from vault.framework.metrics import Metrics
 
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _SALT: Final = "audit/salt/"
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
+_KINDS: Final = ("request", "response")
 _COMPLAIN_EVERY: Final = 1_000_000_000
 """Nanoseconds between two log lines about devices that fail."""
 
@@ -43,8 +46,18 @@ class Broker:
     configuration declares take records without any value.
     """
 
-    def __init__(self, declared: Sequence[DeviceConfig], clock: Clock, entropy: Entropy, log: Log) -> None:
-        """Open the declared devices. Raises `DeviceFailure`."""
+    def __init__(
+        self,
+        declared: Sequence[DeviceConfig],
+        clock: Clock,
+        entropy: Entropy,
+        log: Log,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """Open the declared devices. Raises `DeviceFailure`. `metrics` count what the devices did, if given."""
+        metrics = metrics or Metrics(clock)
+        self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
+        self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
         self._log = log
         self._complained = 0
         self._clock = clock
@@ -78,7 +91,7 @@ class Broker:
             if hold:
                 call.held = lines
             else:
-                self._send(lines, now)
+                self._send(lines, now, "request")
         elif self._devices:
             now = self._clock.nanos()
             self._send_sealed(sealed_line(call, "request", now, error), now)
@@ -95,21 +108,25 @@ class Broker:
                 held = {id(entry): line for entry, line in call.held}
                 lines = [(entry, held.get(id(entry), b"") + line) for entry, line in lines]
                 call.held = ()
-            self._send(lines, now)
+            self._send(lines, now, "response")
         elif self._devices:
             now = self._clock.nanos()
             self._send_sealed(sealed_line(call, "response", now, error), now)
 
-    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int) -> None:
+    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str) -> None:
+        began = perf_counter_ns()
         taken = False
         for entry, line in lines:
             taken = self._write(entry.device, line, now) or taken
+        self._written[kind].observe(perf_counter_ns() - began)
         if not taken:
+            self._failures[kind].count += 1
             raise Unavailable(detail="no audit device took the record")
 
     def _send_sealed(self, line: bytes, now: int) -> None:
         """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
-        if not any([self._write(device, line, now) for device in self._devices.values()]):
+        taken = [self._write(device, line, now) for device in self._devices.values()]
+        if not any(taken):
             raise Unavailable(detail="no audit device took the record")
 
     def _write(self, device: Device, line: bytes, now: int) -> bool:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
 from vault.engines.cubbyhole.engine import Cubbyhole
+from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
@@ -23,10 +24,12 @@ from vault.engines.system.seal import Passage, SealEngine
 from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tools import ToolEngine
 from vault.engines.system.tuning import TuningEngine
+from vault.engines.system.waiting_response import WaitingResponse
 from vault.engines.system.wrapping import WrappingEngine
 from vault.engines.token.engine import TokenEngine
-from vault.framework.call import Call
+from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
+from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.server.parts import Parts, address
@@ -46,7 +49,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
             ("system", ""): backend(
                 *_seal(parts, passage), *_mounts(parts), *_rights(parts), *_status(parts, running)
             ),
-            ("cubbyhole", ""): backend(Cubbyhole()),
+            ("cubbyhole", ""): backend(*_cubbyhole(parts)),
             ("identity", ""): backend(Identities()),
             ("kv", ""): plain,
             ("kv", "1"): plain,
@@ -54,6 +57,15 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         },
         {"token": backend(token)},
     )
+
+
+def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
+    entries = Cubbyhole()
+
+    def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
+        return entries.read_entry(call, EntryPath(path="response"))
+
+    return (WaitingResponse(parts.wrapper, parts.barrier, own_entry), entries)
 
 
 def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:

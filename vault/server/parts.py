@@ -76,7 +76,7 @@ def make(
     policies = PolicyStore(lambda: follower.epoch)
     mounts = MountTable(barrier, Catalog({}, {}), ROOT)
     try:
-        audit = Broker(_devices(config), clock, entropy, log)
+        audit = Broker(_devices(config), clock, entropy, log, metrics)
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure
     return Parts(
