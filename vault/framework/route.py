@@ -108,7 +108,7 @@ class Bound:
 def special(
     answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]],
     operation: Operation,
-    access: Access = Access(),  # noqa: B008 -- it is frozen
+    access: Access = Access(),
 ) -> Bound:
     """Return a route outside any engine: it takes no parameters and `answer` says or raises what there is to say."""
     route = Route(operation, "", access, NoParams, {}, None, "", "", "")

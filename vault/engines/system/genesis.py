@@ -33,7 +33,7 @@ class ClusterEntry(msgspec.Struct, frozen=True):
 class Genesis:
     """Creates vaults."""
 
-    def __init__(  # noqa: PLR0913 -- each writes its own first entries
+    def __init__(
         self,
         storage: Storage,
         lifecycle: Lifecycle,
