@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A route that is declared wrongly is refused when its class is created, with the place and the reason."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import pytest
+
+from vault.framework.call import Call
+from vault.framework.engine import Engine
+from vault.framework.fields import Doc, Kind
+from vault.framework.route import NoParams, Params, RouteTable, WrongDeclaration, list_, read, write
+
+
+class Named(Params, frozen=True):
+    """Has a capture."""
+
+    name: Annotated[str, Doc("Which.")]
+
+
+class Undocumented(Params, frozen=True):
+    """Has a field that says nothing."""
+
+    name: str = ""
+
+
+class Required(Params, frozen=True):
+    """Has a field without default that no path captures."""
+
+    colour: Annotated[str, Doc("Which colour.")]
+
+
+class Untyped(Params, frozen=True):
+    """Has a type that nothing coerces to."""
+
+    when: Annotated[complex, Doc("What?")] = 0j
+
+
+def no_docstring() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, call: Call) -> None:
+            pass
+
+    return Wrong
+
+
+def no_result() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, call: Call):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- what is wrong here
+            """Show."""
+
+    return Wrong
+
+
+def no_call() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, params: NoParams) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def too_many() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, call: Call, params: NoParams, more: int) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def no_struct() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, call: Call, params: dict[str, str]) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def capture_without_field() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x/{name}")
+        async def show(self, call: Call) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def field_without_doc() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Undocumented) -> None:
+            """Change."""
+
+    return Wrong
+
+
+def field_without_default() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Required) -> None:
+            """Change."""
+
+    return Wrong
+
+
+def field_without_coercion() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Untyped) -> None:
+            """Change."""
+
+    return Wrong
+
+
+def exists_that_is_missing() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x", exists="nowhere")
+        async def change(self, call: Call) -> None:
+            """Change."""
+
+    return Wrong
+
+
+def overlap() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x/{name}")
+        async def show(self, call: Call, params: Named) -> None:
+            """Show."""
+
+        @read("x/{name}")
+        async def show_again(self, call: Call, params: Named) -> None:
+            """Show."""
+
+    return Wrong
+
+
+@pytest.mark.parametrize(
+    ("declare", "reason"),
+    [
+        (no_docstring, "a docstring is missing"),
+        (no_result, "the result has no type"),
+        (no_call, r"takes \(self, call\) or \(self, call, params\)"),
+        (too_many, r"takes \(self, call\) or \(self, call, params\)"),
+        (no_struct, "params must be a Params struct"),
+        (capture_without_field, r"path captures without a field: \['name'\]"),
+        (field_without_doc, "field name has no Doc"),
+        (field_without_default, "field colour needs a default"),
+        (field_without_coercion, "no coercion for the type"),
+        (exists_that_is_missing, "exists=nowhere is not a method"),
+        (overlap, "overlaps show"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_when_its_class_is_created(
+    declare: Callable[[], type[Engine]], reason: str
+) -> None:
+    with pytest.raises(WrongDeclaration, match=reason):
+        declare()
+
+
+def test_an_access_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="pubic"):
+
+        class Wrong(Engine):
+            @read("x", pubic=True)
+            async def show(self, call: Call) -> None:
+                """Show."""
+
+
+class Right(Engine):
+    """Two routes on one path, one of them more specific."""
+
+    @read("x/{name}")
+    async def show(self, call: Call, params: Named) -> None:
+        """Show one."""
+
+    @read("x/all")
+    async def show_all(self, call: Call) -> None:
+        """Show all."""
+
+    @list_("x")
+    async def list_them(self, call: Call) -> None:
+        """List them."""
+
+
+def test_the_more_literal_route_is_tried_first() -> None:
+    assert [route.handler for route in Right.routes if route.template != "x"] == ["show_all", "show"]
+
+
+def test_two_engines_of_one_mount_may_not_declare_the_same_route() -> None:
+    class Other(Engine):
+        @read("x/{name}")
+        async def show_too(self, call: Call, params: Named) -> None:
+            """Show one."""
+
+    with pytest.raises(WrongDeclaration, match="two engines declare"):
+        RouteTable([Right(), Other()])
+
+
+def test_a_kind_that_a_field_names_itself_is_what_coerces_it() -> None:
+    class Timed(Params, frozen=True):
+        ttl: Annotated[int | None, Kind("duration"), Doc("How long.")] = None
+
+    class Fine(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Timed) -> None:
+            """Change."""
+
+    (route,) = Fine.routes
+    assert route.parameters["ttl"].kind.name == "duration"
