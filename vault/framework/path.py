@@ -44,7 +44,7 @@ def canonical(raw: bytes) -> CanonicalPath:
     if b"//" in raw or b"/." in raw or (raw[:1] in b"./" and raw[:1]):
         cleaned = _clean(raw)
         if cleaned != raw:
-            raise Redirect("/v1/" + cleaned.decode("ascii", "replace"))
+            raise Redirect("/v1/" + cleaned.decode("latin-1"))
     if b"%" in raw:
         if _BROKEN_PERCENT.search(raw):
             raise NotATarget
