@@ -103,7 +103,11 @@ class Pipeline:
             self._audit.request(call, hold=not access.writes)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
-        return await (self.run(call) if core is None else self.write(call, core))
+        if core is not None:
+            return await self.write(call, core)
+        if access.writes or call.wrap_ttl:
+            return await self.commit(call)
+        return self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
 
     async def persist(self, call: Call) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
@@ -191,11 +195,8 @@ class Pipeline:
             await self.confirm(call)
             raise Forbidden(path=call.path, capability="sudo")
 
-    async def run(self, call: Call) -> Reply[object] | None:
-        """Run the handler in one transaction: what it did, its lease and its audit record become true together."""
-        route = call.bound.route
-        if not (route.access.writes or call.wrap_ttl):
-            return self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
+    async def commit(self, call: Call) -> Reply[object] | None:
+        """Run the handler in one transaction, and make what it changed known here before anybody is answered."""
         async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
             reply = await self.write(call, core)
         await self._follower.follow()

@@ -100,14 +100,15 @@ class Broker:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
         if self._open:
             now = self._clock.nanos()
-            lines = [
-                (entry, entry.renderer.response(call, reply, now, self._headers, error))
-                for entry in self._open.values()
-            ]
-            if call.held:
-                held = {id(entry): line for entry, line in call.held}
-                lines = [(entry, held.get(id(entry), b"") + line) for entry, line in lines]
-                call.held = ()
+            held = call.held
+            call.held = ()
+            lines = []
+            for entry in self._open.values():
+                line = entry.renderer.response(call, reply, now, self._headers, error)
+                for other, before in held:
+                    if other is entry:
+                        line = before + line
+                lines.append((entry, line))
             self._send(lines, now, "response")
         elif self._devices:
             now = self._clock.nanos()

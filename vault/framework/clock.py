@@ -39,9 +39,38 @@ class Entropy:
 
     def uuid(self) -> str:
         """Return a random UUID (RFC 9562 version 4) in its text form."""
-        text = self.bytes(16).hex()
-        variant = "89ab"[int(text[16], 16) & 3]
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        return uuid(self.bytes(16))
+
+
+class Ids:
+    """Random UUIDs for requests, from entropy that is fetched for many at a time."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._pool = b""
+        self._at = 0
+
+    def next(self) -> str:
+        """Return the next UUID."""
+        at = self._at
+        if at >= len(self._pool):
+            self._pool = self._entropy.bytes(4096)
+            at = 0
+        self._at = at + 16
+        return uuid(self._pool[at : at + 16])
+
+
+def uuid(random: bytes) -> str:
+    """Return 16 random bytes as a UUID (RFC 9562 version 4) in its text form."""
+    text = random.hex()
+    variant = "89ab"[random[8] & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+@lru_cache(maxsize=4096)
+def remembered_rfc3339(nanos: int) -> str:
+    """As `rfc3339`, for times that are shown again and again."""
+    return rfc3339(nanos)
 
 
 @lru_cache(maxsize=8)

@@ -44,6 +44,7 @@ class Connection(HttpToolsProtocol):
         self.listener = listener
         self._head_bytes = 0
         self._between = True
+        self._begun = False
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -89,6 +90,16 @@ class Connection(HttpToolsProtocol):
         cycle.on_response()
         return True
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer of idle connections: the watch closes those, once a second."""
+        self._begun = False
+        if self.pipeline:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+
     def _hand_over(self, data: bytes) -> None:
         """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
         self._unset_keepalive_if_required()
@@ -104,6 +115,7 @@ class Connection(HttpToolsProtocol):
             if cycle is None or cycle.response_complete:
                 self._hand_over(data)
                 return
+        self._begun = True
         super().data_received(data)
         scope: dict[str, Any] | None = cast("Any", self.scope)
         if scope is not None and "method" not in scope:
@@ -135,5 +147,6 @@ class Connection(HttpToolsProtocol):
         if cycle is not None and cycle.more_body and not cycle.response_complete:
             return cycle, self.listener.http_read_timeout
         if cycle is not None and cycle.response_complete and self.timeout_keep_alive_task is None:
-            return cycle, self.listener.http_read_header_timeout  # bytes that begin no request
+            idle = self._between and not self._begun
+            return cycle, self.listener.http_idle_timeout if idle else self.listener.http_read_header_timeout
         return None, 0.0

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vault.framework import schema
 from vault.framework.call import Call, Operation, Reply
-from vault.framework.clock import Clock, Entropy
+from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.errors import (
     Internal,
     Malformed,
@@ -50,6 +50,7 @@ _METHODS: Final = {
     "PATCH": Operation.PATCH,
     "HEAD": Operation.HEADER,
 }
+_NO_TOKEN: Final = Secret("")
 _BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
 _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
@@ -79,14 +80,14 @@ class Front:
         self._lane = lane
         self._handle = lane.handle
         self._clock = clock
-        self._entropy = entropy
+        self._ids = Ids(entropy)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Nothing that a request contains can make this raise."""
         lane = self._lane
         running = lane.running
         call = Call()
-        call.id = self._entropy.uuid()
+        call.id = self._ids.next()
         call.now = self._clock.millis()
         try:
             self._head(call, scope)
@@ -119,7 +120,7 @@ class Front:
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]
-        call.token = Secret("")
+        call.token = _NO_TOKEN
         call.accept = call.content_type = b""
         client = scope.get("client")
         call.client_address, call.client_port = client or ("", 0)

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from vault.engines.kv.model import Config, MetadataResult, Row, Version, VersionResult, VersionState
-from vault.framework.clock import rfc3339
+from vault.framework.clock import remembered_rfc3339, rfc3339
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, to_int
 
@@ -129,7 +129,7 @@ def scan_order(paths: Sequence[str]) -> list[str]:
 def version_result(version: Version, row: Row) -> VersionResult:
     """Return one version as the wire has it."""
     return VersionResult(
-        created_time=rfc3339(version.created),
+        created_time=remembered_rfc3339(version.created),
         custom_metadata=row.custom,
         deletion_time=_time(version.deleted),
         destroyed=version.destroyed,

@@ -21,7 +21,7 @@ from vault.engines.token.model import (
     TokenParams,
 )
 from vault.framework.call import Call, Identity, Reply
-from vault.framework.clock import Clock, rfc3339
+from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
 from vault.framework.route import list_, read, write
@@ -215,11 +215,11 @@ class TokenEngine(Engine):
             creation_time=entry.created // _SECOND,
             creation_ttl=entry.ttl,
             display_name=entry.display_name,
-            expire_time=rfc3339(entry.expires) if entry.expires else None,
+            expire_time=remembered_rfc3339(entry.expires) if entry.expires else None,
             explicit_max_ttl=entry.explicit_max_ttl,
             id=token,
-            issue_time=rfc3339(entry.created) if entry.leased else unset,
-            last_renewal=rfc3339(entry.renewed) if entry.renewed else unset,
+            issue_time=remembered_rfc3339(entry.created) if entry.leased else unset,
+            last_renewal=remembered_rfc3339(entry.renewed) if entry.renewed else unset,
             last_renewal_time=entry.renewed // _SECOND if entry.renewed else unset,
             meta=entry.metadata,
             num_uses=entry.uses,
