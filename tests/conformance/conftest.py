@@ -7,7 +7,7 @@ import pytest
 
 from tests.conformance.play import Pair
 
-SUBJECT = "openbao"
+SUBJECT = "coffre"
 """Which server is judged against OpenBao: ``coffre``, or ``openbao`` to judge the suite itself."""
 
 

@@ -46,6 +46,12 @@ class Normaliser:
         self._names: dict[str, dict[str, str]] = {}
         self.fractions: list[int] = []
 
+    def copy(self) -> "Normaliser":
+        """A normaliser that knows what this one knows, and learns on its own."""
+        other = Normaliser(*(place for place, _ in self._places))
+        other._names = {kind: dict(known) for kind, known in self._names.items()}
+        return other
+
     def value(self, value: object, key: str = "") -> object:
         """`value` with placeholders; `key` is the name under which it was found."""
         if isinstance(value, Mapping):
@@ -70,10 +76,7 @@ class Normaliser:
         return _SECOND_TIME.sub(lambda found: f"<time:s{found[1]}>", text)
 
     def _mapping(self, value: Mapping[str, object]) -> dict[str, object]:
-        result = {self._string(key, ""): self.value(item, key) for key, item in value.items()}
-        if value.get("name") == "default":
-            result.update({key: "<default policy>" for key in ("policy", "rules") if key in value})
-        return result
+        return {self._string(key, ""): self.value(item, key) for key, item in value.items()}
 
     def _string(self, value: str, key: str) -> str:
         if key in _BY_CONFIGURATION:

@@ -35,7 +35,7 @@ class Step:
     settle: int = 0
     """Repeat until this status, at most 5 s: for work that the reference does in the background."""
     divergence: str = ""
-    """Identifier in ``api-spec/divergences.md``: this step must differ."""
+    """Identifier in ``api-spec/divergences.md``: this step must differ, in what the table lets differ."""
 
     def title(self) -> str:
         """The request in one line, for reports."""

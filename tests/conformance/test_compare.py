@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.conformance.compare import difference, view
+from tests.conformance.divergences import ANSWER, ERROR_TEXT, KINDS, STATUS
 from tests.conformance.normalise import Normaliser
 from tests.conformance.play import judge
 from tests.conformance.scenario import Step, get
@@ -109,10 +110,49 @@ def test_a_shape_keeps_keys_and_types_only() -> None:
     assert compared(answer({"help": "a"}), answer({"text": "a"}), step)
 
 
-def test_a_named_divergence_must_differ_and_nothing_else_may() -> None:
+def judged(kind: str, left: Answer, right: Answer) -> str:
     named = get("x", divergence="DV-99")
-    assert judge(named, "differs", comparable=True) == ""
-    assert "DV-99" in judge(named, "", comparable=True)
-    assert judge(named, "differs", comparable=False) == "differs"
-    assert judge(PLAIN, "differs", comparable=True) == "differs"
-    assert judge(PLAIN, "", comparable=True) == ""
+    sides = [view(one, named, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right)]
+    return judge(named, *sides, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"),
+    [
+        (ERROR_TEXT, answer({"errors": ["b"]}, 400)),
+        (STATUS, answer({"errors": []}, 404)),
+        (ANSWER, answer({"data": 1})),
+    ],
+)
+def test_a_divergence_may_differ_in_what_it_declares(kind: str, right: Answer) -> None:
+    assert judged(kind, answer({"errors": ["a"]}, 400), right) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "right"),
+    [
+        (ERROR_TEXT, answer({"errors": ["b"]}, 403)),
+        (ERROR_TEXT, answer({"errors": []}, 400)),
+        (ERROR_TEXT, answer({"errors": ["b"]}, 400, vary="a")),
+        (STATUS, answer({"errors": ["b"], "data": 1}, 404)),
+        (STATUS, answer({"data": 1})),
+        ("", answer({"errors": ["b"]}, 400)),
+    ],
+)
+def test_a_divergence_may_differ_in_nothing_else(kind: str, right: Answer) -> None:
+    assert judged(kind, answer({"errors": ["a"]}, 400), right)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_divergence_must_differ(kind: str) -> None:
+    assert "DV-99" in judged(kind, answer(BODY), answer(BODY))
+
+
+def test_what_a_divergent_answer_shows_shifts_no_later_number() -> None:
+    known = Normaliser("127.0.0.1:1", "/nowhere")
+    first = "0b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f"
+    known.text(first)
+    aside = known.copy()
+    assert aside.text(first) == "<uuid#1>"
+    assert aside.text("1b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f") == "<uuid#2>"
+    assert known.text("2b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f") == "<uuid#2>"

@@ -43,6 +43,9 @@ WRITES = MOUNT + [
     post("kv-b/data/a/", {"data": {"x": "1"}}),
     post("kv-b/data/a/b", {"data": {"x": "1"}}),
     get("kv-b/data/a/b"),
+    get("kv-b/data/a/", divergence="DV-05"),
+    get("kv-b/subkeys/a/", divergence="DV-05"),
+    get("kv-b/metadata/a/", divergence="DV-05"),
     post("kv-b/data/%C3%A9%20x", {"data": {"x": "1"}}),
     get("kv-b/data/%C3%A9%20x"),
     get("kv-b/data/a", headers={"X-Vault-Wrap-TTL": "60"}),
@@ -136,6 +139,10 @@ PATCHES = MOUNT + [
     post("kv-b/destroy/p", {"versions": [4, 5]}),
     patch("kv-b/data/p", {"data": {"x": "1"}}),
     step("PATCH", "kv-b/data/p", {"data": {"x": "1"}}),
+    post("kv-b/data/q", {"data": {"a": "1"}}),
+    patch("kv-b/data/q", {"data": None}),
+    patch("kv-b/data/q", {"data": {"b": "2"}}, divergence="DV-07"),
+    get("kv-b/data/q?version=2"),
 ]
 
 SUBKEYS = MOUNT + [

@@ -84,7 +84,7 @@ PATCHES = [
     step("PATCH", "lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": ";;"}),
     step("PATCH", "lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": "text/plain; charset=x"}),
     patch("lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": "application/merge-patch+json;v=1"}),
-    patch("lst2/data/a", b"bad"),
+    patch("lst2/data/a", b"bad", divergence="DV-02"),
     patch("lst2/data/a", b"[1]"),
     patch("lst2/data/a", b""),
     patch("lst2/data/a", {}),

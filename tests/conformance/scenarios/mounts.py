@@ -70,10 +70,10 @@ BAD = [
     post("sys/mounts/bad", {"type": "cubbyhole"}),
     post("sys/mounts/bad", {"type": "identity"}),
     post("sys/mounts/bad", {"type": "token"}),
-    post("sys/mounts/bad", {"type": "kv", "config": {"default_lease_ttl": "x"}}),
+    post("sys/mounts/bad", {"type": "kv", "config": {"default_lease_ttl": "x"}}, divergence="DV-02"),
     post("sys/mounts/bad", {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}}),
     post("sys/mounts/bad", {"type": "kv", "config": {"max_lease_ttl": "-1h"}}),
-    post("sys/mounts/bad", {"type": "kv", "config": {"listing_visibility": "nope"}}),
+    post("sys/mounts/bad", {"type": "kv", "config": {"listing_visibility": "nope"}}, divergence="DV-02"),
     post("sys/mounts/bad", {"type": "kv", "config": {"unknown": 1}}),
     delete("sys/mounts/bad"),
     post("sys/mounts/bad", {"type": "kv", "config": {"plugin_version": "v9.9.9"}}),
@@ -123,7 +123,7 @@ TUNE = [
     post("sys/mounts/tune/tune", {"max_lease_ttl": "30m"}),
     post("sys/mounts/tune/tune", {"default_lease_ttl": "system", "max_lease_ttl": "system"}),
     get("sys/mounts/tune/tune"),
-    post("sys/mounts/tune/tune", {"default_lease_ttl": "bad"}),
+    post("sys/mounts/tune/tune", {"default_lease_ttl": "bad"}, divergence="DV-02"),
     post("sys/mounts/tune/tune", {"default_lease_ttl": "-1h"}),
     post("sys/mounts/tune/tune", {"max_lease_ttl": "90000h"}),
     get("sys/mounts/tune/tune"),
@@ -131,7 +131,7 @@ TUNE = [
     post("sys/mounts/tune/tune", {"listing_visibility": "unauth"}),
     post("sys/mounts/tune/tune", {"listing_visibility": "hidden"}),
     get("sys/mounts/tune/tune"),
-    post("sys/mounts/tune/tune", {"listing_visibility": "bogus"}),
+    post("sys/mounts/tune/tune", {"listing_visibility": "bogus"}, divergence="DV-02"),
     post("sys/mounts/tune/tune", {"listing_visibility": ""}),
     post(
         "sys/mounts/tune/tune",
@@ -151,7 +151,7 @@ TUNE = [
     post("sys/mounts/sys/tune", {"description": "x"}),
     get("sys/mounts/auth/token/tune"),
     get("sys/auth/token/tune"),
-    post("sys/auth/token/tune", {"listing_visibility": "bogus"}),
+    post("sys/auth/token/tune", {"listing_visibility": "bogus"}, divergence="DV-02"),
 ]
 
 UPGRADE = [
@@ -160,7 +160,7 @@ UPGRADE = [
     post("up/dir/b", {"y": "2"}),
     post("up/sp%20ace", {"z": "3"}),
     post("sys/mounts/up/tune", {"options": {"version": "3"}}),
-    post("sys/mounts/up/tune", {"options": {"version": "x"}}),
+    post("sys/mounts/up/tune", {"options": {"version": "x"}}, divergence="DV-02"),
     post("sys/mounts/up/tune", {"options": {"version": "1"}}),
     post("sys/mounts/up/tune", {"options": {"version": "2"}}),
     get("sys/mounts/up"),

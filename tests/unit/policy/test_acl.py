@@ -21,7 +21,7 @@ def one(path: str, words: str, extra: str = "") -> str:
 
 def allowed(acl: Acl, operation: str, path: str, **given: object) -> bool:
     wrap = given.pop("wrap_ttl", 0)
-    assert isinstance(wrap, int)
+    assert wrap is None or isinstance(wrap, int)
     return acl.check(operation, path, now=0, data=given, wrap_ttl=wrap).allowed
 
 
@@ -153,16 +153,18 @@ def test_parameters_of_rules_on_one_path_are_merged() -> None:
 @pytest.mark.parametrize(
     ("extra", "wrap_ttl", "passes"),
     [
+        ("min_wrapping_ttl = 10", None, False),
         ("min_wrapping_ttl = 10", 0, False),
         ("min_wrapping_ttl = 10", 9, False),
         ("min_wrapping_ttl = 10", 10, True),
-        ("max_wrapping_ttl = 10", 0, False),
+        ("max_wrapping_ttl = 10", None, False),
+        ("max_wrapping_ttl = 10", 0, True),
         ("max_wrapping_ttl = 10", 10, True),
         ("max_wrapping_ttl = 10", 11, False),
         ("min_wrapping_ttl = 5 max_wrapping_ttl = 10", 7, True),
     ],
 )
-def test_responses_must_be_wrapped_within_bounds(extra: str, wrap_ttl: int, passes: bool) -> None:
+def test_responses_must_be_wrapped_within_bounds(extra: str, wrap_ttl: int | None, passes: bool) -> None:
     assert allowed(compiled(one("a", "read", extra)), "read", "a", wrap_ttl=wrap_ttl) is passes
 
 

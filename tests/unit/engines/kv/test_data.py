@@ -105,7 +105,7 @@ def test_numbers_are_kept_as_64_bit_floats(v2: Play) -> None:
         )
         await kv("POST", "data/a", body)
         assert (await kv("GET", "data/a")).text.startswith(
-            b'{"data":{"a":1,"b":1e21,"c":100000000000000000000,"d":1.5e-7,"f":1.2345678901234568e29,'
+            b'{"data":{"a":1,"b":1e+21,"c":100000000000000000000,"d":1.5e-7,"f":1.2345678901234568e+29,'
             b'"i":9007199254740992,"j":12345678901234567000,"l":[2,{"x":-9007199254740992}]},"metadata":'
         )
         too_large = b'{"data":{"a":1' + b"0" * 400 + b"}}"
