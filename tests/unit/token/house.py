@@ -61,7 +61,8 @@ class TokenHouse(House):
 
     async def stored(self) -> list[str]:
         """Return every stored path that belongs to tokens."""
-        return list(await self.storage.reader().scan(f"{CORE}token/"))
+        prefix = f"{CORE}token/"
+        return [prefix + path for path in await self.storage.reader().scan(prefix)]
 
     async def due(self, moment: int) -> list[str]:
         """Return the keys of the tokens whose timers are due at `moment` (milliseconds)."""

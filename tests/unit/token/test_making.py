@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Making tokens: what a caller may ask for, and what the new token then has."""
 
+from typing import Any
+
 import pytest
 
 from tests.unit.token.house import DEFAULT, HOUR, LONGEST, TokenHouse, opened, play
@@ -12,7 +14,7 @@ path "auth/token/create-orphan" { capabilities = ["create", "update"] }
 CUSTOM = "custom token ID cannot have the 's.' prefix"
 
 
-async def _limited(house: TokenHouse, **fields: object) -> str:
+async def _limited(house: TokenHouse, **fields: Any) -> str:
     """Return a token that may make tokens and has no sudo."""
     await house.policy("maker", MAKER)
     wanted = {"policies": ["maker", "other"], "ttl": "1h", **fields}
@@ -36,7 +38,7 @@ async def _limited(house: TokenHouse, **fields: object) -> str:
         ({"policies": ["a/../b"]}, "policies: every name must be printable, without dot segments"),
     ],
 )
-def test_what_no_token_can_be_is_refused(fields: dict[str, object], error: str) -> None:
+def test_what_no_token_can_be_is_refused(fields: dict[str, Any], error: str) -> None:
     async def scenario() -> None:
         house = await opened()
         before = await house.stored()
@@ -69,7 +71,7 @@ def test_a_duration_that_is_none_is_refused_without_repeating_it(text: str) -> N
         ("create", {"policies": [" ROOT "]}, "child policies must be subset of parent"),
     ],
 )
-def test_what_takes_more_rights_is_refused(to: str, fields: dict[str, object], error: str) -> None:
+def test_what_takes_more_rights_is_refused(to: str, fields: dict[str, Any], error: str) -> None:
     async def scenario() -> None:
         house = await opened()
         answer = await house("POST", f"auth/token/{to}", fields, token=await _limited(house))
@@ -112,7 +114,7 @@ def test_a_token_of_limited_use_makes_no_others() -> None:
         ({"policies": "x,y"}, ["default", "x,y"]),
     ],
 )
-def test_a_root_token_gives_these_policies(fields: dict[str, object], policies: list[str]) -> None:
+def test_a_root_token_gives_these_policies(fields: dict[str, Any], policies: list[str]) -> None:
     async def scenario() -> None:
         house = await opened()
         assert (await house.make(**fields))["policies"] == policies
@@ -129,7 +131,7 @@ def test_a_root_token_gives_these_policies(fields: dict[str, object], policies: 
         ({"no_default_policy": True}, ["maker", "other"]),
     ],
 )
-def test_a_caller_without_sudo_gives_what_it_has(fields: dict[str, object], policies: list[str]) -> None:
+def test_a_caller_without_sudo_gives_what_it_has(fields: dict[str, Any], policies: list[str]) -> None:
     async def scenario() -> None:
         house = await opened()
         assert (await house.make(token=await _limited(house), **fields))["policies"] == policies
@@ -170,7 +172,7 @@ def test_policies_that_do_not_exist_are_given_with_a_warning() -> None:
         ({"policies": ["a"], "explicit_max_ttl": "999h", "ttl": "3h"}, 3 * HOUR, True),
     ],
 )
-def test_a_token_lives_this_long(fields: dict[str, object], ttl: int, renewable: bool) -> None:
+def test_a_token_lives_this_long(fields: dict[str, Any], ttl: int, renewable: bool) -> None:
     async def scenario() -> None:
         house = await opened()
         auth = await house.make(**fields)
@@ -197,7 +199,7 @@ def test_a_token_lives_this_long(fields: dict[str, object], ttl: int, renewable:
     ],
 )
 def test_an_end_or_a_period_beyond_the_longest_lifetime_is_kept_and_has_no_effect(
-    fields: dict[str, object], ttl: int, warnings: list[str] | None
+    fields: dict[str, Any], ttl: int, warnings: list[str] | None
 ) -> None:
     async def scenario() -> None:
         house = await opened()

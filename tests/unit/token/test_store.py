@@ -36,8 +36,10 @@ def test_neither_token_nor_accessor_is_stored_in_a_path_or_in_the_clear() -> Non
         auth = await house.make(display_name="visible")
         core = house.barrier.reader("root", CORE)
         for path in await house.stored():
-            value = await house.storage.reader().get(path) or b""
-            plain = await core.get(path.removeprefix(CORE)) or b""
+            value = await house.storage.reader().get(path)
+            plain = await core.get(path.removeprefix(CORE))
+            assert value is not None
+            assert plain is not None
             for secret in (auth["client_token"], auth["client_token"].removeprefix("s.")):
                 assert secret not in path
                 assert secret.encode() not in value + plain

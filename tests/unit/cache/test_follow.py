@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Facts kept in memory are dropped as soon as the epoch says that they are untrue."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vault.cache.follow import Bounded, Follower
+from vault.storage import memory as module
+from vault.storage.memory import MemoryStorage
+
+
+class Owner:
+    """Remembers what it was told to forget; None is everything."""
+
+    def __init__(self) -> None:
+        self.dropped: list[str | None] = []
+
+    async def drop(self, key: str | None) -> None:
+        self.dropped.append(key)
+
+
+async def _change(storage: MemoryStorage, *facts: tuple[str, str]) -> None:
+    async with storage.write() as tx:
+        for kind, key in facts:
+            await tx.invalidate(kind, key)
+
+
+async def _following(storage: MemoryStorage, *kinds: str) -> tuple[Follower, dict[str, Owner]]:
+    """Return a follower that is up to date, and its owners."""
+    follower = Follower(storage)
+    owners = {kind: Owner() for kind in kinds}
+    for kind, owner in owners.items():
+        follower.own(kind, owner.drop)
+    await _change(storage, *((kind, "first") for kind in kinds))
+    await follower.catch_up()
+    for owner in owners.values():
+        owner.dropped.clear()
+    return follower, owners
+
+
+def test_the_owner_of_a_kind_drops_the_key_that_changed_and_nobody_else_does() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token", "mount")
+        await _change(storage, ("token", "a"))
+        await _change(storage, ("token", "b"))
+        await follower.follow()
+        assert owners["token"].dropped == ["a", "b"]
+        assert owners["mount"].dropped == []
+        assert follower.epoch == storage.data.epoch
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_dropped_while_the_epoch_stands_still() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token")
+        async with storage.write() as tx:
+            await tx.put("path", b"value")
+        await follower.follow()
+        assert owners["token"].dropped == []
+
+    asyncio.run(scenario())
+
+
+def test_a_kind_that_nobody_owns_drops_everything() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token", "mount")
+        await _change(storage, ("token", "a"), ("surprise", "b"))
+        await follower.follow()
+        assert [owner.dropped for owner in owners.values()] == [[None], [None]]
+        assert follower.epoch == storage.data.epoch
+
+    asyncio.run(scenario())
+
+
+def test_a_follower_that_is_too_far_behind_drops_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(module, "KEPT_CHANGES", 3)
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token")
+        for number in range(10):
+            await _change(storage, ("token", str(number)))
+        await follower.follow()
+        assert owners["token"].dropped == [None]
+        await _change(storage, ("token", "x"))
+        await follower.follow()
+        assert owners["token"].dropped == [None, "x"]
+
+    asyncio.run(scenario())
+
+
+def test_the_first_look_and_the_first_after_forgetting_drop_everything() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        await _change(storage, ("token", "a"))
+        follower, owner = Follower(storage), Owner()
+        follower.own("token", owner.drop)
+        await follower.catch_up()
+        assert owner.dropped == [None]
+        await follower.catch_up()
+        assert owner.dropped == [None]
+        follower.forget()
+        await follower.catch_up()
+        assert owner.dropped == [None, None]
+
+    asyncio.run(scenario())
+
+
+def test_a_change_that_commits_while_facts_are_dropped_is_seen_at_the_next_look() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "token")
+        late: list[str | None] = []
+
+        async def slow(key: str | None) -> None:
+            late.append(key)
+            if len(late) == 1:
+                await _change(storage, ("token", "during"))
+
+        follower.own("token", slow)
+        await _change(storage, ("token", "before"))
+        await follower.follow()
+        assert late == ["before"]
+        assert follower.epoch < storage.data.epoch
+        await follower.follow()
+        assert late == ["before", "during"]
+        assert owners["token"].dropped == []
+
+    asyncio.run(scenario())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=60), st.integers(1, 5))
+def test_a_bounded_mapping_never_exceeds_its_size_and_keeps_the_newest(
+    steps: list[tuple[int, bool]], size: int
+) -> None:
+    kept: Bounded[int, str] = Bounded(size)
+    newest: dict[int, str] = {}
+    for number, (key, put) in enumerate(steps):
+        if put:
+            kept.put(key, str(number))
+            newest[key] = str(number)
+            assert kept.get(key) == str(number)
+        else:
+            kept.drop(key)
+            newest.pop(key, None)
+            assert kept.get(key) is None
+        assert len(kept) <= size
+        assert all(kept.get(key) in (None, value) for key, value in newest.items())
+    kept.drop(None)
+    assert len(kept) == 0
