@@ -4,8 +4,9 @@
 `NAME=…` keeps what the rest of the line prints, and `{NAME}` puts it in; `< text` at the end is standard input.
 """
 
+GROUND = ["secrets enable -path=two -version=2 kv", "kv put two/fresh x=1"]
+
 KV2 = """
-secrets enable -path=two -version=2 kv
 kv put two/app user=ada pass=one
 kv put -format=json two/app user=ada pass=two
 kv put -cas=1 two/app user=x
@@ -288,4 +289,35 @@ status
 status
 -{SHARES.root} operator seal
 -{SHARES.root} kv get secret/x
+""".strip().splitlines()
+
+ODD = """
+kv put -mount=two a/ x=1
+kv put two/ x=1
+kv put two x=1
+write two/data/b x=1
+kv get -mount=two a//b
+kv put two/é/ü x=ö
+kv get -field=x two/é/ü
+kv put two/sp%20ace x=1
+kv put "two/with space" x=1
+kv list two
+kv put two/.. x=1
+kv put two/a/../b x=1
+auth tune token
+auth tune -description=x token
+auth disable token
+audit disable x
+lease lookup x
+lease renew x
+version-history -format=raw
+monitor extra
+secrets enable
+kv put -bogus two/x a=1
+no-such-command
+write sys/tools/random/8 format=base7
+write -force sys/rotate
+read sys/capabilities-self
+write sys/capabilities-self paths=two/a paths=sys/mounts
+write -format=json sys/capabilities token=nobody paths=a
 """.strip().splitlines()
