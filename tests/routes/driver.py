@@ -112,6 +112,11 @@ class Application:
             body = {"data": {"a": {"b": 1}}, "policy": ELSEWHERE}
             await self.ask("POST", f"/v1/{target}", body, token="root")
 
+    @staticmethod
+    def state() -> dict[str, Any]:
+        """What a connection adds to the scope of its requests."""
+        return {"listener": _LISTENER, "client_certificate": None}
+
     def run(self, work: Any) -> Any:
         """Run a coroutine on the application's own loop."""
         return self._runner.run(work)
@@ -139,7 +144,7 @@ class Application:
             "query_string": query.encode(),
             "headers": [(n.encode(), v.encode("latin-1")) for n, v in wanted.items() if v],
             "client": ("127.0.0.1", 4711),
-            "state": {"listener": _LISTENER, "client_certificate": None},
+            "state": self.state(),
         }
         out: list[Any] = []
 

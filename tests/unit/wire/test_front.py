@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The edge of HTTP: heads, bodies, both profiles of refusals, and what no request can do."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.routes.driver import ELSEWHERE, Application
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+PROBLEM = {"accept": "application/problem+json"}
+
+
+def test_a_refusal_is_a_problem_document_when_asked_for(application: Application) -> None:
+    token = application.token(ELSEWHERE)
+    answer = application.request("GET", "/v1/secret/data/x", token=token, headers=PROBLEM)
+    assert (answer.status, answer.headers["content-type"]) == (403, "application/problem+json")
+    document = answer.json()
+    assert document["type"] == "urn:coffre:error:forbidden" and document["status"] == 403
+    assert (document["path"], document["capability"]) == ("secret/data/x", "read")
+
+
+@pytest.mark.parametrize("token", ["", "s.nobodyHasThisToken000000"])
+def test_a_stranger_is_not_told_what_was_missing(application: Application, token: str) -> None:
+    document = application.request("GET", "/v1/secret/data/x", token=token, headers=PROBLEM).json()
+    assert document["detail"] == "permission denied"
+    assert "path" not in document and "capability" not in document
+
+
+def test_a_token_comes_in_either_header_and_vaults_own_goes_first(application: Application) -> None:
+    target = "/v1/auth/token/lookup-self"
+    assert application.request("GET", target, headers={"authorization": "Bearer root"}).status == 200
+    assert application.request("GET", target, headers={"authorization": "Basic root"}).status == 403
+    both = {"authorization": "Bearer root"}
+    assert application.request("GET", target, token="s.x", headers=both).status == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("OPTIONS", "/v1/secret/data/x", 400),
+        ("TRACE", "/v1/secret/data/x", 405),
+        ("HEAD", "/v1/sys/health", 200),
+        ("HEAD", "/v1/secret/data/x", 405),
+        ("POST", "/v1/secret/data/", 400),
+        ("GET", "/v1/secret/metadata?list=maybe", 400),
+        ("GET", "/v1/secret/metadata?list=true&scan=true", 400),
+        ("GET", "/v1/secret/metadata?list=true", 200),
+        ("GET", "/v1/secret/metadata?scan=1", 200),
+        ("GET", "/v1/secret/data/x?list=false", 200),
+        ("GET", "/v1/secret/data/x?help=1", 200),
+        ("GET", "/v1/secret/data/x?a=%ff", 200),
+        ("GET", "/v1/secret//data/x", 307),
+        ("GET", "/v1/secret/%2e%2e/x", 400),
+        ("GET", "/v1/secret/%00", 400),
+        ("GET", "/v2/secret", 404),
+        ("GET", "/", 404),
+    ],
+)
+def test_a_head_is_understood_or_refused(
+    application: Application, method: str, target: str, status: int
+) -> None:
+    answer = application.request(method, target, token="root")
+    assert answer.status == status, answer.body
+    assert not (method == "HEAD" and answer.body)
+
+
+def test_a_redirect_keeps_the_query_and_bytes_that_are_no_ascii(application: Application) -> None:
+    answer = application.request("GET", "/v1/secret//data/x?version=1", token="root")
+    assert answer.headers["location"] == "/v1/secret/data/x?version=1"
+    assert application.request("GET", "/v1/secret//é", token="root").status == 307
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": ""}, 400),
+        ({"content-type": "application/json"}, 415),
+        ({"content-type": "application/merge-patch+json; charset=utf-8"}, 200),
+    ],
+)
+def test_patch_wants_its_media_type(application: Application, headers: dict[str, str], status: int) -> None:
+    body = {"data": {"b": 2}}
+    answer = application.request("PATCH", "/v1/secret/data/x", body, token="root", headers=headers)
+    assert answer.status == status, answer.body
+
+
+@pytest.mark.parametrize(
+    ("ttl", "status"), [("60", 200), ("1h", 200), ("-1", 400), ("x", 400), ("9" * 40, 400)]
+)
+def test_a_wrapping_time_is_a_duration(application: Application, ttl: str, status: int) -> None:
+    headers = {"x-vault-wrap-ttl": ttl}
+    answer = application.request("GET", "/v1/secret/data/x", token="root", headers=headers)
+    assert answer.status == status
+    if status == 200:
+        assert answer.json()["wrap_info"]["token"] and answer.json()["data"] is None
+
+
+def test_a_namespace_that_does_not_exist_is_refused(application: Application) -> None:
+    for name, status in (("", 200), ("root", 200), ("/", 200), ("team", 404)):
+        headers = {"x-vault-namespace": name}
+        assert application.request("GET", "/v1/secret/data/x", token="root", headers=headers).status == status
+
+
+async def _send_parts(application: Application, parts: list[Any]) -> list[Any]:
+    out: list[Any] = []
+    waiting = iter(parts)
+
+    async def receive() -> Any:
+        return next(waiting)
+
+    async def send(message: Any) -> None:
+        out.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/sys/tools/random",
+        "raw_path": b"/v1/sys/tools/random",
+        "query_string": b"",
+        "headers": [(b"x-vault-token", b"root")],
+        "client": None,
+        "state": application.state(),
+    }
+    await asyncio.wait_for(application.vault(scope, receive, send), 5)
+    return out
+
+
+def _part(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_a_body_arrives_in_parts_or_not_at_all(application: Application) -> None:
+    whole = [_part(b'{"bytes"', more=True), _part(b": 4}", more=False)]
+    assert application.run(_send_parts(application, whole))[0]["status"] == 200
+    broken = [_part(b'{"bytes"', more=True), {"type": "http.disconnect"}]
+    assert application.run(_send_parts(application, broken))[0]["status"] == 400
+    big = [_part(b"x" * (1 << 20), more=True)] * 40
+    assert application.run(_send_parts(application, big))[0]["status"] == 413
+    assert (
+        application.run(_send_parts(application, [_part(b"x" * (33 << 20), more=False)]))[0]["status"] == 413
+    )
+
+
+def test_no_answer_is_kept_by_anybody_and_markup_in_it_is_inert(application: Application) -> None:
+    body = {"data": {"a": "<script>&"}}
+    application.request("POST", "/v1/secret/data/markup", body, token="root")
+    answer = application.request("GET", "/v1/secret/data/markup", token="root")
+    assert answer.headers["cache-control"] == "no-store"
+    assert b"<script>" not in answer.body and answer.json()["data"]["data"] == body["data"]
