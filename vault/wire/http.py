@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from html import escape
 from time import perf_counter_ns
@@ -18,14 +17,13 @@ from vault.framework.errors import (
     Malformed,
     NotFound,
     Sealed,
-    UnsupportedMedia,
     UnsupportedOperation,
     VaultError,
 )
-from vault.framework.fields import Mismatch, parse_duration
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import native, v1
+from vault.wire.asked import check_consistency, check_merge_patch, listing, wrap_ttl
 from vault.wire.requests import Lane
 
 Scope = MutableMapping[str, Any]
@@ -57,9 +55,6 @@ _UNKNOWN: Final = 600
 _TOO_LARGE: Final = 413
 """A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
 _BODILESS: Final = frozenset({204, 304})
-_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
-_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
-_MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 class Front:
@@ -144,7 +139,7 @@ class Front:
                 elif name == b"x-vault-wrap-format":
                     call.wrap_format = value.decode("latin-1")
                 else:
-                    _check_consistency(name, value)
+                    check_consistency(name, value)
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
@@ -154,7 +149,7 @@ class Front:
             self._namespace(call, namespace)
         self._operation(call, scope)
         if wrap and call.path not in self._fixed:
-            call.wrap_ttl = _wrap_ttl(wrap)
+            call.wrap_ttl = wrap_ttl(wrap)
             call.wrap_asked = True
 
     def _namespace(self, call: Call, value: bytes) -> None:
@@ -186,76 +181,16 @@ class Front:
             if call.path.endswith("/"):
                 raise Malformed("cannot write to a path ending in '/'")
             if operation is Operation.PATCH:
-                _check_merge_patch(call.content_type)
+                check_merge_patch(call.content_type)
             return
         query = scope["query_string"]
         if query:
             data = schema.decode_query(query)
             if operation is Operation.READ and call.method == "GET":
-                _listing(call, data)
+                listing(call, data)
             call.data = data
         if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
             call.path += "/"
-
-
-def _listing(call: Call, data: dict[str, Any]) -> None:
-    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text.
-
-    Anything but nothing asks for help; of a name that comes more than once the first value counts.
-    """
-    wanted = []
-    for name, operation in (("list", Operation.LIST), ("scan", Operation.SCAN), ("help", Operation.HELP)):
-        value = data.pop(name, "")
-        if isinstance(value, tuple):
-            value = value[0]
-        if not value:
-            continue
-        if operation is Operation.HELP:
-            call.operation = Operation.HELP
-            return
-        if value not in _TRUE and value not in _FALSE:
-            raise Malformed
-        if value in _TRUE:
-            wanted.append(operation)
-    if len(wanted) > 1:
-        raise Malformed
-    if wanted:
-        call.operation = wanted[0]
-
-
-def _check_merge_patch(content_type: bytes) -> None:
-    media = content_type.split(b";")[0].strip().decode("latin-1").lower()
-    if not media:
-        raise Malformed("mime: no media type")
-    if media != _MERGE_PATCH:
-        raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
-
-
-def _check_consistency(name: bytes, value: bytes) -> None:
-    """Every read here is of committed data, so there is nothing to wait for; what is no index is refused."""
-    if name == b"x-vault-index" and value and not _is_index(value):
-        raise Malformed('failed to decode "X-Vault-Index"')
-    if name == b"x-vault-inconsistent" and value not in (b"fail", b"forward-active-node"):
-        raise Malformed('unknown value for "X-Vault-Inconsistent" header')
-
-
-def _is_index(value: bytes) -> bool:
-    """Whether `value` is a JSON object in base64."""
-    try:
-        schema.decode_object(b64decode(value, validate=True))
-    except (ValueError, VaultError):
-        return False
-    return True
-
-
-def _wrap_ttl(value: bytes) -> int:
-    try:
-        seconds = parse_duration(value.decode("latin-1"))
-    except Mismatch as mismatch:
-        raise Malformed(f"error parsing X-Vault-Wrap-TTL header: {mismatch}") from None
-    if seconds < 0:
-        raise Malformed("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
-    return seconds
 
 
 async def _body(receive: Receive, limit: int) -> bytes:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the query and the headers ask for, beyond path and verb."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any, Final
+
+from vault.framework import schema
+from vault.framework.call import Call, Operation
+from vault.framework.errors import Malformed, UnsupportedMedia, VaultError
+from vault.framework.fields import Mismatch, parse_duration
+
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_MERGE_PATCH: Final = "application/merge-patch+json"
+
+
+def listing(call: Call, data: dict[str, Any]) -> None:
+    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text.
+
+    Anything but nothing asks for help; of a name that comes more than once the first value counts.
+    """
+    wanted = []
+    for name, operation in (("list", Operation.LIST), ("scan", Operation.SCAN), ("help", Operation.HELP)):
+        value = data.pop(name, "")
+        if isinstance(value, tuple):
+            value = value[0]
+        if not value:
+            continue
+        if operation is Operation.HELP:
+            call.operation = Operation.HELP
+            return
+        if value not in _TRUE and value not in _FALSE:
+            raise Malformed
+        if value in _TRUE:
+            wanted.append(operation)
+    if len(wanted) > 1:
+        raise Malformed
+    if wanted:
+        call.operation = wanted[0]
+
+
+def check_merge_patch(content_type: bytes) -> None:
+    """Refuse a PATCH of any other media type. Raises `Malformed` without one, else `UnsupportedMedia`."""
+    media = content_type.split(b";")[0].strip().decode("latin-1").lower()
+    if not media:
+        raise Malformed("mime: no media type")
+    if media != _MERGE_PATCH:
+        raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
+
+
+def check_consistency(name: bytes, value: bytes) -> None:
+    """Every read here is of committed data, so there is nothing to wait for; what is no index is refused.
+
+    Raises `Malformed`.
+    """
+    if name == b"x-vault-index" and value and not _is_index(value):
+        raise Malformed('failed to decode "X-Vault-Index"')
+    if name == b"x-vault-inconsistent" and value not in (b"fail", b"forward-active-node"):
+        raise Malformed('unknown value for "X-Vault-Inconsistent" header')
+
+
+def _is_index(value: bytes) -> bool:
+    """Whether `value` is a JSON object in base64."""
+    try:
+        schema.decode_object(b64decode(value, validate=True))
+    except (ValueError, VaultError):
+        return False
+    return True
+
+
+def wrap_ttl(value: bytes) -> int:
+    """Return the seconds that the header asks for. Raises `Malformed`."""
+    try:
+        seconds = parse_duration(value.decode("latin-1"))
+    except Mismatch as mismatch:
+        raise Malformed(f"error parsing X-Vault-Wrap-TTL header: {mismatch}") from None
+    if seconds < 0:
+        raise Malformed("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
+    return seconds
