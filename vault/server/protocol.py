@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import types
+from collections.abc import Coroutine, Generator
 from functools import partial
 from typing import Any, Final, cast
 
@@ -28,6 +30,21 @@ LONGEST_HEAD: Final = 64 * 1024
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
+
+
+@types.coroutine
+def _rest(begun: Coroutine[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
+    """Go on with a coroutine that was begun outside any task and waits for `waited`."""
+    try:
+        while True:
+            try:
+                sent = yield waited
+            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's own affair
+                waited = begun.throw(error)
+            else:
+                waited = begun.send(sent)
+    except StopIteration:
+        return
 
 
 class Connection(HttpToolsProtocol):
@@ -64,11 +81,6 @@ class Connection(HttpToolsProtocol):
         self._between = True
         super().on_message_complete()
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        scope: dict[str, Any] = cast("Any", self.scope)
-        scope[RESPOND] = partial(self._respond, self.cycle)
-
     def _respond(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
         """Send a whole answer at once: one TLS record, one system call. False where ASGI's messages must do it.
 
@@ -99,6 +111,22 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        """Begin a read at once: most finish without waiting, and need no task. What waits becomes one."""
+        scope: dict[str, Any] = cast("Any", cycle.scope)
+        scope[RESPOND] = partial(self._respond, cycle)
+        if scope["method"] != "GET":
+            super()._start_asgi_task(cycle, app)
+            return
+        begun = cycle.run_asgi(app)
+        try:
+            waited = begun.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_rest(begun, waited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _hand_over(self, data: bytes) -> None:
         """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
