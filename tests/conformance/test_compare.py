@@ -112,8 +112,8 @@ def test_a_shape_keeps_keys_and_types_only() -> None:
 
 def judged(kind: str, left: Answer, right: Answer) -> str:
     named = get("x", divergence="DV-99")
-    sides = [view(one, named, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right)]
-    return judge(named, *sides, kind)
+    expected, found = (view(one, named, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right))
+    return judge(named, expected, found, kind)
 
 
 @pytest.mark.parametrize(
