@@ -20,7 +20,7 @@ from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import ROOT, Auth, Call, Identity, Mounted, Reply, WrapInfo
 from vault.framework.clock import rfc3339
-from vault.framework.errors import VaultError
+from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
 
 _MARK: Final = "hmac-sha256:"
@@ -71,8 +71,8 @@ class Hasher:
         return hashed
 
     def accessor(self, value: str) -> str:
-        """Return the hash of an accessor, unless the device keeps accessors readable."""
-        return self.text(value) if self._hash_accessor else value
+        """Return the hash of an accessor, unless there is none or the device keeps accessors readable."""
+        return self.text(value) if self._hash_accessor and value else value
 
     def tree(self, value: Json) -> Json:
         """Return a copy in which every string leaf is hashed; keys, numbers and booleans stay."""
@@ -114,7 +114,7 @@ class Renderer:
             self._prefix,
             rfc3339(now).encode(),
             self._shared(call, headers),
-            _error(error) if error is not None else b"",
+            _error(error, listed=error is not None and error.chained),
         )
 
     def response(
@@ -131,7 +131,7 @@ class Renderer:
             rfc3339(now).encode(),
             self._shared(call, headers),
             self._response(call, reply, error),
-            _error(error) if error is not None else b"",
+            _error(error, listed=isinstance(error, Unauthenticated) or (error is not None and error.chained)),
         )
 
     def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
@@ -180,7 +180,7 @@ class Renderer:
                 "remaining_uses": identity.uses,
                 "token_type": identity.kind,
                 "token_ttl": identity.ttl,
-                "token_issue_time": rfc3339(identity.created - identity.created % 1_000_000_000),
+                "token_issue_time": _issue_time(identity.created),
             }
         )
 
@@ -192,7 +192,7 @@ class Renderer:
             data = b',"data":' + _bounded(self._hasher.members(call.data, call.mount.clear_request_keys))
         return _REQUEST % (
             call.id.encode(),
-            b',"client_id":' + _client_id(identity) if identity is not None else b"",
+            b',"client_id":' + _client_id(identity, call.namespace.id) if identity is not None else b"",
             call.operation.encode(),
             self._mount(call, b"mount_running_version") if call.mount.path else b"",
             self._credential(call),
@@ -214,8 +214,10 @@ class Renderer:
         known = identity.cache.get(key)
         if not isinstance(known, bytes):
             hashed = schema.encode(self._hasher.text(identity.token.reveal()))
-            accessor = schema.encode(self._hasher.accessor(identity.accessor))
-            known = b',"client_token":%b,"client_token_accessor":%b' % (hashed, accessor)
+            known = b',"client_token":%b' % hashed
+            if identity.accessor:
+                accessor = schema.encode(self._hasher.accessor(identity.accessor))
+                known += b',"client_token_accessor":%b' % accessor
             identity.cache[key] = known
         return known
 
@@ -230,7 +232,7 @@ class Renderer:
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
         mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
-        if error is not None:
+        if error is not None and error.message and (not error.chained or isinstance(error, Forbidden)):
             encoded = schema.encode({"data": {"error": self._hasher.text(error.message)}})
         elif reply is None:
             encoded = b"{}"
@@ -257,9 +259,9 @@ class Renderer:
         hasher = self._hasher
         body: dict[str, object] = {}
         if reply.auth is not None:
-            body["auth"] = self._new_auth(reply.auth)
-        if reply.lease_id:
-            body["secret"] = {"lease_id": reply.lease_id}
+            body["auth"] = self._new_auth(reply.auth, reply)
+        if reply.lease_id or reply.lease_duration:
+            body["secret"] = {"lease_id": reply.lease_id} if reply.lease_id else {}
         if reply.raw is not None:
             body["data"] = {
                 "http_content_type": hasher.text(reply.content_type),
@@ -281,12 +283,13 @@ class Renderer:
             data = {key: len(value) if key in {"keys", "key_info"} else value for key, value in data.items()}
         return self._hasher.members(data, call.mount.clear_response_keys)
 
-    def _new_auth(self, auth: Auth) -> object:
+    def _new_auth(self, auth: Auth, reply: Reply[object]) -> object:
         hasher = self._hasher
         return _without_empty(
             {
                 "client_token": hasher.text(auth.client_token),
                 "accessor": hasher.accessor(auth.accessor),
+                "display_name": reply.display_name,
                 "policies": auth.policies,
                 "token_policies": auth.policies,
                 "metadata": auth.metadata,
@@ -294,6 +297,7 @@ class Renderer:
                 "num_uses": auth.num_uses,
                 "token_type": auth.token_type,
                 "token_ttl": auth.lease_duration,
+                "token_issue_time": _issue_time(reply.issued) if reply.issued else "",
             }
         )
 
@@ -328,16 +332,21 @@ def _namespace(call: Call) -> Mapping[str, str]:
     return {"id": namespace.id, "path": namespace.path} if namespace.path else {"id": namespace.id}
 
 
-def _client_id(identity: Identity) -> bytes:
+def _client_id(identity: Identity, namespace: str) -> bytes:
     """Name the caller across tokens: the entity, or a digest of the policies, as the field counts clients."""
     if identity.entity_id:
         return schema.encode(identity.entity_id)
     known = identity.cache.get("client_id")
     if not isinstance(known, bytes):
-        digest = hashlib.sha256("\x1f".join(identity.policies).encode()).digest()
+        text = "\x7f".join(identity.policies) + "\0" + namespace
+        digest = hashlib.sha256(text.encode()).digest()
         known = schema.encode(base64.b64encode(digest).decode())
         identity.cache["client_id"] = known
     return known
+
+
+def _issue_time(created: int) -> str:
+    return rfc3339(created - created % 1_000_000_000)
 
 
 def _bounded(value: object) -> bytes:
@@ -347,8 +356,11 @@ def _bounded(value: object) -> bytes:
     return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
 
 
-def _error(error: VaultError) -> bytes:
-    text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
+def _error(error: VaultError | None, *, listed: bool) -> bytes:
+    """Return the record's `error`; where there was nothing to find, the field has none."""
+    if error is None or not error.message:
+        return b""
+    text = f"1 error occurred:\n\t* {error.message}\n\n" if listed else error.message
     return b',"error":' + schema.encode(text)
 
 

@@ -195,6 +195,10 @@ class Reply(Generic[T]):
     unended: bool = False
     same: Hashable = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    display_name: str = ""
+    """Name of the token in `auth`, for the audit record alone."""
+    issued: int = 0
+    """When the token in `auth` was made (nanoseconds), where it was made before: for the audit record alone."""
 
 
 class Call:

@@ -257,7 +257,12 @@ class TokenEngine(Engine):
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )
         await self._tokens.update(call.core, key, extended)
-        return Reply(auth=to_auth(extended, token, life.ttl), warnings=list(life.warnings))
+        return Reply(
+            auth=to_auth(extended, token, life.ttl),
+            warnings=list(life.warnings),
+            display_name=entry.display_name,
+            issued=entry.created,
+        )
 
 
 def _caller(call: Call) -> Identity:

@@ -98,7 +98,7 @@ class Maker:
             token = await self._store(call, params.id, entry)
         warnings += [*life.warnings, *await self._unknown(call, policies)]
         auth = to_auth(entry, token, entry.ttl, kind="batch" if batch else "service")
-        return Reply(auth=auth, warnings=warnings)
+        return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
 
     async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
         token = wanted or self._tokens.new_token()
