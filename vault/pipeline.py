@@ -33,6 +33,7 @@ from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
+_READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Operation.HELP})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
 
@@ -100,7 +101,7 @@ class Pipeline:
         await self.authorise(call)
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
-            self._audit.request(call, hold=not access.writes)
+            self._audit.request(call, hold=call.operation in _READS)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if core is not None:
@@ -206,6 +207,9 @@ class Pipeline:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
         call.core = core
         call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
+        exists = call.bound.exists
+        if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
+            raise Moved  # what the caller may do depends on whether there is something: it changed since
         result = await self.invoke(call, core)
         return self.finish(call, await self._wrapper.wrap(call, core, result))
 
