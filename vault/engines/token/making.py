@@ -63,7 +63,7 @@ class Maker:
         period = _seconds("period", params.period)
         batch = params.type == "batch"
         if batch:
-            _check_batch({"num_uses": params.num_uses, "period": period, "explicit_max_ttl": explicit_max})
+            _check_batch({"explicit_max_ttl": explicit_max, "num_uses": params.num_uses, "period": period})
         policies = choose_policies(params, caller, privileged=privileged)
         limits = limits_of(call, self._limits)
         warnings = [_CUSTOM_ID] if params.id else []
