@@ -95,6 +95,7 @@ class Pipeline:
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
+        call.facts = self._follower.epoch
         self.resolve(call)
         await self.authenticate(call)
         self.parse(call)
@@ -115,6 +116,7 @@ class Pipeline:
         for _ in range(_ATTEMPTS):
             call.start_over()
             await self._follower.catch_up()
+            call.facts = self._follower.epoch
             try:
                 self.resolve(call)
                 if not (call.bound.route.access.writes or call.wrap_ttl):
@@ -219,22 +221,26 @@ class Pipeline:
             result = await call.bound.invoke(call, call.params)
         except VaultError:
             if seen is not None:
-                await self.fence(seen)
+                await self.fence(call, seen)
             raise
         if seen is not None and (call.identity is not None or not call.bound.route.access.public):
-            await self.fence(seen)
+            await self.fence(call, seen)
         return result
 
     async def confirm(self, call: Call) -> None:
         """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
         core = self._barrier.reader(call.namespace.id, "")
-        await self.fence(core)
+        await self.fence(call, core)
 
-    async def fence(self, seen: ReadView) -> None:
-        """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone."""
+    async def fence(self, call: Call, seen: ReadView) -> None:
+        """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone.
+
+        What counts is the epoch at which this call was let in: while it waited for its turn to write, others
+        may have committed and brought the facts of this process up to date without this call.
+        """
         if seen.epoch == 0:
             await seen.get("")
-        if seen.epoch != self._follower.epoch:
+        if seen.epoch != call.facts:
             raise Moved
 
     def finish(self, call: Call, result: object) -> Reply[object] | None:

@@ -218,6 +218,7 @@ class Call:
         "data",
         "decision",
         "echo",
+        "facts",
         "headers",
         "held",
         "id",
@@ -279,6 +280,8 @@ class Call:
     params: object
     identity: Identity | None
     decision: Decision | None
+    facts: int
+    """The epoch of the facts (tokens, policies, mounts) by which this call was let in."""
     reader: ReadView
     """This mount's data; committed data, or the open transaction's in a write."""
     tx: View
@@ -300,6 +303,7 @@ class Call:
     def __init__(self) -> None:
         self.mount = NOWHERE
         self.audited = False
+        self.facts = 0
         self.spent = False
         self.echo = b""
         self.after = None
