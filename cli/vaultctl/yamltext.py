@@ -15,6 +15,8 @@ _NUMBER = re.compile(
     r"|\.(inf|Inf|INF))|[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?"
 )
 _FOLD = 80
+_LONG_KEY = 128
+"""Bytes of a key beyond which it stands on a line of its own, after a question mark."""
 _TIME = re.compile(r"\d{4}-\d\d?-\d\d?([Tt ].*)?")
 _PLAIN = re.compile(
     r"[^\s\-?:,\[\]{}#&*!|>'\"%@`\x00-\x1f\x7f][^\x00-\x1f\x7f\ufeff\ud800-\udfff\u0080-\u009f]*"
@@ -41,7 +43,10 @@ def _block(value: object, indent: str, column: int = 0) -> str:
 
 
 def _pair(key: str, value: object, indent: str) -> str:
-    head = (_double(key) if "\n" in key else _string(key, indent)) + ":"
+    if len(key.encode("utf-8", "surrogatepass")) > _LONG_KEY:
+        text = _double(key) if "\n" in key else _string(key, indent + "  ", len(indent) + 2)
+        return f"? {text}\n{indent}:{_item(value, indent)}"
+    head = (_double(key) if "\n" in key else _string(key, indent, fold=False)) + ":"
     inner = indent if isinstance(value, list) else indent + "  "
     return head + _block(value, inner, len(indent) + len(head) + 1)
 
@@ -52,7 +57,7 @@ def _item(value: object, indent: str) -> str:
     return " " + text.lstrip("\n ") if text.startswith("\n") else text
 
 
-def _string(text: str, indent: str, column: int = 0) -> str:
+def _string(text: str, indent: str, column: int = 0, *, fold: bool = True) -> str:
     if "\n" in text and text.strip() and _printable(text):
         inner = indent or "  "
         mark = (
@@ -78,8 +83,9 @@ def _string(text: str, indent: str, column: int = 0) -> str:
         and not text.startswith(("--- ", "... "))
         and text not in ("---", "...")
     ):
-        return _folded(text, indent, column)
-    return _folded("'" + text.replace("'", "''") + "'", indent, column)
+        return _folded(text, indent, column) if fold else text
+    quoted = "'" + text.replace("'", "''") + "'"
+    return _folded(quoted, indent, column) if fold else quoted
 
 
 def _folded(text: str, indent: str, column: int) -> str:

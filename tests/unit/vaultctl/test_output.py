@@ -61,6 +61,20 @@ def test_yaml_reads_back(value: object) -> None:
     assert yaml.safe_load(dump(value)) == value
 
 
+def test_a_long_key_stays_on_one_line_and_a_longer_one_gets_a_line_of_its_own() -> None:
+    words = "aaaa bbbb " * 12 + "c"
+    assert dump({words: "1"}) == f'{words}: "1"\n'
+    assert dump({"k" * 128: "x", "l" * 129: [1, {"a": 2}], "m" * 129: {"b": {}}}) == (
+        f"{'k' * 128}: x\n? {'l' * 129}\n: - 1\n  - a: 2\n? {'m' * 129}\n: b: {{}}\n"
+    )
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=90, max_size=300))
+def test_a_long_key_reads_back(key: str) -> None:
+    document = {"outer": [{key: {key: "value"}}, [key]]}
+    assert yaml.safe_load(dump(document)) == document
+
+
 def test_a_response_without_auth_shows_none() -> None:
     document = secret_document({"request_id": "r", "data": {"b": 1, "a": 2}, "auth": None, "wrap_info": None})
     assert list(document) == ["request_id", "lease_id", "lease_duration", "renewable", "data", "warnings"]
