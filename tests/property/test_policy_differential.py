@@ -237,7 +237,7 @@ def test_requests_are_allowed_and_refused_as_by_openbao(bao: OpenBao) -> None:
             wrap = rng.choice([0, 0, 0, 3, 7, 15, 25, 60])
             operation = bench.operation(method, key)
             path = f"kv/{key}/" if method in ("LIST", "SCAN") and key else f"kv/{key}"
-            verdict = acl.check(operation, path, now=NOW, data=data, wrap_ttl=wrap)
+            verdict = acl.check(operation, path, now=NOW, data=data, wrap_ttl=wrap or None)
             allowed = bench.allows(method, key, data, token=token, wrap=wrap)
             assert verdict.allowed == allowed, (operation, path, data, wrap, texts)
             answers[allowed] += 1
