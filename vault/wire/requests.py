@@ -115,12 +115,16 @@ def _is_login(where: str, operation: Operation) -> bool:
 
 
 def _call_of(task: asyncio.Task[Any]) -> Call | None:
-    """Return the call that a task is answering: asked only for what is overdue, so that no request pays for it."""
+    """Return the call that a task is answering: asked only for what is overdue, so that no request pays for it.
+
+    A read was `begun` outside its task: the task's own step is a generator that carries it on.
+    """
     step: Any = task.get_coro()
     while step is not None:
-        frame = getattr(step, "cr_frame", None)
-        found = frame.f_locals.get("call") if frame is not None else None
+        frame = getattr(step, "cr_frame", None) or getattr(step, "gi_frame", None)
+        known = frame.f_locals if frame is not None else {}
+        found = known.get("call")
         if isinstance(found, Call):
             return found
-        step = getattr(step, "cr_await", None)
+        step = getattr(step, "cr_await", None) or known.get("begun")
     return None

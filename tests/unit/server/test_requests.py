@@ -11,6 +11,7 @@ from vault.framework.call import USUAL_LIMITS, Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.metrics import Metrics
+from vault.server.protocol import _rest as rest
 from vault.wire.http import Front
 from vault.wire.requests import Requests
 
@@ -90,6 +91,23 @@ def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
         == b'{"errors":["1 error occurred:\\n\\t* context deadline exceeded\\n\\n"]}\n'
     )
     assert [error.message for error in refused.errors] == ["context deadline exceeded"]
+
+
+def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
+    async def begun() -> tuple[int, Sent]:
+        requests, sent = Requests(Metrics(), stuck, Refusals()), Sent()
+        reading = front(requests, 0)(dict(SCOPE), sent.receive, sent.send)
+        task = asyncio.create_task(rest(reading, reading.send(None)))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        ended = requests.end_overdue()
+        await asyncio.wait([task], timeout=5)
+        task.cancel()
+        return ended, sent
+
+    ended, sent = asyncio.run(begun())
+    assert ended == 1
+    assert sent.messages[0]["status"] == 500
 
 
 def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> None:
