@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import sys
 import types
 from collections.abc import Coroutine, Generator
 from functools import partial
 from typing import Any, Final, cast
 
+from httptools import HttpParserUpgrade
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -62,6 +64,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._between = True
         self._begun = False
+        self._queued = False
+        self._arrived = b""
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -106,17 +110,23 @@ class Connection(HttpToolsProtocol):
         """As uvicorn's, but for the timer of idle connections: the watch closes those, once a second."""
         self._begun = False
         if self.pipeline:
+            self._queued = True
             super().on_response_complete()
+            self._queued = False
             return
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own type
-        """Begin a read at once: most finish without waiting, and need no task. What waits becomes one."""
+        """Begin a read at once: most finish without waiting, and need no task. What waits becomes one.
+
+        Not so a request that others kept waiting: it begins within the end of the one before, and a thousand
+        of them would begin within each other.
+        """
         scope: dict[str, Any] = cast("Any", cycle.scope)
         scope[RESPOND] = partial(self._respond, cycle)
-        if scope["method"] != "GET":
+        if self._queued or scope["method"] != "GET":
             super()._start_asgi_task(cycle, app)
             return
         begun = cycle.run_asgi(app)
@@ -128,8 +138,31 @@ class Connection(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
+    def _should_upgrade(self) -> bool:
+        """Every wish for another protocol: llhttp takes what follows such a head for that protocol, a body too."""
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the request to h11 without the wish: nothing is spoken here but HTTP/1.1 (RFC 9110, 7.8).
+
+        Left to llhttp, the request would lose its body, and the body would be taken for a request.
+        """
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self.transport.close()
+            return
+        scope: dict[str, Any] = cast("Any", self.scope)
+        lines = [b"%b %b HTTP/%b" % (scope["method"].encode(), self.url, scope["http_version"].encode())]
+        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        self._hand_over(b"\r\n".join([*lines, b"", b""]) + self._arrived[self._taken() :])
+
+    def _taken(self) -> int:
+        """Return how much of what arrived last belongs to the head that wished for another protocol."""
+        wish = sys.exception()
+        return int(wish.args[0]) if isinstance(wish, HttpParserUpgrade) else len(self._arrived)
+
     def _hand_over(self, data: bytes) -> None:
-        """Let h11 serve the rest of this connection, from `data` on: it begins with a verb that llhttp refuses."""
+        """Let h11 serve the rest of this connection, from `data` on: it begins with what llhttp does not serve."""
         self._unset_keepalive_if_required()
         self.connections.discard(self)
         other = AnyVerb(self.config, self.server_state, self.listener, self.loop, self.app_state)
@@ -144,6 +177,7 @@ class Connection(HttpToolsProtocol):
                 self._hand_over(data)
                 return
         self._begun = True
+        self._arrived = data
         super().data_received(data)
         scope: dict[str, Any] | None = cast("Any", self.scope)
         if scope is not None and "method" not in scope:
