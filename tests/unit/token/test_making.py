@@ -246,3 +246,17 @@ def test_a_display_name_keeps_letters_digits_and_hyphens(given: str, name: str) 
         assert (await house("GET", "auth/token/lookup-self", token=token)).data["display_name"] == name
 
     play(scenario)
+
+
+@pytest.mark.parametrize("life", [{"ttl": "1h"}, {"period": "1h"}, {"explicit_max_ttl": "1h"}])
+def test_a_root_token_that_ends_makes_no_root_token_that_does_not(life: dict[str, str]) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        ending = (await house.make(policies=["root"], **life))["client_token"]
+        for fields in ({}, {"policies": ["root"]}, {"no_parent": True}):
+            answer = await house("POST", "auth/token/create", fields, token=ending)
+            assert answer.status == 400
+            assert answer.error == "expiring root tokens cannot create non-expiring root tokens"
+        assert (await house.make(token=ending, policies=["root"], ttl="2h"))["lease_duration"] == 2 * HOUR
+
+    play(scenario)

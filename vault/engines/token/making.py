@@ -71,6 +71,8 @@ class Maker:
             raise Malformed("batch tokens cannot be root tokens")
         rootly = "root" in policies and not (ttl or period)
         immortal = rootly and not explicit_max
+        if immortal and caller.expires:
+            raise Malformed("expiring root tokens cannot create non-expiring root tokens")
         life = Lifetime(explicit_max) if rootly else first_lifetime(ttl, period, explicit_max, limits)
         now = self._clock.nanos()
         if batch:
