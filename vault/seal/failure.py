@@ -5,12 +5,7 @@ from __future__ import annotations
 
 
 class SealRefusal(Exception):
-    """The request cannot be done; the text is OpenBao's, `status` the HTTP status it answers with."""
-
-    def __init__(self, text: str, status: int = 400) -> None:
-        """`text` is safe to show to anyone."""
-        super().__init__(text)
-        self.status = status
+    """The request cannot be done; the text is OpenBao's, and safe to show to anyone."""
 
 
 class SealFailure(Exception):

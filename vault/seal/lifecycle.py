@@ -155,7 +155,7 @@ class Lifecycle:
 
     async def _submit(self, share: bytes, *, migrate: bool) -> None:
         if migrate:
-            raise SealRefusal(_NO_MIGRATION, status=500)
+            raise SealRefusal(_NO_MIGRATION)
         reader = self._storage.reader()
         if await _config(reader) is None:
             raise SealRefusal(_NOT_INITIALIZED)

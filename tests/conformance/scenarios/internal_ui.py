@@ -57,7 +57,7 @@ OPENAPI = [
     get("sys/internal/specs/openapi?generic_mount_paths=x", shape=1),
     get("sys/internal/specs/nope", token=""),
     get("sys/internal/specs/nope"),
-    get("sys/internal/ui/namespaces", token=""),
+    get("sys/internal/ui/namespaces", token="", divergence="DV-07"),
     get("sys/internal/counters/nope"),
 ]
 

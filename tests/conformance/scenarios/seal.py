@@ -119,7 +119,7 @@ ONE = [
     unseal("00" * 33),
     unseal("ff" * 40),
     ask("POST", UNSEAL, {"reset": True}),
-    ask("POST", UNSEAL, {"key": "{k0}", "migrate": True}),
+    ask("POST", UNSEAL, {"key": "{k0}", "migrate": True}, divergence="DV-07"),
     ask("PUT", UNSEAL, {"key": "{b0}"}),
     ask("GET", STATUS),
     unseal("{k0}"),

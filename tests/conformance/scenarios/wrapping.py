@@ -38,7 +38,7 @@ BASIC = [
     wrapped(),
     post("sys/wrapping/unwrap", {}, token="{wrap}"),
     wrapped(),
-    post("sys/wrapping/unwrap", {"token": "{wrap}"}, token="{wrap}"),
+    post("sys/wrapping/unwrap", {"token": "{wrap}"}, token="{wrap}", divergence="DV-07"),
     wrapped(),
     get("sys/wrapping/unwrap", token="{wrap}"),
     post("sys/wrapping/unwrap", {"token": "{wrap}"}),

@@ -63,8 +63,8 @@ class Vault:
             await (tx.delete(path) if value is None else tx.put(path, value))
 
 
-async def refused(awaitable: object) -> tuple[str, int]:
-    """Return text and status of the refusal that `awaitable` ends with."""
+async def refused(awaitable: object) -> str:
+    """Return the text of the refusal that `awaitable` ends with."""
     with pytest.raises(SealRefusal) as caught:
         await awaitable  # type: ignore[misc]  # callers pass coroutines
-    return str(caught.value), caught.value.status
+    return str(caught.value)

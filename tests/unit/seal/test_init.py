@@ -58,7 +58,6 @@ def test_impossible_parameters_are_refused_in_openbaos_words(request_: InitReque
     with pytest.raises(SealRefusal) as caught:
         check(request_, NOW)
     assert str(caught.value) == text
-    assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("request_", [InitRequest(1, 1), InitRequest(255, 255), InitRequest(1, 1, [HOLDER])])

@@ -10,7 +10,7 @@ from vault.engines.cubbyhole.model import EntryPath, Keys
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, NotFound
+from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
 
@@ -23,7 +23,7 @@ class Cubbyhole(Engine):
         """Read an entry."""
         own = _own(call)
         if not params.path:
-            raise Failed("missing path")
+            raise Malformed("missing path", chained=True)
         stored = await call.reader.get(own + params.path)
         if stored is None:
             raise NotFound
@@ -34,9 +34,9 @@ class Cubbyhole(Engine):
         """Write an entry, replacing what was there."""
         own = _own(call)
         if not params.path:
-            raise Failed("missing path")
+            raise Malformed("missing path", chained=True)
         if not call.data:
-            raise Failed("missing data fields")
+            raise Malformed("missing data fields", chained=True)
         spelled = call.body.lstrip().startswith(b"{")
         fields = schema.decode_fields(call.body) if spelled else call.data
         await call.tx.put(own + params.path, schema.encode(fields))
@@ -60,7 +60,7 @@ class Cubbyhole(Engine):
     async def entry_exists(self, call: Call) -> bool:
         """Tell update from create."""
         if not call.captures["path"]:
-            raise Failed("missing path")
+            raise Malformed("missing path", chained=True)
         return await call.reader.get(_own(call) + call.captures["path"]) is not None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call, Identity, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, read, write
 from vault.framework.secret import Secret
@@ -53,7 +53,7 @@ class CapabilityEngine(Engine):
     async def read_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what a token may do on some paths."""
         if not params.token:
-            raise Failed("no token found")
+            raise Malformed("no token found", chained=True)
         paths = _asked(params.paths, params.path)
         core = core_reader(self._barrier, call.namespace)
         key = self._tokens.key(params.token)

@@ -14,7 +14,7 @@ from vault.engines.system.mount_row import RUNNING, BriefRow, MountRow, show, sh
 from vault.engines.system.seal import VERSION
 from vault.framework.call import Call, Identity, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Forbidden, NotFound, Unauthenticated, UnsupportedOperation
+from vault.framework.errors import Forbidden, Malformed, NotFound, Unauthenticated, UnsupportedOperation
 from vault.framework.fields import Doc
 from vault.framework.openapi import document
 from vault.framework.route import Params, Route, list_, read, write
@@ -160,7 +160,7 @@ class InterfaceEngine(Engine):
     async def read_namespaces(self, call: Call) -> Reply[dict[str, list[str]]]:
         """Show the namespaces that the token may know of."""
         if not call.token:
-            raise Failed("client token empty", chained=False)
+            raise Malformed("client token empty")
         _caller(call)
         return Reply(data={})
 

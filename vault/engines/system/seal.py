@@ -12,7 +12,7 @@ import msgspec
 from vault.engines.system.genesis import Genesis
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, VaultError
+from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc, Kind, Mismatch, to_bool, to_int
 from vault.framework.route import Params, read, write
 from vault.seal.failure import SealFailure, SealRefusal
@@ -187,7 +187,7 @@ class SealEngine(Engine):
         try:
             plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
-            raise translate(refusal) from refusal
+            raise Malformed(str(refusal)) from refusal
         return Reply(data=InitResult(list(plan.keys), list(plan.keys_base64), token), plain=True)
 
     @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
@@ -198,7 +198,7 @@ class SealEngine(Engine):
         try:
             status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)
         except SealRefusal as refusal:
-            raise translate(refusal) from refusal
+            raise Malformed(str(refusal)) from refusal
         except SealFailure as failure:
             raise Failed(str(failure), chained=False) from failure
         if before.sealed and not status.sealed:
@@ -260,11 +260,6 @@ class SealEngine(Engine):
             cluster_id=cluster.id if cluster else "",
             storage_type=self._passage.storage_kind,
         )
-
-
-def translate(refusal: SealRefusal) -> VaultError:
-    """Turn the seal's refusal into ours."""
-    return Failed(str(refusal), chained=False) if refusal.status == 500 else Malformed(str(refusal))
 
 
 def _code(status: Status, params: HealthParams) -> int:

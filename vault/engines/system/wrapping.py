@@ -11,7 +11,7 @@ from vault.barrier.barrier import Barrier
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed
+from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Json
 from vault.framework.route import Params, read, write
 from vault.token.authenticator import core_reader
@@ -73,7 +73,7 @@ class WrappingEngine(Engine):
         del params
         key, wrapped = await waiting(self._wrapper, call.core, call, call.data)
         if "token" in call.data and call.identity is not None and call.identity.key == key:
-            raise Failed(_SPENT)
+            raise Malformed(_SPENT, chained=True)
         call.warnings = []
         await self._wrapper.consume(call.core, key)
         body = present(wrapped, call.id)

@@ -64,9 +64,9 @@ def test_a_path_and_fields_are_asked_for_in_the_fields_words() -> None:
     async def scenario(hole: Driver) -> None:
         nothing: tuple[Any, ...] = (None, {}, b"null")
         for body in nothing:
-            assert await hole.refused("POST", "a", body) == "Failed: missing data fields"
-        assert await hole.refused("POST", "", {"a": 1}) == "Failed: missing path"
-        assert await hole.refused("GET", "") == "Failed: missing path"
+            assert await hole.refused("POST", "a", body) == "Malformed: missing data fields"
+        assert await hole.refused("POST", "", {"a": 1}) == "Malformed: missing path"
+        assert await hole.refused("GET", "") == "Malformed: missing path"
         assert (await hole("DELETE", "")).status == 204
         assert await hole.stored() == []
 

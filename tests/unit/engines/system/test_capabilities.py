@@ -56,7 +56,7 @@ def test_one_path_is_answered_under_its_old_name_too() -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "error"),
     [
-        ("capabilities", {}, 500, "no token found"),
+        ("capabilities", {}, 400, "no token found"),
         ("capabilities", {"token": "bad", "paths": ["a"]}, 400, "invalid token"),
         ("capabilities", {"token": "{root}"}, 400, "paths must be supplied"),
         ("capabilities", {"token": "{root}", "paths": ["a", ""]}, 400, "missing path"),

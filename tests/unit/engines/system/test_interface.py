@@ -111,7 +111,7 @@ def test_namespaces_and_counters() -> None:
         house = await estate()
         assert (await house("GET", "sys/internal/ui/namespaces")).data == {}
         answer = await house("GET", "sys/internal/ui/namespaces", token="")
-        assert (answer.status, answer.error) == (500, "client token empty")
+        assert (answer.status, answer.error) == (400, "client token empty")
         counted = await house("GET", "sys/internal/counters/entities")
         assert counted.data == {"counters": {"entities": {"total": 0}}}
         gone = await house("GET", "sys/internal/counters/requests")

@@ -244,7 +244,7 @@ def test_a_wrapping_token_given_twice_in_one_request_is_burnt() -> None:
         house = await _house()
         token = await _wrapped(house)
         answer = await _unwrap(house, token, token=token)
-        assert answer.status == 500
+        assert answer.status == 400
         assert "error decrementing wrapping token's use-count" in answer.error
         assert (await _unwrap(house, token)).error == INVALID
 
