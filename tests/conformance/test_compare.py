@@ -47,6 +47,23 @@ def test_answers_that_differ_only_in_ids_times_and_a_running_ttl_are_equal() -> 
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("768h", "767h59m58s", True),
+        ("1m", "59s", True),
+        ("768h", "767h59m", False),
+        ("768h", "768h;", False),
+    ],
+)
+def test_a_warning_may_tell_of_a_life_that_is_a_few_seconds_shorter(
+    one: str, other: str, equal: bool
+) -> None:
+    text = 'TTL of "9000h" exceeded the effective max_ttl of "{}"; TTL value is capped accordingly'
+    sides = (answer({"warnings": [text.format(left)]}) for left in (one, other))
+    assert (compared(*sides) == "") is equal
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"errors": ["permission denied "]},

@@ -249,7 +249,7 @@ class TokenEngine(Engine):
         if not entry.renewable:
             raise Malformed("lease is not renewable")
         now = self._clock.nanos()
-        age = (now - entry.created) // _SECOND
+        age = (now - entry.created + _SECOND // 2 - 1) // _SECOND  # the nearest second, as the field's
         limits = limits_of(call, self._limits)
         current = entry.current_ttl or entry.ttl
         life = renewed_lifetime(increment, current, entry.period, entry.explicit_max_ttl, age, limits)
