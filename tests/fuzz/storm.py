@@ -20,8 +20,6 @@ class Account:
     """What came back: statuses, requests whose answer tells of a defect, connections lost without an answer."""
 
     statuses: Counter[int] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    """What engines said with status 500: that they could not, as the field answers it, and why."""
     defects: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     connections: int = 0
@@ -59,10 +57,7 @@ class Storm:
 
     def _judge(self, request: Request, answer: Answer) -> None:
         self.account.statuses[answer.status] += 1
-        if answer.status == 500 and answer.body:
-            self.account.words[str(answer.json().get("errors", answer.json().get("detail")))] += 1
-        broken = answer.status == 500 and (b"internal error" in answer.body or not answer.body)
-        if broken and request.method != "HEAD":
+        if answer.status == 500:
             self.account.defects.append(f"{request.method} {request.target[:80]} {request.body!r:.300}")
 
     def connections(self, count: int) -> None:

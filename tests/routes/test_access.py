@@ -116,8 +116,7 @@ def test_with_the_root_token_a_route_answers_a_declared_status_and_is_recorded_t
     (path,) = (item for item in document({target.mount: [target.route]})["paths"].values())
     declared = {int(status) for status in path[verb]["responses"]}
     allowed = declared | (set(STATUS.values()) - {500})
-    if b"internal error" not in answer.body:
-        allowed |= {202, 500}  # accepted for later; or the engine's own words of why it could not
+    allowed |= {202}  # accepted for later
     if target.route.template == "health":
         allowed |= HEALTH
     assert answer.status in allowed, answer.body

@@ -93,8 +93,7 @@ def ask(application: Application, target: Target, path: str, data: dict[str, Any
     assert "defect" not in application.log.getvalue(), application.log.getvalue()
     assert 200 <= answer.status <= 999
     assert not (answer.status in {204, 304} and answer.body)
-    if answer.status >= 500 and target.route.template != "health":
-        assert answer.json()["errors"] != [], "an engine that cannot says why"
+    assert answer.status < 500 or target.route.template == "health"
     application.reopen()
 
 
