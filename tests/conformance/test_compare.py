@@ -59,8 +59,8 @@ def test_a_warning_may_tell_of_a_life_that_is_a_few_seconds_shorter(
     one: str, other: str, equal: bool
 ) -> None:
     text = 'TTL of "9000h" exceeded the effective max_ttl of "{}"; TTL value is capped accordingly'
-    sides = (answer({"warnings": [text.format(left)]}) for left in (one, other))
-    assert (compared(*sides) == "") is equal
+    left, right = (answer({"warnings": [text.format(life)]}) for life in (one, other))
+    assert (compared(left, right) == "") is equal
 
 
 @pytest.mark.parametrize(
