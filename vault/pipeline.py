@@ -185,8 +185,12 @@ class Pipeline:
         bound = call.bound
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
-        if bound.route.access.public or call.operation is Operation.HELP or self._barrier.sealed:
+        if bound.route.access.public or call.operation is Operation.HELP:
             return
+        if self._barrier.sealed:
+            if bound.route.access.when_sealed:
+                return
+            raise Sealed  # it was open when the call came in: nothing is allowed unasked
         decision = self._gate.decide(call) or await self._gate.check(call)
         call.decision = decision
         if decision.pagination_limit is not None:

@@ -239,6 +239,24 @@ def test_a_seal_in_the_middle_of_a_request_answers_that_the_vault_is_sealed(
     assert (answer.status, answer.json()) == (503, {"errors": ["Vault is sealed"]})
 
 
+@pytest.mark.parametrize("path", ["sys/host-info", "sys/config/state/sanitized", "sys/in-flight-req"])
+def test_a_seal_while_the_caller_is_looked_up_lets_nobody_in_unasked(
+    application: Application, interference: Interference, path: str
+) -> None:
+    body = {"num_uses": 5, "policies": ["default"]}
+    made = application.request("POST", "/v1/auth/token/create", body, token="root").json()["auth"]
+    assert application.request("GET", f"/v1/{path}", token=made["client_token"]).status == 403
+
+    def seal(name: str) -> None:
+        if name == "put":
+            application.vault._parts.barrier.seal()
+
+    interference.at = seal
+    answer = application.request("GET", f"/v1/{path}", token=made["client_token"])
+    interference.at = quiet
+    assert (answer.status, answer.json()) == (503, {"errors": ["Vault is sealed"]})
+
+
 def test_a_public_route_takes_a_valid_token_along_and_ignores_any_other(application: Application) -> None:
     for token in ("root", "s.nobodyHasThisToken000000", ""):
         assert application.request("GET", "/v1/sys/seal-status", token=token).status == 200
