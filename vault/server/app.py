@@ -150,8 +150,10 @@ class Vault:
 
     async def _closing(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""
-        await self._background.stop()
-        await opening.close(self._parts)
+        try:
+            await self._background.stop()
+        finally:
+            await opening.close(self._parts)
 
     async def _watch_forever(self) -> None:
         while True:

@@ -16,6 +16,7 @@ from vault.policy.store import PolicyStore
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
+from vault.seal.record import CONFIG_PATH
 from vault.storage.protocol import Storage
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -69,6 +70,10 @@ class Genesis:
             raise SealRefusal("Vault is already initialized")
         plan = await self._lifecycle.prepare_init(request)
         async with self._storage.write() as tx:
+            if not replace and await tx.get(CONFIG_PATH) is not None:
+                raise SealRefusal(
+                    "Vault is already initialized"
+                )  # meanwhile, by somebody who now has its keys
             await self._lifecycle.commit_init(tx, plan)
             core = plan.view(tx, "root", "ns/root/")
             tokens = TokenStore(self._entropy)
