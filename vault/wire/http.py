@@ -122,7 +122,7 @@ class Front:
         call.headers = scope["headers"]
         wrap = namespace = b""
         bearer = b""
-        for name, value in call.headers:
+        for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.decode("latin-1").strip())
             elif name == b"accept":

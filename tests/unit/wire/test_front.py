@@ -156,3 +156,32 @@ def test_no_answer_is_kept_by_anybody_and_markup_in_it_is_inert(application: App
     answer = application.request("GET", "/v1/secret/data/markup", token="root")
     assert answer.headers["cache-control"] == "no-store"
     assert b"<script>" not in answer.body and answer.json()["data"]["data"] == body["data"]
+
+
+@pytest.mark.parametrize(("tokens", "status"), [(("root", "s.x"), 200), (("s.x", "root"), 403)])
+def test_of_a_header_that_comes_twice_the_first_counts(
+    application: Application, tokens: tuple[str, str], status: int
+) -> None:
+    async def ask() -> int:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/v1/auth/token/lookup-self",
+            "raw_path": b"/v1/auth/token/lookup-self",
+            "query_string": b"",
+            "headers": [(b"x-vault-token", token.encode()) for token in tokens],
+            "client": ("127.0.0.1", 4711),
+            "state": application.state(),
+        }
+        out: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:
+            out.append(message)
+
+        await application.vault(scope, receive, send)
+        return int(out[0]["status"])
+
+    assert application.run(ask()) == status
