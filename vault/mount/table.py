@@ -21,6 +21,8 @@ from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encod
 _PREFIX: Final = "mount/"
 _FOUND: Final = 8192
 """Paths whose route is remembered."""
+_LONGEST: Final = 512
+"""Characters of the longest of them: anybody may ask, and strangers are not to fill the memory (SL-71)."""
 _ALIASES: Final = {"generic": "kv"}
 """Older names of kinds of mount, which are still taken and kept as they are."""
 
@@ -179,7 +181,7 @@ class MountTable:
         call.local = call.path[len(mount.mounted.path) :]
         bound, captures = mount.backend.match(call)
         found = Found(mount, call.local, bound, captures)
-        if call.operation is not Operation.HELP:
+        if call.operation is not Operation.HELP and len(call.path) <= _LONGEST:
             if len(self._found) >= _FOUND:
                 self._found.clear()
             self._found[key] = found

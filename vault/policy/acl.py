@@ -17,6 +17,8 @@ from vault.policy.model import CAPABILITY_NAMES, Capability, Policy, PolicyError
 from vault.policy.template import IdentityFacts, render
 
 _MEMO_SIZE = 2048
+_LONGEST = 512
+"""Characters of the longest path whose verdict is remembered (SL-71)."""
 _NEEDED = {
     name: CAPABILITY_NAMES[name] for name in ("create", "read", "update", "delete", "list", "patch", "scan")
 }
@@ -96,9 +98,10 @@ class Acl:
             rule = self._table.find(path.lstrip("/"), listing=operation in _LISTING)
             verdict = _capable(rule, needed, operation)
         found = rule, verdict, rule is not None and verdict.allowed and rule.constrained
-        if len(self._memo) >= _MEMO_SIZE:
-            self._memo.clear()
-        self._memo[operation, path] = found
+        if len(path) <= _LONGEST:
+            if len(self._memo) >= _MEMO_SIZE:
+                self._memo.clear()
+            self._memo[operation, path] = found
         return found
 
     def capabilities(self, path: str, *, now: float) -> list[str]:

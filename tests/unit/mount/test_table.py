@@ -3,16 +3,17 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
-from vault.framework.call import ROOT
+from vault.framework.call import ROOT, Call, Operation
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.fields import Doc
+from vault.framework.route import Params, RouteTable, read
 from vault.mount.entry import MountConfig, MountEntry, decode, encode
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 
@@ -133,3 +134,29 @@ def test_the_catalogue_knows_kinds_and_their_versions() -> None:
     assert CATALOG.find("kv", {"version": "3"}, auth=False) is None
     assert CATALOG.find("token", {"version": "3"}, auth=True) is NOTHING
     assert isinstance(NOTHING.engines, tuple) and not any(isinstance(e, Engine) for e in NOTHING.engines)
+
+
+class _Path(Params, frozen=True):
+    path: Annotated[str, Doc("Anything.")]
+
+
+class _Anything(Engine):
+    """Answers at every path."""
+
+    @read("{path:any}")
+    async def read_anything(self, call: Call, params: _Path) -> None:
+        """Read anything."""
+
+
+def test_paths_longer_than_any_real_one_are_not_remembered() -> None:
+    async def scenario(table: MountTable, barrier: Barrier) -> None:
+        engine = _Anything()
+        table._by_path["a/"].backend = Backend((engine,), RouteTable([engine]))
+        for length in (100, 100_000):
+            call = Call()
+            call.path, call.operation = "a/" + "x" * length, Operation.READ
+            found = table.lead(call)
+            assert found is not None and found.captures == {"path": "x" * length}
+        assert [len(path) for path, _ in table._found] == [102]
+
+    play(scenario, "a/")

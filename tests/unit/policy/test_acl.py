@@ -263,3 +263,10 @@ def test_the_resultant_acl_shows_exact_and_prefix_paths() -> None:
         },
         "glob_paths": {"b": {"capabilities": ["deny"]}},
     }
+
+
+def test_verdicts_on_paths_longer_than_any_real_one_are_not_remembered() -> None:
+    acl = compiled(one("a/*", "read"))
+    for length in (100, 100_000):
+        assert allowed(acl, "read", "a/" + "x" * length)
+    assert [len(path) for _, path in acl._memo] == [102]
