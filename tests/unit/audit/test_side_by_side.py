@@ -77,7 +77,6 @@ _STEPS: list[tuple[str, str, object, str, Mapping[str, str]]] = [
     ("POST", "secret/data/a", {}, "r", {}),
     ("DELETE", "sys/policies", None, "r", {}),
     ("POST", "sys/wrapping/wrap", {"a": "hunter2"}, "r", {"X-Vault-Wrap-TTL": "60"}),
-    ("POST", "cubbyhole/a", {}, "r", {}),
     ("POST", "sys/audit-hash/file", {"input": "hunter2"}, "r", {}),
     ("GET", "sys/leader", None, "", {}),
     ("GET", "sys/health", None, "", {}),
