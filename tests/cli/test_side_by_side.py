@@ -133,7 +133,7 @@ secrets list -format=yaml
 audit list
 audit list -format=json
 path-help secret/config
-path-help -format=json secret
+path-help -format=json secret/config
 path-help none
 operator init -status
 operator key-status
