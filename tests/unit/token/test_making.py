@@ -64,7 +64,8 @@ def test_a_duration_that_is_none_is_refused_without_repeating_it(text: str) -> N
     [
         ("create", {"id": "mine"}, "root or sudo privileges required to specify token id"),
         ("create", {"no_parent": True}, "root or sudo privileges required to create orphan token"),
-        ("create-orphan", {}, "root or sudo privileges required to create orphan token"),
+        ("create-orphan", {"no_parent": True}, "root or sudo privileges required to create orphan token"),
+        ("create-orphan", {"policies": ["secret"]}, "child policies must be subset of parent"),
         ("create", {"period": "1h"}, "root or sudo privileges required to create periodic token"),
         ("create", {"policies": ["maker", "secret"]}, "child policies must be subset of parent"),
         ("create", {"policies": ["root"]}, "child policies must be subset of parent"),
@@ -76,6 +77,18 @@ def test_what_takes_more_rights_is_refused(to: str, fields: dict[str, Any], erro
         house = await opened()
         answer = await house("POST", f"auth/token/{to}", fields, token=await _limited(house))
         assert (answer.status, answer.error) == (400, error)
+
+    play(scenario)
+
+
+def test_who_may_ask_for_an_orphan_needs_no_sudo_and_gives_no_more_than_it_has() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        maker = await _limited(house)
+        orphan = await house.make(token=maker, to="create-orphan")
+        assert (orphan["orphan"], orphan["policies"]) == (True, ["default", "maker", "other"])
+        await house("POST", "auth/token/revoke", {"token": maker})
+        assert await house.status(orphan["client_token"]) == 200
 
     play(scenario)
 

@@ -59,7 +59,7 @@ class TokenEngine(Engine):
 
     @write("create-orphan")
     async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
-        """Make a token without a parent. Needs sudo."""
+        """Make a token without a parent: the right to this path is all that it takes."""
         return await self._maker.make(call, params, orphan=True)
 
     @write("create/{role_name}")

@@ -57,7 +57,7 @@ class Maker:
             raise Malformed("restricted use token cannot generate child tokens")
         privileged = call.decision is not None and (call.decision.sudo or call.decision.root)
         _check_kind(params)
-        _check_privileges(params, privileged=privileged, orphan=orphan)
+        _check_privileges(params, privileged=privileged)
         ttl = _seconds("ttl", params.ttl or params.lease)
         explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
         period = _seconds("period", params.period)
@@ -132,11 +132,11 @@ def _check_batch(limits: Mapping[str, int]) -> None:
             raise Malformed(f'batch tokens cannot have "{name}" set')
 
 
-def _check_privileges(params: CreateToken, *, privileged: bool, orphan: bool) -> None:
+def _check_privileges(params: CreateToken, *, privileged: bool) -> None:
     if not privileged:
         if params.id:
             raise Malformed("root or sudo privileges required to specify token id")
-        if orphan or params.no_parent:
+        if params.no_parent:
             raise Malformed("root or sudo privileges required to create orphan token")
         if params.period:
             raise Malformed("root or sudo privileges required to create periodic token")
