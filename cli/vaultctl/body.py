@@ -17,7 +17,7 @@ def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
     body: dict[str, object] = {}
     for position, argument in enumerate(arguments, start=1):
         if argument == "-":
-            _merge(body, stdin.read(), "standard input")
+            _merge(body, read_stdin(stdin), "standard input")
         elif argument.startswith("@"):
             _merge(body, read_file(argument[1:]), argument[1:])
         else:
@@ -56,11 +56,23 @@ def read_file(path: str) -> str:
         ) from None
 
 
+def read_stdin(stdin: TextIO) -> str:
+    """All of standard input as text. CommandError when it is not UTF-8."""
+    try:
+        text = stdin.read()
+        text.encode()
+    except UnicodeError:
+        raise CommandError(
+            "cannot read standard input: it is not UTF-8 text; encode it, as base64 say"
+        ) from None
+    return text
+
+
 def _value(text: str, stdin: TextIO) -> str:
     if text.startswith("@"):
         return read_file(text[1:])
     if text == "-":
-        return stdin.read()
+        return read_stdin(stdin)
     return text[1:] if text.startswith("\\@") else text
 
 

@@ -112,7 +112,8 @@ class Client:
             except (OSError, http.client.HTTPException) as err:
                 self.close()
                 if last or not _worth_retrying(err):
-                    raise RequestError(f"{method} {self._address}{target}: {_reason(err)}") from None
+                    reason = _reason(err, plain=self._address.startswith("http:"))
+                    raise RequestError(f"{method} {self._address}{target}: {reason}") from None
             else:
                 if (
                     status in (301, 302, 307, 308)
@@ -133,7 +134,7 @@ class Client:
         connection = self._connection or connect(self._settings, self._address)
         self._connection = connection
         try:
-            connection.request(method, target, body=payload, headers=headers)
+            connection.request(method, target, body=payload, headers=_encoded(headers))
             answer = connection.getresponse()
         except http.client.RemoteDisconnected:
             raise ConnectionResetError("the server closed the connection") from None
@@ -254,18 +255,32 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
     return context
 
 
+def _encoded(headers: dict[str, str]) -> dict[str, bytes]:
+    """The headers as UTF-8. CommandError for what no header can carry, such as a line break in a token."""
+    for name, value in headers.items():
+        word = name.replace("-", "").replace("_", "")
+        if not (word.isascii() and word.isalnum() and value.isprintable()):
+            raise CommandError(
+                "the token, the namespace or a -header holds characters that no header can carry", 2
+            )
+    return {name: value.encode() for name, value in headers.items()}
+
+
 def _worth_retrying(err: Exception) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" not in str(err)
 
 
-def _reason(err: Exception) -> str:
-    """What went wrong with the connection, and the likely fix."""
+def _reason(err: Exception, *, plain: bool) -> str:
+    """What went wrong with the connection, and the likely fix; `plain` when it was made without TLS."""
     if isinstance(err, ConnectionRefusedError):
         return "connection refused: is the server running, and is -address (BAO_ADDR) right?"
     if isinstance(err, socket.gaierror):
         return "the host name is unknown: check -address (BAO_ADDR)"
     if isinstance(err, TimeoutError):
         return "no answer in time"
+    if isinstance(err, ConnectionResetError | http.client.BadStatusLine):
+        hint = ": if it speaks TLS, use https:// in -address (BAO_ADDR)" if plain else ""
+        return "the server closed the connection without an answer" + hint
     text = str(err)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         detail = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]

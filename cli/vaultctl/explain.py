@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One line that tells an operator what a 403 was about: the path, and the capability to ask for."""
+"""One line that tells an operator what a refusal was about, and what to do: a policy, a seal, a wrong share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ if TYPE_CHECKING:
     from vaultctl.errors import ApiError
 
 _PREFLIGHT = "sys/internal/ui/mounts/"
+
+
+def explain(error: ApiError, *, has_token: bool) -> str:
+    """The explanation without a newline; empty when the server's own words say enough."""
+    if error.status == 403:
+        return explain_refusal(error, has_token=has_token)
+    if error.status == 503 and error.errors == ("Vault is sealed",):
+        return (
+            "Key holders open it with `vaultctl operator unseal`; `vaultctl status` shows how far they are."
+        )
+    if error.path == "sys/unseal" and any("unable to retrieve stored keys" in text for text in error.errors):
+        return (
+            "At least one of the shares was wrong, and all given so far are forgotten: begin again "
+            "with `vaultctl operator unseal`."
+        )
+    return ""
 
 
 def explain_refusal(error: ApiError, *, has_token: bool) -> str:

@@ -94,6 +94,7 @@ def _run_command(
             f"will not be parsed as flags: [{','.join(strays)}]\n"
         )
     _check_count(command, len(args))
+    _check_text(rest)
     invocation = Invocation(
         args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr
     )
@@ -110,10 +111,10 @@ def _run_command(
 
 
 def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
-    if error.status == 403:
-        from vaultctl.explain import explain_refusal
+    from vaultctl.explain import explain
 
-        stderr.write(explain_refusal(error, has_token=invocation.sent_token) + "\n")
+    text = explain(error, has_token=invocation.sent_token)
+    stderr.write(text + "\n" if text else "")
 
 
 def _check_count(command: Command, count: int) -> None:
@@ -122,6 +123,17 @@ def _check_count(command: Command, count: int) -> None:
         raise UsageError(f"Not enough arguments (expected {label}, got {count})")
     if most is not None and count > most:
         raise UsageError(f"Too many arguments (expected {label}, got {count})")
+
+
+def _check_text(words: Sequence[str]) -> None:
+    """Refuse arguments that are not UTF-8, which no request can carry; they are not repeated."""
+    for position, word in enumerate(words, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise CommandError(
+                f"argument {position} of the command is not UTF-8 text; encode it, as base64 say"
+            ) from None
 
 
 def _load(function: str) -> Callable[..., int]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.body import read_file
+from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_list, as_map
@@ -39,7 +39,7 @@ def write(invocation: Invocation) -> int:
     """Upload a policy from a file, or from standard input."""
     name, path = _name(invocation), invocation.args[1].strip()
     try:
-        text = invocation.stdin.read() if path == "-" else read_file(path)
+        text = read_stdin(invocation.stdin) if path == "-" else read_file(path)
     except CommandError as error:
         raise CommandError(f"Error opening policy file: {error}", EXIT_REMOTE) from None
     with Doing("Error uploading policy"):

@@ -69,3 +69,10 @@ def test_query_parameters_may_repeat() -> None:
     assert parse_query(["a=1", "a=2", "b="]) == {"a": ["1", "2"], "b": [""]}
     with pytest.raises(CommandError):
         parse_query(["a"])
+
+
+def test_standard_input_that_is_not_utf8_is_refused() -> None:
+    with pytest.raises(CommandError, match="not UTF-8"):
+        parse_body(["a=-"], io.TextIOWrapper(io.BytesIO(b"a\xff"), encoding="utf-8"))
+    with pytest.raises(CommandError, match="not UTF-8"):
+        _body("a=-", stdin="a\udcff")

@@ -10,7 +10,7 @@ from pytest_socket import enable_socket
 
 from vaultctl.client import Client
 from vaultctl.errors import ApiError, CommandError, RequestError
-from vaultctl.explain import explain_refusal
+from vaultctl.explain import explain, explain_refusal
 from vaultctl.settings import Settings
 
 pytestmark = pytest.mark.loopback
@@ -161,3 +161,29 @@ def test_a_refusal_is_explained_by_path_and_capability() -> None:
     assert '"sudo"' in explained("sys/raw/x", "1 error occurred")
     assert "mounted" in explained("sys/internal/ui/mounts/a", "preflight capability check returned 403")
     assert "login" in explained("a/b", "permission denied", has_token=False)
+
+
+def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:
+    def explained(path: str, status: int, words: str) -> str:
+        error = ApiError("PUT", "http://a", path, status=status, errors=[words], raw="")
+        return explain(error, has_token=True)
+
+    assert "operator unseal" in explained("a/b", 503, "Vault is sealed")
+    assert "begin again" in explained("sys/unseal", 400, "unable to retrieve stored keys: invalid key")
+    assert explained("a/b", 400, "some other refusal") == ""
+
+
+@pytest.mark.parametrize(
+    "flags", [{"header": {"a b": "c"}}, {"namespace": "a\nb"}, {"namespace": "a\udcffb"}]
+)
+def test_what_no_header_can_carry_is_refused(script: _Script, flags: dict[str, object]) -> None:
+    with pytest.raises(CommandError, match="no header can carry") as caught:
+        _client(script, flags=flags).send("GET", "x")
+    assert caught.value.code == 2
+    assert not script.asked
+
+
+def test_a_header_is_sent_as_utf8(script: _Script) -> None:
+    script.answers = [(200, b"", {})]
+    _client(script, flags={"namespace": "日本"}).send("GET", "x")
+    assert script.asked[0][2]["X-Vault-Namespace"].encode("latin-1").decode() == "日本/"
