@@ -100,8 +100,7 @@ class Broker:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
         if self._open:
             now = self._clock.nanos()
-            held = call.held
-            call.held = ()
+            held, call.held = call.held, ()
             lines = []
             for entry in self._open.values():
                 line = entry.renderer.response(call, reply, now, self._headers, error)
@@ -109,10 +108,19 @@ class Broker:
                     if other is entry:
                         line = before + line
                 lines.append((entry, line))
+            self._release(held, now)
             self._send(lines, now, "response")
         elif self._devices:
             now = self._clock.nanos()
+            held, call.held = call.held, ()
+            self._release(held, now)
             self._send_sealed(sealed_line(call, "response", now, error), now)
+
+    def _release(self, held: Sequence[tuple[_Open, bytes]], now: int) -> None:
+        """Write request lines whose device was exchanged or sealed before the response."""
+        for other, line in held:
+            if self._open.get(other.config.path) is not other:
+                self._write(other.device, line, now)
 
     def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str) -> None:
         began = perf_counter_ns()

@@ -76,8 +76,8 @@ class Background:
                     await self._run_jobs()
             except BarrierSealed:
                 return
-            except StorageFailure as failure:
-                self._log.crash("background", "storage failed", failure)
+            except Exception as failure:  # noqa: BLE001 -- background work must not end before the vault seals
+                self._log.crash("background", "a round failed; it will be tried again", failure)
                 worked = False
             if not worked:
                 await asyncio.sleep(_LONGEST_WAIT)

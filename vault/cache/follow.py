@@ -16,6 +16,8 @@ from vault.storage.protocol import Storage
 
 K = TypeVar("K")
 T = TypeVar("T")
+_MOVING: Final = -1
+"""The epoch while facts are being dropped: no statement sees it, so nothing read meanwhile is kept or let out."""
 Drop = Callable[[str | None], Awaitable[None]]
 """Forget one key, or everything when the key is None."""
 
@@ -79,7 +81,9 @@ class Follower:
         reader = self._storage.reader()
         await reader.get("")
         seen = reader.epoch
-        changes = await self._storage.changes(self.epoch) if self.epoch else None
+        since = self.epoch
+        changes = await self._storage.changes(since) if since > 0 else None
+        self.epoch = _MOVING
         if changes is None or any(change.kind not in self._owners for change in changes):
             for drop in self._owners.values():
                 await drop(None)

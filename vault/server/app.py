@@ -52,10 +52,13 @@ class Vault:
         self, config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
     ) -> None:
         """Put everything together, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
+        self._turn = asyncio.Lock()
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
         pipeline = _pipeline(parts)
         self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
-        passage = Passage(self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind)
+        passage = Passage(
+            self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind, self._turn
+        )
         parts.mounts.catalog = catalog(parts, passage, self._requests.running)
         parts.mounts.seal()
         self._background = _background(parts)
@@ -142,13 +145,18 @@ class Vault:
         try:
             await opening.load(self._parts)
         except BaseException:
-            await self._closing()
+            await self._close()
             raise
         self._background.start()
         self._parts.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
         self._parts.log.note("core", "vault is unsealed")
 
     async def _closing(self) -> None:
+        """Seal, once nobody is opening the vault."""
+        async with self._turn:
+            await self._close()
+
+    async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""
         try:
             await self._background.stop()

@@ -46,9 +46,10 @@ def own_facts(parts: Parts) -> None:
 async def load(parts: Parts) -> None:
     """Load everything that an open vault keeps in memory."""
     core = parts.barrier.reader("root", _CORE)
-    await parts.tokens.load(core)
     async with parts.barrier.write("root", _CORE) as tx:
         await parts.audit.prepare(tx)
+    await parts.audit.load(core)
+    await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
     if cluster is not None:
         entry = msgspec.msgpack.decode(cluster, type=ClusterEntry)

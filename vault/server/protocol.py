@@ -205,6 +205,8 @@ class Connection(HttpToolsProtocol):
             return self.parser, self.listener.http_read_header_timeout
         if "method" not in scope:
             return scope, self.listener.http_read_header_timeout
+        if self.flow.write_paused:
+            return self.flow, self.listener.http_read_timeout  # a client that does not read its answers
         cycle: Any = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:
             return cycle, self.listener.http_read_timeout

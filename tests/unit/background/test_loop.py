@@ -180,7 +180,7 @@ def test_the_loop_goes_on_after_a_storage_failure(monkeypatch: pytest.MonkeyPatc
         bench.clock.sleep(1)
         bench.failing = {"claim"}
         bench.background.start()
-        await _until(lambda: "storage failed" in bench.stream.getvalue())
+        await _until(lambda: "a round failed" in bench.stream.getvalue())
         bench.failing = set()
         await _until(lambda: bench.done)
         await bench.background.stop()
@@ -267,6 +267,6 @@ def test_a_job_that_meets_a_broken_storage_is_tried_again(monkeypatch: pytest.Mo
         bench.background.start()
         await _until(lambda: len(tried) >= 2)
         await bench.background.stop()
-        assert "storage failed" in bench.stream.getvalue()
+        assert "a round failed" in bench.stream.getvalue()
 
     asyncio.run(scenario())

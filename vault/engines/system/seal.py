@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -48,6 +49,8 @@ class Passage:
     closing: Callable[[], Awaitable[None]]
     cluster: Callable[[], Cluster | None]
     storage_kind: str
+    turn: asyncio.Lock
+    """Held by whoever opens or closes the vault: one at a time."""
 
 
 _Count = Annotated[int, Kind("int", struct="InitRequest")]
@@ -194,6 +197,10 @@ class SealEngine(Engine):
     async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
         """Give one share of the unseal key; with enough of them the vault opens."""
         del call
+        async with self._passage.turn:
+            return await self._unseal(params)
+
+    async def _unseal(self, params: UnsealParams) -> Reply[SealStatus]:
         before = await self._lifecycle.status()
         try:
             status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)

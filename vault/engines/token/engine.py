@@ -197,7 +197,7 @@ class TokenEngine(Engine):
         spent = own and caller is not None and caller.uses
         if entry is None or not (entry.alive(now) or spent):
             raise Unauthenticated("bad token")
-        same = (key, entry.uses, entry.expires, entry.remaining(now))
+        same = (key, entry.uses, entry.expires, entry.orphan, entry.remaining(now))
         return Reply(self._info(entry, token), same=same)
 
     async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
