@@ -34,9 +34,16 @@ _TOO_LARGE: Final = (
 )
 
 
+async def _rest(begun: Coroutine[Any, Any, None], waited: object) -> None:
+    """Go on with a coroutine that was begun outside any task and waits for `waited`.
+
+    A coroutine itself, for tasks of Python 3.12 and later take no generator.
+    """
+    await _carried_on(begun, waited)
+
+
 @types.coroutine
-def _rest(begun: Coroutine[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
-    """Go on with a coroutine that was begun outside any task and waits for `waited`."""
+def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
     try:
         while True:
             try:
