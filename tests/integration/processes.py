@@ -23,6 +23,11 @@ from cryptography.x509.oid import NameOID
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
+CA_USAGE = x509.KeyUsage(
+    digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+"""What Python 3.13 and later want to see in an authority's certificate (RFC 5280 section 4.2.1.3)."""
 
 
 class Running:
@@ -172,6 +177,8 @@ def certificate(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(CA_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
