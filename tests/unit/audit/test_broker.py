@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All devices together: nothing goes on that none of them recorded, and sealing leaves no value behind."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.engines.driver import FakeClock
+from tests.unit.engines.system.house import CORE, House, play
+from vault.audit.broker import Broker
+from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.engines.system.auditing import AuditEngine
+from vault.framework.call import Call, Operation
+from vault.framework.clock import Entropy
+from vault.framework.errors import Forbidden, Malformed, Unavailable
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.framework.secret import Secret
+
+
+def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:
+    return DeviceConfig(path=f"{name}/", kind="file", options={"file_path": str(file), **options})
+
+
+async def _house(*devices: DeviceConfig) -> House:
+    house = House(devices=devices)
+    return await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+
+
+def _records(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_bytes().splitlines()]
+
+
+def _broken(broker: Broker, name: str = "file") -> None:
+    """Let a device fail from now on, as on a disk that went away."""
+    device = broker._devices[f"{name}/"]
+    device.close()
+
+    def refuse(line: bytes, now: int) -> None:
+        raise DeviceFailure("the disk went away")
+
+    device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone
+
+
+def _call(path: str = "sys/health") -> Call:
+    call = Call()
+    call.id, call.path, call.operation = "the-id", path, Operation.READ
+    call.client_address, call.client_port = "127.0.0.1", 4711
+    call.token = Secret("s.hunter2")
+    call.data = {"key": "hunter2"}
+    return call
+
+
+def test_every_device_records_with_a_key_of_its_own(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = [tmp_path / "one.log", tmp_path / "two.log"]
+        house = await _house(*(_config(file, file.stem) for file in files))
+        assert (await house("GET", "sys/audit")).status == 200
+        one, two = (_records(file) for file in files)
+        assert (
+            [record["type"] for record in one]
+            == [record["type"] for record in two]
+            == ["request", "response"]
+        )
+        assert one[0]["auth"]["client_token"] != two[0]["auth"]["client_token"]
+        assert one[0]["request"]["id"] == two[0]["request"]["id"]
+
+    play(scenario)
+
+
+def test_one_device_that_fails_is_logged_and_the_other_takes_the_record(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        files = [tmp_path / "one.log", tmp_path / "two.log"]
+        stream = io.StringIO()
+        house = await _house(*(_config(file, file.stem) for file in files))
+        house.audit._log = Log(stream=stream)
+        _broken(house.audit, "one")
+        assert (await house("GET", "sys/audit")).status == 200
+        assert (await house("GET", "sys/audit")).status == 200
+        assert len(_records(files[1])) == 4
+        assert stream.getvalue().count("did not take a record") == 1
+
+    play(scenario)
+
+
+def test_when_no_device_takes_the_record_nothing_is_done(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        file = tmp_path / "audit.log"
+        house = await _house(_config(file))
+        before = list(await house.storage.reader().scan(""))
+        _broken(house.audit)
+        answer = await house("POST", "sys/audit/other", {"type": "file", "options": {"file_path": "discard"}})
+        assert (answer.status, answer.error) == (500, "internal error")
+        assert list(await house.storage.reader().scan("")) == before
+
+    play(scenario)
+
+
+def test_a_change_whose_answer_cannot_be_recorded_is_undone(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        file = tmp_path / "audit.log"
+        house = await _house(_config(file))
+        device = house.audit._devices["file/"]
+        write = device.write
+        taken: list[bytes] = []
+
+        def once(line: bytes, now: int) -> None:
+            if taken:
+                raise DeviceFailure("the disk is full")
+            taken.append(line)
+            write(line, now)
+
+        device.write = once  # type: ignore[method-assign]  # a disk that is full after one line
+        before = list(await house.storage.reader().scan(""))
+        answer = await house("POST", "sys/audit/other", {"type": "file", "options": {"file_path": "discard"}})
+        assert answer.status == 500
+        assert list(await house.storage.reader().scan("")) == before
+
+    play(scenario)
+
+
+def test_without_any_device_requests_go_on() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        assert (await house("GET", "sys/audit")).status == 200
+
+    play(scenario)
+
+
+def _sealed(file: Path) -> Broker:
+    return Broker([_config(file)], FakeClock(), Entropy(), Log(stream=io.StringIO()), Metrics(FakeClock()))
+
+
+def test_while_sealed_records_have_no_value_at_all(tmp_path: Path) -> None:
+    broker = _sealed(tmp_path / "audit.log")
+    broker.request(_call())
+    broker.response(_call(), None, Forbidden("hunter2"))
+    request, response = _records(tmp_path / "audit.log")
+    assert (request["type"], response["type"], response["error"]) == ("request", "response", "Forbidden")
+    assert request["request"] == {
+        "id": "the-id",
+        "operation": "read",
+        "namespace": {"id": "root"},
+        "path": "sys/health",
+        "remote_address": "127.0.0.1",
+        "remote_port": 4711,
+    }
+    assert b"hunter2" not in (tmp_path / "audit.log").read_bytes()
+
+
+def test_while_sealed_too_nothing_goes_on_unrecorded(tmp_path: Path) -> None:
+    broker = _sealed(tmp_path / "audit.log")
+    _broken(broker)
+    with pytest.raises(Unavailable):
+        broker.request(_call())
+    with pytest.raises(Unavailable):
+        broker.response(_call(), None)
+
+
+def test_sealing_forgets_the_keys_and_keeps_declared_devices_open(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        known = house.audit.hash("file/", "x")
+        house.audit.forget()
+        with pytest.raises(Malformed, match="unknown audit backend"):
+            house.audit.hash("file/", "x")
+        house.audit.request(_call())
+        assert [config.path for config in house.audit.devices] == ["file/"]
+        await house.audit.load(house.barrier.reader("root", CORE))
+        assert house.audit.hash("file/", "x") == known
+
+    play(scenario)
+
+
+def test_a_declared_device_without_its_salt_lets_nothing_be_loaded(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        async with house.barrier.write("root", CORE) as core:
+            await core.delete("audit/salt/file/")
+        with pytest.raises(DeviceFailure, match='"file/" has no salt'):
+            await house.audit.load(house.barrier.reader("root", CORE))
+
+    play(scenario)
+
+
+def test_files_are_opened_anew_after_a_rotation(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        file = tmp_path / "audit.log"
+        house = await _house(_config(file))
+        await house("GET", "sys/audit")
+        file.rename(tmp_path / "audit.log.1")
+        house.audit.reopen()
+        await house("GET", "sys/audit")
+        assert len(_records(file)) == len(_records(tmp_path / "audit.log.1")) == 2
+        house.audit.close()
+
+    play(scenario)
+
+
+def test_a_header_is_recorded_until_it_no_longer_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        headers: list[dict[str, bool]] = []
+        for hashed in (True, False, None, None):
+            async with house.barrier.write("root", CORE) as core:
+                await house.audit.audit_header(core, "x-seen", hashed=hashed)
+            await house.follower.catch_up()
+            headers.append(dict(house.audit.headers))
+        assert headers == [{"x-seen": True}, {"x-seen": False}, {}, {}]
+
+    play(scenario)

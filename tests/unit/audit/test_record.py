@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a record holds: a keyed hash in place of every string, unless the operator asked for less."""
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.engines.driver import who
+from vault.audit import record as module
+from vault.audit.record import Hasher, Renderer
+from vault.framework.call import Auth, Call, Mounted, Operation, Reply
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.secret import Secret
+
+KEY = b"k" * 32
+MOUNT = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"}))
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text()
+_TREES = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
+)
+
+
+def _hashed(text: str) -> str:
+    return "hmac-sha256:" + hmac.digest(KEY, text.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def _renderer(*, raw: bool = False, hash_accessor: bool = True, **options: Any) -> Renderer:
+    return Renderer(Hasher(KEY, raw=raw, hash_accessor=hash_accessor), raw=raw, **options)
+
+
+def _call(**fields: Any) -> Call:
+    call = Call()
+    call.id, call.path, call.operation, call.mount = "id", "secret/a", Operation.READ, MOUNT
+    call.client_address, call.client_port = "127.0.0.1", 4711
+    call.token = Secret("s.hunter2")
+    for name, value in fields.items():
+        setattr(call, name, value)
+    return call
+
+
+def _response(renderer: Renderer, call: Call, reply: Reply[Any] | None, **more: Any) -> Any:
+    return json.loads(renderer.response(call, reply, 1, more.get("headers", {}), more.get("error")))
+
+
+def _expected(value: Any) -> Any:
+    if isinstance(value, str):
+        return _hashed(value)
+    if isinstance(value, dict):
+        return {key: _expected(item) for key, item in value.items()}
+    return [_expected(item) for item in value] if isinstance(value, list) else value
+
+
+@given(_TREES)
+def test_every_string_is_hashed_and_nothing_else_is_changed(value: Any) -> None:
+    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+    for _ in range(2):
+        assert hasher.tree(value) == _expected(value)
+
+
+@given(_TREES)
+def test_a_raw_device_changes_nothing(value: Any) -> None:
+    assert Hasher(KEY, raw=True, hash_accessor=True).tree(value) == value
+
+
+def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "_TIMES", 3)
+    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+    for second in range(10):
+        text = f"2026-01-02T03:04:{second:02}Z"
+        assert hasher.text(text) == hasher.text(text) == _hashed(text)
+        assert len(hasher._times) <= 4
+    hasher.text("hunter2Z")
+    assert "hunter2Z" not in hasher._times
+
+
+def test_accessors_stay_readable_where_the_device_says_so() -> None:
+    call = _call(identity=who("x"))
+    hidden = json.loads(_renderer().request(call, 1, {}, None))
+    call.recorded.clear()
+    shown = json.loads(_renderer(hash_accessor=False).request(call, 1, {}, None))
+    assert hidden["auth"]["accessor"] == _hashed("accessor-x")
+    assert shown["auth"]["accessor"] == shown["request"]["client_token_accessor"] == "accessor-x"
+    assert shown["auth"]["client_token"] == _hashed("s.x")
+
+
+def test_only_the_keys_that_the_mount_names_stay_readable() -> None:
+    call = _call(data={"clear": "a", "dark": "b", "deep": {"clear": "c"}})
+    record = json.loads(_renderer().request(call, 1, {}, None))
+    assert record["request"]["data"] == {
+        "clear": "a",
+        "dark": _hashed("b"),
+        "deep": {"clear": _hashed("c")},
+    }
+    answer = _response(_renderer(), call, Reply({"open": "a", "dark": "b"}))
+    assert answer["response"]["data"] == {"open": "a", "dark": _hashed("b")}
+
+
+def test_lists_are_counted_where_the_device_says_so() -> None:
+    data = {"keys": ["a", "b"], "key_info": {"a": {}, "b": {}}, "other": ["c"]}
+    call = _call(operation=Operation.LIST)
+    answer = _response(_renderer(elide_lists=True), call, Reply(data))
+    assert answer["response"]["data"] == {"keys": 2, "key_info": 2, "other": [_hashed("c")]}
+    read = _response(_renderer(elide_lists=True), _call(), Reply(data))
+    assert read["response"]["data"]["keys"] == [_hashed("a"), _hashed("b")]
+
+
+def test_a_body_that_is_no_json_is_recorded_by_its_hash() -> None:
+    answer = _response(_renderer(), _call(), Reply(raw=b"hunter2\xff", content_type="text/plain", status=201))
+    assert answer["response"]["data"] == {
+        "http_content_type": _hashed("text/plain"),
+        "http_raw_body": _hashed("hunter2\xff"),
+        "http_status_code": 201,
+    }
+    assert _response(_renderer(), _call(), Reply(raw=b""))["response"]["data"]["http_status_code"] == 200
+
+
+def test_data_that_is_no_object_is_hashed_too() -> None:
+    assert _response(_renderer(), _call(), Reply(["a", 1]))["response"]["data"] == [_hashed("a"), 1]
+
+
+def test_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "_LARGEST", 200)
+    call = _call(data={"a": list(range(200))})
+    record = json.loads(_renderer().request(call, 1, {}, None))
+    text = json.dumps(call.data, separators=(",", ":")).encode()
+    assert record["request"]["data"] == {"sha256": hashlib.sha256(text).hexdigest(), "length": len(text)}
+
+
+def test_leases_and_new_tokens_are_named() -> None:
+    auth = Auth(client_token="s.new", accessor="acc", policies=["p"], lease_duration=60, token_type="service")
+    reply: Reply[Any] = Reply(
+        auth=auth, lease_id="secret/a/x", warnings=["careful"], issued=5, display_name="token"
+    )
+    body = _response(_renderer(), _call(), reply)["response"]
+    assert body["secret"] == {"lease_id": "secret/a/x"}
+    assert body["warnings"] == ["careful"]
+    assert body["auth"] == {
+        "client_token": _hashed("s.new"),
+        "accessor": _hashed("acc"),
+        "display_name": "token",
+        "policies": ["p"],
+        "token_policies": ["p"],
+        "token_type": "service",
+        "token_ttl": 60,
+        "token_issue_time": "1970-01-01T00:00:00Z",
+    }
+    assert _response(_renderer(), _call(), Reply({}, lease_duration=60))["response"]["secret"] == {}
+
+
+def test_headers_are_recorded_as_configured_whatever_their_case() -> None:
+    call = _call(headers=[(b"X-Seen", b"a"), (b"x-seen", b"b"), (b"X-Hidden", b"c"), (b"X-Other", b"d")])
+    record = json.loads(_renderer().request(call, 1, {"x-seen": False, "x-hidden": True}, None))
+    assert record["request"]["headers"] == {"x-seen": ["a", "b"], "x-hidden": [_hashed("c")]}
+    bare = json.loads(_renderer().request(_call(headers=[(b"X-Other", b"d")]), 1, {"x-seen": False}, None))
+    assert "headers" not in bare["request"]
+
+
+def test_a_refusal_is_named_and_nothing_to_find_is_none() -> None:
+    refused = _response(_renderer(), _call(), None, error=Malformed("no such field"))
+    assert refused["error"] == "no such field"
+    assert refused["response"]["data"] == {"error": _hashed("no such field")}
+    missing = _response(_renderer(), _call(), None, error=NotFound())
+    assert "error" not in missing
+    assert "data" not in missing["response"]
+    listed = _response(_renderer(), _call(), None, error=Malformed("no such field", chained=True))
+    assert listed["error"] == "1 error occurred:\n\t* no such field\n\n"
+    assert "data" not in listed["response"]
+
+
+def test_a_prefix_stands_before_every_line() -> None:
+    line = _renderer(prefix=b"@cee: ").request(_call(), 1, {}, None)
+    assert line.startswith(b'@cee: {"time":"1970-01-01T00:00:00.000000001Z","type":"request"')
+    assert line.endswith(b"}\n")
+    assert line.count(b"\n") == 1
+
+
+def test_what_is_remembered_of_an_answer_is_its_hashes_and_never_with_a_raw_device() -> None:
+    for raw in (False, True):
+        renderer = _renderer(raw=raw)
+        reply: Reply[Any] = Reply({"a": "hunter2"}, same="a-1")
+        first = renderer.response(_call(), reply, 1, {}, None)
+        assert renderer.response(_call(), reply, 1, {}, None) == first
+        assert "hunter2" not in repr(renderer._replies._entries)
+        assert len(renderer._replies) == (0 if raw else 1)
+        reply.warnings = ["careful"]
+        assert b"careful" in renderer.response(_call(), reply, 1, {}, None)
+
+
+def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "_MOUNTS", 3)
+    renderer = _renderer()
+    for number in range(10):
+        mount = Mounted(str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, 0, 0)
+        record = json.loads(renderer.request(_call(mount=mount), 1, {}, None))
+        assert record["request"]["mount_point"] == f"m{number}/"
+        assert len(renderer._mounts) <= 4
