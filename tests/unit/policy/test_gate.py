@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From a caller's policies to a verdict: compiled once, and forgotten when anything that it rests on changed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.unit.engines.driver import who
+from tests.unit.engines.system.house import CORE, House
+from vault.framework.call import ROOT, Call, Identity, Operation, Reply
+from vault.framework.errors import NotFound
+from vault.policy import store as module
+from vault.policy.store import PolicyEntry
+
+READ = 'path "a" { capabilities = ["read"] }'
+FILTERED = """
+path "list/" { capabilities = ["list"] list_scan_response_keys_filter_path = "seen/{{ .key }}" }
+path "seen/a" { capabilities = ["read"] }
+path "seen/b" { capabilities = ["read"] }
+"""
+
+
+async def _house(**policies: str) -> House:
+    house = await House().open()
+    for name, text in policies.items():
+        await house.policy(name, text)
+    await house.follower.catch_up()
+    return house
+
+
+def _caller(*policies: str) -> Identity:
+    identity = who("x")
+    identity.policies = policies
+    return identity
+
+
+def _call(house: House, path: str, identity: Identity | None, operation: Operation = Operation.READ) -> Call:
+    call = Call()
+    call.path, call.operation, call.identity, call.now = path, operation, identity, house.clock.millis()
+    call.wrap_ttl = 0
+    return call
+
+
+def test_a_verdict_is_asked_for_once_and_then_in_memory() -> None:
+    async def scenario() -> None:
+        house = await _house(p=READ)
+        call = _call(house, "a", _caller("p"))
+        assert house.gate.decide(call) is None
+        assert (await house.gate.check(call)).allowed
+        known = house.gate.decide(call)
+        assert known is not None
+        assert known.allowed
+
+    asyncio.run(scenario())
+
+
+def test_a_changed_policy_counts_as_soon_as_the_change_is_known() -> None:
+    async def scenario() -> None:
+        house = await _house(p=READ)
+        call = _call(house, "a", _caller("p"))
+        assert (await house.gate.check(call)).allowed
+        await house.policy("p", 'path "b" { capabilities = ["read"] }')
+        await house.follower.follow()
+        assert house.gate.decide(call) is None
+        assert not (await house.gate.check(call)).allowed
+
+    asyncio.run(scenario())
+
+
+def test_a_removed_policy_grants_nothing_and_is_no_longer_named() -> None:
+    async def scenario() -> None:
+        house = await _house(p=READ)
+        call = _call(house, "a", _caller("p", "unknown"))
+        assert (await house.gate.check(call)).allowed
+        async with house.barrier.write("root", CORE) as core:
+            assert list(await house.policies.names(core)) == ["default", "p"]
+            await house.policies.delete(core, "p")
+        await house.follower.follow()
+        assert not (await house.gate.check(call)).allowed
+        assert list(await house.policies.names(house.barrier.reader("root", CORE))) == ["default"]
+
+    asyncio.run(scenario())
+
+
+def test_a_policy_that_ends_grants_until_then_and_not_longer() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        end = house.clock.nanos() + 60 * 1_000_000_000
+        async with house.barrier.write("root", CORE) as core:
+            entry = PolicyEntry(text=READ, version=1, modified=1, expires=end)
+            await house.policies.put(core, "p", entry)
+        await house.follower.catch_up()
+        caller = _caller("p")
+        assert (await house.gate.check(_call(house, "a", caller))).allowed
+        house.clock.sleep(61)
+        late = _call(house, "a", caller)
+        assert house.gate.decide(late) is None
+        assert not (await house.gate.check(late)).allowed
+
+    asyncio.run(scenario())
+
+
+def test_what_was_compiled_from_newer_data_than_this_process_knows_of_is_not_kept() -> None:
+    async def scenario() -> None:
+        house = await _house(p=READ)
+        async with house.barrier.write("root", CORE) as core:
+            await core.invalidate("policy", "other")
+        call = _call(house, "a", _caller("p"))
+        assert (await house.gate.check(call)).allowed
+        assert house.gate.decide(call) is None
+
+    asyncio.run(scenario())
+
+
+def test_nobody_is_decided_for() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        call = _call(house, "a", None)
+        assert house.gate.decide(call) is None
+        with pytest.raises(AssertionError):
+            await house.gate.check(call)
+        with pytest.raises(AssertionError):
+            house.gate.filter(call, Reply({"keys": ["a"]}))
+
+    asyncio.run(scenario())
+
+
+def test_compiled_sets_of_policies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        monkeypatch.setattr(module, "_COMPILED", 2)
+        house = await _house(p=READ)
+        reader = house.barrier.reader("root", CORE)
+        for number in range(7):
+            await house.policies.acl(reader, ROOT.id, ("p", str(number)), house.clock.millis())
+            assert len(house.policies._compiled) <= 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({"keys": ["a", "c", "b"]}, {"keys": ["a", "b"]}),
+        ({"keys": ["a", "c"], "key_info": {"a": 1, "c": 2}}, {"keys": ["a"], "key_info": {"a": 1}}),
+        ({"keys": []}, {"keys": []}),
+        ({"other": ["c"]}, {"other": ["c"]}),
+    ],
+)
+def test_a_listing_shows_what_the_policy_lets_through(data: dict[str, Any], shown: dict[str, Any]) -> None:
+    async def scenario() -> None:
+        house = await _house(p=FILTERED)
+        call = _call(house, "list/", _caller("p"), Operation.LIST)
+        call.decision = await house.gate.check(call)
+        reply: Reply[Any] = Reply(data)
+        house.gate.filter(call, reply)
+        assert reply.data == shown
+
+    asyncio.run(scenario())
+
+
+def test_a_listing_of_which_nothing_may_be_seen_is_not_found() -> None:
+    async def scenario() -> None:
+        house = await _house(p=FILTERED)
+        call = _call(house, "list/", _caller("p"), Operation.LIST)
+        call.decision = await house.gate.check(call)
+        with pytest.raises(NotFound):
+            house.gate.filter(call, Reply({"keys": ["x", "y"]}))
+
+    asyncio.run(scenario())
