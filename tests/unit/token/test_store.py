@@ -131,6 +131,34 @@ def test_children_of_a_revoked_orphan_are_found_below_it_still() -> None:
     play(scenario)
 
 
+def test_a_child_that_is_gone_already_keeps_its_parent_from_nothing() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        family = await _family(house)
+        async with house.barrier.write("root", CORE) as core:
+            await core.delete("token/id/" + house.tokens.key(family["left"]))
+            await house.tokens.revoke_orphaning(core, house.tokens.key(family["top"]))
+        await house.follower.catch_up()
+        assert await _alive(house, family) == {"right", "below"}
+
+    play(scenario)
+
+
+def test_an_accessor_that_goes_while_they_are_listed_is_left_out() -> None:
+    class Vanishing:
+        async def list(self, prefix: str) -> list[str]:
+            return ["gone"]
+
+        async def get(self, path: str) -> None:
+            return None
+
+    async def scenario() -> None:
+        core = Vanishing()
+        assert await TokenStore(Entropy()).accessors(core) == []  # type: ignore[arg-type]  # all that is read
+
+    play(scenario)
+
+
 def test_revocation_takes_along_what_belongs_to_each_token_of_the_tree() -> None:
     async def scenario() -> None:
         house = await opened()
