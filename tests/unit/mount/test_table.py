@@ -15,6 +15,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, RouteTable, read
 from vault.mount.entry import MountConfig, MountEntry, decode, encode
+from vault.mount import table as module
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 
 CORE = "ns/root/"
@@ -158,5 +159,30 @@ def test_paths_longer_than_any_real_one_are_not_remembered() -> None:
             found = table.lead(call)
             assert found is not None and found.captures == {"path": "x" * length}
         assert [len(path) for path, _ in table._found] == [102]
+
+    play(scenario, "a/")
+
+
+def test_routes_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FOUND", 3)
+
+    async def scenario(table: MountTable, barrier: Barrier) -> None:
+        engine = _Anything()
+        table._by_path["a/"].backend = Backend((engine,), RouteTable([engine]))
+        for number in range(10):
+            call = Call()
+            call.path, call.operation = f"a/{number}", Operation.READ
+            assert table.lead(call) is table.lead(call)
+            assert len(table._found) <= 3
+
+    play(scenario, "a/")
+
+
+def test_a_table_knows_whose_it_is_and_where_data_of_a_mount_lies() -> None:
+    async def scenario(table: MountTable, barrier: Barrier) -> None:
+        assert table.namespace is ROOT
+        found = table.get("a/")
+        assert found is not None
+        assert table.prefix(found.mounted) == "ns/root/mnt/0/"
 
     play(scenario, "a/")
