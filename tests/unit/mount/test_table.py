@@ -14,8 +14,8 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, RouteTable, read
-from vault.mount.entry import MountConfig, MountEntry, decode, encode
 from vault.mount import table as module
+from vault.mount.entry import MountConfig, MountEntry, decode, encode
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 
 CORE = "ns/root/"
