@@ -196,6 +196,7 @@ class Application:
 
     def close(self) -> None:
         self._runner.run(self.vault.stop())
+        self._runner.run(self.storage.close())
         self._runner.close()
         self._folder.cleanup()
 

@@ -73,9 +73,13 @@ class Connection:
             self.raw: Final = sqlite3.connect(
                 file, timeout=patience, isolation_level=None, check_same_thread=False
             )
+        except sqlite3.Error as error:
+            raise failure(file, error) from error
+        try:
             for pragma in _PRAGMAS:
                 self.raw.execute(pragma)
         except sqlite3.Error as error:
+            self.raw.close()
             raise failure(file, error) from error
 
     def run(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> sqlite3.Cursor:
