@@ -116,6 +116,8 @@ def test_revoking_one_token_alone_makes_its_children_orphans() -> None:
         below = await house.entry(family["below"])
         assert below is not None
         assert below.parent == house.tokens.key(family["left"])
+        gone = house.tokens.key(family["top"])
+        assert not [path for path in await house.stored() if gone in path]
 
     play(scenario)
 
