@@ -67,6 +67,7 @@ def test_sighup_takes_the_log_level_and_keeps_what_it_cannot_change(tmp_path: Pa
         config(tmp_path, port, more="nonsense = 1")
         server.send(signal.SIGHUP)
         assert "unknown setting nonsense" in server.wait_for("setting=configuration")
+        server.wait_for("server: reloaded in part")
         config(tmp_path, port, more=f'log_file = "{log}"')
         server.send(signal.SIGHUP)
         server.wait_for("server: reloaded", times=2)

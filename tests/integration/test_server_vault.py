@@ -237,3 +237,19 @@ def test_a_policy_ends_when_its_time_has_come(tmp_path: Path) -> None:
         while "short" in listed and time.monotonic() < deadline:
             listed = client.ask("LIST", "sys/policies/acl")[1]["data"]["keys"]
         assert "short" not in listed
+
+
+def test_the_log_tells_when_a_vault_is_made_opened_and_closed_and_of_refused_shares(tmp_path: Path) -> None:
+    with opened(tmp_path) as (server, _, client):
+        assert client.ask("PUT", "sys/seal")[0] == 204
+        assert client.ask("PUT", "sys/unseal", {"key": "ab" * 32})[0] == 400
+        server.wait_for("core: an unseal request was refused")
+        server.end()
+    notes = [line.split("core: ", 1)[1] for line in server.lines if "core: " in line]
+    assert notes == [
+        "vault is initialized",
+        "vault is unsealed",
+        "vault is sealed",
+        "an unseal request was refused",
+    ]
+    assert not [line for line in server.lines if "abab" in line]

@@ -57,7 +57,7 @@ class Vault:
         pipeline = _pipeline(parts)
         self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
         passage = Passage(
-            self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind, self._turn
+            self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind, log, self._turn
         )
         parts.mounts.catalog = catalog(parts, passage, self._requests.running)
         parts.mounts.seal()
@@ -154,7 +154,10 @@ class Vault:
     async def _closing(self) -> None:
         """Seal, once nobody is opening the vault."""
         async with self._turn:
+            was_open = not self._parts.barrier.sealed
             await self._close()
+        if was_open:
+            self._parts.log.note("core", "vault is sealed")
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""

@@ -55,6 +55,7 @@ class Server:
         self._clock = clock
         self._entropy = entropy
         self._ending = asyncio.Event()
+        self._held_back = False
         self._reloading: asyncio.Task[None] | None = None
 
     async def run(self, guest: Guest | None = None) -> None:
@@ -139,6 +140,7 @@ class Server:
 
     async def _reload(self, application: Application, listening: Listening, log: Log) -> None:
         """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
+        self._held_back = False
         wanted = await self._kept(log, "configuration", _now(self._reread))
         if wanted is not None:
             self._config = _reloadable(self._config, wanted)
@@ -148,7 +150,7 @@ class Server:
         await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
         await self._kept(log, "certificates", self._exchange(listening))
         await self._kept(log, "application", application.reload(config))
-        log.note("server", "reloaded")
+        log.note("server", "reloaded in part" if self._held_back else "reloaded")
 
     async def _exchange(self, listening: Listening) -> None:
         self._expiring(self._config)
@@ -164,6 +166,7 @@ class Server:
             )
         except Exception as error:  # noqa: BLE001 - a reload must not end the server
             log.crash("server", "reload failed, going on with the previous one", error, setting=what)
+        self._held_back = True
         return None
 
     def _expiring(self, config: Config) -> list[str]:

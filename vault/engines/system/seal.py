@@ -15,6 +15,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc, Kind, Mismatch, to_bool, to_int
+from vault.framework.log import Log
 from vault.framework.route import Params, read, write
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -49,6 +50,7 @@ class Passage:
     closing: Callable[[], Awaitable[None]]
     cluster: Callable[[], Cluster | None]
     storage_kind: str
+    log: Log
     turn: asyncio.Lock
     """Held by whoever opens or closes the vault: one at a time."""
 
@@ -191,6 +193,7 @@ class SealEngine(Engine):
             plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
             raise Malformed(str(refusal)) from refusal
+        self._passage.log.note("core", "vault is initialized")
         return Reply(data=InitResult(list(plan.keys), list(plan.keys_base64), token), plain=True)
 
     @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
@@ -205,6 +208,7 @@ class SealEngine(Engine):
         try:
             status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)
         except SealRefusal as refusal:
+            self._passage.log.caution("core", "an unseal request was refused")
             raise Malformed(str(refusal)) from refusal
         except SealFailure as failure:
             raise Failed(str(failure), chained=False) from failure
