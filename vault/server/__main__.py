@@ -52,13 +52,24 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
 def _check(options: Options, environment: Mapping[str, str]) -> int:
     """Print what is wrong with the configuration; 0 when it is good, 1 for problems, 2 for warnings only."""
     verdict = configuration.validate(_paths(options, environment))
-    for problem in verdict.problems:
+    problems = verdict.problems or _tried(options, environment)
+    for problem in problems:
         sys.stdout.write(f"error: {problem}\n")
     for warning in verdict.warnings:
         sys.stdout.write(f"warning: {warning}\n")
-    if not verdict.problems and not verdict.warnings:
+    if not problems and not verdict.warnings:
         sys.stdout.write("The configuration is good.\n")
-    return 1 if verdict.problems else 2 if verdict.warnings else 0
+    return 1 if problems else 2 if verdict.warnings else 0
+
+
+def _tried(options: Options, environment: Mapping[str, str]) -> Sequence[str]:
+    """Try on this machine what a start would do with a configuration that reads well; return what would fail."""
+    from vault.server import trial
+
+    try:
+        return trial.problems(read(options, environment), Clock())
+    except StartFailure as failure:
+        return (str(failure),)
 
 
 def _serve(options: Options, environment: Mapping[str, str], build: Build | None) -> None:

@@ -274,6 +274,7 @@ def test_validation_returns_every_problem_and_then_every_warning(tmp_path: Path)
 def test_the_flag_test_config_prints_and_tells_by_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, code: int, shown: str
 ) -> None:
+    text = text.replace("/data/x.db", str(tmp_path / "x.db"))
     environment = {"BAO_CONFIG_PATH": written(tmp_path, text)}
     assert run(["-test-config"], environment, None) == code
     assert shown in capsys.readouterr().out

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`-test-config` tries certificates and directories as a start would, and leaves everything as it is."""
+
+from pathlib import Path
+
+import pytest
+
+from vault.server.__main__ import run
+
+STORAGE = 'storage "sqlite" { path = "HERE/x.db" }\n'
+PLAIN = 'listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "server.hcl"
+    file.write_text(text)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('storage "sqlite" { path = "HERE/none/x.db" }\n' + PLAIN, "HERE/none does not exist; make it"),
+        ('storage "sqlite" { path = "HERE/server.hcl/x.db" }\n' + PLAIN, "server.hcl is not a directory"),
+        ('storage "sqlite" { path = "HERE" }\n' + PLAIN, "path of storage HERE: is not a file"),
+        (
+            STORAGE
+            + 'listener "tcp" { address = "127.0.0.1:1" tls_cert_file = "HERE/c" tls_key_file = "HERE/k" }',
+            "tls_cert_file HERE/c: cannot be read",
+        ),
+        (
+            STORAGE
+            + PLAIN
+            + 'audit "file" "main" { options { file_path = "HERE/server.hcl/more/audit.log" } }',
+            'audit device "main/": HERE/server.hcl/more/audit.log: HERE/server.hcl is not a directory',
+        ),
+    ],
+)
+def test_the_flag_test_config_tries_what_a_start_would_and_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, shown: str
+) -> None:
+    here = str(tmp_path)
+    text = text.replace("HERE", here)
+    arguments = ["-test-config", f"-config={written(tmp_path, text)}"]
+    assert run(arguments, {}, None) == 1
+    assert shown.replace("HERE", here) in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["server.hcl"]
+
+
+def test_the_flag_test_config_is_content_with_an_audit_directory_that_the_start_will_make(
+    tmp_path: Path,
+) -> None:
+    text = STORAGE.replace("HERE", str(tmp_path)) + PLAIN
+    text += f'audit "file" "main" {{ options {{ file_path = "{tmp_path}/log/deep/audit.log" }} }}'
+    assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 0
+    assert not (tmp_path / "log").exists()

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a start would find on this machine, tried without a start: for `-test-config`. Nothing is made or changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from vault.framework.clock import Clock
+from vault.server import tls
+from vault.server.failure import StartFailure
+from vault.server.settings import Config, Listener
+
+_NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
+"""Targets of an audit device that are not files."""
+
+
+def problems(config: Config, clock: Clock) -> list[str]:
+    """Return why a start with `config` would fail: certificates, and the directories of database and audit files."""
+    found = [text for listener in config.listeners for text in _certificates(listener, clock)]
+    if config.storage.kind == "sqlite":
+        file = Path(config.storage.path)
+        found += _file(f"path of storage {file}", file, file.parent)
+    for device in config.audit:
+        target = device.options.get("file_path") or device.options.get("path", "")
+        if target not in _NO_FILES:
+            file = Path(target)
+            found += _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
+    return found
+
+
+def _certificates(listener: Listener, clock: Clock) -> Iterator[str]:
+    try:
+        if tls.context_for(listener) is not None:
+            tls.expiry(listener, tls.utc(clock.millis()))
+    except StartFailure as failure:
+        yield str(failure)
+
+
+def _file(what: str, file: Path, folder: Path) -> Iterator[str]:
+    """Tell why `file` could not be opened, or made in `folder`."""
+    if not folder.exists():
+        yield f"{what}: the directory {folder} does not exist; make it"
+    elif not folder.is_dir():
+        yield f"{what}: {folder} is not a directory; check the path"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield f"{what}: the directory {folder} is not writable; give it to the server's user"
+    elif file.exists() and not (file.is_file() and os.access(file, os.W_OK)):
+        yield f"{what}: is not a file that can be written; check its kind, owner and mode"
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the nearest directory that is there: the start makes the directories of an audit file."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
