@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Union, get_args, get_origin
@@ -35,7 +34,6 @@ _SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
     "pairs": {"type": "object", "additionalProperties": {"type": "string"}},
     "any": {},
 }
-_PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
 
 
 def document(
@@ -57,7 +55,7 @@ def document(
         shared = [_mount_parameter(place, mount)] if mount in generic else []
         prefix = f"/{{{place}_mount_path}}/" if shared else f"/{mount}"
         for route in routes:
-            item = paths.setdefault(prefix + _PLACE.sub(r"{\1}", route.template), {})
+            item = paths.setdefault(prefix + route.shown, {})
             if shared:
                 item["parameters"] = shared
             _add(item, route, components, names, place)

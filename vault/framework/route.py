@@ -83,6 +83,11 @@ class Route:
     handler: str
 
     @property
+    def shown(self) -> str:
+        """The template as people read it: places without their style."""
+        return _PLACE.sub(r"{\1}", self.template)
+
+    @property
     def pattern(self) -> str:
         """The template as a regular expression on the path below the mount."""
         parts = _PLACE.split(self.template)

@@ -280,3 +280,14 @@ def test_what_follows_a_request_happens_after_its_record(application: Applicatio
     assert application.request("GET", "/v1/secret/data/x", token="root").status == 503
     application.reopen()
     assert application.request("GET", "/v1/secret/data/x", token="root").status == 200
+
+
+def test_help_on_a_mount_heads_each_operation_with_its_verb_and_path(application: Application) -> None:
+    text = application.request("GET", "/v1/secret?help=1", token="root").json()["help"]
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert "## UPDATE secret/undelete/{path}" in heads
+    assert len(heads) == len(set(heads))
+    one = application.request("GET", "/v1/secret/undelete/x?help=1", token="root").json()["help"]
+    assert one.startswith(
+        "Request:        undelete/x\nMatching Route: undelete/{path}\n\n## UPDATE secret/undelete/{path}\n"
+    )
