@@ -97,10 +97,11 @@ HTTP_FLAGS = (
 FORMAT = Flag(
     "format",
     "text",
-    "How to print: table, json or yaml (`read` also has raw).",
+    "How to print.",
     env="FORMAT",
-    words=("table", "json", "yaml", "raw"),
+    words=("table", "json", "yaml"),
 )
+RAW_FORMAT = Flag("format", "text", "How to print.", env="FORMAT", words=(*FORMAT.words, "raw"))
 FIELD = Flag("field", "text", "Print only this field, without a newline; wins over -format for tables.")
 
 GROUPS = {
@@ -142,7 +143,8 @@ def all_commands() -> list[Command]:
 
 def flags_of(command: Command) -> list[Flag]:
     """The command's flags: its own, the output flags and the connection flags."""
-    output = {"": (), "format": (FORMAT,), "field": (FIELD, FORMAT)}[command.output]
+    form = RAW_FORMAT if command.allows_raw else FORMAT
+    output = {"": (), "format": (form,), "field": (FIELD, form)}[command.output]
     return [*command.flags, *output, *(HTTP_FLAGS if command.remote else ())]
 
 

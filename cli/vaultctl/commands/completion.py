@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.tree import GROUPS, all_commands, flags_of
+from vaultctl.tree import FORMAT, GROUPS, all_commands, flags_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ _BASH = """_vaultctl() {{
   case "${{words[*]}}" in
 {cases}
   esac
-  local current="${{COMP_WORDS[COMP_CWORD]}}"
+  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
+  [[ "$current" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-1]}}=" current=""
+  [[ "$before" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-2]}}="
+  [[ "$before" == -format= || "$before" == --format= ]] && choices="{formats}"
   if [[ -n "$choices" ]]; then
     COMPREPLY=($(compgen -W "$choices" -- "$current"))
   fi
@@ -59,7 +62,7 @@ def _bash() -> str:
             f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
             f' && choices="{flags}" ;;'
         )
-    return _BASH.format(cases="\n".join(cases))
+    return _BASH.format(cases="\n".join(cases), formats=" ".join(FORMAT.words))
 
 
 def _fish() -> str:

@@ -46,6 +46,29 @@ def test_completion_knows_every_command_and_flag() -> None:
             assert all(flag.name in script for flag in flags_of(command))
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("vaultctl kv get -format =", "table json yaml"),
+        ("vaultctl kv get -format = y", "yaml"),
+        ("vaultctl tok", "token"),
+        ("vaultctl kv get -fo", "-format"),
+    ],
+)
+def test_bash_completes_words_flags_and_formats(words: str, offered: str) -> None:
+    ask = (
+        f'COMP_WORDS=({words}); COMP_CWORD=$(({len(words.split())} - 1)); _vaultctl; echo "${{COMPREPLY[*]}}"'
+    )
+    done = subprocess.run(["bash", "-c", f"{_bash()}\n{ask}"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == offered
+    assert not done.stderr
+
+
+def test_help_offers_raw_only_where_it_is_allowed() -> None:
+    for command in all_commands():
+        assert ("raw." in command_help(command)) == (command.allows_raw and bool(command.output))
+
+
 def test_starting_loads_neither_the_server_nor_slow_modules() -> None:
     code = "import sys, vaultctl.main, vaultctl.commands.kv_read, vaultctl.client; print(*sys.modules)"
     done = subprocess.run(
