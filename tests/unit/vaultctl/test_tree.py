@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vaultctl.commands.completion import _bash, _fish
+from vault.server.flags import Options
+from vaultctl.commands.completion import SERVER_FLAGS, _bash, _fish
 from vaultctl.helptext import command_help, group_help, nearest
 from vaultctl.tree import GROUPS, Command, all_commands, find_command, flags_of
 
@@ -53,6 +54,7 @@ def test_completion_knows_every_command_and_flag() -> None:
         ("vaultctl kv get -format = y", "yaml"),
         ("vaultctl tok", "token"),
         ("vaultctl kv get -fo", "-format"),
+        ("vaultctl server -dev-s", "-dev-storage"),
     ],
 )
 def test_bash_completes_words_flags_and_formats(words: str, offered: str) -> None:
@@ -62,6 +64,10 @@ def test_bash_completes_words_flags_and_formats(words: str, offered: str) -> Non
     done = subprocess.run(["bash", "-c", f"{_bash()}\n{ask}"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == offered
     assert not done.stderr
+
+
+def test_completion_knows_the_flags_of_the_server() -> None:
+    assert sorted(SERVER_FLAGS) == sorted(name.replace("_", "-") for name in Options.__struct_fields__)
 
 
 def test_help_offers_raw_only_where_it_is_allowed() -> None:
