@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(CURDIR)/data
+PORT ?= 8200
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
@@ -20,9 +21,9 @@ help: ## this list
 
 # ------------------------------------------------------------------------------------------- to use it
 .PHONY: run
-run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere)
+run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=...)
 	@mkdir -p -m 700 "$(DATA)"
-	exec $(BIN)/vaultctl server -dev -dev-storage="$(DATA)/coffre.db"
+	exec $(BIN)/vaultctl server -dev -dev-storage="$(DATA)/coffre.db" -dev-listen-address=127.0.0.1:$(PORT)
 
 $(VENV)/.python:
 	@PYTHON="$(PYTHON)" .ci/system-packages run
