@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -194,3 +195,15 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def initialised(folder: Path) -> Iterator[VaultProcess]:
+    """Start a server in `folder`, initialise and unseal it, and stop it in the end."""
+    vault = VaultProcess(folder)
+    try:
+        vault.start()
+        vault.initialise()
+        yield vault
+    finally:
+        vault.stop()

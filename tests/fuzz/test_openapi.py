@@ -13,19 +13,14 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from tests.fuzz.process import TRACEBACK, VaultProcess
+from tests.fuzz.process import TRACEBACK, VaultProcess, initialised
 from tests.fuzz.storm import ENDS_IT
 
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(tmp_path)
-    try:
-        vault.start()
-        vault.initialise()
+    with initialised(tmp_path) as vault:
         yield vault
-    finally:
-        vault.stop()
 
 
 def every_operation(vault: VaultProcess) -> list[Any]:

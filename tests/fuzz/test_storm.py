@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import TRACEBACK, VaultProcess
+from tests.fuzz.process import TRACEBACK, VaultProcess, initialised
 from tests.fuzz.storm import Storm
 
 LARGEST = 300
@@ -16,13 +16,8 @@ LARGEST = 300
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(tmp_path)
-    try:
-        vault.start()
-        vault.initialise()
+    with initialised(tmp_path) as vault:
         yield vault
-    finally:
-        vault.stop()
 
 
 def check(vault: VaultProcess, storm: Storm) -> None:

@@ -5,14 +5,12 @@ import http.client
 import json
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess
+from tests.fuzz.process import Client, VaultProcess, initialised
 
 CLIENTS = 4
 _LOST = (OSError, http.client.HTTPException)
@@ -90,17 +88,6 @@ class Writer(threading.Thread):
         return status == expected
 
 
-@contextmanager
-def _vault(folder: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(folder)
-    try:
-        vault.start()
-        vault.initialise()
-        yield vault
-    finally:
-        vault.stop()
-
-
 def _load_and_kill(vault: VaultProcess, number: int, chance: random.Random) -> list[Acknowledged]:
     """Put the server under load, kill it at a moment that chance chose, and return what clients were told."""
     writers = [Writer(vault, f"r{number}c{client}", chance.random().__hash__()) for client in range(CLIENTS)]
@@ -161,7 +148,7 @@ def _kill_rounds(folder: Path, rounds: int) -> tuple[int, int]:
     chance = random.Random(rounds)
     everything: list[Acknowledged] = []
     audited = 0
-    with _vault(folder) as vault:
+    with initialised(folder) as vault:
         for number in range(rounds):
             told = _load_and_kill(vault, number, chance)
             vault.start()

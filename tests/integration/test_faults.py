@@ -16,20 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import REPOSITORY, TRACEBACK, Client, VaultProcess, wait_until
+from tests.fuzz.process import REPOSITORY, TRACEBACK, Client, VaultProcess, initialised, wait_until
 
 INTERNAL = {"errors": ["internal error"]}
 
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(tmp_path)
-    try:
-        vault.start()
-        vault.initialise()
+    with initialised(tmp_path) as vault:
         yield vault
-    finally:
-        vault.stop()
 
 
 def write(client: Client, name: str, size: int = 1) -> int:
