@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from vault.framework.errors import Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
 
@@ -320,6 +321,12 @@ class Call:
         self.wrap_ttl = 0
         self.wrap_asked = False
         self.wrap_format = ""
+
+    def caller(self) -> Identity:
+        """Return who calls. Raises `Unauthenticated` where a route that is open to all needs to know."""
+        if self.identity is None:
+            raise Unauthenticated
+        return self.identity
 
     def start_over(self) -> None:
         """Forget what an attempt found out and decided: the facts that it stood on have changed."""

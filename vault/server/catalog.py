@@ -73,13 +73,11 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:
-    mounts, limits, settle = parts.mounts, parts.limits, parts.follower.catch_up
+    mounts, limits = parts.mounts, parts.limits
     return (
-        MountsEngine(mounts, parts.entropy, settle, max_ttl=limits.longest),
-        TuningEngine(
-            mounts, parts.clock, settle, upgrade, default_ttl=limits.default, max_ttl=limits.longest
-        ),
-        RemountEngine(mounts, parts.barrier, parts.entropy, settle),
+        MountsEngine(mounts, parts.entropy, max_ttl=limits.longest),
+        TuningEngine(mounts, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
+        RemountEngine(mounts, parts.barrier, parts.entropy),
         InterfaceEngine(mounts, parts.gate),
         SpecsEngine(mounts, parts.gate),
         PluginEngine(mounts),

@@ -14,6 +14,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
+from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry, decode, encode
 from vault.token.store import TokenStore
 
@@ -67,7 +68,7 @@ class BatchTokens:
 
     async def authenticate(self, call: Call) -> Identity:
         """See `Authenticator.authenticate`."""
-        core = self._barrier.reader(call.namespace.id, f"ns/{call.namespace.id}/")
+        core = core_reader(self._barrier, call.namespace)
         entry = await self.open(core, call.namespace.id, call.token.reveal(), call.now * 1_000_000)
         if entry is None:
             raise Unauthenticated

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call, Identity, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, read, write
 from vault.framework.secret import Secret
@@ -64,7 +64,7 @@ class CapabilityEngine(Engine):
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what the caller's own token may do on some paths."""
         paths = _asked(params.paths, params.path)
-        return await self._answer(call, _caller(call), paths)
+        return await self._answer(call, call.caller(), paths)
 
     @write("capabilities-accessor", writes=False)
     async def read_accessor_capabilities(
@@ -83,7 +83,7 @@ class CapabilityEngine(Engine):
     @read("internal/ui/resultant-acl")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
         """Show everything that the caller's policies say, for a user interface to hide the rest."""
-        acl = await self._gate.acl(_caller(call), call.namespace, call.now)
+        acl = await self._gate.acl(call.caller(), call.namespace, call.now)
         shown = resultant_acl(acl)
         for name in ("exact_paths", "glob_paths"):
             rules = shown.get(name)
@@ -116,12 +116,6 @@ def _alive(call: Call, entry: TokenEntry | None, refusal: str) -> TokenEntry:
     if entry is None or not entry.alive(call.now * 1_000_000):
         raise Malformed(refusal, chained=True)
     return entry
-
-
-def _caller(call: Call) -> Identity:
-    if call.identity is None:
-        raise Unauthenticated
-    return call.identity
 
 
 def _reordered(rule: Mapping[str, object]) -> dict[str, object]:

@@ -12,9 +12,9 @@ from vault.engines.system import mount_rules as rules
 from vault.engines.system.mount_access import touches
 from vault.engines.system.mount_row import RUNNING, BriefRow, MountRow, show, show_briefly
 from vault.engines.system.seal import VERSION
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Forbidden, Malformed, NotFound, Unauthenticated, UnsupportedOperation
+from vault.framework.errors import Forbidden, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
 from vault.framework.openapi import document
 from vault.framework.route import Params, Route, list_, read, write
@@ -127,7 +127,7 @@ class InterfaceEngine(Engine):
     async def read_visible_mounts(self, call: Call) -> VisibleMounts:
         """Show the mounts that the token reaches into; without a token, those that want to be seen."""
         found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
-        acl = await self._gate.acl(_caller(call), call.namespace, call.now) if call.token else None
+        acl = await self._gate.acl(call.caller(), call.namespace, call.now) if call.token else None
         for mount in sorted(self._table, key=lambda mount: mount.entry.path):
             entry = mount.entry
             visible = entry.config.listing_visibility == "unauth"
@@ -145,7 +145,7 @@ class InterfaceEngine(Engine):
 
         Clients ask this before a KV request, to learn the version.
         """
-        acl = await self._gate.acl(_caller(call), call.namespace, call.now)
+        acl = await self._gate.acl(call.caller(), call.namespace, call.now)
         path = rules.directory(params.path)
         mount = self._table.find(path)
         if mount is None or not touches(acl, call.namespace.path + mount.entry.path, now=call.now // 1000):
@@ -161,7 +161,7 @@ class InterfaceEngine(Engine):
         """Show the namespaces that the token may know of."""
         if not call.token:
             raise Malformed("client token empty")
-        _caller(call)
+        call.caller()
         return Reply(data={})
 
     @read("internal/counters/entities")
@@ -196,7 +196,7 @@ class SpecsEngine(Engine):
 
     async def _document(self, call: Call, *, generic: bool) -> Reply[object]:
         mounts: dict[str, list[Route]] = {}
-        acl = await self._gate.acl(_caller(call), call.namespace, call.now) if call.token else None
+        acl = await self._gate.acl(call.caller(), call.namespace, call.now) if call.token else None
         for mount in self._table:
             entry = mount.entry
             if acl is not None and touches(acl, call.namespace.path + entry.path, now=call.now // 1000):
@@ -247,10 +247,3 @@ class PluginEngine(Engine):
         if kind == "database":
             return []
         return [name for name in self._table.catalog.names(auth=kind == "auth") if name not in _OWN]
-
-
-def _caller(call: Call) -> Identity:
-    """Return who calls a route that is open to all. Raises `Unauthenticated` for a token that is not valid."""
-    if call.identity is None:
-        raise Unauthenticated
-    return call.identity

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -18,9 +17,6 @@ from vault.framework.fields import Doc, Map, Pairs
 from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.table import Backend, MountTable, accessor
-
-Settle = Callable[[], Awaitable[None]]
-"""Makes this process see what was committed: the follower's `catch_up`."""
 
 
 class PathParams(Params, frozen=True):
@@ -46,13 +42,10 @@ class EnableParams(Params, frozen=True):
 class MountsEngine(Engine):
     """Enabling, showing and disabling secrets engines and auth methods."""
 
-    def __init__(
-        self, table: MountTable, entropy: Entropy, settle: Settle, *, max_ttl: int = SYSTEM_MAX_TTL
-    ) -> None:
+    def __init__(self, table: MountTable, entropy: Entropy, *, max_ttl: int = SYSTEM_MAX_TTL) -> None:
         """`max_ttl` is the server's longest TTL in seconds."""
         self._table = table
         self._entropy = entropy
-        self._settle = settle
         self._max_ttl = max_ttl
 
     @read("mounts")
@@ -133,7 +126,6 @@ class MountsEngine(Engine):
         if path.startswith(rules.OWN):
             raise Malformed(f'cannot unmount "{path}"')
         await self._table.remove(call.core, mount.entry)
-        call.after = self._settle
 
     @delete("auth/{path:path}", sudo=True)
     async def disable_auth(self, call: Call, params: PathParams) -> None:
@@ -145,7 +137,6 @@ class MountsEngine(Engine):
         if mount.entry.kind == "token":
             raise Malformed("token credential backend cannot be disabled")
         await self._table.remove(call.core, mount.entry)
-        call.after = self._settle
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:
         return MountEntry(
@@ -168,4 +159,3 @@ class MountsEngine(Engine):
         for engine in backend.engines if backend else ():
             await engine.mounted(call.core.sub(entry.prefix))
         await self._table.put(call.core, entry)
-        call.after = self._settle

@@ -9,7 +9,6 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.engines.system import mount_rules as rules
-from vault.engines.system.mounts import Settle
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
@@ -17,6 +16,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
 from vault.mount.table import MountTable
+from vault.token.authenticator import core_reader
 
 _PREFIX: Final = "remount/"
 _QUEUED: Final = (
@@ -64,11 +64,10 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 class RemountEngine(Engine):
     """Moves mounts within a namespace, at once and in one transaction."""
 
-    def __init__(self, table: MountTable, barrier: Barrier, entropy: Entropy, settle: Settle) -> None:
+    def __init__(self, table: MountTable, barrier: Barrier, entropy: Entropy) -> None:
         self._table = table
         self._barrier = barrier
         self._entropy = entropy
-        self._settle = settle
 
     @write("remount", sudo=True)
     async def remount(self, call: Call, params: RemountParams) -> Reply[Queued]:
@@ -87,7 +86,6 @@ class RemountEngine(Engine):
         done = Migration(source, target, "success")
         await self._table.put(call.core, msgspec.structs.replace(mount.entry, path=target))
         await call.core.put(_PREFIX + identifier, msgspec.msgpack.encode(done))
-        call.after = self._settle
         return Reply(
             data=Queued(identifier),
             embed=True,
@@ -97,8 +95,7 @@ class RemountEngine(Engine):
     @read("remount/status/{id}")
     async def read_status(self, call: Call, params: StatusParams) -> MigrationStatus:
         """Show how a move went."""
-        namespace = call.namespace.id
-        stored = await self._barrier.reader(namespace, f"ns/{namespace}/").get(_PREFIX + params.id)
+        stored = await core_reader(self._barrier, call.namespace).get(_PREFIX + params.id)
         if stored is None:
             raise NotFound
         return MigrationStatus(params.id, msgspec.msgpack.decode(stored, type=Migration))

@@ -12,7 +12,7 @@ import msgspec
 from vault.barrier.view import View
 from vault.engines.system import mount_rules as rules
 from vault.engines.system.mount_row import TuneRow, show_tuned
-from vault.engines.system.mounts import PathParams, Settle
+from vault.engines.system.mounts import PathParams
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
@@ -75,7 +75,6 @@ class TuningEngine(Engine):
         self,
         table: MountTable,
         clock: Clock,
-        settle: Settle,
         upgrade: Upgrade,
         *,
         default_ttl: int = SYSTEM_MAX_TTL,
@@ -84,7 +83,6 @@ class TuningEngine(Engine):
         """`upgrade` is KV's; the TTLs are the server's, in seconds."""
         self._table = table
         self._clock = clock
-        self._settle = settle
         self._upgrade = upgrade
         self._default_ttl = default_ttl
         self._max_ttl = max_ttl
@@ -141,7 +139,6 @@ class TuningEngine(Engine):
                 await self._upgrade(call.core.sub(old.prefix), self._clock.nanos())
             reply = Reply(warnings=[_upgrading(old)])
         await self._table.put(call.core, new)
-        call.after = self._settle
         return reply
 
 

@@ -20,12 +20,13 @@ from vault.engines.token.model import (
     TokenInfo,
     TokenParams,
 )
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
 from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
+from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -83,22 +84,22 @@ class TokenEngine(Engine):
     @write("lookup", writes=False)
     async def lookup(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
-        return await self._lookup(call, params.token or _caller(call).token.reveal())
+        return await self._lookup(call, params.token or call.caller().token.reveal())
 
     @read("lookup")
     async def lookup_by_query(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
-        return await self._lookup(call, params.token or _caller(call).token.reveal())
+        return await self._lookup(call, params.token or call.caller().token.reveal())
 
     @read("lookup-self")
     async def lookup_self(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
-        return await self._lookup(call, _caller(call).token.reveal())
+        return await self._lookup(call, call.caller().token.reveal())
 
     @write("lookup-self", writes=False)
     async def lookup_self_by_post(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
-        return await self._lookup(call, _caller(call).token.reveal())
+        return await self._lookup(call, call.caller().token.reveal())
 
     @write("lookup-accessor", writes=False)
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
@@ -116,7 +117,7 @@ class TokenEngine(Engine):
     @write("renew-self")
     async def renew_self(self, call: Call, params: RenewParams) -> Reply[None]:
         """Extend the life of the caller's own token."""
-        return await self._renew(call, _caller(call).token.reveal(), params.increment)
+        return await self._renew(call, call.caller().token.reveal(), params.increment)
 
     @write("renew-accessor")
     async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None]:
@@ -136,9 +137,9 @@ class TokenEngine(Engine):
     @write("revoke-self")
     async def revoke_self(self, call: Call) -> None:
         """Revoke the caller's own token and every token below it."""
-        if _caller(call).kind == "batch":
+        if call.caller().kind == "batch":
             raise Malformed("batch tokens cannot be revoked")
-        await self._tokens.revoke_tree(call.core, _caller(call).key)
+        await self._tokens.revoke_tree(call.core, call.caller().key)
 
     @write("revoke-accessor")
     async def revoke_accessor(self, call: Call, params: AccessorParams) -> Reply[None] | None:
@@ -179,7 +180,7 @@ class TokenEngine(Engine):
         return Reply(warnings=[text], status=202, unended=True)
 
     def _core(self, call: Call) -> ReadView:
-        return self._barrier.reader(call.namespace.id, f"ns/{call.namespace.id}/")
+        return core_reader(self._barrier, call.namespace)
 
     async def _lookup(self, call: Call, token: str) -> Reply[TokenInfo]:
         core = self._core(call)
@@ -263,9 +264,3 @@ class TokenEngine(Engine):
             display_name=entry.display_name,
             issued=entry.created,
         )
-
-
-def _caller(call: Call) -> Identity:
-    if call.identity is None:
-        raise Unauthenticated
-    return call.identity

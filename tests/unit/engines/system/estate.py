@@ -32,7 +32,6 @@ def backend(*engines: Engine) -> Backend:
 async def estate(*, prometheus: bool = True) -> House:
     """Return an open vault with KV, an auth method `userpass`, and all of sys/ that is tested here."""
     house = House()
-    settle = house.follower.catch_up
     metrics = Metrics(house.clock)
     metrics.counter("core.handled").count = 3
     server = Server(
@@ -43,9 +42,9 @@ async def estate(*, prometheus: bool = True) -> House:
         prometheus=prometheus,
     )
     engines = (
-        MountsEngine(house.mounts, house.entropy, settle),
-        TuningEngine(house.mounts, house.clock, settle, upgrade),
-        RemountEngine(house.mounts, house.barrier, house.entropy, settle),
+        MountsEngine(house.mounts, house.entropy),
+        TuningEngine(house.mounts, house.clock, upgrade),
+        RemountEngine(house.mounts, house.barrier, house.entropy),
         InterfaceEngine(house.mounts, house.gate),
         SpecsEngine(house.mounts, house.gate),
         PluginEngine(house.mounts),
