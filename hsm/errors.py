@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What can go wrong with a hardware security module, by what its user must do about it.
+
+A message names the slot, the token's label or serial, the key's label and the fix; never a PIN, never
+key bytes. No class says more than its name: the kind decides between retry, failover and stop.
+"""
+
+from __future__ import annotations
+
+
+class HsmError(Exception):
+    """Base of everything that this package raises on purpose."""
+
+
+class IntegrityError(HsmError):
+    """What was to be unwrapped is not what was wrapped: no retry, no failover, alert."""
+
+
+class SlotUnavailable(HsmError):
+    """The device, the token or the agent does not answer: try again later, or another slot now."""
+
+
+class KeyMissing(HsmError):
+    """The token answers, and has never had the named key."""
+
+
+class KeyAmbiguous(HsmError):
+    """More than one token or key has the configured name: stop, and name a serial or an id."""
+
+
+class PinBlocked(HsmError):
+    """The PIN is wrong, expired or locked: terminal, because another try could lock the token."""
+
+
+class BadConfig(HsmError):
+    """The slot cannot work as configured (mechanism, key type, module): terminal for the slot."""
