@@ -107,7 +107,10 @@ def test_a_script_is_read_with_the_keys_of_its_participants(tmp_path: Path) -> N
     ],
 )
 def test_a_script_that_cannot_be_followed_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
-    others = {"rsa": rsa.generate_private_key(65537, 2048), "p384": ec.generate_private_key(ec.SECP384R1())}
+    others: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
+        "rsa": rsa.generate_private_key(65537, 2048),
+        "p384": ec.generate_private_key(ec.SECP384R1()),
+    }
     for name, key in others.items():
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         (tmp_path / f"{name}.pem").write_bytes(pem)
