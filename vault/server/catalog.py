@@ -13,6 +13,7 @@ from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.auditing import AuditEngine
 from vault.engines.system.capabilities import CapabilityEngine
+from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
 from vault.engines.system.leases import LeaseEngine
@@ -91,6 +92,7 @@ def _rights(parts: Parts) -> tuple[Engine, ...]:
         CapabilityEngine(parts.tokens, parts.gate, parts.barrier),
         WrappingEngine(parts.wrapper, parts.barrier),
         LeaseEngine(),
+        ExternalKeyEngine(parts.barrier, {}),
         AuditEngine(
             parts.audit,
             allow_creation=config.unsafe_allow_api_audit_creation,

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Keys that stay in their device, as engines see them: found by reference, used by handing over the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from vault.barrier.view import ReadView
+
+T = TypeVar("T")
+
+PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
+"""A private key in the form that cryptography's builders take; one in a device signs, and exports nothing."""
+
+
+class ExternalKey(Protocol):
+    """One key in a device, found and granted."""
+
+    @property
+    def ref(self) -> str:
+        """`<config>:<key>`, as it was asked for."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Tell which key in which device this is (serial number, labels, version), for the audit record."""
+        ...
+
+    async def use(self, work: Callable[[PrivateKey], T]) -> T:
+        """Return what `work` makes with the key, in a thread, because it waits for the device at each signature.
+
+        Raises `Unavailable` when the device does not answer, and `Failed` when it refuses.
+        """
+        ...
+
+
+class ExternalKeys(Protocol):
+    """Where engines find external keys."""
+
+    async def find(self, core: ReadView, mount: str, ref: str) -> ExternalKey:
+        """Return the key `<config>:<key>` of the namespace whose own data `core` is, for the mount at path `mount`.
+
+        Raises `Malformed`, in the field's words, where `ref` is no reference, there is no such key or config, or the
+        mount has no grant; `Unavailable` when the device does not answer.
+        """
+        ...
