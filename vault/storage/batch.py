@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from vault.storage.commits import Commits
 from vault.storage.database import Connection, is_busy
 from vault.storage.protocol import StorageFailure
 from vault.storage.turnstile import Turnstile
@@ -40,9 +41,12 @@ class GroupCommit:
     once it is its turn at the `turnstile`.
     """
 
-    def __init__(self, connect: Callable[[], Connection], turnstile: Turnstile, *, patience: float) -> None:
+    def __init__(
+        self, connect: Callable[[], Connection], turnstile: Turnstile, commits: Commits, *, patience: float
+    ) -> None:
         self._connect = connect
         self._turnstile = turnstile
+        self._commits = commits
         self._patience = patience
         self._connection: Connection | None = connect()
         self._file: Final = self._connection.file
@@ -252,11 +256,14 @@ class GroupCommit:
         work.add_done_callback(lambda work: self._committed(batch, work))
 
     def _commit(self) -> Outcome:
+        self._commits.start()
         try:
             self.connection.run("commit", "COMMIT")
         except StorageFailure as problem:
             self._roll_back()
             return problem
+        finally:
+            self._commits.finish()
         return None
 
     def _committed(self, batch: _Batch, work: asyncio.Future[Outcome]) -> None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final
 
 from vault.storage.batch import GroupCommit
+from vault.storage.commits import Commits, Rows
 from vault.storage.database import Connection, OnStatement, failure, prepare
 from vault.storage.order import Seek, end_of, names_below, paths_below
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
@@ -110,6 +111,26 @@ class _Reader:
         """See `ReadTx.scan`."""
         self.epoch, paths = _look(self._connection, "scan", paths_below, (prefix, after, limit))
         return paths
+
+
+class _RememberingReader(_Reader):
+    """Reads of committed data; what was read is not asked for again before something is committed."""
+
+    def __init__(self, connection: Connection, rows: Rows) -> None:
+        super().__init__(connection)
+        self._rows = rows
+
+    async def get(self, path: str) -> bytes | None:
+        """See `ReadTx.get`."""
+        row = self._rows.find(path)
+        if row is None:
+            before = self._rows.before()
+            row = self._connection.row("get", _GET, (path,))
+            self._rows.keep(path, row, before)
+        else:
+            self._connection.announce("get")
+        self.epoch, value = row
+        return value
 
 
 class _Transaction(_Reader):
@@ -236,9 +257,10 @@ class _Write:
 class SqliteStorage:
     """See `Storage`. `open` it; the constructor takes what `open` made."""
 
-    def __init__(self, reader: Connection, group: GroupCommit) -> None:
+    def __init__(self, reader: Connection, group: GroupCommit, commits: Commits) -> None:
         self._reader = reader
         self._group = group
+        self._rows = Rows(commits)
 
     @classmethod
     def open(
@@ -253,14 +275,15 @@ class SqliteStorage:
         prepare(file, patience=patience)
         reader = Connection(file, on_statement, patience=_READ_PATIENCE)
         reader.run("open", "PRAGMA query_only=ON")
+        commits = Commits(file)
         group = GroupCommit(
-            lambda: Connection(file, on_statement, patience=0), Turnstile(file), patience=patience
+            lambda: Connection(file, on_statement, patience=0), Turnstile(file), commits, patience=patience
         )
-        return cls(reader, group)
+        return cls(reader, group, commits)
 
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
-        return _Reader(self._reader)
+        return _RememberingReader(self._reader, self._rows)
 
     def write(self) -> AbstractAsyncContextManager[Tx]:
         """See `Storage.write`.
@@ -296,3 +319,4 @@ class SqliteStorage:
         """See `Storage.close`."""
         await self._group.close()
         self._reader.raw.close()
+        self._rows.forget()

@@ -17,7 +17,7 @@ from vault.storage.protocol import StorageFailure
 
 
 class Turnstile:
-    """A lock on the file `<database>-turn`, which stays empty and is private to its owner."""
+    """A lock on the file `<database>-turn`, which is private to its owner and holds the counters of `Commits`."""
 
     def __init__(self, database: Path) -> None:
         self._name = f"{database}-turn"

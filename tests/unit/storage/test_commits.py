@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Remembered rows: never older than what was committed, whoever committed and however that ended."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from vault.storage.commits import Commits, Rows
+from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite import SqliteStorage
+
+
+async def put(storage: SqliteStorage, path: str, value: bytes) -> None:
+    async with storage.write() as tx:
+        await tx.put(path, value)
+
+
+def test_a_row_is_read_once_until_any_process_commits(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        one, other = SqliteStorage.open(tmp_path / "s.db"), SqliteStorage.open(tmp_path / "s.db")
+        await put(one, "a", b"1")
+        one._reader.raw.set_trace_callback(asked.append)
+        assert [await one.reader().get("a") for _ in range(3)] == [b"1"] * 3
+        assert len(asked) == 1
+        await put(other, "b", b"2")
+        assert [await one.reader().get("a") for _ in range(2)] == [b"1"] * 2
+        assert len(asked) == 2
+        await put(other, "a", b"3")
+        assert await one.reader().get("a") == b"3"
+        await one.close()
+        await other.close()
+
+    asyncio.run(story())
+
+
+def test_the_epoch_of_a_remembered_row_is_the_one_that_it_was_read_at(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        async with storage.write() as tx:
+            await tx.put("a", b"1")
+            await tx.invalidate("kind", "key")
+        for _ in range(2):
+            reader = storage.reader()
+            await reader.get("a")
+            assert reader.epoch == 1
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_what_is_read_while_a_commit_is_under_way_is_not_remembered(tmp_path: Path) -> None:
+    commits = Commits(tmp_path / "s.db")
+    committer = Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    before = rows.before()
+    committer.start()
+    rows.keep("a", (1, b"old"), before)
+    assert rows.find("a") is None
+    rows.keep("a", (1, b"old"), rows.before())
+    assert rows.find("a") is None
+    committer.finish()
+    assert rows.find("a") is None
+    rows.keep("a", (2, b"new"), rows.before())
+    assert rows.find("a") == (2, b"new")
+
+
+def test_a_committer_that_died_or_was_overtaken_leaves_nothing_to_be_remembered(tmp_path: Path) -> None:
+    rows = Rows(Commits(tmp_path / "s.db"))
+    dead, alive, slow = (Commits(tmp_path / "s.db") for _ in range(3))
+    dead.start()
+    rows.keep("a", (1, b"1"), rows.before())
+    assert rows.find("a") is None
+    slow.start()
+    alive.start()
+    alive.finish()
+    slow.finish()
+    rows.keep("a", (1, b"1"), rows.before())
+    assert rows.find("a") is None
+    alive.start()
+    alive.finish()
+    rows.keep("a", (1, b"1"), rows.before())
+    assert rows.find("a") == (1, b"1")
+
+
+def test_few_and_short_rows_are_remembered(tmp_path: Path) -> None:
+    rows = Rows(Commits(tmp_path / "s.db"))
+    rows.keep("long", (0, bytes(5000)), rows.before())
+    rows.keep("p" * 5000, (0, None), rows.before())
+    assert (rows.find("long"), rows.find("p" * 5000)) == (None, None)
+    for number in range(4097):
+        rows.keep(str(number), (0, None), rows.before())
+    assert rows.find("0") is None
+    assert rows.find("4096") == (0, None)
+
+
+def test_a_closed_storage_answers_nothing_from_memory(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a", b"1")
+        reader = storage.reader()
+        await reader.get("a")
+        await storage.close()
+        with pytest.raises(StorageFailure, match="it is closed"):
+            await reader.get("a")
+
+    asyncio.run(story())
+
+
+def test_counters_that_cannot_be_opened_say_where(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailure, match=r"none/s\.db-turn: it cannot be opened"):
+        Commits(tmp_path / "none" / "s.db")
