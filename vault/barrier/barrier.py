@@ -31,6 +31,7 @@ class Barrier:
         self._now = now
         self._random = random
         self._root_key: Key | None = None
+        self._next_root_key: Key | None = None
         self._keyring: Keyring | None = None
         self._reloading = asyncio.Lock()
         self._saving = asyncio.Lock()
@@ -74,6 +75,22 @@ class Barrier:
             self._keyring.drop()
         self._keyring = None
         self._root_key = None
+        self._next_root_key = None
+
+    async def replace_root_in(self, tx: Tx, root_key: Key) -> None:
+        """Store the keyring under another root key within `tx`; call `adopt_root` once that has committed.
+
+        From now on both keys are tried, so that whoever writes between the commit and `adopt_root` works.
+        """
+        stored, _ = await self._stored(tx)
+        self._next_root_key = root_key
+        await self._store(tx, stored, root_key)
+
+    def adopt_root(self, root_key: Key) -> None:
+        """Follow a committed `replace_root_in`, or go back to the key before it; without effect while sealed."""
+        if self._root_key is not None:
+            self._root_key = root_key
+        self._next_root_key = None
 
     def reader(self, namespace_id: str, prefix: str) -> ReadView:
         """Return a read-only view of committed data; raises `BarrierSealed`."""
@@ -107,24 +124,24 @@ class Barrier:
 
         Call `refresh` after the commit; until then entries are written under the older term.
         """
-        stored = await _stored(tx, self.root_key)
-        return await self._store(tx, stored.rotate(self._now(), self._random))
+        stored, root_key = await self._stored(tx)
+        return await self._store(tx, stored.rotate(self._now(), self._random), root_key)
 
     async def rotate_due_in(self, tx: Tx) -> bool:
         """Add a key term within `tx` if the stored keyring says that it is time; then as `rotate_in`.
 
         So of several workers that found a rotation due, only the first one rotates. Save the counts first.
         """
-        stored = await _stored(tx, self.root_key)
+        stored, root_key = await self._stored(tx)
         if not stored.due(self._now()):
             return False
-        await self._store(tx, stored.rotate(self._now(), self._random))
+        await self._store(tx, stored.rotate(self._now(), self._random), root_key)
         return True
 
     async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:
         """Store other rotation settings within `tx`; raises `InvalidRotation`. Then as `rotate_in`."""
-        stored = await _stored(tx, self.root_key)
-        return await self._store(tx, stored.configure(rotation))
+        stored, root_key = await self._stored(tx)
+        return await self._store(tx, stored.configure(rotation), root_key)
 
     async def save_counts(self) -> None:
         """Add what was counted here to the stored keyring, in a transaction of its own.
@@ -132,12 +149,11 @@ class Barrier:
         A crash between commit and return counts twice, never too little.
         """
         async with self._saving:
-            root_key = self.root_key
             taken = [(term, term.unsaved) for term in self.keyring.terms.values() if term.unsaved]
             if not taken:
                 return
             async with self._storage.write() as tx:
-                stored = await _stored(tx, root_key)
+                stored, root_key = await self._stored(tx)
                 for term, count in taken:
                     if term.number not in stored.terms:
                         raise BarrierFailure("stored keyring lacks a key term that is in use")
@@ -155,12 +171,23 @@ class Barrier:
         async with self._reloading:
             if self._root_key is None:
                 return
-            stored = await _stored(self._storage.reader(), self._root_key)
+            stored, _ = await self._stored(self._storage.reader())
             if self._keyring is not None:
                 self._keyring.adopt(stored)
 
-    async def _store(self, tx: Tx, keyring: Keyring) -> Keyring:
-        await tx.put(KEYRING_PATH, keyring.wrap(self.root_key, self._random))
+    async def _stored(self, tx: ReadTx) -> tuple[Keyring, Key]:
+        """Return the stored keyring, and the root key that it is under: the newest may be a step ahead of us."""
+        tried = self.root_key
+        try:
+            return await _stored(tx, tried), tried
+        except BarrierFailure:
+            newer = self._next_root_key or self.root_key
+            if newer is tried:
+                raise
+        return await _stored(tx, newer), newer
+
+    async def _store(self, tx: Tx, keyring: Keyring, root_key: Key) -> Keyring:
+        await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
         await tx.invalidate(KEYRING_KIND, "")
         return keyring
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 import asyncio
 import os
+from contextlib import suppress
 
 import pytest
 
@@ -235,5 +236,55 @@ def test_sealing_while_the_keyring_is_read_again_stays_sealed() -> None:
         barrier.append(loaded)
         await loaded.refresh()
         assert loaded.sealed
+
+    asyncio.run(scenario())
+
+
+def test_another_root_key_is_followed_from_its_commit_on() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        newer = Key(b"\1" * 32)
+        async with storage.write() as tx:
+            await barrier.replace_root_in(tx, newer)
+        async with barrier.write("root", "") as view:
+            await barrier.rotate_in(view.transaction)
+        await barrier.refresh()
+        assert barrier.keyring.active.number == 2
+        barrier.adopt_root(newer)
+        assert barrier.root_key.same(newer)
+        await barrier.refresh()
+        barrier.seal()
+        barrier.adopt_root(newer)
+        assert barrier.sealed
+        await barrier.load(newer)
+        assert barrier.keyring.active.number == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_root_key_that_was_not_committed_is_given_up_again() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        with suppress(ZeroDivisionError):
+            async with storage.write() as tx:
+                await barrier.replace_root_in(tx, Key(b"\1" * 32))
+                raise ZeroDivisionError
+        await barrier.refresh()
+        barrier.adopt_root(ROOT)
+        async with barrier.write("root", "") as view:
+            await barrier.rotate_in(view.transaction)
+        await (await second(storage)).refresh()
+
+    asyncio.run(scenario())
+
+
+def test_a_keyring_under_a_key_that_nobody_told_us_of_is_an_integrity_failure() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        other = await second(storage)
+        async with storage.write() as tx:
+            await other.replace_root_in(tx, Key(b"\1" * 32))
+        with pytest.raises(BarrierFailure):
+            await barrier.refresh()
 
     asyncio.run(scenario())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A key slot in software that can be away, slow, broken or given another key, as a token can."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hsm.errors import HsmError, IntegrityError, KeyMissing
+from hsm.wrapping import SlotState, Wrapped
+
+
+class SoftSlot:
+    """Wraps with AES-GCM under keys of its own; `away` is raised by everything while it is set."""
+
+    def __init__(
+        self, name: str, *, kind: str = "pkcs11", random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.away: HsmError | None = None
+        self.software = False
+        self.calls: list[str] = []
+        self.hold: asyncio.Event | None = None
+        self.before: Callable[[str], object] = self.calls.count
+        self.closed = False
+        self._random = random
+        self.keys = {"v0001": random(32)}
+
+    @property
+    def version(self) -> str:
+        """The newest version of the key."""
+        return max(self.keys)
+
+    def rotate(self) -> None:
+        """Make another version of the key; older ones still unwrap."""
+        self.keys[f"v{len(self.keys) + 1:04}"] = self._random(32)
+
+    def replace(self) -> None:
+        """Become another token with the same labels."""
+        self.keys = {name: self._random(32) for name in self.keys}
+
+    async def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self.before(name)
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.away is not None:
+            raise self.away
+
+    async def wrap(self, dek: bytes) -> Wrapped:
+        await self._call("wrap")
+        nonce = self._random(12)
+        return Wrapped(
+            m="aes-gcm",
+            k=self.version,
+            iv=nonce,
+            ct=AESGCM(self.keys[self.version]).encrypt(nonce, dek, None),
+        )
+
+    async def unwrap(self, wrapped: Wrapped) -> bytes:
+        await self._call("unwrap")
+        if wrapped.k not in self.keys:
+            raise KeyMissing(f"slot {self.name}: no key {wrapped.k}")
+        try:
+            return AESGCM(self.keys[wrapped.k]).decrypt(wrapped.iv, wrapped.ct, None)
+        except (InvalidTag, ValueError):
+            raise IntegrityError(f"slot {self.name}: not what was wrapped") from None
+
+    async def probe(self) -> SlotState:
+        self.calls.append("probe")
+        reason = "" if self.away is None else str(self.away)
+        return SlotState(
+            up=self.away is None, key_version=self.version, reason=reason, software=self.software
+        )
+
+    async def close(self) -> None:
+        self.closed = True
