@@ -16,8 +16,8 @@ class NssToken:
     library: Path
     label: str
     pin: str
-    environment: dict[str, str]
-    """What the process that loads the module needs: where the database is. NSS takes no other configuration."""
+    parameters: str
+    """What `C_Initialize` gets: where the database is."""
 
 
 def new_nss_token(folder: Path, *, pin: str = "nss-pin-4711") -> NssToken:
@@ -28,7 +28,7 @@ def new_nss_token(folder: Path, *, pin: str = "nss-pin-4711") -> NssToken:
     subprocess.run(
         ["certutil", "-N", "-d", f"sql:{folder}", "-f", str(password)], check=True, capture_output=True
     )
-    return NssToken(library_path(), LABEL, pin, {"NSS_LIB_PARAMS": _parameters(folder)})
+    return NssToken(library_path(), LABEL, pin, _parameters(folder))
 
 
 def library_path() -> Path:

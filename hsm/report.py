@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a token can and cannot do, found out by trying, in a process that may crash or hang without harm.
+
+The process (`python -m hsm.report`) gets its order on standard input, so that the PIN is on no command line, and
+writes a line before and after each trial. When it dies, or is silent for too long, the trial that was running gets
+the blame, and another process goes on with the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import pkcs11
+
+from hsm.checks import CHECKS, FAILURES, Bench, described
+from hsm.classify import classify
+from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavailable
+from hsm.login import LoginGate, boot_id
+from hsm.module import load
+from hsm.pin import Pin
+from hsm.sessions import Sessions
+from hsm.token import TokenInfo, Wanted, info_of
+
+SOFTWARE_WARNING: Final = "software token: no hardware protection"
+"""What everybody is told of a token that is a program, in these words."""
+
+_PROGRAM: Final = (sys.executable, "-m", "hsm.report")
+_KINDS: Final = {kind.__name__: kind for kind in (BadConfig, KeyAmbiguous, PinBlocked, SlotUnavailable)}
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to try. It holds the PIN: it goes through a pipe, and is neither shown nor kept."""
+
+    lib: str
+    parameters: str
+    wanted: Wanted
+    pin: bytes
+    runtime: str
+    """Where wrong PINs are remembered, as `hsm.login` does."""
+    force: bool = False
+    after: str = ""
+    """The trial to go on after; empty to start with the first."""
+
+    def __repr__(self) -> str:
+        return f"Order({self.lib!r}, {str(self.wanted)!r})"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one trial."""
+
+    name: str
+    purpose: str
+    outcome: Literal["yes", "no", "crashed", "hung"]
+    detail: str = ""
+    microseconds: int = 0
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of one token."""
+
+    token: TokenInfo
+    rows: list[Row]
+
+    @property
+    def seals(self) -> list[str]:
+        """Ways to wrap that a seal can use with this token, as the setting `mechanism` names them."""
+        wanted: dict[str, list[bool]] = {}
+        for row in self.rows:
+            if row.purpose.startswith("seal "):
+                wanted.setdefault(row.purpose.removeprefix("seal "), []).append(row.outcome == "yes")
+        return [name for name, fit in wanted.items() if all(fit)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What speaks against trusting the token, worst first."""
+        unsafe = [row for row in self.rows if row.purpose == "safety" and row.outcome != "yes"]
+        broken = [row for row in self.rows if row.outcome in {"crashed", "hung"}]
+        return [
+            *([SOFTWARE_WARNING] if self.token.software else []),
+            *(f"{row.name}: {row.detail or row.outcome}" for row in unsafe),
+            *(f"the module {row.outcome} in: {row.name}" for row in broken if row not in unsafe),
+        ]
+
+
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line of the child: exactly one field is set."""
+
+    token: TokenInfo | None = None
+    begins: str = ""
+    row: Row | None = None
+    error: tuple[str, str] | None = None
+
+
+def probe(order: Order, *, seconds: float, program: Sequence[str] = _PROGRAM) -> Report:
+    """Try everything in `hsm.checks`; `seconds` is the deadline of each trial. Raises `HsmError`."""
+    token: TokenInfo | None = None
+    rows: dict[str, Row] = {}
+    while True:
+        lines, ended = _run(order, seconds, program)
+        for line in lines:
+            if line.error is not None:
+                raise _KINDS.get(line.error[0], SlotUnavailable)(line.error[1])
+            token = line.token or token
+            if line.row is not None:
+                rows[line.row.name] = line.row
+        if token is None:
+            raise SlotUnavailable(
+                f"{order.wanted}: the module {ended or 'said nothing'} before the first trial"
+            )
+        running = next((line.begins for line in reversed(lines) if line.begins), "")
+        if not ended or running in rows:
+            return Report(token=token, rows=[rows[check.name] for check in CHECKS if check.name in rows])
+        purpose = next(check.purpose for check in CHECKS if check.name == running)
+        rows[running] = Row(name=running, purpose=purpose, outcome=ended)
+        order = msgspec.structs.replace(order, after=running)
+
+
+def main() -> int:
+    """Be the process with the module: take an order, try, tell."""
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    try:
+        module = load(order.lib, order.parameters)
+        gate = LoginGate(Path(order.runtime), boot_id())
+        sessions = Sessions(module, order.wanted, Pin(order.pin), gate, force=order.force)
+        sessions.start()
+        try:
+            _tell(_Line(token=info_of(sessions.token)))
+            bench = Bench(sessions.token.open())
+        except pkcs11.PKCS11Error as error:
+            raise classify(error, f"{order.wanted}: opening a session") from error
+    except HsmError as error:
+        _tell(_Line(error=(type(error).__name__, str(error))))
+        return 1
+    names = [check.name for check in CHECKS]
+    first = names.index(order.after) + 1 if order.after else 0
+    for check in CHECKS[first:]:
+        _tell(_Line(begins=check.name))
+        began = time.perf_counter()
+        outcome: Literal["yes", "no"] = "yes"
+        try:
+            detail = check.run(bench)
+        except FAILURES as error:
+            outcome, detail = "no", described(error)
+        taken = int((time.perf_counter() - began) * 1e6)
+        row = Row(name=check.name, purpose=check.purpose, outcome=outcome, detail=detail, microseconds=taken)
+        _tell(_Line(row=row))
+    return 0
+
+
+def _tell(line: _Line) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _run(
+    order: Order, seconds: float, program: Sequence[str]
+) -> tuple[list[_Line], Literal["", "crashed", "hung"]]:
+    """One life of the child: its lines, and how it ended if not by itself."""
+    with subprocess.Popen(
+        list(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.write(msgspec.json.encode(order))
+            child.stdin.close()
+        lines: list[_Line] = []
+        while select.select([child.stdout], [], [], seconds)[0]:
+            raw = child.stdout.readline()
+            if not raw:
+                said = bool(lines) and lines[-1].error is not None
+                return lines, "" if child.wait() == 0 or said else "crashed"
+            lines.append(msgspec.json.decode(raw, type=_Line))
+        child.kill()
+        return lines, "hung"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
