@@ -46,17 +46,8 @@ class Mechanism(StrEnum):
     """`CKM_EDDSA` over the message itself."""
     RSA_PKCS = "RSA_PKCS"
     """`CKM_RSA_PKCS` over a DigestInfo."""
-    PSS_SHA256 = "RSA_PKCS_PSS_SHA256"
-    """`CKM_RSA_PKCS_PSS` over a digest; MGF1 has the same hash and the salt is as long as the digest."""
-    PSS_SHA384 = "RSA_PKCS_PSS_SHA384"
-    PSS_SHA512 = "RSA_PKCS_PSS_SHA512"
-
-
-_PSS: Final = {
-    "sha256": Mechanism.PSS_SHA256,
-    "sha384": Mechanism.PSS_SHA384,
-    "sha512": Mechanism.PSS_SHA512,
-}
+    RSA_PKCS_PSS = "RSA_PKCS_PSS"
+    """`CKM_RSA_PKCS_PSS` over a digest, whose length tells the hash; MGF1 has it too, the salt is as long."""
 
 
 class Signer(Protocol):
@@ -168,7 +159,7 @@ class _RsaKey(_InToken, rsa.RSAPrivateKey):
             signature = self._signer.sign(Mechanism.RSA_PKCS, _DIGEST_INFO[hashing.name] + digest)
         else:
             _check_pss(padding, hashing)
-            signature = self._signer.sign(_PSS[hashing.name], digest)
+            signature = self._signer.sign(Mechanism.RSA_PKCS_PSS, digest)
         try:
             self._public.verify(signature, digest, padding, Prehashed(hashing))
         except InvalidSignature:
