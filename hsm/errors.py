@@ -9,7 +9,14 @@ from __future__ import annotations
 
 
 class HsmError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base of everything that this package raises on purpose.
+
+    `ckr` is what the module said, for counting: a name like `DeviceError`, or empty.
+    """
+
+    def __init__(self, message: str = "", *, ckr: str = "") -> None:
+        super().__init__(message)
+        self.ckr = ckr
 
 
 class IntegrityError(HsmError):

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One key slot's token: everything an agent can be asked, done on its sessions. Used from many threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from hsm import generation, keys, mechanisms, signatures
+from hsm.classify import Undecided
+from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, SlotUnavailable
+from hsm.keys import KeyVersion
+from hsm.login import LoginGate
+from hsm.mechanisms import Entropy
+from hsm.module import Module
+from hsm.operations import Opening, Probed
+from hsm.pin import Pin
+from hsm.sessions import Held, Sessions
+from hsm.token import TokenInfo, Wanted, info_of, present, quirks
+from hsm.wrapping import DEK_BYTES, Wrapped
+
+Found = TypeVar("Found")
+
+_LARGEST_RANDOM: Final = 4096
+
+
+class Device:
+    """Wraps, unwraps, signs. Make it, then `start` it; every method raises `HsmError` and nothing else."""
+
+    def __init__(
+        self, opening: Opening, module: Module, pin: Pin, gate: LoginGate, *, entropy: Entropy
+    ) -> None:
+        self._opening = opening
+        self._label = opening.key_label
+        self._entropy = entropy
+        wanted = Wanted(serial=opening.token_serial, label=opening.token_label, slot=opening.slot)
+        self._name = f"{wanted}, key {opening.key_label}"
+        self._sessions = Sessions(module, wanted, pin, gate, force=opening.force_pin_final_try)
+        self._current: tuple[int, bytes, str] | None = None
+        self._last = Wrapped(m="", k="", ct=b"")
+        self._seen: set[tuple[str, bytes | None]] = set()
+
+    def start(self) -> None:
+        """Find the token and log in."""
+        self._sessions.start()
+
+    def wrap(self, dek: bytes) -> Wrapped:
+        """Wrap under the newest version, and make sure that the token can take it back."""
+        if len(dek) != DEK_BYTES:
+            raise BadConfig(f"a slot wraps {DEK_BYTES} bytes, not {len(dek)}")
+        try:
+            return self._run(lambda held: self._wrap(held, dek), "wrap")
+        except IntegrityError as error:
+            raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
+
+    def unwrap(self, wrapped: Wrapped) -> bytes:
+        """Return what was wrapped; a canary tells a changed record from a broken device."""
+        try:
+            return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
+        except Undecided as error:
+            problem = self._canary_of(wrapped)
+            if problem is None:
+                raise IntegrityError(
+                    f"{error}, but the key works: the record was changed", ckr=error.ckr
+                ) from error
+            raise SlotUnavailable(f"{error}, and so does a canary: {problem}", ckr=error.ckr) from error
+
+    def probe(self) -> Probed:
+        """Look up the newest version again, and wrap and unwrap something fresh."""
+        self._current = None
+        try:
+            token = self._run(lambda _: info_of(self._sessions.token), "token information")
+        except HsmError as error:
+            return self._failed(None, error)
+        problem = self._canary()
+        if problem is not None:
+            return self._failed(token, problem)
+        return Probed(
+            token=token,
+            key_version=self._last.k,
+            way=self._last.m,
+            logins=self._sessions.logins,
+            sessions=self._sessions.open,
+        )
+
+    def random(self, size: int) -> bytes:
+        """Return `size` bytes (at most 4096) of the token's own randomness."""
+        if not 0 < size <= _LARGEST_RANDOM:
+            raise BadConfig(f"random: the size must be between 1 and {_LARGEST_RANDOM} bytes")
+        return self._run(lambda held: signatures.random(held.session, size), "random")
+
+    def sign(self, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
+        """Sign `data`; see `hsm.signatures.sign`."""
+        return self._on_key(
+            lambda held: signatures.sign(held, label, key_id, mechanism, data), "sign", label, key_id
+        )
+
+    def public_key(self, label: str, key_id: bytes | None) -> bytes:
+        """Return a pair's public half; see `hsm.signatures.public_key`."""
+        return self._on_key(
+            lambda held: signatures.public_key(held, label, key_id), "public key", label, key_id
+        )
+
+    def generate_key_pair(self, label: str, key_id: bytes, algorithm: str) -> bytes:
+        """Make a key pair and return its public half; see `hsm.generation.generate_pair`."""
+
+        def make(held: Held) -> bytes:
+            generation.generate_pair(held, label, key_id, algorithm, quirks(self._sessions.token))
+            return signatures.public_key(held, label, key_id)
+
+        return self._run(make, f"generate {algorithm}", write=True)
+
+    def generate_kek(self, algorithm: str, *, modifiable: bool) -> KeyVersion:
+        """Make the next version of the slot's key; see `hsm.generation.generate_kek`."""
+
+        def make(held: Held) -> KeyVersion:
+            return generation.generate_kek(
+                held, self._label, algorithm, quirks(self._sessions.token), modifiable=modifiable
+            )
+
+        made = self._run(make, f"generate {algorithm}", write=True)
+        self._current = None
+        return made
+
+    def keys(self) -> list[KeyVersion]:
+        """Return all versions of the slot's key."""
+        return self._run(lambda held: keys.versions(held, self._label), "list keys")
+
+    def retire(self, version: str) -> None:
+        """Let a version decrypt only."""
+        try:
+            key_id = keys.from_printable(version)
+        except ValueError:
+            raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
+        self._run(lambda held: keys.retire(held, self._label, key_id), f"retire {version}", write=True)
+        self._current = None
+
+    def _on_key(self, work: Callable[[Held], bytes], doing: str, label: str, key_id: bytes | None) -> bytes:
+        known = (label, key_id)
+        found = self._run(work, doing, known=known)
+        self._seen.add(known)
+        return found
+
+    def _run(
+        self,
+        work: Callable[[Held], Found],
+        doing: str,
+        *,
+        decrypting: bool = False,
+        write: bool = False,
+        known: tuple[str, bytes | None] | None = None,
+    ) -> Found:
+        """Do `work` on a session; `known` is the key that it uses, if not the slot's own."""
+        key = known or (self._label, None)
+        return self._sessions.run(
+            work,
+            f"{self._name}: {doing}",
+            decrypting=decrypting,
+            write=write,
+            seen=lambda: key in self._seen,
+        )
+
+    def _wrap(self, held: Held, dek: bytes) -> Wrapped:
+        key_id, way = self._newest(held)
+        return self._wrap_with(held, key_id, way, dek)
+
+    def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
+        if way == "aes-gcm":
+            wrapped = mechanisms.wrap_gcm(held, self._label, key_id, dek, self._entropy)
+        elif way == "aes-cbc-hmac":
+            wrapped = mechanisms.wrap_cbc_hmac(held, self._label, key_id, dek, self._entropy)
+        else:
+            hash_name = way.removeprefix("rsa-oaep-")
+            wrapped = mechanisms.wrap_oaep(held, self._label, key_id, dek, hash_name)
+        if not mechanisms.same(self._unwrap(held, wrapped), dek):
+            raise SlotUnavailable(f"{self._name}: the token gave back something else than was wrapped")
+        return wrapped
+
+    def _unwrap(self, held: Held, wrapped: Wrapped) -> bytes:
+        if wrapped.m == "aes-gcm":
+            found = mechanisms.unwrap_gcm(held, self._label, wrapped)
+        elif wrapped.m == "aes-cbc-hmac":
+            found = mechanisms.unwrap_cbc_hmac(held, self._label, wrapped)
+        elif wrapped.m.startswith("rsa-oaep-"):
+            found = self._unwrap_oaep(held, wrapped)
+        else:
+            raise IntegrityError(f"{self._name}: no slot of PKCS#11 wraps by {wrapped.m!r}")
+        if len(found) != DEK_BYTES:
+            raise IntegrityError(f"{self._name}: what was wrapped is not a key of {DEK_BYTES} bytes")
+        self._seen.add((self._label, None))
+        return found
+
+    def _unwrap_oaep(self, held: Held, wrapped: Wrapped) -> bytes:
+        hash_name = wrapped.m.removeprefix("rsa-oaep-")
+        if hash_name not in {"sha256", "sha384", "sha512", self._opening.rsa_oaep_hash}:
+            raise BadConfig(
+                f"{self._name}: the record was wrapped with {hash_name}; "
+                f'accept it with rsa_oaep_hash="{hash_name}" if that is what this slot used'
+            )
+        return mechanisms.unwrap_oaep(held, self._label, wrapped, hash_name)
+
+    def _newest(self, held: Held) -> tuple[bytes, str]:
+        """Return id and way of the version that wraps; looked up again after every loss and every change."""
+        generation_now = self._sessions.generation
+        if self._current is None or self._current[0] != generation_now:
+            found = keys.versions(held, self._label)
+            version = self._configured(found) if self._opening.key_id else keys.newest(found, self._label)
+            self._current = (generation_now, keys.from_printable(version.version), self._way(version))
+            self._seen.add((self._label, None))
+        return self._current[1:]
+
+    def _configured(self, found: list[KeyVersion]) -> KeyVersion:
+        wanted = keys.printable(self._opening.key_id)
+        for version in found:
+            if version.version == wanted:
+                return version
+        raise KeyMissing(f"{self._name}: the token has no version {wanted}; check key_id", ckr="NoSuchKey")
+
+    def _way(self, version: KeyVersion) -> str:
+        """Choose how to wrap with this version. Raises `BadConfig` when configuration and key do not fit."""
+        wanted = self._opening.mechanism
+        if version.kind == "rsa":
+            if wanted not in {"", "RSA_PKCS_OAEP"}:
+                raise BadConfig(f"{self._name}: is an RSA key; set mechanism to RSA_PKCS_OAEP or remove it")
+            return f"rsa-oaep-{self._opening.rsa_oaep_hash}"
+        if wanted == "RSA_PKCS_OAEP":
+            raise BadConfig(f"{self._name}: is an AES key; set mechanism to AES_GCM or remove it")
+        token = self._sessions.token
+        gcm = "AES_GCM" in info_of(token).mechanisms and not quirks(token).no_gcm
+        if wanted == "AES_GCM" or (gcm and not wanted):
+            return "aes-gcm"
+        if version.authenticated:
+            return "aes-cbc-hmac"
+        raise BadConfig(
+            f"{self._name}: without AES-GCM it needs a second key {self._label}{keys.HMAC_SUFFIX} for HMAC; "
+            "make both with vaultctl hsm generate-kek --alg aes --etm"
+        )
+
+    def _canary_of(self, wrapped: Wrapped) -> HsmError | None:
+        """Wrap and unwrap something fresh with the key of `wrapped`, or with the newest if it only decrypts."""
+        key_id = keys.from_printable(wrapped.k)
+        dek = self._entropy(DEK_BYTES)
+        try:
+            self._run(lambda held: self._wrap_with(held, key_id, wrapped.m, dek), "canary")
+        except BadConfig:
+            return self._canary()
+        except HsmError as error:
+            return error
+        return None
+
+    def _canary(self) -> HsmError | None:
+        """Wrap something fresh, which unwraps it too. Return what went wrong."""
+        try:
+            self._last = self.wrap(self._entropy(DEK_BYTES))
+        except HsmError as error:
+            return error
+        return None
+
+    def _failed(self, token: TokenInfo | None, error: HsmError) -> Probed:
+        return Probed(
+            token=token,
+            reason=str(error),
+            kind=type(error).__name__,
+            ckr=error.ckr,
+            logins=self._sessions.logins,
+            sessions=self._sessions.open,
+        )
+
+
+def tokens(module: Module) -> list[TokenInfo]:
+    """Return what all tokens of a module say of themselves. Raises python-pkcs11's exceptions."""
+    return [info_of(token) for token in present(module)]

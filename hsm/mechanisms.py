@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Ways to wrap 32 bytes with a key on a token, by the name that a `Wrapped` carries.
+
+Nothing depends on a token's support for associated data: the envelope binds what must be bound, in software.
+What has a wrong length never reaches the token.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, Final
+
+import pkcs11
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from pkcs11 import MGF, Attribute, GCMParams, KeyType, Mechanism, ObjectClass
+
+from hsm.classify import classify
+from hsm.errors import BadConfig, IntegrityError
+from hsm.keys import HMAC_SUFFIX, find, from_printable, name, printable
+from hsm.sessions import Held
+from hsm.wrapping import DEK_BYTES, Wrapped
+
+Entropy = Callable[[int], bytes]
+"""Gives as many random bytes as asked for, in a new object each time."""
+
+_GCM_IV: Final = 12
+_TAG: Final = 16
+_CBC_IV: Final = 16
+_CBC_BYTES: Final = DEK_BYTES + 16
+"""Size of 32 bytes after PKCS#7 padding."""
+_MAC: Final = 32
+
+_OAEP: Final = {
+    "sha256": (Mechanism.SHA256, MGF.SHA256, hashes.SHA256()),
+    "sha384": (Mechanism.SHA384, MGF.SHA384, hashes.SHA384()),
+    "sha512": (Mechanism.SHA512, MGF.SHA512, hashes.SHA512()),
+    "sha1": (Mechanism.SHA_1, MGF.SHA1, hashes.SHA1()),  # noqa: S303 - only where the operator asks for it
+}
+
+
+def wrap_gcm(held: Held, label: str, key_id: bytes, dek: bytes, entropy: Entropy) -> Wrapped:
+    """Wrap with `CKM_AES_GCM`.
+
+    Some tokens choose the IV themselves. They write it over ours, in the very object that we passed: so that is
+    a new one each time, and read back afterwards. Others append theirs to the ciphertext.
+    """
+    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
+    parameters = GCMParams(entropy(_GCM_IV), None, _TAG * 8)
+    sealed = key.encrypt(dek, mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
+    iv = parameters.nonce
+    if len(sealed) == DEK_BYTES + _TAG + _GCM_IV:
+        sealed, iv = sealed[:-_GCM_IV], sealed[-_GCM_IV:]
+    return Wrapped(m="aes-gcm", k=printable(key_id), iv=bytes(iv), ct=sealed)
+
+
+def unwrap_gcm(held: Held, label: str, wrapped: Wrapped) -> bytes:
+    """Unwrap what `wrap_gcm` made. SoftHSM would take an IV of no bytes at all; here it has twelve."""
+    key_id = _id(wrapped)
+    _expect(wrapped, iv=_GCM_IV, ct=DEK_BYTES + _TAG, mac=0)
+    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
+    parameters = GCMParams(wrapped.iv, None, _TAG * 8)
+    return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_GCM, mechanism_param=parameters))
+
+
+def wrap_cbc_hmac(held: Held, label: str, key_id: bytes, dek: bytes, entropy: Entropy) -> Wrapped:
+    """Wrap with `CKM_AES_CBC_PAD`, then authenticate IV and ciphertext with `CKM_SHA256_HMAC`."""
+    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
+    iv = entropy(_CBC_IV)
+    sealed = key.encrypt(dek, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=iv)
+    return Wrapped(
+        m="aes-cbc-hmac", k=printable(key_id), iv=iv, ct=sealed, mac=_mac(held, label, key_id, iv + sealed)
+    )
+
+
+def unwrap_cbc_hmac(held: Held, label: str, wrapped: Wrapped) -> bytes:
+    """Unwrap what `wrap_cbc_hmac` made: the padding is looked at only when the code is right."""
+    key_id = _id(wrapped)
+    _expect(wrapped, iv=_CBC_IV, ct=_CBC_BYTES, mac=_MAC)
+    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
+    if not same(_mac(held, label, key_id, wrapped.iv + wrapped.ct), wrapped.mac):
+        raise IntegrityError(f"{name(label, key_id)}: the wrapped key's authentication code is wrong")
+    return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=wrapped.iv))
+
+
+def wrap_oaep(held: Held, label: str, key_id: bytes, dek: bytes, hash_name: str) -> Wrapped:
+    """Wrap with RSA-OAEP (RFC 8017 §7.1) under the public half, in software."""
+    public = rsa_public(held, label, key_id)
+    sealed = public.encrypt(dek, _padding(hash_name))
+    return Wrapped(m=f"rsa-oaep-{hash_name}", k=printable(key_id), ct=sealed)
+
+
+def unwrap_oaep(held: Held, label: str, wrapped: Wrapped, hash_name: str) -> bytes:
+    """Unwrap what `wrap_oaep` made, with `CKM_RSA_PKCS_OAEP`."""
+    key_id = _id(wrapped)
+    key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA), "decrypt", label, key_id)
+    _expect(wrapped, iv=0, ct=len(key[Attribute.MODULUS].lstrip(b"\0")), mac=0)
+    algorithm, mask, _ = _OAEP[hash_name]
+    try:
+        return bytes(
+            key.decrypt(
+                wrapped.ct, mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=(algorithm, mask, None)
+            )
+        )
+    except (pkcs11.ArgumentsBad, pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid) as error:
+        known = classify(error, f"{name(label, key_id)}: RSA-OAEP with {hash_name}")
+        raise BadConfig(
+            f'{known}; the token cannot do it: use an AES key, or accept rsa_oaep_hash="sha1"', ckr=known.ckr
+        ) from error
+
+
+def rsa_public(held: Held, label: str, key_id: bytes | None) -> rsa.RSAPublicKey:
+    """Return the public half of an RSA key, of its public object or else of the private one."""
+    key = find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
+    modulus, exponent = key[Attribute.MODULUS], key[Attribute.PUBLIC_EXPONENT]
+    return rsa.RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus)).public_key()
+
+
+def able(key: Any, operation: str, label: str, key_id: bytes | None) -> Any:  # noqa: ANN401 - see keys.find
+    """Return `key` if it may do `operation`; python-pkcs11 gives a key only the methods that it may do.
+
+    Raises `BadConfig`.
+    """
+    if not hasattr(key, operation):
+        raise BadConfig(
+            f"{name(label, key_id)}: may not {operation} (CKA_{operation.upper()} is false); use another key"
+        )
+    return key
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Compare in a time that depends on the lengths alone."""
+    return hmac.compare_digest(one, other)
+
+
+def _mac(held: Held, label: str, key_id: bytes, data: bytes) -> bytes:
+    companion = label + HMAC_SUFFIX
+    key = able(find(held, ObjectClass.SECRET_KEY, companion, key_id), "sign", companion, key_id)
+    return bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC))
+
+
+def _padding(hash_name: str) -> padding.OAEP:
+    algorithm = _OAEP[hash_name][2]
+    return padding.OAEP(mgf=padding.MGF1(algorithm=algorithm), algorithm=algorithm, label=None)
+
+
+def _id(wrapped: Wrapped) -> bytes:
+    try:
+        return from_printable(wrapped.k)
+    except ValueError:
+        raise IntegrityError("the wrapped key names a version that is no CKA_ID") from None
+
+
+def _expect(wrapped: Wrapped, *, iv: int, ct: int, mac: int) -> None:
+    """Refuse parts of a wrong length. Raises `IntegrityError`."""
+    for part, wanted, found in (("iv", iv, wrapped.iv), ("ct", ct, wrapped.ct), ("mac", mac, wrapped.mac)):
+        if len(found) != wanted:
+            raise IntegrityError(f"the wrapped key's {part} has {len(found)} bytes, not {wanted}")

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an agent can be asked, and what it answers. Nothing here ever holds a PIN."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hsm.keys import KeyVersion
+from hsm.token import TokenInfo
+from hsm.wrapping import Wrapped
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """The first thing that an agent is told: which module, token and key, and how."""
+
+    lib: str
+    library_parameters: str = ""
+    login: bool = True
+    """Whether to find the token and log in; without it only `ListTokens` works."""
+    slot: int | None = None
+    token_label: str = ""
+    token_serial: str = ""
+    key_label: str = ""
+    key_id: bytes = b""
+    mechanism: str = ""
+    rsa_oaep_hash: str = "sha256"
+    max_sessions: int = 4
+    force_pin_final_try: bool = False
+    runtime_directory: str = ""
+
+
+class Wrap(msgspec.Struct, frozen=True, tag="wrap"):
+    """Wrap a key; answered by a `Wrapped`."""
+
+    dek: bytes
+
+
+class Unwrap(msgspec.Struct, frozen=True, tag="unwrap"):
+    """Unwrap a key; answered by its bytes."""
+
+    wrapped: Wrapped
+
+
+class Probe(msgspec.Struct, frozen=True, tag="probe"):
+    """Wrap and unwrap something fresh; answered by a `Probed`."""
+
+
+class Random(msgspec.Struct, frozen=True, tag="random"):
+    """Answered by so many bytes of `C_GenerateRandom`."""
+
+    size: int
+
+
+class Sign(msgspec.Struct, frozen=True, tag="sign"):
+    """Sign; answered by the signature as the token gives it (ECDSA: r and s, one after the other)."""
+
+    key_label: str
+    key_id: bytes | None
+    mechanism: str
+    data: bytes
+
+
+class PublicKey(msgspec.Struct, frozen=True, tag="public_key"):
+    """Answered by a key pair's public half as SubjectPublicKeyInfo in DER."""
+
+    key_label: str
+    key_id: bytes | None
+
+
+class GenerateKeyPair(msgspec.Struct, frozen=True, tag="generate_key_pair"):
+    """Make a key pair that signs; answered by its public half as SubjectPublicKeyInfo in DER."""
+
+    key_label: str
+    key_id: bytes
+    algorithm: str
+
+
+class GenerateKek(msgspec.Struct, frozen=True, tag="generate_kek"):
+    """Make the next version of the slot's key; answered by a `KeyVersion`."""
+
+    algorithm: str
+    modifiable: bool = False
+
+
+class Keys(msgspec.Struct, frozen=True, tag="keys"):
+    """Answered by all versions of the slot's key."""
+
+
+class Retire(msgspec.Struct, frozen=True, tag="retire"):
+    """Let a version of the slot's key decrypt only; answered by nothing."""
+
+    version: str
+
+
+class ListTokens(msgspec.Struct, frozen=True, tag="list_tokens"):
+    """Answered by all tokens of the module."""
+
+
+Operation = (
+    Wrap
+    | Unwrap
+    | Probe
+    | Random
+    | Sign
+    | PublicKey
+    | GenerateKeyPair
+    | GenerateKek
+    | Keys
+    | Retire
+    | ListTokens
+)
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a probe found. It raises nothing: what failed is in `reason`."""
+
+    token: TokenInfo | None
+    key_version: str = ""
+    way: str = ""
+    """How the slot wraps: the `m` of a `Wrapped`."""
+    reason: str = ""
+    """Empty when the canary passed."""
+    kind: str = ""
+    """Class of the error behind `reason`."""
+    ckr: str = ""
+    logins: int = 0
+    sessions: int = 0
+
+
+__all__ = [
+    "GenerateKek",
+    "GenerateKeyPair",
+    "KeyVersion",
+    "Keys",
+    "ListTokens",
+    "Opening",
+    "Operation",
+    "Probe",
+    "Probed",
+    "PublicKey",
+    "Random",
+    "Retire",
+    "Sign",
+    "TokenInfo",
+    "Unwrap",
+    "Wrap",
+    "Wrapped",
+]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signing with a token's key pairs, and their public halves."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pkcs11
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
+
+from hsm.errors import BadConfig
+from hsm.keys import find, name
+from hsm.mechanisms import able, rsa_public
+from hsm.sessions import Held
+
+_PSS_HASHES: Final = {
+    32: (Mechanism.SHA256, MGF.SHA256),
+    48: (Mechanism.SHA384, MGF.SHA384),
+    64: (Mechanism.SHA512, MGF.SHA512),
+}
+_PSS: Final = {
+    "SHA256_RSA_PKCS_PSS": 32,
+    "SHA384_RSA_PKCS_PSS": 48,
+    "SHA512_RSA_PKCS_PSS": 64,
+}
+SIGNATURES: Final = (
+    "ECDSA",
+    "EDDSA",
+    "RSA_PKCS",
+    "SHA256_RSA_PKCS",
+    "SHA384_RSA_PKCS",
+    "SHA512_RSA_PKCS",
+    "RSA_PKCS_PSS",
+    *_PSS,
+)
+"""Names of PKCS#11, without `CKM_`. `ECDSA` and `RSA_PKCS_PSS` take a digest, `RSA_PKCS` a DigestInfo."""
+
+CURVES: Final = {
+    "ed25519": b"\x13\x0cedwards25519",
+    "p256": bytes.fromhex("06082a8648ce3d030107"),
+    "p384": bytes.fromhex("06052b81040022"),
+    "p521": bytes.fromhex("06052b81040023"),
+}
+"""`CKA_EC_PARAMS` of the curves that we use: a name for Ed25519, object identifiers in DER for the others."""
+_SEC1: Final = {
+    CURVES["p256"]: (ec.SECP256R1(), 65),
+    CURVES["p384"]: (ec.SECP384R1(), 97),
+    CURVES["p521"]: (ec.SECP521R1(), 133),
+}
+_ED25519_BYTES: Final = 32
+
+
+def sign(held: Held, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
+    """Return the token's signature over `data`; for `ECDSA` r and s in equal halves, PSS with a salt as long
+    as the hash (RFC 8017 §9.1). Raises `BadConfig`, `KeyMissing`, python-pkcs11's exceptions.
+    """
+    if mechanism not in SIGNATURES:
+        raise BadConfig(f"mechanism {mechanism}: must be one of {', '.join(SIGNATURES)}")
+    key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id), "sign", label, key_id)
+    parameters = None
+    if mechanism.endswith("_PSS"):
+        size = _PSS.get(mechanism, len(data))
+        if size not in _PSS_HASHES:
+            raise BadConfig(f"mechanism {mechanism}: takes a SHA-256, SHA-384 or SHA-512 digest")
+        parameters = (*_PSS_HASHES[size], size)
+    return bytes(key.sign(data, mechanism=Mechanism[mechanism], mechanism_param=parameters))
+
+
+def public_key(held: Held, label: str, key_id: bytes | None) -> bytes:
+    """Return a pair's public half as SubjectPublicKeyInfo in DER (RFC 5280 §4.1).
+
+    Raises `BadConfig` for a type of key that we cannot use, `KeyMissing`, python-pkcs11's exceptions.
+    """
+    private = find(held, ObjectClass.PRIVATE_KEY, label, key_id)
+    key_type = private[Attribute.KEY_TYPE]
+    if key_type is KeyType.RSA:
+        public: Any = rsa_public(held, label, key_id)
+    else:
+        public = _curve_key(held, label, key_id, key_type)
+    encoded: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return encoded
+
+
+def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType) -> Any:  # noqa: ANN401 - two types
+    stored = find(held, ObjectClass.PUBLIC_KEY, label, key_id)
+    what = name(label, key_id)
+    try:
+        if key_type is KeyType.EC_EDWARDS:
+            return ed25519.Ed25519PublicKey.from_public_bytes(_point(stored, _ED25519_BYTES))
+        known = _SEC1.get(bytes(stored[Attribute.EC_PARAMS]))
+        if known is not None:
+            return ec.EllipticCurvePublicKey.from_encoded_point(known[0], _point(stored, known[1]))
+    except ValueError as error:
+        raise BadConfig(f"{what}: its public half cannot be read: {error}") from error
+    raise BadConfig(f"{what}: must be RSA, Ed25519, P-256, P-384 or P-521")
+
+
+def _point(stored: Any, size: int) -> bytes:  # noqa: ANN401 - see keys.find
+    """Return the bare point: the standard has it in an OCTET STRING, some tokens do not."""
+    return bytes(stored[Attribute.EC_POINT])[-size:]
+
+
+def random(session: pkcs11.Session, size: int) -> bytes:
+    """Return `size` bytes of `C_GenerateRandom`; python-pkcs11 counts in bits."""
+    return session.generate_random(size * 8)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A folder of SoftHSM tokens for each test, and the module finalised afterwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hsm.module import Module, load
+from tests.hsm.tokens import SOFTHSM, SoftHsm
+
+
+@pytest.fixture
+def softhsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
+    """Tokens `a` and `b`, for this process and its children."""
+    made = SoftHsm(tmp_path / "softhsm")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(made.configuration))
+    made.initialise("a")
+    made.initialise("b")
+    return made
+
+
+@pytest.fixture
+def module(softhsm: SoftHsm) -> Iterator[Module]:
+    """SoftHSM in this process, reading this test's tokens; finalised, so that the next test reads its own."""
+    loaded = load(SOFTHSM)
+    yield loaded
+    loaded.finish()

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A device on SoftHSM: wrapping, versions, integrity, and everything that goes wrong with sessions."""
+
+import os
+
+import pytest
+
+from hsm.device import Device
+from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing
+from hsm.module import Module
+from hsm.wrapping import Wrapped
+from tests.hsm.tokens import SoftHsm
+
+DEK = bytes(range(32))
+
+
+@pytest.fixture
+def device(softhsm: SoftHsm, module: Module) -> Device:
+    made = softhsm.device("a", module=module)
+    made.start()
+    return made
+
+
+def test_an_aes_key_wraps_by_gcm(device: Device) -> None:
+    version = device.generate_kek("aes", modifiable=False)
+    assert (version.version, version.kind, version.bits, version.protected) == ("v0001", "aes", 256, True)
+    wrapped = device.wrap(DEK)
+    assert (wrapped.m, wrapped.k, len(wrapped.iv), len(wrapped.ct)) == ("aes-gcm", "v0001", 12, 48)
+    assert device.unwrap(wrapped) == DEK
+    assert device.wrap(DEK) != wrapped
+
+
+def test_an_aes_key_with_hmac_wraps_where_gcm_is_not_wanted(softhsm: SoftHsm, module: Module) -> None:
+    device = softhsm.device("a", module=module, mechanism="AES_CBC_HMAC")
+    device.start()
+    assert device.generate_kek("aes+hmac", modifiable=False).authenticated
+    wrapped = device.wrap(DEK)
+    assert (wrapped.m, len(wrapped.iv), len(wrapped.ct), len(wrapped.mac)) == ("aes-cbc-hmac", 16, 48, 32)
+    assert device.unwrap(wrapped) == DEK
+
+
+def test_an_rsa_key_wraps_by_oaep_with_sha1_only_if_told(softhsm: SoftHsm, module: Module) -> None:
+    device = softhsm.device("a", module=module, rsa_oaep_hash="sha1")
+    device.start()
+    version = device.generate_kek("rsa3072", modifiable=False)
+    assert (version.kind, version.bits) == ("rsa", 3072)
+    wrapped = device.wrap(DEK)
+    assert (wrapped.m, len(wrapped.ct)) == ("rsa-oaep-sha1", 384)
+    assert device.unwrap(wrapped) == DEK
+    strict = softhsm.device("a", module=module)
+    strict.start()
+    with pytest.raises(BadConfig, match='accept it with rsa_oaep_hash="sha1"'):
+        strict.unwrap(wrapped)
+    with pytest.raises(BadConfig, match=r'use an AES key, or accept rsa_oaep_hash="sha1"'):
+        strict.wrap(DEK)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "mechanism"),
+    [("aes", "AES_GCM"), ("aes+hmac", "AES_CBC_HMAC"), ("rsa3072", "RSA_PKCS_OAEP")],
+)
+def test_no_changed_bit_gives_a_key(softhsm: SoftHsm, module: Module, algorithm: str, mechanism: str) -> None:
+    device = softhsm.device("a", module=module, mechanism=mechanism, rsa_oaep_hash="sha1")
+    device.start()
+    device.generate_kek(algorithm, modifiable=False)
+    wrapped = device.wrap(DEK)
+    for part in ("iv", "ct", "mac"):
+        value = getattr(wrapped, part)
+        for position in range(0, len(value) * 8, 8 if algorithm != "rsa3072" else 256):
+            flipped = bytearray(value)
+            flipped[position // 8] ^= 1 << position % 7
+            with pytest.raises(IntegrityError):
+                device.unwrap(_changed(wrapped, part, bytes(flipped)))
+        for cut in range(0, len(value), 16):
+            with pytest.raises(IntegrityError):
+                device.unwrap(_changed(wrapped, part, value[:cut]))
+    assert device.unwrap(wrapped) == DEK
+
+
+def _changed(wrapped: Wrapped, part: str, value: bytes) -> Wrapped:
+    values = {"m": wrapped.m, "k": wrapped.k, "iv": wrapped.iv, "ct": wrapped.ct, "mac": wrapped.mac}
+    return Wrapped(**{**values, part: value})  # type: ignore[arg-type]  # one of three parts of bytes
+
+
+def test_the_newest_version_wraps_and_older_ones_unwrap(device: Device) -> None:
+    device.generate_kek("aes", modifiable=True)
+    old = device.wrap(DEK)
+    device.generate_kek("aes", modifiable=True)
+    assert device.wrap(DEK).k == "v0002"
+    assert device.unwrap(old) == DEK
+    device.retire("v0002")
+    found = device.keys()
+    assert [(v.version, v.retired) for v in found] == [("v0001", False), ("v0002", True)]
+    assert device.wrap(DEK).k == "v0001"
+
+
+def test_without_a_key_nothing_wraps(device: Device) -> None:
+    with pytest.raises(KeyMissing, match="generate-kek"):
+        device.wrap(DEK)
+    assert device.probe().kind == "KeyMissing"
+
+
+def test_two_keys_of_one_id_are_refused(device: Device, softhsm: SoftHsm, module: Module) -> None:
+    device.generate_kek("aes", modifiable=False)
+    token = device._sessions.token  # a second key as another program would make it
+    import pkcs11
+
+    with token.open(rw=True) as session:
+        session.generate_key(pkcs11.KeyType.AES, 256, label="kek", id=b"v0001", store=True)
+    device.probe()
+    with pytest.raises(KeyAmbiguous, match="more than one"):
+        device.wrap(DEK)
+
+
+def test_randomness_is_counted_in_bytes(device: Device) -> None:
+    assert len(device.random(33)) == 33
+    with pytest.raises(BadConfig):
+        device.random(0)
+
+
+def test_a_probe_tells_of_the_token(device: Device) -> None:
+    device.generate_kek("aes", modifiable=False)
+    found = device.probe()
+    assert found.reason == ""
+    assert (found.key_version, found.way) == ("v0001", "aes-gcm")
+    assert found.token is not None
+    assert found.token.software
+    assert found.token.label == "a"
+
+
+def test_os_urandom_is_fresh_each_time() -> None:
+    assert os.urandom(12) is not os.urandom(12)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""SoftHSM tokens of a test's own, and a device on one of them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from hsm.device import Device
+from hsm.login import LoginGate
+from hsm.module import Module, load
+from hsm.operations import Opening
+from hsm.pin import Pin
+
+SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
+PIN = "9f3k-test-pin"
+SO_PIN = "so-7c1d-test-pin"
+
+
+class SoftHsm:
+    """A folder with SoftHSM tokens. `configuration` is what `SOFTHSM2_CONF` has to name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokens = folder / "tokens"
+        self.tokens.mkdir(parents=True)
+        self.configuration = folder / "softhsm2.conf"
+        self.configuration.write_text(
+            f"directories.tokendir = {self.tokens}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            encoding="utf-8",
+        )
+        self.runtime = folder / "run"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs that uses these tokens."""
+        return {**os.environ, "SOFTHSM2_CONF": str(self.configuration)}
+
+    def initialise(self, label: str) -> None:
+        """Make a token."""
+        command = ["softhsm2-util", "--init-token", "--free", "--label", label]
+        subprocess.run(
+            [*command, "--so-pin", SO_PIN, "--pin", PIN],
+            env=self.environment,
+            check=True,
+            capture_output=True,
+        )
+
+    def opening(self, label: str, **changed: object) -> Opening:
+        """What an agent is told to use the token `label`."""
+        values: dict[str, object] = {
+            "lib": SOFTHSM,
+            "token_label": label,
+            "key_label": "kek",
+            "runtime_directory": str(self.runtime),
+        }
+        return Opening(**{**values, **changed})  # type: ignore[arg-type]  # tests give each field its type
+
+    def gate(self, boot: str = "this-boot") -> LoginGate:
+        """A gate whose markers are this folder's own."""
+        return LoginGate(self.runtime, boot)
+
+    def device(
+        self, label: str, *, pin: str = PIN, module: Module | None = None, **changed: object
+    ) -> Device:
+        """A device in this process, not started; the environment must name `configuration`."""
+        opening = self.opening(label, **changed)
+        return Device(
+            opening, module or load(opening.lib), Pin(pin.encode()), self.gate(), entropy=os.urandom
+        )
