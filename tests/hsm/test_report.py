@@ -6,15 +6,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hsm.errors import PinBlocked, SlotUnavailable
 from hsm.report import SOFTWARE_WARNING, Order, Report, probe
 from hsm.token import Wanted
 from tests.hsm.faults import DEVICE_ERROR, GENERAL_ERROR, PIN_LOCKED, Fault, FaultPlan
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import opencryptoki_token
-from tests.hsm.tokens_softhsm import SoftHsmToken, new_softhsm_token
 
 _PROGRAM = (sys.executable, "-m", "hsm.report")
 
@@ -30,11 +31,9 @@ def _order(library: Path, label: str, pin: str, folder: Path, parameters: str = 
 
 
 @pytest.fixture
-def soft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsmToken:
-    token = new_softhsm_token(tmp_path / "soft")
-    for name, value in token.environment.items():
-        monkeypatch.setenv(name, value)
-    return token
+def soft(softhsm: SoftHsm, tmp_path: Path) -> Order:
+    """An order for a fresh token of SoftHSM."""
+    return _order(Path(SOFTHSM), "a", PIN, tmp_path)
 
 
 @pytest.fixture
@@ -42,20 +41,20 @@ def plan(tmp_path: Path) -> FaultPlan:
     return FaultPlan(tmp_path / "plan")
 
 
-def _faulty(plan: FaultPlan, library: Path) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.hsm.faulty_program", str(plan.folder), str(library), "hsm.report")
+def _faulty(plan: FaultPlan) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.report")
 
 
 def _missing(report: Report) -> dict[str, str]:
     return {row.name: row.detail for row in report.rows if row.outcome != "yes"}
 
 
-def test_softhsm(soft: SoftHsmToken, tmp_path: Path) -> None:
-    report = probe(_order(soft.library, soft.label, soft.pin, tmp_path), seconds=30)
+def test_softhsm(soft: Order, tmp_path: Path) -> None:
+    report = probe(soft, seconds=30)
     assert _missing(report) == {"RSA-OAEP with SHA-256": "ArgumentsBad"}
     assert report.seals == ["AES_GCM", "AES_CBC_HMAC", "RSA_PKCS_OAEP, sha1"]
     assert report.warnings == [SOFTWARE_WARNING]
-    assert report.token.label == soft.label
+    assert report.token.label == "a"
     assert all(row.microseconds > 0 for row in report.rows)
 
 
@@ -91,11 +90,10 @@ def test_opencryptoki(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["crash", "hang"])
 def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
-    soft: SoftHsmToken, plan: FaultPlan, tmp_path: Path, kind: str
+    soft: Order, plan: FaultPlan, tmp_path: Path, kind: str
 ) -> None:
     plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
-    order = _order(soft.library, soft.label, soft.pin, tmp_path)
-    report = probe(order, seconds=5, program=_faulty(plan, soft.library))
+    report = probe(soft, seconds=5, program=_faulty(plan))
     outcomes = {row.name: row.outcome for row in report.rows}
     ended = "crashed" if kind == "crash" else "hung"
     assert [name for name, outcome in outcomes.items() if outcome == ended] == ["AES-GCM with bound data"]
@@ -104,37 +102,31 @@ def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
     assert report.seals == ["AES_CBC_HMAC", "RSA_PKCS_OAEP, sha1"]
 
 
-def test_data_that_come_back_wrong_are_seen(soft: SoftHsmToken, plan: FaultPlan, tmp_path: Path) -> None:
+def test_data_that_come_back_wrong_are_seen(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
     plan.put(
         Fault(function="C_Decrypt", kind="wrong"),
         Fault(function="C_Sign", kind="wrong"),
         Fault(function="C_GenerateRandom", kind="wrong"),
     )
-    order = _order(soft.library, soft.label, soft.pin, tmp_path)
-    missing = _missing(probe(order, seconds=30, program=_faulty(plan, soft.library)))
+    missing = _missing(probe(soft, seconds=30, program=_faulty(plan)))
     assert missing["AES-GCM with bound data"] == "what comes back is not what went in"
     assert missing["ECDSA on P-256"] == "the signature is not valid in software"
     assert missing["random numbers"] == "two draws are alike"
 
 
-def test_a_wrong_pin_is_tried_once_and_never_again(
-    soft: SoftHsmToken, plan: FaultPlan, tmp_path: Path
-) -> None:
+def test_a_wrong_pin_is_tried_once_and_never_again(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
     plan.put()
-    order = _order(soft.library, soft.label, "not-the-pin", tmp_path)
+    order = msgspec.structs.replace(soft, pin=b"not-the-pin")
     for _ in range(3):
         with pytest.raises(PinBlocked, match=r"PIN (is|was) wrong"):
-            probe(order, seconds=30, program=_faulty(plan, soft.library))
+            probe(order, seconds=30, program=_faulty(plan))
     assert plan.calls("C_Login") == 1
 
 
-def test_what_fails_before_the_first_trial_is_told(
-    soft: SoftHsmToken, plan: FaultPlan, tmp_path: Path
-) -> None:
-    order = _order(soft.library, soft.label, soft.pin, tmp_path)
-    program = _faulty(plan, soft.library)
+def test_what_fails_before_the_first_trial_is_told(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
+    program = _faulty(plan)
     with pytest.raises(SlotUnavailable, match="not present"):
-        probe(_order(soft.library, "absent", soft.pin, tmp_path), seconds=30)
+        probe(msgspec.structs.replace(soft, wanted=Wanted(label="absent")), seconds=30)
     for fault, says in (
         (Fault(function="C_Initialize", kind="crash"), "the module crashed before the first trial"),
         (Fault(function="C_GetMechanismList", kind="code", code=GENERAL_ERROR), "GeneralError"),
@@ -142,10 +134,10 @@ def test_what_fails_before_the_first_trial_is_told(
     ):
         plan.put(fault)
         with pytest.raises(SlotUnavailable, match=says):
-            probe(order, seconds=30, program=program)
+            probe(soft, seconds=30, program=program)
     plan.put(Fault(function="C_Login", kind="code", code=PIN_LOCKED))
     with pytest.raises(PinBlocked, match="PIN is locked"):
-        probe(order, seconds=30, program=program)
+        probe(soft, seconds=30, program=program)
 
 
 def test_the_pin_is_not_shown(tmp_path: Path) -> None:
