@@ -7,7 +7,7 @@ Tokens accept a second key of the same label and id; a key that could be either 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -148,7 +148,7 @@ def retire(held: Held, label: str, key_id: bytes) -> None:
         ) from error
 
 
-def flag(key: Mapping[Attribute, Any], attribute: Attribute, *, absent: bool) -> bool:
+def flag(key: Any, attribute: Attribute, *, absent: bool) -> bool:  # noqa: ANN401 - as in `find`
     """Return a boolean attribute, or `absent` where the token does not tell."""
     try:
         return bool(key[attribute])

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Asks an agent, from a coroutine or from a thread, and starts another agent when there is none to ask.
+
+A wrong PIN ends it: nothing starts an agent again, because each start would try the PIN once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, TypeVar
+
+import msgspec
+
+from hsm.breaker import Breaker
+from hsm.errors import HsmError, PinBlocked, SlotUnavailable
+from hsm.operations import Operation
+from hsm.process import AgentProcess
+
+Answer = TypeVar("Answer")
+
+
+class Counters(msgspec.Struct):
+    """What a layer for metrics reads; it only ever grows."""
+
+    starts: int = 0
+    """Agents that were started."""
+    operations: int = 0
+    errors: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
+    """By class of error and by what the module said."""
+
+    def count(self, error: HsmError) -> None:
+        """Count one error."""
+        key = (type(error).__name__, error.ckr)
+        self.errors[key] = self.errors.get(key, 0) + 1
+
+
+class AgentClient:
+    """The one user of an agent. Starts nothing before it is asked; thread-safe."""
+
+    def __init__(self, start: Callable[[], AgentProcess], breaker: Breaker) -> None:
+        self._start: Final = start
+        self._breaker: Final = breaker
+        self._lock = threading.Lock()
+        self._agent: AgentProcess | None = None
+        self._refused: PinBlocked | None = None
+        self._closed = False
+        self.counters: Final = Counters()
+
+    @property
+    def pid(self) -> int | None:
+        """Process number of the agent, if there is one."""
+        agent = self._agent
+        return agent.pid if agent is not None and not agent.dead else None
+
+    @property
+    def breaker_open(self) -> bool:
+        """Whether a start would be refused now."""
+        return self._breaker.open
+
+    async def ask(self, operation: Operation, kind: type[Answer], seconds: float) -> Answer:
+        """Return the answer to `operation`. Raises `HsmError`, within `seconds` once the agent runs."""
+        return _decoded(await asyncio.wrap_future(self._submit(operation, seconds)), kind)
+
+    def ask_blocking(self, operation: Operation, kind: type[Answer], seconds: float) -> Answer:
+        """The same for a thread that may wait; never call it on the event loop."""
+        return _decoded(self._submit(operation, seconds).result(), kind)
+
+    def suspect(self) -> None:
+        """Start another agent before the next request: this one does not see its token as it should."""
+        agent = self._agent
+        if agent is not None:
+            agent.suspect = True
+
+    def end(self) -> AgentProcess | None:
+        """Take no more requests and let the agent end. Return it, to be joined."""
+        with self._lock:
+            self._closed = True
+            agent, self._agent = self._agent, None
+        if agent is not None:
+            agent.end()
+        return agent
+
+    def _submit(self, operation: Operation, seconds: float) -> Future[msgspec.Raw]:
+        try:
+            with self._lock:
+                future = self._usable().submit(operation, seconds)
+        except HsmError as error:
+            self.counters.count(error)
+            raise
+        self.counters.operations += 1
+        future.add_done_callback(self._learn)
+        return future
+
+    def _usable(self) -> AgentProcess:
+        """Return an agent to ask, started if need be. Raises `HsmError`. Holds the lock."""
+        agent = self._agent
+        if agent is not None and agent.refused is not None:
+            self._refused = agent.refused
+        if self._refused is not None:
+            raise PinBlocked(str(self._refused), ckr=self._refused.ckr)
+        if self._closed:
+            raise SlotUnavailable("the slot is closed")
+        alive = agent is not None and not agent.dead
+        if agent is not None and alive and not agent.suspect:
+            return agent
+        try:
+            self._breaker.admit()
+        except SlotUnavailable:
+            if agent is not None and alive:
+                return agent
+            raise
+        if agent is not None:
+            agent.end(abruptly=True)
+        self.counters.starts += 1
+        self._agent = self._start()
+        return self._agent
+
+    def _learn(self, future: Future[msgspec.Raw]) -> None:
+        """Count how an answer ended. Runs in the agent's thread, or in the caller's."""
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, HsmError):
+            self.counters.count(error)
+        elif not future.cancelled():
+            self._breaker.succeeded()
+
+
+def _decoded(answer: msgspec.Raw, kind: type[Answer]) -> Answer:
+    try:
+        return msgspec.msgpack.decode(answer, type=kind)
+    except msgspec.DecodeError as error:
+        raise SlotUnavailable("the agent answers nonsense") from error

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One agent process, seen from the server: started, asked, watched, killed.
+
+A thread of its own starts the process and reads its replies until the end; it must be the same one, because
+the kernel kills the agent when the thread that started it ends. No more requests are under way than the agent
+has sessions, so a request's time counts from when the agent can work on it, not from when it joined the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
+from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
+from hsm.operations import Opening, Operation
+from hsm.pin import Pin
+
+PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
+MOST_WAITING: Final = 1024
+"""Requests that may wait for one that is under way."""
+LOADING_SECONDS: Final = 30.0
+"""How long the program itself may take to load, before it has touched the module."""
+
+_RECEIVE: Final = 1 << 16
+_END_SECONDS: Final = 1.0
+_IDLE_SECONDS: Final = 1.0
+"""How long the thread sleeps with nothing to watch; a request that must end before that wakes it."""
+_PINS_OF_OTHERS: Final = ("BAO_HSM_PIN", "VAULT_HSM_PIN")
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """How to start an agent."""
+
+    opening: Opening
+    pin: Callable[[], Pin]
+    """Called when the process runs, for the moment of handing it over."""
+    hidden_variables: tuple[str, ...] = ()
+    environment: Mapping[str, str]
+    program: Sequence[str] = PROGRAM
+    """What to run; the numbers of the two descriptors are appended."""
+    opening_seconds: float
+    """How long loading the module and logging in may take."""
+
+
+class _Job:
+    """One request, waiting or under way."""
+
+    __slots__ = ("expires", "frame", "number", "result", "seconds")
+
+    def __init__(self, number: int, frame: bytes, seconds: float, expires: float) -> None:
+        self.number = number
+        self.frame = frame
+        self.seconds = seconds
+        self.expires = expires
+        self.result: Future[msgspec.Raw] = Future()
+
+
+class AgentProcess:
+    """Starts on construction, and is `dead` at some time. Thread-safe; nothing here blocks but `join`."""
+
+    def __init__(self, launch: Launch, *, now: Callable[[], float]) -> None:
+        self._launch = launch
+        self._now = now
+        self._lock = threading.Lock()
+        self._waiting: deque[_Job] = deque()
+        self._running: dict[int, _Job] = {}
+        self._number = FIRST
+        self._ready = False
+        self._next_look = 0.0
+        self._closing = False
+        self._ended: HsmError | None = None
+        self.suspect = False
+        """Whether an answer said that the agent does not see its token as it should."""
+        self.refused: PinBlocked | None = None
+        """Why the token takes no login with this PIN."""
+        self._channel, self._far = socket.socketpair()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._reader = FrameReader()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._live, name="hsm-agent", daemon=True)
+        self._thread.start()
+
+    @property
+    def dead(self) -> bool:
+        """Whether it takes no more requests."""
+        return self._ended is not None
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process, once there is one."""
+        return self._child.pid if self._child else None
+
+    def submit(self, operation: Operation, seconds: float) -> Future[msgspec.Raw]:
+        """Ask for `operation`, which may take so many seconds once it is under way, and wait as long before.
+
+        The future ends in any case: with the encoded result, or with an `HsmError`. Raises `BadConfig` for a
+        request that is too large, and `SlotUnavailable` when the process is dead or too many requests wait.
+        """
+        with self._lock:
+            if self._ended is not None:
+                raise SlotUnavailable(str(self._ended))
+            if len(self._waiting) >= MOST_WAITING:
+                raise SlotUnavailable(f"{MOST_WAITING} requests wait for the agent already")
+            number, self._number = self._number, self._number + 1
+            try:
+                frame = encode(Request(number, operation))
+            except BadFrame as error:
+                raise BadConfig(f"request: {error}; sign a hash instead") from error
+            patience = seconds if self._ready else seconds + LOADING_SECONDS + self._launch.opening_seconds
+            job = _Job(number, frame, seconds, self._now() + patience)
+            self._waiting.append(job)
+            self._dispatch()
+            if job.expires < self._next_look:
+                self._alarm()
+        return job.result
+
+    def end(self, *, abruptly: bool = False) -> None:
+        """Let the process end, or kill it; requests that are not answered yet fail. Returns at once."""
+        with self._lock:
+            self._closing = True
+            if abruptly and self._child is not None:
+                self._child.kill()
+            self._alarm()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the process is gone, for so many seconds at most."""
+        self._thread.join(seconds)
+
+    def _live(self) -> None:
+        try:
+            self._start()
+            self._serve()
+        except HsmError as error:
+            self._end(error)
+        except OSError as error:
+            self._end(SlotUnavailable(f"the agent cannot be run: {error.strerror}"))
+        except BadFrame as error:
+            self._end(SlotUnavailable(f"the agent answers nonsense: {error}"))
+
+    def _start(self) -> None:
+        """Start the process and hand over what it needs to know. Raises `HsmError` and `OSError`."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            far = self._far.fileno()
+            child = subprocess.Popen(
+                [*self._launch.program, str(far), str(reading)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=self._environment(),
+                pass_fds=(far, reading),
+                start_new_session=True,
+            )
+            with self._lock:
+                self._child = child
+                if self._closing:
+                    child.kill()
+            self._far.close()
+            if self._launch.opening.login:
+                os.write(writing, self._launch.pin().reveal())
+        finally:
+            os.close(reading)
+            os.close(writing)
+        self._channel.setblocking(False)
+        self._channel.send(encode(self._launch.opening))
+
+    def _environment(self) -> dict[str, str]:
+        """The server's environment without PINs, and with the way to this package."""
+        hidden = {*self._launch.hidden_variables, *_PINS_OF_OTHERS}
+        kept = {name: value for name, value in self._launch.environment.items() if name not in hidden}
+        kept["PYTHONPATH"] = str(Path(__file__).parent.parent)
+        return kept
+
+    def _serve(self) -> None:
+        """Read replies until the process ends, is told to end, or hangs. Raises `HsmError`."""
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        opening = self._now() + LOADING_SECONDS
+        while True:
+            with self._lock:
+                if self._closing:
+                    raise SlotUnavailable("the agent was told to end")
+                self._next_look = self._look(opening)
+                pause = max(0.0, self._next_look - self._now())
+            poll.poll(pause * 1000 + 1)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+            for reply in self._received():
+                if reply.number == LOADED:
+                    opening = self._now() + self._launch.opening_seconds
+                else:
+                    self._take(reply)
+
+    def _look(self, opening: float) -> float:
+        """Fail what waited too long; raise `SlotUnavailable` when the agent hangs. Return when to look again."""
+        now = self._now()
+        if not self._ready and now >= opening:
+            raise SlotUnavailable("the agent did not open the token in time and was killed")
+        for job in [job for job in self._waiting if job.expires <= now]:
+            self._waiting.remove(job)
+            _fail(job, SlotUnavailable("the agent was too busy"))
+        for job in self._running.values():
+            if job.expires <= now:
+                raise SlotUnavailable(f"no answer within {job.seconds:g} s; the agent was killed")
+        times = [job.expires for job in (*self._running.values(), *self._waiting)]
+        return min(*times, now + _IDLE_SECONDS, now + _IDLE_SECONDS if self._ready else opening)
+
+    def _received(self) -> list[Reply]:
+        try:
+            received = self._channel.recv(_RECEIVE)
+        except BlockingIOError:
+            return []
+        except OSError as error:
+            raise SlotUnavailable(f"the agent is gone: {error.strerror}") from error
+        if not received:
+            raise SlotUnavailable("the agent died")
+        return [decode(body, Reply) for body in self._reader.feed(received)]
+
+    def _take(self, reply: Reply) -> None:
+        """Hand a reply to whoever waits for it."""
+        if reply.number == READY:
+            if reply.failure is not None:
+                raise reply.failure.error()
+            with self._lock:
+                self._ready = True
+                self._dispatch()
+            return
+        with self._lock:
+            job = self._running.pop(reply.number, None)
+            self._dispatch()
+        if job is None:
+            raise BadFrame("a reply to no request")
+        if reply.failure is not None:
+            error = reply.failure.error()
+            self._note(error)
+            job.result.set_exception(error)
+        else:
+            job.result.set_result(reply.result)
+
+    def _dispatch(self) -> None:
+        """Send what may be sent. Holds the lock; never blocks, because a full buffer means that nobody reads."""
+        while self._ready and self._waiting and len(self._running) < self._launch.opening.max_sessions:
+            job = self._waiting.popleft()
+            if not job.result.set_running_or_notify_cancel():
+                continue
+            job.expires = self._now() + job.seconds
+            self._running[job.number] = job
+            try:
+                complete = self._channel.send(job.frame) == len(job.frame)
+            except OSError:
+                complete = False
+            if not complete:
+                self._closing = True
+                self._alarm()
+
+    def _alarm(self) -> None:
+        """Let the thread look again. Holds the lock."""
+        if self._ended is None:
+            os.eventfd_write(self._wake, 1)
+
+    def _end(self, error: HsmError) -> None:
+        """Take no more, fail what is not answered, and see the process gone."""
+        self._note(error)
+        with self._lock:
+            self._ended = error
+            jobs = [*self._running.values(), *self._waiting]
+            self._running.clear()
+            self._waiting.clear()
+            graceful = self._closing and not jobs
+            self._channel.close()
+            self._far.close()
+            os.close(self._wake)
+        if self._child is not None:
+            if not graceful:
+                self._child.kill()
+            self._reap(self._child)
+        for job in jobs:
+            _fail(job, error)
+
+    def _note(self, error: HsmError) -> None:
+        """Remember what an error says of this agent, before anybody hears of it."""
+        if isinstance(error, PinBlocked):
+            self.refused = error
+        elif isinstance(error, SlotUnavailable):
+            self.suspect = True
+
+    @staticmethod
+    def _reap(child: subprocess.Popen[bytes]) -> None:
+        try:
+            child.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _fail(job: _Job, error: HsmError) -> None:
+    """End a job with an error, unless whoever asked has gone."""
+    if job.result.running() or job.result.set_running_or_notify_cancel():
+        job.result.set_exception(type(error)(str(error), ckr=error.ckr))
