@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -22,35 +21,22 @@ import pkcs11
 
 from hsm.checks import CHECKS, FAILURES, Bench, described
 from hsm.classify import classify
-from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavailable
-from hsm.login import LoginGate, boot_id
-from hsm.module import load
-from hsm.pin import Pin
-from hsm.sessions import Sessions
-from hsm.token import TokenInfo, Wanted, info_of
+from hsm.errands import Place, Told, opened
+from hsm.errors import HsmError, SlotUnavailable
+from hsm.token import TokenInfo, info_of
 
 SOFTWARE_WARNING: Final = "software token: no hardware protection"
 """What everybody is told of a token that is a program, in these words."""
 
-_PROGRAM: Final = (sys.executable, "-m", "hsm.report")
-_KINDS: Final = {kind.__name__: kind for kind in (BadConfig, KeyAmbiguous, PinBlocked, SlotUnavailable)}
+_PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.report")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to try. It holds the PIN: it goes through a pipe, and is neither shown nor kept."""
+    """What to try."""
 
-    lib: str
-    parameters: str
-    wanted: Wanted
-    pin: bytes
-    runtime: str
-    """Where wrong PINs are remembered, as `hsm.login` does."""
-    force: bool = False
+    place: Place
     after: str = ""
     """The trial to go on after; empty to start with the first."""
-
-    def __repr__(self) -> str:
-        return f"Order({self.lib!r}, {str(self.wanted)!r})"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,24 +82,25 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     token: TokenInfo | None = None
     begins: str = ""
     row: Row | None = None
-    error: tuple[str, str] | None = None
+    error: Told | None = None
 
 
-def probe(order: Order, *, seconds: float, program: Sequence[str] = _PROGRAM) -> Report:
+def probe(place: Place, *, seconds: float, program: Sequence[str] = _PROGRAM) -> Report:
     """Try everything in `hsm.checks`; `seconds` is the deadline of each trial. Raises `HsmError`."""
+    order = Order(place=place)
     token: TokenInfo | None = None
     rows: dict[str, Row] = {}
     while True:
         lines, ended = _run(order, seconds, program)
         for line in lines:
             if line.error is not None:
-                raise _KINDS.get(line.error[0], SlotUnavailable)(line.error[1])
+                raise line.error.error()
             token = line.token or token
             if line.row is not None:
                 rows[line.row.name] = line.row
         if token is None:
             raise SlotUnavailable(
-                f"{order.wanted}: the module {ended or 'said nothing'} before the first trial"
+                f"{place.wanted}: the module {ended or 'said nothing'} before the first trial"
             )
         running = next((line.begins for line in reversed(lines) if line.begins), "")
         if not ended or running in rows:
@@ -127,17 +114,14 @@ def main() -> int:
     """Be the process with the module: take an order, try, tell."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
-        module = load(order.lib, order.parameters)
-        gate = LoginGate(Path(order.runtime), boot_id())
-        sessions = Sessions(module, order.wanted, Pin(order.pin), gate, force=order.force)
-        sessions.start()
+        sessions = opened(order.place)
         try:
             _tell(_Line(token=info_of(sessions.token)))
             bench = Bench(sessions.token.open())
         except pkcs11.PKCS11Error as error:
-            raise classify(error, f"{order.wanted}: opening a session") from error
+            raise classify(error, f"{order.place.wanted}: opening a session") from error
     except HsmError as error:
-        _tell(_Line(error=(type(error).__name__, str(error))))
+        _tell(_Line(error=Told(type(error).__name__, str(error))))
         return 1
     names = [check.name for check in CHECKS]
     first = names.index(order.after) + 1 if order.after else 0

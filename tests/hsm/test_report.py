@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The report on a token: each module's own answers, and trials that crash or hang."""
 
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from hsm.errands import Place
 from hsm.errors import PinBlocked, SlotUnavailable
-from hsm.report import SOFTWARE_WARNING, Order, Report, probe
+from hsm.report import SOFTWARE_WARNING, Report, probe
 from hsm.token import Wanted
+from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, GENERAL_ERROR, PIN_LOCKED, Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
@@ -20,8 +20,8 @@ from tests.hsm.tokens_opencryptoki import opencryptoki_token
 _PROGRAM = (sys.executable, "-m", "hsm.report")
 
 
-def _order(library: Path, label: str, pin: str, folder: Path, parameters: str = "") -> Order:
-    return Order(
+def _place(library: Path, label: str, pin: str, folder: Path, parameters: str = "") -> Place:
+    return Place(
         lib=str(library),
         parameters=parameters,
         wanted=Wanted(label=label),
@@ -31,13 +31,14 @@ def _order(library: Path, label: str, pin: str, folder: Path, parameters: str = 
 
 
 @pytest.fixture
-def soft(softhsm: SoftHsm, tmp_path: Path) -> Order:
-    """An order for a fresh token of SoftHSM."""
-    return _order(Path(SOFTHSM), "a", PIN, tmp_path)
+def soft(softhsm: SoftHsm, tmp_path: Path) -> Place:
+    """How to reach a fresh token of SoftHSM."""
+    return _place(Path(SOFTHSM), "a", PIN, tmp_path)
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> FaultPlan:
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultPlan:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the spoiled program is one of the tests' own
     return FaultPlan(tmp_path / "plan")
 
 
@@ -49,7 +50,7 @@ def _missing(report: Report) -> dict[str, str]:
     return {row.name: row.detail for row in report.rows if row.outcome != "yes"}
 
 
-def test_softhsm(soft: Order, tmp_path: Path) -> None:
+def test_softhsm(soft: Place, tmp_path: Path) -> None:
     report = probe(soft, seconds=30)
     assert _missing(report) == {"RSA-OAEP with SHA-256": "ArgumentsBad"}
     assert report.seals == ["AES_GCM", "AES_CBC_HMAC", "RSA_PKCS_OAEP, sha1"]
@@ -60,7 +61,7 @@ def test_softhsm(soft: Order, tmp_path: Path) -> None:
 
 def test_nss_wraps_keys_that_must_not_leave(tmp_path: Path) -> None:
     token = new_nss_token(tmp_path / "nss")
-    report = probe(_order(token.library, token.label, token.pin, tmp_path, token.parameters), seconds=30)
+    report = probe(_place(token.library, token.label, token.pin, tmp_path, token.parameters), seconds=30)
     assert set(_missing(report)) == {
         "key that must not leave is not wrapped",
         "key check value",
@@ -77,8 +78,8 @@ def test_nss_wraps_keys_that_must_not_leave(tmp_path: Path) -> None:
 def test_opencryptoki(tmp_path: Path) -> None:
     with opencryptoki_token(tmp_path / "ock") as token:
         program = (*token.inside, *_PROGRAM)
-        order = _order(token.library, token.label, token.pin, tmp_path)
-        report = probe(order, seconds=30, program=program)
+        place = _place(token.library, token.label, token.pin, tmp_path)
+        report = probe(place, seconds=30, program=program)
     assert set(_missing(report)) == {
         "key check value",
         "AES key wrap (RFC 3394)",
@@ -90,7 +91,7 @@ def test_opencryptoki(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["crash", "hang"])
 def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
-    soft: Order, plan: FaultPlan, tmp_path: Path, kind: str
+    soft: Place, plan: FaultPlan, tmp_path: Path, kind: str
 ) -> None:
     plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
     report = probe(soft, seconds=5, program=_faulty(plan))
@@ -102,7 +103,7 @@ def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
     assert report.seals == ["AES_CBC_HMAC", "RSA_PKCS_OAEP, sha1"]
 
 
-def test_data_that_come_back_wrong_are_seen(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
+def test_data_that_come_back_wrong_are_seen(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
     plan.put(
         Fault(function="C_Decrypt", kind="wrong"),
         Fault(function="C_Sign", kind="wrong"),
@@ -114,16 +115,16 @@ def test_data_that_come_back_wrong_are_seen(soft: Order, plan: FaultPlan, tmp_pa
     assert missing["random numbers"] == "two draws are alike"
 
 
-def test_a_wrong_pin_is_tried_once_and_never_again(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
+def test_a_wrong_pin_is_tried_once_and_never_again(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
     plan.put()
-    order = msgspec.structs.replace(soft, pin=b"not-the-pin")
+    place = msgspec.structs.replace(soft, pin=b"not-the-pin")
     for _ in range(3):
         with pytest.raises(PinBlocked, match=r"PIN (is|was) wrong"):
-            probe(order, seconds=30, program=_faulty(plan))
+            probe(place, seconds=30, program=_faulty(plan))
     assert plan.calls("C_Login") == 1
 
 
-def test_what_fails_before_the_first_trial_is_told(soft: Order, plan: FaultPlan, tmp_path: Path) -> None:
+def test_what_fails_before_the_first_trial_is_told(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
     program = _faulty(plan)
     with pytest.raises(SlotUnavailable, match="not present"):
         probe(msgspec.structs.replace(soft, wanted=Wanted(label="absent")), seconds=30)
@@ -141,14 +142,5 @@ def test_what_fails_before_the_first_trial_is_told(soft: Order, plan: FaultPlan,
 
 
 def test_the_pin_is_not_shown(tmp_path: Path) -> None:
-    order = _order(Path("/lib/module.so"), "a", "secret-pin", tmp_path)
-    assert "secret-pin" not in repr(order)
-
-
-@pytest.fixture(autouse=True)
-def _here() -> Iterator[None]:
-    """Child processes find the tests' own programs in the working directory."""
-    before = Path.cwd()
-    os.chdir(Path(__file__).parents[2])
-    yield
-    os.chdir(before)
+    place = _place(Path("/lib/module.so"), "a", "secret-pin", tmp_path)
+    assert "secret-pin" not in repr(place)

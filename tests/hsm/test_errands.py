@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Importing a key and asking for its check value, in a process that may crash or hang."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hsm.errands import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
+from hsm.errors import KeyMissing, PinBlocked, SlotUnavailable
+from hsm.importing import check_value as expected_value
+from hsm.token import Wanted
+from tests.house.tree import ROOT
+from tests.hsm.faults import Fault, FaultPlan
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+
+_KEY = bytes(range(32))
+
+
+@pytest.fixture
+def place(softhsm: SoftHsm) -> Place:
+    return Place(lib=SOFTHSM, wanted=Wanted(label="a"), pin=PIN.encode(), runtime=str(softhsm.runtime))
+
+
+def test_a_key_is_imported_as_the_next_version_and_has_its_check_value(place: Place) -> None:
+    made = [import_key(place, ImportKek("kek", _KEY), seconds=30).version for _ in range(2)]
+    assert made == ["v0001", "v0002"]
+    assert check_value(place, CheckValue("kek", "v0002"), seconds=30) == expected_value(_KEY)
+
+
+def test_errors_keep_their_kind(place: Place) -> None:
+    with pytest.raises(KeyMissing, match="key kek id v0001"):
+        check_value(place, CheckValue("kek", "v0001"), seconds=30)
+    with pytest.raises(PinBlocked, match="the PIN is wrong"):
+        check_value(msgspec.structs.replace(place, pin=b"no"), CheckValue("kek", "v0001"), seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds", "says"),
+    [
+        (Fault(function="C_Login", kind="crash"), 30, "the module ended the process"),
+        (Fault(function="C_Login", kind="hang"), 3, "did not answer within 3 s"),
+        (Fault(function="C_Initialize", kind="code"), 30, "C_Initialize failed with 0x5"),
+    ],
+)
+def test_a_module_that_fails_is_told(
+    place: Place,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    seconds: float,
+    says: str,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    plan = FaultPlan(tmp_path / "plan")
+    plan.put(fault)
+    program = (sys.executable, "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, PROGRAM[-1])
+    with pytest.raises(SlotUnavailable, match=says):
+        check_value(place, CheckValue("kek", "v0001"), seconds=seconds, program=program)
+
+
+def test_neither_pin_nor_key_is_shown(place: Place) -> None:
+    assert PIN not in repr(place)
+    assert repr(ImportKek("kek", _KEY)) == "ImportKek('kek')"
