@@ -1,47 +1,52 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Initialise, unseal, seal: the life of a vault, as `sys/init`, `sys/unseal` and `sys/seal` show it.
 
-Initialising is two-phase, so that keys can never be lost (SL-96): as long as a new vault has never
-been unsealed it is unconfirmed, nothing but its own first entries can lie under it, and another
-initialisation replaces it. The first unseal proves that somebody holds the keys, and confirms it.
+Initialising is two-phase, so that keys can never be lost (SL-96): as long as nobody has shown to hold what
+came with a new vault, it is unconfirmed, nothing but its own first entries can lie under it, and another
+initialisation replaces it. The first unseal with shares confirms it; where key slots unseal, the first token does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
-from vault.barrier.key import Key, Random
+from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import KEYRING_PATH
+from vault.seal import book, turnover
+from vault.seal.book import SEAL_KIND
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.init import InitPlan, InitRequest, check, make_plan
-from vault.seal.record import (
-    CONFIG_PATH,
-    SHAMIR_SLOT,
-    SealConfig,
-    ShamirSlot,
-    decode,
-    encode,
-    open_shamir_slot,
-    slot_path,
-)
+from vault.seal.init import InitPlan, InitRequest, check, make_plan, make_wrapped_plan
+from vault.seal.keeper import Keeper
+from vault.seal.migration import Pending, migrate, pending
+from vault.seal.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode, open_shamir_slot
+from vault.seal.slots import Reasons, Slots
 from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
 from vault.storage.protocol import ReadTx, Storage, Tx
 
-SEAL_KIND: Final = "seal"
-"""Kind of the invalidation (key "") when the stored seal changes."""
-
 SAVE_SECONDS: Final = 2.0
 """How long sealing waits for storage before it forgets the keys all the same."""
+
+WRONG_RECOVERY_KEY: Final = "recovery key does not match submitted values"
+"""OpenBao's words when shares give another key than the recovery key."""
 
 _INITIALIZED: Final = "Vault is already initialized"
 _NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
+_PENDING: Final = "migrate option not provided and seal migration is pending"
+_NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
+_INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
+_SHAMIR_ALONE: Final = Slots()
+
+__all__ = ["SEAL_KIND", "Lifecycle", "Status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +60,46 @@ class Status:
     n: int
     progress: int
     nonce: str
+    recovery: bool = False
+    """Whether key slots unseal, and shares only say who may."""
+    migration: bool = False
+    """Whether the next unseal changes the kind of seal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """What shares are checked by: how many there are and how many it takes."""
+
+    shares: int
+    threshold: int
 
 
 class Lifecycle:
     """Owns the way from sealed to unsealed and back; nobody else loads or seals the barrier."""
 
-    def __init__(self, storage: Storage, barrier: Barrier, *, now: Callable[[], int], random: Random) -> None:
-        """`now` gives milliseconds since the epoch, `random` entropy."""
+    def __init__(
+        self,
+        storage: Storage,
+        barrier: Barrier,
+        slots: Slots = _SHAMIR_ALONE,
+        *,
+        now: Callable[[], int],
+        random: Random,
+    ) -> None:
+        """`now` gives milliseconds since the epoch, `random` entropy; without `slots` the seal is Shamir's."""
         self._storage = storage
         self._barrier = barrier
         self._now = now
         self._random = random
         self._progress = Progress()
         self._lock = asyncio.Lock()
+        self._proven = False
+        self.slots = slots
+        self.keeper = Keeper(storage, barrier, slots, now=now, random=random)
 
     async def config(self) -> SealConfig | None:
         """Return the stored seal configuration, or None before initialisation; raises `SealFailure`."""
-        return await _config(self._storage.reader())
+        return await book.read_config(self._storage.reader())
 
     async def is_initialized(self) -> bool:
         """Return whether there is a vault here, confirmed or not; raises `SealFailure`."""
@@ -80,11 +108,14 @@ class Lifecycle:
     async def prepare_init(self, request: InitRequest) -> InitPlan:
         """Check `request` and make the new vault's keys in memory; stores nothing.
 
-        Raises `SealRefusal` with OpenBao's text, `SealFailure` when storage holds the rest of a vault.
+        Raises `SealRefusal` with OpenBao's text, `SealFailure` when storage holds the rest of a vault, and
+        `NoSlotAnswers` when there are key slots and none can wrap.
         """
         now = self._now()
-        recipients = check(request, now)
-        await _refuse_replacing(self._storage.reader())
+        recipients = check(request, now, self._kind())
+        await self._refuse_replacing(self._storage.reader())
+        if self.slots.enabled:
+            return await make_wrapped_plan(request, recipients, now, self._random, self.slots)
         return make_plan(request, recipients, now, self._random)
 
     async def commit_init(self, tx: Tx, plan: InitPlan) -> None:
@@ -93,45 +124,85 @@ class Lifecycle:
         Write what else belongs to the initialisation after this, through `plan.view(tx, …)`, and set
         no timers. Hand out the keys only once `tx` has committed; if they never arrive, initialise again.
         """
-        if await _refuse_replacing(tx) is not None:
+        if await self._refuse_replacing(tx) is not None:
             await _clear(tx)
-        await tx.put(slot_path(SHAMIR_SLOT), encode(slot_path(SHAMIR_SLOT), plan.slot))
+        for path, record in plan.records.items():
+            await tx.put(path, record)
         await self._barrier.create_in(tx, plan.root_key, plan.keyring)
-        await tx.put(CONFIG_PATH, encode(CONFIG_PATH, plan.config))
-        await tx.invalidate(SEAL_KIND, "")
+        await book.write_config(tx, plan.config)
 
     async def status(self) -> Status:
         """Return the current facts; raises `SealFailure`."""
         reader = self._storage.reader()
-        config = await _config(reader)
+        config = await book.read_config(reader)
         if config is None:
-            return Status("shamir", initialized=False, sealed=True, t=0, n=0, progress=0, nonce="")
-        slot = await _slot(reader)
-        given = self._progress if self._progress.generation == slot.generation else Progress()
+            kind = self._kind()
+            return Status(kind, False, True, 0, 0, 0, "", recovery=kind != SHAMIR_SLOT)
+        wanted = pending(config, self.slots)
+        kind = self._kind_of(config, wanted)
+        authority = await _authority(reader, config)
+        given = self._progress if self._progress.generation == config.generation else Progress()
         return Status(
-            "shamir",
+            kind,
             initialized=True,
             sealed=self._barrier.sealed,
-            t=slot.threshold,
-            n=slot.shares,
+            t=authority.threshold,
+            n=authority.shares,
             progress=len(given.shares),
             nonce=given.nonce,
+            recovery=kind != SHAMIR_SLOT,
+            migration=wanted is not Pending.NOTHING,
         )
 
     async def unseal(self, key: str = "", *, reset: bool = False, migrate: bool = False) -> Status:
         """Do what `sys/unseal` does with these parameters, and return the status after it.
 
         Raises `SealRefusal` with OpenBao's text and status; after wrong shares the progress is empty.
-        Raises `SealFailure` when the right shares meet damaged records; then the vault stays sealed.
+        Raises `SealFailure` when the right shares meet damaged records or no slot answers that is needed; then
+        the vault stays sealed.
         """
+        migrated = False
         async with self._lock:
             if reset:
                 self._reset()
             elif not key:
                 raise SealRefusal(_NO_KEY)
             else:
-                await self._submit(parse_share(key), migrate=migrate)
-        return await self.status()
+                migrated = await self._submit(parse_share(key), migrate=migrate)
+        return replace(await self.status(), migration=True) if migrated else await self.status()
+
+    async def auto_unseal(self) -> Reasons | None:
+        """Unseal through the first key slot that answers; return what went wrong with those before it.
+
+        None when there is nothing to do: not initialised, unsealed, only shares unseal, or a migration is
+        pending. Raises `NoSlotAnswers` or another `SealFailure`; then the vault stays sealed.
+        """
+        reader = self._storage.reader()
+        config = await book.read_config(reader)
+        if config is None or not self._barrier.sealed or not self._opens_itself(config):
+            return None
+        enabled = replace(self.slots, disabled=())
+        root_key, _, reasons = await book.unwrap_any(reader, config, enabled)
+        async with self._lock:
+            await self._open(root_key, config.generation, confirm=False)
+        return reasons
+
+    async def opens_itself(self) -> bool:
+        """Whether a key slot is to unseal this vault, without anybody's share."""
+        config = await self.config()
+        return config is not None and self._opens_itself(config)
+
+    def prove(self) -> None:
+        """Note that somebody holds what came with the vault: from now on it is not replaced. See `confirm`."""
+        self._proven = True
+
+    async def confirm(self) -> None:
+        """Make the initialisation final once `prove` was called; without effect otherwise."""
+        if not self._proven:
+            return
+        config = await self.config()
+        if config is not None and not config.confirmed:
+            await self._confirm(config.generation)
 
     async def seal(self) -> None:
         """Save the encryption counts and forget all keys; without effect while sealed.
@@ -148,71 +219,157 @@ class Lifecycle:
             finally:
                 self._barrier.seal()
 
+    async def authority(self) -> Authority:
+        """Return how many shares there are in people's hands, and how many it takes; zeros where there are none."""
+        reader = self._storage.reader()
+        config = await book.read_config(reader)
+        if config is None:
+            raise SealFailure("storage holds no seal configuration")
+        return await _authority(reader, config)
+
+    async def vouches(self, key: bytes) -> bool:
+        """Whether shares that combine to `key` are the ones in people's hands; raises `NoSlotAnswers`."""
+        reader = self._storage.reader()
+        config = await book.read_config(reader)
+        if config is None:
+            raise SealFailure("storage holds no seal configuration")
+        if config.shamir is not None:
+            slot = await book.shamir_slot(reader, config, config.shamir)
+            return len(key) == KEY_BYTES and open_shamir_slot(slot, Key(key), config.shamir) is not None
+        expected = await book.unwrap_recovery(reader, config, self.slots)
+        return hmac.compare_digest(expected.reveal(), key)
+
+    def _kind(self) -> str:
+        """Kind of the seal that a new vault gets."""
+        return self.slots.enabled[0].kind if self.slots.enabled else SHAMIR_SLOT
+
+    def _kind_of(self, config: SealConfig, wanted: Pending) -> str:
+        """Kind of the seal as clients see it: the one that is being migrated to, or the first slot's."""
+        if wanted is Pending.TO_SLOTS:
+            return self._kind()
+        if wanted is Pending.TO_SHAMIR or not self._opens_itself(config):
+            return SHAMIR_SLOT
+        enabled = {slot.name for slot in self.slots.enabled}
+        return next(config.entry(name).kind for name in config.wrapped if name in enabled)
+
+    def _opens_itself(self, config: SealConfig) -> bool:
+        enabled = {slot.name for slot in self.slots.enabled}
+        return any(name in enabled for name in config.wrapped)
+
     def _reset(self) -> None:
         if not self._barrier.sealed:
             raise SealRefusal("vault is unsealed")
         self._progress = Progress()
 
-    async def _submit(self, share: bytes, *, migrate: bool) -> None:
-        if migrate:
-            raise SealRefusal(_NO_MIGRATION)
+    async def _submit(self, share: bytes, *, migrate: bool) -> bool:
+        """Take a share; return whether the vault was opened and migrated."""
         reader = self._storage.reader()
-        if await _config(reader) is None:
+        config = await book.read_config(reader)
+        wanted = pending(config, self.slots) if config is not None else Pending.NOTHING
+        if migrate and wanted is Pending.NOTHING:
+            raise SealRefusal(_NO_MIGRATION)
+        if config is None:
             raise SealRefusal(_NOT_INITIALIZED)
         if not self._barrier.sealed:
-            return
+            return False
+        if wanted is not Pending.NOTHING and not migrate:
+            raise SealRefusal(_PENDING)
         check_length(share)
-        slot = await _slot(reader)
-        self._progress = self._progress.add(share, slot.generation, self._random)
-        if len(self._progress.shares) < slot.threshold:
-            return
+        authority = await _authority(reader, config)
+        if authority.shares < 1:
+            raise SealRefusal(_NO_SHARES)
+        self._progress = self._progress.add(share, config.generation, self._random)
+        if len(self._progress.shares) < authority.threshold:
+            return False
         given, self._progress = self._progress, Progress()
-        root_key = open_shamir_slot(slot, given.key())
-        if root_key is None:
-            raise SealRefusal(WRONG_KEY)
-        await self._open(root_key, slot.generation)
+        root_key, key = await self._by_shares(reader, config, given)
+        await self._settle(root_key, key, config, wanted, authority)
+        await self._open(root_key, config.generation, confirm=True)
+        return wanted is not Pending.NOTHING
 
-    async def _open(self, root_key: Key, generation: str) -> None:
-        """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed."""
+    async def _by_shares(self, reader: ReadTx, config: SealConfig, given: Progress) -> tuple[Key, Key]:
+        """Return the newest root key, and the key that the shares combine to. Raises `SealRefusal` for wrong ones."""
+        if config.shamir is not None:
+            value = given.combined()
+            if config.wrapped and len(value) != KEY_BYTES:
+                raise SealRefusal(_INVALID_RECOVERY)
+            key = given.key()
+            slot = await book.shamir_slot(reader, config, config.shamir)
+            root_key = open_shamir_slot(slot, key, config.shamir)
+            if root_key is None:
+                raise SealRefusal(_INVALID_RECOVERY if config.wrapped else WRONG_KEY)
+            return await book.follow_links(reader, config, root_key, slot.root_version), key
+        value = given.combined()
+        expected = await book.unwrap_recovery(reader, config, self.slots)
+        if not hmac.compare_digest(value, expected.reveal()):
+            raise SealRefusal(_INVALID_RECOVERY)
+        root_key, _, _ = await book.unwrap_any(reader, config, self.slots)
+        return root_key, expected
+
+    async def _settle(
+        self, root_key: Key, key: Key, config: SealConfig, wanted: Pending, authority: Authority
+    ) -> None:
+        """Do to the slots what only an unseal with shares can do, before anything is open."""
+        keeper = self.keeper.holding(root_key)
+        await self._check(root_key)
+        if wanted is not Pending.NOTHING:
+            await migrate(keeper, wanted, key, authority.shares, authority.threshold)
+        elif config.shamir in config.behind:
+            await turnover.bring_shares_up(keeper, key)
+
+    async def _open(self, root_key: Key, generation: str, *, confirm: bool) -> None:
+        """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed.
+
+        Without effect when somebody else opened it meanwhile.
+        """
+        if not self._barrier.sealed:
+            return
+        await self._check(root_key)
+        await (self._confirm if confirm else self._expect)(generation)
         try:
-            await self._barrier.check(root_key)
-            await self._confirm(generation)
             await self._barrier.load(root_key)
         except BarrierFailure:
-            raise SealFailure("the shares are right, but the stored keyring is damaged") from None
+            raise _damaged() from None
+
+    async def _check(self, root_key: Key) -> None:
+        try:
+            await self._barrier.check(root_key)
+        except BarrierFailure:
+            raise _damaged() from None
 
     async def _confirm(self, generation: str) -> None:
         """Make the initialisation final, unless another one replaced it meanwhile."""
         async with self._storage.write() as tx:
-            config = await _config(tx)
-            if config is None or config.generation != generation:
-                raise SealFailure("the stored seal configuration belongs to another initialisation")
+            config = await self._expect(generation, tx)
             if not config.confirmed:
-                final = SealConfig(generation=generation, slots=config.slots, confirmed=True)
+                final = msgspec.structs.replace(config, confirmed=True)
                 await tx.put(CONFIG_PATH, encode(CONFIG_PATH, final))
 
+    async def _expect(self, generation: str, tx: ReadTx | None = None) -> SealConfig:
+        config = await book.read_config(tx or self._storage.reader())
+        if config is None or config.generation != generation:
+            raise SealFailure("the stored seal configuration belongs to another initialisation")
+        return config
 
-async def _config(tx: ReadTx) -> SealConfig | None:
-    data = await tx.get(CONFIG_PATH)
-    return None if data is None else decode(CONFIG_PATH, data, SealConfig)
+    async def _refuse_replacing(self, tx: ReadTx) -> SealConfig | None:
+        """Return the unconfirmed vault that may be replaced, or None where there is none; else raise."""
+        config = await book.read_config(tx)
+        if config is not None and (config.confirmed or self._proven):
+            raise SealRefusal(_INITIALIZED)
+        if config is None and await tx.get(KEYRING_PATH) is not None:
+            raise SealFailure(
+                "storage holds a keyring but no seal configuration: restore it before initialising"
+            )
+        return config
 
 
-async def _slot(tx: ReadTx) -> ShamirSlot:
-    path = slot_path(SHAMIR_SLOT)
-    data = await tx.get(path)
-    if data is None:
-        raise SealFailure("the stored seal configuration names a slot that is missing")
-    return decode(path, data, ShamirSlot)
-
-
-async def _refuse_replacing(tx: ReadTx) -> SealConfig | None:
-    """Return the unconfirmed vault that may be replaced, or None where there is none; else raise."""
-    config = await _config(tx)
-    if config is not None and config.confirmed:
-        raise SealRefusal(_INITIALIZED)
-    if config is None and await tx.get(KEYRING_PATH) is not None:
-        raise SealFailure("storage holds a keyring but no seal configuration: restore it before initialising")
-    return config
+async def _authority(tx: ReadTx, config: SealConfig) -> Authority:
+    if config.recovery is not None:
+        return Authority(config.recovery.shares, config.recovery.threshold)
+    if config.shamir is None:
+        return Authority(0, 0)
+    slot = await book.shamir_slot(tx, config, config.shamir)
+    return Authority(slot.shares, slot.threshold)
 
 
 async def _clear(tx: Tx) -> None:
@@ -221,3 +378,7 @@ async def _clear(tx: Tx) -> None:
             await tx.delete_prefix(name)
         else:
             await tx.delete(name)
+
+
+def _damaged() -> SealFailure:
+    return SealFailure("the shares are right, but the stored keyring is damaged")

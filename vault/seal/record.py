@@ -54,8 +54,9 @@ class RecoveryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """That there are recovery keys, and where they are stored."""
 
     revision: int
-    shares: _Shares
-    threshold: _Shares
+    shares: int
+    threshold: int
+    """As initialisation was told, which allows 0 or less for a single share."""
 
 
 class SealConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

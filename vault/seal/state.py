@@ -69,12 +69,16 @@ class Progress:
             known |= hmac.compare_digest(other, share)
         return self if known else replace(self, shares=(*self.shares, share))
 
-    def key(self) -> Key:
+    def combined(self) -> bytes:
         """Combine the shares; a single one is the key itself. Raises `SealRefusal` in OpenBao's words."""
         try:
-            value = self.shares[0] if len(self.shares) == 1 else combine(self.shares)
+            return self.shares[0] if len(self.shares) == 1 else combine(self.shares)
         except CombineFailure as failure:
             raise SealRefusal(f"invalid key: failed to compute combined key: {failure}") from None
+
+    def key(self) -> Key:
+        """Combine the shares to an unseal key; raises `SealRefusal` in OpenBao's words."""
+        value = self.combined()
         if len(value) not in _AES_KEY_SIZES:
             size = len(value)
             raise SealRefusal(f"invalid key: failed to setup unseal key: crypto/aes: invalid key size {size}")

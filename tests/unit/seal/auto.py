@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A vault with key slots, for tests: storage, barrier, lifecycle, and slots that can be away."""
+
+from collections.abc import Sequence
+
+from tests.unit.seal.keys import NOW
+from tests.unit.seal.soft import SoftSlot
+from vault.barrier.barrier import Barrier
+from vault.barrier.key import Random
+from vault.seal.init import InitPlan, InitRequest
+from vault.seal.keeper import Keeper
+from vault.seal.lifecycle import Lifecycle
+from vault.seal.record import SealConfig
+from vault.seal.slots import Slots
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
+
+RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)
+
+
+class Machine:
+    """One start of a server on `storage`; `fail_at` makes that statement (from 1) of storage fail."""
+
+    def __init__(self, slots: Slots, random: Random, storage: MemoryStorage | None = None) -> None:
+        self.fail_at = 0
+        self.statements: list[str] = []
+        self.storage = storage or MemoryStorage(on_statement=self._on_statement)
+        self._random = random
+        self.barrier = Barrier(self.storage, now=lambda: NOW, random=random)
+        self.life = Lifecycle(self.storage, self.barrier, slots, now=lambda: NOW, random=random)
+
+    @property
+    def keeper(self) -> Keeper:
+        """The keeper of its slots."""
+        return self.life.keeper
+
+    def _on_statement(self, name: str) -> None:
+        self.statements.append(name)
+        if len(self.statements) == self.fail_at:
+            raise StorageFailure
+
+    def fail_statement(self, number: int) -> None:
+        """Let the `number`th statement from now on fail; 0 for none."""
+        self.statements.clear()
+        self.fail_at = number
+
+    def restart(self, slots: Slots) -> "Machine":
+        """Return another start on the same storage."""
+        return Machine(slots, self._random, self.storage)
+
+    async def init(self, request: InitRequest = RECOVERY) -> InitPlan:
+        """Initialise, with one first entry as the root token would be."""
+        plan = await self.life.prepare_init(request)
+        async with self.storage.write() as tx:
+            await self.life.commit_init(tx, plan)
+            await plan.view(tx, "root", "sys/token/").put("root", b"token")
+        return plan
+
+    async def give(self, keys: Sequence[str], *, migrate: bool = False) -> None:
+        """Give shares one after the other."""
+        for key in keys:
+            await self.life.unseal(key, migrate=migrate)
+
+    async def reads(self) -> bool:
+        """Whether the vault is open and its data is there."""
+        return await self.barrier.reader("root", "sys/token/").get("root") == b"token"
+
+    async def config(self) -> SealConfig:
+        """Return what is stored about the seal."""
+        config = await self.life.config()
+        assert config is not None
+        return config
+
+
+def named(*names: str) -> list[SoftSlot]:
+    """Return slots with these names."""
+    return [SoftSlot(name) for name in names]

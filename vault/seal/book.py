@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The stored seal: reading it, and following it from a slot to the newest root key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from hsm import envelope as slot_envelope
+from hsm.envelope import Place
+from hsm.errors import HsmError
+from hsm.wrapping import KeySlot
+from vault.barrier import envelope
+from vault.barrier.failure import BarrierFailure
+from vault.barrier.key import KEY_BYTES, Key, Random
+from vault.seal.failure import SealFailure
+from vault.seal.record import (
+    CONFIG_PATH,
+    RecoveryEntry,
+    RecoveryKey,
+    RootLink,
+    SealConfig,
+    ShamirSlot,
+    WrappedSlot,
+    decode,
+    encode,
+    link_path,
+    recovery_path,
+    slot_path,
+)
+from vault.seal.slots import NoSlotAnswers, Reasons, Slots, unwrap_root
+from vault.storage.protocol import ReadTx, Tx
+
+SEAL_KIND: Final = "seal"
+"""Kind of the invalidation (key "") when the stored seal changes."""
+
+_LINK: Final = "coffre.root-link"
+_NAMESPACE: Final = "root"
+
+
+async def read_config(tx: ReadTx) -> SealConfig | None:
+    """Return the stored configuration, or None before initialisation; raises `SealFailure`."""
+    data = await tx.get(CONFIG_PATH)
+    return None if data is None else decode(CONFIG_PATH, data, SealConfig)
+
+
+async def write_config(tx: Tx, config: SealConfig) -> None:
+    """Store the configuration, and say that it changed."""
+    await tx.put(CONFIG_PATH, encode(CONFIG_PATH, config))
+    await tx.invalidate(SEAL_KIND, "")
+
+
+async def shamir_slot(tx: ReadTx, config: SealConfig, name: str) -> ShamirSlot:
+    """Return the record of the slot for shares; raises `SealFailure`."""
+    path = slot_path(name, config.entry(name).revision)
+    return decode(path, await _filled(tx, path), ShamirSlot)
+
+
+async def wrapped_slot(tx: ReadTx, config: SealConfig, name: str) -> WrappedSlot:
+    """Return the record of a key slot; raises `SealFailure`."""
+    path = slot_path(name, config.entry(name).revision)
+    return decode(path, await _filled(tx, path), WrappedSlot)
+
+
+async def unwrap_any(tx: ReadTx, config: SealConfig, slots: Slots) -> tuple[Key, str, Reasons]:
+    """Return the newest root key, the name of the slot that gave it, and what went wrong with earlier ones.
+
+    Slots are tried in stored order. Raises `NoSlotAnswers`.
+    """
+    reasons: Reasons = {}
+    for name in config.wrapped:
+        slot = slots.get(name)
+        if slot is None:
+            continue
+        try:
+            return await unwrap_newest(tx, config, slot), name, reasons
+        except (HsmError, SealFailure) as failure:
+            reasons[name] = failure
+    raise NoSlotAnswers(reasons)
+
+
+async def unwrap_newest(tx: ReadTx, config: SealConfig, slot: KeySlot) -> Key:
+    """Return the newest root key through `slot`. Raises `HsmError`, or `SealFailure` for damaged records."""
+    record = await wrapped_slot(tx, config, slot.name)
+    revision = config.entry(slot.name).revision
+    root_key = await unwrap_root(slot, record, generation=config.generation, revision=revision)
+    return await follow_links(tx, config, root_key, record.root_version)
+
+
+def link(old: Key, new: Key, config: SealConfig, version: int, random: Random) -> bytes:
+    """Return the stored link from root key `version` to the next one."""
+    path = link_path(version)
+    wrapped = envelope.wrap(_link_key(old, config), (_LINK, path), new.reveal(), random)
+    return encode(path, RootLink(wrapped=wrapped))
+
+
+async def follow_links(tx: ReadTx, config: SealConfig, root_key: Key, version: int) -> Key:
+    """Return the newest root key, given the one of generation `version`; raises `SealFailure`."""
+    for step in range(version, config.root_version):
+        path = link_path(step)
+        found = decode(path, await _filled(tx, path), RootLink)
+        try:
+            root_key = Key(envelope.unwrap(_link_key(root_key, config), (_LINK, path), found.wrapped))
+        except BarrierFailure:
+            raise SealFailure("the stored link between two root keys fails its integrity check") from None
+    return root_key
+
+
+async def unwrap_recovery(tx: ReadTx, config: SealConfig, slots: Slots) -> Key:
+    """Return the recovery key. Raises `NoSlotAnswers` or `SealFailure`."""
+    assert config.recovery is not None
+    path = recovery_path(config.recovery.revision)
+    record = decode(path, await _filled(tx, path), RecoveryKey)
+    reasons: Reasons = {}
+    for name in config.wrapped:
+        slot = slots.get(name)
+        if slot is None or name not in record.wrapped:
+            continue
+        place = recovery_place(name, config.generation, path)
+        try:
+            return Key(await slot_envelope.unseal(slot, place, record.wrapped[name]))
+        except HsmError as failure:
+            reasons[name] = failure
+    raise NoSlotAnswers(reasons)
+
+
+async def wrap_recovery(
+    key: Key, generation: str, revision: int, names: Sequence[str], slots: Slots, random: Random
+) -> RecoveryKey:
+    """Wrap the recovery key under each of the slots `names` that answers; `NoSlotAnswers` when none does."""
+    path = recovery_path(revision)
+    wrapped: dict[str, bytes] = {}
+    reasons: Reasons = {}
+    for name in names:
+        slot = slots.get(name)
+        if slot is None:
+            continue
+        try:
+            place = recovery_place(name, generation, path)
+            wrapped[name] = await slot_envelope.seal(slot, place, key.reveal(), random)
+        except HsmError as failure:
+            reasons[name] = failure
+    if not wrapped:
+        raise NoSlotAnswers(reasons)
+    return RecoveryKey(generation=generation, wrapped=wrapped)
+
+
+async def store_recovery(tx: Tx, config: SealConfig, record: RecoveryKey, entry: RecoveryEntry) -> SealConfig:
+    """Store the recovery key within `tx`, and return the configuration that names it: store that too."""
+    path = recovery_path(entry.revision)
+    if config.recovery is not None and config.recovery.revision != entry.revision:
+        await tx.delete(recovery_path(config.recovery.revision))
+    await tx.put(path, encode(path, record))
+    return msgspec.structs.replace(config, recovery=entry)
+
+
+async def drop_recovery(tx: Tx, config: SealConfig) -> SealConfig:
+    """Forget the recovery key within `tx`, and return the configuration without it: store that too."""
+    if config.recovery is not None:
+        await tx.delete(recovery_path(config.recovery.revision))
+    return msgspec.structs.replace(config, recovery=None)
+
+
+async def references(tx: ReadTx, config: SealConfig) -> dict[str, dict[str, int]]:
+    """Count what is stored under each version of each slot's key: a version that holds nothing can be retired."""
+    found: dict[str, dict[str, int]] = {name: {} for name in config.wrapped}
+    for name in config.wrapped:
+        record = await wrapped_slot(tx, config, name)
+        for value in (record.root, record.canary):
+            count(found[name], value)
+    if config.recovery is not None:
+        path = recovery_path(config.recovery.revision)
+        for name, value in decode(path, await _filled(tx, path), RecoveryKey).wrapped.items():
+            count(found.setdefault(name, {}), value)
+    return found
+
+
+def count(found: dict[str, int], value: bytes) -> None:
+    """Add one to the version of the key that the record `value` is under."""
+    version = slot_envelope.key_version(value)
+    found[version] = found.get(version, 0) + 1
+
+
+def recovery_place(name: str, generation: str, path: str) -> Place:
+    """Return where the recovery key belongs under slot `name`."""
+    return Place(name, "recovery", generation, _NAMESPACE, path)
+
+
+def _link_key(root_key: Key, config: SealConfig) -> Key:
+    kdf = HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=config.generation.encode(), info=_LINK.encode())
+    return Key(kdf.derive(root_key.reveal()))
+
+
+async def _filled(tx: ReadTx, path: str) -> bytes:
+    data = await tx.get(path)
+    if data is None:
+        raise SealFailure("the stored seal configuration names a slot that is missing")
+    return data

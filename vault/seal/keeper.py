@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Changing the slots of an open vault: add, renew, order, remove, and replace the root key under all of them.
+
+Everything follows one protocol. A new record is written beside the old one, read back, opened by its slot and
+compared with the root key in memory; then one transaction makes it count. So a crash at any point leaves the
+slots that worked before. Device calls happen outside transactions; what is stored is checked again inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from hsm import envelope
+from hsm.errors import HsmError, IntegrityError
+from hsm.wrapping import KeySlot
+from vault.barrier.barrier import Barrier
+from vault.barrier.key import Key, Random
+from vault.seal import book
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.record import (
+    SHAMIR_SLOT,
+    RecoveryKey,
+    SealConfig,
+    SlotEntry,
+    WrappedSlot,
+    decode,
+    encode,
+    link_path,
+    make_shamir_slot,
+    recovery_path,
+    slot_path,
+)
+from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
+from vault.storage.protocol import ReadTx, Storage, Tx
+
+_MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
+
+
+class Keeper:
+    """Changes the slots of an unsealed vault, one change at a time. Raises `BarrierSealed` while sealed."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        barrier: Barrier,
+        slots: Slots,
+        *,
+        now: Callable[[], int],
+        random: Random,
+        root_key: Key | None = None,
+    ) -> None:
+        """`now` gives milliseconds since the epoch, `random` entropy; `root_key` instead of the barrier's."""
+        self.storage = storage
+        self.barrier = barrier
+        self.slots = slots
+        self.random = random
+        self.lock = asyncio.Lock()
+        """Held during every change, by whoever makes it."""
+        self._now = now
+        self._root_key = root_key
+
+    def holding(self, root_key: Key) -> Keeper:
+        """Return a keeper for a vault that is about to be opened with `root_key`."""
+        return Keeper(
+            self.storage, self.barrier, self.slots, now=self._now, random=self.random, root_key=root_key
+        )
+
+    @property
+    def root_key(self) -> Key:
+        """The root key that slots are to hold; raises `BarrierSealed`."""
+        return self._root_key or self.barrier.root_key
+
+    async def renew(self, name: str) -> SealConfig:
+        """Wrap the root key anew under key slot `name`, which may be new to the vault, and make that count.
+
+        It is wrapped under the newest version of the slot's key. Raises `SealRefusal` for a slot that is not
+        configured, `HsmError` when it does not answer; then nothing has changed.
+        """
+        async with self.lock:
+            return await self.renew_held(self._configured(name))
+
+    async def add_shamir(self) -> SealConfig:
+        """Let the recovery shares open the vault too, without any key slot."""
+        async with self.lock:
+            config = await self.config()
+            if config.shamir is not None:
+                raise SealRefusal(f"slot {config.shamir} exists already")
+            if config.recovery is None:
+                raise SealRefusal(
+                    "there are no recovery keys to open it with; make some with sys/rotate/recovery"
+                )
+            key = await book.unwrap_recovery(self.storage.reader(), config, self.slots)
+            entry = config.recovery
+            async with self.storage.write() as tx:
+                config = await self.unchanged(tx, config)
+                config = await self.put_shamir(tx, config, key, entry.shares, entry.threshold)
+                await book.write_config(tx, config)
+            return config
+
+    async def put_shamir(
+        self,
+        tx: Tx,
+        config: SealConfig,
+        key: Key,
+        shares: int,
+        threshold: int,
+        *,
+        root_key: Key | None = None,
+    ) -> SealConfig:
+        """Store within `tx` the slot that shares of `key` open, and return the configuration that has it."""
+        name = config.shamir or self.slots.shamir
+        slot = make_shamir_slot(
+            self.root_key,
+            key,
+            generation=config.generation,
+            shares=shares,
+            threshold=threshold,
+            random=self.random,
+            name=name,
+            root_version=config.root_version,
+        )
+        old = config.entry(name).revision if name in config.slots else 0
+        path = slot_path(name, old + 1)
+        await tx.put(path, encode(path, slot))
+        if name in config.slots:
+            await tx.delete(slot_path(name, old))
+        entry = SlotEntry(
+            kind=SHAMIR_SLOT, revision=old + 1, root_version=config.root_version, added=self._now()
+        )
+        return await self.tidy(tx, config.with_entry(name, entry))
+
+    async def remove(self, name: str) -> SealConfig:
+        """Take slot `name` from the vault; refused unless another slot is seen to work now."""
+        async with self.lock:
+            config = await self.config()
+            if name not in config.slots:
+                raise SealRefusal(f"there is no seal slot {name}")
+            if not await self._works_without(config, name):
+                raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
+            async with self.storage.write() as tx:
+                config = await self.unchanged(tx, config)
+                await tx.delete(slot_path(name, config.entry(name).revision))
+                config = await self.tidy(tx, config.without(name))
+                if config.recovery is not None and not config.wrapped:
+                    config = await book.drop_recovery(tx, config)
+                await book.write_config(tx, config)
+            return config
+
+    async def move(self, name: str, *, first: bool) -> SealConfig:
+        """Try slot `name` before all others from now on, or after them."""
+        async with self.lock, self.storage.write() as tx:
+            config = await self.config(tx)
+            if name not in config.slots:
+                raise SealRefusal(f"there is no seal slot {name}")
+            rest = tuple(other for other in config.slots if other != name)
+            order = (name, *rest) if first else (*rest, name)
+            config = msgspec.structs.replace(config, slots=order)
+            await book.write_config(tx, config)
+            return config
+
+    async def verify(self, name: str) -> str:
+        """Open the stored canary and the root key through slot `name`; return its key's version.
+
+        Raises `HsmError` or `SealFailure` with what is wrong, `SealRefusal` for a slot that cannot be tried.
+        """
+        config = await self.config()
+        if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
+            raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
+        slot = self._configured(name)
+        if name not in config.slots:
+            raise SealRefusal(f"slot {name} is configured and not part of the vault yet; add it")
+        reader = self.storage.reader()
+        record = await book.wrapped_slot(reader, config, name)
+        await check_canary(slot, record, generation=config.generation, revision=config.entry(name).revision)
+        root_key = await book.unwrap_newest(reader, config, slot)
+        if not root_key.same(self.root_key):
+            raise IntegrityError(f"seal slot {name}: holds another root key than the one in use; renew it")
+        return key_version(record)
+
+    async def renew_held(self, slot: KeySlot) -> SealConfig:
+        """As `renew`, for whoever holds `lock`."""
+        config = await self.config()
+        root_key = self.root_key
+        known = slot.name in config.slots
+        old = config.entry(slot.name).revision if known else 0
+        record = await self.write(slot, root_key, config, config.root_version, old + 1)
+        recovery = await self._recovery_for(slot, config)
+        async with self.storage.write() as tx:
+            config = await self.unchanged(tx, config)
+            if known:
+                await tx.delete(slot_path(slot.name, old))
+            config = await self.tidy(
+                tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1))
+            )
+            if recovery is not None:
+                assert config.recovery is not None
+                path = recovery_path(config.recovery.revision)
+                await tx.put(path, encode(path, recovery))
+            await book.write_config(tx, config)
+        return config
+
+    async def write(
+        self, slot: KeySlot, root_key: Key, config: SealConfig, version: int, revision: int
+    ) -> WrappedSlot:
+        """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key."""
+        record = await wrap_root(
+            slot,
+            root_key,
+            generation=config.generation,
+            root_version=version,
+            revision=revision,
+            random=self.random,
+        )
+        path = slot_path(slot.name, revision)
+        async with self.storage.write() as tx:
+            await tx.put(path, encode(path, record))
+        stored = await self.storage.reader().get(path)
+        if stored is None:
+            raise SealFailure(_MOVED)
+        again = decode(path, stored, WrappedSlot)
+        opened = await unwrap_root(slot, again, generation=config.generation, revision=revision)
+        if not opened.same(root_key):
+            raise IntegrityError(f"seal slot {slot.name}: gave back another key than it was given")
+        await check_canary(slot, again, generation=config.generation, revision=revision)
+        return again
+
+    async def _recovery_for(self, slot: KeySlot, config: SealConfig) -> RecoveryKey | None:
+        """Return the recovery key's record with another or a newer wrap under `slot`; None where there is none.
+
+        Where no slot gives the recovery key, its record stays as it is.
+        """
+        if config.recovery is None:
+            return None
+        reader = self.storage.reader()
+        path = recovery_path(config.recovery.revision)
+        data = await reader.get(path)
+        try:
+            key = await book.unwrap_recovery(reader, config, self.slots)
+        except SealFailure:
+            return None
+        assert data is not None
+        record = decode(path, data, RecoveryKey)
+        place = book.recovery_place(slot.name, config.generation, path)
+        value = await envelope.seal(slot, place, key.reveal(), self.random)
+        return msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
+
+    async def _works_without(self, config: SealConfig, name: str) -> bool:
+        """Whether a slot other than `name` opens the vault: shares are taken for good, key slots are tried."""
+        for other in config.slots:
+            if other == name:
+                continue
+            if config.entry(other).kind == SHAMIR_SLOT:
+                return True
+            try:
+                await self.verify(other)
+            except (HsmError, SealFailure, SealRefusal):
+                continue
+            return True
+        return False
+
+    @staticmethod
+    async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
+        """Remove the links that no slot needs any more."""
+        oldest = min(config.entry(name).root_version for name in config.slots)
+        for version in range(oldest - 1, 0, -1):
+            if await tx.get(link_path(version)) is None:
+                break
+            await tx.delete(link_path(version))
+        return config
+
+    def entry(self, record: WrappedSlot, version: int, revision: int) -> SlotEntry:
+        """Return what the configuration says of a slot whose record is now `record`."""
+        return SlotEntry(
+            kind=record.by,
+            revision=revision,
+            root_version=version,
+            key_version=key_version(record),
+            added=self._now(),
+        )
+
+    def _configured(self, name: str) -> KeySlot:
+        slot = self.slots.get(name)
+        if slot is None:
+            raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}" and restart')
+        return slot
+
+    async def config(self, tx: ReadTx | None = None) -> SealConfig:
+        """Return the stored configuration; raises `SealFailure`."""
+        config = await book.read_config(tx or self.storage.reader())
+        if config is None:
+            raise SealFailure("storage holds no seal configuration")
+        return config
+
+    async def unchanged(self, tx: Tx, config: SealConfig) -> SealConfig:
+        """Return what is stored; `SealFailure` unless that is what the work was based on."""
+        found = await self.config(tx)
+        if found != config:
+            raise SealFailure(_MOVED)
+        return found

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The key slots that this server is configured with, and what a record under one of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from hsm import envelope
+from hsm.envelope import Place
+from hsm.errors import HsmError, IntegrityError, KeyMissing
+from hsm.wrapping import KeySlot
+from vault.barrier.key import Key, Random
+from vault.seal.failure import SealFailure
+from vault.seal.record import SHAMIR_SLOT, WrappedSlot, slot_path
+
+_NAMESPACE: Final = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The key slots of the configuration, in the order in which they are to be tried, and how shares go with them.
+
+    With no key slot at all the seal is Shamir's alone.
+    """
+
+    enabled: Sequence[KeySlot] = ()
+    disabled: Sequence[KeySlot] = ()
+    """Slots that the vault is to leave: they still unwrap, and nothing new is wrapped for them."""
+    shamir: str = SHAMIR_SLOT
+    """Name of the slot for people's shares."""
+    shamir_kept: bool = False
+    """Whether the configuration asks for that slot beside key slots."""
+    recovery_can_unseal: bool = False
+    """Whether recovery shares open the vault too, without any key slot."""
+
+    def get(self, name: str) -> KeySlot | None:
+        """Return the configured slot `name`, disabled or not."""
+        return next((slot for slot in self if slot.name == name), None)
+
+    def __iter__(self) -> Iterator[KeySlot]:
+        yield from self.enabled
+        yield from self.disabled
+
+
+Reasons: TypeAlias = dict[str, HsmError | SealFailure]
+"""What kept each slot from opening, by its name."""
+
+
+class NoSlotAnswers(SealFailure):
+    """No key slot could unwrap; `reasons` says why, by the slot's name, without secrets."""
+
+    def __init__(self, reasons: Reasons) -> None:
+        """`reasons` is empty when no slot of the vault is configured here."""
+        self.reasons = reasons
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        super().__init__(f"no seal slot answers ({told or 'none of the stored slots is configured'})")
+
+
+async def wrap_root(
+    slot: KeySlot, root_key: Key, *, generation: str, root_version: int, revision: int, random: Random
+) -> WrappedSlot:
+    """Wrap `root_key` under `slot`, with a canary. Raises `HsmError`."""
+    path = slot_path(slot.name, revision)
+    place = _root_place(slot.name, generation, path, root_version)
+    canary = Place(slot.name, "canary", generation, _NAMESPACE, path)
+    return WrappedSlot(
+        generation=generation,
+        by=slot.kind,
+        root_version=root_version,
+        root=await envelope.seal(slot, place, root_key.reveal(), random),
+        canary=await envelope.seal(slot, canary, b"", random),
+    )
+
+
+async def unwrap_root(slot: KeySlot, record: WrappedSlot, *, generation: str, revision: int) -> Key:
+    """Return the root key that `record` holds. Raises `HsmError`."""
+    place = _root_place(slot.name, generation, slot_path(slot.name, revision), record.root_version)
+    value = await envelope.unseal(slot, place, record.root)
+    try:
+        return Key(value)
+    except ValueError:
+        raise IntegrityError(f"seal slot {slot.name}: what it holds is no root key") from None
+
+
+async def check_canary(slot: KeySlot, record: WrappedSlot, *, generation: str, revision: int) -> None:
+    """Raise `HsmError` unless `slot` still is what the record was made with."""
+    path = slot_path(slot.name, revision)
+    try:
+        await envelope.unseal(slot, Place(slot.name, "canary", generation, _NAMESPACE, path), record.canary)
+    except (IntegrityError, KeyMissing) as failure:
+        raise IntegrityError(
+            f"seal slot {slot.name}: does not open its stored canary: the key was replaced or erased ({failure})"
+        ) from None
+
+
+def key_version(record: WrappedSlot) -> str:
+    """Return the version of the slot's key that wrapped `record`; raises `IntegrityError`."""
+    return envelope.key_version(record.root)
+
+
+def _root_place(name: str, generation: str, path: str, root_version: int) -> Place:
+    return Place(name, "root", generation, _NAMESPACE, path, root_version)
+
+
+@dataclass(slots=True)
+class SlotView:
+    """What is known of one slot at the moment, for status and metrics; never a secret."""
+
+    name: str
+    kind: str
+    up: bool = True
+    key_version: str = ""
+    behind: int = 0
+    """How many generations of the root key it lags."""
+    software: bool = False
+    reason: str = ""
+    description: str = ""
+    checked: int = 0
+    """When it was last tried, in milliseconds since the epoch; 0 for never."""
+    refused: bool = field(default=False)
+    """Whether its stored canary did not open: another token, or an erased key."""

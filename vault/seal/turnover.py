@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Changes that concern all slots of a vault at once: another root key, other shares, another kind of seal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from hsm.errors import HsmError
+from vault.barrier.key import KEY_BYTES, Key
+from vault.seal import book
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.keeper import Keeper
+from vault.seal.record import RecoveryEntry, RecoveryKey, SealConfig, SlotEntry, link_path, slot_path
+from vault.seal.slots import NoSlotAnswers, Reasons
+from vault.storage.protocol import Tx
+
+
+async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
+    """Replace the root key under all slots at once.
+
+    A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
+    new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
+    old key and the storage has the new one. With `links` off such slots are dropped instead: after a
+    compromise. Raises `SealRefusal` when no slot would be left; then nothing has changed.
+    """
+    async with keeper.lock:
+        config = await keeper.config()
+        old, new = keeper.root_key, Key(keeper.random(KEY_BYTES))
+        version = config.root_version + 1
+        renewed = await _wrap_everywhere(keeper, config, new, version)
+        dropped = [] if links else [name for name in config.slots if name not in renewed]
+        if len(dropped) == len(config.slots):
+            raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
+        try:
+            async with keeper.storage.write() as tx:
+                config = await keeper.unchanged(tx, config)
+                if links:
+                    step = book.link(old, new, config, version - 1, keeper.random)
+                    await tx.put(link_path(version - 1), step)
+                config = await _switch(tx, config, renewed, dropped, version)
+                await keeper.barrier.replace_root_in(tx, new)
+                await book.write_config(tx, config)
+        except BaseException:
+            keeper.barrier.adopt_root(old)
+            raise
+        keeper.barrier.adopt_root(new)
+        return config
+
+
+async def replace_shares(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+    """Make `key`, split into `shares`, the one that people hold: for recovery, for unsealing, or both.
+
+    Raises `NoSlotAnswers` when the vault has key slots and none can keep the recovery key.
+    """
+    async with keeper.lock:
+        config = await keeper.config()
+        entry = _next_recovery(config, shares, threshold)
+        record = await _recovery(keeper, config, key, entry) if config.wrapped else None
+        async with keeper.storage.write() as tx:
+            config = await keeper.unchanged(tx, config)
+            if record is not None:
+                config = await book.store_recovery(tx, config, record, entry)
+            if config.shamir is not None:
+                config = await keeper.put_shamir(tx, config, key, shares, threshold)
+            await book.write_config(tx, config)
+        return config
+
+
+async def enter_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+    """Move the vault to the enabled key slots; the shares of `key` become recovery shares.
+
+    Raises `NoSlotAnswers` when no slot can be entered; then nothing counts that did not before.
+    """
+    reasons: Reasons = {}
+    async with keeper.lock:
+        for slot in keeper.slots.enabled:
+            try:
+                await keeper.renew_held(slot)
+            except HsmError as failure:
+                reasons[slot.name] = failure
+        if len(reasons) == len(keeper.slots.enabled):
+            raise NoSlotAnswers(reasons)
+        config = await keeper.config()
+        entry = _next_recovery(config, shares, threshold)
+        left = {slot.name for slot in keeper.slots.disabled}
+        staying = msgspec.structs.replace(
+            config, slots=tuple(name for name in config.slots if name not in left)
+        )
+        record = await _recovery(keeper, staying, key, entry)
+        async with keeper.storage.write() as tx:
+            config = await keeper.unchanged(tx, config)
+            config = await book.store_recovery(tx, config, record, entry)
+            config = await _drop(tx, config, left & set(config.slots))
+            shamir = config.shamir
+            if keeper.slots.recovery_can_unseal or keeper.slots.shamir_kept:
+                config = await keeper.put_shamir(tx, config, key, shares, threshold)
+            elif shamir is not None:
+                config = await _drop(tx, config, [shamir])
+            await book.write_config(tx, await keeper.tidy(tx, config))
+        return config
+
+
+async def leave_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+    """Move the vault from its key slots to shares of `key`, in one transaction."""
+    async with keeper.lock:
+        config = await keeper.config()
+        async with keeper.storage.write() as tx:
+            config = await keeper.unchanged(tx, config)
+            config = await keeper.put_shamir(tx, config, key, shares, threshold)
+            config = await _drop(tx, config, set(config.wrapped))
+            config = await book.drop_recovery(tx, config)
+            await book.write_config(tx, await keeper.tidy(tx, config))
+        return config
+
+
+async def bring_shares_up(keeper: Keeper, key: Key) -> None:
+    """Give the slot for shares the newest root key, now that its shares were given and `key` is known."""
+    async with keeper.lock:
+        config = await keeper.config()
+        name = config.shamir
+        if name is None or name not in config.behind:
+            return
+        slot = await book.shamir_slot(keeper.storage.reader(), config, name)
+        async with keeper.storage.write() as tx:
+            config = await keeper.unchanged(tx, config)
+            config = await keeper.put_shamir(tx, config, key, slot.shares, slot.threshold)
+            await book.write_config(tx, config)
+
+
+async def _wrap_everywhere(
+    keeper: Keeper, config: SealConfig, root_key: Key, version: int
+) -> dict[str, SlotEntry]:
+    """Write records, which do not count yet, for every key slot that answers; return their entries."""
+    renewed: dict[str, SlotEntry] = {}
+    for name in config.wrapped:
+        slot = keeper.slots.get(name)
+        if slot is None:
+            continue
+        revision = config.entry(name).revision + 1
+        try:
+            record = await keeper.write(slot, root_key, config, version, revision)
+        except (HsmError, SealFailure):
+            continue
+        renewed[name] = keeper.entry(record, version, revision)
+    return renewed
+
+
+async def _switch(
+    tx: Tx, config: SealConfig, renewed: dict[str, SlotEntry], dropped: Iterable[str], version: int
+) -> SealConfig:
+    for name, entry in renewed.items():
+        await tx.delete(slot_path(name, config.entry(name).revision))
+        config = config.with_entry(name, entry)
+    config = msgspec.structs.replace(await _drop(tx, config, dropped), root_version=version)
+    return await Keeper.tidy(tx, config)
+
+
+async def _drop(tx: Tx, config: SealConfig, names: Iterable[str]) -> SealConfig:
+    for name in names:
+        await tx.delete(slot_path(name, config.entry(name).revision))
+        config = config.without(name)
+    return config
+
+
+def _next_recovery(config: SealConfig, shares: int, threshold: int) -> RecoveryEntry:
+    revision = config.recovery.revision + 1 if config.recovery is not None else 1
+    return RecoveryEntry(revision=revision, shares=shares, threshold=threshold)
+
+
+async def _recovery(keeper: Keeper, config: SealConfig, key: Key, entry: RecoveryEntry) -> RecoveryKey:
+    return await book.wrap_recovery(
+        key, config.generation, entry.revision, config.wrapped, keeper.slots, keeper.random
+    )
