@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Private keys that stay in their token, in the form that cryptography's builders sign with.
 
-`private_key` gives an object that certificates, requests and revocation lists are signed with as with any other
-key. Hashing is done here and one mechanism that every token has does the rest, whatever the token can hash itself.
+`TokenSigner` is a key pair behind an agent. `private_key` makes of it an object that certificates, requests and
+revocation lists are signed with as with any other key. Hashing is done here and one mechanism that every token has does the rest, whatever the token can hash itself.
 Every signature is verified before it is given out, so that a mixed-up key pair or a fault is noticed here.
 """
 
@@ -17,9 +17,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.padding import AsymmetricPadding
 from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm.errors import BadConfig, IntegrityError
+from hsm.keys import name
+from hsm.operations import Operation, Sign
+from hsm.operations import PublicKey as AskPublicKey
 
+A = TypeVar("A")
 K = TypeVar("K")
 Data = bytes | bytearray | memoryview
 
@@ -61,6 +66,48 @@ class Signer(Protocol):
     def sign(self, mechanism: Mechanism, data: bytes) -> bytes:
         """Return what the token answers. Raises `hsm.errors`."""
         ...
+
+
+class Agent(Protocol):
+    """What a signer needs of `hsm.client.AgentClient`."""
+
+    def ask_blocking(self, operation: Operation, kind: type[A], seconds: float) -> A:
+        """Return the answer to `operation`. Raises `HsmError`."""
+        ...
+
+
+class TokenSigner:
+    """A key pair that an agent reaches; see `Signer`. Asks for the public half when it is made.
+
+    `key_id` None is whatever id the label has. `only` is the one mechanism that the key is for. `seconds` is how
+    long each operation may take.
+    """
+
+    def __init__(
+        self, agent: Agent, label: str, key_id: bytes | None, *, seconds: float, only: Mechanism | None = None
+    ) -> None:
+        self._agent = agent
+        self._label = label
+        self._id = key_id
+        self._seconds = seconds
+        self._only = only
+        der = agent.ask_blocking(AskPublicKey(label, key_id), bytes, seconds)
+        self._public: PublicKey = load_der_public_key(der)  # type: ignore[assignment]  # `private_key` checks it
+
+    @property
+    def public_key(self) -> PublicKey:
+        """See `Signer`."""
+        return self._public
+
+    def sign(self, mechanism: Mechanism, data: bytes) -> bytes:
+        """See `Signer`."""
+        if self._only not in {None, mechanism}:
+            raise BadConfig(
+                f"{name(self._label, self._id)}: is for {self._only} alone, and was asked for {mechanism}"
+            )
+        return self._agent.ask_blocking(
+            Sign(self._label, self._id, mechanism.value, data), bytes, self._seconds
+        )
 
 
 def private_key(signer: Signer) -> PrivateKey:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
@@ -33,6 +34,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
+from vault.server.external import external_key_providers
 from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
 
@@ -92,7 +94,7 @@ def _rights(parts: Parts) -> tuple[Engine, ...]:
         CapabilityEngine(parts.tokens, parts.gate, parts.barrier),
         WrappingEngine(parts.wrapper, parts.barrier),
         LeaseEngine(),
-        ExternalKeyEngine(parts.barrier, {}),
+        ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, os.environ)),
         AuditEngine(
             parts.audit,
             allow_creation=config.unsafe_allow_api_audit_creation,

@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
 )
 from cryptography.hazmat.primitives.hashes import SHA224, SHA256, SHA384, SHA512, Hash, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from hsm.errors import BadConfig, IntegrityError
-from hsm.signers import Mechanism, PrivateKey, PublicKey, private_key
+from hsm.operations import Operation, Sign
+from hsm.operations import PublicKey as AskPublicKey
+from hsm.signers import Mechanism, PrivateKey, PublicKey, TokenSigner, private_key
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Root")])
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -204,3 +206,37 @@ def test_a_signature_of_another_key_is_noticed(name: str) -> None:
 def test_half_a_signature_is_no_signature(change: Callable[[bytes], bytes]) -> None:
     with pytest.raises(IntegrityError, match="not 64"):
         _certificate(private_key(Token(P256, change)), SHA256())
+
+
+class Agent:
+    """Answers for one key pair, and keeps what it was asked."""
+
+    def __init__(self, key: Any) -> None:
+        self._token = Token(key)
+        self.asked: list[tuple[Operation, float]] = []
+
+    def ask_blocking(self, operation: Operation, kind: type[Any], seconds: float) -> Any:
+        assert kind is bytes
+        self.asked.append((operation, seconds))
+        if isinstance(operation, Sign):
+            return self._token.sign(Mechanism(operation.mechanism), operation.data)
+        return self._token.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_a_signer_asks_the_agent_for_its_own_key() -> None:
+    agent = Agent(RSA)
+    certificate = _certificate(private_key(TokenSigner(agent, "ca", b"v1", seconds=2.5)), SHA256())
+    certificate.verify_directly_issued_by(certificate)
+    (first, _), (second, seconds) = agent.asked
+    assert (first, seconds) == (AskPublicKey("ca", b"v1"), 2.5)
+    assert isinstance(second, Sign)
+    assert (second.key_label, second.key_id, second.mechanism) == ("ca", b"v1", "RSA_PKCS")
+
+
+def test_a_key_that_is_for_one_mechanism_is_used_for_no_other() -> None:
+    agent = Agent(RSA)
+    key = private_key(TokenSigner(agent, "ca", None, seconds=1, only=Mechanism.RSA_PKCS_PSS))
+    _certificate(key, SHA256(), _pss(SHA256()))
+    with pytest.raises(BadConfig, match="key ca: is for RSA_PKCS_PSS alone, and was asked for RSA_PKCS"):
+        _certificate(key, SHA256())
+    assert [type(operation) for operation, _ in agent.asked] == [AskPublicKey, Sign]

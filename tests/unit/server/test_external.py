@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which plugins of external keys a server has, and which modules its operator allows."""
+
+import importlib.util
+
+import pytest
+
+from vault.framework.clock import Entropy
+from vault.server.external import ALIASES, aliases, external_key_providers
+from vault.server.failure import StartFailure
+
+
+def test_pkcs11_is_there_where_its_library_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = external_key_providers(Entropy(), {ALIASES: "soft=/a.so", "RUNTIME_DIRECTORY": "/run/x"})
+    assert {name: provider.secrets for name, provider in providers.items()} == {"pkcs11": frozenset({"pin"})}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert external_key_providers(Entropy(), {}) == {}
+
+
+def test_aliases_are_read_as_openbao_s_plugin_has_them() -> None:
+    assert aliases("") == {}
+    assert aliases("soft=/usr/lib/soft.so, b=/x,soft=/usr/lib/other=1.so,") == {
+        "soft": "/usr/lib/other=1.so",
+        "b": "/x",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["soft", "=/a.so", "soft=a.so", "soft=", "a=/a.so,b", "a=/lib/pkcs11-SPY.so"]
+)
+def test_an_alias_that_is_none_keeps_the_server_from_starting(text: str) -> None:
+    with pytest.raises(StartFailure, match=ALIASES):
+        external_key_providers(Entropy(), {ALIASES: text})

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The agents of external keys: a process for each token that is in use, ended when it is used no longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from hsm.breaker import Breaker
+from hsm.client import AgentClient
+from hsm.login import runtime_directory
+from hsm.operations import Opening
+from hsm.pin import Pin
+from hsm.process import AgentProcess, Launch
+from hsm.signers import Agent
+from vault.engines.system.external_keys_token import Token
+
+MOST: Final = 8
+"""Tokens that are kept open at once; the one that was used longest ago is closed for another."""
+IDLE_SECONDS: Final = 300.0
+"""How long an agent stays after its last use. It is logged in, and it outlives the sealing of the vault."""
+_OPENING_SECONDS: Final = 25.0
+
+
+class Process(Agent, Protocol):
+    """An agent that can be ended: `hsm.client.AgentClient`."""
+
+    def end(self) -> object:
+        """Take no more requests and let the agent end."""
+        ...
+
+
+class Agents:
+    """Agents by token, PIN included: two configs with different PINs never share one. For the event loop alone."""
+
+    def __init__(self, start: Callable[[Token], Process], now: Callable[[], float]) -> None:
+        """`start` makes a token's agent, which runs once it is asked; `now` counts seconds."""
+        self._start = start
+        self._now = now
+        self._open: OrderedDict[Token, tuple[Process, float]] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def get(self, token: Token) -> Process:
+        """Return the token's agent."""
+        known = self._open.pop(token, None)
+        agent = known[0] if known is not None else self._start(token)
+        self._open[token] = agent, self._now()
+        if len(self._open) > MOST:
+            self._end_oldest()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
+        return agent
+
+    def end_idle(self) -> None:
+        """End the agents that were not used of late; look again later while there are others."""
+        while self._open and next(iter(self._open.values()))[1] <= self._now() - IDLE_SECONDS:
+            self._end_oldest()
+        self._timer = None
+        if self._open:
+            self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
+
+    def _end_oldest(self) -> None:
+        _, (agent, _) = self._open.popitem(last=False)
+        agent.end()
+
+
+def starter(
+    environment: Mapping[str, str], *, now: Callable[[], float], chance: Callable[[], float]
+) -> Callable[[Token], AgentClient]:
+    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.breaker`."""
+    directory = str(runtime_directory(environment))
+
+    def start(token: Token) -> AgentClient:
+        opening = Opening(
+            lib=token.lib,
+            slot=token.slot,
+            token_label=token.label,
+            token_serial=token.serial,
+            runtime_directory=directory,
+        )
+        launch = Launch(
+            opening=opening,
+            pin=lambda: Pin(token.pin),
+            environment=environment,
+            opening_seconds=_OPENING_SECONDS,
+        )
+        return AgentClient(lambda: AgentProcess(launch, now=now), Breaker(now=now, chance=chance))
+
+    return start

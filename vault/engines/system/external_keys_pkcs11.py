@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""External keys in tokens that speak PKCS#11: the plugin `pkcs11`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from hsm.errors import HsmError, SlotUnavailable
+from hsm.keys import printable
+from hsm.operations import ListTokens, TokenInfo
+from hsm.signers import Agent, TokenSigner, private_key
+from vault.engines.system.external_keys import Options
+from vault.engines.system.external_keys_agents import Agents
+from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
+from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
+from vault.framework.external import ExternalKey, PrivateKey
+
+T = TypeVar("T")
+
+_SECONDS: Final = 5.0
+"""How long one operation may take."""
+_THREADS: Final = 8
+"""Signatures under way at once, over all tokens."""
+
+
+class Pkcs11Provider:
+    """See `vault.engines.system.external_keys.Provider`."""
+
+    secrets = frozenset({"pin"})
+
+    def __init__(self, modules: Mapping[str, str], agents: Agents) -> None:
+        """`modules` are paths by alias."""
+        self._modules = modules
+        self._agents = agents
+        self._threads = ThreadPoolExecutor(_THREADS, "external-key")
+
+    async def check_config(self, config: Options) -> None:
+        """Log in. Raises `Malformed` and `Unavailable`."""
+        token = read_token(config, self._modules)
+        agent = self._agents.get(token)
+        await self.run(lambda: _information(agent, token), Malformed)
+
+    async def check_key(self, config: Options, key: Options) -> None:
+        """Read the public half. Raises `Malformed` and `Unavailable`."""
+        await self.open("", config, key)
+
+    async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
+        """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
+        token, pair = read_token(config, self._modules), read_pair(key)
+        agent = self._agents.get(token)
+
+        def found() -> tuple[PrivateKey, TokenInfo]:
+            signer = TokenSigner(agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
+            return private_key(signer), _information(agent, token)
+
+        return _Key(self, ref, pair, *await self.run(found, Malformed))
+
+    async def run(self, work: Callable[[], T], refusal: type[VaultError]) -> T:
+        """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except SlotUnavailable as error:
+            raise Unavailable(str(error), detail=error.ckr) from error
+        except HsmError as error:
+            raise refusal(str(error)) from error
+
+
+class _Key:
+    """A key pair in a token; see `ExternalKey`."""
+
+    def __init__(
+        self, provider: Pkcs11Provider, ref: str, pair: Pair, private: PrivateKey, information: TokenInfo
+    ) -> None:
+        self._provider = provider
+        self._ref = ref
+        self._pair = pair
+        self._private = private
+        self._information = information
+
+    @property
+    def ref(self) -> str:
+        return self._ref
+
+    def describe(self) -> Mapping[str, str]:
+        identifier = self._pair.key_id
+        return {
+            "ref": self._ref,
+            "token_serial": self._information.serial,
+            "token_label": self._information.label,
+            "key_label": self._pair.label,
+            "key_id": printable(identifier) if identifier else "",
+        }
+
+    async def use(self, work: Callable[[PrivateKey], T]) -> T:
+        return await self._provider.run(lambda: work(self._private), Failed)
+
+
+def _information(agent: Agent, token: Token) -> TokenInfo:
+    """Return what the token says of itself. Raises `HsmError`."""
+    found = agent.ask_blocking(ListTokens(), list[TokenInfo], _SECONDS)
+    for information in found:
+        if token.serial not in {"", information.serial} or token.label not in {"", information.label}:
+            continue
+        if token.serial or token.label or token.slot == information.slot:
+            return information
+    raise SlotUnavailable(f"{token!r} is not among the module's tokens")
