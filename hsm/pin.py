@@ -172,7 +172,7 @@ def _read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise BadConfig(f"pin file {path}: cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise BadConfig(f"pin file {path}: is not a regular file")
@@ -180,7 +180,9 @@ def _read_private(path: Path) -> bytes:
             raise BadConfig(f"pin file {path}: belongs to uid {status.st_uid}; make it the server's own")
         if status.st_mode & _FORBIDDEN_MODE:
             raise BadConfig(f"pin file {path}: others may read or write it; chmod 0400 {path}")
-        return opened.read(_LARGEST_BYTES + 1)
+        return os.read(descriptor, _LARGEST_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _cleaned(raw: bytes, source: str) -> bytes:
