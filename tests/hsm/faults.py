@@ -48,10 +48,10 @@ VENDOR_ERROR = 0x80000042
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What one function does instead of its work."""
+    """What one function does instead of its work. `logout` logs everybody out, then does the work."""
 
     function: str
-    kind: Literal["code", "delay", "hang", "crash", "wrong"]
+    kind: Literal["code", "delay", "hang", "crash", "wrong", "logout"]
     code: int = GENERAL_ERROR
     """The answer of `code`: a `CKR_…`."""
     seconds: float = 0.05
@@ -64,7 +64,7 @@ class FaultPlan:
     """The faults in force, and the calls counted, in a folder that both sides see."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._file = folder / "plan.json"
         self._seen: tuple[int, int] = (0, 0)
@@ -121,7 +121,23 @@ class FaultPlan:
             os.close(opened)
 
 
+FALSIFIED: Final = frozenset(
+    {
+        "C_GetSlotList",
+        "C_GetTokenInfo",
+        "C_OpenSession",
+        "C_FindObjects",
+        "C_GetAttributeValue",
+        "C_Encrypt",
+        "C_Decrypt",
+        "C_Sign",
+        "C_GenerateRandom",
+    }
+)
+"""Functions whose answers `wrong` changes."""
+
 _kept: list[object] = []  # what C code points to must outlive the call that made it
+_real: dict[str, Callable[..., int]] = {}
 
 
 def install(library: Path, plan: FaultPlan) -> None:
@@ -158,6 +174,7 @@ def _newest_table(module: ctypes.CDLL) -> int | None:
 def _wrapped(name: str, count: int, address: int, plan: FaultPlan) -> int:
     shape = ctypes.CFUNCTYPE(ctypes.c_ulong, *[ctypes.c_void_p] * count)
     real = shape(address)
+    _real[name] = real
 
     def call(*arguments: int | None) -> int:
         fault = plan.take(name)
@@ -180,6 +197,9 @@ def _spoiled(fault: Fault, real: Callable[..., int], arguments: tuple[int | None
         time.sleep(3600)
     if fault.kind == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if fault.kind == "logout":
+        _real["C_Logout"](arguments[0])
+        return int(real(*arguments))
     answer = int(real(*arguments))
     if answer == OK:
         _falsify(fault.function, arguments)

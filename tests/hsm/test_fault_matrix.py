@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A slot on a device that fails: the caller lives, no wrong key comes out, no PIN is locked, and it heals."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from hsm import envelope
+from hsm.errors import HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.pin import FilePin
+from hsm.pkcs11_slot import Pkcs11Slot
+from tests.house.tree import ROOT
+from tests.hsm import fault_table, faults
+from tests.hsm.fault_table import PAYLOAD, PLACE, Token
+from tests.hsm.faults import Fault, FaultPlan
+from tests.hsm.tokens import PIN, SOFTHSM
+
+_SLACK = 20.0
+"""Seconds that a busy machine may add to any deadline; a hang without one lasts an hour."""
+_DOCUMENT = ROOT / "docs" / "hsm.md"
+_DESTROY = """
+import sys
+from hsm.module import load
+from hsm.pin import Pin
+from pkcs11 import Attribute
+module = load(sys.argv[1])
+token = next(slot.get_token() for slot in module.slots())
+session = token.open(rw=True)
+module.login(session, Pin(sys.argv[2].encode()))
+for key in session.get_objects({Attribute.LABEL: "kek"}):
+    key.destroy()
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("function", fault_table.FUNCTIONS)
+def test_the_document_tells_what_each_fault_leads_to(function: str, tmp_path: Path) -> None:
+    found = asyncio.run(fault_table.row(function, tmp_path))
+    assert fault_table.line(function, found) in _DOCUMENT.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("signing", [False, True])
+def test_the_table_has_every_function_that_is_called(signing: bool, tmp_path: Path) -> None:
+    called = asyncio.run(fault_table.called(tmp_path, signing=signing))
+    wanted = set(fault_table.FUNCTIONS) - (set() if signing else {"C_SignInit", "C_Sign"})
+    assert called == wanted
+
+
+class _Bench:
+    """A slot whose agent works, and the plan that spoils it."""
+
+    def __init__(self, folder: Path, *, timeout: float = 10.0) -> None:
+        self.token = Token(folder, signing=False)
+        self.plan = FaultPlan(folder / "plan")
+        self.plan.put()
+        self.runtime = folder / "run"
+        self.slot = self.token.slot(self.runtime, self.plan, timeout=timeout)
+
+    async def unseal(self) -> bytes:
+        return await envelope.unseal(self.slot, PLACE, self.token.record)
+
+    async def heals(self) -> None:
+        """Ask a few times, as a server does, until it works."""
+        for _ in range(4):
+            try:
+                assert await self.unseal() == PAYLOAD
+            except SlotUnavailable:
+                continue
+            else:
+                return
+        raise AssertionError("the slot does not heal")
+
+
+def _run(folder: Path, work: Callable[[_Bench], Awaitable[None]], *, timeout: float = 10.0) -> None:
+    async def all_of_it() -> None:
+        bench = _Bench(folder, timeout=timeout)
+        try:
+            await bench.token.prepare()
+            assert await bench.unseal() == PAYLOAD
+            await work(bench)
+        finally:
+            await bench.slot.close()
+
+    asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(function="C_DecryptInit", kind="logout", times=1),
+        Fault(function="C_DecryptInit", kind="code", code=faults.OPERATION_ACTIVE, times=1),
+        Fault(function="C_DecryptInit", kind="code", code=faults.KEY_HANDLE_INVALID, times=1),
+        Fault(function="C_Decrypt", kind="code", code=faults.SESSION_HANDLE_INVALID, times=1),
+        Fault(function="C_Decrypt", kind="delay", times=5),
+    ],
+    ids=lambda fault: f"{fault.function}-{fault.kind}-{fault.code}",
+)
+def test_one_fault_of_a_working_agent_is_not_seen(tmp_path: Path, fault: Fault) -> None:
+    async def work(bench: _Bench) -> None:
+        agent = bench.slot.agent_pid
+        bench.plan.put(fault)
+        assert await bench.unseal() == PAYLOAD
+        assert bench.slot.agent_pid == agent
+
+    _run(tmp_path, work)
+
+
+@pytest.mark.parametrize("kind", ["crash", "hang"])
+def test_an_agent_that_crashes_or_hangs_is_replaced(tmp_path: Path, kind: str) -> None:
+    async def work(bench: _Bench) -> None:
+        agent = bench.slot.agent_pid
+        bench.plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
+        began = time.monotonic()
+        with pytest.raises(SlotUnavailable, match=r"slot a: .*(died|gone|no answer within)"):
+            await bench.unseal()
+        assert time.monotonic() - began < 0.5 + _SLACK
+        await bench.heals()
+        assert bench.slot.agent_pid != agent
+
+    _run(tmp_path, work, timeout=0.5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_an_agent_that_somebody_ends_or_stops_is_replaced(tmp_path: Path, number: signal.Signals) -> None:
+    async def work(bench: _Bench) -> None:
+        agent = bench.slot.agent_pid
+        assert agent is not None
+        os.kill(agent, number)
+        try:
+            assert await bench.unseal() == PAYLOAD
+        except SlotUnavailable:
+            await bench.heals()
+
+    _run(tmp_path, work, timeout=2.0)
+
+
+def test_a_device_that_was_unplugged_works_again_when_it_is_back(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        tokens = bench.token.softhsm.tokens
+        away = tokens.with_name("away")
+        tokens.rename(away)
+        with pytest.raises(SlotUnavailable):
+            await bench.unseal()
+        assert not (await bench.slot.probe()).up
+        if tokens.exists():  # SoftHSM makes an empty folder where there is none
+            shutil.rmtree(tokens)
+        away.rename(tokens)
+        await bench.heals()
+        assert (await bench.slot.probe()).up
+
+    _run(tmp_path, work)
+
+
+def test_a_key_that_somebody_destroyed_counts_as_an_outage_where_it_was_seen(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        environment = {**bench.token.softhsm.environment, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", _DESTROY, SOFTHSM, PIN]
+        await asyncio.to_thread(subprocess.run, command, check=True, env=environment)
+        with pytest.raises(SlotUnavailable, match="it was there before"):
+            await bench.unseal()
+        stranger = bench.token.slot(bench.runtime)
+        try:
+            with pytest.raises(KeyMissing):
+                await envelope.unseal(stranger, PLACE, bench.token.record)
+        finally:
+            await stranger.close()
+
+    _run(tmp_path, work)
+
+
+def test_a_changed_record_is_no_outage(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        wrapped = await bench.slot.wrap(PAYLOAD)
+        agent = bench.slot.agent_pid
+        for position in range(0, len(wrapped.ct) * 8, 11):
+            ct = bytearray(wrapped.ct)
+            ct[position // 8] ^= 1 << position % 8
+            changed = type(wrapped)(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(ct))
+            with pytest.raises(IntegrityError):
+                await bench.slot.unwrap(changed)
+        assert bench.slot.agent_pid == agent
+        assert await bench.slot.unwrap(wrapped) == PAYLOAD
+
+    _run(tmp_path, work)
+
+
+def test_faults_under_load_cost_few_requests_and_no_wrong_answer(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        bench.plan.put(
+            Fault(function="C_DecryptInit", kind="code", code=faults.SESSION_HANDLE_INVALID, times=10)
+        )
+        answers = await asyncio.gather(*(bench.unseal() for _ in range(200)), return_exceptions=True)
+        assert all(answer == PAYLOAD or isinstance(answer, SlotUnavailable) for answer in answers)
+        assert sum(answer == PAYLOAD for answer in answers) >= 190
+        await bench.heals()
+
+    _run(tmp_path, work)
+
+
+def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        wrong = tmp_path / "wrong"
+        wrong.write_text("not-the-pin")
+        wrong.chmod(0o400)
+        right, bench.token.pin = bench.token.pin, FilePin(wrong)
+        bench.plan.put()
+        workers = [bench.token.slot(bench.runtime, bench.plan) for _ in range(4)]
+        for _ in range(3):
+            answers = await asyncio.gather(*(_error_of(worker) for worker in workers))
+            assert all(isinstance(answer, PinBlocked) for answer in answers)
+            assert bench.plan.calls("C_Login") == 1
+        restarted = [bench.token.slot(bench.runtime, bench.plan) for _ in range(2)]
+        answers = await asyncio.gather(*(_error_of(worker) for worker in restarted))
+        assert all(isinstance(answer, PinBlocked) for answer in answers)
+        assert bench.plan.calls("C_Login") == 1
+        bench.token.pin = right
+        good = bench.token.slot(bench.runtime, bench.plan)
+        assert await envelope.unseal(good, PLACE, bench.token.record) == PAYLOAD
+        await asyncio.gather(*(worker.close() for worker in [*workers, *restarted, good]))
+
+    _run(tmp_path, work)
+
+
+@pytest.mark.parametrize("code", [faults.PIN_LOCKED, faults.PIN_INCORRECT])
+def test_a_refused_pin_ends_the_slot(tmp_path: Path, code: int) -> None:
+    async def work(bench: _Bench) -> None:
+        bench.plan.put(Fault(function="C_Login", kind="code", code=code))
+        slot = bench.token.slot(tmp_path / "other", bench.plan)
+        for _ in range(3):
+            assert isinstance(await _error_of(slot), PinBlocked)
+        assert bench.plan.calls("C_Login") == 1
+        await slot.close()
+
+    _run(tmp_path, work)
+
+
+async def _error_of(slot: Pkcs11Slot) -> HsmError | None:
+    try:
+        await slot.wrap(PAYLOAD)
+    except HsmError as error:
+        return error
+    return None
