@@ -162,6 +162,12 @@ class Sessions:
 
     def _renew(self) -> None:
         """Find the token again, log in unless this process is, and forget every session. Holds the lock."""
+        try:
+            self._open_anew()
+        except SessionLost as error:
+            raise SlotUnavailable(str(error), ckr=error.ckr) from error
+
+    def _open_anew(self) -> None:
         self._generation += 1
         self.open -= len(self._idle)
         while self._idle:

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a device does when sessions, logins, keys, tokens and IVs are not what they were."""
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+from pkcs11 import Attribute, ObjectClass
+
+from hsm.device import Device
+from hsm.errors import (
+    BadConfig,
+    HsmError,
+    IntegrityError,
+    KeyAmbiguous,
+    KeyMissing,
+    PinBlocked,
+    SlotUnavailable,
+)
+from hsm.module import Module
+from tests.hsm.spoiling import answer, spoiled
+from tests.hsm.tokens import SoftHsm
+
+DEK = bytes(range(32))
+OK = 0
+GENERAL_ERROR, DEVICE_ERROR, DEVICE_REMOVED = 0x05, 0x30, 0x32
+OPERATION_ACTIVE, SESSION_COUNT, SESSION_HANDLE_INVALID = 0x90, 0xB1, 0xB3
+PIN_INCORRECT, USER_NOT_LOGGED_IN = 0xA0, 0x101
+BUFFER_TOO_SMALL = 0x150
+
+
+@pytest.fixture
+def device(softhsm: SoftHsm, module: Module) -> Device:
+    made = softhsm.device("a", module=module)
+    made.start()
+    made.generate_kek("aes", modifiable=True)
+    made.wrap(DEK)
+    return made
+
+
+def _log_out(device: Device) -> None:
+    """Log the process out, as another user of the same module could."""
+    session = device._sessions._anchor
+    assert session is not None
+    module = device._sessions._module
+    module._call(19, ctypes.c_ulong(session.handle))  # type: ignore[attr-defined]  # C_Logout
+
+
+def test_a_login_that_somebody_ended_is_made_again(device: Device) -> None:
+    wrapped = device.wrap(DEK)
+    _log_out(device)
+    assert device.unwrap(wrapped) == DEK
+    assert device._sessions.logins == 2
+    _log_out(device)
+    assert device.wrap(DEK).k == "v0001"
+    assert device._sessions.logins == 3
+
+
+def test_a_missing_key_that_was_there_before_is_an_outage(device: Device, module: Module) -> None:
+    wrapped = device.wrap(DEK)
+    with device._sessions.token.open(rw=True) as session:
+        for key in session.get_objects({Attribute.CLASS: ObjectClass.SECRET_KEY}):
+            key.destroy()
+    with pytest.raises(SlotUnavailable, match="but it was there before"):
+        device.wrap(DEK)
+    with pytest.raises(SlotUnavailable, match="but it was there before"):
+        device.unwrap(wrapped)
+
+
+def test_a_key_that_was_never_there_is_missing(softhsm: SoftHsm, module: Module) -> None:
+    device = softhsm.device("a", module=module, key_id=b"v0007")
+    device.start()
+    with pytest.raises(KeyMissing, match="no version v0007"):
+        device.wrap(DEK)
+    with pytest.raises(KeyMissing, match="no such private key"):
+        device.sign("absent", b"1", "ECDSA", bytes(32))
+    with pytest.raises(KeyMissing, match="key kek id v0009"):
+        device.retire("v0009")
+
+
+def test_a_signing_key_that_vanishes_is_an_outage(device: Device) -> None:
+    device.generate_key_pair("signer", b"1", "p256")
+    assert len(device.sign("signer", b"1", "ECDSA", bytes(32))) == 64
+    with device._sessions.token.open(rw=True) as session:
+        for key in session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY}):
+            key.destroy()
+    with pytest.raises(SlotUnavailable, match="but it was there before"):
+        device.sign("signer", b"1", "ECDSA", bytes(32))
+
+
+def test_a_token_that_is_unplugged_is_unavailable(softhsm: SoftHsm, device: Device) -> None:
+    wrapped = device.wrap(DEK)
+    away = softhsm.folder / "away"
+    softhsm.tokens.rename(away)
+    for _ in range(3):
+        with pytest.raises(SlotUnavailable):
+            device.unwrap(wrapped)
+    assert device.probe().kind == "SlotUnavailable"
+    away.rename(softhsm.tokens)
+
+
+@pytest.mark.parametrize(
+    "code", [SESSION_HANDLE_INVALID, OPERATION_ACTIVE, USER_NOT_LOGGED_IN, 0xB0, 0x91, 0x60, 0x82]
+)
+def test_a_lost_session_costs_one_retry(device: Device, module: Module, code: int) -> None:
+    wrapped = device.wrap(DEK)
+    with spoiled(module, C_DecryptInit=answer(code, times=1)):
+        assert device.unwrap(wrapped) == DEK
+    with spoiled(module, C_DecryptInit=answer(code)), pytest.raises(SlotUnavailable) as raised:
+        device.unwrap(wrapped)
+    assert type(raised.value) is SlotUnavailable
+    assert device.unwrap(wrapped) == DEK
+
+
+def test_a_session_that_saw_an_error_is_never_used_again(device: Device, module: Module) -> None:
+    """An error between Init and the operation leaves the session active for good."""
+    wrapped = device.wrap(DEK)
+    for _ in range(5):
+        with spoiled(module, C_Decrypt=answer(DEVICE_ERROR, times=1)), pytest.raises(SlotUnavailable):
+            device.unwrap(wrapped)
+        assert device.unwrap(wrapped) == DEK
+    assert device._sessions.logins == 1
+    assert device.probe().sessions <= 2
+
+
+@pytest.mark.parametrize("code", [DEVICE_ERROR, DEVICE_REMOVED, 0x31, 0xE0, 0x02, 0x80000042, 0x190])
+def test_a_device_error_is_not_retried(device: Device, module: Module, code: int) -> None:
+    with spoiled(module, C_EncryptInit=answer(code, times=1)), pytest.raises(SlotUnavailable):
+        device.wrap(DEK)
+    device.wrap(DEK)
+
+
+def test_a_general_error_is_the_data_s_fault_when_a_canary_passes(device: Device, module: Module) -> None:
+    wrapped = device.wrap(DEK)
+    with (
+        spoiled(module, C_Decrypt=answer(GENERAL_ERROR, times=1)),
+        pytest.raises(IntegrityError, match="the record was changed"),
+    ):
+        device.unwrap(wrapped)
+
+
+def test_a_general_error_is_the_device_s_fault_when_a_canary_fails(device: Device, module: Module) -> None:
+    wrapped = device.wrap(DEK)
+    with spoiled(module, C_Decrypt=answer(GENERAL_ERROR)), pytest.raises(SlotUnavailable, match="canary"):
+        device.unwrap(wrapped)
+    with spoiled(module, C_DecryptInit=answer(0x06)), pytest.raises(SlotUnavailable, match="canary"):
+        device.unwrap(wrapped)
+
+
+def test_a_retired_key_that_only_decrypts_is_judged_by_the_newest(device: Device) -> None:
+    wrapped = device.wrap(DEK)
+    device.generate_kek("aes", modifiable=True)
+    device.retire("v0001")
+    changed = type(wrapped)(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48))
+    with pytest.raises(IntegrityError, match="the record was changed"):
+        device.unwrap(changed)
+    assert device.unwrap(wrapped) == DEK
+
+
+def test_an_unwrapped_key_that_is_wrong_right_away_never_leaves(device: Device, module: Module) -> None:
+    def garble(real: Callable[..., int], *arguments: int) -> int:
+        code = real(*arguments)
+        if code == OK and arguments[3]:
+            ctypes.c_ubyte.from_address(arguments[3]).value ^= 1
+        return code
+
+    with spoiled(module, C_Decrypt=garble), pytest.raises(SlotUnavailable, match="something else"):
+        device.wrap(DEK)
+
+
+def test_a_wrong_tag_right_after_wrapping_is_the_device_s_fault(device: Device, module: Module) -> None:
+    with spoiled(module, C_Decrypt=answer(0x40)), pytest.raises(SlotUnavailable):
+        device.wrap(DEK)
+    with spoiled(module, C_Encrypt=_shortened), pytest.raises(SlotUnavailable, match="right after"):
+        device.wrap(DEK)
+
+
+def _shortened(real: Callable[..., int], *arguments: int) -> int:
+    code = real(*arguments)
+    if code == OK and arguments[3]:
+        ctypes.c_ulong.from_address(arguments[4]).value -= 1
+    return code
+
+
+def test_a_token_that_chooses_the_iv_is_believed(device: Device, module: Module) -> None:
+    """It writes its IV over ours through the pointer: what counts is what stands there afterwards."""
+    chosen = os.urandom(12)
+
+    def choose(real: Callable[..., int], *arguments: int) -> int:
+        mechanism = (ctypes.c_ulong * 3).from_address(arguments[1])
+        parameters = (ctypes.c_ulong * 2).from_address(mechanism[1])
+        ctypes.memmove(parameters[0], chosen, 12)
+        return real(*arguments)
+
+    with spoiled(module, C_EncryptInit=choose):
+        wrapped = device.wrap(DEK)
+    assert wrapped.iv == chosen
+    assert device.unwrap(wrapped) == DEK
+    assert device.wrap(DEK).iv != chosen
+
+
+def test_a_token_that_appends_its_iv_is_believed(device: Device, module: Module) -> None:
+    iv = os.urandom(12)
+
+    def choose(real: Callable[..., int], *arguments: int) -> int:
+        mechanism = (ctypes.c_ulong * 3).from_address(arguments[1])
+        parameters = (ctypes.c_ulong * 2).from_address(mechanism[1])
+        given = ctypes.string_at(parameters[0], 12)
+        ctypes.memmove(parameters[0], iv, 12)
+        code = real(*arguments)
+        ctypes.memmove(parameters[0], given, 12)
+        return code
+
+    def append(real: Callable[..., int], *arguments: int) -> int:
+        code = real(*arguments)
+        length = ctypes.c_ulong.from_address(arguments[4])
+        if code == OK and arguments[3]:
+            ctypes.memmove(arguments[3] + length.value, iv, 12)
+        length.value += 12
+        return code
+
+    with spoiled(module, C_EncryptInit=choose, C_Encrypt=append):
+        wrapped = device.wrap(DEK)
+    assert (wrapped.iv, len(wrapped.ct)) == (iv, 48)
+    assert device.unwrap(wrapped) == DEK
+
+
+def test_too_many_sessions_give_way_to_one(device: Device, module: Module) -> None:
+    barrier = threading.Barrier(3)
+
+    def hold(_: object) -> bytes:
+        barrier.wait(10)
+        return b""
+
+    threads = [threading.Thread(target=device._sessions.run, args=(hold, "hold")) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert device._sessions.open == 3
+    with spoiled(module, C_OpenSession=answer(SESSION_COUNT, times=1)):
+        device.generate_kek("aes", modifiable=False)
+    assert device._sessions.open == 0
+    with spoiled(module, C_OpenSession=answer(SESSION_COUNT)), pytest.raises(SlotUnavailable):
+        device.wrap(DEK)
+    assert device._sessions.open == 0
+    device.wrap(DEK)
+
+
+def test_an_operation_before_the_login_is_unavailable(softhsm: SoftHsm, module: Module) -> None:
+    device = softhsm.device("a", module=module)
+    with pytest.raises(SlotUnavailable, match="not logged in"):
+        device.random(8)
+    assert device._sessions.open == 0
+
+
+@pytest.mark.parametrize("function", ["C_OpenSession", "C_GetSlotList", "C_GetTokenInfo", "C_Login"])
+def test_a_device_that_fails_at_the_login_is_unavailable(
+    softhsm: SoftHsm, module: Module, function: str
+) -> None:
+    device = softhsm.device("a", module=module)
+    for code in (DEVICE_ERROR, SESSION_HANDLE_INVALID, GENERAL_ERROR, 0x80000042):
+        with spoiled(module, **{function: answer(code)}), pytest.raises(SlotUnavailable) as raised:
+            device.start()
+        assert type(raised.value) is SlotUnavailable
+    device.start()
+
+
+def test_a_token_information_that_cannot_be_read_is_a_failed_probe(device: Device, module: Module) -> None:
+    with spoiled(module, C_GetMechanismList=answer(DEVICE_ERROR)):
+        found = device.probe()
+    assert (found.kind, found.ckr, found.token) == ("SlotUnavailable", "DeviceError", None)
+
+
+def test_a_wrong_pin_blocks_at_once_and_again_without_a_try(softhsm: SoftHsm, module: Module) -> None:
+    calls: list[int] = []
+
+    def count(real: Callable[..., int], *arguments: int) -> int:
+        calls.append(1)
+        return real(*arguments)
+
+    with spoiled(module, C_Login=count):
+        for _ in range(3):
+            with pytest.raises(PinBlocked):
+                softhsm.device("a", pin="wrong-pin", module=module).start()
+    assert len(calls) == 1
+
+
+def test_a_pin_that_was_changed_meanwhile_blocks_the_new_login(device: Device, module: Module) -> None:
+    _log_out(device)
+    with spoiled(module, C_Login=answer(PIN_INCORRECT)), pytest.raises(PinBlocked):
+        device.wrap(DEK)
+    with pytest.raises(PinBlocked, match="not tried again"):
+        device.wrap(DEK)
+
+
+def test_another_process_s_login_counts_as_ours(softhsm: SoftHsm, device: Device, module: Module) -> None:
+    second = softhsm.device("a", module=module)
+    second.start()
+    assert second.unwrap(device.wrap(DEK)) == DEK
+    assert second._sessions.logins == 0
+
+
+def test_many_threads_and_faults_give_right_answers_or_errors(device: Device, module: Module) -> None:
+    """One call in fifty fails; nothing hangs, and nothing is ever wrong."""
+    wrapped = device.wrap(DEK)
+    lock, calls, failures = threading.Lock(), [0], [0]
+
+    def sometimes(real: Callable[..., int], *arguments: int) -> int:
+        with lock:
+            calls[0] += 1
+            hit = calls[0] % 50 == 0
+        codes = (SESSION_HANDLE_INVALID, DEVICE_ERROR, OPERATION_ACTIVE, USER_NOT_LOGGED_IN)
+        return codes[calls[0] // 50 % 4] if hit else real(*arguments)
+
+    def work() -> None:
+        for _ in range(250):
+            try:
+                assert device.unwrap(wrapped) == DEK
+            except SlotUnavailable:
+                failures[0] += 1
+
+    with spoiled(module, C_DecryptInit=sometimes):
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert calls[0] >= 2000
+    assert failures[0] < 60
+    assert device._sessions.open <= 8
+
+
+def test_a_wrong_length_or_an_unknown_way_never_reaches_the_token(device: Device) -> None:
+    wrapped = device.wrap(DEK)
+    for way in ("aes-ecb", "", "shamir"):
+        with pytest.raises(IntegrityError):
+            device.unwrap(type(wrapped)(m=way, k=wrapped.k, iv=wrapped.iv, ct=wrapped.ct))
+    with pytest.raises(IntegrityError, match="no CKA_ID"):
+        device.unwrap(type(wrapped)(m="aes-gcm", k="0xzz", iv=wrapped.iv, ct=wrapped.ct))
+    with pytest.raises(BadConfig, match="32 bytes, not 31"):
+        device.wrap(bytes(31))
+
+
+def test_a_wrapped_key_of_another_size_is_no_key(device: Device, module: Module) -> None:
+    def shorten(real: Callable[..., int], *arguments: int) -> int:
+        code = real(*arguments)
+        if code == OK and arguments[3]:
+            ctypes.c_ulong.from_address(arguments[4]).value = 16
+        return code
+
+    wrapped = device.wrap(DEK)
+    with spoiled(module, C_Decrypt=shorten), pytest.raises(IntegrityError, match="not a key of 32"):
+        device.unwrap(wrapped)
+
+
+def test_two_programs_that_make_the_same_version_do_not_leave_two(device: Device, module: Module) -> None:
+    """Another program makes the same version between our look and our key: ours is taken back."""
+
+    def twice(real: Callable[..., int], *arguments: int) -> int:
+        handle = ctypes.c_ulong()
+        real(*arguments[:4], ctypes.addressof(handle))
+        return real(*arguments)
+
+    with spoiled(module, C_GenerateKey=twice), pytest.raises(KeyAmbiguous):
+        device.generate_kek("aes", modifiable=False)
+    found = device.keys()
+    assert [version.version for version in found] == ["v0001", "v0002"]
+
+
+def test_errors_tell_no_secrets(device: Device, module: Module) -> None:
+    from tests.hsm.tokens import PIN
+
+    for code in (GENERAL_ERROR, DEVICE_ERROR, PIN_INCORRECT, 0x80000042):
+        _log_out(device)
+        with (
+            spoiled(module, C_Login=answer(code), C_EncryptInit=answer(code)),
+            pytest.raises(HsmError) as raised,
+        ):
+            device.wrap(DEK)
+        shown = f"{raised.value!r} {raised.value.__cause__!r}"
+        assert PIN not in shown
+        assert DEK.hex() not in shown
