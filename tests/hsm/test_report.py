@@ -74,7 +74,6 @@ def test_nss_wraps_keys_that_must_not_leave(tmp_path: Path) -> None:
     assert "the token wraps a key that must not leave it" in report.warnings[1]
 
 
-@pytest.mark.alone
 def test_opencryptoki(tmp_path: Path) -> None:
     with opencryptoki_token(tmp_path / "ock") as token:
         program = (*token.inside, *_PROGRAM)
