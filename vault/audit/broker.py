@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from vault.audit.device import Device, DeviceConfig, DeviceFailure, open_device
-from vault.audit.record import Hasher, Renderer
+from vault.audit.hasher import Hasher
+from vault.audit.record import Renderer
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
 from vault.framework.call import Call, Reply
@@ -64,6 +65,7 @@ class Broker:
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, _Open] = {}
+        self._recording: Sequence[_Open] = ()
         self._headers: dict[str, bool] = {}
         self._devices = {path: open_device(config) for path, config in self._declared.items()}
 
@@ -80,47 +82,40 @@ class Broker:
     def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> None:
         """Record a request before it is acted on. Raises `Unavailable` when no device takes it.
 
-        `hold` keeps the line until the response's: a call that changes nothing may have both in one write.
+        `hold` keeps its line until the response's: a call that changes nothing has both in one write.
         """
-        if self._open:
-            now = self._clock.nanos()
-            lines = [
-                (entry, entry.renderer.request(call, now, self._headers, error))
-                for entry in self._open.values()
-            ]
-            if hold:
-                call.held = lines
-            else:
-                self._send(lines, now, "request")
+        now = self._clock.nanos()
+        if hold:
+            call.held = now
+        elif self._open:
+            headers = self._headers
+            lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
+            self._send(lines, now, "request")
         elif self._devices:
-            now = self._clock.nanos()
             self._send_sealed(sealed_line(call, "request", now, error), now)
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
+        now = self._clock.nanos()
+        held, call.held = call.held, 0
         if self._open:
-            now = self._clock.nanos()
-            held, call.held = call.held, ()
-            lines = []
-            for entry in self._open.values():
-                line = entry.renderer.response(call, reply, now, self._headers, error)
-                for other, before in held:
-                    if other is entry:
-                        line = before + line
-                lines.append((entry, line))
-            self._release(held, now)
+            headers = self._headers
+            if held:
+                times = (held, now)
+                lines = [
+                    (entry, entry.renderer.exchange(call, reply, times, headers, error))
+                    for entry in self._recording
+                ]
+            else:
+                lines = [
+                    (entry, entry.renderer.response(call, reply, now, headers, error))
+                    for entry in self._recording
+                ]
             self._send(lines, now, "response")
         elif self._devices:
-            now = self._clock.nanos()
-            held, call.held = call.held, ()
-            self._release(held, now)
+            if held:
+                self._send_sealed(sealed_line(call, "request", held, None), now)
             self._send_sealed(sealed_line(call, "response", now, error), now)
-
-    def _release(self, held: Sequence[tuple[_Open, bytes]], now: int) -> None:
-        """Write request lines whose device was exchanged or sealed before the response."""
-        for other, line in held:
-            if self._open.get(other.config.path) is not other:
-                self._write(other.device, line, now)
 
     def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str) -> None:
         began = perf_counter_ns()
@@ -178,12 +173,14 @@ class Broker:
         for path in set(self._devices) - set(opened):
             self._devices.pop(path).close()
         self._open = opened
+        self._recording = tuple(opened.values())
         headers = await core.get(_HEADERS)
         self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
 
     def forget(self) -> None:
         """Drop the keys at seal; declared devices stay open."""
         self._open = {}
+        self._recording = ()
         self._headers = {}
 
     def reopen(self) -> None:

@@ -8,90 +8,47 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
-import re
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
-
+from vault.audit.hasher import Hasher
 from vault.cache.follow import Bounded
 from vault.framework import schema
-from vault.framework.call import ROOT, Auth, Call, Identity, Mounted, Reply, WrapInfo
+from vault.framework.call import ROOT, Auth, Call, Decision, Identity, Mounted, Reply, WrapInfo
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
 
-_MARK: Final = "hmac-sha256:"
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
-_TIMES: Final = 1024
 _REPLIES: Final = 4096
 """Encoded answers that are kept, hashes only."""
 _LONGEST_KEPT: Final = 4096
 """Bytes of the longest of them."""
 _MOUNTS: Final = 4096
 """Mounts whose encoded part is kept."""
+_ADDRESSES: Final = 1024
+"""Addresses of clients whose encoded form is kept."""
 _LARGEST: Final = 4 << 20
 """Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
 _VERSION: Final = b"v2.7.2+builtin.bao"
-_REQUEST: Final = (
-    b'{"id":"%b"%b,"operation":"%b"%b%b,"namespace":%b,"path":%b%b%b,"remote_address":%b,"remote_port":%d%b}'
+_LONGEST_PATH: Final = 512
+"""Characters of the longest path whose place is kept."""
+_PLACE: Final = b'%b,"operation":"%b"%b%b,"namespace":%b,"path":%b%b%b,"remote_address":'
+_SHARED: Final = b'"auth":%b,"request":{"id":"%b"%b%b,"remote_port":%d%b}'
+_EXCHANGE: Final = (
+    b'%b{"time":"%b","type":"request",%b}\n%b{"time":"%b","type":"response",%b,"response":%b%b}\n'
 )
 _ROOT_NAMESPACE: Final = b'{"id":"root"}'
 _NO_AUTH: Final = b'{"token_type":"default"}'
 
 
-class Hasher:
-    """The keyed hash of one device. `raw` keeps values as they are, for the operator who asked for it."""
+class _Place(NamedTuple):
+    """The encoded part of a record that a caller's calls to one path have in common, and what it holds for."""
 
-    def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool) -> None:
-        self._keyed = HMAC(key, SHA256())
-        self._raw = raw
-        self._hash_accessor = hash_accessor
-        self._times: dict[str, str] = {}
-        """Hashes of what is no secret and comes again and again: the empty string, and times."""
-        if not raw:
-            self._times[""] = _MARK + hmac.digest(key, b"", "sha256").hex()
-
-    def text(self, value: str) -> str:
-        """Return the hash of a string."""
-        if self._raw:
-            return value
-        known = self._times.get(value)
-        if known is not None:
-            return known
-        keyed = self._keyed.copy()
-        keyed.update(value.encode("utf-8", "surrogatepass"))
-        hashed = _MARK + keyed.finalize().hex()
-        if value[-1:] == "Z" and _TIME.fullmatch(value):
-            if len(self._times) >= _TIMES:
-                self._times = {"": self._times[""]}
-            self._times[value] = hashed
-        return hashed
-
-    def accessor(self, value: str) -> str:
-        """Return the hash of an accessor, unless there is none or the device keeps accessors readable."""
-        return self.text(value) if self._hash_accessor and value else value
-
-    def tree(self, value: Json) -> Json:
-        """Return a copy in which every string leaf is hashed; keys, numbers and booleans stay."""
-        kind = type(value)
-        if kind is str:
-            return self.text(value)
-        if kind is dict:
-            text, tree = self.text, self.tree
-            return {key: text(item) if type(item) is str else tree(item) for key, item in value.items()}
-        if kind is list or kind is tuple:
-            return [self.tree(item) for item in value]
-        return value
-
-    def members(self, data: Mapping[str, Json], clear: frozenset[str]) -> Mapping[str, Json]:
-        """Hash an object's values, but for the top-level keys that the mount declared clear."""
-        if not clear:
-            hashed: Mapping[str, Json] = self.tree(data)
-            return hashed
-        return {key: item if key in clear else self.tree(item) for key, item in data.items()}
+    mark: object
+    decision: Decision | None
+    mount: Mounted
+    auth: bytes
+    place: bytes
 
 
 class Renderer:
@@ -107,6 +64,29 @@ class Renderer:
         self._prefix = prefix
         self._elide_lists = elide_lists
         self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
+        self._places: Bounded[tuple[str, str, str], _Place] = Bounded(_REPLIES)
+        self._addresses: Bounded[str, bytes] = Bounded(_ADDRESSES)
+
+    def exchange(
+        self,
+        call: Call,
+        reply: Reply[object] | None,
+        times: tuple[int, int],
+        headers: Mapping[str, bool],
+        error: VaultError | None,
+    ) -> bytes:
+        """Return the lines of request and response, at these two times, of a call that changed nothing."""
+        shared = self._shared(call, headers)
+        return _EXCHANGE % (
+            self._prefix,
+            rfc3339(times[0]).encode(),
+            shared,
+            self._prefix,
+            rfc3339(times[1]).encode(),
+            shared,
+            self._response(call, reply, error),
+            b"" if error is None else _answered(error),
+        )
 
     def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
         """Return the line of a request, before anything was done."""
@@ -131,20 +111,43 @@ class Renderer:
             rfc3339(now).encode(),
             self._shared(call, headers),
             self._response(call, reply, error),
-            _error(error, listed=isinstance(error, Unauthenticated) or (error is not None and error.chained)),
+            b"" if error is None else _answered(error),
         )
 
     def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
         """Return what request and response have in common; encoded once, unless the caller became known since."""
         recorded = call.recorded
-        known = recorded.get(self)
-        if known is None or known[0] is not call.decision:
-            known = (
-                call.decision,
-                b'"auth":%b,"request":%b' % (self._auth(call), self._request(call, headers)),
+        if recorded is not None and recorded[0] is self and recorded[1] is call.decision:
+            return recorded[2]
+        auth, place = self._place(call, headers)
+        address = self._addresses.get(call.client_address)
+        if address is None:
+            address = schema.encode(call.client_address)
+            self._addresses.put(call.client_address, address)
+        wrap = b',"wrap_ttl":%d' % call.wrap_ttl if call.wrap_ttl else b""
+        shared = _SHARED % (auth, call.id.encode(), place, address, call.client_port, wrap)
+        call.recorded = (self, call.decision, shared)
+        return shared
+
+    def _place(self, call: Call, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
+        """Return who calls, and what and where; kept for a caller who asks again and sends no data."""
+        identity = call.identity
+        if identity is None or not identity.key or call.data or headers:
+            return self._auth(call), self._request(call, headers)
+        key = (identity.key, call.path, call.operation)
+        known = self._places.get(key)
+        if (
+            known is None
+            or known.mark is not identity.mark
+            or known.decision is not call.decision
+            or known.mount is not call.mount
+        ):
+            known = _Place(
+                identity.mark, call.decision, call.mount, self._auth(call), self._request(call, headers)
             )
-            recorded[self] = known
-        return known[1]
+            if len(call.path) <= _LONGEST_PATH and call.mount.path:
+                self._places.put(key, known)
+        return known.auth, known.place
 
     def _auth(self, call: Call) -> bytes:
         identity = call.identity
@@ -190,8 +193,7 @@ class Renderer:
         data = b""
         if call.data:
             data = b',"data":' + _bounded(self._hasher.members(call.data, call.mount.clear_request_keys))
-        return _REQUEST % (
-            call.id.encode(),
+        return _PLACE % (
             b',"client_id":' + _client_id(identity, call.namespace.id) if identity is not None else b"",
             call.operation.encode(),
             self._mount(call, b"mount_running_version") if call.mount.path else b"",
@@ -200,9 +202,6 @@ class Renderer:
             encode(call.path),
             data,
             self._headers(call, headers) if headers else b"",
-            encode(call.client_address),
-            call.client_port,
-            b',"wrap_ttl":%d' % call.wrap_ttl if call.wrap_ttl else b"",
         )
 
     def _credential(self, call: Call) -> bytes:
@@ -231,29 +230,26 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
+        """Return what is said about the answer. What is kept of one that came before are hashes only."""
         if error is not None and error.message and (not error.chained or isinstance(error, Forbidden)):
-            encoded = schema.encode({"data": {"error": self._hasher.text(error.message)}})
-        elif reply is None:
-            encoded = b"{}"
-        elif reply.same is not None and not self._raw:
-            encoded = self._remembered(call, reply)
-        else:
-            encoded = _bounded(self._reply(call, reply))
-        separator = b"," if mount and len(encoded) > 2 else b""
-        return b"{%b%b%b" % (mount[1:], separator, encoded[1:])
-
-    def _remembered(self, call: Call, reply: Reply[object]) -> bytes:
-        """Encode a reply whose data was recorded before, as often-read secrets are: only hashes are kept."""
-        if reply.warnings or reply.wrap_info is not None or reply.auth is not None:
-            return _bounded(self._reply(call, reply))
+            return self._mounted(call, schema.encode({"data": {"error": self._hasher.text(error.message)}}))
+        if reply is None:
+            return self._mounted(call, b"{}")
+        if reply.same is None or self._raw or reply.warnings or reply.wrap_info is not None or reply.auth:
+            return self._mounted(call, _bounded(self._reply(call, reply)))
         key = (call.mount, reply.same)
         encoded = self._replies.get(key)
         if encoded is None:
-            encoded = _bounded(self._reply(call, reply))
+            encoded = self._mounted(call, _bounded(self._reply(call, reply)))
             if len(encoded) <= _LONGEST_KEPT:
                 self._replies.put(key, encoded)
         return encoded
+
+    def _mounted(self, call: Call, encoded: bytes) -> bytes:
+        """Put the mount's part before an encoded object."""
+        mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
+        separator = b"," if mount and len(encoded) > 2 else b""
+        return b"{%b%b%b" % (mount[1:], separator, encoded[1:])
 
     def _reply(self, call: Call, reply: Reply[object]) -> dict[str, object]:
         hasher = self._hasher
@@ -362,6 +358,11 @@ def _error(error: VaultError | None, *, listed: bool) -> bytes:
         return b""
     text = f"1 error occurred:\n\t* {error.message}\n\n" if listed else error.message
     return b',"error":' + schema.encode(text)
+
+
+def _answered(error: VaultError) -> bytes:
+    """Return the `error` of a response's record."""
+    return _error(error, listed=error.chained or isinstance(error, Unauthenticated))
 
 
 def _without_empty(fields: Mapping[str, object]) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -139,6 +139,8 @@ class Identity:
     uses: int = 0
     cache: dict[object, object] = field(default_factory=dict, repr=False)
     """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
+    mark: object = field(default_factory=object, repr=False)
+    """Stands for this very object where it must not be kept alive."""
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,10 +296,10 @@ class Call:
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
-    recorded: dict[object, tuple[object, bytes]]
-    """What the audit log has encoded of this call already."""
-    held: Sequence[tuple[Any, bytes]]
-    """Audit lines of the request that go out with the response's."""
+    recorded: tuple[object, object, bytes] | None
+    """What an audit device has encoded of this call already: for which device, and which decision."""
+    held: int
+    """When the request came (nanoseconds), where its audit line goes out with the response's; else 0."""
     after: Callable[[], Awaitable[None]] | None
     """What is to follow once the answer is recorded and everything is committed."""
 
@@ -313,8 +315,8 @@ class Call:
         self.data = {}
         self.captures = {}
         self.warnings = []
-        self.recorded = {}
-        self.held = ()
+        self.recorded = None
+        self.held = 0
         self.namespace = ROOT
         self.body = b""
         self.limits = USUAL_LIMITS

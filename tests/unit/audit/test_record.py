@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engines.driver import who
+from vault.audit import hasher as hashing
 from vault.audit import record as module
-from vault.audit.record import Hasher, Renderer
+from vault.audit.hasher import Hasher
+from vault.audit.record import Renderer
 from vault.framework.call import Auth, Call, Mounted, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.secret import Secret
+from vault.policy.acl import Verdict
 
 KEY = b"k" * 32
 MOUNT = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"}))
@@ -67,7 +70,7 @@ def test_a_raw_device_changes_nothing(value: Any) -> None:
 
 
 def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "_TIMES", 3)
+    monkeypatch.setattr(hashing, "_TIMES", 3)
     hasher = Hasher(KEY, raw=False, hash_accessor=True)
     for second in range(10):
         text = f"2026-01-02T03:04:{second:02}Z"
@@ -80,7 +83,7 @@ def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
 def test_accessors_stay_readable_where_the_device_says_so() -> None:
     call = _call(identity=who("x"))
     hidden = json.loads(_renderer().request(call, 1, {}, None))
-    call.recorded.clear()
+    call.recorded = None
     shown = json.loads(_renderer(hash_accessor=False).request(call, 1, {}, None))
     assert hidden["auth"]["accessor"] == _hashed("accessor-x")
     assert shown["auth"]["accessor"] == shown["request"]["client_token_accessor"] == "accessor-x"
@@ -198,3 +201,44 @@ def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
         record = json.loads(renderer.request(_call(mount=mount), 1, {}, None))
         assert record["request"]["mount_point"] == f"m{number}/"
         assert len(renderer._mounts) <= 4
+
+
+def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
+    renderer, kept = _renderer(), _renderer()
+    moved = Mounted("u", "secret/", "kv", "kv_2", "secret", {}, 0, 0)
+    allowed, refused = Verdict(True, granting=("one",)), Verdict(False)
+    first, second = who("x"), who("x")
+    second.policies = ("two",)
+    for identity in (first, second, first):
+        for decision in (allowed, refused):
+            for mount in (MOUNT, moved):
+                for path in ("secret/a", "secret/b"):
+                    fields = {"identity": identity, "decision": decision, "mount": mount, "path": path}
+                    call, again = (_call(id=f"{path}-{number}", **fields) for number in range(2))
+                    line = kept.exchange(call, None, (1, 2), {}, None)
+                    one, two = line.splitlines()
+                    fresh = _renderer()
+                    assert one + b"\n" == fresh.request(_call(id=call.id, **fields), 1, {}, None)
+                    assert two + b"\n" == fresh.response(_call(id=call.id, **fields), None, 2, {}, None)
+                    assert b"-1" in kept.exchange(again, None, (1, 2), {}, None)
+    assert len(kept._places) == 2
+    long = _call(identity=first, decision=allowed, path="secret/" + "a" * 600)
+    renderer.exchange(long, None, (1, 2), {}, None)
+    assert len(renderer._places) == 0
+    assert "s.x" not in repr(kept._places._entries)
+
+
+def test_a_call_with_data_headers_or_wrapping_is_encoded_anew() -> None:
+    renderer, identity = _renderer(), who("x")
+    variants: list[dict[str, Any]] = [
+        {},
+        {"data": {"a": "b"}},
+        {"wrap_ttl": 60},
+        {"headers": [(b"x-a", b"1")]},
+        {},
+    ]
+    for fields in variants:
+        call = _call(identity=identity, **fields)
+        audited = {"x-a": False} if "headers" in fields else {}
+        request = json.loads(renderer.exchange(call, None, (1, 2), audited, None).splitlines()[0])["request"]
+        assert {"data", "wrap_ttl", "headers"} & set(request) == set(fields)
