@@ -29,6 +29,8 @@ _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
 _WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}")),)
 _SHARE = {
     "keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
+    "recovery_keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
+    "recovery_keys_base64": re.compile(r"[A-Za-z0-9+/]{43}[A-Za-z0-9+/=]"),
     "keys_base64": re.compile(r"[A-Za-z0-9+/]{43}[A-Za-z0-9+/=]"),
 }
 _UNIX_KEYS = frozenset({"creation_time", "server_time_utc", "last_renewal_time"})

@@ -4,7 +4,7 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -43,6 +43,8 @@ class Side:
 
     def play(self, step: Step) -> Answer:
         """Sends the step and keeps its captures; a capture that is not there becomes a marked text."""
+        if step.restart is not None:
+            self._server.restart(step.restart)
         target = self._fill(step.path, strict=True)
         headers = {name: self._fill(value, strict=True) for name, value in step.headers.items()}
         if step.token:
@@ -51,7 +53,7 @@ class Side:
         body = self._body(step.body)
         answer = send(self._server.port, step.method, target, headers, body)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while step.settle and answer.status != step.settle and time.monotonic() < deadline:
+        while _unsettled(step, answer) and time.monotonic() < deadline:
             time.sleep(0.02)
             answer = send(self._server.port, step.method, target, headers, body)
         for capture in step.save:
@@ -99,7 +101,7 @@ class Pair:
     def outcome(self, scenario: Scenario) -> Outcome:
         """The result of a scenario, played at most once."""
         if scenario.key not in self._outcomes:
-            with self._servers(scenario.fresh) as servers:
+            with self._servers(scenario) as servers:
                 self._outcomes[scenario.key] = self._compare(scenario, servers)
         return self._outcomes[scenario.key]
 
@@ -110,23 +112,23 @@ class Pair:
         self._shared = None
 
     @contextmanager
-    def _servers(self, fresh: bool) -> Iterator[tuple[Server, Server]]:
-        if not fresh:
+    def _servers(self, scenario: Scenario) -> Iterator[tuple[Server, Server]]:
+        if not scenario.fresh:
             self._shared = self._shared or self._start(initialised=True)
             yield self._shared
             return
-        servers = self._start(initialised=False)
+        servers = self._start(initialised=False, seal=scenario.seal, lasting=scenario.lasting)
         try:
             yield servers
         finally:
             for server in servers:
                 server.stop()
 
-    def _start(self, *, initialised: bool) -> tuple[Server, Server]:
+    def _start(self, *, initialised: bool, seal: str = "", lasting: bool = False) -> tuple[Server, Server]:
         with ExitStack() as undo:
             started: list[Server] = []
             for kind in self._kinds:
-                server = KINDS[kind]()
+                server = KINDS[kind](seal=seal, lasting=lasting)
                 undo.callback(server.stop)
                 if initialised:
                     server.initialise()
@@ -141,7 +143,7 @@ class Pair:
             answer = reference.play(step)
             kind = self._allowed[step.divergence] if step.divergence and self._differ else ""
             expected = reference.view(answer, step, aside=kind == ANSWER)
-            found = subject.view(subject.play(step), step, aside=kind == ANSWER)
+            found = _without(subject.view(subject.play(step), step, aside=kind == ANSWER), step.extra)
             outcome.statuses.append(answer.status)
             outcome.answers.append(expected)
             problem = judge(step, expected, found, kind)
@@ -149,6 +151,21 @@ class Pair:
                 outcome.problems.append(f"step {number}: {problem}")
         outcome.fractions = subject.normaliser.fractions
         return outcome
+
+
+def _unsettled(step: Step, answer: Answer) -> bool:
+    if step.settle and answer.status != step.settle:
+        return True
+    return bool(step.settle_on) and step.settle_on.encode() not in answer.body
+
+
+def _without(seen: Mapping[str, object], extra: Sequence[str]) -> Mapping[str, object]:
+    """`seen` without the keys that only the subject has; one that is missing stays to be noticed."""
+    body = seen.get("json")
+    if not extra or not isinstance(body, Mapping):
+        return seen
+    missing = {name: "<missing>" for name in extra if name not in body}
+    return {**seen, "json": {name: value for name, value in body.items() if name not in extra} | missing}
 
 
 def judge(step: Step, expected: Mapping[str, object], found: Mapping[str, object], kind: str) -> str:

@@ -34,6 +34,12 @@ class Step:
     """Compare keys down to this depth and only types below (texts that are our own)."""
     settle: int = 0
     """Repeat until this status, at most 5 s: for work that the reference does in the background."""
+    settle_on: str = ""
+    """Repeat until this text is in the body, at most 5 s, as `settle`."""
+    extra: Sequence[str] = ()
+    """Keys of the JSON body that the subject has and the reference does not."""
+    restart: str | None = None
+    """Instead of a request: end the server and start it again with this ``seal`` stanza, or with none."""
     divergence: str = ""
     """Identifier in ``api-spec/divergences.md``: this step must differ, in what the table lets differ."""
 
@@ -51,6 +57,10 @@ class Scenario:
     steps: Sequence[Step]
     fresh: bool = False
     """Needs an uninitialised server of its own."""
+    seal: str = ""
+    """The ``seal`` stanza of that server, with ``{directory}`` for its folder."""
+    lasting: bool = False
+    """Whether its storage must outlive a restart."""
 
     @property
     def key(self) -> str:
@@ -97,6 +107,11 @@ def patch(path: str, body: object = None, **options: Any) -> Step:
     """A PATCH with the merge-patch media type."""
     options.setdefault("headers", MERGE)
     return step("PATCH", path, body, **options)
+
+
+def restart(seal: str = "") -> Step:
+    """Ends the server and starts it again, with another ``seal`` stanza; compares who answers after it."""
+    return Step("GET", "sys/init", token="", restart=seal)
 
 
 def policy(name: str, text: str) -> Step:

@@ -29,13 +29,20 @@ class Server:
 
     kind = ""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seal: str = "", lasting: bool = False) -> None:
+        """`seal` is a stanza with ``{directory}`` in it; with `lasting` the storage outlives a restart."""
         self.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
+        for name, first in (("one", 0), ("two", 100)):
+            (self.directory / f"{name}.key").write_bytes(bytes(range(first, first + 32)))
         self.port = _free_port()
         self.root = ""
+        self._lasting = lasting
+        self._start(seal)
+
+    def _start(self, seal: str) -> None:
         config = self.directory / "server.hcl"
-        config.write_text(self._config())
-        with (self.directory / "server.log").open("wb") as log:
+        config.write_text(self._config() + seal.replace("{directory}", str(self.directory)))
+        with (self.directory / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(config),
                 stdout=log,
@@ -44,6 +51,11 @@ class Server:
                 env=dict(os.environ, HOME=str(self.directory)),
             )
         self._wait()
+
+    def restart(self, seal: str) -> None:
+        """Ends the process and starts it again on the same storage, with another `seal` stanza."""
+        self._end()
+        self._start(seal)
 
     def _command(self, config: Path) -> list[str]:
         """The process to start."""
@@ -96,14 +108,17 @@ ui       = false
         found: dict[str, str] = json.loads(answer.body)
         return found
 
-    def stop(self) -> None:
-        """Ends the process and removes its files."""
+    def _end(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the process and removes its files."""
+        self._end()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -120,7 +135,12 @@ class OpenBaoServer(Server):
         return [binary, "server", f"-config={config}"]
 
     def _storage(self) -> str:
-        return 'storage "inmem" {}'
+        if not self._lasting:
+            return 'storage "inmem" {}'
+        folder = self.directory / "raft"
+        folder.mkdir(exist_ok=True)
+        cluster = f'cluster_addr = "http://127.0.0.1:{_free_port()}"'
+        return f'storage "raft" {{\n  path = "{folder}"\n  node_id = "one"\n}}\n{cluster}'
 
 
 class CoffreServer(Server):

@@ -203,6 +203,12 @@ class Lifecycle:
         config = await self.config()
         if config is not None and not config.confirmed:
             await self._confirm(config.generation)
+        self._proven = False
+
+    async def replaceable(self) -> bool:
+        """Whether there is a vault that another initialisation may replace."""
+        config = await self.config()
+        return config is not None and not config.confirmed and not self._proven
 
     async def seal(self) -> None:
         """Save the encryption counts and forget all keys; without effect while sealed.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Final
 
 from vault.audit.device import DeviceFailure
@@ -21,19 +21,21 @@ from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.rotation import keep_count
 from vault.engines.system.seal import Passage
-from vault.framework.call import JsonLimits, Operation
+from vault.framework.call import Call, Identity, JsonLimits, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.mount.table import Catalog, MountTable
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
+from vault.seal.lifecycle import Lifecycle
 from vault.server import counting, opening
 from vault.server.application import Answer, DevResult, Message
 from vault.server.catalog import catalog
 from vault.server.edge import edge
 from vault.server.failure import StartFailure
 from vault.server.parts import Parts, make
+from vault.server.seal_watch import SealWatch
 from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
 from vault.token.authenticator import ServiceTokens
@@ -57,13 +59,30 @@ class Vault:
         pipeline = _pipeline(parts)
         self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
         passage = Passage(
-            self._opened, self._closing, lambda: parts.presence.cluster, config.storage.kind, log, self._turn
+            self._opened,
+            self._closing,
+            self._open_by_slots,
+            lambda: parts.presence.cluster,
+            config.storage.kind,
+            log,
+            self._turn,
         )
         parts.mounts.catalog = catalog(parts, passage, self._requests.running)
         parts.mounts.seal()
         self._background = _background(parts)
         self._fixed = _fixed(parts.mounts)
         self._watch: asyncio.Task[None] | None = None
+        self._seal_watch = SealWatch(
+            parts.lifecycle,
+            parts.health,
+            config.hsm,
+            open_vault=self._open_by_slots,
+            close_vault=self._closing,
+            now=monotonic,
+            chance=lambda: entropy.bytes(1)[0] / 256,
+            log=log,
+            metrics=metrics,
+        )
         self._answer = self.at(config.listeners[0])
         opening.own_facts(parts)
         parts.tokens.on_revoke(self._purge_cubbyhole)
@@ -98,8 +117,9 @@ class Vault:
         return self._parts.mounts.catalog
 
     async def start(self) -> None:
-        """Begin to watch over requests. Other background work begins when the vault is unsealed."""
+        """Begin to watch over requests and key slots. Other background work begins when the vault is unsealed."""
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        self._seal_watch.start()
 
     async def stop(self) -> None:
         """End background work, forget keys, release audit devices. Requests have been answered by now."""
@@ -107,6 +127,7 @@ class Vault:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
+        await self._seal_watch.stop()
         await self._closing()
         self._parts.audit.close()
 
@@ -151,6 +172,19 @@ class Vault:
         self._parts.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
         self._parts.log.note("core", "vault is unsealed")
 
+    async def _open_by_slots(self) -> bool:
+        """Unseal through a key slot; return whether the vault is open. Raises `SealFailure` when none answers."""
+        async with self._turn:
+            reasons = await self._parts.lifecycle.auto_unseal()
+            if reasons is None:
+                return not self._parts.barrier.sealed
+            for name, failure in reasons.items():
+                self._parts.log.caution(
+                    "seal", "a key slot did not open the vault", slot=name, reason=str(failure)
+                )
+            await self._opened()
+        return True
+
     async def _closing(self) -> None:
         """Seal, once nobody is opening the vault."""
         async with self._turn:
@@ -190,7 +224,7 @@ async def build(
 
 
 def _pipeline(parts: Parts) -> Pipeline:
-    service = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
+    service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
     return Pipeline(
         barrier=parts.barrier,
         mounts=parts.mounts,
@@ -204,6 +238,22 @@ def _pipeline(parts: Parts) -> Pipeline:
         wrapper=parts.wrapper,
         log=parts.log,
     )
+
+
+class Witness:
+    """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
+
+    def __init__(self, inner: ServiceTokens, lifecycle: Lifecycle) -> None:
+        self._inner = inner
+        self._lifecycle = lifecycle
+        self.recognises = inner.recognises
+        self.known = inner.known
+
+    async def authenticate(self, call: Call) -> Identity:
+        """See `Authenticator.authenticate`."""
+        identity = await self._inner.authenticate(call)
+        self._lifecycle.prove()
+        return identity
 
 
 def _background(parts: Parts) -> Background:

@@ -72,7 +72,7 @@ def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
 
 
 def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
-    return (SealEngine(parts.lifecycle, parts.genesis, passage), RotationEngine(parts.barrier))
+    return (SealEngine(parts.lifecycle, parts.health, parts.genesis, passage), RotationEngine(parts.barrier))
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:

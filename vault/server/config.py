@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from vault.framework import hcl
+from vault.server import config_seal
 from vault.server import config_stanzas as stanzas
 from vault.server.config_reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config_values import Unreadable
@@ -21,9 +22,17 @@ from vault.server.failure import StartFailure
 from vault.server.settings import Config, StorageSettings, Telemetry
 
 _LARGEST_BYTES: Final = 1 << 20
-_STANZAS: Final = ("listener", "storage", "seal", "audit", "telemetry", "user_lockout")
+_STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout")
 _ENVIRONMENT: Final = {"API_ADDR": "api_addr", "LOG_LEVEL": "log_level", "LOG_FORMAT": "log_format"}
-_LABELS: Final = {"listener": 1, "storage": 1, "seal": 1, "audit": 2, "telemetry": 0, "user_lockout": 1}
+_LABELS: Final = {
+    "listener": 1,
+    "storage": 1,
+    "seal": 1,
+    "hsm": 0,
+    "audit": 2,
+    "telemetry": 0,
+    "user_lockout": 1,
+}
 
 
 def load(paths: Sequence[str], environment: Mapping[str, str]) -> Config:
@@ -124,8 +133,8 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
         stanzas.user_lockout(entry, content, findings) for entry, content in inside["user_lockout"]
     )
     storage = _last(inside["storage"], findings)
-    for entry, content in inside["seal"]:
-        stanzas.seal(entry, content, findings)
+    seals = config_seal.seals(inside["seal"], environment, findings)
+    hsm = config_seal.policy(inside["hsm"], seals, findings)
     telemetry = read(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
@@ -140,6 +149,8 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
         audit=audit,
         user_lockout=lockouts,
         telemetry=Telemetry(**telemetry),
+        seals=seals,
+        hsm=hsm,
         warnings=tuple(findings.warnings),
         **values,
     )

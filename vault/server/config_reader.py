@@ -141,10 +141,14 @@ def names(entry: Entry, findings: Findings) -> Mapping[str, str]:
 def unknown(stanza: str, entry: Entry, known: Collection[str], findings: Findings) -> None:
     """Refuse a key or stanza that nobody knows, and name the nearest one that exists."""
     key = entry.item.key
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    hint = f"; did you mean {nearest[0]}?" if nearest else ""
     where = f" in {stanza}" if stanza else ""
-    findings.refuse(entry, f"unknown setting {key}{where}{hint}")
+    findings.refuse(entry, f"unknown setting {key}{where}{nearest(key, known)}")
+
+
+def nearest(key: str, known: Collection[str]) -> str:
+    """Return a hint at the name in `known` that `key` may have been meant to be, or nothing."""
+    found = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _plain(item: Item) -> Value:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from vault.framework.hcl import Block
 from vault.server.config_reader import Entry, Findings, body, names, read, unknown
 from vault.server.config_values import Unreadable, boolean, mode
-from vault.server.settings import AuditDevice, Listener, ListenerTelemetry, Seal, StorageSettings, UserLockout
+from vault.server.settings import AuditDevice, Listener, ListenerTelemetry, StorageSettings, UserLockout
 
 AUDIT_OPTIONS: Final = {
     "file_path": "The file; required. `stdout` and `discard` are understood.",
@@ -48,14 +48,6 @@ def storage(entry: Entry, content: Collection[Entry], findings: Findings) -> Sto
         if values:
             findings.refuse(entry, 'storage "inmem" has no settings; remove path, or choose "sqlite"')
     return StorageSettings(kind=kind, **values)
-
-
-def seal(entry: Entry, content: Collection[Entry], findings: Findings) -> None:
-    """Accept `seal "shamir" {}`, which is what there is without the stanza too."""
-    if entry.item.labels[0] != "shamir":
-        findings.refuse(entry, 'this seal does not exist here yet; remove the stanza or choose "shamir"')
-        return
-    read(Seal, "seal", content, findings)
 
 
 def user_lockout(entry: Entry, content: Collection[Entry], findings: Findings) -> UserLockout:

@@ -32,7 +32,7 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
         "disable_standby_reads": _CLUSTER,
         "enable_response_header_raft_node_id": _CLUSTER,
         "enable_response_header_hostname": "no answer carries the host's name",
-        "disable_sealwrap": "seal wrapping is not supported yet",
+        "disable_sealwrap": "only the few values that need it are wrapped, and always",
         "disable_indexing": _TUNING,
         "disable_sentinel_trace": "there is no Sentinel",
         "disable_printable_check": "paths follow one rule for everybody",
@@ -81,7 +81,12 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
             _PUSH,
         ),
     },
-    "seal": {"name": "there is one seal", "priority": "there is one seal"},
+    "seal": {
+        "disable_software_encryption": "a token wraps keys only; values are always encrypted in software",
+        "health_check_enabled": "slots are always checked",
+        "health_check_interval": "set canary_interval in `hsm`",
+        "health_check_timeout": "set timeout",
+    },
 }  # fmt: skip
 """Stanza ("" is the top level) -> key -> why nothing is missing."""
 

@@ -21,9 +21,11 @@ from vault.mount.entry import SYSTEM_MAX_TTL
 from vault.mount.table import Catalog, MountTable
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
+from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.server.counting import CountedTokens
 from vault.server.failure import StartFailure
+from vault.server.seal_slots import make_slots
 from vault.server.settings import Config
 from vault.storage.protocol import Storage
 from vault.token.batch import BatchTokens
@@ -52,6 +54,7 @@ class Parts:
     log: Log
     barrier: Barrier
     lifecycle: Lifecycle
+    health: SlotHealth
     follower: Follower
     tokens: TokenStore
     batch: BatchTokens
@@ -68,9 +71,10 @@ class Parts:
 def make(
     config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
 ) -> Parts:
-    """Make every part, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
+    """Make every part, sealed. Raises `StartFailure` for an audit device or a static key that cannot be opened."""
     barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
-    lifecycle = Lifecycle(storage, barrier, now=clock.millis, random=entropy.bytes)
+    slots = make_slots(config, entropy)
+    lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     follower = Follower(storage)
     tokens = CountedTokens(entropy, metrics)
     policies = PolicyStore(lambda: follower.epoch)
@@ -88,6 +92,7 @@ def make(
         log=log,
         barrier=barrier,
         lifecycle=lifecycle,
+        health=SlotHealth(storage, slots, now=clock.millis),
         follower=follower,
         tokens=tokens,
         batch=BatchTokens(tokens, barrier, entropy),

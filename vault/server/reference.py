@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.server import config_stanzas, config_unsupported, flags, settings
+from vault.server import config_stanzas, config_unsupported, flags, seal_settings, settings
 from vault.server.config_reader import settings_of
 
 _INTRODUCTION = """\
@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 `vaultctl server -config=PATH` reads a file, or every `.hcl` and `.json` file of a directory in the order
 of their names. `-config` may be repeated. A key that a later file repeats replaces the earlier one;
-`listener`, `audit` and `user_lockout` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
+`listener`, `seal`, `audit` and `user_lockout` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
 an existing file carries over. `vaultctl server -test-config -config=PATH` checks without starting.
 
 ```hcl
@@ -50,6 +50,19 @@ where the server would be less secure than the file says; both are listed below.
 of seconds or strings such as `90s`, `30m`, `768h`, `30d`; sizes are bytes.
 
 No secret belongs in this file, in a flag or in the environment, but for development mode.
+
+```hcl
+seal "pkcs11" {
+  name        = "hsm-a"
+  lib         = "/usr/lib/softhsm/libsofthsm2.so"
+  token_label = "vault-a"
+  key_label   = "vault-kek"
+  pin         = "file:///run/credentials/coffre/pin-a"
+}
+```
+
+Every seal stanza is a slot, and any slot opens the vault. At initialisation each one that answers is used;
+later ones are added with `sys/seal-slots`. No dead token keeps the server from starting.
 """
 
 _ENVIRONMENT = """\
@@ -65,6 +78,8 @@ _ENVIRONMENT = """\
 | `BAO_LOG_FORMAT` | `log_format` |
 | `BAO_DEV_ROOT_TOKEN_ID` | `-dev-root-token-id` |
 | `BAO_DEV_LISTEN_ADDRESS` | `-dev-listen-address` |
+| `BAO_SEAL_TYPE` | makes a `seal "pkcs11"` without a stanza, or must agree with the stanzas there are |
+| `BAO_HSM_LIB`, `_SLOT`, `_TOKEN_LABEL`, `_PIN`, `_KEY_LABEL`, `_KEY_ID`, `_MECHANISM`, `_RSA_OAEP_HASH` | the setting of that name of a single unnamed `seal "pkcs11"`; these go before the file |
 | `BAO_TOKEN_PATH` | where development mode stores its token |
 """
 
@@ -97,7 +112,10 @@ def render() -> str:
         _list("`options` of an audit device", ("option", "meaning"), config_stanzas.AUDIT_OPTIONS),
         _table('`user_lockout "all"`, or an auth method', "", settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
-        '## `seal "shamir"`\n\nThe only seal so far, and what there is without the stanza. It has no settings.\n',
+        _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),
+        _list('`seal "pkcs11"`', ("key", "meaning"), _PKCS11, level="##"),
+        _table('`seal "static"`', _STATIC, seal_settings.StaticSeal),
+        _table("`hsm`", "", seal_settings.HsmPolicy),
         _ENVIRONMENT,
         _SIGNALS,
         _foreign("Refused", "What to do instead", config_unsupported.REFUSED),
@@ -118,6 +136,29 @@ certificates are asked for when `tls_client_ca_file` is set. Request lines and h
 `custom_response_headers` holds a block for each status (`"default"`, `"2xx"`, `"404"`) with headers and
 their lists of values. Names that start with `X-Vault-` are refused.
 """
+_SHAMIR = """\
+People hold shares of a key; it is what there is without any seal stanza too. Beside key slots it makes the
+recovery shares a way in when every slot is gone, whatever `recovery_can_unseal` says.
+"""
+_STATIC = "For a key that the deployment's own secret store provides. The stanza is OpenBao's.\n"
+_PKCS11: Mapping[str, str] = {
+    "lib": "Absolute path of the PKCS#11 module; `module` is the same. It runs in a process of its own.",
+    "pin": "`file://PATH`, `credential://NAME` (systemd) or `env://NAME`; a PIN itself is accepted with a warning.",
+    "name": 'Name of the slot, unique among seals; "default" for OpenBao\'s form, a single unnamed stanza.',
+    "priority": "Slots are tried in this order, lowest first; 1 unless set.",
+    "disabled": "The vault is to leave this slot: it opens for `unseal -migrate` only.",
+    "token_label": "Label of the token; `token` is the same.",
+    "token_serial": "Serial number of the token, where labels are not unique.",
+    "slot": "Number of the PKCS#11 slot, decimal or 0x; the last resort.",
+    "key_label": "Label of the key that wraps; `label` is the same.",
+    "key_id": "Its `CKA_ID` in hexadecimal; the newest version unless set.",
+    "mechanism": "`AES_GCM`, `RSA_PKCS_OAEP` or `AES_CBC_HMAC`; chosen by what the key can unless set.",
+    "rsa_oaep_hash": "`sha256`, `sha384`, `sha512`, or `sha1` for tokens that know nothing else.",
+    "timeout": "How long one operation may take; `2s` unless set.",
+    "max_sessions": "How many operations run at once; 4 unless set.",
+    "library_parameters": "What NSS wants to know at its start; for no other module.",
+    "force_pin_final_try": "Log in although the token says that one more wrong PIN locks it.",
+}
 _AUDIT = "The server refuses requests that no audit device can record. SIGHUP opens the files anew.\n"
 
 
@@ -138,8 +179,8 @@ def _shown(default: object) -> str:
     return str(default) or "none"
 
 
-def _list(title: str, heads: tuple[str, str], rows: Mapping[str, str]) -> str:
-    lines = [f"### {title}\n", f"| {heads[0]} | {heads[1]} |", "|---|---|"]
+def _list(title: str, heads: tuple[str, str], rows: Mapping[str, str], level: str = "###") -> str:
+    lines = [f"{level} {title}\n", f"| {heads[0]} | {heads[1]} |", "|---|---|"]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in rows.items()]
     return "\n".join(lines) + "\n"
 

@@ -28,7 +28,9 @@ def sanitized(config: Config) -> Mapping[str, object]:
     shown |= {name: int(getattr(config, name)) for name in _SECONDS}
     shown["enable_ui"] = False
     shown["listeners"] = [_listener(listener) for listener in config.listeners]
-    shown["seals"] = [{"disabled": False, "type": config.seal}]
+    shown["seals"] = [{"disabled": seal.disabled, "type": seal.kind} for seal in config.seals] or [
+        {"disabled": False, "type": "shamir"}
+    ]
     shown["storage"] = {"type": config.storage.kind}
     shown["telemetry"] = {
         "metrics_prefix": config.telemetry.metrics_prefix,

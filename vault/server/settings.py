@@ -14,6 +14,7 @@ import msgspec
 
 from vault.server import config_values as read
 from vault.server.config_values import Setting
+from vault.server.seal_settings import HsmPolicy, SealSettings
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 """From the most to the least."""
@@ -132,10 +133,6 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
-class Seal(msgspec.Struct, frozen=True):
-    """`seal "shamir" {}`: the key is split among people. It has no settings."""
-
-
 class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
     """One declared audit device; `path` ends in a slash, `options` are the strings that `sys/audit` lists."""
 
@@ -183,7 +180,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     user_lockout: tuple[UserLockout, ...] = ()
     telemetry: Telemetry = Telemetry()
     warnings: tuple[str, ...] = ()
-    seal: str = "shamir"
+    seals: tuple[SealSettings, ...] = ()
+    hsm: HsmPolicy = HsmPolicy()
     api_addr: Annotated[
         str,
         Setting(

@@ -14,7 +14,9 @@ from vault.server import config_unsupported, reference
 from vault.server.__main__ import run
 from vault.server.config import Verdict, load, validate
 from vault.server.config_reader import settings_of
+from vault.server.config_seal import PKCS11_KEYS
 from vault.server.failure import StartFailure
+from vault.server.seal_settings import HsmPolicy, ShamirSeal, StaticSeal
 from vault.server.settings import (
     AuditDevice,
     Config,
@@ -175,7 +177,8 @@ def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Pa
         ('audit "syslog" "a" { options { file_path = "x" } }', "this audit device does not exist here yet"),
         ('audit "file" "a" { options { file_path = "x" mode = "hunter2hunter2" } }', "options mode must be permission bits"),
         ('audit "file" "a" { options { file_path = "x" } }\naudit "file" "a" { options { file_path = "y" } }', ":4: another audit device has this name"),
-        ('seal "pkcs11" { pin = "hunter2hunter2" }', "this seal does not exist here yet"),
+        ('seal "pkcs11" { pin = "hunter2hunter2" }', ':3: seal "pkcs11": lib: is missing'),
+        ('seal "kmip" { pin = "hunter2hunter2" }', ":3: this seal does not exist here; choose one of shamir, pkcs11, static"),
         ("raw_storage_endpoint = true", "raw_storage_endpoint: `sys/raw` does not exist here; remove it"),
         ("introspection_endpoint = true", "introspection_endpoint: `sys/internal/inspect` does not exist"),
         ('listener "tcp" { tls_disable = true disable_unauthed_rekey_endpoints = false }', "do not exist here; remove it"),
@@ -282,7 +285,7 @@ def test_the_flag_test_config_prints_and_tells_by_its_exit_code(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
-    key=st.sampled_from([*settings_of(Config), "listener", "storage", "audit", "seal", "telemetry"]),
+    key=st.sampled_from([*settings_of(Config), "listener", "storage", "audit", "seal", "hsm", "telemetry"]),
     value=st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -300,9 +303,11 @@ def test_every_setting_is_documented() -> None:
     assert page == reference.render(), "run `python -m vault.server.reference > docs/configuration.md`"
     structs: list[type[msgspec.Struct]] = [
         Config, Listener, ListenerTelemetry, StorageSettings, AuditDevice, UserLockout, Telemetry,
+        ShamirSeal, StaticSeal, HsmPolicy,
     ]  # fmt: skip
     known = {name for struct in structs for name in struct.__struct_fields__}
-    known -= {"kind", "listeners", "warnings"}
+    known -= {"kind", "listeners", "seals", "warnings"}
+    known |= set(PKCS11_KEYS)
     known |= {
         key
         for table in (config_unsupported.IGNORED, config_unsupported.REFUSED)

@@ -6,20 +6,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from vault.engines.system.genesis import Genesis
+from vault.engines.system.seal_shapes import (
+    Health,
+    HealthParams,
+    Initialized,
+    InitParams,
+    InitResult,
+    Leader,
+    SealStatus,
+    SlotStatus,
+    UnsealParams,
+)
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
-from vault.framework.fields import Doc, Kind, Mismatch, to_bool, to_int
+from vault.framework.fields import Mismatch, to_bool, to_int
 from vault.framework.log import Log
-from vault.framework.route import Params, read, write
+from vault.framework.route import read, write
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.init import InitRequest
+from vault.seal.health import SlotHealth
+from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
+from vault.seal.record import SHAMIR_SLOT
 
 VERSION: Final = "2.7.2"
 """The OpenBao version whose API this is; clients switch features on it (`docs/adr/0004-version.md`)."""
@@ -31,6 +42,7 @@ _CODES: Final = (
     "drsecondarycode",
     "perfstandbycode",
 )
+SOFTWARE: Final = "software token: no hardware protection"
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
@@ -48,6 +60,8 @@ class Passage:
 
     opened: Callable[[], Awaitable[None]]
     closing: Callable[[], Awaitable[None]]
+    open_by_slots: Callable[[], Awaitable[bool]]
+    """Unseals through a key slot, and says whether the vault is open; raises `SealFailure` when none answers."""
     cluster: Callable[[], Cluster | None]
     storage_kind: str
     log: Log
@@ -55,114 +69,12 @@ class Passage:
     """Held by whoever opens or closes the vault: one at a time."""
 
 
-_Count = Annotated[int, Kind("int", struct="InitRequest")]
-_Keys = Annotated[tuple[str, ...], Kind("strings", struct="InitRequest")]
-
-
-class InitParams(Params, frozen=True):
-    """Parameters of an initialisation."""
-
-    secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.")] = 0
-    secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.")] = 0
-    pgp_keys: Annotated[_Keys, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
-    root_token_pgp_key: Annotated[
-        str, Kind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
-    ] = ""
-    recovery_shares: Annotated[_Count, Doc("Not for a Shamir seal.")] = 0
-    recovery_threshold: Annotated[_Count, Doc("Not for a Shamir seal.")] = 0
-    recovery_pgp_keys: Annotated[_Keys, Doc("Not for a Shamir seal.")] = ()
-    replace_unconfirmed: Annotated[
-        bool,
-        Kind("bool", struct="InitRequest"),
-        Doc("Replace a vault that was initialised and never unsealed, when its keys did not arrive."),
-    ] = False
-
-
-class UnsealParams(Params, frozen=True):
-    """Parameters of an unseal step."""
-
-    key: Annotated[
-        str, Kind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
-    ] = ""
-    reset: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")] = (
-        False
-    )
-    migrate: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")] = (
-        False
-    )
-
-
-class HealthParams(Params, frozen=True):
-    """Which status to answer in which state."""
-
-    activecode: Annotated[str | None, Doc("Status while active.")] = None
-    standbycode: Annotated[str | None, Doc("Status while standby.")] = None
-    standbyok: Annotated[str | None, Doc("Answer a standby as if it were active.")] = None
-    perfstandbycode: Annotated[str | None, Doc("Status while a performance standby.")] = None
-    perfstandbyok: Annotated[str | None, Doc("Answer a performance standby as if it were active.")] = None
-    drsecondarycode: Annotated[str | None, Doc("Status while a disaster recovery secondary.")] = None
-    sealedcode: Annotated[str | None, Doc("Status while sealed.")] = None
-    uninitcode: Annotated[str | None, Doc("Status while not initialised.")] = None
-
-
-class Initialized(msgspec.Struct, frozen=True):
-    """Whether there is a vault."""
-
-    initialized: bool
-
-
-class InitResult(msgspec.Struct, frozen=True):
-    """The new vault's shares and first token: shown once."""
-
-    keys: list[str]
-    keys_base64: list[str]
-    root_token: str
-
-
-class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The state of the seal, on the wire's names."""
-
-    type: str
-    initialized: bool
-    sealed: bool
-    t: int
-    n: int
-    progress: int
-    nonce: str
-    recovery_seal: bool
-    version: str
-    commit_date: str
-    migration: bool
-    cluster_name: str = ""
-    cluster_id: str = ""
-    storage_type: str
-
-
-class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What load balancers look at."""
-
-    initialized: bool
-    sealed: bool
-    standby: bool
-    replication_performance_mode: str
-    replication_dr_mode: str
-    server_time_utc: int
-    version: str
-    cluster_name: str = ""
-    cluster_id: str = ""
-
-
-class Leader(msgspec.Struct, frozen=True):
-    """Who leads; every node of ours is equal."""
-
-    ha_enabled: bool
-
-
 class SealEngine(Engine):
     """Initialising, unsealing and sealing, and how to see the state of it."""
 
-    def __init__(self, lifecycle: Lifecycle, genesis: Genesis, passage: Passage) -> None:
+    def __init__(self, lifecycle: Lifecycle, health: SlotHealth, genesis: Genesis, passage: Passage) -> None:
         self._lifecycle = lifecycle
+        self._health = health
         self._genesis = genesis
         self._passage = passage
 
@@ -189,12 +101,44 @@ class SealEngine(Engine):
             recovery_threshold=params.recovery_threshold,
             recovery_pgp_keys=params.recovery_pgp_keys,
         )
+        if params.replace_unconfirmed and await self._lifecycle.replaceable():
+            await self._passage.closing()
         try:
             plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
             raise Malformed(str(refusal)) from refusal
+        except SealFailure as failure:
+            raise Failed(str(failure), chained=False) from failure
         self._passage.log.note("core", "vault is initialized")
-        return Reply(data=InitResult(list(plan.keys), list(plan.keys_base64), token), plain=True)
+        await self._open(plan)
+        return Reply(
+            data=InitResult(
+                keys=list(plan.keys),
+                keys_base64=list(plan.keys_base64),
+                recovery_keys=list(plan.recovery.keys),
+                recovery_keys_base64=list(plan.recovery.keys_base64),
+                root_token=token,
+            ),
+            plain=True,
+        )
+
+    async def _open(self, plan: InitPlan) -> None:
+        """Open a new vault that key slots open. It may fail: the keys are told all the same, and it is tried again."""
+        log = self._passage.log
+        for name, failure in plan.absent.items():
+            log.caution(
+                "seal", "a slot did not answer, and is not part of the vault", slot=name, reason=str(failure)
+            )
+        if not plan.config.wrapped:
+            return
+        if plan.slot is not None:
+            log.caution(
+                "seal", "recovery shares can unseal this vault without any key slot; see recovery_can_unseal"
+            )
+        try:
+            await self._passage.open_by_slots()
+        except SealFailure as failure:
+            log.caution("seal", "not unsealed; it will be tried again", reason=str(failure))
 
     @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
     async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
@@ -214,7 +158,7 @@ class SealEngine(Engine):
             raise Failed(str(failure), chained=False) from failure
         if before.sealed and not status.sealed:
             await self._passage.opened()
-        return Reply(data=self._status(status), plain=True)
+        return Reply(data=await self._status(status), plain=True)
 
     @write("seal", when_sealed=True, writes=False, sudo=True)
     async def seal(self, call: Call) -> None:
@@ -225,7 +169,7 @@ class SealEngine(Engine):
     async def read_seal_status(self, call: Call) -> Reply[SealStatus]:
         """Show the state of the seal."""
         del call
-        return Reply(data=self._status(await self._lifecycle.status()), plain=True)
+        return Reply(data=await self._status(await self._lifecycle.status()), plain=True)
 
     @read("leader", public=True, when_sealed=True, unaudited=True)
     async def read_leader(self, call: Call) -> Reply[Leader]:
@@ -253,8 +197,9 @@ class SealEngine(Engine):
         )
         return Reply(data=health, plain=True, status=code)
 
-    def _status(self, status: Status) -> SealStatus:
+    async def _status(self, status: Status) -> SealStatus:
         cluster = self._passage.cluster()
+        slots = await self._health.shown()
         return SealStatus(
             type=status.type,
             initialized=status.initialized,
@@ -263,13 +208,19 @@ class SealEngine(Engine):
             n=status.n,
             progress=status.progress,
             nonce=status.nonce,
-            recovery_seal=False,
+            recovery_seal=status.recovery,
+            recovery_seal_type=SHAMIR_SLOT if status.recovery else "",
             version=VERSION,
             commit_date=COMMIT_DATE,
-            migration=False,
+            migration=status.migration,
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
             storage_type=self._passage.storage_kind,
+            slots=[
+                SlotStatus(view.name, view.kind, view.up, view.key_version, view.behind, view.software)
+                for view in slots
+            ],
+            warnings=[SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else [],
         )
 
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Parameters and answers of `sys/init`, `sys/unseal`, `sys/seal-status` and `sys/health`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from vault.framework.fields import Doc, Kind
+from vault.framework.route import Params
+
+_Count = Annotated[int, Kind("int", struct="InitRequest")]
+_Keys = Annotated[tuple[str, ...], Kind("strings", struct="InitRequest")]
+
+
+class InitParams(Params, frozen=True):
+    """Parameters of an initialisation."""
+
+    secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.")] = 0
+    secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.")] = 0
+    pgp_keys: Annotated[_Keys, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
+    root_token_pgp_key: Annotated[
+        str, Kind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
+    ] = ""
+    recovery_shares: Annotated[_Count, Doc("Number of recovery shares, for a seal with key slots.")] = 0
+    recovery_threshold: Annotated[_Count, Doc("Number of recovery shares that it takes.")] = 0
+    recovery_pgp_keys: Annotated[
+        _Keys, Doc("PGP public keys, one per recovery share, to encrypt them to.")
+    ] = ()
+    replace_unconfirmed: Annotated[
+        bool,
+        Kind("bool", struct="InitRequest"),
+        Doc("Replace a vault that was initialised and never unsealed, when its keys did not arrive."),
+    ] = False
+
+
+class UnsealParams(Params, frozen=True):
+    """Parameters of an unseal step."""
+
+    key: Annotated[
+        str, Kind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
+    ] = ""
+    reset: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")] = (
+        False
+    )
+    migrate: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")] = (
+        False
+    )
+
+
+class HealthParams(Params, frozen=True):
+    """Which status to answer in which state."""
+
+    activecode: Annotated[str | None, Doc("Status while active.")] = None
+    standbycode: Annotated[str | None, Doc("Status while standby.")] = None
+    standbyok: Annotated[str | None, Doc("Answer a standby as if it were active.")] = None
+    perfstandbycode: Annotated[str | None, Doc("Status while a performance standby.")] = None
+    perfstandbyok: Annotated[str | None, Doc("Answer a performance standby as if it were active.")] = None
+    drsecondarycode: Annotated[str | None, Doc("Status while a disaster recovery secondary.")] = None
+    sealedcode: Annotated[str | None, Doc("Status while sealed.")] = None
+    uninitcode: Annotated[str | None, Doc("Status while not initialised.")] = None
+
+
+class Initialized(msgspec.Struct, frozen=True):
+    """Whether there is a vault."""
+
+    initialized: bool
+
+
+class InitResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The new vault's shares and first token: shown once."""
+
+    keys: list[str]
+    keys_base64: list[str]
+    recovery_keys: list[str] = []
+    recovery_keys_base64: list[str] = []
+    root_token: str
+
+
+class SlotStatus(msgspec.Struct, frozen=True):
+    """One key slot, as anybody may see it."""
+
+    name: str
+    type: str
+    up: bool
+    key_version: str
+    behind: int
+    """How many generations of the root key it lags."""
+    software: bool
+    """Whether it is a program, which protects nothing against the host's administrator."""
+
+
+class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of the seal, on the wire's names."""
+
+    type: str
+    initialized: bool
+    sealed: bool
+    t: int
+    n: int
+    progress: int
+    nonce: str
+    recovery_seal: bool
+    recovery_seal_type: str = ""
+    version: str
+    commit_date: str
+    migration: bool
+    cluster_name: str = ""
+    cluster_id: str = ""
+    storage_type: str
+    slots: list[SlotStatus] = []
+    warnings: list[str] = []
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What load balancers look at."""
+
+    initialized: bool
+    sealed: bool
+    standby: bool
+    replication_performance_mode: str
+    replication_dr_mode: str
+    server_time_utc: int
+    version: str
+    cluster_name: str = ""
+    cluster_id: str = ""
+
+
+class Leader(msgspec.Struct, frozen=True):
+    """Who leads; every node of ours is equal."""
+
+    ha_enabled: bool

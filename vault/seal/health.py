@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether the key slots still are what they were: each is tried with something fresh and with its stored canary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from hsm.errors import HsmError, IntegrityError
+from hsm.wrapping import KeySlot
+from vault.seal import book
+from vault.seal.failure import SealFailure
+from vault.seal.record import SHAMIR_SLOT, SealConfig
+from vault.seal.slots import Slots, SlotView, check_canary
+from vault.storage.protocol import ReadTx, Storage
+
+
+class SlotHealth:
+    """What was found when the slots were last tried."""
+
+    def __init__(self, storage: Storage, slots: Slots, *, now: Callable[[], int]) -> None:
+        """`now` gives milliseconds since the epoch."""
+        self._storage = storage
+        self._slots = slots
+        self._now = now
+        self._seen: dict[str, SlotView] = {}
+
+    @property
+    def seen(self) -> Mapping[str, SlotView]:
+        """What was found, by the slot's name; empty before the first look."""
+        return self._seen
+
+    @property
+    def lost(self) -> bool:
+        """Whether there are enabled key slots, and none of them works."""
+        views = [self._seen[slot.name] for slot in self._slots.enabled if slot.name in self._seen]
+        return bool(views) and not any(view.up for view in views)
+
+    @property
+    def well(self) -> bool:
+        """Whether every slot that was tried works."""
+        return all(view.up for view in self._seen.values())
+
+    async def look(self) -> Sequence[SlotView]:
+        """Try every slot, all at once; return those that changed between working and not working.
+
+        Raises `SealFailure` when the stored configuration is damaged.
+        """
+        reader = self._storage.reader()
+        config = await book.read_config(reader)
+        found = await asyncio.gather(*(self._try(reader, config, slot) for slot in self._slots))
+        changed = [
+            view
+            for view in found
+            if (old := self._seen.get(view.name)) is None
+            or (old.up, old.software) != (view.up, view.software)
+        ]
+        self._seen = {view.name: view for view in found}
+        return changed
+
+    async def shown(self) -> Sequence[SlotView]:
+        """Return the slots of the vault in their order, then those that are configured and not part of it.
+
+        Where there are no key slots, there is nothing to show.
+        """
+        config = await book.read_config(self._storage.reader())
+        if not self._slots.enabled and not self._slots.disabled:
+            return []
+        stored = config.slots if config is not None else ()
+        views = [self._view(config, name) for name in stored if config is not None]
+        return [*views, *(self._absent(slot) for slot in self._slots if slot.name not in stored)]
+
+    async def _try(self, reader: ReadTx, config: SealConfig | None, slot: KeySlot) -> SlotView:
+        state = await slot.probe()
+        view = SlotView(
+            name=slot.name,
+            kind=slot.kind,
+            up=state.up,
+            key_version=state.key_version,
+            software=state.software,
+            reason=state.reason,
+            description=state.description,
+            checked=self._now(),
+        )
+        if not state.up or config is None or slot.name not in config.slots:
+            return view
+        try:
+            record = await book.wrapped_slot(reader, config, slot.name)
+            revision = config.entry(slot.name).revision
+            await check_canary(slot, record, generation=config.generation, revision=revision)
+        except (HsmError, SealFailure) as failure:
+            view.up, view.reason = False, str(failure)
+            view.refused = isinstance(failure, IntegrityError)
+        return view
+
+    def _view(self, config: SealConfig, name: str) -> SlotView:
+        entry = config.entry(name)
+        behind = config.root_version - entry.root_version
+        if entry.kind == SHAMIR_SLOT:
+            return SlotView(name, entry.kind, behind=behind)
+        slot = self._slots.get(name)
+        if slot is None:
+            reason = "no seal stanza has this name"
+            return SlotView(
+                name, entry.kind, up=False, key_version=entry.key_version, behind=behind, reason=reason
+            )
+        found = self._absent(slot)
+        found.key_version, found.behind = entry.key_version, behind
+        return found
+
+    def _absent(self, slot: KeySlot) -> SlotView:
+        """Return a copy of what was found of a configured slot."""
+        seen = self._seen.get(slot.name)
+        if seen is None:
+            return SlotView(slot.name, slot.kind, up=False, reason="not tried yet")
+        return replace(seen)

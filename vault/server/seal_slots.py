@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The key slots that the configuration asks for. Making one touches no device, so a dead token stops no server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from hsm.errors import BadConfig
+from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.wrapping import KeySlot
+from vault.barrier.key import Key
+from vault.framework.clock import Entropy
+from vault.framework.secret import Secret
+from vault.seal.record import SHAMIR_SLOT
+from vault.seal.slots import Slots
+from vault.seal.static_slot import StaticSlot, parse_key
+from vault.server.failure import StartFailure
+from vault.server.seal_settings import SealSettings, StaticSeal
+from vault.server.settings import Config
+
+_LARGEST_BYTES: Final = 4096
+
+
+def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] = os.environ) -> Slots:
+    """Make the slots of `config`. Raises `StartFailure` for a static key that cannot be read."""
+    made = [(seal, _slot(seal, entropy, environment)) for seal in config.seals if seal.kind != SHAMIR_SLOT]
+    shamir = next((seal for seal in config.seals if seal.kind == SHAMIR_SLOT), None)
+    return Slots(
+        enabled=[slot for seal, slot in made if not seal.disabled],
+        disabled=[slot for seal, slot in made if seal.disabled],
+        shamir=shamir.name if shamir is not None else SHAMIR_SLOT,
+        shamir_kept=shamir is not None and bool(made),
+        recovery_can_unseal=config.hsm.recovery_can_unseal,
+    )
+
+
+def _slot(seal: SealSettings, entropy: Entropy, environment: Mapping[str, str]) -> KeySlot:
+    if seal.pkcs11 is not None:
+        return Pkcs11Slot(seal.pkcs11, chance=lambda: int.from_bytes(entropy.bytes(6)) / (1 << 48))
+    assert seal.static is not None
+    try:
+        return _static(seal.static, entropy, environment)
+    except BadConfig as failure:
+        raise StartFailure(str(failure)) from None
+
+
+def _static(seal: StaticSeal, entropy: Entropy, environment: Mapping[str, str]) -> StaticSlot:
+    previous = None
+    if seal.previous_key:
+        key = _key("previous_key", seal.previous_key, environment)
+        previous = (seal.previous_key_id, key)
+    current = _key("current_key", seal.current_key, environment)
+    return StaticSlot(seal.name, seal.current_key_id, current, previous=previous, random=entropy.bytes)
+
+
+def _key(field: str, source: Secret, environment: Mapping[str, str]) -> Key:
+    """Read a static key from where `source` says, or from itself."""
+    text = source.reveal()
+    if text.startswith("env://"):
+        name = text.removeprefix("env://")
+        if not environment.get(name):
+            raise BadConfig(f'seal "static": {field}: the environment variable {name} is not set')
+        return parse_key(field, os.fsencode(environment[name]))
+    if not text.startswith("file://"):
+        return parse_key(field, text.encode())
+    path = Path(text.removeprefix("file://"))
+    try:
+        with path.open("rb") as opened:
+            return parse_key(field, opened.read(_LARGEST_BYTES))
+    except OSError as error:
+        raise BadConfig(f'seal "static": {field}: {path} cannot be read: {error.strerror}') from None
