@@ -209,18 +209,15 @@ def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount(
     allowed, refused = Verdict(True, granting=("one",)), Verdict(False)
     first, second = who("x"), who("x")
     second.policies = ("two",)
-    for identity in (first, second, first):
-        for decision in (allowed, refused):
-            for mount in (MOUNT, moved):
-                for path in ("secret/a", "secret/b"):
-                    fields = {"identity": identity, "decision": decision, "mount": mount, "path": path}
-                    call, again = (_call(id=f"{path}-{number}", **fields) for number in range(2))
-                    line = kept.exchange(call, None, (1, 2), {}, None)
-                    one, two = line.splitlines()
-                    fresh = _renderer()
-                    assert one + b"\n" == fresh.request(_call(id=call.id, **fields), 1, {}, None)
-                    assert two + b"\n" == fresh.response(_call(id=call.id, **fields), None, 2, {}, None)
-                    assert b"-1" in kept.exchange(again, None, (1, 2), {}, None)
+    base: dict[str, Any] = {"identity": first, "decision": allowed, "mount": MOUNT}
+    for change in ({"identity": second}, {"decision": refused}, {"mount": moved}, {"path": "secret/b"}):
+        for fields in (base, {**base, **change}, base):
+            line = kept.exchange(_call(**fields), None, (1, 2), {}, None)
+            one, two = line.splitlines(keepends=True)
+            fresh = _renderer()
+            assert one == fresh.request(_call(**fields), 1, {}, None)
+            assert two == fresh.response(_call(**fields), None, 2, {}, None)
+            assert b'"id":"other"' in kept.exchange(_call(id="other", **fields), None, (1, 2), {}, None)
     assert len(kept._places) == 2
     long = _call(identity=first, decision=allowed, path="secret/" + "a" * 600)
     renderer.exchange(long, None, (1, 2), {}, None)
