@@ -19,10 +19,11 @@ from hsm.breaker import Breaker
 from hsm.client import AgentClient, Counters
 from hsm.errors import HsmError, KeyMissing, SlotUnavailable
 from hsm.keys import KeyVersion
+from hsm.launch import PROGRAM, Launch
 from hsm.login import runtime_directory
 from hsm.operations import Opening, Operation, Probed, TokenInfo
 from hsm.pin import Pin
-from hsm.process import PROGRAM, AgentProcess, Launch
+from hsm.process import AgentProcess
 from hsm.settings import Pkcs11Settings
 from hsm.wrapping import SlotState, Wrapped
 

@@ -13,22 +13,21 @@ import os
 import select
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
-from hsm.operations import Opening, Operation
-from hsm.pin import Pin
+from hsm.launch import PROGRAM, Launch, start
+from hsm.operations import Operation
 
-PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
+__all__ = ["LOADING_SECONDS", "MOST_WAITING", "PROGRAM", "AgentProcess", "Launch"]
+
 MOST_WAITING: Final = 1024
 """Requests that may wait for one that is under way."""
 LOADING_SECONDS: Final = 30.0
@@ -38,21 +37,6 @@ _RECEIVE: Final = 1 << 16
 _END_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0
 """How long the thread sleeps with nothing to watch; a request that must end before that wakes it."""
-_PINS_OF_OTHERS: Final = ("BAO_HSM_PIN", "VAULT_HSM_PIN")
-
-
-class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """How to start an agent."""
-
-    opening: Opening
-    pin: Callable[[], Pin]
-    """Called when the process runs, for the moment of handing it over."""
-    hidden_variables: tuple[str, ...] = ()
-    environment: Mapping[str, str]
-    program: Sequence[str] = PROGRAM
-    """What to run; the numbers of the two descriptors are appended."""
-    opening_seconds: float
-    """How long loading the module and logging in may take."""
 
 
 class _Job:
@@ -152,36 +136,14 @@ class AgentProcess:
 
     def _start(self) -> None:
         """Start the process and hand over what it needs to know. Raises `HsmError` and `OSError`."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        try:
-            far = self._far.fileno()
-            child = subprocess.Popen(
-                [*self._launch.program, str(far), str(reading)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=self._environment(),
-                pass_fds=(far, reading),
-                start_new_session=True,
-            )
+        with start(self._launch, self._far.fileno()) as child:
             with self._lock:
                 self._child = child
                 if self._closing:
                     child.kill()
-            self._far.close()
-            if self._launch.opening.login:
-                os.write(writing, self._launch.pin().reveal())
-        finally:
-            os.close(reading)
-            os.close(writing)
+        self._far.close()
         self._channel.setblocking(False)
         self._channel.send(encode(self._launch.opening))
-
-    def _environment(self) -> dict[str, str]:
-        """The server's environment without PINs, and with the way to this package."""
-        hidden = {*self._launch.hidden_variables, *_PINS_OF_OTHERS}
-        kept = {name: value for name, value in self._launch.environment.items() if name not in hidden}
-        kept["PYTHONPATH"] = str(Path(__file__).parent.parent)
-        return kept
 
     def _serve(self) -> None:
         """Read replies until the process ends, is told to end, or hangs. Raises `HsmError`."""

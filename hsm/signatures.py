@@ -50,6 +50,8 @@ _SEC1: Final = {
     CURVES["p521"]: (ec.SECP521R1(), 133),
 }
 _ED25519_BYTES: Final = 32
+_PKCS1_OVERHEAD: Final = 11
+"""Bytes that PKCS#1 v1.5 adds at least (RFC 8017 §9.2)."""
 
 
 def sign(held: Held, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
@@ -59,13 +61,27 @@ def sign(held: Held, label: str, key_id: bytes | None, mechanism: str, data: byt
     if mechanism not in SIGNATURES:
         raise BadConfig(f"mechanism {mechanism}: must be one of {', '.join(SIGNATURES)}")
     key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id), "sign", label, key_id)
+    _fits(key, mechanism, data, name(label, key_id))
     parameters = None
     if mechanism.endswith("_PSS"):
         size = _PSS.get(mechanism, len(data))
-        if size not in _PSS_HASHES:
-            raise BadConfig(f"mechanism {mechanism}: takes a SHA-256, SHA-384 or SHA-512 digest")
         parameters = (*_PSS_HASHES[size], size)
     return bytes(key.sign(data, mechanism=Mechanism[mechanism], mechanism_param=parameters))
+
+
+def _fits(key: Any, mechanism: str, data: bytes, what: str) -> None:  # noqa: ANN401 - see keys.find
+    """Refuse what the token could not sign: some answer with a general error, as if they were broken.
+
+    Raises `BadConfig`.
+    """
+    key_type = key[Attribute.KEY_TYPE]
+    wanted = {"ECDSA": KeyType.EC, "EDDSA": KeyType.EC_EDWARDS}.get(mechanism, KeyType.RSA)
+    if key_type is not wanted:
+        raise BadConfig(f"{what}: {mechanism} needs a key of type {wanted.name}")
+    if mechanism in {"ECDSA", "RSA_PKCS_PSS"} and len(data) not in _PSS_HASHES:
+        raise BadConfig(f"{what}: {mechanism} takes a SHA-256, SHA-384 or SHA-512 digest")
+    if mechanism == "RSA_PKCS" and len(data) > len(key[Attribute.MODULUS]) - _PKCS1_OVERHEAD:
+        raise BadConfig(f"{what}: {mechanism} takes a DigestInfo, and this is longer than the key can sign")
 
 
 def public_key(held: Held, label: str, key_id: bytes | None) -> bytes:

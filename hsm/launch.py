@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Starting an agent: what it inherits, and how it gets the PIN."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hsm.operations import Opening
+from hsm.pin import Pin
+
+PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
+
+_PIN_VARIABLES: Final = ("BAO_HSM_PIN", "VAULT_HSM_PIN")
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """How to start an agent."""
+
+    opening: Opening
+    pin: Callable[[], Pin]
+    """Called when the process runs, for the moment of handing it over."""
+    hidden_variables: tuple[str, ...] = ()
+    environment: Mapping[str, str]
+    program: Sequence[str] = PROGRAM
+    """What to run; the numbers of the two descriptors are appended."""
+    opening_seconds: float
+    """How long loading the module and logging in may take."""
+
+
+@contextlib.contextmanager
+def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the process with the descriptor `channel`; on leaving, hand over the PIN.
+
+    It goes through a pipe: the arguments and the environment of a process can be read from outside.
+    Raises `OSError` when there is no such program, and what `launch.pin` raises.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        yield subprocess.Popen(
+            [*launch.program, str(channel), str(reading)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_environment(launch),
+            pass_fds=(channel, reading),
+            start_new_session=True,
+        )
+        if launch.opening.login:
+            os.write(writing, launch.pin().reveal())
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _environment(launch: Launch) -> dict[str, str]:
+    """The server's environment without PINs, and with the way to this package."""
+    hidden = {*launch.hidden_variables, *_PIN_VARIABLES}
+    kept = {name: value for name, value in launch.environment.items() if name not in hidden}
+    kept["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    return kept
