@@ -3,7 +3,6 @@
 
 import datetime as dt
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from pkcs11 import Attribute, ObjectClass
 
-from hsm.breaker import Breaker
 from hsm.client import AgentClient
 from hsm.errors import KeyMissing
 from hsm.module import load
-from hsm.operations import GenerateKeyPair
-from hsm.pin import Pin
-from hsm.process import AgentProcess, Launch
 from hsm.signers import PrivateKey, TokenSigner, private_key
 from nhi.biscuit.authority import build, root_public_key
 from nhi.biscuit.wire import parse
+from tests.hsm import pairs
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -62,25 +58,13 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> SoftHsm:
 @pytest.fixture(scope="module")
 def agent(token: SoftHsm) -> Iterator[AgentClient]:
     """An agent on a token with a key pair of each kind."""
-    launch = Launch(
-        opening=token.opening("a"),
-        pin=lambda: Pin(PIN.encode()),
-        environment=token.environment,
-        opening_seconds=25,
-    )
-    client = AgentClient(
-        lambda: AgentProcess(launch, now=time.monotonic), Breaker(now=time.monotonic, chance=lambda: 0.5)
-    )
-    for algorithm in ALGORITHMS:
-        client.ask_blocking(GenerateKeyPair(algorithm, b"v0001", algorithm), bytes, 60)
-    yield client
-    process = client.end()
-    assert process is not None
-    process.join(10)
+    with pairs.agent(token, "a") as client:
+        pairs.generate(client, *ALGORITHMS)
+        yield client
 
 
 def _key(agent: AgentClient, label: str) -> PrivateKey:
-    return private_key(TokenSigner(agent, label, b"v0001", seconds=10))
+    return private_key(TokenSigner(agent, label, pairs.VERSION, seconds=10))
 
 
 def _openssl(*arguments: str | Path) -> str:

@@ -106,4 +106,6 @@ def _information(agent: Agent, token: Token) -> TokenInfo:
             continue
         if token.serial or token.label or token.slot == information.slot:
             return information
-    raise SlotUnavailable(f"{token!r} is not among the module's tokens")
+    raise SlotUnavailable(
+        f"token {token.label or token.serial or token.slot}: is not among the module's tokens"
+    )

@@ -220,7 +220,7 @@ def test_a_config_that_names_its_token_wrongly_is_not_stored() -> None:
         engine = ExternalKeyEngine(house.barrier, {"pkcs11": Pkcs11Provider(MODULES, shelf.agents)})
         await house.open(engine)
         answer = await house("POST", f"{CONFIGS}/c", {"plugin": "pkcs11", **HSM, "token_label": "three"})
-        assert (answer.status, answer.error.split(">")[0]) == (500, "<Token three of /usr/lib/soft.so")
+        assert (answer.status, answer.error) == (500, "token three: is not among the module's tokens")
         assert (await house("POST", f"{CONFIGS}/c", {"plugin": "pkcs11", **HSM})).status == 204
         assert (await house("POST", f"{CONFIGS}/c/keys/k", {"label": "ca"})).status == 204
         assert (await house("POST", f"{CONFIGS}/c/keys/k/grants/pki")).status == 204

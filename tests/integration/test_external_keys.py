@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""External keys of the whole server, as a process, on a SoftHSM token: over HTTP, and without a trace of the PIN."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.hsm import pairs
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.integration.processes import VAULT, Running, config, free_port, refused, running
+from tests.integration.test_server_vault import Client
+
+CONFIGS = "sys/external-keys/configs"
+HSM = {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN}
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> SoftHsm:
+    made = SoftHsm(tmp_path / "softhsm")
+    made.initialise("a")
+    with pairs.agent(made, "a") as client:
+        pairs.generate(client, "p256")
+    return made
+
+
+@contextmanager
+def _server(folder: Path, token: SoftHsm) -> Iterator[tuple[Running, Client]]:
+    """Start a vault that knows SoftHSM as `soft`; initialise it where it is new, and unseal it."""
+    port = free_port()
+    environment = {
+        "BAO_PKCS11_ALIASES": f"soft={SOFTHSM}",
+        "SOFTHSM2_CONF": str(token.configuration),
+        "RUNTIME_DIRECTORY": str(token.folder),
+    }
+    audit = f'audit "file" "main" {{ options {{ file_path = "{folder}/audit.log" }} }}'
+    flag = config(folder, port, more=audit)
+    with running(flag, home=folder, environment=environment, module=VAULT) as server, Client(port) as client:
+        keys, root = folder / "key", folder / "root"
+        if not keys.exists():
+            made = client.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})[1]
+            keys.write_text(made["keys"][0])
+            root.write_text(made["root_token"])
+        assert client.ask("POST", "sys/unseal", {"key": keys.read_text()})[0] == 200
+        client.token = root.read_text()
+        yield server, client
+
+
+def _agents(server: int) -> list[int]:
+    """Return the process numbers of a process's children."""
+    tasks = Path(f"/proc/{server}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+
+
+def _without_pin(server: int, folder: Path) -> None:
+    """Look for the PIN wherever others could read it."""
+    for process in (server, *_agents(server)):
+        for part in ("cmdline", "environ"):
+            with contextlib.suppress(PermissionError):  # an agent hides from everybody but root
+                assert PIN.encode() not in Path(f"/proc/{process}/{part}").read_bytes()
+    for file in (*folder.glob("vault.db*"), folder / "audit.log"):
+        assert PIN.encode() not in file.read_bytes(), file
+
+
+def test_configs_keys_and_grants_work_with_a_token_and_survive_a_restart(
+    tmp_path: Path, token: SoftHsm
+) -> None:
+    with _server(tmp_path, token) as (server, client):
+        assert client.ask("POST", f"{CONFIGS}/c", HSM)[0] == 204
+        status, answer = client.ask("GET", f"{CONFIGS}/c")
+        assert (status, answer["data"]) == (200, {**HSM, "pin": "(redacted)"})
+        assert client.ask("POST", f"{CONFIGS}/c/keys/k", {"label": "p256"})[0] == 204
+        status, answer = client.ask("POST", f"{CONFIGS}/c/keys/none", {"label": "none"})
+        assert (status, answer["errors"]) == (400, ["key none: the token has no such private key"])
+        assert client.ask("POST", f"{CONFIGS}/c/keys/k/grants/pki")[0] == 204
+        _without_pin(server.process.pid, tmp_path)
+        assert server.end() == 0
+        assert not any(PIN in line for line in server.lines)
+    with _server(tmp_path, token) as (server, client):
+        assert client.ask("LIST", f"{CONFIGS}/c/keys/k/grants")[1]["data"] == {"keys": ["pki/"]}
+        headers = {"label": "p256", "id": "0x7630303031"}
+        assert client.ask("POST", f"{CONFIGS}/c/keys/k", headers)[0] == 204
+        assert client.ask("GET", f"{CONFIGS}/c/keys/k")[1]["data"] == headers
+
+
+def test_a_module_is_named_by_an_alias_and_by_nothing_else(tmp_path: Path, token: SoftHsm) -> None:
+    with _server(tmp_path, token) as (server, client):
+        for lib in (SOFTHSM, "hard", "../soft"):
+            status, answer = client.ask("POST", f"{CONFIGS}/c", {**HSM, "lib": lib})
+            assert (status, answer["errors"]) == (
+                400,
+                ["parameter 'lib' must be an alias that the server's operator set: soft"],
+            )
+        assert _agents(server.process.pid) == []
+
+
+def test_a_crash_of_the_module_is_no_crash_of_the_server(tmp_path: Path, token: SoftHsm) -> None:
+    with _server(tmp_path, token) as (server, client):
+        assert client.ask("POST", f"{CONFIGS}/c", HSM)[0] == 204
+        (agent,) = _agents(server.process.pid)
+        os.kill(agent, signal.SIGSEGV)
+        statuses = [client.ask("POST", f"{CONFIGS}/c", HSM)[0] for _ in range(3)]
+        assert statuses[-1] == 204
+        assert server.process.poll() is None
+
+
+def test_aliases_that_are_none_are_told_at_the_start(tmp_path: Path) -> None:
+    said = refused(
+        config(tmp_path, free_port()), home=tmp_path, environment={"BAO_PKCS11_ALIASES": "soft"}, module=VAULT
+    )
+    assert said == "BAO_PKCS11_ALIASES: soft: must be ALIAS=/PATH/OF/MODULE"
