@@ -92,7 +92,7 @@ class TokenSigner:
         self._seconds = seconds
         self._only = only
         der = agent.ask_blocking(AskPublicKey(label, key_id), bytes, seconds)
-        self._public: PublicKey = load_der_public_key(der)  # type: ignore[assignment]  # `private_key` checks it
+        self._public: PublicKey = load_der_public_key(der)  # type: ignore[assignment]  # private_key checks it
 
     @property
     def public_key(self) -> PublicKey:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
+from hsm.launch import Launch
 from hsm.operations import GenerateKeyPair
 from hsm.pin import Pin
-from hsm.process import AgentProcess, Launch
+from hsm.process import AgentProcess
 from tests.hsm.tokens import PIN, SoftHsm
 
 VERSION = b"v0001"

@@ -10,10 +10,11 @@ from typing import Final, Protocol
 
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
+from hsm.launch import Launch
 from hsm.login import runtime_directory
 from hsm.operations import Opening
 from hsm.pin import Pin
-from hsm.process import AgentProcess, Launch
+from hsm.process import AgentProcess
 from hsm.signers import Agent
 from vault.engines.system.external_keys_token import Token
 
