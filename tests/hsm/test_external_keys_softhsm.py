@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from cryptography.x509.oid import NameOID
 from hsm.client import AgentClient
 from tests.hsm import pairs
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.unit.engines.system.house import CORE, House
+from tests.unit.engines.system.house import House
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import IDLE_SECONDS, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
+from vault.framework.call import NOWHERE, ROOT
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.external import ExternalKey, PrivateKey
 
@@ -72,7 +74,7 @@ class Vault:
 
     async def find(self) -> ExternalKey:
         """Return the key, as an engine mounted at `pki/` would find it."""
-        return await self.engine.find(self.house.barrier.reader("root", CORE), "pki/", "c:k")
+        return await self.engine.find(ROOT, replace(NOWHERE, path="pki/"), "c:k")
 
     @property
     def pid(self) -> int:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from vault.barrier.view import ReadView
+from vault.framework.call import Mounted, Namespace
 
 T = TypeVar("T")
 
@@ -41,8 +41,8 @@ class ExternalKey(Protocol):
 class ExternalKeys(Protocol):
     """Where engines find external keys."""
 
-    async def find(self, core: ReadView, mount: str, ref: str) -> ExternalKey:
-        """Return the key `<config>:<key>` of the namespace whose own data `core` is, for the mount at path `mount`.
+    async def find(self, namespace: Namespace, mount: Mounted, ref: str) -> ExternalKey:
+        """Return the key `<config>:<key>` of `namespace` for the engine that is mounted there as `mount`.
 
         Raises `Malformed`, in the field's words, where `ref` is no reference, there is no such key or config, or the
         mount has no grant; `Unavailable` when the device does not answer.

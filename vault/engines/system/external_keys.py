@@ -13,10 +13,9 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView
 from vault.engines.system import external_keys_store as store
 from vault.engines.system.external_keys_store import Config, Key
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedPath
 from vault.framework.external import ExternalKey
@@ -218,17 +217,18 @@ class ExternalKeyEngine(Engine):
         """Let the mount at a path use a key no longer."""
         await self._grant(call, params, granted=False)
 
-    async def find(self, core: ReadView, mount: str, ref: str) -> ExternalKey:
+    async def find(self, namespace: Namespace, mount: Mounted, ref: str) -> ExternalKey:
         """See `ExternalKeys.find`."""
         config_name, _, key_name = ref.partition(":")
         if not config_name or not key_name or ":" in key_name:
             raise Malformed('invalid key reference: must be "<config name>:<key name>"')
-        config = await store.load_config(core, config_name)
-        key = await store.load_key(core, config_name, key_name)
+        view = core_reader(self._barrier, namespace)
+        config = await store.load_config(view, config_name)
+        key = await store.load_key(view, config_name, key_name)
         if config is None or key is None:
             raise Malformed(f'key "{ref}" does not exist')
-        if mount not in key.grants:
-            raise Malformed(f'mount "{mount}" is missing grant for key "{ref}"')
+        if mount.path not in key.grants:
+            raise Malformed(f'mount "{mount.path}" is missing grant for key "{ref}"')
         return await self._provider(config.plugin).open(ref, config.options, key.options)
 
     async def _names(self, call: Call, prefix: str, page: Page) -> Names:

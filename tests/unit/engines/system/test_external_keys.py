@@ -2,6 +2,7 @@
 """Configs, keys and grants with a device in memory; what OpenBao says without one is in the conformance suite."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.unit.engines.system.house import CORE, House, play
 from vault.engines.system.external_keys import ExternalKeyEngine, Options
 from vault.engines.system.external_keys_store import Config, Key, merged
+from vault.framework.call import NOWHERE, ROOT
 from vault.framework.errors import Malformed
 from vault.framework.external import ExternalKey, ExternalKeys, PrivateKey
 
@@ -73,7 +75,7 @@ async def _granted(house: House, *mounts: str) -> None:
 async def _find(house: House, keys: ExternalKeys, mount: str, ref: str) -> str:
     """Return how the key describes itself, or the refusal."""
     try:
-        key = await keys.find(house.barrier.reader("root", CORE), mount, ref)
+        key = await keys.find(ROOT, replace(NOWHERE, path=mount), ref)
     except Malformed as refused:
         return refused.message
     signature = await key.use(lambda private: private.sign(b"x"))  # type: ignore[call-arg]  # Ed25519's

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,11 +16,12 @@ from hsm.client import AgentClient
 from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
 from hsm.operations import ListTokens, Operation, PublicKey, Sign, TokenInfo
 from hsm.signers import Mechanism
-from tests.unit.engines.system.house import CORE, House, play
+from tests.unit.engines.system.house import House, play
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import IDLE_SECONDS, MOST, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
+from vault.framework.call import NOWHERE, ROOT
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.external import PrivateKey
 
@@ -225,7 +227,7 @@ def test_a_config_that_names_its_token_wrongly_is_not_stored() -> None:
         assert (await house("POST", f"{CONFIGS}/c/keys/k", {"label": "ca"})).status == 204
         assert (await house("POST", f"{CONFIGS}/c/keys/k/grants/pki")).status == 204
         assert (await house("GET", f"{CONFIGS}/c")).data["pin"] == "(redacted)"
-        key = await engine.find(house.barrier.reader("root", CORE), "pki/", "c:k")
+        key = await engine.find(ROOT, replace(NOWHERE, path="pki/"), "c:k")
         assert key.describe()["token_serial"] == "11"
 
     play(scenario)
