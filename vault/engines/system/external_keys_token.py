@@ -19,6 +19,9 @@ from vault.framework.fields import Json
 
 _CONFIG: Final = frozenset({"lib", "slot", "serial", "token_label", "pin", "disable_software_encryption"})
 _KEY: Final = frozenset({"label", "id", "mechanism", "rsa_oaep_hash"})
+_LONGEST: Final = 255
+"""Characters in a field: no label, serial number or PIN of PKCS#11 is longer."""
+_SOURCES: Final = ("file://", "env://", "credential://")
 _LARGEST_SLOT: Final = (1 << 64) - 1
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}")
 _HEXADECIMAL: Final = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})+)")
@@ -61,6 +64,8 @@ def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> Token:
             raise Malformed(f"missing required parameter '{required}'")
     if not any(fields.get(name) for name in ("slot", "serial", "token_label")):
         raise Malformed("one of 'slot', 'serial' and 'token_label' is required")
+    if fields["pin"].startswith(_SOURCES):
+        raise Malformed("parameter 'pin' must be the PIN itself: nothing of the server is read for a client")
     path = modules.get(fields["lib"])
     if path is None:
         known = ", ".join(sorted(modules)) or "none is set"
@@ -109,6 +114,8 @@ def _texts(given: Mapping[str, Json], known: frozenset[str]) -> dict[str, str]:
             found[name] = value
         elif value is not None:
             raise Malformed(f"parameter '{name}' must be a string")
+        if len(found.get(name, "")) > _LONGEST:
+            raise Malformed(f"parameter '{name}' must have at most {_LONGEST} characters")
     return found
 
 

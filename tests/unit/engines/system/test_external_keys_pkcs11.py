@@ -241,6 +241,9 @@ _CONFIGS: list[tuple[Mapping[str, Any], str]] = [
     ({**HSM, "slot": "first"}, "parameter 'slot' must be a number"),
     ({**HSM, "slot": str(1 << 64)}, "parameter 'slot' must fit 64 bits"),
     ({**HSM, "pin": 1234}, "parameter 'pin' must be a string"),
+    ({**HSM, "pin": "p" * 256}, "parameter 'pin' must have at most 255 characters"),
+    ({**HSM, "pin": "file:///etc/shadow"}, "parameter 'pin' must be the PIN itself"),
+    ({**HSM, "pin": "env://BAO_HSM_PIN"}, "parameter 'pin' must be the PIN itself"),
     ({**HSM, "key_name": "k", "a": "b"}, "'config' has invalid keys: a, key_name"),
 ]
 
