@@ -84,7 +84,7 @@ coverage: system $(VENV)/.dev ## branch coverage of the quick tests
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
-	$(LOCK) --extra server -o requirements.lock pyproject.toml
+	$(LOCK) --extra server --extra hsm -o requirements.lock pyproject.toml
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements-dev.lock -o requirements-build.lock .ci/build.in
 
