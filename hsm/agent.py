@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,9 @@ _PR_SET_DUMPABLE: Final = 4
 _LOCK_ALL: Final = 1 | 2 | 4
 """`MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT`."""
 _RECEIVE: Final = 1 << 16
+_FINISH_SECONDS: Final = 0.5
+_LONGEST_MESSAGE: Final = 4096
+"""Characters of an error, so that it fits a frame."""
 
 
 def harden() -> None:
@@ -80,9 +84,19 @@ class Agent:
             self._send(encode(Reply(READY, _raw(None), failure(error))))
             return
         self._send(encode(Reply(READY, _raw(None))))
-        for _ in range(opening.max_sessions):
-            threading.Thread(target=self._work, daemon=True).start()
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(opening.max_sessions)]
+        for thread in threads:
+            thread.start()
         self._gone.wait()
+        self._finish(threads)
+
+    def _finish(self, threads: list[threading.Thread]) -> None:
+        """Let the module say goodbye to its device, unless a thread is still in a call."""
+        until = time.monotonic() + _FINISH_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        if self._module is not None and not any(thread.is_alive() for thread in threads):
+            self._module.finish()
 
     def _open(self, opening: Opening) -> None:
         try:
@@ -168,10 +182,9 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
 
 def failure(error: Exception) -> Failure:
     """Return an error as the server hears of it; of one that is not ours, the type alone."""
-    if isinstance(error, SessionLost | Undecided):
-        return Failure("SlotUnavailable", str(error), error.ckr)
     if isinstance(error, HsmError):
-        return Failure(type(error).__name__, str(error), error.ckr)
+        kind = "SlotUnavailable" if isinstance(error, SessionLost | Undecided) else type(error).__name__
+        return Failure(kind, str(error)[:_LONGEST_MESSAGE], error.ckr)
     return Failure("SlotUnavailable", f"the agent failed with {type(error).__name__}")
 
 

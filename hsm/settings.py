@@ -76,7 +76,7 @@ class Pkcs11Settings(msgspec.Struct, frozen=True, kw_only=True):
                 not (math.isfinite(self.timeout) and 0.05 <= self.timeout <= 300),
                 "timeout: must be between 50ms and 300s",
             ),
-            (not 1 <= self.max_sessions <= 256, "max_sessions: must be between 1 and 256"),
+            (not 1 <= self.max_sessions <= 128, "max_sessions: must be between 1 and 128"),
         ):
             if wrong:
                 raise BadConfig(f'seal "pkcs11" {self.name or "?"}: {problem}')

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The key slot `pkcs11`: what it does, and what it says when token, key or PIN are not as they should be."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from hsm.errors import BadConfig, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.pkcs11_slot import Pkcs11Slot, list_tokens
+from hsm.wrapping import KeySlot, Wrapped
+from tests.hsm.faults import FaultPlan
+from tests.hsm.slots import DEK, gone, run, slot_on, with_program
+from tests.hsm.tokens import SOFTHSM, SoftHsm
+
+
+def test_everything_that_a_slot_does(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        protocol: KeySlot = slot
+        assert (protocol.name, protocol.kind, slot.priority) == ("default", "pkcs11", 1)
+        wrapped = await protocol.wrap(DEK)
+        assert await protocol.unwrap(wrapped) == DEK
+        assert len(await slot.random(100)) == 100
+        public = await slot.generate_key_pair("root", b"1", "ed25519")
+        assert await slot.public_key("root", b"1") == public
+        assert len(await slot.sign("root", b"1", "EDDSA", b"data")) == 64
+        assert {token.label for token in await slot.list_tokens()} == {"a", "b"}
+        await slot.generate_kek("aes")
+        await slot.retire("v0001")
+        assert [version.version for version in await slot.keys()] == ["v0001", "v0002"]
+        state = await protocol.probe()
+        assert (state.up, state.key_version, state.reason, state.software) == (True, "v0002", "", True)
+        assert "SoftHSM v2" in state.description
+        assert slot.probed is not None
+        assert slot.probed.logins == 1
+        assert slot.counters.starts == 1
+        assert slot.counters.errors == {}
+
+    run(softhsm, story)
+
+
+def test_a_thread_may_ask_while_the_event_loop_works(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        public = await slot.generate_key_pair("root", b"1", "p256")
+        assert await asyncio.to_thread(slot.public_key_blocking, "root", b"1") == public
+        assert len(await asyncio.to_thread(slot.sign_blocking, "root", b"1", "ECDSA", bytes(32))) == 64
+        with pytest.raises(BadConfig, match="slot default: "):
+            await asyncio.to_thread(slot.sign_blocking, "root", b"1", "MD5", b"")
+
+    run(softhsm, story)
+
+
+def test_making_a_slot_touches_nothing(tmp_path: Path) -> None:
+    nowhere = SoftHsm(tmp_path / "nowhere")
+    slot = slot_on(nowhere, lib="/absent/module.so")
+    assert slot.agent_pid is None
+
+    async def story() -> None:
+        state = await slot.probe()
+        assert not state.up
+        assert state.reason.startswith("slot default: lib /absent/module.so: ")
+        with pytest.raises(BadConfig):
+            await slot.wrap(DEK)
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_a_wrong_pin_is_tried_once_by_all_servers_together(softhsm: SoftHsm) -> None:
+    plan = FaultPlan(softhsm.folder / "plan")
+    program = (sys.executable, "-P", "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent")
+    slots = [with_program(softhsm, program, pin="wrong-pin-2718") for _ in range(3)]
+
+    async def ask(slot: Pkcs11Slot) -> None:
+        with pytest.raises(PinBlocked) as raised:
+            await slot.wrap(DEK)
+        assert "2718" not in str(raised.value)
+        assert not (await slot.probe()).up
+        assert slot.counters.starts == 1
+
+    async def story() -> None:
+        for _ in range(2):
+            await asyncio.gather(*map(ask, slots))
+        for slot in slots:
+            await slot.close()
+
+    asyncio.run(story())
+    assert plan.calls("C_Login") == 1
+
+
+def test_a_token_that_comes_back_is_used_again(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        wrapped = await slot.wrap(DEK)
+        away = softhsm.folder / "away"
+        softhsm.tokens.rename(away)
+        for _ in range(2):
+            with pytest.raises(SlotUnavailable):
+                await slot.unwrap(wrapped)
+        away.rename(softhsm.tokens)
+        assert await slot.unwrap(wrapped) == DEK
+        assert (await slot.probe()).up
+
+    run(softhsm, story)
+
+
+def test_a_key_that_was_there_before_is_not_missing_but_unavailable(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        wrapped = await slot.wrap(DEK)
+        away = softhsm.folder / "away"
+        softhsm.tokens.rename(away)
+        softhsm.tokens.mkdir()
+        softhsm.initialise("a")
+        for _ in range(2):
+            with pytest.raises(SlotUnavailable):
+                await slot.unwrap(wrapped)
+        with pytest.raises(SlotUnavailable):
+            await slot.wrap(DEK)
+        assert not (await slot.probe()).up
+
+    run(softhsm, story)
+
+
+def test_a_key_that_was_never_there_is_missing(softhsm: SoftHsm) -> None:
+    async def story() -> None:
+        slot = slot_on(softhsm, key_label="other")
+        with pytest.raises(KeyMissing, match="slot default: key other: the token has none"):
+            await slot.wrap(DEK)
+        state = await slot.probe()
+        assert not state.up
+        assert state.software
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_a_changed_record_is_an_integrity_error_and_costs_no_agent(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        wrapped = await slot.wrap(DEK)
+        with pytest.raises(IntegrityError):
+            await slot.unwrap(Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48)))
+        assert await slot.unwrap(wrapped) == DEK
+        assert slot.counters.starts == 1
+        assert slot.counters.errors == {("IntegrityError", "GeneralError"): 1}
+
+    run(softhsm, story)
+
+
+def test_after_the_end_nothing_is_answered(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        pid = slot.agent_pid
+        await slot.close()
+        assert gone(pid)
+        with pytest.raises(SlotUnavailable, match="the slot is closed"):
+            await slot.random(8)
+        await slot.close()
+
+    run(softhsm, story)
+
+
+def test_closing_a_slot_that_was_never_used(softhsm: SoftHsm) -> None:
+    asyncio.run(slot_on(softhsm).close())
+
+
+def test_tokens_are_listed_without_a_pin(softhsm: SoftHsm) -> None:
+    async def story() -> None:
+        found = await list_tokens(SOFTHSM, environment=softhsm.environment)
+        assert {token.label for token in found} == {"a", "b"}
+        with pytest.raises(BadConfig, match=r"lib /absent\.so"):
+            await list_tokens("/absent.so", environment=softhsm.environment)
+
+    asyncio.run(story())
