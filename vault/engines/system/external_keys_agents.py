@@ -22,7 +22,8 @@ MOST: Final = 8
 """Tokens that are kept open at once; the one that was used longest ago is closed for another."""
 IDLE_SECONDS: Final = 300.0
 """How long an agent stays after its last use. It is logged in, and it outlives the sealing of the vault."""
-_OPENING_SECONDS: Final = 25.0
+_OPENING_SECONDS: Final = 10.0
+"""How long loading the module and logging in may take. A config is tried within a transaction: other writes wait."""
 
 
 class Process(Agent, Protocol):
