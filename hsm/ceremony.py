@@ -114,6 +114,8 @@ class Transcript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     evidence: list[Evidence]
     steps: list[Step]
     receipts: list[Receipt]
+    complete: bool
+    """Whether it came to the end of its script."""
     version: Literal[1] = 1
 
 
@@ -169,6 +171,16 @@ def digests(paths: Iterable[Path]) -> list[Evidence]:
         except OSError as error:
             raise CeremonyError(f"{path}: cannot be read: {error.strerror}") from error
     return found
+
+
+def tree_digest(folder: Path, suffix: str) -> Evidence:
+    """Take one digest of all files below `folder` that end in `suffix`, by the list that `sha256sum` would print."""
+    listed = [
+        f"{evidence.sha256}  {Path(evidence.path).relative_to(folder)}\n"
+        for evidence in digests(folder.rglob(f"*{suffix}"))
+    ]
+    whole = hashlib.sha256("".join(listed).encode()).hexdigest()
+    return Evidence(f"{folder}/**{suffix}", whole)
 
 
 def sealed(transcript: Transcript) -> Signed:

@@ -6,7 +6,6 @@ Each trial ends well with a remark, or by an exception. What is public is done i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from pkcs11 import MGF, Attribute, GCMParams, KeyType, Mechanism, MechanismFlag
 from pkcs11.util.ec import encode_named_curve_parameters
+
+from hsm.mechanisms import Entropy
 
 _SECRET: Final = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.PRIVATE: True}
 _EDWARDS: Final = b"\x13\x0cedwards25519"
@@ -36,8 +37,9 @@ class Unfit(ValueError):
 class Bench:
     """A session with its keys, which are made when a trial first wants them."""
 
-    def __init__(self, session: pkcs11.Session) -> None:
+    def __init__(self, session: pkcs11.Session, random: Entropy) -> None:
         self.session = session
+        self.random = random
 
     def aes(self, uses: MechanismFlag, **extra: bool) -> Any:  # noqa: ANN401 - its methods depend on its uses
         """Make an AES-256 key that must not leave the token, unless `EXTRACTABLE=True`."""
@@ -93,7 +95,7 @@ def _no_way_out(bench: Bench) -> str:
     wrapping = bench.aes(MechanismFlag.WRAP | MechanismFlag.UNWRAP)
     answers = set()
     for mechanism in (Mechanism.AES_KEY_WRAP, Mechanism.AES_KEY_WRAP_PAD, Mechanism.AES_CBC_PAD):
-        parameter = os.urandom(16) if mechanism is Mechanism.AES_CBC_PAD else None
+        parameter = bench.random(16) if mechanism is Mechanism.AES_CBC_PAD else None
         try:
             wrapping.wrap_key(bench.kek, mechanism=mechanism, mechanism_param=parameter)
         except pkcs11.PKCS11Error as error:
@@ -111,7 +113,7 @@ def _check_value(bench: Bench) -> str:
 
 
 def _gcm(bench: Bench) -> str:
-    data, iv, aad = os.urandom(32), os.urandom(12), b"bound"
+    data, iv, aad = bench.random(32), bench.random(12), b"bound"
     sealed = bench.kek.encrypt(data, mechanism=Mechanism.AES_GCM, mechanism_param=GCMParams(iv, aad))
     opened = bench.kek.decrypt(sealed, mechanism=Mechanism.AES_GCM, mechanism_param=GCMParams(iv, aad))
     _same(opened, data)
@@ -124,7 +126,7 @@ def _gcm(bench: Bench) -> str:
 
 
 def _cbc(bench: Bench) -> str:
-    data, iv = os.urandom(32), os.urandom(16)
+    data, iv = bench.random(32), bench.random(16)
     sealed = bench.kek.encrypt(data, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=iv)
     _same(bench.kek.decrypt(sealed, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=iv), data)
     return ""
@@ -162,7 +164,7 @@ def _oaep(name: str) -> Callable[[Bench], str]:
     def check(bench: Bench) -> str:
         algorithm, digest, mask = _HASHES[name]
         public, private = bench.rsa
-        data = os.urandom(32)
+        data = bench.random(32)
         sealed = public.encrypt(data, padding.OAEP(padding.MGF1(algorithm), algorithm, None))
         parameters = (digest, mask, None)
         opened = private.decrypt(sealed, mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=parameters)
@@ -240,7 +242,7 @@ CHECKS: Final = (
         _key_wrap(Mechanism.AES_KEY_WRAP_PAD, keywrap.aes_key_wrap_with_padding),
     ),
     Check("RSA-OAEP with SHA-256", "seal RSA_PKCS_OAEP", _oaep("sha256")),
-    Check("RSA-OAEP with SHA-1", "seal RSA_PKCS_OAEP, sha1", _oaep("sha1")),
+    Check("RSA-OAEP with SHA-1", "seal RSA_PKCS_OAEP with sha1", _oaep("sha1")),
     Check("RSA signature, PKCS #1", "managed keys", _rsa_pkcs1),
     Check("RSA signature, PSS", "managed keys", _rsa_pss),
     Check("ECDSA on P-256", "managed keys", _ecdsa("secp256r1", ec.SECP256R1(), hashes.SHA256())),

@@ -9,6 +9,7 @@ the blame, and another process goes on with the next.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import subprocess
 import sys
@@ -23,10 +24,14 @@ from hsm.checks import CHECKS, FAILURES, Bench, described
 from hsm.classify import classify
 from hsm.errands import Place, Told, opened
 from hsm.errors import HsmError, SlotUnavailable
+from hsm.mechanisms import Entropy
 from hsm.token import TokenInfo, info_of
 
 SOFTWARE_WARNING: Final = "software token: no hardware protection"
 """What everybody is told of a token that is a program, in these words."""
+
+TRIAL_SECONDS: Final = 60.0
+"""What each trial may take at least: small devices need that long for an RSA key."""
 
 _PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.report")
 
@@ -110,14 +115,14 @@ def probe(place: Place, *, seconds: float, program: Sequence[str] = _PROGRAM) ->
         order = msgspec.structs.replace(order, after=running)
 
 
-def main() -> int:
+def main(*, entropy: Entropy) -> int:
     """Be the process with the module: take an order, try, tell."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
         sessions = opened(order.place)
         try:
             _tell(_Line(token=info_of(sessions.token)))
-            bench = Bench(sessions.token.open())
+            bench = Bench(sessions.token.open(), entropy)
         except pkcs11.PKCS11Error as error:
             raise classify(error, f"{order.place.wanted}: opening a session") from error
     except HsmError as error:
@@ -168,4 +173,4 @@ def _run(
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(entropy=os.urandom))

@@ -106,6 +106,8 @@ FIELD = Flag("field", "text", "Print only this field, without a newline; wins ov
 
 GROUPS = {
     "audit": "Audit devices",
+    "hsm": "Tokens of hardware security modules on this machine",
+    "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
     "kv": "Key-value secrets",
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
@@ -134,11 +136,12 @@ def find_command(words: Sequence[str]) -> tuple[Command | None, list[str]]:
 
 def all_commands() -> list[Command]:
     """Every command, for help and completion."""
+    from vaultctl.tree_hsm import COMMANDS as hsm
     from vaultctl.tree_kv import COMMANDS as kv
     from vaultctl.tree_system import COMMANDS as system
     from vaultctl.tree_tokens import COMMANDS as tokens
 
-    return sorted((*kv, *system, *tokens), key=lambda command: command.name)
+    return sorted((*hsm, *kv, *system, *tokens), key=lambda command: command.name)
 
 
 def flags_of(command: Command) -> list[Flag]:
@@ -157,6 +160,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree_tokens import COMMANDS as tokens
 
         return tokens
+    if first == "hsm":
+        from vaultctl.tree_hsm import COMMANDS as hsm
+
+        return hsm
     from vaultctl.tree_system import COMMANDS as system
 
     return system

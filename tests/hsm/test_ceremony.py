@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -76,6 +77,7 @@ def _transcript() -> Transcript:
         evidence=[],
         steps=[Step(_AT, "Alice", "", "generate-kek", {"kcv": "a1b2c3"})],
         receipts=[Receipt(_AT, "Bob", "share 1 of 5", "E-0042")],
+        complete=True,
     )
 
 
@@ -141,6 +143,18 @@ def test_evidence_is_the_digest_of_a_file(tmp_path: Path) -> None:
     ]
     with pytest.raises(CeremonyError, match="cannot be read"):
         ceremony.digests([tmp_path / "absent"])
+
+
+def test_a_program_is_the_digest_of_the_list_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name in ("b.py", "inner/a.py", "c.txt"):
+        (tmp_path / name).write_text(name)
+    listing = subprocess.run(
+        ["sha256sum", "b.py", "inner/a.py"], cwd=tmp_path, capture_output=True, check=True
+    ).stdout
+    found = ceremony.tree_digest(tmp_path, ".py")
+    assert found.sha256 == hashlib.sha256(listing).hexdigest()
+    assert found.path == f"{tmp_path}/**.py"
 
 
 def test_a_transcript_that_all_have_signed_has_no_problems(tmp_path: Path) -> None:

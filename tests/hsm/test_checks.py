@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Tokens that are worse than any at hand: the trials say so."""
 
+import os
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -47,7 +48,7 @@ class _Session:
 def test_a_token_that_does_not_do_its_work_is_found_out(name: str, says: str) -> None:
     run: Callable[[Bench], Any] = next(check.run for check in CHECKS if check.name == name)
     with pytest.raises(Unfit, match=says):
-        run(Bench(cast("pkcs11.Session", _Session())))
+        run(Bench(cast("pkcs11.Session", _Session()), os.urandom))
 
 
 def test_a_key_without_the_wanted_use_is_described() -> None:

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which module, token and key the flags name, and how to reach them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
+from vaultctl.flags import NANOSECONDS, environment_value
+from vaultctl.invocation import Invocation
+from vaultctl.prompt import ask_hidden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeVar
+
+    from hsm.errands import Place
+    from hsm.pin import PinSource
+    from hsm.pkcs11_slot import Pkcs11Slot
+    from hsm.token import Wanted
+
+    Found = TypeVar("Found")
+
+_DEFAULT_SECONDS = 10.0
+_SLOT = "here"
+_NEEDED = ("hsm", "msgspec", "pkcs11", "cryptography")
+
+
+class Reaching:
+    """`with Reaching():` turns errors of a device, and a package that is not installed, into the command's own."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Replace the error on its way out."""
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
+            raise CommandError(
+                f"this command needs module {error.name}: install coffre with its extra, coffre[hsm]"
+            ) from None
+        errors = sys.modules.get("hsm.errors")
+        if errors is not None and isinstance(error, errors.HsmError):
+            raise CommandError(str(error).removeprefix(f"slot {_SLOT}: "), EXIT_REMOTE) from None
+
+
+class Device:
+    """The token that an invocation's flags name; its PIN is asked for once, when something first needs it."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
+        self._pin: PinSource | None = None
+        self.lib = setting(invocation, "lib")
+        if not self.lib.startswith("/"):
+            raise UsageError("-lib: name the PKCS#11 module by its absolute path")
+        self.key_label = setting(invocation, "key-label")
+        self.parameters = invocation.text("library-parameters")
+
+    @property
+    def seconds(self) -> float:
+        """How long one operation may take."""
+        return seconds(self._invocation)
+
+    def wanted(self) -> Wanted:
+        """Which token; by slot only where nothing else is given."""
+        from hsm.settings import slot_number
+        from hsm.token import Wanted
+
+        slot = setting(self._invocation, "slot")
+        found = Wanted(
+            label=setting(self._invocation, "token-label"),
+            serial=self._invocation.text("token-serial"),
+            slot=slot_number("slot", slot) if slot else None,
+        )
+        if not (found.label or found.serial) and found.slot is None:
+            raise UsageError(
+                "-token-label: name the token by -token-label or -token-serial, at worst by -slot"
+            )
+        return found
+
+    def place(self) -> Place:
+        """The token with its PIN, for a process of its own."""
+        import os
+
+        from hsm.errands import Place
+        from hsm.login import runtime_directory
+
+        return Place(
+            lib=self.lib,
+            parameters=self.parameters,
+            wanted=self.wanted(),
+            pin=self.pin().read().reveal(),
+            runtime=str(runtime_directory(os.environ)),
+            force=self._invocation.truth("force-pin-final-try"),
+        )
+
+    def pin(self) -> PinSource:
+        """Where the PIN comes from; typed on the terminal unless -pin names a file or a credential."""
+        from hsm.pin import LiteralPin, pin_source
+
+        if self._pin is None:
+            named = setting(self._invocation, "pin")
+            if named and not named.startswith(("file://", "credential://")):
+                raise UsageError(
+                    "-pin: names where the PIN is, file:///PATH or credential://NAME; a PIN itself would show "
+                    "in the list of processes, so leave -pin out and type it"
+                )
+            typed = "" if named else ask_hidden(self._invocation, f"PIN of {self.wanted()}")
+            self._pin = pin_source(named, literal=False) if named else LiteralPin(typed)
+        return self._pin
+
+    def slot(self) -> Pkcs11Slot:
+        """A key slot on the token, as a server has one."""
+        from hsm.pkcs11_slot import Pkcs11Slot
+        from hsm.settings import Pkcs11Settings
+
+        wanted = self.wanted()
+        if not self.key_label:
+            raise UsageError("-key-label: name the key that wraps")
+        settings = Pkcs11Settings(
+            lib=self.lib,
+            library_parameters=self.parameters,
+            pin=self.pin(),
+            name=_SLOT,
+            token_label=wanted.label,
+            token_serial=wanted.serial,
+            slot=wanted.slot,
+            key_label=self.key_label,
+            mechanism=setting(self._invocation, "mechanism"),
+            rsa_oaep_hash=setting(self._invocation, "rsa-oaep-hash") or "sha256",
+            timeout=self.seconds,
+            force_pin_final_try=self._invocation.truth("force-pin-final-try"),
+        )
+        return Pkcs11Slot(settings, chance=_no_chance)
+
+    def run(self, work: Callable[[Pkcs11Slot], Awaitable[Found]]) -> Found:
+        """Do `work` with a slot, which is closed afterwards."""
+
+        async def all_of_it() -> Found:
+            slot = self.slot()
+            try:
+                return await work(slot)
+            finally:
+                await slot.close()
+
+        return asyncio.run(all_of_it())
+
+
+def _no_chance() -> float:
+    """Many servers must not knock on a device at the same moment; one operator may."""
+    return 0.0
+
+
+def setting(invocation: Invocation, name: str) -> str:
+    """A flag, or else OpenBao's variable of the same meaning, such as BAO_HSM_LIB for -lib."""
+    return invocation.text(name) or environment_value(
+        invocation.environ, "HSM_" + name.upper().replace("-", "_")
+    )
+
+
+def seconds(invocation: Invocation) -> float:
+    """How long one operation may take."""
+    given = invocation.number("timeout")
+    return _DEFAULT_SECONDS if given is None else given / NANOSECONDS["s"]

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""hsm list-slots and probe."""
+
+from __future__ import annotations
+
+import asyncio
+
+from vaultctl.commands.hsm.device import Device, Reaching, seconds
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE
+from vaultctl.invocation import Invocation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hsm.report import Report
+    from hsm.token import TokenInfo
+
+_SHOWN = {
+    "AES-GCM": "AES_GCM",
+    "AES-CBC": "AES_CBC_PAD",
+    "HMAC": "SHA256_HMAC",
+    "OAEP": "RSA_PKCS_OAEP",
+    "ECDSA": "ECDSA",
+    "EdDSA": "EDDSA",
+}
+"""Mechanisms that matter here, by their column's heading."""
+
+
+def list_slots(invocation: Invocation) -> int:
+    """List the tokens of a module, without logging in."""
+    with Reaching():
+        from hsm.pkcs11_slot import list_tokens
+
+        device = Device(invocation)
+        if invocation.truth("dry-run"):
+            return invocation.succeed(
+                f"Would load {device.lib} and ask for its tokens; nothing is logged in."
+            )
+        found = asyncio.run(list_tokens(device.lib, device.parameters, seconds=seconds(invocation)))
+    if not invocation.tabular:
+        return invocation.print_value([_document(token) for token in found])
+    from vaultctl.output import columns
+
+    head = ["Slot", "Label", "Serial", "Model", "Firmware", *_SHOWN, "Remarks"]
+    invocation.say(columns([head, *(_row(token) for token in found)]))
+    return EXIT_OK
+
+
+def probe(invocation: Invocation) -> int:
+    """Try everything that a seal and managed keys need of a token."""
+    with Reaching():
+        from hsm import report
+        from hsm.checks import CHECKS
+
+        device = Device(invocation)
+        if invocation.truth("dry-run"):
+            invocation.say(f"Would log in to {device.wanted()} and try, with keys of the session alone:")
+            invocation.say("\n".join(f"  {check.name}" for check in CHECKS))
+            return EXIT_OK
+        found = report.probe(device.place(), seconds=max(device.seconds, report.TRIAL_SECONDS))
+    if invocation.tabular:
+        _print(invocation, found)
+    else:
+        invocation.print_value(_report_document(found))
+    return EXIT_OK if found.seals else EXIT_REMOTE
+
+
+def token_document(token: TokenInfo) -> dict[str, object]:
+    """What a token says of itself, for programs and for transcripts."""
+    return {
+        "slot": token.slot,
+        "label": token.label,
+        "serial": token.serial,
+        "manufacturer": token.manufacturer,
+        "model": token.model,
+        "firmware": token.firmware,
+        "flags": list(token.words),
+        "software": token.software,
+    }
+
+
+def _document(token: TokenInfo) -> dict[str, object]:
+    return {**token_document(token), "mechanisms": list(token.mechanisms)}
+
+
+def _row(token: TokenInfo) -> list[str]:
+    from hsm.report import SOFTWARE_WARNING
+
+    remarks = [*token.words, *([SOFTWARE_WARNING] if token.software else [])]
+    return [
+        str(token.slot),
+        token.label,
+        token.serial,
+        token.model,
+        token.firmware,
+        *("yes" if mechanism in token.mechanisms else "no" for mechanism in _SHOWN.values()),
+        "; ".join(remarks) or "-",
+    ]
+
+
+def _print(invocation: Invocation, found: Report) -> None:
+    from vaultctl.output import columns
+
+    rows = [
+        [row.name, row.purpose, row.outcome, f"{row.microseconds / 1000:.1f}", row.detail or "-"]
+        for row in found.rows
+    ]
+    invocation.say(f"{found.token.description}, firmware {found.token.firmware}\n")
+    invocation.say(columns([["Trial", "Needed for", "Passed", "ms", "Remark"], *rows]))
+    invocation.say("")
+    for warning in found.warnings:
+        invocation.say(f"WARNING: {warning}")
+    fit = ", ".join(found.seals) or "nothing that is known here"
+    invocation.say(f"Mechanisms for a seal: {fit}")
+
+
+def _report_document(found: Report) -> dict[str, object]:
+    return {
+        "token": _document(found.token),
+        "trials": [
+            {
+                "name": row.name,
+                "purpose": row.purpose,
+                "outcome": row.outcome,
+                "detail": row.detail,
+                "microseconds": row.microseconds,
+            }
+            for row in found.rows
+        ],
+        "seal_mechanisms": found.seals,
+        "warnings": found.warnings,
+    }
