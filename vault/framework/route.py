@@ -165,7 +165,7 @@ def patch(template: str, **access: Any) -> Callable[[F], F]:
 
 def delete(template: str, **access: Any) -> Callable[[F], F]:
     """Declare DELETE."""
-    return _declare(Operation.DELETE, template, replace(Access(**access), writes=True))
+    return _declare(Operation.DELETE, template, replace(Access(**access), writes=access.get("writes", True)))
 
 
 def collect(engine: type) -> tuple[Route, ...]:

@@ -94,8 +94,13 @@ class Lifecycle:
         self._progress = Progress()
         self._lock = asyncio.Lock()
         self._proven = False
+        self._forgetters: list[Callable[[], None]] = []
         self.slots = slots
         self.keeper = Keeper(storage, barrier, slots, now=now, random=random)
+
+    def on_seal(self, forget: Callable[[], None]) -> None:
+        """Call `forget` whenever the vault is sealed: what it drops came from people or from the open vault."""
+        self._forgetters.append(forget)
 
     async def config(self) -> SealConfig | None:
         """Return the stored seal configuration, or None before initialisation; raises `SealFailure`."""
@@ -224,6 +229,8 @@ class Lifecycle:
                         await self._barrier.save_counts()
             finally:
                 self._barrier.seal()
+                for forget in self._forgetters:
+                    forget()
 
     async def authority(self) -> Authority:
         """Return how many shares there are in people's hands, and how many it takes; zeros where there are none."""

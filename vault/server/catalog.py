@@ -21,6 +21,7 @@ from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.remounting import RemountEngine
+from vault.engines.system.resharing import ResharingEngine
 from vault.engines.system.rotation import RotationEngine
 from vault.engines.system.seal import Passage, SealEngine
 from vault.engines.system.status import Server, StatusEngine
@@ -34,6 +35,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
+from vault.seal.resharing import Resharing
 from vault.server.external import external_key_providers
 from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
@@ -72,7 +74,17 @@ def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
 
 
 def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
-    return (SealEngine(parts.lifecycle, parts.health, parts.genesis, passage), RotationEngine(parts.barrier))
+    return (
+        SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
+        RotationEngine(parts.barrier),
+        _resharing(parts),
+    )
+
+
+def _resharing(parts: Parts) -> ResharingEngine:
+    life, random = parts.lifecycle, parts.entropy.bytes
+    root, recovery = Resharing("root", life, random), Resharing("recovery", life, random)
+    return ResharingEngine(life, parts.barrier, root, recovery, parts.clock)
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:

@@ -130,7 +130,7 @@ ONE = [
     get("sys/key-status", token="{top}"),
     put("sys/rotate/keyring", {}, token="{top}"),
     get("sys/key-status", token="{top}"),
-    post("sys/rotate/root", {}, token="{top}", divergence="DV-09"),
+    post("sys/rotate/root", {}, token="{top}"),
     post("sys/mounts/kv", {"type": "kv"}, token="{top}"),
     post("kv/a", {"x": "1"}, token="{top}"),
     get("sys/seal", token="{top}"),

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/rotate/root` and `sys/rotate/recovery`: a new root key, and new shares for people."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from hsm.errors import HsmError
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed, Unavailable
+from vault.framework.fields import Doc, StringList
+from vault.framework.route import Params, delete, read, write
+from vault.seal import turnover
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.lifecycle import Lifecycle
+from vault.seal.resharing import Done, Resharing, ShareKind, Wish
+
+BACKUP_PATH: Final = "seal/backup/"
+"""Below the root namespace's own data: shares that were encrypted to their holders, by kind."""
+CORE: Final = "ns/root/"
+
+T = TypeVar("T")
+
+
+class ReshareParams(Params, frozen=True):
+    """How the new key is split."""
+
+    secret_shares: Annotated[int, Doc("Number of shares to split the new key into.")] = 0
+    secret_threshold: Annotated[int, Doc("Number of shares that it takes.")] = 0
+    pgp_keys: Annotated[
+        StringList,
+        Doc("PGP public keys, one per share, to encrypt the shares to."),
+    ] = ()
+    backup: Annotated[bool, Doc("Keep the encrypted shares, to be read again.")] = False
+    require_verification: Annotated[
+        bool, Doc("Keep the old shares until enough of the new ones were given back.")
+    ] = False
+
+
+class RotateParams(Params, frozen=True):
+    """How the root key is replaced."""
+
+    no_links: Annotated[
+        bool,
+        Doc(
+            "After a compromise: drop slots that do not answer, rather than let the old root key lead to the new."
+        ),
+    ] = False
+
+
+class ShareParams(Params, frozen=True):
+    """One share."""
+
+    key: Annotated[str, Doc("One share, in hexadecimal or base64.")] = ""
+    nonce: Annotated[str, Doc("Identifier of the rotation that it is for.")] = ""
+
+
+class ReshareState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it has come; the keys after `t` are there once it has begun."""
+
+    started: bool
+    t: int
+    n: int
+    required: int
+    nonce: str | msgspec.UnsetType = msgspec.UNSET
+    progress: int | msgspec.UnsetType = msgspec.UNSET
+    verification_required: bool | msgspec.UnsetType = msgspec.UNSET
+    verification_nonce: str | msgspec.UnsetType = msgspec.UNSET
+    pgp_fingerprints: list[str] | msgspec.UnsetType = msgspec.UNSET
+    backup: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class NewShares(msgspec.Struct, frozen=True, kw_only=True):
+    """The new shares, shown once."""
+
+    complete: bool = True
+    nonce: str | msgspec.UnsetType = msgspec.UNSET
+    n: int | msgspec.UnsetType = msgspec.UNSET
+    """Number of shares, and how many it takes: where nobody had to consent, in place of `nonce`."""
+    t: int | msgspec.UnsetType = msgspec.UNSET
+    keys: list[str]
+    keys_base64: list[str]
+    pgp_fingerprints: list[str] | None
+    backup: bool
+    verification_required: bool
+    verification_nonce: str
+
+
+class VerificationState(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the new shares were given back."""
+
+    started: bool
+    nonce: str
+    t: int
+    n: int
+    progress: int
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """Enough of the new shares were given back: they count."""
+
+    complete: bool
+    nonce: str
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """Encrypted shares, by the fingerprint of their holder's key."""
+
+    nonce: str
+    keys: Mapping[str, list[str]]
+    keys_base64: Mapping[str, list[str]]
+
+
+class ResharingEngine(Engine):
+    """Replacing the root key, and the shares that people hold."""
+
+    def __init__(
+        self, lifecycle: Lifecycle, barrier: Barrier, root: Resharing, recovery: Resharing, clock: Clock
+    ) -> None:
+        self._lifecycle = lifecycle
+        self._barrier = barrier
+        self._kinds: Mapping[ShareKind, Resharing] = {"root": root, "recovery": recovery}
+        self._clock = clock
+
+    @write("rotate/root", sudo=True, writes=False)
+    async def rotate_root(self, call: Call, params: RotateParams) -> None:
+        """Replace the root key. Needs sudo.
+
+        A slot that does not answer, and the one for shares, keeps a link from the old root key to the new one
+        until it is renewed or its shares are given.
+        """
+        await alone(call)
+        await told(turnover.rotate_root(self._lifecycle.keeper, links=not params.no_links))
+
+    @read("rotate/root/init")
+    async def read_root(self, call: Call) -> ReshareState:
+        """Show whether new unseal shares are being made."""
+        del call
+        return await self._state("root")
+
+    @write("rotate/root/init", writes=False)
+    async def begin_root(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+        """Begin to replace the root key and the unseal shares; it takes the consent of those who hold them."""
+        return await self._begin("root", call, params)
+
+    @delete("rotate/root/init", writes=False)
+    async def cancel_root(self, call: Call) -> None:
+        """Give it up."""
+        del call
+        self._kinds["root"].cancel()
+
+    @write("rotate/root/update", writes=False)
+    async def submit_root(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
+        """Give one of the old shares, as consent; the last one is answered with the new shares."""
+        return await self._submit("root", call, params)
+
+    @read("rotate/root/verify")
+    async def read_root_verification(self, call: Call) -> VerificationState:
+        """Show how many of the new shares were given back."""
+        del call
+        return self._verification("root")
+
+    @write("rotate/root/verify", writes=False)
+    async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | Verified:
+        """Give back one of the new shares; with enough of them they count, and the old ones no longer do."""
+        return await self._verify("root", call, params)
+
+    @delete("rotate/root/verify", writes=False)
+    async def restart_root_verification(self, call: Call) -> VerificationState:
+        """Begin to verify anew."""
+        del call
+        return await self._restart("root")
+
+    @read("rotate/root/backup")
+    async def read_root_backup(self, call: Call) -> Reply[Backup]:
+        """Show the encrypted unseal shares that were kept."""
+        return await self._backup("root", call)
+
+    @delete("rotate/root/backup")
+    async def delete_root_backup(self, call: Call) -> None:
+        """Forget the encrypted unseal shares."""
+        await call.core.delete(BACKUP_PATH + "root")
+
+    @read("rotate/recovery/init")
+    async def read_recovery(self, call: Call) -> ReshareState:
+        """Show whether new recovery shares are being made."""
+        del call
+        return await self._state("recovery")
+
+    @write("rotate/recovery/init", writes=False)
+    async def begin_recovery(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+        """Begin to replace the recovery shares. Where nobody holds any, they are made at once."""
+        return await self._begin("recovery", call, params)
+
+    @delete("rotate/recovery/init", writes=False)
+    async def cancel_recovery(self, call: Call) -> None:
+        """Give it up."""
+        del call
+        self._kinds["recovery"].cancel()
+
+    @write("rotate/recovery/update", writes=False)
+    async def submit_recovery(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
+        """Give one of the old recovery shares, as consent; the last one is answered with the new shares."""
+        return await self._submit("recovery", call, params)
+
+    @read("rotate/recovery/verify")
+    async def read_recovery_verification(self, call: Call) -> VerificationState:
+        """Show how many of the new recovery shares were given back."""
+        del call
+        return self._verification("recovery")
+
+    @write("rotate/recovery/verify", writes=False)
+    async def verify_recovery(self, call: Call, params: ShareParams) -> VerificationState | Verified:
+        """Give back one of the new recovery shares; with enough of them they count."""
+        return await self._verify("recovery", call, params)
+
+    @delete("rotate/recovery/verify", writes=False)
+    async def restart_recovery_verification(self, call: Call) -> VerificationState:
+        """Begin to verify anew."""
+        del call
+        return await self._restart("recovery")
+
+    @read("rotate/recovery/backup")
+    async def read_recovery_backup(self, call: Call) -> Reply[Backup]:
+        """Show the encrypted recovery shares that were kept."""
+        return await self._backup("recovery", call)
+
+    @delete("rotate/recovery/backup")
+    async def delete_recovery_backup(self, call: Call) -> None:
+        """Forget the encrypted recovery shares."""
+        await call.core.delete(BACKUP_PATH + "recovery")
+
+    async def _begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+        await alone(call)
+        wish = Wish(
+            shares=params.secret_shares,
+            threshold=params.secret_threshold,
+            pgp_keys=params.pgp_keys,
+            backup=params.backup,
+            verify=params.require_verification,
+        )
+        done = await told(self._kinds[kind].begin(wish, self._clock.millis()))
+        shown = await self._shown(kind, done)
+        if isinstance(shown, ReshareState):
+            return shown
+        return msgspec.structs.replace(
+            shown, nonce=msgspec.UNSET, n=params.secret_shares, t=params.secret_threshold
+        )
+
+    async def _submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
+        await alone(call)
+        return await self._shown(kind, await told(self._kinds[kind].submit(params.key, params.nonce)))
+
+    async def _verify(self, kind: ShareKind, call: Call, params: ShareParams) -> VerificationState | Verified:
+        await alone(call)
+        if await told(self._kinds[kind].give_back(params.key, params.nonce)):
+            return Verified(complete=True, nonce=params.nonce)
+        return self._verification(kind)
+
+    async def _restart(self, kind: ShareKind) -> VerificationState:
+        with refusing():
+            self._kinds[kind].restart_verification()
+        return self._verification(kind)
+
+    async def _shown(self, kind: ShareKind, done: Done | None) -> ReshareState | NewShares:
+        if done is None:
+            return await self._state(kind)
+        state, shown = done.state, done.shown
+        if state.backup:
+            await self._keep(kind, done)
+        return NewShares(
+            nonce=state.nonce,
+            keys=list(shown.keys),
+            keys_base64=list(shown.keys_base64),
+            pgp_fingerprints=list(state.fingerprints) or None,
+            backup=state.backup,
+            verification_required=state.verify,
+            verification_nonce=state.verification_nonce,
+        )
+
+    async def _state(self, kind: ShareKind) -> ReshareState:
+        resharing = self._kinds[kind]
+        required = await told(resharing.required())
+        state = resharing.state
+        if not state.nonce:
+            return ReshareState(started=False, t=0, n=0, required=required)
+        return ReshareState(
+            started=True,
+            t=state.threshold,
+            n=state.shares,
+            required=required,
+            nonce=state.nonce,
+            progress=len(state.given),
+            verification_required=state.verify,
+            verification_nonce=state.verification_nonce,
+            pgp_fingerprints=list(state.fingerprints) or msgspec.UNSET,
+            backup=True if state.fingerprints and state.backup else msgspec.UNSET,
+        )
+
+    def _verification(self, kind: ShareKind) -> VerificationState:
+        state = self._kinds[kind].state
+        if not state.nonce:
+            raise Malformed("no rotation configuration found")
+        return VerificationState(
+            started=state.made is not None,
+            nonce=state.verification_nonce,
+            t=state.threshold,
+            n=state.shares,
+            progress=len(state.returned),
+        )
+
+    async def _keep(self, kind: ShareKind, done: Done) -> None:
+        """Keep the encrypted shares. It follows the change itself, so that they are never those of another key."""
+        keys: dict[str, list[str]] = {}
+        keys_base64: dict[str, list[str]] = {}
+        shown = done.shown
+        for fingerprint, key, text in zip(shown.pgp_fingerprints, shown.keys, shown.keys_base64, strict=True):
+            keys.setdefault(fingerprint, []).append(key)
+            keys_base64.setdefault(fingerprint, []).append(text)
+        backup = Backup(done.state.nonce, keys, keys_base64)
+        async with self._barrier.write("root", CORE) as core:
+            await core.put(BACKUP_PATH + kind, msgspec.json.encode(backup))
+
+    async def _backup(self, kind: ShareKind, call: Call) -> Reply[Backup]:
+        del call
+        data = await self._barrier.reader("root", CORE).get(BACKUP_PATH + kind)
+        if data is None:
+            raise Malformed("no backed-up keys found")
+        return Reply(data=msgspec.json.decode(data, type=Backup), embed=True)
+
+
+async def alone(call: Call) -> None:
+    """Say that what allowed this call is true now, before it does what cannot be undone with a transaction.
+
+    What it does moves the epoch, so the pipeline must not compare afterwards: here, anything newer than what
+    the call was allowed by makes it start again, and later statements use another reader.
+    """
+    if call.wrap_ttl:
+        raise Malformed("the answer of this operation cannot be wrapped; leave out X-Vault-Wrap-TTL")
+    await call.reader.get("")
+    if call.reader.epoch != call.facts:
+        raise Unavailable(detail="facts changed")
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what the seal refuses, or cannot do, into an answer."""
+    try:
+        yield
+    except SealRefusal as refusal:
+        raise Malformed(str(refusal)) from None
+    except (SealFailure, HsmError) as failure:
+        raise Failed(str(failure), chained=False) from None
+
+
+async def told(work: Awaitable[T]) -> T:
+    """Await `work`, as `refusing`."""
+    with refusing():
+        return await work

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Giving people new shares, with the consent of those who hold the old ones: `sys/rotate/root`, `sys/rotate/recovery`.
+
+What happens at its end depends on what the shares are for. Unseal shares get a new unseal key and a new root
+key; recovery shares a new recovery key; and where key slots unseal, consenting to `root` renews the root key
+alone. With a verification the old shares stay until enough of the new ones were given back.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from vault.barrier.key import KEY_BYTES, Key, Random
+from vault.seal import turnover
+from vault.seal.failure import SealRefusal
+from vault.seal.init import Shown, check_shares, recipients, split
+from vault.seal.lifecycle import WRONG_RECOVERY_KEY, Lifecycle
+from vault.seal.pgp import Recipient
+from vault.seal.shamir import CombineFailure, combine
+from vault.seal.state import fresh_nonce, parse_share
+
+ShareKind = Literal["root", "recovery"]
+
+_NO_RECOVERY: Final = "recovery not supported"
+
+
+def quoted(text: str) -> str:
+    """Return an error as OpenBao prints one inside another here, where its formatting fails."""
+    return f"%!w(*errors.errorString=&{{{text}}})"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for at the beginning."""
+
+    shares: int = 0
+    threshold: int = 0
+    pgp_keys: Sequence[str] = ()
+    backup: bool = False
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a resharing; `nonce` is empty when there is none."""
+
+    nonce: str = ""
+    shares: int = 0
+    threshold: int = 0
+    fingerprints: Sequence[str] = ()
+    backup: bool = False
+    verify: bool = False
+    given: tuple[bytes, ...] = field(default=(), repr=False)
+    made: Key | None = None
+    """The new key, once the old shares were given and while the new ones are to be shown back."""
+    verification_nonce: str = ""
+    returned: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of the first part: the new shares, to be shown once."""
+
+    state: State
+    shown: Shown
+
+
+class Resharing:
+    """At most one at a time of its kind; forgotten when the vault is sealed."""
+
+    def __init__(self, kind: ShareKind, lifecycle: Lifecycle, random: Random) -> None:
+        """`random` gives entropy."""
+        self._kind = kind
+        self._lifecycle = lifecycle
+        self._random = random
+        self._to: Sequence[Recipient] = ()
+        self.state = State()
+        lifecycle.on_seal(self.cancel)
+
+    async def required(self) -> int:
+        """Return how many old shares it takes; raises `SealRefusal` where there is nothing of the kind."""
+        if self._kind == "recovery" and not await self._lifecycle.opens_itself():
+            raise SealRefusal(f"unable to look up config: {quoted(_NO_RECOVERY)}")
+        return (await self._lifecycle.authority()).threshold
+
+    async def begin(self, wish: Wish, now: int) -> Done | None:
+        """Begin, at `now` (ms). Where nobody holds a share yet, it is done at once."""
+        automatic = await self._lifecycle.opens_itself()
+        if self._kind == "recovery" and not automatic:
+            raise SealRefusal("recovery keys not supported")
+        if self._kind == "root" and automatic:
+            _check_stored(wish)
+            wish = replace(wish, shares=1, threshold=1, pgp_keys=())
+        if self.state.nonce:
+            raise SealRefusal("rotation already in progress")
+        to = self._check(wish, now)
+        self._to = to
+        self.state = State(
+            nonce=fresh_nonce(self._random),
+            shares=wish.shares,
+            threshold=wish.threshold,
+            fingerprints=[recipient.fingerprint for recipient in to],
+            backup=wish.backup and bool(to),
+            verify=wish.verify,
+        )
+        if self._kind == "recovery" and await self.required() < 1:
+            return await self._finish()
+        return None
+
+    def cancel(self) -> None:
+        """Forget it, with everything that was given."""
+        self.state = State()
+        self._to = ()
+
+    async def submit(self, key: str, nonce: str) -> Done | None:
+        """Take one of the old shares; with enough of them, return the new ones."""
+        share = _share(key, nonce)
+        if self._kind == "recovery" and not await self._lifecycle.opens_itself():
+            raise SealRefusal(f"failed to fetch existing config: {quoted(_NO_RECOVERY)}")
+        state = self.state
+        if not state.nonce:
+            raise SealRefusal("no rotation in progress")
+        if state.made is not None:
+            raise SealRefusal(
+                "rotation already finished; verification must be performed; nonce for the verification "
+                f'operation is "{state.verification_nonce}"'
+            )
+        if nonce != state.nonce:
+            raise SealRefusal(f'incorrect nonce supplied; nonce for rotation is "{state.nonce}"')
+        if any(hmac.compare_digest(share, other) for other in state.given):
+            raise SealRefusal("given key has already been provided during this rotation")
+        self.state = state = replace(state, given=(*state.given, share))
+        if len(state.given) < (await self._lifecycle.authority()).threshold:
+            return None
+        self.state = replace(state, given=())
+        await self._consent(_combined(state.given, "failed to compute key: "))
+        return await self._finish()
+
+    async def give_back(self, key: str, nonce: str) -> bool:
+        """Take one of the new shares; return whether they were enough, and count from now on."""
+        share = _share(key, nonce)
+        state = self.state
+        if not state.nonce:
+            raise SealRefusal("no rotation in progress")
+        made = state.made
+        if made is None:
+            raise SealRefusal("no rotation verification in progress")
+        if nonce != state.verification_nonce:
+            raise SealRefusal(
+                f'incorrect nonce supplied; nonce for this verify operation is "{state.verification_nonce}"'
+            )
+        self.state = state = replace(state, returned=(*state.returned, share))
+        if len(state.returned) < state.threshold:
+            return False
+        self.restart_verification()
+        given = _combined(state.returned, "failed to compute key for verification: ")
+        if not hmac.compare_digest(given, made.reveal()):
+            raise SealRefusal("rotation verification failed; incorrect key shares supplied")
+        await self._apply(made, state)
+        self.cancel()
+        return True
+
+    def restart_verification(self) -> None:
+        """Forget the new shares that were given back so far. Raises `SealRefusal` when there is no resharing."""
+        if not self.state.nonce:
+            raise SealRefusal("no rotation configuration found")
+        self.state = replace(self.state, verification_nonce=fresh_nonce(self._random), returned=())
+
+    def _check(self, wish: Wish, now: int) -> Sequence[Recipient]:
+        what = "recovery" if self._kind == "recovery" else "rotate seal"
+        try:
+            check_shares(wish.shares, wish.threshold, "")
+            return recipients(wish.pgp_keys, wish.shares, now, "")
+        except SealRefusal as refusal:
+            raise SealRefusal(f"invalid {what} configuration: {quoted(str(refusal))}") from None
+
+    async def _consent(self, key: bytes) -> None:
+        """Raise `SealRefusal` unless the old shares are the right ones."""
+        if await self._lifecycle.vouches(key):
+            return
+        if await self._lifecycle.opens_itself():
+            raise SealRefusal(f"recovery key verification failed: {WRONG_RECOVERY_KEY}")
+        raise SealRefusal(
+            "failed to read root key: %!w(*vault.ErrInvalidKey=&{failed to decrypt keys from storage: cipher: "
+            "message authentication failed})"
+        )
+
+    async def _finish(self) -> Done:
+        """Make the new key and split it; it counts now, or once it was verified."""
+        state = self.state
+        if self._kind == "root" and await self._lifecycle.opens_itself():
+            await turnover.rotate_root(self._lifecycle.keeper)
+            self.cancel()
+            return Done(state, Shown())
+        made = Key(self._random(KEY_BYTES))
+        shown = split(made, state.shares, state.threshold, self._to, self._random)
+        if state.verify:
+            state = replace(state, made=made, given=(), verification_nonce=fresh_nonce(self._random))
+            self.state = state
+        else:
+            await self._apply(made, state)
+            self.cancel()
+        return Done(state, shown)
+
+    async def _apply(self, made: Key, state: State) -> None:
+        keeper = self._lifecycle.keeper
+        if self._kind == "root":
+            await turnover.rotate_root(keeper)
+        await turnover.replace_shares(keeper, made, state.shares, state.threshold)
+
+
+def _check_stored(wish: Wish) -> None:
+    for asked, text in (
+        (wish.backup, "key backup not supported when using stored keys"),
+        (bool(wish.pgp_keys), "PGP key encryption not supported when using stored keys"),
+        (
+            wish.verify,
+            "requiring verification not supported when rotating the barrier key with recovery keys",
+        ),
+    ):
+        if asked:
+            raise SealRefusal(text)
+
+
+def _share(key: str, nonce: str) -> bytes:
+    for name, value in (("key", key), ("nonce", nonce)):
+        if not value:
+            raise SealRefusal(f"missing required field '{name}'")
+    return parse_share(key)
+
+
+def _combined(shares: tuple[bytes, ...], prefix: str) -> bytes:
+    try:
+        return shares[0] if len(shares) == 1 else combine(shares)
+    except CombineFailure as failure:
+        raise SealRefusal(prefix + quoted(str(failure))) from None
