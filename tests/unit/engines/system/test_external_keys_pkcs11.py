@@ -2,6 +2,7 @@
 """The plugin `pkcs11` with agents in memory: which are asked, shared, ended, and how refusals reach the client."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsm.client import AgentClient
 from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
@@ -311,3 +314,19 @@ _KEYS: list[tuple[Mapping[str, Any], str]] = [
 def test_a_key_is_refused_by_the_field_that_is_wrong(key: Mapping[str, Any], refusal: str) -> None:
     with pytest.raises(Malformed, match=refusal):
         read_pair(key)
+
+
+_VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.lists(st.none(), max_size=1)
+_GIVEN = st.dictionaries(
+    st.sampled_from(["lib", "slot", "serial", "token_label", "pin", "label", "id", "mechanism", "more"]),
+    _VALUES
+    | st.sampled_from(["soft", "0x1", "0x", "00", "CKM_", "ecdsa", "12"])
+    | st.from_regex(r"(?:0x)?[0-9a-fA-F]{0,40}", fullmatch=True),
+)
+
+
+@given(_GIVEN)
+def test_whatever_is_given_is_read_or_refused(given_fields: dict[str, Any]) -> None:
+    for read in (lambda fields: read_token(fields, MODULES), read_pair):
+        with contextlib.suppress(Malformed):
+            assert read(given_fields) is not None
