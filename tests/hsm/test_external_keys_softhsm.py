@@ -10,13 +10,14 @@ import subprocess
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from hsm.client import AgentClient
@@ -79,7 +80,7 @@ class Vault:
     @property
     def pid(self) -> int:
         """Process number of the one agent."""
-        ((client, _),) = self.agents._open.values()
+        (client,) = [opened.agent for opened in self.agents._open.values()]
         assert isinstance(client, AgentClient)
         assert client.pid is not None
         return client.pid
@@ -124,6 +125,8 @@ def test_a_granted_key_signs_a_certificate_that_openssl_verifies(play: Play, tmp
         (tmp_path / "root.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
         described = dict(key.describe())
         assert len(described.pop("token_serial")) == 16
+        der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        assert described.pop("public_key_sha256") == sha256(der).hexdigest()
         assert described == {"ref": "c:k", "token_label": "a", "key_label": "p256", "key_id": "v0001"}
 
     play(scenario)

@@ -6,14 +6,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Final, TypeVar
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.keys import printable
 from hsm.operations import ListTokens, TokenInfo
 from hsm.signers import Agent, TokenSigner, private_key
 from vault.engines.system.external_keys import Options
-from vault.engines.system.external_keys_agents import Agents
+from vault.engines.system.external_keys_agents import Agents, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.external import ExternalKey, PrivateKey
@@ -40,23 +43,31 @@ class Pkcs11Provider:
     async def check_config(self, config: Options) -> None:
         """Log in. Raises `Malformed` and `Unavailable`."""
         token = read_token(config, self._modules)
-        agent = self._agents.get(token)
-        await self.run(lambda: _information(agent, token), Malformed)
+        opened = self._agents.get(token)
+        await self.run(lambda: _information(opened.agent, token), Malformed)
 
     async def check_key(self, config: Options, key: Options) -> None:
         """Read the public half. Raises `Malformed` and `Unavailable`."""
-        await self.open("", config, key)
+        token, pair = read_token(config, self._modules), read_pair(key)
+        await self._found(self._agents.get(token), token, pair)
 
     async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        agent = self._agents.get(token)
+        opened = self._agents.get(token)
+        private, information = opened.pairs.get(pair) or await self._found(opened, token, pair)
+        return _Key(self, opened, ref, pair, private, information)
 
-        def found() -> tuple[PrivateKey, TokenInfo]:
-            signer = TokenSigner(agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
-            return private_key(signer), _information(agent, token)
+    async def _found(self, opened: Opened, token: Token, pair: Pair) -> tuple[PrivateKey, TokenInfo]:
+        """Find a key pair in the token, and remember it."""
 
-        return _Key(self, ref, pair, *await self.run(found, Malformed))
+        def look() -> tuple[PrivateKey, TokenInfo]:
+            signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
+            return private_key(signer), _information(opened.agent, token)
+
+        found = await self.run(look, Malformed)
+        opened.remember(pair, found)
+        return found
 
     async def run(self, work: Callable[[], T], refusal: type[VaultError]) -> T:
         """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers."""
@@ -72,9 +83,16 @@ class _Key:
     """A key pair in a token; see `ExternalKey`."""
 
     def __init__(
-        self, provider: Pkcs11Provider, ref: str, pair: Pair, private: PrivateKey, information: TokenInfo
+        self,
+        provider: Pkcs11Provider,
+        opened: Opened,
+        ref: str,
+        pair: Pair,
+        private: PrivateKey,
+        information: TokenInfo,
     ) -> None:
         self._provider = provider
+        self._opened = opened
         self._ref = ref
         self._pair = pair
         self._private = private
@@ -86,16 +104,22 @@ class _Key:
 
     def describe(self) -> Mapping[str, str]:
         identifier = self._pair.key_id
+        der = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return {
             "ref": self._ref,
             "token_serial": self._information.serial,
             "token_label": self._information.label,
             "key_label": self._pair.label,
             "key_id": printable(identifier) if identifier else "",
+            "public_key_sha256": sha256(der).hexdigest(),
         }
 
     async def use(self, work: Callable[[PrivateKey], T]) -> T:
-        return await self._provider.run(lambda: work(self._private), Failed)
+        try:
+            return await self._provider.run(lambda: work(self._private), Failed)
+        except VaultError:
+            self._opened.pairs.pop(self._pair, None)
+            raise
 
 
 def _information(agent: Agent, token: Token) -> TokenInfo:

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from hsm.operations import ListTokens, Operation, PublicKey, Sign, TokenInfo
 from hsm.signers import Mechanism
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.external_keys_agents import IDLE_SECONDS, MOST, Agents, starter
+from vault.engines.system.external_keys_agents import IDLE_SECONDS, MOST, MOST_PAIRS, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import NOWHERE, ROOT
@@ -33,6 +34,7 @@ MODULES = {"soft": "/usr/lib/soft.so", "hard": "/usr/lib/hard.so"}
 PIN = "hunter2"
 HSM = {"lib": "soft", "token_label": "one", "pin": PIN}
 KEY = ec.generate_private_key(ec.SECP256R1())
+PUBLIC = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _information(label: str, serial: str, slot: int) -> TokenInfo:
@@ -59,16 +61,18 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.failure: HsmError | None = None
+        self.asked: list[type[Operation]] = []
         self.ended = 0
 
     def ask_blocking(self, operation: Operation, kind: Any, seconds: float) -> Any:
         assert seconds > 0
+        self.asked.append(type(operation))
         if self.failure is not None:
             raise self.failure
         if isinstance(operation, ListTokens):
             return [_information("one", "11", 1), _information("two", "22", 2)]
         if isinstance(operation, PublicKey) and operation.key_label == "ca":
-            return KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            return PUBLIC
         if isinstance(operation, Sign):
             assert operation.mechanism == "ECDSA"
             r, s = decode_dss_signature(KEY.sign(operation.data, ec.ECDSA(Prehashed(SHA256()))))
@@ -113,6 +117,7 @@ def test_a_key_signs_and_tells_which_it_is() -> None:
             "token_label": "one",
             "key_label": "ca",
             "key_id": "v1",
+            "public_key_sha256": sha256(PUBLIC).hexdigest(),
         }
         assert len(shelf.made) == 1
 
@@ -165,6 +170,35 @@ def test_what_goes_wrong_in_the_work_itself_is_not_the_token_s_affair() -> None:
         key = await provider.open("c:k", HSM, {"label": "ca"})
         with pytest.raises(ZeroDivisionError):
             await key.use(lambda _: 1 // 0)
+
+    _play(scenario)
+
+
+def test_a_key_that_was_found_costs_one_question_until_something_goes_wrong() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        for _ in range(2):
+            await (await provider.open("c:k", HSM, {"label": "ca"})).use(_sign)
+        agent = shelf.made[0][1]
+        assert agent.asked == [PublicKey, ListTokens, Sign, Sign]
+        key = await provider.open("c:k", HSM, {"label": "ca"})
+        agent.failure = KeyMissing("gone")
+        with pytest.raises(Failed):
+            await key.use(_sign)
+        agent.failure = None
+        agent.asked.clear()
+        await (await provider.open("c:k", HSM, {"label": "ca"})).use(_sign)
+        await provider.check_key(HSM, {"label": "ca"})
+        assert agent.asked == [PublicKey, ListTokens, Sign, PublicKey, ListTokens]
+
+    _play(scenario)
+
+
+def test_not_all_keys_of_a_token_are_remembered() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        for number in range(MOST_PAIRS + 1):
+            await provider.open("c:k", HSM, {"label": "ca", "id": f"{number:04x}"})
+        opened = shelf.agents.get(read_token(HSM, MODULES))
+        assert len(opened.pairs) == 1
 
     _play(scenario)
 
