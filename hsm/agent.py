@@ -17,8 +17,9 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import pkcs11
@@ -38,6 +39,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _LOCK_ALL: Final = 1 | 2 | 4
 """`MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT`."""
+_LOCK_NONE: Final = 0
+"""Refused without effect. With a limit, locking all that is to come would make a later allocation fail."""
 _RECEIVE: Final = 1 << 16
 _FINISH_SECONDS: Final = 0.5
 _LONGEST_MESSAGE: Final = 4096
@@ -50,8 +53,8 @@ def harden() -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY:
-        libc.mlockall(_LOCK_ALL)
+    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    libc.mlockall(_LOCK_ALL if unlimited else _LOCK_NONE)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
 
@@ -176,8 +179,7 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
             return device.keys()
         case operations.Retire(version):
             return device.retire(version)
-        case operations.ListTokens():
-            raise BadConfig("a list of tokens is not the device's to give")
+    raise BadConfig("a list of tokens is not the device's to give")
 
 
 def failure(error: Exception) -> Failure:
@@ -192,9 +194,24 @@ def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.msgpack.encode(value))
 
 
+class Unraisable(Protocol):
+    """What the interpreter tells of an exception that nobody could catch."""
+
+    @property
+    def exc_value(self) -> BaseException | None:
+        """The exception."""
+        ...
+
+
+def quieter(hook: Callable[[Any], object]) -> Callable[[Unraisable], object]:
+    """Return a hook that says nothing of what python-pkcs11 cannot tidy up: it complains of each failed search."""
+    return lambda found: None if isinstance(found.exc_value, pkcs11.PKCS11Error) else hook(found)
+
+
 def main(arguments: list[str], *, entropy: Entropy) -> None:
     """Read the PIN, then serve the channel until the server closes it."""
     harden()
+    sys.unraisablehook = quieter(sys.unraisablehook)
     channel_number, pin_number = map(int, arguments)
     with os.fdopen(pin_number, "rb") as pipe:
         pin = Pin(pipe.read())

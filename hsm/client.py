@@ -19,6 +19,12 @@ from hsm.errors import HsmError, PinBlocked, SlotUnavailable
 from hsm.operations import Operation
 from hsm.process import AgentProcess
 
+DOUBTS: Final = 2
+"""After so many answers in a row that the token cannot be reached, another agent is started.
+
+Not after one: where a daemon stands between module and device, an old agent may work and a new one not start.
+"""
+
 Answer = TypeVar("Answer")
 
 
@@ -72,7 +78,7 @@ class AgentClient:
         """Start another agent before the next request: this one does not see its token as it should."""
         agent = self._agent
         if agent is not None:
-            agent.suspect = True
+            agent.doubts = DOUBTS
 
     def end(self) -> AgentProcess | None:
         """Take no more requests and let the agent end. Return it, to be joined."""
@@ -104,18 +110,22 @@ class AgentClient:
         if self._closed:
             raise SlotUnavailable("the slot is closed")
         alive = agent is not None and not agent.dead
-        if agent is not None and alive and not agent.suspect:
+        if agent is not None and alive and agent.doubts < DOUBTS:
             return agent
         try:
             self._breaker.admit()
-        except SlotUnavailable:
+        except SlotUnavailable as error:
             if agent is not None and alive:
                 return agent
-            raise
+            reason = agent.reason if agent is not None else ""
+            raise SlotUnavailable(f"{error}; last: {reason}") from error
         if agent is not None:
             agent.end(abruptly=True)
         self.counters.starts += 1
-        self._agent = self._start()
+        try:
+            self._agent = self._start()
+        except (OSError, RuntimeError) as error:
+            raise SlotUnavailable(f"no agent can be started: {error}") from error
         return self._agent
 
     def _learn(self, future: Future[msgspec.Raw]) -> None:

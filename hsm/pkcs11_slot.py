@@ -104,12 +104,15 @@ class Pkcs11Slot:
         return await self._ask_key(operations.Unwrap(wrapped), bytes)
 
     async def probe(self) -> SlotState:
-        """Wrap and unwrap something fresh, and say how that went."""
+        """Wrap and unwrap something fresh, and say how that went; an outage is looked at twice."""
         try:
-            self._probed = probed = await self._ask(operations.Probe(), Probed)
+            probed = await self._ask(operations.Probe(), Probed)
+            if self._is_outage(probed):
+                probed = await self._ask(operations.Probe(), Probed)
         except HsmError as error:
             return SlotState(up=False, reason=str(error))
-        if probed.kind == "SlotUnavailable" or (probed.kind == "KeyMissing" and self._seen):
+        self._probed = probed
+        if self._is_outage(probed):
             self._client.suspect()
         elif not probed.reason:
             self._seen = True
@@ -171,6 +174,9 @@ class Pkcs11Slot:
     async def list_tokens(self) -> list[TokenInfo]:
         """Return what all tokens of the slot's module say of themselves."""
         return await self._ask(operations.ListTokens(), list[TokenInfo])
+
+    def _is_outage(self, probed: Probed) -> bool:
+        return probed.kind == "SlotUnavailable" or (probed.kind == "KeyMissing" and self._seen)
 
     async def _ask_key(self, operation: Operation, kind: type[Answer]) -> Answer:
         """Ask for something with the slot's key; one that worked before cannot be missing for good."""

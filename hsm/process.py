@@ -35,6 +35,7 @@ LOADING_SECONDS: Final = 30.0
 
 _RECEIVE: Final = 1 << 16
 _END_SECONDS: Final = 1.0
+_TOLD: Final = "the agent was told to end"
 _IDLE_SECONDS: Final = 1.0
 """How long the thread sleeps with nothing to watch; a request that must end before that wakes it."""
 
@@ -64,10 +65,10 @@ class AgentProcess:
         self._number = FIRST
         self._ready = False
         self._next_look = 0.0
-        self._closing = False
+        self._stop = ""
         self._ended: HsmError | None = None
-        self.suspect = False
-        """Whether an answer said that the agent does not see its token as it should."""
+        self.doubts = 0
+        """How many answers in a row said that the token cannot be reached."""
         self.refused: PinBlocked | None = None
         """Why the token takes no login with this PIN."""
         self._channel, self._far = socket.socketpair()
@@ -81,6 +82,11 @@ class AgentProcess:
     def dead(self) -> bool:
         """Whether it takes no more requests."""
         return self._ended is not None
+
+    @property
+    def reason(self) -> str:
+        """Why it is dead; empty while it is not."""
+        return str(self._ended or "")
 
     @property
     def pid(self) -> int | None:
@@ -114,7 +120,7 @@ class AgentProcess:
     def end(self, *, abruptly: bool = False) -> None:
         """Let the process end, or kill it; requests that are not answered yet fail. Returns at once."""
         with self._lock:
-            self._closing = True
+            self._stop = _TOLD
             if abruptly and self._child is not None:
                 self._child.kill()
             self._alarm()
@@ -139,11 +145,10 @@ class AgentProcess:
         with start(self._launch, self._far.fileno()) as child:
             with self._lock:
                 self._child = child
-                if self._closing:
-                    child.kill()
         self._far.close()
         self._channel.setblocking(False)
-        self._channel.send(encode(self._launch.opening))
+        with contextlib.suppress(OSError):  # it died already; that shows as the end of the channel
+            self._channel.send(encode(self._launch.opening))
 
     def _serve(self) -> None:
         """Read replies until the process ends, is told to end, or hangs. Raises `HsmError`."""
@@ -153,8 +158,8 @@ class AgentProcess:
         opening = self._now() + LOADING_SECONDS
         while True:
             with self._lock:
-                if self._closing:
-                    raise SlotUnavailable("the agent was told to end")
+                if self._stop:
+                    raise SlotUnavailable(self._stop)
                 self._next_look = self._look(opening)
                 pause = max(0.0, self._next_look - self._now())
             poll.poll(pause * 1000 + 1)
@@ -210,6 +215,7 @@ class AgentProcess:
             self._note(error)
             job.result.set_exception(error)
         else:
+            self.doubts = 0
             job.result.set_result(reply.result)
 
     def _dispatch(self) -> None:
@@ -225,7 +231,7 @@ class AgentProcess:
             except OSError:
                 complete = False
             if not complete:
-                self._closing = True
+                self._stop = "the agent reads no requests and was killed"
                 self._alarm()
 
     def _alarm(self) -> None:
@@ -241,7 +247,7 @@ class AgentProcess:
             jobs = [*self._running.values(), *self._waiting]
             self._running.clear()
             self._waiting.clear()
-            graceful = self._closing and not jobs
+            graceful = self._stop == _TOLD and not jobs
             self._channel.close()
             self._far.close()
             os.close(self._wake)
@@ -257,7 +263,7 @@ class AgentProcess:
         if isinstance(error, PinBlocked):
             self.refused = error
         elif isinstance(error, SlotUnavailable):
-            self.suspect = True
+            self.doubts += 1
 
     @staticmethod
     def _reap(child: subprocess.Popen[bytes]) -> None:

@@ -5,13 +5,15 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pkcs11
 import pytest
 
 from hsm import operations
-from hsm.agent import Agent, failure, perform
+from hsm.agent import Agent, failure, perform, quieter
 from hsm.classify import SessionLost, Undecided
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
@@ -226,3 +228,11 @@ def test_no_request_is_lost_between_many_threads(softhsm: SoftHsm, server: Serve
             numbers.add(server.receive().number)
     numbers |= {server.receive().number for _ in range(50)}
     assert numbers == set(range(FIRST, FIRST + 1000))
+
+
+def test_it_complains_of_no_search_that_never_began() -> None:
+    heard: list[Any] = []
+    hook = quieter(heard.append)
+    for error in (pkcs11.OperationNotInitialized(), ValueError()):
+        hook(SimpleNamespace(exc_value=error))
+    assert [type(found.exc_value) for found in heard] == [ValueError]

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from hsm.breaker import Breaker
+from hsm.client import AgentClient
 from hsm.errors import BadConfig, SlotUnavailable
+from hsm.operations import Random
 from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.process import AgentProcess
+from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
 from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, with_program
-from tests.hsm.tokens import PIN, SoftHsm
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 
 def test_a_module_that_crashes_costs_the_requests_under_way_and_no_more(softhsm: SoftHsm) -> None:
@@ -229,3 +234,111 @@ def test_a_program_that_cannot_be_run_says_so(softhsm: SoftHsm) -> None:
         await slot.close()
 
     asyncio.run(story())
+
+
+def test_a_request_that_waits_longer_than_it_may_fails_and_harms_nothing(tmp_path: Path) -> None:
+    """The only session makes a key, which may take long."""
+    nowhere = SoftHsm(tmp_path / "nowhere")
+    program = agent_program(tmp_path, READY_TEXT + ANSWER_TEXT + "receive()\ntime.sleep(60)")
+    slot = with_program(nowhere, program, timeout=2.0, max_sessions=1)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable, match="nonsense"):
+            await slot.random(8)
+        making = asyncio.create_task(slot.generate_kek("rsa4096"))
+        await asyncio.sleep(0)
+        with pytest.raises(SlotUnavailable, match="too busy"):
+            await slot.random(8)
+        assert not making.done()
+        await slot.close()
+        with pytest.raises(SlotUnavailable, match="told to end"):
+            await making
+
+    asyncio.run(story())
+
+
+def test_a_device_that_fails_again_and_again_keeps_the_last_agent(softhsm: SoftHsm) -> None:
+    """When it may not start another, the one that is there may still find its device again."""
+    plan = FaultPlan(softhsm.folder / "plan")
+    program = (sys.executable, "-P", "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent")
+    slot = with_program(softhsm, program)
+
+    async def story() -> None:
+        await slot.generate_kek("aes")
+        wrapped = await slot.wrap(DEK)
+        plan.put(Fault(function="C_DecryptInit", kind="code", code=DEVICE_ERROR))
+        for _ in range(20):
+            with pytest.raises(SlotUnavailable, match="DeviceError"):
+                await slot.unwrap(wrapped)
+        assert slot.counters.starts == 6
+        plan.put()
+        assert await slot.unwrap(wrapped) == DEK
+        assert slot.counters.starts == 6
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_one_device_error_costs_no_agent(softhsm: SoftHsm) -> None:
+    plan = FaultPlan(softhsm.folder / "plan")
+    program = (sys.executable, "-P", "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent")
+    slot = with_program(softhsm, program)
+
+    async def story() -> None:
+        await slot.generate_kek("aes")
+        wrapped = await slot.wrap(DEK)
+        plan.put(Fault(function="C_DecryptInit", kind="code", code=DEVICE_ERROR, times=1))
+        with pytest.raises(SlotUnavailable):
+            await slot.unwrap(wrapped)
+        assert await slot.unwrap(wrapped) == DEK
+        plan.put(Fault(function="C_EncryptInit", kind="code", code=DEVICE_ERROR, times=1))
+        assert (await slot.probe()).up
+        assert slot.counters.starts == 1
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_a_process_takes_nothing_after_its_end(softhsm: SoftHsm) -> None:
+    slot = slot_on(softhsm)
+    process = slot._client._start()
+    cancelled = process.submit(Random(8), 10.0)
+    assert cancelled.cancel()
+    process.end(abruptly=True)
+    process.join(10)
+    assert process.dead
+    assert process.reason == "the agent was told to end"
+    with pytest.raises(SlotUnavailable, match="told to end"):
+        process.submit(Random(8), 10.0)
+    process.end()
+
+
+def test_a_client_that_can_start_nothing_says_so() -> None:
+    def start() -> AgentProcess:
+        raise OSError(24, "Too many open files")
+
+    client = AgentClient(start, Breaker(now=time.monotonic, chance=lambda: 0.0))
+    client.suspect()
+    with pytest.raises(SlotUnavailable, match=r"no agent can be started: .*Too many open files"):
+        client.ask_blocking(Random(8), bytes, 1.0)
+    for _ in range(5):
+        with pytest.raises(SlotUnavailable):
+            client.ask_blocking(Random(8), bytes, 1.0)
+    with pytest.raises(SlotUnavailable, match="next try in"):
+        client.ask_blocking(Random(8), bytes, 1.0)
+    assert client.counters.errors == {("SlotUnavailable", ""): 7}
+    assert client.pid is None
+    client.end()
+
+
+def test_an_agent_that_reads_nothing_never_makes_the_server_wait(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        assert slot.agent_pid is not None
+        os.kill(slot.agent_pid, signal.SIGSTOP)
+        asking = [slot.sign("root", b"1", "EDDSA", bytes(60_000)) for _ in range(8)]
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(error) for error in found} == {SlotUnavailable}
+        assert "reads no requests" in str(found[0])
+        assert len(await slot.random(8)) == 8
+
+    run(softhsm, story, max_sessions=8, timeout=60.0)

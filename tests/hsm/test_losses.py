@@ -383,3 +383,22 @@ def test_errors_tell_no_secrets(device: Device, module: Module) -> None:
         shown = f"{raised.value!r} {raised.value.__cause__!r}"
         assert PIN not in shown
         assert DEK.hex() not in shown
+
+
+def test_a_key_that_is_missing_after_a_retry_and_was_never_there_is_missing(
+    device: Device, module: Module
+) -> None:
+    with (
+        spoiled(module, C_FindObjects=answer(SESSION_HANDLE_INVALID, times=1)),
+        pytest.raises(KeyMissing),
+    ):
+        device.sign("absent", b"1", "ECDSA", bytes(32))
+
+
+def test_a_configured_version_is_found_among_newer_ones(
+    softhsm: SoftHsm, device: Device, module: Module
+) -> None:
+    device.generate_kek("aes", modifiable=False)
+    second = softhsm.device("a", module=module, key_id=b"v0002")
+    second.start()
+    assert second.wrap(DEK).k == "v0002"

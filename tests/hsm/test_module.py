@@ -13,6 +13,7 @@ from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavai
 from hsm.module import Module, load
 from hsm.pin import Pin
 from hsm.token import Wanted, find, present, refuse_last_try, serial_of
+from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 
@@ -154,3 +155,21 @@ def test_a_wrong_pin_shows_in_the_flags(softhsm: SoftHsm, module: Module) -> Non
     assert info.software
     assert info.description == f"SoftHSM project SoftHSM v2, serial {info.serial}, label a"
     assert "AES_GCM" in info.mechanisms
+
+
+def test_a_slot_whose_token_is_taken_out_is_passed_over(module: Module) -> None:
+    with spoiled(module, C_GetTokenInfo=answer(0xE0, times=1)):
+        assert len(present(module)) == 1
+
+
+class Broken:
+    """A library that exports the one function, which fails."""
+
+    def __init__(self, _: str) -> None:
+        self.C_GetFunctionList = lambda _: 6
+
+
+def test_a_module_that_gives_no_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hsm.module.ctypes.CDLL", Broken)
+    with pytest.raises(pkcs11.FunctionFailed):
+        load("/any.so")
