@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= $(CURDIR)/data
 PORT ?= 8200
+HSM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
@@ -21,9 +22,16 @@ help: ## this list
 
 # ------------------------------------------------------------------------------------------- to use it
 .PHONY: run
-run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=...)
+run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=..., HSM=1)
 	@mkdir -p -m 700 "$(DATA)"
-	exec $(BIN)/vaultctl server -dev -dev-storage="$(DATA)/coffre.db" -dev-listen-address=127.0.0.1:$(PORT)
+	database="$(DATA)/coffre.db"
+	if [[ -n "$(HSM)" ]]; then # sealed by a SoftHSM token of its own in ./data/hsm
+		.ci/system-packages hsm
+		variables=$$(.ci/dev-token "$(DATA)/hsm" $(BIN)/vaultctl)
+		eval "$$variables"
+		database="$(DATA)/coffre-hsm.db"
+	fi
+	exec $(BIN)/vaultctl server -dev -dev-storage="$$database" -dev-listen-address=127.0.0.1:$(PORT)
 
 $(VENV)/.python:
 	@PYTHON="$(PYTHON)" .ci/system-packages run

@@ -148,12 +148,14 @@ class Vault:
     ) -> DevResult:
         """Initialise if needed, unseal with `unseal_key` otherwise, mount KV v2 at `secret/`, make the token.
 
-        A second start with another `root_token_id` makes that token too.
+        With a key slot the vault opens by it, and the key is a recovery key. A second start with another
+        `root_token_id` makes that token too.
         """
         made = await opening.first_start(self._parts, root_token_id or "", mount_kv=mount_kv)
         key = made.unseal_key if made is not None else unseal_key or ""
-        await self._parts.lifecycle.unseal(key)
-        await self._opened()
+        if not await self._open_by_slots():
+            await self._parts.lifecycle.unseal(key)
+            await self._opened()
         if made is not None:
             return made
         if root_token_id:

@@ -42,6 +42,7 @@ _VARIABLES: Final = {
     "HSM_RSA_OAEP_HASH": "rsa_oaep_hash",
 }
 """After `BAO_` or `VAULT_`: the setting of the unnamed `seal "pkcs11"` that it goes before."""
+_SOURCES: Final = ("file://", "credential://", "env://")
 
 Stanza = tuple[Entry, Collection[Entry]]
 
@@ -149,14 +150,15 @@ def _made(
 
 
 def _override(values: dict[str, str | int | float | bool], environment: Mapping[str, str]) -> None:
-    """Let the variables go before the file. A PIN stays where it is: in its variable."""
+    """Let the variables go before the file. A PIN stays where it is: in its variable, or where that points."""
     for suffix, key in _VARIABLES.items():
         names = (f"BAO_{suffix}", f"VAULT_{suffix}")
         name = next((name for name in names if environment.get(name)), "")
         if name:
             for alias in [other for other, real in _ALIASES.items() if real == key]:
                 values.pop(alias, None)
-            values[key] = f"env://{name}" if key == "pin" else environment[name]
+            literal = key == "pin" and not environment[name].startswith(_SOURCES)
+            values[key] = f"env://{name}" if literal else environment[name]
 
 
 def _static(entry: Entry, content: Collection[Entry], findings: Findings) -> SealSettings:

@@ -14,8 +14,11 @@ from typing import Final
 import msgspec
 
 from vault.framework.clock import Clock
+from vault.seal.failure import SealFailure
+from vault.server import config_seal
 from vault.server.application import Application, DevResult
 from vault.server.config import setting_from_environment
+from vault.server.config_reader import Findings
 from vault.server.config_stanzas import host_and_port, is_loopback
 from vault.server.failure import StartFailure
 from vault.server.flags import Options
@@ -25,7 +28,10 @@ _DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
 
 
 class Development:
-    """One development server: its configuration, its first steps and what it tells its user."""
+    """One development server: its configuration, its first steps and what it tells its user.
+
+    With `BAO_SEAL_TYPE=pkcs11` and the variables `BAO_HSM_…` a token seals it; else it has one unseal key.
+    """
 
     def __init__(self, options: Options, environment: Mapping[str, str], *, clock: Clock) -> None:
         """Check the flags. Raises `StartFailure`."""
@@ -50,6 +56,9 @@ class Development:
         stored = options.dev_storage
         self._keys_file = Path(f"{stored}.dev-keys") if stored else None
         self._kept = _read_keys(self._keys_file) if self._keys_file is not None else None
+        findings = Findings()
+        self._seals = config_seal.seals((), environment, findings)
+        findings.raise_first()
         self._tls: tuple[Path, Path, Path] | None = None
         self._unseal_key = ""
         self._root_token = ""
@@ -75,21 +84,25 @@ class Development:
                 ),
             ),
             storage=StorageSettings(kind="sqlite" if stored else "inmem", path=stored),
+            seals=self._seals,
             api_addr=self._url(self._address),
             disable_mlock=True,
         )
 
     async def prepare(self, application: Application) -> None:
-        """Initialise and unseal, with the key kept beside the database if there is one."""
+        """Initialise and unseal, with the key kept beside the database if there is one. Raises `StartFailure`."""
         given = self._options.dev_root_token_id or setting_from_environment(
             "DEV_ROOT_TOKEN_ID", self._environment
         )
         kept = self._kept
-        made = await application.bootstrap_dev(
-            root_token_id=given or (kept.root_token if kept is not None else None),
-            mount_kv=not self._options.dev_no_kv,
-            unseal_key=kept.unseal_key if kept is not None else None,
-        )
+        try:
+            made = await application.bootstrap_dev(
+                root_token_id=given or (kept.root_token if kept is not None else None),
+                mount_kv=not self._options.dev_no_kv,
+                unseal_key=kept.unseal_key if kept is not None else None,
+            )
+        except SealFailure as failure:
+            raise StartFailure(f"the vault cannot be opened: {failure}") from failure
         self._unseal_key, self._root_token = made.unseal_key, made.root_token
         if self._keys_file is not None and made != kept:
             _write_private(self._keys_file, msgspec.json.encode(made).decode())
@@ -105,6 +118,7 @@ class Development:
             dev_text.banner(
                 url=self._url(addresses[0]),
                 unseal_key=self._unseal_key,
+                by_token=bool(self._seals),
                 root_token=self._root_token,
                 authority=str(self._tls[0]) if self._tls else "",
                 database=self._options.dev_storage,

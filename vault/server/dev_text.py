@@ -4,8 +4,21 @@
 from __future__ import annotations
 
 
-def banner(*, url: str, unseal_key: str, root_token: str, authority: str, database: str, stored: bool) -> str:
-    """Return the whole text. `authority` is the certificate file of `-dev-tls`, `database` that of `-dev-storage`."""
+def banner(
+    *,
+    url: str,
+    unseal_key: str,
+    by_token: bool,
+    root_token: str,
+    authority: str,
+    database: str,
+    stored: bool,
+) -> str:
+    """Return the whole text. `authority` is the certificate file of `-dev-tls`, `database` that of `-dev-storage`.
+
+    `by_token` says that a PKCS#11 token seals the vault, and that `unseal_key` is a recovery key.
+    """
+    key = "Recovery Key" if by_token else "Unseal Key"
     verify = f', verify="{authority}"' if authority else ""
     exports = [f"export BAO_ADDR='{url}'"]
     if authority:
@@ -21,10 +34,10 @@ You may need to set the following environment variables:
 
 {shown}
 
-The unseal key and root token are displayed below in case you want to seal/unseal the server
+{_sealing(by_token=by_token)}The {key.lower()} and root token are displayed below in case you want to seal/unseal the server
 or log in again.{" The token is also stored for vaultctl and bao." if stored else ""}
 
-Unseal Key: {unseal_key}
+{key}: {unseal_key}
 Root Token: {root_token}
 
 Try it, with vaultctl or bao (both understand the same):
@@ -42,6 +55,16 @@ or from Python, with `pip install hvac`:
     print(answer["data"]["data"])
 
 Development mode should NOT be used in production installations!
+
+"""
+
+
+def _sealing(*, by_token: bool) -> str:
+    if not by_token:
+        return ""
+    return """\
+A PKCS#11 token seals this server: it opens by itself as long as the token answers. Whether that
+token is hardware: vaultctl hsm list-slots.
 
 """
 

@@ -75,12 +75,16 @@ async def first_start(parts: Parts, root_token: str, *, mount_kv: bool) -> DevRe
     """Initialise a development vault; None when it is initialised already."""
     if await parts.lifecycle.is_initialized():
         return None
+    by_slots = bool(parts.lifecycle.slots.enabled)
     plan, token = await parts.genesis.create(
-        InitRequest(secret_shares=1, secret_threshold=1),
+        InitRequest(recovery_shares=1, recovery_threshold=1)
+        if by_slots
+        else InitRequest(secret_shares=1, secret_threshold=1),
         root_token=root_token or parts.tokens.new_token(),
         extra=[_secret_mount(parts)] if mount_kv else [],
     )
-    return DevResult(unseal_key=plan.keys[0], root_token=token)
+    shares = plan.recovery if by_slots else plan.shares
+    return DevResult(unseal_key=shares.keys[0], root_token=token)
 
 
 async def ensure_root(parts: Parts, token: str) -> None:
