@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""An agent on a SoftHSM token, and key pairs that it makes."""
+"""Agents on tokens, and key pairs that it makes."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
-from hsm.launch import Launch
-from hsm.operations import GenerateKeyPair
+from hsm.launch import PROGRAM, Launch
+from hsm.operations import GenerateKeyPair, Opening
 from hsm.pin import Pin
 from hsm.process import AgentProcess
 from tests.hsm.tokens import PIN, SoftHsm
 
-VERSION = b"v0001"
-"""`CKA_ID` of every pair."""
+IDS = {"p256": b"v0001", "p384": b"v0002", "ed25519": b"v0003", "rsa2048": b"v0004"}
+"""`CKA_ID` of each pair: each its own, because NSS lets a new key take the place of one with the same id."""
+
+
+def agent(token: SoftHsm, label: str) -> AbstractContextManager[AgentClient]:
+    """Return an agent that is logged in to the token `label`; end it at the end."""
+    return launched(token.opening(label), PIN, token.environment)
 
 
 @contextmanager
-def agent(token: SoftHsm, label: str) -> Iterator[AgentClient]:
-    """Return an agent that is logged in to the token `label`; end it at the end."""
+def launched(
+    opening: Opening, pin: str, environment: Mapping[str, str], *, inside: tuple[str, ...] = ()
+) -> Iterator[AgentClient]:
+    """Return an agent that opens what `opening` names; `inside` goes before its command. End it at the end."""
     launch = Launch(
-        opening=token.opening(label),
-        pin=lambda: Pin(PIN.encode()),
-        environment=token.environment,
+        opening=opening,
+        pin=lambda: Pin(pin.encode()),
+        environment=environment,
+        program=(*inside, *PROGRAM),
         opening_seconds=25,
     )
     breaker = Breaker(now=time.monotonic, chance=lambda: 0.5)
@@ -39,4 +47,4 @@ def agent(token: SoftHsm, label: str) -> Iterator[AgentClient]:
 def generate(client: AgentClient, *algorithms: str) -> None:
     """Make a key pair of each algorithm, with the algorithm as its label."""
     for algorithm in algorithms:
-        client.ask_blocking(GenerateKeyPair(algorithm, VERSION, algorithm), bytes, 60)
+        client.ask_blocking(GenerateKeyPair(algorithm, IDS[algorithm], algorithm), bytes, 60)

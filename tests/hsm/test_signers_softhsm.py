@@ -64,7 +64,7 @@ def agent(token: SoftHsm) -> Iterator[AgentClient]:
 
 
 def _key(agent: AgentClient, label: str) -> PrivateKey:
-    return private_key(TokenSigner(agent, label, pairs.VERSION, seconds=10))
+    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=10))
 
 
 def _openssl(*arguments: str | Path) -> str:
@@ -139,5 +139,5 @@ def test_the_keys_that_signed_cannot_be_read(
 
 
 def test_a_key_that_is_not_there_is_named(agent: AgentClient) -> None:
-    with pytest.raises(KeyMissing, match="key other id v0001: the token has no such private key"):
+    with pytest.raises(KeyMissing, match="key other: the token has no such private key"):
         _key(agent, "other")

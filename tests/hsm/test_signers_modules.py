@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Certificates and a Biscuit signed in tokens of other makers: NSS and openCryptoki, neither of which has Ed25519."""
+
+import datetime as dt
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from biscuit_auth import Biscuit, BiscuitBuilder
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from cryptography.x509.oid import NameOID
+from msgspec.structs import replace
+
+from hsm.client import AgentClient
+from hsm.errors import BadConfig
+from hsm.operations import Opening
+from hsm.signers import PrivateKey, TokenSigner, private_key
+from nhi.biscuit.authority import build, root_public_key
+from tests.hsm import pairs
+from tests.hsm.tokens_nss import new_nss_token
+from tests.hsm.tokens_opencryptoki import opencryptoki_token
+
+NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Root")])
+START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+END = dt.datetime(2090, 1, 1, tzinfo=dt.UTC)
+PSS = padding.PSS(padding.MGF1(SHA384()), padding.PSS.DIGEST_LENGTH)
+KINDS: dict[str, tuple[str, Any, padding.PSS | None]] = {
+    "p256": ("p256", SHA256(), None),
+    "p384": ("p384", SHA384(), None),
+    "rsa": ("rsa2048", SHA512(), None),
+    "rsa-pss": ("rsa2048", SHA384(), PSS),
+}
+"""The key, the hash and, for RSA, the padding."""
+
+
+@pytest.fixture(scope="module", params=["nss", "opencryptoki"])
+def agent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
+    """An agent on a token with a key pair of each kind."""
+    folder = tmp_path_factory.mktemp(request.param)
+    opening = Opening(lib="", runtime_directory=str(folder / "run"))
+    if request.param == "nss":
+        nss = new_nss_token(folder / "token")
+        opened = replace(
+            opening, lib=str(nss.library), library_parameters=nss.parameters, token_label=nss.label
+        )
+        with pairs.launched(opened, nss.pin, os.environ) as client:
+            pairs.generate(client, "p256", "p384", "rsa2048")
+            yield client
+        return
+    with opencryptoki_token(folder / "token") as token:
+        opened = replace(opening, lib=str(token.library), token_label=token.label)
+        with pairs.launched(opened, token.pin, os.environ, inside=token.inside) as client:
+            pairs.generate(client, "p256", "p384", "rsa2048")
+            yield client
+
+
+def _key(agent: AgentClient, label: str) -> PrivateKey:
+    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=10))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_certificates_requests_and_revocation_lists_verify(agent: AgentClient, kind: str) -> None:
+    label, hashing, scheme = KINDS[kind]
+    key = _key(agent, label)
+    builder = x509.CertificateBuilder(NAME, NAME, key.public_key(), 1, START, END)
+    certificate = builder.sign(key, hashing, rsa_padding=scheme)
+    certificate.verify_directly_issued_by(certificate)
+    request = x509.CertificateSigningRequestBuilder(NAME).sign(key, hashing, rsa_padding=scheme)
+    assert request.is_signature_valid
+    revocations = x509.CertificateRevocationListBuilder(NAME, START, END)
+    assert revocations.sign(key, hashing, rsa_padding=scheme).is_signature_valid(key.public_key())
+
+
+def test_a_biscuit_s_root_may_be_in_any_token_that_has_p256(agent: AgentClient) -> None:
+    root = _key(agent, "p256")
+    assert isinstance(root, ec.EllipticCurvePrivateKey)
+    raw = build(BiscuitBuilder('workload("w1");'), root)
+    assert Biscuit.from_bytes(raw, root_public_key(root)).block_source(0) == 'workload("w1");\n'
+
+
+def test_what_the_token_cannot_make_is_said(agent: AgentClient) -> None:
+    with pytest.raises(BadConfig, match="generate ed25519: the module says"):
+        pairs.generate(agent, "ed25519")
