@@ -291,6 +291,11 @@ class Lifecycle:
         authority = await _authority(reader, config)
         if authority.shares < 1:
             raise SealRefusal(_NO_SHARES)
+        if config.shamir is None and not any(self.slots.get(name) for name in config.wrapped):
+            kind = config.entry(config.slots[0]).kind
+            raise SealRefusal(
+                f'cannot seal migrate from "{kind}" to Shamir, no disabled seal in configuration'
+            )
         self._progress = self._progress.add(share, config.generation, self._random)
         if len(self._progress.shares) < authority.threshold:
             return False

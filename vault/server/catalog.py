@@ -24,6 +24,7 @@ from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.resharing import ResharingEngine
 from vault.engines.system.rotation import RotationEngine
 from vault.engines.system.seal import Passage, SealEngine
+from vault.engines.system.seal_slots import SealSlotEngine
 from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tools import ToolEngine
 from vault.engines.system.tuning import TuningEngine
@@ -78,6 +79,7 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
         SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
         RotationEngine(parts.barrier),
         _resharing(parts),
+        SealSlotEngine(parts.lifecycle, parts.health, parts.wraps, parts.log, parts.storage.reader),
     )
 
 

@@ -23,6 +23,7 @@ from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
+from vault.seal.sealwrap import SealWrap
 from vault.server.counting import CountedTokens
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import make_slots
@@ -55,6 +56,7 @@ class Parts:
     barrier: Barrier
     lifecycle: Lifecycle
     health: SlotHealth
+    wraps: SealWrap
     follower: Follower
     tokens: TokenStore
     batch: BatchTokens
@@ -75,6 +77,8 @@ def make(
     barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
     slots = make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
+    wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
+    lifecycle.on_seal(wraps.drop)
     follower = Follower(storage)
     tokens = CountedTokens(entropy, metrics)
     policies = PolicyStore(lambda: follower.epoch)
@@ -93,6 +97,7 @@ def make(
         barrier=barrier,
         lifecycle=lifecycle,
         health=SlotHealth(storage, slots, now=clock.millis),
+        wraps=wraps,
         follower=follower,
         tokens=tokens,
         batch=BatchTokens(tokens, barrier, entropy),

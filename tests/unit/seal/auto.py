@@ -18,13 +18,27 @@ from vault.storage.protocol import StorageFailure
 RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)
 
 
-class Machine:
-    """One start of a server on `storage`; `fail_at` makes that statement (from 1) of storage fail."""
+class Faults:
+    """Counts the statements of a storage, and lets one of them fail: `at`, from 1; 0 for none."""
 
-    def __init__(self, slots: Slots, random: Random, storage: MemoryStorage | None = None) -> None:
-        self.fail_at = 0
+    def __init__(self) -> None:
+        self.at = 0
         self.statements: list[str] = []
-        self.storage = storage or MemoryStorage(on_statement=self._on_statement)
+
+    def __call__(self, name: str) -> None:
+        self.statements.append(name)
+        if len(self.statements) == self.at:
+            raise StorageFailure
+
+
+class Machine:
+    """One start of a server on a storage."""
+
+    def __init__(
+        self, slots: Slots, random: Random, kept: "tuple[MemoryStorage, Faults] | None" = None
+    ) -> None:
+        self.faults = kept[1] if kept else Faults()
+        self.storage = kept[0] if kept else MemoryStorage(on_statement=self.faults)
         self._random = random
         self.barrier = Barrier(self.storage, now=lambda: NOW, random=random)
         self.life = Lifecycle(self.storage, self.barrier, slots, now=lambda: NOW, random=random)
@@ -34,19 +48,14 @@ class Machine:
         """The keeper of its slots."""
         return self.life.keeper
 
-    def _on_statement(self, name: str) -> None:
-        self.statements.append(name)
-        if len(self.statements) == self.fail_at:
-            raise StorageFailure
-
     def fail_statement(self, number: int) -> None:
         """Let the `number`th statement from now on fail; 0 for none."""
-        self.statements.clear()
-        self.fail_at = number
+        self.faults.statements.clear()
+        self.faults.at = number
 
     def restart(self, slots: Slots) -> "Machine":
         """Return another start on the same storage."""
-        return Machine(slots, self._random, self.storage)
+        return Machine(slots, self._random, (self.storage, self.faults))
 
     async def init(self, request: InitRequest = RECOVERY) -> InitPlan:
         """Initialise, with one first entry as the root token would be."""

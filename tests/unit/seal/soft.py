@@ -24,6 +24,7 @@ class SoftSlot:
         self.software = False
         self.calls: list[str] = []
         self.hold: asyncio.Event | None = None
+        self.entered = asyncio.Event()
         self.before: Callable[[str], object] = self.calls.count
         self.closed = False
         self._random = random
@@ -45,6 +46,7 @@ class SoftSlot:
     async def _call(self, name: str) -> None:
         self.calls.append(name)
         self.before(name)
+        self.entered.set()
         if self.hold is not None:
             await self.hold.wait()
         if self.away is not None:

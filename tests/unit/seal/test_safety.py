@@ -205,6 +205,7 @@ def test_shares_and_threshold_in_the_slot_cannot_be_changed_even_with_a_new_dige
     async def scenario() -> None:
         vault = Vault()
         plan = await vault.init(InitRequest(secret_shares=3, secret_threshold=2))
+        assert plan.slot is not None
         forged = ShamirSlot(generation=plan.slot.generation, shares=4, threshold=2, wrapped=plan.slot.wrapped)
         await vault.overwrite(SLOT_PATH, encode(SLOT_PATH, forged))
         await vault.life.unseal(plan.keys[0])

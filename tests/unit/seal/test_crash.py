@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whatever a change of slots is interrupted by, and wherever, the vault opens afterwards and its data is there.
+
+A process can end at any statement of storage, committed or not, and at any call to a device.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from hsm.errors import HsmError, SlotUnavailable
+from tests.unit.seal.auto import RECOVERY, Machine, named
+from tests.unit.seal.soft import SoftSlot
+from vault.barrier.key import Key
+from vault.seal import turnover
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.init import InitRequest
+from vault.seal.slots import Slots
+from vault.storage.protocol import StorageFailure
+
+SHARES = InitRequest(secret_shares=3, secret_threshold=2)
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+@dataclass
+class Case:
+    """A vault, its tokens and shares, and the configuration that it is started with again."""
+
+    machine: Machine
+    slots: list[SoftSlot]
+    keys: list[str]
+    started: Slots
+    new_keys: list[str] = field(default_factory=list)
+
+    async def opens(self) -> bool:
+        """Whether every slot that the vault says it has opens it alone, with its data, and people's shares do."""
+        self.machine.fail_statement(0)
+        for slot in self.slots:
+            slot.before = slot.calls.count
+        config = await self.machine.config()
+        alone = [slot for slot in self.slots if slot.name in config.wrapped]
+        ways = [await self._by_itself(slot) for slot in alone]
+        if (await self.machine.life.authority()).shares:
+            ways.append(await self._by_shares())
+        return bool(ways) and all(ways)
+
+    async def _by_itself(self, slot: SoftSlot) -> bool:
+        again = self.machine.restart(Slots(enabled=[slot]))
+        await again.life.auto_unseal()
+        return await again.reads()
+
+    async def _by_shares(self) -> bool:
+        for keys in (self.keys, self.new_keys):
+            for migrate in (False, True):
+                again = self.machine.restart(self.started)
+                with contextlib.suppress(SealRefusal):
+                    await again.give(keys[:2], migrate=migrate)
+                    if await again.reads():
+                        return True
+        return False
+
+
+Prepare = Callable[[], Awaitable[Case]]
+Change = Callable[[Case], Awaitable[object]]
+
+
+async def shares_alone() -> Case:
+    machine = Machine(Slots(), os.urandom)
+    keys = list((await machine.init(SHARES)).keys)
+    await machine.give(keys[:2])
+    a, b = named("a", "b")
+    machine.keeper.slots = Slots(enabled=[a, b])
+    kept = Slots(enabled=[a, b], shamir_kept=True)
+    return Case(machine, [a, b], keys, kept)
+
+
+async def first_token() -> Case:
+    case = await shares_alone()
+    await case.machine.keeper.renew("a")
+    return case
+
+
+async def both_tokens() -> Case:
+    case = await first_token()
+    await case.machine.keeper.renew("b")
+    return case
+
+
+async def tokens_without_shares() -> Case:
+    a, b = named("a", "b")
+    machine = Machine(Slots(enabled=[a, b]), os.urandom)
+    keys = list((await machine.init(RECOVERY)).recovery.keys)
+    await machine.life.auto_unseal()
+    return Case(machine, [a, b], keys, Slots(enabled=[a, b]))
+
+
+async def one_token_is_behind() -> Case:
+    case = await tokens_without_shares()
+    case.slots[1].away = SlotUnavailable("away")
+    await turnover.rotate_root(case.machine.keeper)
+    case.slots[1].away = None
+    return case
+
+
+async def tokens_and_shares() -> Case:
+    case = await tokens_without_shares()
+    await case.machine.keeper.add_shamir()
+    return case
+
+
+async def before_migration_to_tokens() -> Case:
+    case = await shares_alone()
+    await case.machine.life.seal()
+    a, b = case.slots
+    case.started = Slots(enabled=[a, b])
+    case.machine = case.machine.restart(case.started)
+    return case
+
+
+async def before_migration_to_shares() -> Case:
+    case = await tokens_without_shares()
+    await case.machine.life.seal()
+    a, b = case.slots
+    case.started = Slots(disabled=[a, b])
+    case.machine = case.machine.restart(case.started)
+    return case
+
+
+async def before_migration_between_tokens() -> Case:
+    case = await tokens_without_shares()
+    await case.machine.keeper.remove("b")
+    await case.machine.life.seal()
+    a, b = case.slots
+    case.started = Slots(enabled=[b], disabled=[a])
+    case.machine = case.machine.restart(case.started)
+    return case
+
+
+async def new_shares(case: Case) -> None:
+    key = Key(bytes(32))
+    case.new_keys = [key.reveal().hex()]
+    await turnover.replace_shares(case.machine.keeper, key, 1, 1)
+
+
+CHANGES: list[tuple[str, Prepare, Change]] = [
+    ("first-token", shares_alone, lambda case: case.machine.keeper.renew("a")),
+    ("second-token", first_token, lambda case: case.machine.keeper.renew("b")),
+    ("drop-shares", both_tokens, lambda case: case.machine.keeper.remove("shamir")),
+    ("renew", both_tokens, lambda case: case.machine.keeper.renew("a")),
+    ("root", both_tokens, lambda case: turnover.rotate_root(case.machine.keeper)),
+    ("root-alone", shares_alone, lambda case: turnover.rotate_root(case.machine.keeper)),
+    ("root-tokens", tokens_without_shares, lambda case: turnover.rotate_root(case.machine.keeper)),
+    (
+        "root-no-links",
+        tokens_without_shares,
+        lambda case: turnover.rotate_root(case.machine.keeper, links=False),
+    ),
+    ("catch-up", one_token_is_behind, lambda case: case.machine.keeper.renew("b")),
+    ("new-shares", tokens_and_shares, new_shares),
+    ("new-unseal-shares", shares_alone, new_shares),
+    ("shares-join", tokens_without_shares, lambda case: case.machine.keeper.add_shamir()),
+    ("drop-token", tokens_and_shares, lambda case: case.machine.keeper.remove("a")),
+    ("order", both_tokens, lambda case: case.machine.keeper.move("b", first=True)),
+    (
+        "migrate-to-tokens",
+        before_migration_to_tokens,
+        lambda case: case.machine.give(case.keys[:2], migrate=True),
+    ),
+    (
+        "migrate-to-shares",
+        before_migration_to_shares,
+        lambda case: case.machine.give(case.keys[:2], migrate=True),
+    ),
+    (
+        "migrate-between-tokens",
+        before_migration_between_tokens,
+        lambda case: case.machine.give(case.keys[:2], migrate=True),
+    ),
+]
+BY_NAME = pytest.mark.parametrize(
+    ("prepare", "change"), [change[1:] for change in CHANGES], ids=[change[0] for change in CHANGES]
+)
+
+
+@BY_NAME
+def test_the_change_itself_leaves_a_vault_that_opens(prepare: Prepare, change: Change) -> None:
+    async def scenario() -> None:
+        case = await prepare()
+        await change(case)
+        assert await case.opens()
+
+    asyncio.run(scenario())
+
+
+@BY_NAME
+def test_a_failure_of_storage_at_any_statement_leaves_a_vault_that_opens(
+    prepare: Prepare, change: Change
+) -> None:
+    async def scenario() -> None:
+        for statement in range(1, 200):
+            case = await prepare()
+            case.machine.fail_statement(statement)
+            try:
+                await change(case)
+            except StorageFailure:
+                assert await case.opens(), statement
+            else:
+                assert len(case.machine.faults.statements) < statement
+                return
+        raise AssertionError("the change does not end")
+
+    asyncio.run(scenario())
+
+
+@BY_NAME
+@pytest.mark.parametrize("fault", [SlotUnavailable("gone"), Killed()], ids=["gone", "killed"])
+def test_a_device_that_dies_or_a_kill_at_any_call_leaves_a_vault_that_opens(
+    prepare: Prepare, change: Change, fault: BaseException
+) -> None:
+    async def scenario() -> None:
+        for last in range(1, 100):
+            case = await prepare()
+            calls = 0
+
+            def die(call: str, last: int = last) -> None:
+                nonlocal calls
+                calls += 1
+                if calls >= last:
+                    raise fault
+
+            for slot in case.slots:
+                slot.before = die
+            try:
+                await change(case)
+            except (HsmError, Killed, SealFailure, SealRefusal):
+                pass
+            assert await case.opens(), last
+            if calls < last:
+                return
+        raise AssertionError("the change does not end")
+
+    asyncio.run(scenario())
+
+
+def test_from_shares_to_one_token_to_another_and_back_all_without_a_pause() -> None:
+    async def scenario() -> None:
+        case = await shares_alone()
+        keeper, (a, b) = case.machine.keeper, case.slots
+        for step in (
+            keeper.renew("a"),
+            keeper.renew("b"),
+            keeper.remove("shamir"),
+            keeper.remove("a"),
+        ):
+            await step
+            assert await case.opens()
+        again = case.machine.restart(Slots(enabled=[b]))
+        await again.life.auto_unseal()
+        key = Key(os.urandom(32))
+        await turnover.replace_shares(again.keeper, key, 1, 1)
+        await again.keeper.add_shamir()
+        await again.keeper.remove("b")
+        last = case.machine.restart(Slots())
+        await last.give([key.reveal().hex()])
+        assert await last.reads()
+        assert a.calls and b.calls
+
+    asyncio.run(scenario())

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/seal-slots`: the ways into this vault, and how to add, try, renew, order and remove them while it is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import msgspec
+
+from vault.engines.system.resharing import alone, told
+from vault.framework.call import Call
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Doc
+from vault.framework.log import Log
+from vault.framework.route import Params, delete, list_, read, write
+from vault.seal import book
+from vault.seal.failure import SealFailure
+from vault.seal.health import SlotHealth
+from vault.seal.lifecycle import Lifecycle
+from vault.seal.record import SHAMIR_SLOT, SealConfig
+from vault.seal.sealwrap import SealWrap
+from vault.seal.slots import SlotView
+from vault.storage.protocol import ReadTx
+
+_NAME = Doc("Name of the slot, as its seal stanza has it.")
+
+
+class SlotName(Params, frozen=True):
+    """Which slot."""
+
+    name: Annotated[str, _NAME]
+
+
+class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot."""
+
+    type: str
+    stored: bool
+    """Whether it is part of the vault, and not only of the configuration."""
+    priority: int
+    """Its place in the order in which slots are tried, from 1; 0 where it is not part of the vault."""
+    up: bool
+    reason: str
+    key_version: str
+    behind: int
+    software: bool
+    description: str
+    added: int
+    """When its record was made, in milliseconds since the epoch; 0 at initialisation."""
+    references: Mapping[str, int]
+    """How many stored values each version of its key holds; a version without any can be retired."""
+
+
+class SlotList(msgspec.Struct, frozen=True):
+    """Every slot of the vault and of the configuration."""
+
+    keys: list[str]
+    key_info: dict[str, SlotInfo]
+    root_version: int
+    """The generation of the root key."""
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """The slot opened its canary and the root key in use."""
+
+    name: str
+    verified: bool
+    key_version: str
+
+
+class RewrapState(msgspec.Struct, frozen=True):
+    """How far values are from being all under the newest version of the slot's key."""
+
+    name: str
+    key_version: str
+    """The version that the slot's own record is under."""
+    root_current: bool
+    """Whether the slot holds the newest root key."""
+    references: Mapping[str, int]
+    outstanding: int
+    """How many values are under other versions."""
+
+
+class SealSlotEngine(Engine):
+    """Everything here needs sudo: who changes slots decides who can open the vault."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        health: SlotHealth,
+        wraps: SealWrap,
+        log: Log,
+        reader: Callable[[], ReadTx],
+    ) -> None:
+        """`reader` gives a reader of committed storage."""
+        self._lifecycle = lifecycle
+        self._health = health
+        self._wraps = wraps
+        self._log = log
+        self._reader = reader
+
+    @list_("seal-slots", sudo=True)
+    async def list_slots(self, call: Call) -> SlotList:
+        """List the slots, with what is known of each."""
+        del call
+        return await self._list()
+
+    @read("seal-slots", sudo=True)
+    async def read_slots(self, call: Call) -> SlotList:
+        """List the slots, with what is known of each."""
+        del call
+        return await self._list()
+
+    @read("seal-slots/{name}", sudo=True)
+    async def read_slot(self, call: Call, params: SlotName) -> SlotInfo:
+        """Show one slot."""
+        del call
+        found = (await self._list()).key_info.get(params.name)
+        if found is None:
+            raise NotFound
+        return found
+
+    @write("seal-slots/{name}", sudo=True, writes=False)
+    async def add(self, call: Call, params: SlotName) -> SlotInfo:
+        """Make a configured slot part of the vault.
+
+        A key slot gets the root key, which it must give back before it counts. The slot for shares opens with
+        the recovery shares that there are.
+        """
+        await alone(call)
+        if params.name == self._lifecycle.slots.shamir:
+            await told(self._lifecycle.keeper.add_shamir())
+        else:
+            if params.name in (await self._config()).slots:
+                raise Malformed(f"slot {params.name} is part of the vault already; rewrap renews it")
+            await told(self._lifecycle.keeper.renew(params.name))
+        return await self._changed("a slot was added", params.name)
+
+    @delete("seal-slots/{name}", sudo=True, writes=False)
+    async def remove(self, call: Call, params: SlotName) -> None:
+        """Take a slot from the vault. The last one that works is refused."""
+        await alone(call)
+        await told(self._lifecycle.keeper.remove(params.name))
+        await self._wraps.forget(params.name)
+        self._log.note("seal", "a slot was removed", slot=params.name)
+
+    @write("seal-slots/{name}/verify", sudo=True, writes=False)
+    async def verify(self, call: Call, params: SlotName) -> Verification:
+        """Open the slot's canary and its root key, and compare that with the one in use."""
+        await alone(call)
+        version = await told(self._lifecycle.keeper.verify(params.name))
+        return Verification(params.name, verified=True, key_version=version)
+
+    @write("seal-slots/{name}/promote", sudo=True, writes=False)
+    async def promote(self, call: Call, params: SlotName) -> SlotInfo:
+        """Try this slot before all others from now on."""
+        await alone(call)
+        await told(self._lifecycle.keeper.move(params.name, first=True))
+        return await self._changed("a slot is tried first now", params.name)
+
+    @write("seal-slots/{name}/demote", sudo=True, writes=False)
+    async def demote(self, call: Call, params: SlotName) -> SlotInfo:
+        """Try this slot after all others from now on."""
+        await alone(call)
+        await told(self._lifecycle.keeper.move(params.name, first=False))
+        return await self._changed("a slot is tried last now", params.name)
+
+    @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
+    async def rewrap(self, call: Call, params: SlotName) -> RewrapState:
+        """Put everything that this slot holds under the newest version of its key: only this slot is asked.
+
+        That is how a key in a token is rotated: make its next version, rewrap, and retire the old one once
+        nothing is under it any more.
+        """
+        await alone(call)
+        config = await self._config()
+        if params.name not in config.slots:
+            raise Malformed(f"there is no seal slot {params.name}")
+        if config.entry(params.name).kind == SHAMIR_SLOT:
+            raise Malformed(f"slot {params.name} has shares for a key; sys/rotate renews them")
+        await told(self._lifecycle.keeper.renew(params.name))
+        await told(self._wraps.rewrap(params.name))
+        self._log.note("seal", "a slot was rewrapped", slot=params.name)
+        return await self._rewrap_state(params.name)
+
+    @read("seal-slots/{name}/rewrap", sudo=True)
+    async def read_rewrap(self, call: Call, params: SlotName) -> RewrapState:
+        """Show how many values are under which version of the slot's key."""
+        del call
+        config = await self._config()
+        if params.name not in config.wrapped:
+            raise NotFound
+        return await self._rewrap_state(params.name)
+
+    async def _list(self) -> SlotList:
+        config = await self._config()
+        references = await self._references(config)
+        views = await self._health.shown() or [
+            SlotView(name, SHAMIR_SLOT, behind=config.root_version - config.entry(name).root_version)
+            for name in config.slots
+        ]
+        shown = {view.name: _info(view, config, references.get(view.name, {})) for view in views}
+        return SlotList(list(shown), shown, config.root_version)
+
+    async def _references(self, config: SealConfig) -> dict[str, dict[str, int]]:
+        try:
+            found = await book.references(self._reader(), config)
+        except SealFailure:
+            return {}
+        await self._wraps.count(found)
+        return found
+
+    async def _rewrap_state(self, name: str) -> RewrapState:
+        config = await self._config()
+        entry = config.entry(name)
+        references = (await self._references(config)).get(name, {})
+        other = sum(count for version, count in references.items() if version != entry.key_version)
+        return RewrapState(
+            name, entry.key_version, entry.root_version == config.root_version, references, other
+        )
+
+    async def _changed(self, what: str, name: str) -> SlotInfo:
+        self._log.note("seal", what, slot=name)
+        return (await self._list()).key_info[name]
+
+    async def _config(self) -> SealConfig:
+        config = await self._lifecycle.config()
+        if config is None:
+            raise Malformed("Vault is not initialized")
+        return config
+
+
+def _info(view: SlotView, config: SealConfig, references: Mapping[str, int]) -> SlotInfo:
+    stored = view.name in config.slots
+    return SlotInfo(
+        type=view.kind,
+        stored=stored,
+        priority=config.slots.index(view.name) + 1 if stored else 0,
+        up=view.up,
+        reason=view.reason,
+        key_version=view.key_version,
+        behind=view.behind,
+        software=view.software,
+        description=view.description,
+        added=config.entry(view.name).added if stored else 0,
+        references=references,
+    )

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Seal wrapping: a value that needs a key slot to be read, besides the barrier that it lies behind.
+
+For the few secrets that should not be readable from memory and storage alone. A value is wrapped for every key
+slot of the vault, any of which opens it; without key slots it lies behind the barrier only. Losing all slots
+loses these values and nothing else. What was read is kept for at most a minute, and forgotten when sealed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from hsm import envelope
+from hsm.envelope import Place
+from hsm.errors import HsmError
+from vault.barrier.barrier import Barrier
+from vault.barrier.key import Random
+from vault.barrier.view import ReadView, View
+from vault.seal import book
+from vault.seal.failure import SealFailure
+from vault.seal.record import SealConfig
+from vault.seal.slots import NoSlotAnswers, Reasons, Slots
+from vault.storage.protocol import ReadTx, Storage
+
+PREFIX: Final = "sealwrap/"
+"""Below a namespace's own data: everything that is wrapped for slots."""
+
+KEPT_MILLIS: Final = 60_000
+"""How long a value that was read is kept."""
+
+_MOST: Final = 1024
+_ROOT: Final = "root"
+_CORE: Final = "ns/root/"
+
+
+class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value as it lies behind the barrier: in the clear, or under each slot."""
+
+    v: int = 1
+    plain: bytes | None = None
+    slots: Mapping[str, bytes] = {}
+
+
+class SealWrap:
+    """Writes and reads wrapped values of namespaces. Every method raises `BarrierSealed` while sealed."""
+
+    def __init__(
+        self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], int], random: Random
+    ) -> None:
+        """`now` gives milliseconds since the epoch, `random` entropy. Call `drop` when the vault is sealed."""
+        self._storage = storage
+        self._barrier = barrier
+        self._slots = slots
+        self._now = now
+        self._random = random
+        self._kept: dict[bytes, tuple[int, bytes]] = {}
+
+    async def wrap(self, namespace_id: str, path: str, value: bytes) -> bytes:
+        """Return `value` wrapped for every slot that answers, to be stored with `put`.
+
+        It asks devices, so call it outside transactions. Raises `NoSlotAnswers` when there are slots and none answers.
+        """
+        config = await self._config(self._storage.reader())
+        if not config.wrapped:
+            return msgspec.json.encode(Wrapped(plain=value))
+        found: dict[str, bytes] = {}
+        reasons: Reasons = {}
+        for name in config.wrapped:
+            slot = self._slots.get(name)
+            if slot is None:
+                continue
+            try:
+                place = _place(name, config, namespace_id, path)
+                found[name] = await envelope.seal(slot, place, value, self._random)
+            except HsmError as failure:
+                reasons[name] = failure
+        if not found:
+            raise NoSlotAnswers(reasons)
+        return msgspec.json.encode(Wrapped(slots=found))
+
+    async def put(self, core: View, path: str, wrapped: bytes) -> None:
+        """Store what `wrap` gave for the namespace of `core` and `path`."""
+        await core.put(PREFIX + path, wrapped)
+
+    async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
+        """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
+        data = await core.get(PREFIX + path)
+        return None if data is None else await self._open(namespace_id, path, data)
+
+    async def delete(self, core: View, path: str) -> None:
+        """Remove the value at `path`."""
+        await core.delete(PREFIX + path)
+
+    def drop(self) -> None:
+        """Forget everything that was read."""
+        self._kept.clear()
+
+    async def rewrap(self, name: str) -> int:
+        """Wrap every value of the root namespace anew for slot `name`; return how many. Raises `HsmError`."""
+        slot = self._slots.get(name)
+        if slot is None:
+            return 0
+        done = 0
+        config = await self._config(self._storage.reader())
+        for path in await self._paths():
+            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            if data is None:
+                continue
+            value = await self._open(_ROOT, path, data)
+            wrap = await envelope.seal(slot, _place(name, config, _ROOT, path), value, self._random)
+            async with self._barrier.write(_ROOT, _CORE) as core:
+                if await core.get(PREFIX + path) != data:
+                    continue  # written anew meanwhile, and so under the newest key
+                found = _decoded(data)
+                slots = {**found.slots, name: wrap}
+                await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+            done += 1
+        return done
+
+    async def forget(self, name: str) -> None:
+        """Remove what is wrapped for slot `name`, which is no part of the vault any more, where others hold it too."""
+        for path in await self._paths():
+            async with self._barrier.write(_ROOT, _CORE) as core:
+                data = await core.get(PREFIX + path)
+                found = _decoded(data) if data is not None else Wrapped()
+                slots = {other: wrap for other, wrap in found.slots.items() if other != name}
+                if slots and len(slots) < len(found.slots):
+                    await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+
+    async def count(self, found: dict[str, dict[str, int]]) -> None:
+        """Add to `found` how many values each version of each slot's key holds."""
+        for path in await self._paths():
+            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            for name, wrap in _decoded(data).slots.items() if data is not None else ():
+                book.count(found.setdefault(name, {}), wrap)
+
+    async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
+        found = _decoded(data)
+        if found.plain is not None:
+            return found.plain
+        digest = hashlib.sha256(f"{namespace_id}\0{path}\0".encode() + data).digest()
+        kept = self._kept.get(digest)
+        now = self._now()
+        if kept is not None and 0 <= now - kept[0] < KEPT_MILLIS:
+            return kept[1]
+        value = await self._unwrap(namespace_id, path, found)
+        self._keep(digest, now, value)
+        return value
+
+    async def _unwrap(self, namespace_id: str, path: str, found: Wrapped) -> bytes:
+        config = await self._config(self._storage.reader())
+        reasons: Reasons = {}
+        for name in (*(n for n in config.wrapped if n in found.slots), *found.slots):
+            slot = self._slots.get(name)
+            if slot is None or name in reasons:
+                continue
+            try:
+                place = _place(name, config, namespace_id, path)
+                return await envelope.unseal(slot, place, found.slots[name])
+            except HsmError as failure:
+                reasons[name] = failure
+        raise NoSlotAnswers(reasons)
+
+    def _keep(self, digest: bytes, now: int, value: bytes) -> None:
+        if self._barrier.sealed:
+            return
+        self._kept.pop(digest, None)
+        self._kept[digest] = (now, value)
+        for old in [key for key, (since, _) in self._kept.items() if now - since >= KEPT_MILLIS]:
+            del self._kept[old]
+        while len(self._kept) > _MOST:
+            del self._kept[next(iter(self._kept))]
+
+    async def _paths(self) -> list[str]:
+        return list(await self._barrier.reader(_ROOT, _CORE).scan(PREFIX))
+
+    @staticmethod
+    async def _config(tx: ReadTx) -> SealConfig:
+        config = await book.read_config(tx)
+        if config is None:
+            raise SealFailure("storage holds no seal configuration")
+        return config
+
+
+def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place:
+    return Place(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
+
+
+def _decoded(data: bytes) -> Wrapped:
+    try:
+        return msgspec.json.decode(data, type=Wrapped)
+    except msgspec.DecodeError:
+        raise SealFailure("a seal-wrapped value has an unknown format") from None
