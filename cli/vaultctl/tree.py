@@ -112,6 +112,7 @@ GROUPS = {
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
     "operator": "Running the server: init, unseal, seal, key rotation",
+    "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "policy": "ACL policies",
     "print": "What this command line would use",
     "secrets": "Secrets engines and their mounts",
@@ -166,4 +167,8 @@ def _commands(first: str) -> Sequence[Command]:
         return hsm
     from vaultctl.tree_system import COMMANDS as system
 
+    if first == "operator":
+        from vaultctl.tree_hsm import COMMANDS as hsm
+
+        return (*system, *hsm)
     return system

@@ -165,5 +165,82 @@ _CEREMONIES = (
         details="Exit code 0: all have signed these very bytes; 2: not.",
     ),
 )
+_STATUS = Flag("status", "bool", "Only show how many values are under which version of the key.")
+_SLOTS = (
+    Command(
+        "operator seal-slots list",
+        "seal_slots:list_slots",
+        "[options]",
+        _NONE,
+        "List the ways into the vault",
+        output="format",
+    ),
+    Command(
+        "operator seal-slots add",
+        "seal_slots:add",
+        "[options] NAME",
+        _ONE,
+        "Make a configured slot part of the vault",
+        output="format",
+        flags=(_DRY_RUN,),
+        details="It gets the root key and must give it back before it counts.",
+    ),
+    Command(
+        "operator seal-slots verify",
+        "seal_slots:verify",
+        "[options] NAME",
+        _ONE,
+        "Have a slot open the vault's root key",
+        output="format",
+        flags=(_DRY_RUN,),
+    ),
+    Command(
+        "operator seal-slots promote",
+        "seal_slots:promote",
+        "[options] NAME",
+        _ONE,
+        "Try a slot before all others",
+        output="format",
+        flags=(_DRY_RUN,),
+    ),
+    Command(
+        "operator seal-slots demote",
+        "seal_slots:demote",
+        "[options] NAME",
+        _ONE,
+        "Try a slot after all others",
+        output="format",
+        flags=(_DRY_RUN,),
+    ),
+    Command(
+        "operator seal-slots remove",
+        "seal_slots:remove",
+        "[options] NAME",
+        _ONE,
+        "Take a slot from the vault",
+        output="format",
+        flags=(_DRY_RUN,),
+        details="The server refuses to remove the last slot that works.",
+    ),
+    Command(
+        "operator seal-slots rewrap",
+        "seal_slots:rewrap",
+        "[options] NAME",
+        _ONE,
+        "Put what a slot holds under the newest version of its key",
+        output="format",
+        flags=(_STATUS, _DRY_RUN),
+    ),
+    Command(
+        "hsm rewrap",
+        "seal_slots:rewrap",
+        "[options] NAME",
+        _ONE,
+        "Have the server use the newest version of a slot's key",
+        output="format",
+        flags=(_STATUS, _DRY_RUN),
+        details="The same as operator seal-slots rewrap; the step after hsm rotate-kek.",
+    ),
+)
 
-COMMANDS = (*_DEVICES, *_CEREMONIES)
+COMMANDS = (*_DEVICES, *_CEREMONIES, *_SLOTS)

@@ -19,15 +19,9 @@ def init(invocation: Invocation) -> int:
     """Initialise a server and print its unseal keys and root token, once."""
     if invocation.truth("status"):
         return _init_status(invocation)
-    body = {
-        "secret_shares": _count(invocation, "key-shares", "n", 5),
-        "secret_threshold": _count(invocation, "key-threshold", "t", 3),
-        "pgp_keys": _pgp_keys(invocation.texts("pgp-keys")),
-        "recovery_shares": invocation.number("recovery-shares") or 0,
-        "recovery_threshold": invocation.number("recovery-threshold") or 0,
-        "recovery_pgp_keys": _pgp_keys(invocation.texts("recovery-pgp-keys")),
-        "root_token_pgp_key": "".join(_pgp_keys([invocation.text("root-token-pgp-key")]) or []),
-    }
+    with Doing("Error initializing"):
+        seal = invocation.client.send("GET", "sys/seal-status", really=True).json()
+    body = _init_body(invocation, by_slots=bool(seal.get("recovery_seal")))
     with Doing("Error initializing"):
         answer = invocation.client.send("PUT", "sys/init", body=body).json()
     if invocation.text("field"):
@@ -99,12 +93,27 @@ def _init_status(invocation: Invocation) -> int:
     return EXIT_OK if done else EXIT_REMOTE
 
 
+def _init_body(invocation: Invocation, *, by_slots: bool) -> dict[str, object]:
+    """What to ask for: shares that unseal, or where key slots do that (`by_slots`), recovery shares."""
+    number = invocation.number
+    return {
+        "secret_shares": _count(invocation, "key-shares", "n", 0 if by_slots else 5),
+        "secret_threshold": _count(invocation, "key-threshold", "t", 0 if by_slots else 3),
+        "pgp_keys": _pgp_keys(invocation.texts("pgp-keys")),
+        "recovery_shares": (number("recovery-shares") or 5) if by_slots else 0,
+        "recovery_threshold": (number("recovery-threshold") or 3) if by_slots else 0,
+        "recovery_pgp_keys": _pgp_keys(invocation.texts("recovery-pgp-keys")),
+        "root_token_pgp_key": "".join(_pgp_keys([invocation.text("root-token-pgp-key")]) or []),
+    }
+
+
 def _init_document(answer: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
+    by_slots = bool(body["recovery_shares"])
     return {
         "unseal_keys_b64": as_list(answer.get("keys_base64")),
         "unseal_keys_hex": as_list(answer.get("keys")),
-        "unseal_shares": body["secret_shares"],
-        "unseal_threshold": body["secret_threshold"],
+        "unseal_shares": 1 if by_slots else body["secret_shares"],
+        "unseal_threshold": 1 if by_slots else body["secret_threshold"],
         "recovery_keys_b64": as_list(answer.get("recovery_keys_base64")),
         "recovery_keys_hex": as_list(answer.get("recovery_keys")),
         "recovery_keys_shares": body["recovery_shares"],
@@ -124,6 +133,13 @@ def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapp
             f"Give the {body['secret_shares']} unseal keys to different people and keep none here. Any "
             f"{needed} of them\nunseal the server after each start or seal. Nobody can bring them back: "
             f"with fewer than\n{needed} left, everything stored is lost."
+        )
+    if as_list(answer.get("recovery_keys_base64")):
+        invocation.say(
+            f"The server unseals itself through its key slots. Give the {body['recovery_shares']} recovery keys "
+            f"to different people\nand keep none here: {body['recovery_threshold']} of them are needed to make a "
+            f"root token or to change the seal, and open\nthe vault without its key slots unless the server's "
+            f"recovery_can_unseal is off."
         )
 
 
