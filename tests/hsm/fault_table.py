@@ -65,7 +65,7 @@ FUNCTIONS: Final = (
     "C_SignInit",
     "C_Sign",
 )
-"""What unsealing and sealing calls; a test counts that it calls nothing else."""
+"""What unsealing and sealing calls; a test makes sure that it calls nothing else."""
 
 _SIGNING: Final = ("C_SignInit", "C_Sign")
 """Called only where the slot authenticates with a second key (`AES_CBC_HMAC`)."""
