@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, TypeVar
@@ -16,6 +17,7 @@ import msgspec
 
 from hsm.breaker import Breaker
 from hsm.errors import HsmError, PinBlocked, SlotUnavailable
+from hsm.measures import Counters
 from hsm.operations import Operation
 from hsm.process import AgentProcess
 
@@ -28,28 +30,21 @@ Not after one: where a daemon stands between module and device, an old agent may
 Answer = TypeVar("Answer")
 
 
-class Counters(msgspec.Struct):
-    """What a layer for metrics reads; it only ever grows."""
-
-    starts: int = 0
-    """Agents that were started."""
-    operations: int = 0
-    errors: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
-    """By class of error and by what the module said."""
-
-    def count(self, error: HsmError) -> None:
-        """Count one error."""
-        key = (type(error).__name__, error.ckr)
-        self.errors[key] = self.errors.get(key, 0) + 1
-
-
 class AgentClient:
     """The one user of an agent. Starts nothing before it is asked; thread-safe."""
 
-    def __init__(self, start: Callable[[], AgentProcess], breaker: Breaker) -> None:
+    def __init__(
+        self,
+        start: Callable[[], AgentProcess],
+        breaker: Breaker,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._start: Final = start
         self._breaker: Final = breaker
+        self._now: Final = now
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._agent: AgentProcess | None = None
         self._refused: PinBlocked | None = None
         self._closed = False
@@ -90,14 +85,16 @@ class AgentClient:
         return agent
 
     def _submit(self, operation: Operation, seconds: float) -> Future[msgspec.Raw]:
+        begin = self._now()
         try:
             with self._lock:
                 future = self._usable().submit(operation, seconds)
         except HsmError as error:
-            self.counters.count(error)
+            with self._counting:
+                self.counters.count(error)
             raise
-        self.counters.operations += 1
-        future.add_done_callback(self._learn)
+        name = str(operation.__struct_config__.tag)
+        future.add_done_callback(lambda done: self._learn(done, name, begin))
         return future
 
     def _usable(self) -> AgentProcess:
@@ -128,17 +125,20 @@ class AgentClient:
             raise SlotUnavailable(f"no agent can be started: {error}") from error
         return self._agent
 
-    def _learn(self, future: Future[msgspec.Raw]) -> None:
+    def _learn(self, future: Future[msgspec.Raw], name: str, begin: float) -> None:
         """Count how an answer ended. Runs in the agent's thread, or in the caller's."""
         error = None if future.cancelled() else future.exception()
-        if isinstance(error, HsmError):
-            self.counters.count(error)
-        elif not future.cancelled():
-            self._breaker.succeeded()
+        with self._counting:
+            self.counters.operations += 1
+            if isinstance(error, HsmError):
+                self.counters.count(error)
+            elif not future.cancelled():
+                self._breaker.succeeded()
+                self.counters.took(name, self._now() - begin)
 
 
 def _decoded(answer: msgspec.Raw, kind: type[Answer]) -> Answer:
     try:
         return msgspec.msgpack.decode(answer, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise SlotUnavailable("the agent answers nonsense") from error

@@ -72,7 +72,7 @@ def decode(body: bytes, kind: type[Decoded]) -> Decoded:
     """Return the message in a frame's body. Raises `BadFrame`."""
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(f"a frame holds no {kind.__name__}") from error
 
 

@@ -38,6 +38,7 @@ class LoginGate:
     def __init__(self, directory: Path, boot: str) -> None:
         self._directory = directory
         self._boot = boot
+        self._known: tuple[str, Pin, str] | None = None
 
     @contextlib.contextmanager
     def attempt(self, serial: str, pin: Pin) -> Iterator[None]:
@@ -67,8 +68,13 @@ class LoginGate:
                 raise kind from error
 
     def _digest(self, serial: str, pin: Pin) -> str:
+        """Return the slow hash; the last one is remembered, because a login that was lost is made again."""
+        if self._known is not None and self._known[0] == serial and self._known[1] is pin:
+            return self._known[2]
         salt = hashlib.sha256(f"{self._boot}\0{serial}".encode()).digest()
-        return hashlib.scrypt(pin.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()
+        digest = hashlib.scrypt(pin.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()
+        self._known = (serial, pin, digest)
+        return digest
 
 
 def boot_id() -> str:

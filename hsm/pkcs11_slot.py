@@ -16,11 +16,12 @@ from typing import Final, TypeVar
 
 from hsm import operations
 from hsm.breaker import Breaker
-from hsm.client import AgentClient, Counters
+from hsm.client import AgentClient
 from hsm.errors import HsmError, KeyMissing, SlotUnavailable
 from hsm.keys import KeyVersion
 from hsm.launch import PROGRAM, Launch
 from hsm.login import runtime_directory
+from hsm.measures import Counters
 from hsm.operations import Opening, Operation, Probed, TokenInfo
 from hsm.pin import Pin
 from hsm.process import AgentProcess
@@ -66,7 +67,8 @@ class Pkcs11Slot:
             program=program,
             opening_seconds=settings.timeout * OPENING_FACTOR,
         )
-        self._client = AgentClient(lambda: AgentProcess(launch, now=now), Breaker(now=now, chance=chance))
+        breaker = Breaker(now=now, chance=chance)
+        self._client = AgentClient(lambda: AgentProcess(launch, now=now), breaker, now=now)
         self._seen = False
         self._probed: Probed | None = None
 

@@ -139,6 +139,8 @@ class AgentProcess:
             self._end(SlotUnavailable(f"the agent cannot be run: {error.strerror}"))
         except BadFrame as error:
             self._end(SlotUnavailable(f"the agent answers nonsense: {error}"))
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            self._end(SlotUnavailable(f"the agent's thread failed with {type(error).__name__}"))
 
     def _start(self) -> None:
         """Start the process and hand over what it needs to know. Raises `HsmError` and `OSError`."""

@@ -16,8 +16,9 @@ from hsm.breaker import Breaker
 from hsm.client import AgentClient
 from hsm.errors import BadConfig, SlotUnavailable
 from hsm.operations import Random
+from hsm.pin import Pin
 from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.process import AgentProcess
+from hsm.process import AgentProcess, Launch
 from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
 from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
@@ -342,3 +343,16 @@ def test_an_agent_that_reads_nothing_never_makes_the_server_wait(softhsm: SoftHs
         assert len(await slot.random(8)) == 8
 
     run(softhsm, story, max_sessions=8, timeout=60.0)
+
+
+def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) -> None:
+    def pin() -> Pin:
+        raise ZeroDivisionError
+
+    launch = Launch(
+        opening=softhsm.opening("a"), pin=pin, environment=softhsm.environment, opening_seconds=10.0
+    )
+    process = AgentProcess(launch, now=time.monotonic)
+    process.join(10)
+    assert process.dead
+    assert process.reason == "the agent's thread failed with ZeroDivisionError"

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
+import pkcs11
 import pytest
 from pkcs11 import Attribute, ObjectClass
 
@@ -121,7 +122,7 @@ def test_a_session_that_saw_an_error_is_never_used_again(device: Device, module:
         with spoiled(module, C_Decrypt=answer(DEVICE_ERROR, times=1)), pytest.raises(SlotUnavailable):
             device.unwrap(wrapped)
         assert device.unwrap(wrapped) == DEK
-    assert device._sessions.logins == 1
+    assert device._sessions.generation == 1
     assert device.probe().sessions <= 2
 
 
@@ -402,3 +403,31 @@ def test_a_configured_version_is_found_among_newer_ones(
     second = softhsm.device("a", module=module, key_id=b"v0002")
     second.start()
     assert second.wrap(DEK).k == "v0002"
+
+
+def test_threads_that_lose_their_sessions_together_log_in_once(device: Device, module: Module) -> None:
+    barrier, calls = threading.Barrier(4), [0]
+
+    def count(real: Callable[..., int], *arguments: int) -> int:
+        calls[0] += 1
+        return real(*arguments)
+
+    def work() -> None:
+        tries = [0]
+
+        def lose(_: object) -> None:
+            tries[0] += 1
+            if tries[0] == 1:
+                barrier.wait(10)
+                raise pkcs11.SessionHandleInvalid
+
+        device._sessions.run(lose, "lose")
+
+    _log_out(device)
+    with spoiled(module, C_Login=count):
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert calls[0] == 1

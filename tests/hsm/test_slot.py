@@ -36,6 +36,7 @@ def test_everything_that_a_slot_does(softhsm: SoftHsm) -> None:
         assert slot.probed.logins == 1
         assert slot.counters.starts == 1
         assert slot.counters.errors == {}
+        assert sum(slot.counters.latency["unwrap"].buckets) == 1
 
     run(softhsm, story)
 

@@ -90,3 +90,8 @@ def test_a_reply_carries_any_result() -> None:
     found = decode(body, Reply)
     assert msgspec.msgpack.decode(found.result) == {"a": [1, b"2"]}
     assert found.failure is None
+
+
+def test_a_body_nested_too_deep_is_a_bad_frame() -> None:
+    with pytest.raises(BadFrame):
+        decode(b"\x92\x01" + b"\x91" * 60000, Reply)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The gate before a login: a wrong PIN is tried once on this machine, and by nobody again."""
 
+import hashlib
 import threading
 from pathlib import Path
+from typing import Any
 
 import pkcs11
 import pytest
@@ -134,3 +136,21 @@ def test_where_markers_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_boot_has_an_id() -> None:
     assert len(boot_id()) == 36
+
+
+def test_one_gate_hashes_a_pin_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+    real = hashlib.scrypt
+
+    def counting(password: bytes, **how: Any) -> bytes:
+        hashed.append(password)
+        return real(password, **how)
+
+    monkeypatch.setattr("hsm.login.hashlib.scrypt", counting)
+    gate, token = LoginGate(tmp_path / "run", "boot"), Token()
+    for _ in range(2):
+        _try(gate, token, RIGHT)
+    _try(gate, token, RIGHT, "0022")
+    with pytest.raises(PinBlocked):
+        _try(gate, token, WRONG, "0022")
+    assert hashed == [RIGHT.reveal(), RIGHT.reveal(), WRONG.reveal()]
