@@ -82,6 +82,10 @@ generated: $(VENV)/.dev
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 5 minutes)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
+.PHONY: bench-hsm
+bench-hsm: system $(VENV)/.dev ## what the agent process costs beside calls in process, on SoftHSM (half a minute)
+	$(BIN)/python -m tests.perf.hsm $(BENCHFLAGS)
+
 .PHONY: soak
 soak: system $(VENV)/.dev ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800

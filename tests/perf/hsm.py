@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an agent process costs, on a SoftHSM token: `make bench-hsm`. Microseconds, median and 99th percentile.
+
+The same operations are done in this process and through the agent; the difference is the price of a vault that
+lives when a vendor's module crashes.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hsm.device import Device
+from hsm.pin import FilePin
+from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.settings import Pkcs11Settings
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.unit.seal.auto import Machine
+from vault.seal.slots import Slots
+
+_DEK = bytes(range(32))
+_TOGETHER = 64
+_DIGEST = bytes(32)
+_STARTS = 10
+
+
+class Figure(NamedTuple):
+    """Seconds that each of many runs took."""
+
+    what: str
+    where: str
+    seconds: list[float]
+
+    def line(self) -> str:
+        """The figure as a row."""
+        ordered = sorted(self.seconds)
+        middle, late = statistics.median(ordered), ordered[len(ordered) * 99 // 100]
+        return f"{self.what:<28}{self.where:<28}{middle * 1e6:>10.1f}{late * 1e6:>10.1f}"
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=2000, help="runs of each operation")
+    count: int = parser.parse_args().count
+    with tempfile.TemporaryDirectory(prefix="coffre-hsm-") as folder:
+        softhsm = SoftHsm(Path(folder) / "softhsm")
+        softhsm.initialise("a")
+        os.environ["SOFTHSM2_CONF"] = str(softhsm.configuration)
+        pin = Path(folder) / "pin"
+        pin.write_text(PIN)
+        pin.chmod(0o400)
+        device = softhsm.device("a")
+        device.start()
+        device.generate_kek("aes", modifiable=False)
+        device.generate_key_pair("signer", b"v0001", "p256")
+        figures = [*_in_process(device, count), *asyncio.run(_through_agent(softhsm, FilePin(pin), count))]
+    print(f"{'operation':<28}{'where':<28}{'p50 us':>10}{'p99 us':>10}")
+    print("\n".join(figure.line() for figure in sorted(figures, key=lambda figure: figure.what)))
+    return 0
+
+
+def _in_process(device: Device, count: int) -> list[Figure]:
+    wrapped = device.wrap(_DEK)
+    software = AESGCM(_DEK)
+    sealed = software.encrypt(bytes(12), _DEK, None)
+    where = "in this process"
+    return [
+        Figure(
+            "AES-GCM without a token", where, _timed(lambda: software.decrypt(bytes(12), sealed, None), count)
+        ),
+        Figure("wrap, and unwrap to verify", where, _timed(lambda: device.wrap(_DEK), count)),
+        Figure("unwrap", where, _timed(lambda: device.unwrap(wrapped), count)),
+        Figure("random, 32 bytes", where, _timed(lambda: device.random(32), count)),
+        Figure(
+            "sign, P-256", where, _timed(lambda: device.sign("signer", b"v0001", "ECDSA", _DIGEST), count)
+        ),
+    ]
+
+
+async def _through_agent(softhsm: SoftHsm, pin: FilePin, count: int) -> list[Figure]:
+    def made() -> Pkcs11Slot:
+        settings = Pkcs11Settings(lib=SOFTHSM, pin=pin, name="a", token_label="a", key_label="kek")
+        return Pkcs11Slot(settings, chance=lambda: 0.0, directory=softhsm.runtime)
+
+    slot = made()
+    wrapped = await slot.wrap(_DEK)
+    agent = "through the agent"
+
+    async def together() -> None:
+        await asyncio.gather(*(slot.unwrap(wrapped) for _ in range(_TOGETHER)))
+
+    def signing() -> None:
+        slot.sign_blocking("signer", b"v0001", "ECDSA", _DIGEST)
+
+    at_once = await _awaited(together, count // _TOGETHER + 1)
+    figures = [
+        Figure("wrap, and unwrap to verify", agent, await _awaited(lambda: slot.wrap(_DEK), count)),
+        Figure("unwrap", agent, await _awaited(lambda: slot.unwrap(wrapped), count)),
+        Figure("unwrap", f"agent, {_TOGETHER} at once, each", [each / _TOGETHER for each in at_once]),
+        Figure("random, 32 bytes", agent, await _awaited(lambda: slot.random(32), count)),
+        Figure("sign, P-256", "agent, from a thread", await asyncio.to_thread(_timed, signing, count)),
+    ]
+    figures += await _unsealing(made)
+    await slot.close()
+    return figures
+
+
+async def _unsealing(made: Callable[[], Pkcs11Slot]) -> list[Figure]:
+    """From a sealed vault to an open one: with an agent that runs, and with one that must start."""
+    slot = made()
+    machine = Machine(Slots(enabled=[slot]), os.urandom)
+    await machine.init()
+    warm = await _awaited(lambda: machine.restart(Slots(enabled=[slot])).life.auto_unseal(), _STARTS)
+    cold = []
+    for _ in range(_STARTS):
+        fresh = made()
+        cold.append(await _once(machine.restart(Slots(enabled=[fresh])).life.auto_unseal))
+        await fresh.close()
+    await slot.close()
+    return [
+        Figure("unseal", "agent that runs", warm),
+        Figure("unseal", "agent that must start", cold),
+    ]
+
+
+def _timed(work: Callable[[], object], count: int) -> list[float]:
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return found
+
+
+async def _awaited(work: Callable[[], Awaitable[object]], count: int) -> list[float]:
+    return [await _once(work) for _ in range(count)]
+
+
+async def _once(work: Callable[[], Awaitable[object]]) -> float:
+    began = time.perf_counter()
+    await work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
