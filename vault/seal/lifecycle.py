@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -329,7 +330,8 @@ class Lifecycle:
     ) -> None:
         """Do to the slots what only an unseal with shares can do, before anything is open."""
         keeper = self.keeper.holding(root_key)
-        await self._check(root_key)
+        with _damage_told():
+            await self._barrier.check(root_key)
         if wanted is not Pending.NOTHING:
             await migrate(keeper, wanted, key, authority.shares, authority.threshold)
         elif config.shamir in config.behind:
@@ -342,18 +344,10 @@ class Lifecycle:
         """
         if not self._barrier.sealed:
             return
-        await self._check(root_key)
-        await (self._confirm if confirm else self._expect)(generation)
-        try:
-            await self._barrier.load(root_key)
-        except BarrierFailure:
-            raise _damaged() from None
-
-    async def _check(self, root_key: Key) -> None:
-        try:
+        with _damage_told():
             await self._barrier.check(root_key)
-        except BarrierFailure:
-            raise _damaged() from None
+            await (self._confirm if confirm else self._expect)(generation)
+            await self._barrier.load(root_key)
 
     async def _confirm(self, generation: str) -> None:
         """Make the initialisation final, unless another one replaced it meanwhile."""
@@ -398,5 +392,9 @@ async def _clear(tx: Tx) -> None:
             await tx.delete(name)
 
 
-def _damaged() -> SealFailure:
-    return SealFailure("the shares are right, but the stored keyring is damaged")
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except BarrierFailure:
+        raise SealFailure("the shares are right, but the stored keyring is damaged") from None

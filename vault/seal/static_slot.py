@@ -15,7 +15,7 @@ from hsm.errors import BadConfig, IntegrityError, KeyMissing
 from hsm.wrapping import SlotState, Wrapped
 from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal.encoding import NotBase64, from_base64, from_hex
+from vault.seal.encoding import from_base64, from_hex
 
 MECHANISM: Final = "aes-gcm"
 _DOMAIN: Final = b"coffre.static\0"
@@ -28,10 +28,7 @@ def parse_key(field: str, data: bytes) -> Key:
     text = data.decode("latin-1")
     found = from_hex(text) if len(text) == 2 * KEY_BYTES else None
     if found is None and re.fullmatch(r"[A-Za-z0-9+/]{43}=", text):
-        try:
-            found = from_base64(text)
-        except NotBase64:
-            found = None
+        found = from_base64(text)
     if found is None or len(found) != KEY_BYTES:
         raise BadConfig(
             f'seal "static": {field}: must be {KEY_BYTES} bytes, raw, in hexadecimal or in base64, and no line end'

@@ -201,6 +201,8 @@ def test_a_new_vault_is_replaced_until_somebody_shows_to_hold_what_came_with_it(
         await machine.life.confirm()
         await machine.life.confirm()
         assert (await machine.config()).confirmed
+        machine.life.prove()
+        await machine.life.confirm()
         assert not await machine.restart(Slots(enabled=named("a"))).life.replaceable()
         assert not await Machine(Slots(), os.urandom).life.replaceable()
 

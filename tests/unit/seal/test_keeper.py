@@ -4,8 +4,11 @@
 import asyncio
 import os
 
+import msgspec
 import pytest
 
+from hsm import envelope
+from hsm.envelope import Place
 from hsm.errors import IntegrityError, SlotUnavailable
 from hsm.wrapping import Wrapped
 from tests.unit.seal.auto import Machine, named
@@ -17,7 +20,7 @@ from vault.seal import book, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.record import CONFIG_PATH, link_path, slot_path
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.slots import NoSlotAnswers, Slots, unwrap_root
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, StorageFailure
 
@@ -417,5 +420,39 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
             await machine.keeper.renew("a")
         machine.storage.__class__ = MemoryStorage
         assert (await machine.config()).entry("a").revision == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_vault_with_slots_of_both_kinds_and_no_recovery_key_goes_back_to_its_shares() -> None:
+    async def scenario() -> None:
+        machine, keys = await opened(Slots())
+        a = SoftSlot("a")
+        machine.keeper.slots = Slots(enabled=[a])
+        await machine.keeper.renew("a")
+        reader = machine.storage.reader()
+        assert await book.references(reader, await machine.config()) == {"a": {"v0001": 2}}
+        back = machine.restart(Slots(disabled=[a]))
+        assert (await back.life.status()).migration
+        await back.give(keys, migrate=True)
+        assert (await back.config()).slots == ("shamir",)
+        assert await back.reads()
+        await turnover.bring_shares_up(back.keeper, Key(bytes(32)))
+        assert (await back.config()).entry("shamir").revision == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_record_that_holds_something_else_is_no_root_key() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        config = await machine.config()
+        record = await book.wrapped_slot(machine.storage.reader(), config, "a")
+        place = Place("a", "root", config.generation, "root", slot_path("a"), 1)
+        short = await envelope.seal(a, place, b"short", os.urandom)
+        forged = msgspec.structs.replace(record, root=short)
+        with pytest.raises(IntegrityError, match="no root key"):
+            await unwrap_root(a, forged, generation=config.generation, revision=0)
 
     asyncio.run(scenario())

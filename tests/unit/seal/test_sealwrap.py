@@ -60,6 +60,10 @@ def test_a_value_opens_through_any_slot_of_the_vault_and_through_no_other() -> N
         await here.put("audit/salt", b"secret")
         assert await here.get("audit/salt") == b"secret"
         assert await here.get("audit/other") is None
+        here.wraps._slots = Slots(enabled=[b])
+        await here.put("audit/salt", b"secret")
+        here.wraps._slots = here.slots
+        await here.put("audit/salt", b"secret")
         for slot in (a, b):
             here.wraps.drop()
             slot.away = SlotUnavailable("away")
