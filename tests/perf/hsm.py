@@ -118,7 +118,11 @@ async def _unsealing(made: Callable[[], Pkcs11Slot]) -> list[Figure]:
     slot = made()
     machine = Machine(Slots(enabled=[slot]), os.urandom)
     await machine.init()
-    warm = await _awaited(lambda: machine.restart(Slots(enabled=[slot])).life.auto_unseal(), _STARTS)
+
+    async def restarted() -> None:
+        await machine.restart(Slots(enabled=[slot])).life.auto_unseal()
+
+    warm = await _awaited(restarted, _STARTS)
     cold = []
     for _ in range(_STARTS):
         fresh = made()
