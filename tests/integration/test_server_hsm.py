@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A development server that a SoftHSM token seals, as `make run HSM=1` starts it."""
+"""Servers that a SoftHSM token seals: as `make run HSM=1` starts one, and as vaultctl handles one."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,74 @@ def test_without_its_token_the_server_says_which_slot_is_away(
     said = refused(*flags, home=tmp_path, environment=variables, module=VAULT)
     assert "the vault cannot be opened: no seal slot answers" in said
     assert "token with label another: not present; the module shows coffre-dev" in said
+
+
+_CONFIGURATION = """
+storage "inmem" {{}}
+listener "tcp" {{
+  address     = "127.0.0.1:{port}"
+  tls_disable = true
+}}
+seal "pkcs11" {{
+  name        = "hsm-a"
+  lib         = "{BAO_HSM_LIB}"
+  token_label = "{BAO_HSM_TOKEN_LABEL}"
+  key_label   = "{BAO_HSM_KEY_LABEL}"
+  pin         = "{BAO_HSM_PIN}"
+}}
+"""
+
+
+def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    configuration = tmp_path / "config.hcl"
+    configuration.write_text(_CONFIGURATION.format(port=port, **variables))
+    server_variables = {key: variables[key] for key in ("SOFTHSM2_CONF", "RUNTIME_DIRECTORY")}
+    with running(f"-config={configuration}", home=tmp_path, environment=server_variables, module=VAULT):
+        vaultctl = _Vaultctl(port, tmp_path)
+        made = json.loads(vaultctl("operator", "init", "-recovery-shares=3", "-recovery-threshold=2", *_JSON))
+        assert len(made["recovery_keys_b64"]) == 3
+        assert (made["unseal_keys_b64"], made["unseal_shares"], made["unseal_threshold"]) == ([], 1, 1)
+        vaultctl.environment["BAO_TOKEN"] = made["root_token"]
+        listing = vaultctl("operator", "seal-slots", "list")
+        assert re.search(r"hsm-a +pkcs11 +1 +yes +v0001 +0 +no: software", listing)
+        assert "verified       yes" in vaultctl("operator", "seal-slots", "verify", "hsm-a")
+        for verb in ("verify", "promote", "demote", "remove", "rewrap"):
+            said = vaultctl("operator", "seal-slots", verb, "-dry-run", "hsm-a")
+            assert f"Would {verb} slot hsm-a" in said
+        assert "is tried last" in vaultctl("operator", "seal-slots", "demote", "hsm-a")
+        assert re.search(r"hsm-a +pkcs11 +2", vaultctl("operator", "seal-slots", "list"))
+        assert "is tried first" in vaultctl("operator", "seal-slots", "promote", "hsm-a")
+        assert "outstanding     0" in vaultctl("hsm", "rewrap", "hsm-a")
+        state = json.loads(vaultctl("operator", "seal-slots", "rewrap", "-status", *_JSON, "hsm-a"))
+        assert state["data"]["outstanding"] == 0
+        assert "no longer part" in vaultctl("operator", "seal-slots", "remove", "hsm-a")
+        assert "configured, not added yet" in vaultctl("operator", "seal-slots", "list")
+        assert "Would add slot hsm-a" in vaultctl("operator", "seal-slots", "add", "--dry-run", "hsm-a")
+        assert "is part of the vault now" in vaultctl("operator", "seal-slots", "add", "hsm-a")
+        assert "no seal stanza has the name nix" in vaultctl("operator", "seal-slots", "add", "nix", code=2)
+        shown = json.loads(vaultctl("operator", "seal-slots", "list", *_JSON))
+        assert set(shown["data"]["key_info"]) == {"hsm-a", "shamir"}
+
+
+_JSON = ("-format=json",)
+
+
+class _Vaultctl:
+    """Runs vaultctl against one server."""
+
+    def __init__(self, port: int, home: Path) -> None:
+        self.environment = {
+            "HOME": str(home),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "cli"),
+            "BAO_ADDR": f"http://127.0.0.1:{port}",
+        }
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        command = [sys.executable, "-m", "vaultctl", *words]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
