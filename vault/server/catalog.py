@@ -38,6 +38,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.seal.resharing import Resharing
 from vault.server.external import external_key_providers
+from vault.server.operators import operators
 from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
 
@@ -53,7 +54,11 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
     return Catalog(
         {
             ("system", ""): backend(
-                *_seal(parts, passage), *_mounts(parts), *_rights(parts), *_status(parts, running)
+                *_seal(parts, passage),
+                *_mounts(parts),
+                *_rights(parts),
+                *_status(parts, running),
+                *operators(parts),
             ),
             ("cubbyhole", ""): backend(*_cubbyhole(parts)),
             ("identity", ""): backend(Identities()),

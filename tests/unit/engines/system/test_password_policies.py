@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Password policies: what is read of them, and that passwords are drawn evenly from all that they allow."""
+
+from collections import Counter
+from itertools import product
+
+import pytest
+
+from tests.unit.engines.system.house import House, play
+from vault.engines.system.password_policies import Password, PasswordPolicyEngine
+from vault.engines.system.password_rules import ROUND, Rule, Rules, RulesError, candidates, read_rules
+from vault.framework.clock import Entropy
+
+FIVE = 'length = 20\nrule "charset" { charset = "abcde" min-chars = 2 }'
+PATH = "sys/policies/password"
+
+
+class Counting:
+    """Bytes that go round: 0, 1, …, 255, 0, …"""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def __call__(self, count: int) -> bytes:
+        self.at += count
+        return bytes((self.at - count + number) % 256 for number in range(count))
+
+
+async def _house() -> House:
+    house = House()
+    return await house.open(PasswordPolicyEngine(house.barrier, house.entropy))
+
+
+def test_rules_are_read_from_hcl_and_from_json() -> None:
+    expected = Rules(20, (Rule("abcde", 2),))
+    assert read_rules(FIVE) == expected
+    assert read_rules('{"length": 20, "rule": {"charset": {"charset": "abcde", "min-chars": 2}}}') == expected
+
+
+def test_a_refusal_repeats_no_long_word() -> None:
+    with pytest.raises(RulesError) as caught:
+        read_rules('length = 20\nrule "correct horse battery staple" {}')
+    assert "horse" not in str(caught.value)
+
+
+def test_every_byte_that_would_prefer_a_character_is_dropped() -> None:
+    rules = Rules(85, (Rule("abc", 0),))
+    expected = "".join("abc"[byte % 3] for byte in [*range(200, 255), *range(30)])
+    assert next(candidates(rules, Counting(200))) == expected
+    rules = Rules(100, (Rule("".join(map(chr, range(0x4E00, 0x4E00 + 300))), 0),))
+    assert len(next(candidates(rules, Entropy().bytes)) or "") == 100
+
+
+def test_all_passwords_that_fit_come_equally_often_and_no_other() -> None:
+    rules = Rules(4, (Rule("ab", 1), Rule("01", 2)))
+    allowed = {
+        "".join(one)
+        for one in product("ab01", repeat=4)
+        if sum(c in "ab" for c in one) >= 1 and sum(c in "01" for c in one) >= 2
+    }
+    random, drawn = Entropy().bytes, Counter[str]()
+    for _ in range(8000):
+        drawn.update(one for one in candidates(rules, random) if one)
+    assert set(drawn) == allowed
+    mean = 8000 / len(allowed)
+    chi = sum((count - mean) ** 2 / mean for count in drawn.values())
+    assert chi < 2 * len(allowed)  # 159 degrees of freedom: beyond this once in 10^15 runs
+
+
+def test_rules_that_nothing_fits_end() -> None:
+    rules = Rules(20, (Rule("ab", 0), Rule("c", 20)))
+    tries = list(candidates(rules, Entropy().bytes))
+    assert set(tries) == {None}
+    assert len(tries) * ROUND >= 8000
+
+
+def test_a_policy_is_kept_and_makes_passwords() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        assert (await house("LIST", PATH)).status == 404
+        assert (await house("POST", f"{PATH}/five", {"policy": FIVE})).status == 204
+        assert (await house("GET", f"{PATH}/five")).data == {"policy": FIVE}
+        assert (await house("LIST", PATH)).data == {"keys": ["five"]}
+        first, second = [(await house("GET", f"{PATH}/five/generate")).data["password"] for _ in range(2)]
+        assert first != second and set(first + second) <= set("abcde") and len(first) == 20
+        assert (await house("DELETE", f"{PATH}/five")).status == 204
+        assert (await house("GET", f"{PATH}/five/generate")).status == 404
+
+    play(scenario)
+
+
+def test_what_is_no_policy_is_refused() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        for text in ("", "length = 20", "garbage {", "/////w=="):
+            answer = await house("POST", f"{PATH}/bad", {"policy": text})
+            assert (answer.status, "hunter2" in answer.error) == (400, False)
+        assert (await house("POST", f"{PATH}/x/generate", {"policy": FIVE})).status == 405
+        assert (await house("DELETE", f"{PATH}/x/generate")).status == 405
+        assert (await house("LIST", PATH)).status == 404
+
+    play(scenario)
+
+
+def test_rules_too_narrow_to_be_met_are_said_to_be() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        text = (
+            'length = 20\nrule "charset" { charset = "ab" }\nrule "charset" { charset = "c" min-chars = 20 }'
+        )
+        await house("POST", f"{PATH}/narrow", {"policy": text})
+        answer = await house("GET", f"{PATH}/narrow/generate")
+        assert (answer.status, "timed out" in answer.error) == (500, True)
+
+    play(scenario)
+
+
+def test_a_password_is_not_printed() -> None:
+    assert "hunter2" not in repr(Password("hunter2"))
