@@ -10,15 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT, VAULT, free_port, get, refused, running
+from tests.integration.processes import ROOT, VAULT, Running, free_port, get, refused, running
 
 
 @pytest.fixture
-def variables(tmp_path: Path) -> dict[str, str]:
+def vaultctl(tmp_path: Path) -> Path:
+    """The command line as a program of one word."""
+    program = tmp_path / "bin" / "vaultctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m vaultctl "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def variables(tmp_path: Path, vaultctl: Path) -> dict[str, str]:
     """What `.ci/dev-token` says, for a token that it has just made."""
-    vaultctl = tmp_path / "vaultctl"
-    vaultctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m vaultctl "$@"\n')
-    vaultctl.chmod(0o755)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}", "RUNTIME_DIRECTORY": str(tmp_path)}
     said = subprocess.run(
         [ROOT / ".ci" / "dev-token", tmp_path / "hsm", vaultctl],
@@ -55,6 +62,41 @@ def test_without_its_token_the_server_says_which_slot_is_away(
     said = refused(*flags, home=tmp_path, environment=variables, module=VAULT)
     assert "the vault cannot be opened: no seal slot answers" in said
     assert "token with label another: not present; the module shows coffre-dev" in said
+
+
+def test_the_five_commands_of_the_document_make_a_sealed_server(vaultctl: Path, tmp_path: Path) -> None:
+    document = (ROOT / "docs" / "hsm.md").read_text(encoding="utf-8")
+    commands = document.partition("```sh\n")[2].partition("```")[0]
+    assert len(commands.splitlines()) == 5
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    port = free_port()
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": f"{vaultctl.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}",
+        "RUNTIME_DIRECTORY": str(tmp_path),
+        "BAO_DEV_LISTEN_ADDRESS": f"127.0.0.1:{port}",
+    }
+    before, _, last = commands.rstrip().rpartition("\n")
+    process = subprocess.Popen(
+        ["bash", "-ec", f"{before}\nexec env {last}"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    server = Running(process)
+    try:
+        server.wait_for("should NOT be used in production installations!")
+        status = json.loads(get(port, "/v1/sys/seal-status")[1])
+        assert (status["type"], status["sealed"]) == ("pkcs11", False)
+        assert server.end() == 0
+    finally:
+        process.kill()
+        process.wait()
+        server.close()
 
 
 _CONFIGURATION = """
