@@ -4,6 +4,8 @@
 import asyncio
 import contextlib
 import os
+import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -70,3 +72,11 @@ def proc(pid: int | None, name: str) -> str:
 def open_files(pid: int | None) -> list[str]:
     """What the descriptors of a process refer to."""
     return [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def stop(pid: int | None) -> None:
+    """Stop a process, and return when the kernel has done it: a signal takes a moment to arrive."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    while proc(pid, "stat").rsplit(")", 1)[1].split()[0] != "T":
+        time.sleep(0.001)

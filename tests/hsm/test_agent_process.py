@@ -19,8 +19,9 @@ from hsm.operations import Random
 from hsm.pin import Pin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.process import AgentProcess, Launch
+from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
-from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, with_program
+from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, stop, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 
@@ -43,7 +44,7 @@ def test_a_call_that_hangs_is_over_at_the_deadline(softhsm: SoftHsm) -> None:
         wrapped = await slot.wrap(DEK)
         assert slot.agent_pid is not None
         hanging = slot.agent_pid
-        os.kill(hanging, signal.SIGSTOP)
+        stop(hanging)
         begin = time.monotonic()
         with pytest.raises(SlotUnavailable, match=r"no answer within 0\.5 s; the agent was killed"):
             await slot.unwrap(wrapped)
@@ -104,11 +105,17 @@ def test_an_agent_leaves_no_core_and_takes_no_signals_of_the_terminal(softhsm: S
     run(softhsm, story)
 
 
+def test_an_agent_cannot_be_traced() -> None:
+    """Its memory is nobody's to read; the kernel answers `PR_GET_DUMPABLE` (3) to the process alone."""
+    program = "import ctypes, hsm.agent; hsm.agent.harden(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT)
+    assert told.stdout == b"0\n"
+
+
 def test_an_agent_dies_with_its_server(softhsm: SoftHsm) -> None:
     """Whatever kills the server: the kernel kills the agent, even one that is stopped."""
     program = (
         "import asyncio, os, sys, time\n"
-        "sys.path.insert(0, os.getcwd())\n"
         "from pathlib import Path\n"
         "from tests.hsm.slots import slot_on\n"
         "from tests.hsm.tokens import SoftHsm\n"
@@ -121,11 +128,11 @@ def test_an_agent_dies_with_its_server(softhsm: SoftHsm) -> None:
         "time.sleep(60)\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=softhsm.environment, text=True
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env=softhsm.environment, text=True, cwd=ROOT
     ) as server:
         assert server.stdout is not None
         agent = int(server.stdout.readline())
-        os.kill(agent, signal.SIGSTOP)
+        stop(agent)
         server.kill()
         server.wait()
         until = time.monotonic() + 10
@@ -334,11 +341,10 @@ def test_a_client_that_can_start_nothing_says_so() -> None:
 
 def test_an_agent_that_reads_nothing_never_makes_the_server_wait(softhsm: SoftHsm) -> None:
     async def story(slot: Pkcs11Slot) -> None:
-        assert slot.agent_pid is not None
-        os.kill(slot.agent_pid, signal.SIGSTOP)
+        stop(slot.agent_pid)
         asking = [slot.sign("root", b"1", "EDDSA", bytes(60_000)) for _ in range(8)]
         found = await asyncio.gather(*asking, return_exceptions=True)
-        assert {type(error) for error in found} == {SlotUnavailable}
+        assert isinstance(found[0], SlotUnavailable)
         assert "reads no requests" in str(found[0])
         assert len(await slot.random(8)) == 8
 

@@ -431,3 +431,20 @@ def test_threads_that_lose_their_sessions_together_log_in_once(device: Device, m
         for thread in threads:
             thread.join()
     assert calls[0] == 1
+
+
+def test_logins_made_again_leave_no_sessions_open(device: Device, module: Module) -> None:
+    opened = [0]
+
+    def count(by: int) -> Callable[..., int]:
+        def counted(real: Callable[..., int], *arguments: int) -> int:
+            opened[0] += by
+            return real(*arguments)
+
+        return counted
+
+    with spoiled(module, C_OpenSession=count(1), C_CloseSession=count(-1)):
+        for _ in range(20):
+            _log_out(device)
+            device.wrap(DEK)
+    assert opened[0] <= 1

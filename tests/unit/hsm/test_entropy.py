@@ -3,6 +3,7 @@
 
 import asyncio
 import hashlib
+import hmac
 from fractions import Fraction
 from math import comb
 
@@ -58,6 +59,14 @@ def test_either_source_alone_changes_the_result() -> None:
     results = {_first(local, token) for local in "ab" for token in "ab"}
     assert len(results) == 4
     assert _first("a", "a") in results
+
+
+def test_the_mix_is_hkdf_over_both_sources() -> None:
+    """RFC 5869 §2.2 and §2.3 by hand: first the source, then the salt come from the operating system."""
+    local, token = stream("a"), stream("b")
+    extracted = hmac.digest(local[64:96], local[:64] + token[:64], "sha512")
+    expanded = hmac.digest(extracted, b"vault entropy v1\x01", "sha512")
+    assert _first("a", "b") == expanded[:32]
 
 
 def test_any_size_up_to_the_largest() -> None:

@@ -17,13 +17,18 @@ RIGHT, WRONG = Pin(b"right-3141"), Pin(b"wrong-2718")
 
 
 class Token:
-    """Counts tries, and knows the right PIN."""
+    """Counts tries, and knows the right PIN. A try takes as long as nobody else tries, for `seconds` at most."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
         self.tries = 0
+        self._seconds = seconds
+        self._another = threading.Event()
 
     def login(self, pin: Pin) -> None:
         self.tries += 1
+        if self.tries > 1:
+            self._another.set()
+        self._another.wait(self._seconds)
         if pin.reveal() != RIGHT.reveal():
             raise pkcs11.PinIncorrect
 
@@ -42,7 +47,7 @@ def test_the_right_pin_leaves_no_marker(tmp_path: Path) -> None:
 
 
 def test_a_wrong_pin_is_tried_once_by_any_number_of_processes(tmp_path: Path) -> None:
-    token = Token()
+    token = Token(seconds=0.3)
     blocked: list[str] = []
 
     def process() -> None:
