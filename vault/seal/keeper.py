@@ -22,6 +22,7 @@ from vault.barrier.key import Key, Random
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.record import (
+    LINKS_PREFIX,
     SHAMIR_SLOT,
     RecoveryKey,
     SealConfig,
@@ -29,7 +30,6 @@ from vault.seal.record import (
     WrappedSlot,
     decode,
     encode,
-    link_path,
     make_shamir_slot,
     recovery_path,
     slot_path,
@@ -266,10 +266,9 @@ class Keeper:
     async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
         """Remove the links that no slot needs any more."""
         oldest = min(config.entry(name).root_version for name in config.slots)
-        for version in range(oldest - 1, 0, -1):
-            if await tx.get(link_path(version)) is None:
-                break
-            await tx.delete(link_path(version))
+        for version in await tx.list(LINKS_PREFIX):
+            if int(version) < oldest:
+                await tx.delete(LINKS_PREFIX + version)
         return config
 
     def entry(self, record: WrappedSlot, version: int, revision: int) -> SlotEntry:
