@@ -156,7 +156,9 @@ class _Vaultctl:
     """Runs vaultctl against one server."""
 
     def __init__(self, port: int, home: Path) -> None:
+        measuring = {name: value for name, value in os.environ.items() if name.startswith("COV")}
         self.environment = {
+            **measuring,
             "HOME": str(home),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "cli"),
