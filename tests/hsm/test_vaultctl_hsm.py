@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """vaultctl hsm as a whole process, on tokens of SoftHSM."""
 
+import asyncio
 import json
 import os
 import pty
@@ -11,7 +12,7 @@ import sys
 import termios
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -24,9 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hsm.importing import check_value, combined
+from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.report import SOFTWARE_WARNING
+from hsm.wrapping import Wrapped
 from tests.house.tree import ROOT
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from vaultctl.commands.hsm.trial import use
+from vaultctl.errors import CommandError
 
 _PROGRAM = [sys.executable, "-m", "vaultctl", "hsm"]
 _SCRIPT = """
@@ -268,6 +273,30 @@ def test_without_the_package_for_tokens_it_says_what_to_install(shell: Shell) ->
     done = subprocess.run(command, env=shell.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "install coffre with its extra, coffre[hsm]" in done.stderr
+
+
+class _Liar:
+    """A slot that unwraps to something else, or takes a changed record for the right one."""
+
+    def __init__(self, *, forgets: bool) -> None:
+        self._forgets = forgets
+        self._key = b""
+
+    async def wrap(self, dek: bytes) -> Wrapped:
+        self._key = bytes(32) if self._forgets else dek
+        return Wrapped(m="aes-gcm", k="v0001", iv=bytes(12), ct=bytes(48))
+
+    async def unwrap(self, wrapped: Wrapped) -> bytes:
+        return self._key
+
+
+@pytest.mark.parametrize(
+    ("forgets", "says"),
+    [(True, "something else than was wrapped"), (False, "unwrapped a record that was changed")],
+)
+def test_a_token_that_lies_fails_the_trial(forgets: bool, says: str) -> None:
+    with pytest.raises(CommandError, match=says):
+        asyncio.run(use(cast("Pkcs11Slot", _Liar(forgets=forgets)), 3))
 
 
 def _participants(folder: Path, *, password: bytes = b"") -> None:
