@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Real servers with SoftHSM tokens: from shares to one token, to a second one and back, killed at every step."""
+
+import asyncio
+import contextlib
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hsm.slots import slot_on
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.integration.processes import PATIENCE, VAULT, Running, free_port, running
+
+LOST = (OSError, http.client.HTTPException)
+DELAYS = (0.0, 0.004, 0.012, 0.03)
+"""Seconds after a change was asked for at which the server is killed."""
+
+
+class Site:
+    """A folder with a database, two tokens with a key each, and a port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.softhsm = SoftHsm(folder / "softhsm")
+        self.port = free_port()
+        self.root = ""
+        self.shares: list[str] = []
+        (folder / "pin").write_text(PIN)
+        (folder / "pin").chmod(0o600)
+        for label in ("a", "b"):
+            self.softhsm.initialise(label)
+            asyncio.run(self._make_key(label))
+
+    async def _make_key(self, label: str) -> None:
+        slot = slot_on(self.softhsm, token_label=label, name=f"hsm-{label}")
+        try:
+            await slot.generate_kek("aes")
+        finally:
+            await slot.close()
+
+    def seal(self, name: str, *, disabled: bool = False) -> str:
+        """Return a seal stanza."""
+        return (
+            f'seal "pkcs11" {{\n name = "{name}"\n lib = "{SOFTHSM}"\n token_label = "{name[-1]}"\n'
+            f' key_label = "kek"\n pin = "file://{self.folder}/pin"\n timeout = "10s"\n'
+            f' disabled = "{str(disabled).lower()}"\n}}\n'
+        )
+
+    @contextlib.contextmanager
+    def serving(self, seals: str) -> Iterator[Running]:
+        """Start a server with these seal stanzas."""
+        (self.folder / "server.hcl").write_text(
+            f'storage "sqlite" {{ path = "{self.folder}/vault.db" }}\n'
+            f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n' + seals
+        )
+        more = {
+            "SOFTHSM2_CONF": str(self.softhsm.configuration),
+            "RUNTIME_DIRECTORY": str(self.folder),
+        }
+        arguments = (f"-config={self.folder}/server.hcl",)
+        with running(*arguments, home=self.folder, environment=more, module=VAULT) as server:
+            yield server
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request with the root token; a body that is empty is None."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            headers = {"X-Vault-Token": self.root} if self.root else {}
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, f"/v1/{path}", sent, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+        finally:
+            connection.close()
+
+    def opened(self, *, migrate: bool = False) -> bool:
+        """Whether the vault opens, by itself or with two shares; it is given the time that a token needs."""
+        status = self.ask("GET", "sys/seal-status")[1]
+        if status["recovery_seal"] and not status["migration"]:
+            deadline = time.monotonic() + PATIENCE
+            while status["sealed"] and time.monotonic() < deadline:
+                time.sleep(0.05)
+                status = self.ask("GET", "sys/seal-status")[1]
+            return not status["sealed"]
+        for share in self.shares[:2]:
+            body = {"key": share, "migrate": migrate}
+            assert self.ask("PUT", "sys/unseal", body)[0] == 200
+        return not self.ask("GET", "sys/seal-status")[1]["sealed"]
+
+    def reads(self) -> bool:
+        """Whether what was written at first is there."""
+        status, answer = self.ask("GET", "kv/a")
+        return status == 200 and answer["data"] == {"x": "1"}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A vault of three shares with a value, not running."""
+    made = Site(tmp_path)
+    with made.serving(""):
+        keys = made.ask("PUT", "sys/init", {"secret_shares": 3, "secret_threshold": 2})[1]
+        made.root, made.shares = keys["root_token"], keys["keys"]
+        assert made.opened()
+        assert made.ask("POST", "sys/mounts/kv", {"type": "kv"})[0] == 204
+        assert made.ask("POST", "kv/a", {"x": "1"})[0] == 204
+    return made
+
+
+def killed_while(site: Site, server: Running, method: str, path: str, delay: float) -> None:
+    """Ask for a change, and kill the server so much later."""
+
+    def ask() -> None:
+        with contextlib.suppress(*LOST):
+            site.ask(method, path, {})
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(delay)
+    server.process.kill()
+    server.process.wait(PATIENCE)
+    asking.join(PATIENCE)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_killed_at_any_moment_of_a_migration_the_vault_opens_with_its_data(site: Site) -> None:
+    seals = site.seal("hsm-a") + site.seal("hsm-b") + 'seal "shamir" {}\n'
+    delays = itertools.cycle(DELAYS)
+    steps = [
+        ("POST", "sys/seal-slots/hsm-a"),
+        ("POST", "sys/seal-slots/hsm-b"),
+        ("POST", "sys/rotate/root"),
+        ("POST", "sys/seal-slots/hsm-a/rewrap"),
+        ("DELETE", "sys/seal-slots/hsm-a"),
+        ("POST", "sys/seal-slots/hsm-a"),
+        ("POST", "sys/rotate/root"),
+        ("DELETE", "sys/seal-slots/hsm-b"),
+    ]
+    for method, path in steps:
+        for delay in itertools.islice(delays, 3):
+            with site.serving(seals) as server:
+                assert site.opened()
+                assert site.reads()
+                killed_while(site, server, method, path, delay)
+        with site.serving(seals):
+            assert site.opened()
+            assert site.reads()
+            site.ask(method, path, {})
+
+
+def test_from_shares_to_a_token_and_to_another_and_back_without_a_pause(site: Site) -> None:
+    seals = site.seal("hsm-a") + site.seal("hsm-b") + 'seal "shamir" {}\n'
+    with site.serving(seals) as server:
+        server.wait_for("software token: no hardware protection", times=2)
+        assert site.opened()
+        assert site.ask("POST", "sys/seal-slots/hsm-a", {})[0] == 200
+        assert site.ask("POST", "sys/rotate/root", {})[0] == 204
+        server.process.kill()
+        server.process.wait(PATIENCE)
+    with site.serving(seals) as server:
+        assert site.opened()
+        assert site.reads()
+        server.wait_for("software token: no hardware protection", times=2)
+        status = site.ask("GET", "sys/seal-status")[1]
+        assert status["type"] == "pkcs11"
+        assert [(slot["name"], slot["behind"]) for slot in status["slots"]][:2] == [
+            ("shamir", 1),
+            ("hsm-a", 0),
+        ]
+        assert "software token: no hardware protection" in status["warnings"]
+        for change in (
+            ("POST", "sys/seal-slots/hsm-b"),
+            ("POST", "sys/seal-slots/hsm-b/verify"),
+            ("DELETE", "sys/seal-slots/shamir"),
+            ("DELETE", "sys/seal-slots/hsm-a"),
+        ):
+            assert site.ask(*change, {})[0] in {200, 204}, change
+        assert site.ask("DELETE", "sys/seal-slots/hsm-b", {})[0] == 400
+    with site.serving(site.seal("hsm-b")):
+        assert site.opened()
+        assert site.reads()
+        made = site.ask("POST", "sys/rotate/recovery/init", {"secret_shares": 3, "secret_threshold": 2})
+        site.shares = made[1]["data"]["keys"]
+        assert site.ask("POST", "sys/seal-slots/shamir", {})[0] == 200
+        assert site.ask("DELETE", "sys/seal-slots/hsm-b", {})[0] == 204
+    with site.serving(""):
+        assert site.opened()
+        assert site.reads()
+
+
+def test_openbaos_way_there_and_back(site: Site) -> None:
+    with site.serving(site.seal("hsm-a")):
+        assert site.ask("GET", "sys/seal-status")[1]["migration"]
+        assert site.ask("PUT", "sys/unseal", {"key": site.shares[0]})[0] == 400
+        assert site.opened(migrate=True)
+        assert site.reads()
+    with site.serving(site.seal("hsm-a")):
+        assert site.opened()
+        assert site.reads()
+    with site.serving(site.seal("hsm-a", disabled=True)):
+        assert site.opened(migrate=True)
+        assert site.reads()
+    with site.serving(""):
+        assert site.opened()
+        assert site.reads()
+
+
+def test_a_server_whose_token_is_gone_answers_and_opens_when_it_is_back(site: Site) -> None:
+    with site.serving(site.seal("hsm-a")):
+        assert site.opened(migrate=True)
+    away = site.softhsm.tokens.rename(site.folder / "away")
+    site.softhsm.tokens.mkdir()
+    with site.serving(site.seal("hsm-a")) as server:
+        server.wait_for("not unsealed; it will be tried again")
+        status, health = site.ask("GET", "sys/health")
+        assert (status, health["sealed"]) == (503, True)
+        slots = site.ask("GET", "sys/seal-status")[1]["slots"]
+        assert [(slot["name"], slot["up"]) for slot in slots if slot["type"] == "pkcs11"] == [
+            ("hsm-a", False)
+        ]
+        site.softhsm.tokens.rmdir()
+        away.rename(site.softhsm.tokens)
+        server.wait_for("vault is unsealed")
+        assert site.reads()
+
+
+def test_with_every_token_gone_the_recovery_shares_open_the_vault(site: Site) -> None:
+    with site.serving(site.seal("hsm-a")):
+        assert site.opened(migrate=True)
+    site.softhsm.tokens.rename(site.folder / "burnt")
+    with site.serving(site.seal("hsm-a")):
+        for share in site.shares[1:]:
+            site.ask("PUT", "sys/unseal", {"key": share})
+        assert not site.ask("GET", "sys/seal-status")[1]["sealed"]
+        assert site.reads()
