@@ -9,10 +9,10 @@ from typing import Final
 from vault.audit.broker import Broker
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed
-from vault.barrier.view import ReadView, View
+from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
 from vault.framework import schema
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import ROOT, Call, Identity, Operation, Reply
 from vault.framework.errors import (
     Forbidden,
     Internal,
@@ -25,17 +25,21 @@ from vault.framework.errors import (
     VaultError,
 )
 from vault.framework.log import Log
-from vault.framework.route import Bound, special
-from vault.mount.table import MountTable
+from vault.framework.route import Access, Bound, special
+from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
 from vault.storage.protocol import StorageFailure
 from vault.token.authenticator import Authenticator
-from vault.wrap.wrapper import Wrapper
+from vault.wrap.wrapper import WRAPPING, Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
 _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Operation.HELP})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
+
+
+_NOTHING: Final = "mnt//"
+"""Below this, no namespace ever stores anything."""
 
 
 class Moved(Exception):
@@ -49,7 +53,7 @@ class Pipeline:
         self,
         *,
         barrier: Barrier,
-        mounts: MountTable,
+        router: Router,
         authenticators: Sequence[Authenticator],
         gate: Gate,
         audit: Broker,
@@ -58,7 +62,7 @@ class Pipeline:
         log: Log,
     ) -> None:
         self._barrier = barrier
-        self._mounts = mounts
+        self._router = router
         self._authenticators = authenticators
         self._gate = gate
         self._audit = audit
@@ -122,7 +126,7 @@ class Pipeline:
                 if not (call.bound.route.access.writes or call.wrap_ttl):
                     return await self.attempt(call)
                 await self.authenticate(call)
-                async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+                async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
                     await self._follower.catch_up()
                     reply = await self.attempt(call, core)
                 await self._follower.follow()
@@ -132,26 +136,34 @@ class Pipeline:
         raise Unavailable(detail="facts kept changing")
 
     def resolve(self, call: Call) -> None:
-        """Find mount and route. What is missing becomes a route that refuses, told to the authorised only (SL-17)."""
+        """Find namespace, mount and route; from here on the path is split into namespace and path, and stays so.
+
+        What is missing becomes a route that refuses, told to the authorised only (SL-17). A namespace that does
+        not answer at all says so to everybody.
+        """
         sealed = self._barrier.sealed
+        prefix = ""
         try:
-            found = self._mounts.lead(call)
+            found = self._router.lead(call)
         except (UnsupportedPath, UnsupportedOperation) as miss:
-            found = None
             call.bound, call.captures = _refusing(miss), {}
+        except Barred as barred:
+            call.bound, call.captures = _refusing(barred.reason, Access(public=True)), {}
         else:
             if found is None:
                 nothing = NotFound(f'no handler for route "{call.path}". route entry not found.')
                 call.bound, call.captures = _refusing(nothing), {}
             else:
-                call.bound, call.captures = found.bound, found.captures
+                call.bound, call.captures, prefix = found.bound, found.captures, found.mount.prefix
         if not sealed:
-            call.reader = self._barrier.reader(call.namespace.id, self._mounts.prefix(call.mount))
+            call.reader = self._barrier.reader(
+                call.namespace.id, prefix or core_prefix(call.namespace.id) + _NOTHING
+            )
         elif not call.bound.route.access.when_sealed:
             raise Sealed
 
     async def authenticate(self, call: Call) -> None:
-        """Find out who calls. A public route takes a valid token along and ignores any other."""
+        """Find out who calls, and from where. A public route takes a valid token along and ignores any other."""
         token = call.token.reveal()
         public = call.bound.route.access.public
         call.identity = None
@@ -161,6 +173,8 @@ class Pipeline:
             for authenticator in self._authenticators:
                 if authenticator.recognises(token):
                     call.identity = authenticator.known(call) or await authenticator.authenticate(call)
+                    if call.identity.namespace is not call.namespace:
+                        self.come_home(call, call.identity)
                     return
         except Unauthenticated:
             if not public:
@@ -168,6 +182,16 @@ class Pipeline:
                 raise
         if not public:
             raise Unauthenticated
+
+    def come_home(self, call: Call, identity: Identity) -> None:
+        """Answer what is about the caller's own token where that token lives, whichever namespace was named.
+
+        Whoever holds a wrapping token may only fetch what waits there, so all that it asks is asked there.
+        """
+        if call.bound.route.access.own or identity.policies == WRAPPING:
+            call.within = ""
+            call.path, call.namespace = identity.namespace.path + call.path, ROOT
+            self.resolve(call)
 
     def parse(self, call: Call) -> None:
         """Decode body or query, under limits, only now that the caller is known."""
@@ -182,7 +206,13 @@ class Pipeline:
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
-        bound = call.bound
+        bound, identity = call.bound, call.identity
+        if (
+            identity is not None
+            and identity.namespace is not call.namespace
+            and not bound.route.access.public
+        ):
+            await self.contain(call, identity)
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
         if bound.route.access.public or call.operation is Operation.HELP:
@@ -202,9 +232,15 @@ class Pipeline:
             await self.confirm(call)
             raise Forbidden(path=call.path, capability="sudo")
 
+    async def contain(self, call: Call, identity: Identity) -> None:
+        """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
+        if not identity.namespace.holds(call.namespace):
+            await self.confirm(call)
+            raise Forbidden(path=call.path, capability=call.operation)
+
     async def commit(self, call: Call) -> Reply[object] | None:
         """Run the handler in one transaction, and make what it changed known here before anybody is answered."""
-        async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+        async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             reply = await self.write(call, core)
         await self._follower.follow()
         return reply
@@ -269,9 +305,9 @@ class Pipeline:
         self._audit.response(call, None, error)
 
 
-def _refusing(error: VaultError) -> Bound:
+def _refusing(error: VaultError, access: Access | None = None) -> Bound:
     async def answer(call: Call) -> None:
         del call
         raise error
 
-    return special(answer, Operation.READ)
+    return special(answer, Operation.READ, access or Access())

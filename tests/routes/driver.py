@@ -218,7 +218,7 @@ def targets() -> list[Target]:
     with Application() as application:
         found = [
             Target(mount.mounted.path, bound.route)
-            for mount in application.vault._parts.mounts
+            for mount in application.vault._parts.router.root
             for bound in mount.backend.routes.all
         ]
     return sorted(found, key=str)

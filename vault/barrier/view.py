@@ -20,6 +20,11 @@ Reload = Callable[[], Awaitable[None]]
 """Makes the keyring follow storage, for an entry whose term another worker or node made."""
 
 
+def core_prefix(namespace_id: str) -> str:
+    """Return where a namespace keeps its own data: tokens, policies, mount table and, below it, its mounts' data."""
+    return f"ns/{namespace_id}/"
+
+
 class ReadView:
     """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
 
@@ -71,6 +76,10 @@ class ReadView:
         below = object.__new__(ReadView)
         self._descend(below, prefix)
         return below
+
+    def space(self, namespace_id: str) -> ReadView:
+        """Return a view of a namespace's own data, through the same transaction."""
+        return ReadView(self._tx, self._keyring, namespace_id, core_prefix(namespace_id), reload=self._reload)
 
     def _descend(self, below: ReadView, prefix: str) -> None:
         below._tx = self._tx
@@ -137,3 +146,14 @@ class View(ReadView):
         below._write = self._write
         below._random = self._random
         return below
+
+    def space(self, namespace_id: str) -> View:
+        """Return a view of a namespace's own data, within the same transaction."""
+        return View(
+            self._write,
+            self._keyring,
+            namespace_id,
+            core_prefix(namespace_id),
+            random=self._random,
+            reload=self._reload,
+        )

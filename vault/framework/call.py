@@ -44,6 +44,10 @@ class Namespace(msgspec.Struct, frozen=True):
     id: str
     path: str
 
+    def holds(self, other: Namespace) -> bool:
+        """Whether `other` is this namespace or one below it."""
+        return other.path.startswith(self.path)
+
 
 ROOT = Namespace("root", "")
 
@@ -141,6 +145,8 @@ class Identity:
     """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
     mark: object = field(default_factory=object, repr=False)
     """Stands for this very object where it must not be kept alive."""
+    namespace: Namespace = ROOT
+    """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +248,7 @@ class Call:
         "token",
         "tx",
         "warnings",
+        "within",
         "wrap_asked",
         "wrap_format",
         "wrap_ttl",
@@ -252,7 +259,7 @@ class Call:
     """Milliseconds since the epoch at arrival: the one 'now' of this request."""
     method: str
     path: str
-    """The canonical path below `/v1/`, namespace prefix removed."""
+    """The canonical path below `namespace`; `namespace.path + path` is all of it, and never changes."""
     operation: Operation
     headers: Sequence[tuple[bytes, bytes]]
     query: bytes
@@ -269,7 +276,10 @@ class Call:
     wrap_format: str
     echo: bytes
     """The namespace header as it came, which answers repeat."""
+    within: str
+    """The namespace that the header names, as the path begins with it; empty for none."""
     namespace: Namespace
+    """Where the path leads; the root namespace until the mount table was asked."""
     client_address: str
     client_port: int
     mount: Mounted
@@ -309,6 +319,7 @@ class Call:
         self.facts = 0
         self.spent = False
         self.echo = b""
+        self.within = ""
         self.after = None
         self.identity = None
         self.decision = None
@@ -334,6 +345,7 @@ class Call:
         """Forget what an attempt found out and decided: the facts that it stood on have changed."""
         if self.operation is Operation.CREATE:
             self.operation = Operation.UPDATE
+        self.path, self.namespace = self.namespace.path + self.path, ROOT
         self.mount = NOWHERE
         self.captures = {}
         self.identity = None

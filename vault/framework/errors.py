@@ -99,6 +99,10 @@ class Sealed(VaultError):
         super().__init__(message)
 
 
+class Locked(VaultError):
+    """An administrator has closed this part of the API for now."""
+
+
 class Unavailable(VaultError):
     """Something that this server needs (storage, an audit device) does not answer now."""
 

@@ -56,7 +56,8 @@ class Access:
 
     `sudo` also asks for the sudo capability. `unaudited` keeps a read out of the audit log (health and status
     only). `exists` names the method that tells create from update. `body` is how the field calls the type of
-    the body when it refuses one that is no object.
+    the body when it refuses one that is no object. `own`: it is about the caller's own token alone, and answered
+    in that token's namespace whichever the request names.
     """
 
     public: bool = False
@@ -65,6 +66,7 @@ class Access:
     unaudited: bool = False
     writes: bool = False
     exists: str = ""
+    own: bool = False
     body: str = "map[string]interface {}"
 
 

@@ -9,22 +9,25 @@ from functools import partial
 from typing import Final
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import View
-from vault.framework.call import Call, Mounted, Namespace, Operation
+from vault.barrier.view import View, core_prefix
+from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
-from vault.framework.errors import UnsupportedOperation, UnsupportedPath
+from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.help import show
 from vault.framework.route import Access, Bound, RouteTable, special
 from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encode
 
 _PREFIX: Final = "mount/"
-_FOUND: Final = 8192
-"""Paths whose route is remembered."""
-_LONGEST: Final = 512
-"""Characters of the longest of them: anybody may ask, and strangers are not to fill the memory (SL-71)."""
-_ALIASES: Final = {"generic": "kv"}
-"""Older names of kinds of mount, which are still taken and kept as they are."""
+_ALIASES: Final = {
+    "generic": "kv",
+    "ns_cubbyhole": "cubbyhole",
+    "ns_identity": "identity",
+    "ns_token": "token",
+}
+"""Other names of kinds of mount, which are kept as they are: older ones, and those of what every namespace has."""
+_OWN: Final = "ns_system"
+"""The kind of `sys/` below the root namespace, which has fewer routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,36 @@ class Backend:
         raise UnsupportedOperation(chained=False)
 
 
+@dataclass(frozen=True, slots=True)
+class InnerBackend(Backend):
+    """`sys/` below the root namespace: some of the root's routes. Of the others it says what they are (SL-10).
+
+    `routes` is what it has; `whole` is what the root namespace's has, `unsealable` those of it that are about the
+    keys of a namespace: this one has none of its own.
+    """
+
+    whole: RouteTable
+    unsealable: RouteTable
+
+    def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
+        """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
+        if self.unsealable.matching(call.local):
+            return special(_not_sealable, call.operation), {}
+        if self.whole.matching(call.local) and not self.routes.matching(call.local):
+            return special(_root_only, call.operation, Access(public=True)), {}
+        return Backend.match(self, call)
+
+
+async def _root_only(call: Call) -> None:
+    del call
+    raise Malformed("operation only available in root namespace")
+
+
+async def _not_sealable(call: Call) -> None:
+    del call
+    raise Malformed("namespace is not sealable")
+
+
 async def _unsupported(call: Call) -> None:
     del call
     raise UnsupportedPath
@@ -84,12 +117,12 @@ class Catalog:
     def find(self, kind: str, options: Mapping[str, str], *, auth: bool) -> Backend | None:
         """Return the backend of a mount, or None for an unknown kind or version."""
         if auth:
-            return self._auth.get(kind)
+            return self._auth.get(_ALIASES.get(kind, kind))
         return self._secrets.get((_ALIASES.get(kind, kind), options.get("version", "")))
 
     def names(self, *, auth: bool) -> Sequence[str]:
         """Return the names of all kinds, in order."""
-        return sorted(self._auth if auth else {kind for kind, _ in self._secrets})
+        return sorted(self._auth if auth else {kind for kind, _ in self._secrets} - {_OWN})
 
     def knows(self, kind: str, *, auth: bool) -> bool:
         """Whether there is such a kind at all."""
@@ -105,16 +138,8 @@ class Mount:
     entry: MountEntry
     mounted: Mounted
     backend: Backend
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Where a path leads: its mount, what is left of it, the route and what that captures."""
-
-    mount: Mount
-    local: str
-    bound: Bound
-    captures: Mapping[str, str]
+    prefix: str
+    """Where its data lies in storage."""
 
 
 class MountTable:
@@ -125,7 +150,6 @@ class MountTable:
         self.catalog = catalog
         self._namespace = namespace
         self._by_path: dict[str, Mount] = {}
-        self._found: dict[tuple[str, Operation], Found] = {}
         self._asleep: frozenset[str] = frozenset()
         self._deepest = 1
 
@@ -164,36 +188,9 @@ class MountTable:
             end = path.find("/", end + 1)
         return found
 
-    def lead(self, call: Call) -> Found | None:
-        """Return where the call's path leads, or None without a mount; remembered until the table changes.
-
-        Raises `UnsupportedPath` or `UnsupportedOperation`, with `call.mount` and `call.local` set.
-        """
-        key = (call.path, call.operation)
-        found = self._found.get(key)
-        if found is not None:
-            call.mount, call.local = found.mount.mounted, found.local
-            return found
-        mount = self.find(call.path)
-        if mount is None:
-            return None
-        call.mount = mount.mounted
-        call.local = call.path[len(mount.mounted.path) :]
-        bound, captures = mount.backend.match(call)
-        found = Found(mount, call.local, bound, captures)
-        if call.operation is not Operation.HELP and len(call.path) <= _LONGEST:
-            if len(self._found) >= _FOUND:
-                self._found.clear()
-            self._found[key] = found
-        return found
-
-    def prefix(self, mounted: Mounted) -> str:
-        """Return where a mount's data lies in storage."""
-        return f"ns/{self._namespace.id}/mnt/{mounted.uuid}/"
-
     async def load(self) -> None:
         """Read the table; a mount of a kind that this server does not have is left out, and kept in storage."""
-        core = self._barrier.reader(self._namespace.id, f"ns/{self._namespace.id}/")
+        core = self._barrier.reader(self._namespace.id, core_prefix(self._namespace.id))
         loaded: dict[str, Mount] = {}
         asleep: set[str] = set()
         for uuid in await core.list(_PREFIX):
@@ -203,38 +200,35 @@ class MountTable:
             entry = decode(value)
             backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
             if backend is not None:
-                loaded[entry.path] = Mount(entry, entry.as_mounted(), backend)
+                loaded[entry.path] = self._mount(entry, backend)
             else:
                 asleep.add(entry.path)
         self._by_path = loaded
-        self._found.clear()
         self._asleep = frozenset(asleep)
         self._deepest = max((path.count("/") for path in loaded), default=1)
 
-    async def drop(self, key: str | None) -> None:
-        """Read the table again: it changed."""
-        del key
-        await self.load()
+    def _mount(self, entry: MountEntry, backend: Backend) -> Mount:
+        prefix = core_prefix(self._namespace.id) + entry.prefix
+        return Mount(entry, entry.as_mounted(), backend, prefix)
 
     def seal(self) -> None:
         """Drop everything but `sys/`, which answers while sealed too."""
         backend = self.catalog.find("system", {}, auth=False)
         entry = MountEntry(uuid="", path="sys/", kind="system", accessor="")
-        self._found.clear()
-        self._by_path = {"sys/": Mount(entry, entry.as_mounted(), backend)} if backend is not None else {}
+        self._by_path = {"sys/": self._mount(entry, backend)} if backend is not None else {}
         self._asleep = frozenset()
         self._deepest = 1
 
     async def put(self, core: View, entry: MountEntry) -> None:
         """Store a mount, new or changed."""
         await core.put(_PREFIX + entry.uuid, encode(entry))
-        await core.invalidate(MOUNT_KIND, "")
+        await core.invalidate(MOUNT_KIND, self._namespace.id)
 
     async def remove(self, core: View, entry: MountEntry) -> None:
         """Remove a mount and all its data."""
         await core.delete_prefix(entry.prefix)
         await core.delete(_PREFIX + entry.uuid)
-        await core.invalidate(MOUNT_KIND, "")
+        await core.invalidate(MOUNT_KIND, self._namespace.id)
 
 
 def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> str:
@@ -242,10 +236,11 @@ def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> str:
     return f"{'auth_' if auth else ''}{kind}_{entropy.bytes(4).hex()}"
 
 
-def built_in(entropy: Entropy) -> Sequence[MountEntry]:
+def built_in(entropy: Entropy, namespace: Namespace = ROOT) -> Sequence[MountEntry]:
     """Return the mounts of a new namespace, which can be neither moved nor removed."""
     return (
         _entry(
+            namespace,
             "sys/",
             "system",
             "system endpoints used for control, policy and debugging",
@@ -253,13 +248,14 @@ def built_in(entropy: Entropy) -> Sequence[MountEntry]:
             seal_wrap=True,
             headers=("Accept",),
         ),
-        _entry("cubbyhole/", "cubbyhole", "per-token private secret storage", entropy, local=True),
-        _entry("identity/", "identity", "identity store", entropy, headers=("Authorization",)),
-        _entry("auth/token/", "token", "token based credentials", entropy),
+        _entry(namespace, "cubbyhole/", "cubbyhole", "per-token private secret storage", entropy, local=True),
+        _entry(namespace, "identity/", "identity", "identity store", entropy, headers=("Authorization",)),
+        _entry(namespace, "auth/token/", "token", "token based credentials", entropy),
     )
 
 
 def _entry(
+    namespace: Namespace,
     path: str,
     kind: str,
     description: str,
@@ -269,15 +265,15 @@ def _entry(
     local: bool = False,
     headers: tuple[str, ...] = (),
 ) -> MountEntry:
+    inner = namespace.id != ROOT.id
+    token_type = ("default" if inner else "default-service") if kind == "token" else ""
     return MountEntry(
         uuid=entropy.uuid(),
         path=path,
-        kind=kind,
+        kind=f"ns_{kind}" if inner else kind,
         accessor=accessor(kind, entropy, auth=path.startswith("auth/")),
         description=description,
         local=local,
         seal_wrap=seal_wrap,
-        config=MountConfig(
-            passthrough_request_headers=headers, token_type="default-service" if kind == "token" else ""
-        ),
+        config=MountConfig(passthrough_request_headers=headers, token_type=token_type),
     )

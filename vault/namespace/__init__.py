@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The namespace tree."""
+"""Namespaces: tenants within tenants."""

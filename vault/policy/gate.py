@@ -3,12 +3,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import core_prefix
 from vault.framework import schema
-from vault.framework.call import Call, Identity, Namespace, Reply
+from vault.framework.call import Call, Identity, Reply
 from vault.framework.errors import NotFound
 from vault.policy.acl import Acl, Verdict
 from vault.policy.store import PolicyStore
+
+_OUTSIDE: Final = Verdict(allowed=False)
+
+
+def seen_by(identity: Identity, path: str) -> str | None:
+    """Return a whole path as the policies of `identity` spell it: from its namespace on; None for outside of that.
+
+    So a policy says nothing of its namespace's parents and siblings, whatever it says (SL-07).
+    """
+    inside = identity.namespace.path
+    return path[len(inside) :] if path.startswith(inside) else None
 
 
 class Gate:
@@ -18,13 +32,14 @@ class Gate:
         self._policies = policies
         self._barrier = barrier
 
-    async def acl(self, identity: Identity, namespace: Namespace, now: int) -> Acl:
-        """Return the compiled ACL of an identity. `now` is in milliseconds."""
+    async def acl(self, identity: Identity, now: int) -> Acl:
+        """Return the compiled ACL of an identity: its own namespace's policies. `now` is in milliseconds."""
         known = self._known(identity, now)
         if known is not None:
             return known
         generation = self._policies.generation
-        core = self._barrier.reader(namespace.id, f"ns/{namespace.id}/")
+        namespace = identity.namespace
+        core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
         acl, until = await self._policies.acl(core, namespace.id, identity.policies, now)
         if core.epoch in (0, self._policies.epoch()):
             identity.cache["acl"] = (generation, acl, until)
@@ -46,18 +61,21 @@ class Gate:
         if call.identity is None:
             return None
         acl = self._known(call.identity, call.now)
-        return None if acl is None else self._verdict(acl, call)
+        return None if acl is None else self._verdict(acl, call, call.identity)
 
     async def check(self, call: Call) -> Verdict:
         """Decide one call. The caller is known."""
         if call.identity is None:
             raise AssertionError("nobody to decide for")
-        return self._verdict(await self.acl(call.identity, call.namespace, call.now), call)
+        return self._verdict(await self.acl(call.identity, call.now), call, call.identity)
 
-    def _verdict(self, acl: Acl, call: Call) -> Verdict:
+    def _verdict(self, acl: Acl, call: Call, identity: Identity) -> Verdict:
+        path = seen_by(identity, call.namespace.path + call.path)
+        if path is None:
+            return _OUTSIDE
         return acl.check(
             call.operation,
-            call.namespace.path + call.path,
+            path,
             data=call.data,
             wrap_ttl=call.wrap_ttl if call.wrap_asked else None,
             now=call.now // 1000,
@@ -65,14 +83,20 @@ class Gate:
 
     def filter(self, call: Call, reply: Reply[object]) -> None:
         """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` when nothing is."""
-        acl = self._known(call.identity, call.now) if call.identity is not None else None
+        identity = call.identity
+        acl = self._known(identity, call.now) if identity is not None else None
+        path = seen_by(identity, call.namespace.path + call.path) if identity is not None else None
         data = schema.to_plain(reply.data)
-        if acl is None or not isinstance(call.decision, Verdict) or not isinstance(data, dict):
+        if (
+            acl is None
+            or path is None
+            or not isinstance(call.decision, Verdict)
+            or not isinstance(data, dict)
+        ):
             raise AssertionError("a filter without a decision")
         keys = data.get("keys")
         if not isinstance(keys, list):
             return
-        path = call.namespace.path + call.path
         kept = acl.visible(call.decision, path, keys, now=call.now // 1000)
         if keys and not kept:
             raise NotFound

@@ -12,14 +12,16 @@ from typing import Final
 import msgspec
 
 from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
+from vault.policy.builtin import ROOT as ROOT_POLICY
 from vault.policy.parse import Policy, parse_policy
 
 POLICY_KIND: Final = "policy"
-"""Kind of the cached fact of one policy; the key is its name."""
+"""Kind of the cached fact, and of the timer, of one policy; the key is what `policy_key` makes."""
 _PREFIX: Final = "policy/acl/"
-BUILT_IN: Final = {"root": "", "response-wrapping": RESPONSE_WRAPPING_POLICY}
+BUILT_IN: Final = {ROOT_POLICY: "", "response-wrapping": RESPONSE_WRAPPING_POLICY}
 """Policies that are never stored."""
 _COMPILED: Final = 4096
 
@@ -34,6 +36,11 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     expires: int = 0
     allow_slashes: bool = False
     allow_wildcards: bool = False
+
+
+def policy_key(namespace_id: str, name: str) -> str:
+    """Name one policy of one namespace. An id has no colon, so nothing else has this name."""
+    return f"{namespace_id}:{name}"
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -56,9 +63,10 @@ class PolicyStore:
         self.generation += 1
         self._compiled.clear()
 
-    async def prepare(self, core: View, now: int) -> None:
+    async def prepare(self, core: View, now: int, namespace_id: str = ROOT.id) -> None:
         """Store the default policy of a new namespace."""
-        await self.put(core, "default", PolicyEntry(text=DEFAULT_POLICY, version=1, modified=now))
+        entry = PolicyEntry(text=DEFAULT_POLICY, version=1, modified=now)
+        await self.put(core, "default", entry, namespace_id)
 
     async def get(self, core: ReadView, name: str) -> PolicyEntry | None:
         """Return a stored policy."""
@@ -69,15 +77,15 @@ class PolicyStore:
         """Return the names of all stored policies, sorted."""
         return await core.list(_PREFIX)
 
-    async def put(self, core: View, name: str, entry: PolicyEntry) -> None:
-        """Store a policy."""
+    async def put(self, core: View, name: str, entry: PolicyEntry, namespace_id: str = ROOT.id) -> None:
+        """Store a policy of the namespace whose own data `core` is."""
         await core.put(_PREFIX + name, _encode(entry))
-        await core.invalidate(POLICY_KIND, name)
+        await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
 
-    async def delete(self, core: View, name: str) -> None:
-        """Remove a policy."""
+    async def delete(self, core: View, name: str, namespace_id: str = ROOT.id) -> None:
+        """Remove a policy of the namespace whose own data `core` is."""
         await core.delete(_PREFIX + name)
-        await core.invalidate(POLICY_KIND, name)
+        await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
 
     async def acl(
         self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
@@ -93,6 +101,8 @@ class PolicyStore:
         policies: list[Policy] = []
         until = 0
         for name in names:
+            if name == ROOT_POLICY and namespace_id != ROOT.id:
+                continue  # who allows everything everywhere is named in the root namespace alone
             policy, expires = await self._policy(core, name)
             if policy is not None and (expires == 0 or now < expires):
                 policies.append(policy)

@@ -26,6 +26,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.mount.table import Catalog, MountTable
+from vault.namespace.entry import NAMESPACE_KIND
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.seal.lifecycle import Lifecycle
@@ -67,10 +68,10 @@ class Vault:
             log,
             self._turn,
         )
-        parts.mounts.catalog = catalog(parts, passage, self._requests.running)
-        parts.mounts.seal()
+        parts.router.catalog = catalog(parts, passage, self._requests.running)
+        parts.router.seal()
         self._background = _background(parts)
-        self._fixed = _fixed(parts.mounts)
+        self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._seal_watch = SealWatch(
             parts.lifecycle,
@@ -114,7 +115,7 @@ class Vault:
     @property
     def catalog(self) -> Catalog:
         """Which kinds of mount there are."""
-        return self._parts.mounts.catalog
+        return self._parts.router.catalog
 
     async def start(self) -> None:
         """Begin to watch over requests and key slots. Other background work begins when the vault is unsealed."""
@@ -213,9 +214,11 @@ class Vault:
                 )
 
     async def _purge_cubbyhole(self, core: View, key: str) -> None:
-        mount = self._parts.mounts.get("cubbyhole/")
-        if mount is not None:
-            await purge_cubbyhole(core.sub(mount.entry.prefix), key)
+        home = self._parts.tokens.namespace(key)
+        for table in self._parts.router.within(home) if home is not None else ():
+            mount = table.get("cubbyhole/")
+            if mount is not None:
+                await purge_cubbyhole(core.space(table.namespace.id).sub(mount.entry.prefix), key)
 
 
 async def build(
@@ -229,7 +232,7 @@ def _pipeline(parts: Parts) -> Pipeline:
     service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
     return Pipeline(
         barrier=parts.barrier,
-        mounts=parts.mounts,
+        router=parts.router,
         authenticators=(
             parts.batch,
             WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
@@ -272,7 +275,7 @@ def _background(parts: Parts) -> Background:
     return Background(
         parts.storage,
         parts.barrier,
-        {TOKEN_KIND: expire_token, POLICY_KIND: policies.expire},
+        {TOKEN_KIND: expire_token, POLICY_KIND: policies.expire, NAMESPACE_KIND: parts.namespaces.sweep},
         {"keyring": count_encryptions},
         clock=parts.clock,
         log=parts.log,

@@ -19,6 +19,7 @@ from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.mounts import MountsEngine
+from vault.engines.system.namespaces import NamespaceEngine
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.resharing import ResharingEngine
@@ -38,6 +39,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.seal.resharing import Resharing
 from vault.server.external import external_key_providers
+from vault.server.inner_system import inner_system
 from vault.server.operators import operators
 from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
@@ -51,15 +53,17 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.limits.default))
     token = TokenEngine(parts.tokens, parts.batch, parts.policies, parts.barrier, parts.clock, parts.limits)
+    system = backend(
+        *_seal(parts, passage),
+        *_mounts(parts),
+        *_rights(parts),
+        *_status(parts, running),
+        *operators(parts),
+    )
     return Catalog(
         {
-            ("system", ""): backend(
-                *_seal(parts, passage),
-                *_mounts(parts),
-                *_rights(parts),
-                *_status(parts, running),
-                *operators(parts),
-            ),
+            ("system", ""): system,
+            ("ns_system", ""): inner_system(system),
             ("cubbyhole", ""): backend(*_cubbyhole(parts)),
             ("identity", ""): backend(Identities()),
             ("kv", ""): plain,
@@ -95,14 +99,15 @@ def _resharing(parts: Parts) -> ResharingEngine:
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:
-    mounts, limits = parts.mounts, parts.limits
+    router, namespaces, limits = parts.router, parts.namespaces, parts.limits
     return (
-        MountsEngine(mounts, parts.entropy, max_ttl=limits.longest),
-        TuningEngine(mounts, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
-        RemountEngine(mounts, parts.barrier, parts.entropy),
-        InterfaceEngine(mounts, parts.gate),
-        SpecsEngine(mounts, parts.gate),
-        PluginEngine(mounts),
+        NamespaceEngine(namespaces, router, parts.policies, parts.clock, parts.entropy),
+        MountsEngine(router, parts.entropy, max_ttl=limits.longest),
+        TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
+        RemountEngine(router, namespaces, parts.barrier, parts.entropy),
+        InterfaceEngine(router, namespaces, parts.gate),
+        SpecsEngine(router, parts.gate),
+        PluginEngine(router),
     )
 
 

@@ -10,14 +10,14 @@ from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 from vault.framework.metrics import Metrics
 from vault.token.model import TokenEntry
-from vault.token.store import TokenStore
+from vault.token.store import Live, TokenStore
 
 
 class CountedTokens(TokenStore):
     """The token store, timed. What is answered from memory never gets here, so it costs no request anything."""
 
-    def __init__(self, entropy: Entropy, metrics: Metrics) -> None:
-        super().__init__(entropy)
+    def __init__(self, entropy: Entropy, live: Live, metrics: Metrics) -> None:
+        super().__init__(entropy, live)
         self._lookups = metrics.timing("token.lookup")
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")

@@ -13,6 +13,7 @@ from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
 from vault.engines.system.seal import Cluster
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.table import accessor
+from vault.namespace.entry import NAMESPACE_KIND
 from vault.policy.store import POLICY_KIND
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SEAL_KIND
@@ -37,7 +38,8 @@ def own_facts(parts: Parts) -> None:
             await parts.audit.load(parts.barrier.reader("root", _CORE))
 
     parts.follower.own(POLICY_KIND, parts.policies.drop)
-    parts.follower.own(MOUNT_KIND, parts.mounts.drop)
+    parts.follower.own(NAMESPACE_KIND, parts.router.drop_namespace)
+    parts.follower.own(MOUNT_KIND, parts.router.drop)
     parts.follower.own(KEYRING_KIND, refresh_keyring)
     parts.follower.own(AUDIT_KIND, reload_audit)
     parts.follower.own(SEAL_KIND, _nothing)
@@ -64,7 +66,7 @@ async def close(parts: Parts) -> None:
         await parts.lifecycle.seal()
     finally:
         parts.tokens.forget()
-        parts.mounts.seal()
+        parts.router.seal()
         parts.audit.forget()
         parts.follower.forget()
         await parts.policies.drop(None)

@@ -13,12 +13,13 @@ from vault.cache.follow import Follower
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal import Cluster
 from vault.engines.token.lifetime import Limits
-from vault.framework.call import ROOT
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.mount.entry import SYSTEM_MAX_TTL
-from vault.mount.table import Catalog, MountTable
+from vault.mount.router import Router
+from vault.mount.table import Catalog
+from vault.namespace.book import Namespaces
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.seal.health import SlotHealth
@@ -63,7 +64,8 @@ class Parts:
     policies: PolicyStore
     gate: Gate
     wrapper: Wrapper
-    mounts: MountTable
+    namespaces: Namespaces
+    router: Router
     audit: Broker
     genesis: Genesis
     limits: Limits
@@ -80,9 +82,10 @@ def make(
     wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
     follower = Follower(storage)
-    tokens = CountedTokens(entropy, metrics)
+    namespaces = Namespaces(barrier)
+    router = Router(barrier, namespaces, Catalog({}, {}))
+    tokens = CountedTokens(entropy, namespaces.live, metrics)
     policies = PolicyStore(lambda: follower.epoch)
-    mounts = MountTable(barrier, Catalog({}, {}), ROOT)
     try:
         audit = Broker(_devices(config), clock, entropy, log, metrics)
     except DeviceFailure as failure:
@@ -104,9 +107,12 @@ def make(
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(entropy, address(config))),
-        mounts=mounts,
+        namespaces=namespaces,
+        router=router,
         audit=audit,
-        genesis=Genesis(storage, lifecycle, policies, mounts, audit, clock, entropy, config.cluster_name),
+        genesis=Genesis(
+            storage, lifecycle, policies, router.root, audit, clock, entropy, config.cluster_name
+        ),
         limits=Limits(
             default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
             longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,

@@ -7,7 +7,7 @@ import hashlib
 from typing import Final, Protocol
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, core_prefix
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
@@ -49,6 +49,11 @@ class ServiceTokens:
         self._digests: dict[str, bytes] = {}
         follower.own(TOKEN_KIND, self._drop)
 
+    async def drop_namespace(self, key: str | None) -> None:
+        """Forget everybody: a namespace changed, and with it who may still act."""
+        del key
+        await self._drop(None)
+
     def recognises(self, token: str) -> bool:
         """Everything that no other authenticator claims."""
         return bool(token)
@@ -80,7 +85,7 @@ class ServiceTokens:
             raise Unauthenticated
         if entry.uses and not call.spent:
             return await self._spend(call, key)
-        identity = to_identity(call.token, key, entry)
+        identity = self._identity(call, key, entry)
         if not entry.uses and core.epoch == self._follower.epoch:
             if len(self._digests) > 2 * _CACHED:
                 await self._drop(None)
@@ -90,12 +95,18 @@ class ServiceTokens:
 
     async def _spend(self, call: Call, key: str) -> Identity:
         """Take one use off, durably, before anything is done with it."""
-        async with self._barrier.write(call.namespace.id, f"ns/{call.namespace.id}/") as core:
+        async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             entry = await self._store.spend(core, key)
         if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
             raise Unauthenticated
         call.spent = True
-        return to_identity(call.token, key, entry)
+        return self._identity(call, key, entry)
+
+    def _identity(self, call: Call, key: str, entry: TokenEntry) -> Identity:
+        home = self._store.namespace(key)
+        if home is None:
+            raise Unauthenticated
+        return to_identity(call.token, key, entry, home)
 
 
 def _digest(token: Secret) -> bytes:
@@ -105,11 +116,11 @@ def _digest(token: Secret) -> bytes:
 
 def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
     """Return a view of a namespace's own data."""
-    return barrier.reader(namespace.id, f"ns/{namespace.id}/")
+    return barrier.reader(namespace.id, core_prefix(namespace.id))
 
 
-def to_identity(token: Secret, key: str, entry: TokenEntry) -> Identity:
-    """Return the identity that a stored token stands for."""
+def to_identity(token: Secret, key: str, entry: TokenEntry, namespace: Namespace) -> Identity:
+    """Return the identity that a stored token of `namespace` stands for."""
     return Identity(
         token=token,
         key=key,
@@ -122,4 +133,5 @@ def to_identity(token: Secret, key: str, entry: TokenEntry) -> Identity:
         expires=entry.expires // 1_000_000,
         ttl=entry.ttl,
         uses=entry.uses,
+        namespace=namespace,
     )

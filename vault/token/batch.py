@@ -11,9 +11,10 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.envelope import entry_scope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Identity
+from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
+from vault.namespace.ids import bound
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry, decode, encode
 from vault.token.store import TokenStore
@@ -32,11 +33,11 @@ class BatchTokens:
         self._barrier = barrier
         self._entropy = entropy
 
-    def make(self, namespace_id: str, entry: TokenEntry) -> str:
+    def make(self, namespace: Namespace, entry: TokenEntry) -> str:
         """Return the token that is this entry."""
-        scope = entry_scope(namespace_id)
+        scope = entry_scope(namespace.id)
         sealed = self._barrier.keyring.encrypt(scope, _PLACE, encode(entry), self._entropy.bytes)
-        return PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return bound(PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("="), namespace)
 
     def recognises(self, token: str) -> bool:
         """See `Authenticator.recognises`."""
@@ -47,14 +48,15 @@ class BatchTokens:
         del call
         return None
 
-    async def open(self, core: ReadView, namespace_id: str, token: str, now: int) -> TokenEntry | None:
+    async def open(self, core: ReadView, token: str, now: int) -> TokenEntry | None:
         """Return the entry of a token that is good at `now` (nanoseconds), or None."""
-        if len(token) > _LONGEST:
+        home = self._store.namespace(token)
+        if home is None or len(token) > _LONGEST:
             return None
         try:
-            text = token.removeprefix(PREFIX)
+            text = token.removeprefix(PREFIX).partition(".")[0]
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            value = self._barrier.keyring.decrypt(entry_scope(namespace_id), _PLACE, sealed)
+            value = self._barrier.keyring.decrypt(entry_scope(home.id), _PLACE, sealed)
         except (binascii.Error, ValueError, BarrierFailure):
             return None
         entry = decode(value)
@@ -69,8 +71,10 @@ class BatchTokens:
     async def authenticate(self, call: Call) -> Identity:
         """See `Authenticator.authenticate`."""
         core = core_reader(self._barrier, call.namespace)
-        entry = await self.open(core, call.namespace.id, call.token.reveal(), call.now * 1_000_000)
-        if entry is None:
+        token = call.token.reveal()
+        entry = await self.open(core, token, call.now * 1_000_000)
+        home = self._store.namespace(token)
+        if entry is None or home is None:
             raise Unauthenticated
         return Identity(
             token=call.token,
@@ -84,4 +88,5 @@ class BatchTokens:
             created=entry.created,
             expires=entry.expires // 1_000_000,
             ttl=entry.ttl,
+            namespace=home,
         )

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Service tokens in storage: find, create, use, renew, revoke with the whole tree below.
 
-Every method takes the view of a namespace, so an id or accessor of another tenant cannot even be spelled (SL-09).
+A token, its accessor and its key say which namespace they belong to, and whatever is kept of a token lies there:
+every method finds that place through whichever view it is given. An accessor is looked for in the given view
+alone, so that one of another tenant cannot even be spelled (SL-09).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from typing import Final
 import msgspec
 
 from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
+from vault.namespace.ids import bound, namespace_id
 from vault.storage.protocol import Timer
 from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
 
@@ -24,7 +28,9 @@ _ACCESSOR: Final = "token/accessor/"
 _CHILD: Final = "token/child/"
 
 Purge = Callable[[View, str], Awaitable[None]]
-"""Remove what belongs to the token with this key, in the transaction that revokes it."""
+"""Remove what belongs to the token with this key, in the transaction that revokes it; the view is its namespace's."""
+Live = Callable[[str], Namespace | None]
+"""Finds the namespace with an id, unless there is none or it is being removed."""
 
 
 class _AccessorEntry(msgspec.Struct, frozen=True):
@@ -38,8 +44,10 @@ _decode_accessor = msgspec.msgpack.Decoder(_AccessorEntry).decode
 class TokenStore:
     """Service tokens. Loaded at unseal with the salt that keys their hashes."""
 
-    def __init__(self, entropy: Entropy) -> None:
+    def __init__(self, entropy: Entropy, live: Live = {ROOT.id: ROOT}.get) -> None:
+        """`live` knows the namespaces; without it there is the root one alone."""
         self._entropy = entropy
+        self._live = live
         self._salt = b""
         self._purges: list[Purge] = []
 
@@ -60,27 +68,40 @@ class TokenStore:
         self._salt = b""
 
     def key(self, token: str) -> str:
-        """Return the name under which a token is stored: `h` and HMAC-SHA256 of it."""
-        return "h" + hmac.digest(self._salt, token.encode(), hashlib.sha256).hex()
+        """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace."""
+        digest = "h" + hmac.digest(self._salt, token.encode(), hashlib.sha256).hex()
+        home = namespace_id(token)
+        return digest if home in (None, ROOT.id) else f"{digest}.{home}"
+
+    def namespace(self, token_or_key: str) -> Namespace | None:
+        """Return where a token lives; None where no token can."""
+        home = namespace_id(token_or_key)
+        return None if home is None else self._live(home)
+
+    def reaches(self, namespace: Namespace, token: str) -> bool:
+        """Whether `token` is of `namespace` or of one below it: who acts in one has no business with any other."""
+        home = self.namespace(token)
+        return home is not None and namespace.holds(home)
 
     def _accessor_key(self, accessor: str) -> str:
         return hmac.digest(self._salt, b"accessor\0" + accessor.encode(), hashlib.sha256).hex()
 
-    def new_token(self) -> str:
+    def new_token(self, namespace: Namespace = ROOT) -> str:
         """Return a new random token."""
-        return PREFIX + self._entropy.base62(TOKEN_LENGTH)
+        return bound(PREFIX + self._entropy.base62(TOKEN_LENGTH), namespace)
 
-    def new_accessor(self) -> str:
+    def new_accessor(self, namespace: Namespace = ROOT) -> str:
         """Return a new random accessor."""
-        return self._entropy.base62(TOKEN_LENGTH)
+        return bound(self._entropy.base62(TOKEN_LENGTH), namespace)
 
     async def get(self, core: ReadView, key: str) -> TokenEntry | None:
         """Return the stored token, alive or not."""
-        value = await core.get(_ENTRY + key)
+        home = self.namespace(key)
+        value = await core.space(home.id).get(_ENTRY + key) if home is not None else None
         return decode(value) if value is not None else None
 
     async def by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry] | None:
-        """Return key and entry of the token with this accessor."""
+        """Return key and entry of the token with this accessor in the namespace of `core`."""
         value = await core.get(_ACCESSOR + self._accessor_key(accessor))
         if value is None:
             return None
@@ -89,7 +110,7 @@ class TokenStore:
         return (key, entry) if entry is not None else None
 
     async def accessors(self, core: ReadView) -> Sequence[str]:
-        """Return the accessors of all tokens."""
+        """Return the accessors of all tokens in the namespace of `core`."""
         found = []
         for name in await core.list(_ACCESSOR):
             value = await core.get(_ACCESSOR + name)
@@ -100,19 +121,20 @@ class TokenStore:
     async def create(self, core: View, token: str, entry: TokenEntry) -> str:
         """Store a new token with its indexes and its expiry timer; return its key."""
         key = self.key(token)
-        await core.put(_ENTRY + key, encode(entry))
-        await core.put(
+        home = _at(core, key)
+        await home.put(_ENTRY + key, encode(entry))
+        await home.put(
             _ACCESSOR + self._accessor_key(entry.accessor),
             msgspec.msgpack.encode(_AccessorEntry(entry.accessor, key)),
         )
         if entry.parent:
-            await core.put(f"{_CHILD}{entry.parent}/{key}", b"")
+            await _at(core, entry.parent).put(f"{_CHILD}{entry.parent}/{key}", b"")
         await self._arm(core, key, entry)
         return key
 
     async def update(self, core: View, key: str, entry: TokenEntry) -> None:
         """Replace a stored token; whoever cached it must ask again."""
-        await core.put(_ENTRY + key, encode(entry))
+        await _at(core, key).put(_ENTRY + key, encode(entry))
         await core.invalidate(TOKEN_KIND, key)
         await self._arm(core, key, entry)
 
@@ -130,7 +152,7 @@ class TokenStore:
         if entry.uses == 0:
             return entry
         entry = msgspec.structs.replace(entry, uses=entry.uses - 1 or -1)
-        await core.put(_ENTRY + key, encode(entry))
+        await _at(core, key).put(_ENTRY + key, encode(entry))
         return entry
 
     async def revoke_tree(self, core: View, key: str) -> None:
@@ -138,12 +160,13 @@ class TokenStore:
         pending = [key]
         while pending:
             current = pending.pop()
-            pending += [name for name in await core.list(f"{_CHILD}{current}/") if not name.endswith("/")]
+            below = await _at(core, current).list(f"{_CHILD}{current}/")
+            pending += [name for name in below if not name.endswith("/")]
             await self._remove(core, current)
 
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Remove one token; its children live on as orphans."""
-        for child in await core.list(f"{_CHILD}{key}/"):
+        for child in await _at(core, key).list(f"{_CHILD}{key}/"):
             entry = await self.get(core, child)
             if entry is not None:
                 await self.update(core, child, msgspec.structs.replace(entry, parent="", orphan=True))
@@ -153,12 +176,19 @@ class TokenStore:
         entry = await self.get(core, key)
         await core.invalidate(TOKEN_KIND, key)
         await core.cancel(TOKEN_KIND, key)
-        await core.delete_prefix(f"{_CHILD}{key}/")
+        home = _at(core, key)
+        await home.delete_prefix(f"{_CHILD}{key}/")
         if entry is None:
             return
         if entry.parent:
-            await core.delete(f"{_CHILD}{entry.parent}/{key}")
-        await core.delete(_ACCESSOR + self._accessor_key(entry.accessor))
-        await core.delete(_ENTRY + key)
+            await _at(core, entry.parent).delete(f"{_CHILD}{entry.parent}/{key}")
+        await home.delete(_ACCESSOR + self._accessor_key(entry.accessor))
+        await home.delete(_ENTRY + key)
         for purge in self._purges:
-            await purge(core, key)
+            await purge(home, key)
+
+
+def _at(core: View, key: str) -> View:
+    """Return the place of the token with this key, which we made."""
+    home = namespace_id(key)
+    return core.space(home if home is not None else ROOT.id)

@@ -13,6 +13,12 @@ from vault.framework.fields import Mismatch, parse_duration
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+ANYWHERE: Final = frozenset({"sys/leader", "sys/seal-status"})
+"""What answers in every state of the seal, whichever namespace the header names."""
+ROOT_ONLY: Final = frozenset({"sys/in-flight-req", "sys/metrics"})
+"""What the field refuses already because the header names a namespace."""
+NOWHERE: Final = "\0/"
+"""Begins no path: what a header means that can name no namespace."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -79,3 +85,18 @@ def wrap_ttl(value: bytes) -> int:
     if seconds < 0:
         raise Malformed("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
     return seconds
+
+
+def within(value: bytes) -> str:
+    """Return the namespace of a header as a path begins with it, "" for the root one. It may not exist.
+
+    Read as strictly as a path: of `.` and `..`, empty parts and bad UTF-8 there is no namespace (SL-08).
+    """
+    try:
+        path = value.strip().strip(b"/").decode()
+    except UnicodeDecodeError:
+        return NOWHERE
+    if path in ("", "root"):
+        return ""
+    parts = path.split("/")
+    return NOWHERE if {"", ".", ".."} & {*parts} or not path.isprintable() else f"{path}/"

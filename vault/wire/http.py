@@ -15,7 +15,6 @@ from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.errors import (
     Internal,
     Malformed,
-    NotFound,
     Sealed,
     UnsupportedOperation,
     VaultError,
@@ -23,7 +22,15 @@ from vault.framework.errors import (
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import native, v1
-from vault.wire.asked import check_consistency, check_merge_patch, listing, wrap_ttl
+from vault.wire.asked import (
+    ANYWHERE,
+    ROOT_ONLY,
+    check_consistency,
+    check_merge_patch,
+    listing,
+    within,
+    wrap_ttl,
+)
 from vault.wire.requests import Lane
 
 Scope = MutableMapping[str, Any]
@@ -151,14 +158,19 @@ class Front:
         if wrap and call.path not in self._fixed:
             call.wrap_ttl = wrap_ttl(wrap)
             call.wrap_asked = True
+        if call.within:
+            call.path = call.within + call.path
 
     def _namespace(self, call: Call, value: bytes) -> None:
+        """Put the namespace of the header before the path: from here on both are one path."""
         call.echo = value
         if call.path in self._fixed:
-            if call.path == "sys/health" and value.strip():
+            if call.path not in ANYWHERE and value.strip():
                 raise Malformed("operation unavailable in namespaces")
-        elif value.strip().strip(b"/") not in (b"", b"root"):
-            raise Sealed if self._sealed() else NotFound("namespace not found")
+            return
+        call.within = within(value)
+        if call.within and call.path in ROOT_ONLY:
+            raise Malformed("operation unavailable in namespaces")
 
     def _refuse_method(self, call: Call) -> None:
         if call.method != "OPTIONS":
@@ -226,6 +238,8 @@ async def _answer(call: Call, reply: Reply[object] | None, scope: Scope, send: S
         headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), *common[2:]]
         await _send(scope, send, reply.status or 200, reply.raw, headers)
         return
+    if reply.embed and call.namespace.path != call.within:
+        reply.embed = False  # as the field, whose old clients know no namespaces in paths
     body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
     headers = common if reply.status < _UNKNOWN else common[:2]
     if reply.headers:

@@ -15,6 +15,7 @@ from vault.framework.errors import (
     Forbidden,
     Internal,
     Limited,
+    Locked,
     Malformed,
     NotFound,
     Sealed,
@@ -41,6 +42,7 @@ STATUS: Final[dict[type[VaultError], int]] = {
     Unavailable: 500,
     Internal: 500,
     Sealed: 503,
+    Locked: 503,
 }
 """The status of each kind of refusal."""
 

@@ -68,12 +68,13 @@ class WrappingGuard:
     async def _unspent(self, call: Call, token: str) -> Identity | None:
         """Return who calls with a use-limited token, leaving its uses; None for any other token."""
         key = self._tokens.key(token)
+        home = self._tokens.namespace(key)
         entry = await self._tokens.get(core_reader(self._barrier, call.namespace), key)
-        if entry is None or not entry.uses:
+        if entry is None or home is None or not entry.uses:
             return None
         if not entry.alive(call.now * 1_000_000):
             raise Unauthenticated
-        return to_identity(call.token, key, entry)
+        return to_identity(call.token, key, entry, home)
 
 
 async def waiting(

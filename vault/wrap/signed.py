@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA512
 
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
-from vault.framework.call import WrapInfo
+from vault.framework.call import ROOT, WrapInfo
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 
@@ -51,7 +51,7 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class SignedTokens:
-    """Signs wrapping tokens and opens them again. The key is made at the first use and kept in the namespace."""
+    """Signs wrapping tokens and opens them again. The key is made at the first use and kept in the root namespace."""
 
     def __init__(self, entropy: Entropy, address: str) -> None:
         """`address` is where clients reach this server; it is part of the statement."""
@@ -74,7 +74,7 @@ class SignedTokens:
         key = await self._load(core)
         if key is None:
             scalar = self._scalar()
-            await core.put(_KEY, scalar.to_bytes(_BYTES, "big"))
+            await core.space(ROOT.id).put(_KEY, scalar.to_bytes(_BYTES, "big"))
             key = ec.derive_private_key(scalar, ec.SECP521R1())
         r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(SHA512())))
         return (signed + b"." + _base64(r.to_bytes(_BYTES, "big") + s.to_bytes(_BYTES, "big"))).decode()
@@ -101,7 +101,7 @@ class SignedTokens:
         return inner
 
     async def _load(self, core: ReadView) -> ec.EllipticCurvePrivateKey | None:
-        stored = await core.get(_KEY)
+        stored = await core.space(ROOT.id).get(_KEY)
         return ec.derive_private_key(int.from_bytes(stored, "big"), ec.SECP521R1()) if stored else None
 
     def _scalar(self) -> int:

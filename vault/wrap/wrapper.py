@@ -10,13 +10,15 @@ from typing import Final
 import msgspec
 
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call, Reply, WrapInfo
+from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.wrap.signed import SignedTokens
 
 _PREFIX: Final = "wrap/"
+WRAPPING: Final = ("response-wrapping",)
+"""The policies of a wrapping token, which no other token can have."""
 _ID: Final = b'{"request_id":"'
 _ID_LENGTH: Final = 36
 _DEPRECATED: Final = (
@@ -78,20 +80,21 @@ class Wrapper:
             status=reply.status,
             content_type=reply.content_type,
         )
-        info = await self.keep(call, core, wrapped)
+        info = await self.keep(call, core, wrapped, call.namespace)
         if reply.auth is not None:
             info = msgspec.structs.replace(info, wrapped_accessor=reply.auth.accessor)
         if self._signed is not None and call.wrap_format == "jwt":
             info = msgspec.structs.replace(info, token=await self._signed.sign(core, info, wrapped.created))
         return Reply(wrap_info=info)
 
-    async def keep(self, call: Call, core: View, wrapped: Wrapped) -> WrapInfo:
-        """Store a response under a new single-use token."""
-        token, accessor = self._tokens.new_token(), self._tokens.new_accessor()
+    async def keep(self, call: Call, core: View, wrapped: Wrapped, namespace: Namespace) -> WrapInfo:
+        """Store a response under a new single-use token; both lie in `namespace`."""
+        token = self._tokens.new_token(namespace)
+        accessor = self._tokens.new_accessor(namespace)
         now = self._clock.nanos()
         entry = TokenEntry(
             accessor=accessor,
-            policies=("response-wrapping",),
+            policies=WRAPPING,
             path=wrapped.path,
             display_name=call.identity.display_name if call.identity is not None else "",
             created=now,
@@ -102,7 +105,7 @@ class Wrapper:
             orphan=True,
         )
         key = await self._tokens.create(core, token, entry)
-        await core.put(_PREFIX + key, _encode(wrapped))
+        await core.space(namespace.id).put(_PREFIX + key, _encode(wrapped))
         return WrapInfo(
             token=token,
             accessor=accessor,
@@ -112,19 +115,21 @@ class Wrapper:
         )
 
     async def rewrap(self, call: Call, core: View, key: str, wrapped: Wrapped) -> WrapInfo:
-        """Move a response to a new token, with its whole time before it."""
+        """Move a response to a new token in the same namespace, with its whole time before it."""
         await self.consume(core, key)
-        return await self.keep(call, core, msgspec.structs.replace(wrapped, created=self._clock.nanos()))
+        anew = msgspec.structs.replace(wrapped, created=self._clock.nanos())
+        return await self.keep(call, core, anew, self._tokens.namespace(key) or call.namespace)
 
     async def find(self, core: ReadView, token: str, *, spent: bool = False) -> tuple[str, Wrapped] | None:
-        """Return the key and the response of a wrapping token that is still good.
+        """Return the key and the response of a wrapping token that is still good, in whichever namespace it waits.
 
         `spent` also takes the token whose only use was taken off for the request that asks now.
         Raises `IllegalSignature` for a signed token that is not ours.
         """
         key = self._tokens.key(await self.opened(core, token))
+        home = self._tokens.namespace(key)
         entry = await self._tokens.get(core, key)
-        value = await core.get(_PREFIX + key)
+        value = await core.space(home.id).get(_PREFIX + key) if home is not None else None
         if entry is None or value is None:
             return None
         if spent and entry.uses < 0:

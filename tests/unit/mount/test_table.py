@@ -3,18 +3,16 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
-from vault.framework.call import ROOT, Call, Operation
+from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
-from vault.framework.fields import Doc
-from vault.framework.route import Params, RouteTable, read
-from vault.mount import table as module
+from vault.framework.route import RouteTable
 from vault.mount.entry import MountConfig, MountEntry, decode, encode
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 
@@ -83,7 +81,7 @@ def test_a_kind_that_does_not_exist_here_is_not_served_but_kept() -> None:
     async def scenario(table: MountTable, barrier: Barrier) -> None:
         async with barrier.write("root", CORE) as core:
             await table.put(core, mount("x/", kind="later"))
-        await table.drop(None)
+        await table.load()
         assert table.find("x/a") is None and table.get("x/") is None
         assert table.conflict("x/") == "x/"
         assert await barrier.reader("root", CORE).get("mount/u") is not None
@@ -137,52 +135,11 @@ def test_the_catalogue_knows_kinds_and_their_versions() -> None:
     assert isinstance(NOTHING.engines, tuple) and not any(isinstance(e, Engine) for e in NOTHING.engines)
 
 
-class _Path(Params, frozen=True):
-    path: Annotated[str, Doc("Anything.")]
-
-
-class _Anything(Engine):
-    """Answers at every path."""
-
-    @read("{path:any}")
-    async def read_anything(self, call: Call, params: _Path) -> None:
-        """Read anything."""
-
-
-def test_paths_longer_than_any_real_one_are_not_remembered() -> None:
-    async def scenario(table: MountTable, barrier: Barrier) -> None:
-        engine = _Anything()
-        table._by_path["a/"].backend = Backend((engine,), RouteTable([engine]))
-        for length in (100, 100_000):
-            call = Call()
-            call.path, call.operation = "a/" + "x" * length, Operation.READ
-            found = table.lead(call)
-            assert found is not None and found.captures == {"path": "x" * length}
-        assert [len(path) for path, _ in table._found] == [102]
-
-    play(scenario, "a/")
-
-
-def test_routes_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FOUND", 3)
-
-    async def scenario(table: MountTable, barrier: Barrier) -> None:
-        engine = _Anything()
-        table._by_path["a/"].backend = Backend((engine,), RouteTable([engine]))
-        for number in range(10):
-            call = Call()
-            call.path, call.operation = f"a/{number}", Operation.READ
-            assert table.lead(call) is table.lead(call)
-            assert len(table._found) <= 3
-
-    play(scenario, "a/")
-
-
 def test_a_table_knows_whose_it_is_and_where_data_of_a_mount_lies() -> None:
     async def scenario(table: MountTable, barrier: Barrier) -> None:
         assert table.namespace is ROOT
         found = table.get("a/")
         assert found is not None
-        assert table.prefix(found.mounted) == "ns/root/mnt/0/"
+        assert found.prefix == "ns/root/mnt/0/"
 
     play(scenario, "a/")

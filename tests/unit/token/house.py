@@ -38,9 +38,9 @@ class TokenHouse(House):
             self.tokens, self.batch, self.policies, self.barrier, self.clock, Limits(DEFAULT, LONGEST)
         )
         secrets = self.mounts.catalog._secrets
-        self.mounts.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})
+        self.router.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})
         async with self.barrier.write("root", CORE) as core:
-            await core.invalidate(MOUNT_KIND, "")
+            await core.invalidate(MOUNT_KIND, "root")
         await self.follower.catch_up()
         return self
 

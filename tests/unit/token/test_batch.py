@@ -21,7 +21,7 @@ async def _made(house: TokenHouse, **fields: Any) -> str:
 
 async def _open(house: TokenHouse, token: str) -> TokenEntry | None:
     core = house.barrier.reader("root", CORE)
-    return await house.batch.open(core, "root", token, house.clock.nanos())
+    return await house.batch.open(core, token, house.clock.nanos())
 
 
 def _entry(house: TokenHouse, **fields: object) -> TokenEntry:
@@ -148,10 +148,12 @@ def test_what_the_barrier_sealed_for_another_purpose_is_no_token() -> None:
 def test_a_token_of_one_namespace_is_none_in_another() -> None:
     async def scenario() -> None:
         house = await opened()
-        token = house.batch.make("tenant", _entry(house))
-        core = house.barrier.reader("root", CORE)
-        assert await house.batch.open(core, "tenant", token, house.clock.nanos()) is not None
-        assert await house.batch.open(core, "root", token, house.clock.nanos()) is None
+        tenant, other = await house.namespace("a"), await house.namespace("b")
+        token = house.batch.make(tenant, _entry(house))
+        assert token.endswith(f".{tenant.id}") and await _open(house, token) is not None
+        bare = token.removesuffix(f".{tenant.id}")
+        for changed in (bare, f"{bare}.root", f"{bare}.", f"{bare}.{other.id}", f"{bare}.zzzzzz"):
+            assert await _open(house, changed) is None
 
     play(scenario)
 

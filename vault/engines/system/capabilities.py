@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import ROOT, Call, Identity, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, read, write
 from vault.framework.secret import Secret
-from vault.policy.gate import Gate
+from vault.policy.gate import Gate, seen_by
 from vault.policy.resultant import resultant_acl
 from vault.token.authenticator import core_reader, to_identity
 from vault.token.model import TokenEntry
@@ -57,8 +57,10 @@ class CapabilityEngine(Engine):
         paths = _asked(params.paths, params.path)
         core = core_reader(self._barrier, call.namespace)
         key = self._tokens.key(params.token)
-        entry = _alive(call, await self._tokens.get(core, key), "invalid token")
-        return await self._answer(call, to_identity(Secret(params.token), key, entry), paths)
+        home = self._tokens.namespace(key)
+        reached = home is not None and call.namespace.holds(home)
+        entry = _alive(call, await self._tokens.get(core, key) if reached else None, "invalid token")
+        return await self._answer(call, to_identity(Secret(params.token), key, entry, home or ROOT), paths)
 
     @write("capabilities-self", writes=False)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
@@ -78,26 +80,28 @@ class CapabilityEngine(Engine):
         key, stored = found if found is not None else ("", None)
         entry = _alive(call, stored, "invalid accessor")
         paths = _asked(params.paths, params.path)
-        return await self._answer(call, to_identity(Secret(""), key, entry), paths)
+        return await self._answer(call, to_identity(Secret(""), key, entry, call.namespace), paths)
 
     @read("internal/ui/resultant-acl")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
         """Show everything that the caller's policies say, for a user interface to hide the rest."""
-        acl = await self._gate.acl(call.caller(), call.namespace, call.now)
-        shown = resultant_acl(acl)
+        caller = call.caller()
+        shown = resultant_acl(await self._gate.acl(caller, call.now))
+        inside = caller.namespace.path
         for name in ("exact_paths", "glob_paths"):
             rules = shown.get(name)
             if isinstance(rules, dict):
-                shown[name] = {path: _reordered(rule) for path, rule in sorted(rules.items())}
+                shown[name] = {inside + path: _reordered(rule) for path, rule in sorted(rules.items())}
         return shown
 
     async def _answer(self, call: Call, identity: Identity, paths: Sequence[str]) -> Reply[Capabilities]:
         if "" in paths:
             raise Malformed("missing path", chained=True)
-        acl = await self._gate.acl(identity, call.namespace, call.now)
+        acl = await self._gate.acl(identity, call.now)
         found: Capabilities = {}
         for path in sorted(set(paths)):
-            found[path] = acl.capabilities(call.namespace.path + path, now=call.now // 1000)
+            seen = seen_by(identity, call.namespace.path + path)
+            found[path] = ["deny"] if seen is None else acl.capabilities(seen, now=call.now // 1000)
         if len(paths) == 1:
             found["capabilities"] = found[paths[0]]
         return Reply(found, embed=True)

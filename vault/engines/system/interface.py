@@ -19,8 +19,10 @@ from vault.framework.fields import Doc
 from vault.framework.openapi import document
 from vault.framework.route import Params, Route, list_, read, write
 from vault.framework.schema import encode
-from vault.mount.table import MountTable
-from vault.policy.gate import Gate
+from vault.mount.router import Router
+from vault.namespace.book import Namespaces
+from vault.policy.acl import Acl
+from vault.policy.gate import Gate, seen_by
 
 _KINDS: Final = ("auth", "database", "secret")
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
@@ -119,23 +121,24 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
 class InterfaceEngine(Engine):
     """What a user interface asks on behalf of whoever looks at it."""
 
-    def __init__(self, table: MountTable, gate: Gate) -> None:
-        self._table = table
+    def __init__(self, router: Router, namespaces: Namespaces, gate: Gate) -> None:
+        self._router = router
+        self._namespaces = namespaces
         self._gate = gate
 
     @read("internal/ui/mounts", public=True)
     async def read_visible_mounts(self, call: Call) -> VisibleMounts:
         """Show the mounts that the token reaches into; without a token, those that want to be seen."""
         found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
-        acl = await self._gate.acl(call.caller(), call.namespace, call.now) if call.token else None
-        for mount in sorted(self._table, key=lambda mount: mount.entry.path):
+        acl = await self._gate.acl(call.caller(), call.now) if call.token else None
+        for mount in sorted(self._router.of(call.namespace), key=lambda mount: mount.entry.path):
             entry = mount.entry
             visible = entry.config.listing_visibility == "unauth"
             place = entry.path.removeprefix("auth/")
             if acl is None:
                 if visible:
                     found[entry.is_auth][place] = show_briefly(entry)
-            elif visible or touches(acl, call.namespace.path + entry.path, now=call.now // 1000):
+            elif visible or reaches(call, acl, entry.path):
                 found[entry.is_auth][place] = show(entry)
         return VisibleMounts(auth=found[True], secret=found[False])
 
@@ -145,24 +148,35 @@ class InterfaceEngine(Engine):
 
         Clients ask this before a KV request, to learn the version.
         """
-        acl = await self._gate.acl(call.caller(), call.namespace, call.now)
+        acl = await self._gate.acl(call.caller(), call.now)
         path = rules.directory(params.path)
-        mount = self._table.find(path)
-        if mount is None or not touches(acl, call.namespace.path + mount.entry.path, now=call.now // 1000):
+        found = self._router.find(call.namespace.path + path)
+        inner = found[1].namespace.path[len(call.namespace.path) :] if found is not None else ""
+        if found is None or not reaches(call, acl, inner + found[0].entry.path):
             raise Forbidden(
                 "preflight capability check returned 403, please ensure client's policies grant access to path "
                 f'"{path}"',
                 chained=False,
             )
-        return show(mount.entry, path=mount.entry.path.removeprefix("auth/"))
+        entry = found[0].entry
+        return show(entry, path=inner + entry.path.removeprefix("auth/"))
 
     @read("internal/ui/namespaces", public=True)
     async def read_namespaces(self, call: Call) -> Reply[dict[str, list[str]]]:
-        """Show the namespaces that the token may know of."""
+        """Show the namespaces in this one that the token lives in, or that its policies reach into."""
         if not call.token:
             raise Malformed("client token empty")
-        call.caller()
-        return Reply(data={})
+        caller = call.caller()
+        acl = await self._gate.acl(caller, call.now)
+        outer = len(call.namespace.path)
+        names = [
+            name
+            for entry in self._namespaces.below(call.namespace.path)
+            if not entry.tainted
+            for name in [entry.path[outer:]]
+            if caller.namespace.path.startswith(entry.path) or reaches(call, acl, name)
+        ]
+        return Reply(data={"keys": names} if names else {})
 
     @read("internal/counters/entities")
     async def count_entities(self, call: Call) -> EntityCounts:
@@ -177,11 +191,17 @@ class InterfaceEngine(Engine):
         raise NotFound("The functionality has been removed on this path")
 
 
+def reaches(call: Call, acl: Acl, path: str) -> bool:
+    """Whether the caller's policies reach into the mount or namespace at `path` in the call's namespace."""
+    seen = seen_by(call.caller(), call.namespace.path + path)
+    return seen is not None and touches(acl, seen, now=call.now // 1000)
+
+
 class SpecsEngine(Engine):
     """The OpenAPI document of the mounts as they are now."""
 
-    def __init__(self, table: MountTable, gate: Gate) -> None:
-        self._table = table
+    def __init__(self, router: Router, gate: Gate) -> None:
+        self._router = router
         self._gate = gate
 
     @read("internal/specs/openapi", public=True)
@@ -196,12 +216,15 @@ class SpecsEngine(Engine):
 
     async def _document(self, call: Call, *, generic: bool) -> Reply[object]:
         mounts: dict[str, list[Route]] = {}
-        acl = await self._gate.acl(call.caller(), call.namespace, call.now) if call.token else None
-        for mount in self._table:
+        acl = await self._gate.acl(call.caller(), call.now) if call.token else None
+        table = self._router.of(call.namespace)
+        for mount in table:
             entry = mount.entry
-            if acl is not None and touches(acl, call.namespace.path + entry.path, now=call.now // 1000):
+            if acl is not None and reaches(call, acl, entry.path):
                 mounts[entry.path] = [bound.route for bound in mount.backend.routes.all]
-        movable = frozenset(mount.entry.path for mount in self._table if mount.entry.kind not in _OWN)
+        movable = frozenset(
+            mount.entry.path for mount in table if mount.entry.kind.removeprefix("ns_") not in _OWN
+        )
         answer = document(mounts, generic=movable if generic else frozenset(), version=VERSION)
         return Reply(raw=encode(answer))
 
@@ -209,8 +232,8 @@ class SpecsEngine(Engine):
 class PluginEngine(Engine):
     """The catalogue of what can be mounted: everything in it is part of the server (SL-95)."""
 
-    def __init__(self, table: MountTable) -> None:
-        self._table = table
+    def __init__(self, router: Router) -> None:
+        self._router = router
 
     @read("plugins/catalog")
     async def read_catalog(self, call: Call) -> PluginCatalog:
@@ -246,4 +269,4 @@ class PluginEngine(Engine):
         """Return what can be mounted, by name; there are no database plugins."""
         if kind == "database":
             return []
-        return [name for name in self._table.catalog.names(auth=kind == "auth") if name not in _OWN]
+        return [name for name in self._router.catalog.names(auth=kind == "auth") if name not in _OWN]

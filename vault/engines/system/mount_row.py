@@ -12,7 +12,9 @@ from vault.engines.system.seal import VERSION
 from vault.mount.entry import MountConfig, MountEntry
 
 Optional = tuple[str, ...] | msgspec.UnsetType
-_BARE: Final = frozenset({"system", "cubbyhole", "identity", "token"})
+_BARE: Final = frozenset(
+    f"{prefix}{kind}" for prefix in ("", "ns_") for kind in ("system", "cubbyhole", "identity", "token")
+)
 """Kinds that are part of the server, not plugins: they have no deprecation status."""
 RUNNING: Final = f"v{VERSION}+builtin.bao"
 """The version that OpenBao's own plugins state."""

@@ -16,7 +16,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Map, Pairs
 from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
-from vault.mount.table import Backend, MountTable, accessor
+from vault.mount.router import Router
+from vault.mount.table import Backend, accessor
 
 
 class PathParams(Params, frozen=True):
@@ -42,34 +43,31 @@ class EnableParams(Params, frozen=True):
 class MountsEngine(Engine):
     """Enabling, showing and disabling secrets engines and auth methods."""
 
-    def __init__(self, table: MountTable, entropy: Entropy, *, max_ttl: int = SYSTEM_MAX_TTL) -> None:
+    def __init__(self, router: Router, entropy: Entropy, *, max_ttl: int = SYSTEM_MAX_TTL) -> None:
         """`max_ttl` is the server's longest TTL in seconds."""
-        self._table = table
+        self._router = router
         self._entropy = entropy
         self._max_ttl = max_ttl
 
     @read("mounts")
     async def read_mounts(self, call: Call) -> Reply[dict[str, MountRow]]:
         """Show all secrets engines."""
-        del call
-        entries = [mount.entry for mount in self._table if not mount.entry.is_auth]
+        entries = [mount.entry for mount in self._router.of(call.namespace) if not mount.entry.is_auth]
         rows = {entry.path: show(entry) for entry in sorted(entries, key=lambda entry: entry.path)}
         return Reply(data=rows, embed=True)
 
     @read("auth")
     async def read_auths(self, call: Call) -> Reply[dict[str, MountRow]]:
         """Show all auth methods."""
-        del call
-        entries = [mount.entry for mount in self._table if mount.entry.is_auth]
+        entries = [mount.entry for mount in self._router.of(call.namespace) if mount.entry.is_auth]
         rows = {entry.path[5:]: show(entry) for entry in sorted(entries, key=lambda entry: entry.path)}
         return Reply(data=rows, embed=True)
 
     @read("mounts/{path:path}")
     async def read_mount(self, call: Call, params: PathParams) -> Reply[MountRow]:
         """Show the secrets engine that serves a path."""
-        del call
         path = rules.directory(params.path)
-        mount = self._table.find(path)
+        mount = self._router.of(call.namespace).find(path)
         if mount is None:
             raise Malformed(f"No secret engine mount at {path}")
         return Reply(data=show(mount.entry), embed=True)
@@ -77,9 +75,8 @@ class MountsEngine(Engine):
     @read("auth/{path:path}", sudo=True)
     async def read_auth(self, call: Call, params: PathParams) -> Reply[MountRow]:
         """Show one auth method. Needs sudo."""
-        del call
         path = rules.directory(params.path)
-        mount = self._table.get(f"auth/{path}")
+        mount = self._router.of(call.namespace).get(f"auth/{path}")
         if mount is None:
             raise Malformed(f"No auth engine at {path}")
         return Reply(data=show(mount.entry), embed=True)
@@ -93,10 +90,15 @@ class MountsEngine(Engine):
         if (params.config or {}).get("plugin_version"):
             raise Malformed(f"cannot select non-builtin version of secrets plugin {kind}")
         rules.check_place(path)
-        taken = self._table.conflict(path)
+        inner = self._router.overlap(call.namespace, path)
+        if inner:
+            raise Malformed(
+                f"existing mount at {inner}auth/token/" if inner == path else f"existing mount at {inner}"
+            )
+        taken = self._router.of(call.namespace).conflict(path)
         if taken:
             raise Malformed(f"path is already in use at {taken}")
-        rules.check_secrets_kind(self._table.catalog, kind, options)
+        rules.check_secrets_kind(self._router.catalog, kind, options)
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
@@ -109,10 +111,10 @@ class MountsEngine(Engine):
         if (params.config or {}).get("plugin_version"):
             raise Malformed(f"cannot select non-builtin version of auth plugin {kind}")
         rules.check_single_auth(kind)
-        taken = self._table.conflict(path)
+        taken = self._router.of(call.namespace).conflict(path)
         if taken:
             raise Malformed(f"path is already in use at {taken.removeprefix('auth/')}")
-        rules.check_auth_kind(self._table.catalog, kind, options)
+        rules.check_auth_kind(self._router.catalog, kind, options)
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
@@ -120,23 +122,23 @@ class MountsEngine(Engine):
     async def disable(self, call: Call, params: PathParams) -> None:
         """Disable a secrets engine and remove all its data; nothing happens where there is none."""
         path = rules.directory(params.path)
-        mount = self._table.get(path)
+        mount = self._router.of(call.namespace).get(path)
         if mount is None:
             return
         if path.startswith(rules.OWN):
             raise Malformed(f'cannot unmount "{path}"')
-        await self._table.remove(call.core, mount.entry)
+        await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     @delete("auth/{path:path}", sudo=True)
     async def disable_auth(self, call: Call, params: PathParams) -> None:
         """Disable an auth method and remove all its data; nothing happens where there is none. Needs sudo."""
         path = "auth/" + rules.directory(params.path)
-        mount = self._table.get(path)
+        mount = self._router.of(call.namespace).get(path)
         if mount is None:
             return
-        if mount.entry.kind == "token":
+        if mount.entry.kind in {"token", "ns_token"}:
             raise Malformed("token credential backend cannot be disabled")
-        await self._table.remove(call.core, mount.entry)
+        await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:
         return MountEntry(
@@ -153,9 +155,9 @@ class MountsEngine(Engine):
     async def _add(self, call: Call, entry: MountEntry) -> None:
         if not entry.options and call.data.get("options", {}) is None:
             entry = msgspec.structs.replace(entry, options=None)  # kept as it was said, for clients show it
-        backend: Backend | None = self._table.catalog.find(
+        backend: Backend | None = self._router.catalog.find(
             entry.kind, entry.options or {}, auth=entry.is_auth
         )
         for engine in backend.engines if backend else ():
             await engine.mounted(call.core.sub(entry.prefix))
-        await self._table.put(call.core, entry)
+        await self._router.of(call.namespace).put(call.core, entry)

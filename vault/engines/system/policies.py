@@ -32,7 +32,7 @@ from vault.framework.route import delete, list_, patch, read, write
 from vault.policy.builtin import ROOT
 from vault.policy.names import normalise, valid_name
 from vault.policy.parse import PolicyError, parse_policy
-from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore
+from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore, policy_key
 from vault.storage.protocol import Timer
 from vault.token.authenticator import core_reader
 
@@ -53,7 +53,7 @@ class PolicyEngine(Engine):
     @list_("policies/acl")
     async def list_policies(self, call: Call) -> PolicyNames:
         """List the names of all ACL policies."""
-        return PolicyNames([*await self._names(call), ROOT])
+        return PolicyNames([*await self._names(call), *_everything(call)])
 
     @list_("policies/acl/{prefix:path}")
     async def list_policies_below(self, call: Call, params: PolicyPrefix) -> PolicyNames:
@@ -76,13 +76,13 @@ class PolicyEngine(Engine):
     @read("policies/acl/{name:path}")
     async def read_policy(self, call: Call, params: PolicyName) -> PolicyView:
         """Read an ACL policy."""
-        name, entry = await self._find(core_reader(self._barrier, call.namespace), params.name)
+        name, entry = await self._find(call, params.name)
         return view(name, entry, legacy=False)
 
     @write("policies/acl/{name:path}")
     async def write_policy(self, call: Call, params: PolicyWrite) -> None:
         """Create or replace an ACL policy. Settings that are not given return to their defaults."""
-        await self._replace(call.core, params, params.policy)
+        await self._replace(call, params, params.policy)
 
     @patch("policies/acl/{name:path}")
     async def patch_policy(self, call: Call, params: PolicyWrite) -> Reply[None]:
@@ -108,13 +108,13 @@ class PolicyEngine(Engine):
             allow_slashes=_given(params.allow_slashes_in_identity_templates, old.allow_slashes),
             allow_wildcards=_given(params.allow_wildcards_in_identity_templates, old.allow_wildcards),
         )
-        await self._put(call.core, name, entry)
+        await self._put(call, name, entry)
         return Reply()
 
     @delete("policies/acl/{name:path}")
     async def delete_policy(self, call: Call, params: PolicyName) -> None:
         """Delete an ACL policy. Tokens keep its name, which grants nothing from now on."""
-        await self._delete(call.core, params.name)
+        await self._delete(call, params.name)
 
     @read("policy")
     async def read_legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
@@ -136,13 +136,13 @@ class PolicyEngine(Engine):
     @read("policy/{name:path}")
     async def read_legacy(self, call: Call, params: PolicyName) -> Reply[PolicyView]:
         """Read an ACL policy; its text is called `rules` here."""
-        name, entry = await self._find(core_reader(self._barrier, call.namespace), params.name)
+        name, entry = await self._find(call, params.name)
         return Reply(view(name, entry, legacy=True), embed=True)
 
     @write("policy/{name:path}")
     async def write_legacy(self, call: Call, params: LegacyPolicyWrite) -> Reply[None] | None:
         """Create or replace an ACL policy."""
-        await self._replace(call.core, params, params.policy or params.rules)
+        await self._replace(call, params, params.policy or params.rules)
         if params.rules and not params.policy:
             unknown, call.warnings[:] = list(call.warnings), []
             return Reply(warnings=[_RULES_WARNING, *unknown])
@@ -151,13 +151,15 @@ class PolicyEngine(Engine):
     @delete("policy/{name:path}")
     async def delete_legacy(self, call: Call, params: PolicyName) -> None:
         """Delete an ACL policy."""
-        await self._delete(call.core, params.name)
+        await self._delete(call, params.name)
 
-    async def expire(self, core: View, name: str) -> None:
+    async def expire(self, core: View, key: str) -> None:
         """Delete a policy whose time has come; called when its timer is due, possibly more than once."""
-        entry = await self._policies.get(core, name)
+        namespace_id, _, name = key.partition(":")
+        home = core.space(namespace_id)
+        entry = await self._policies.get(home, name)
         if entry is not None and 0 < entry.expires <= self._clock.nanos():
-            await self._policies.delete(core, name)
+            await self._policies.delete(home, name, namespace_id)
 
     async def _names(self, call: Call, prefix: str = "") -> list[str]:
         """Return the names below a prefix in the field's order, without `root`."""
@@ -166,22 +168,22 @@ class PolicyEngine(Engine):
         return [folder + name for name in listing_order(await core.scan(_STORED + folder))]
 
     async def _legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
-        names = [*await self._names(call), ROOT]
+        names = [*await self._names(call), *_everything(call)]
         return Reply(LegacyPolicyNames(names, names), embed=True)
 
     async def _details(self, call: Call, names: Sequence[str]) -> PolicyDetails:
         core = core_reader(self._barrier, call.namespace)
         found: dict[str, PolicyView] = {}
-        for name in [*names, ROOT]:
+        for name in [*names, *_everything(call)]:
             entry = await self._load(core, name)
             if entry is not None:
                 found[name] = view(name, entry, legacy=False)
         return PolicyDetails(found, list(found))
 
-    async def _find(self, core: ReadView, given: str) -> tuple[str, PolicyEntry]:
+    async def _find(self, call: Call, given: str) -> tuple[str, PolicyEntry]:
         """Return a policy's normal name and what is stored of it. Raises `NotFound`."""
         name = normalise(given.removesuffix("/"))
-        entry = await self._load(core, name)
+        entry = await self._load(core_reader(self._barrier, call.namespace), name)
         if entry is None:
             raise NotFound
         return name, entry
@@ -198,7 +200,7 @@ class PolicyEngine(Engine):
             return None
         return entry
 
-    async def _replace(self, core: View, params: PolicyWrite, text: str | None) -> None:
+    async def _replace(self, call: Call, params: PolicyWrite, text: str | None) -> None:
         """Write a whole policy. Raises `Malformed`."""
         name = valid_name(params.name)
         if name is None:
@@ -217,28 +219,34 @@ class PolicyEngine(Engine):
             allow_wildcards=params.allow_wildcards_in_identity_templates or False,
         )
         parsed = _parsed(name, text, params, entry)
-        old = await self._load(core, name)
+        old = await self._load(call.core, name)
         current = old.version if old is not None else 0
         check_version(params, current, required=required or (old is not None and old.cas_required))
-        await self._put(core, name, msgspec.structs.replace(entry, text=parsed, version=current + 1))
+        await self._put(call, name, msgspec.structs.replace(entry, text=parsed, version=current + 1))
 
-    async def _put(self, core: View, name: str, entry: PolicyEntry) -> None:
+    async def _put(self, call: Call, name: str, entry: PolicyEntry) -> None:
         """Store a policy and set or remove the timer that ends it."""
-        await self._policies.put(core, name, entry)
+        await self._policies.put(call.core, name, entry, call.namespace.id)
+        key = policy_key(call.namespace.id, name)
         if entry.expires:
-            await core.at(Timer(POLICY_KIND, name, -(-entry.expires // 1_000_000)))
+            await call.core.at(Timer(POLICY_KIND, key, -(-entry.expires // 1_000_000)))
         else:
-            await core.cancel(POLICY_KIND, name)
+            await call.core.cancel(POLICY_KIND, key)
 
-    async def _delete(self, core: View, given: str) -> None:
+    async def _delete(self, call: Call, given: str) -> None:
         name = normalise(given.removesuffix("/"))
         if name == "default":
             raise Malformed("cannot delete default policy")
         if name in BUILT_IN:
             raise Malformed(f'cannot delete "{name}" policy')
         if valid_name(name):
-            await self._policies.delete(core, name)
-            await core.cancel(POLICY_KIND, name)
+            await self._policies.delete(call.core, name, call.namespace.id)
+            await call.core.cancel(POLICY_KIND, policy_key(call.namespace.id, name))
+
+
+def _everything(call: Call) -> Sequence[str]:
+    """Return the policy that allows everything, where there is one: in the root namespace."""
+    return () if call.namespace.path else (ROOT,)
 
 
 def _given(value: bool | None, old: bool) -> bool:  # noqa: FBT001 -- a value and what it replaces

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import View
 from vault.engines.system import mount_rules as rules
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
@@ -15,7 +17,10 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
+from vault.mount.entry import MountEntry
+from vault.mount.router import Router
 from vault.mount.table import MountTable
+from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
 
 _PREFIX: Final = "remount/"
@@ -61,11 +66,21 @@ class MigrationStatus(msgspec.Struct, frozen=True):
     migration_info: Migration
 
 
-class RemountEngine(Engine):
-    """Moves mounts within a namespace, at once and in one transaction."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mount is or is to be: `path` in the table of its namespace, `shown` as the caller sees it."""
 
-    def __init__(self, table: MountTable, barrier: Barrier, entropy: Entropy) -> None:
-        self._table = table
+    table: MountTable
+    path: str
+    shown: str
+
+
+class RemountEngine(Engine):
+    """Moves mounts, also from one namespace to another, at once and in one transaction."""
+
+    def __init__(self, router: Router, namespaces: Namespaces, barrier: Barrier, entropy: Entropy) -> None:
+        self._router = router
+        self._namespaces = namespaces
         self._barrier = barrier
         self._entropy = entropy
 
@@ -75,16 +90,24 @@ class RemountEngine(Engine):
 
         Done when it answers; clients that poll `remount/status` find it finished.
         """
-        source, target = _paths(params)
-        mount = self._table.get(source)
+        if not params.source or not params.to:
+            raise Malformed("both 'from' and 'to' path must be specified as a string")
+        source = self._place(call, "from", params.source)
+        target = self._place(call, "to", params.to)
+        _check(source, target)
+        mount = source.table.get(source.path)
         if mount is None:
-            raise Malformed(f'no matching mount at "{source}"')
-        taken = self._table.conflict(target)
+            raise Malformed(f'no matching mount at "{source.shown}"')
+        taken = target.table.conflict(target.path)
         if taken:
             raise Malformed(f'path already in use at "{taken}"')
+        moved = msgspec.structs.replace(mount.entry, path=target.path)
+        if target.table is not source.table:
+            await _carry(call.core, source.table, target.table, moved)
+            await source.table.remove(call.core.space(source.table.namespace.id), mount.entry)
+        await target.table.put(call.core.space(target.table.namespace.id), moved)
         identifier = self._entropy.uuid()
-        done = Migration(source, target, "success")
-        await self._table.put(call.core, msgspec.structs.replace(mount.entry, path=target))
+        done = Migration(source.shown, target.shown, "success")
         await call.core.put(_PREFIX + identifier, msgspec.msgpack.encode(done))
         return Reply(
             data=Queued(identifier),
@@ -100,22 +123,38 @@ class RemountEngine(Engine):
             raise NotFound
         return MigrationStatus(params.id, msgspec.msgpack.decode(stored, type=Migration))
 
-
-def _paths(params: RemountParams) -> tuple[str, str]:
-    """Return both paths. Raises `Malformed` where they cannot be moved from or to."""
-    if not params.source or not params.to:
-        raise Malformed("both 'from' and 'to' path must be specified as a string")
-    for name, path in (("from", params.source), ("to", params.to)):
+    def _place(self, call: Call, name: str, path: str) -> Place:
+        """Return the place that a path names, in the caller's namespace or below. Raises `Malformed`."""
         if path.strip() != path:
             raise Malformed(f"'{name}' path cannot contain trailing whitespace")
         if not path.isprintable() or {"", ".", ".."} & set(path.strip("/").split("/")):
             raise Malformed(f"'{name}' path must have no empty, relative or unprintable parts")
-    source, target = rules.directory(params.source.lstrip("/")), rules.directory(params.to.lstrip("/"))
-    moving_auth = source.startswith("auth/")
-    if moving_auth and not target.startswith("auth/"):
-        raise Malformed(f'cannot remount auth mount to non-auth mount "{target}"')
-    if source == "auth/token/" or (not moving_auth and source.startswith(rules.OWN)):
-        raise Malformed(f'cannot remount "{source}"')
-    if target in {"auth/", "auth/token/"} or (not moving_auth and target.startswith(rules.OWN)):
-        raise Malformed(f"cannot remount to destination {target}")
-    return source, target
+        shown = rules.directory(path.lstrip("/"))
+        full = call.namespace.path + shown
+        namespace = self._namespaces.deepest(full)
+        closed = self._namespaces.closed(namespace)
+        inside = full[len(namespace.path) :]
+        if not inside or closed is not None:
+            raise Malformed(f'invalid {"destination" if name == "to" else "source"} mount path "{shown}"')
+        return Place(self._router.of(namespace), inside, shown)
+
+
+async def _carry(core: View, source: MountTable, target: MountTable, entry: MountEntry) -> None:
+    """Write a mount's data anew in another namespace: every value is bound to the one that it lies in."""
+    old = core.space(source.namespace.id).sub(entry.prefix)
+    new = core.space(target.namespace.id).sub(entry.prefix)
+    for name in await old.scan(""):
+        value = await old.get(name)
+        if value is not None:
+            await new.put(name, value)
+
+
+def _check(source: Place, target: Place) -> None:
+    """Refuse places that cannot be moved from or to. Raises `Malformed`."""
+    moving_auth = source.path.startswith("auth/")
+    if moving_auth and not target.path.startswith("auth/"):
+        raise Malformed(f'cannot remount auth mount to non-auth mount "{target.path}"')
+    if source.path == "auth/token/" or (not moving_auth and source.path.startswith(rules.OWN)):
+        raise Malformed(f'cannot remount "{source.path}"')
+    if target.path in {"auth/", "auth/token/"} or (not moving_auth and target.path.startswith(rules.OWN)):
+        raise Malformed(f"cannot remount to destination {target.path}")

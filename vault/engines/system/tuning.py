@@ -20,7 +20,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc, Map, Mismatch, Pairs, parse_duration
 from vault.framework.route import Params, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountConfig, MountEntry
-from vault.mount.table import MountTable
+from vault.mount.router import Router
 
 Upgrade = Callable[[View, int], Awaitable[int]]
 """Turns a mount's data of version 1 into version 2, in the open transaction; the time is in nanoseconds."""
@@ -73,7 +73,7 @@ class TuningEngine(Engine):
 
     def __init__(
         self,
-        table: MountTable,
+        router: Router,
         clock: Clock,
         upgrade: Upgrade,
         *,
@@ -81,7 +81,7 @@ class TuningEngine(Engine):
         max_ttl: int = SYSTEM_MAX_TTL,
     ) -> None:
         """`upgrade` is KV's; the TTLs are the server's, in seconds."""
-        self._table = table
+        self._router = router
         self._clock = clock
         self._upgrade = upgrade
         self._default_ttl = default_ttl
@@ -90,14 +90,12 @@ class TuningEngine(Engine):
     @read("mounts/{path:path}/tune")
     async def read_tune(self, call: Call, params: PathParams) -> Reply[TuneRow]:
         """Show how a mount is tuned."""
-        del call
-        return self._show(rules.directory(params.path))
+        return self._show(call, rules.directory(params.path))
 
     @read("auth/{path:path}/tune", sudo=True)
     async def read_auth_tune(self, call: Call, params: PathParams) -> Reply[TuneRow]:
         """Show how an auth method is tuned. Needs sudo."""
-        del call
-        return self._show("auth/" + rules.directory(params.path))
+        return self._show(call, "auth/" + rules.directory(params.path))
 
     @write("mounts/{path:path}/tune")
     async def tune(self, call: Call, params: TuneParams) -> Reply[None] | None:
@@ -109,8 +107,8 @@ class TuningEngine(Engine):
         """Change an auth method; what is not given stays. Needs sudo."""
         return await self._tune(call, "auth/" + rules.directory(params.path), params)
 
-    def _show(self, path: str) -> Reply[TuneRow]:
-        mount = self._table.find(path)
+    def _show(self, call: Call, path: str) -> Reply[TuneRow]:
+        mount = self._router.of(call.namespace).find(path)
         if mount is None:
             raise Malformed(f'cannot fetch sysview for path "{path}"')
         row = show_tuned(mount.entry, default_ttl=self._default_ttl, max_ttl=self._max_ttl)
@@ -119,7 +117,7 @@ class TuningEngine(Engine):
     async def _tune(self, call: Call, path: str, params: TuneParams) -> Reply[None] | None:
         if path in _FIXED:
             _refuse_fixed(path, [name for name in call.data if name in params.__struct_fields__])
-        mount = self._table.find(path)
+        mount = self._router.of(call.namespace).find(path)
         if mount is None:
             raise Malformed(f'tune of path "{path}" failed: no mount entry found')
         old = mount.entry
@@ -138,7 +136,7 @@ class TuningEngine(Engine):
             if _version(new.options) == "2":
                 await self._upgrade(call.core.sub(old.prefix), self._clock.nanos())
             reply = Reply(warnings=[_upgrading(old)])
-        await self._table.put(call.core, new)
+        await self._router.of(call.namespace).put(call.core, new)
         return reply
 
 
@@ -165,7 +163,7 @@ def _refuse_unfit(entry: MountEntry, params: TuneParams) -> None:
     if params.token_type is not None:
         if not entry.is_auth:
             raise Malformed("'token_type' can only be modified on auth mounts")
-        if entry.kind == "token":
+        if entry.kind in {"token", "ns_token"}:
             raise Malformed("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
     if params.user_lockout_config is not None:
         raise Malformed(f'tuning of user lockout configuration for auth type "{entry.kind}" not allowed')

@@ -20,7 +20,7 @@ from vault.engines.token.model import (
     TokenInfo,
     TokenParams,
 )
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
@@ -91,12 +91,12 @@ class TokenEngine(Engine):
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or call.caller().token.reveal())
 
-    @read("lookup-self")
+    @read("lookup-self", own=True)
     async def lookup_self(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
 
-    @write("lookup-self", writes=False)
+    @write("lookup-self", writes=False, own=True)
     async def lookup_self_by_post(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
@@ -105,7 +105,7 @@ class TokenEngine(Engine):
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
         """Show a token by its accessor, without the token itself."""
         _, entry = await self._by_accessor(self._core(call), params.accessor)
-        return self._info(entry, "")
+        return self._info(entry, "", call.namespace)
 
     @write("renew")
     async def renew(self, call: Call, params: RenewParams) -> Reply[None]:
@@ -114,7 +114,7 @@ class TokenEngine(Engine):
             raise Malformed("missing token ID")
         return await self._renew(call, params.token, params.increment)
 
-    @write("renew-self")
+    @write("renew-self", own=True)
     async def renew_self(self, call: Call, params: RenewParams) -> Reply[None]:
         """Extend the life of the caller's own token."""
         return await self._renew(call, call.caller().token.reveal(), params.increment)
@@ -132,9 +132,10 @@ class TokenEngine(Engine):
             raise Malformed("missing token ID")
         if self._batch.recognises(params.token):
             raise Malformed("batch tokens cannot be revoked")
-        await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
+        if self._tokens.reaches(call.namespace, params.token):
+            await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
-    @write("revoke-self")
+    @write("revoke-self", own=True)
     async def revoke_self(self, call: Call) -> None:
         """Revoke the caller's own token and every token below it."""
         if call.caller().kind == "batch":
@@ -160,14 +161,18 @@ class TokenEngine(Engine):
         if not params.token:
             raise Malformed("missing token ID")
         key = self._tokens.key(params.token)
-        if await self._tokens.get(call.core, key) is None:
+        found = self._tokens.reaches(call.namespace, params.token)
+        if not found or await self._tokens.get(call.core, key) is None:
             raise Malformed("token to revoke not found")
         await self._tokens.revoke_orphaning(call.core, key)
 
     @list_("accessors", sudo=True)
     async def list_accessors(self, call: Call) -> Keys:
         """List the accessors of all tokens."""
-        return Keys(await self._tokens.accessors(self._core(call)))
+        found = await self._tokens.accessors(self._core(call))
+        if not found:
+            raise NotFound
+        return Keys(found)
 
     @write("tidy", writes=False)
     async def tidy(self, call: Call) -> Reply[None]:
@@ -186,12 +191,15 @@ class TokenEngine(Engine):
         core = self._core(call)
         caller = call.identity
         now = self._clock.nanos()
+        own = caller is not None and caller.token.matches(token)
+        home = self._tokens.namespace(token)
+        if home is None or not (own or call.namespace.holds(home)):
+            raise Unauthenticated("bad token")
         if self._batch.recognises(token):
-            batch = await self._batch.open(core, call.namespace.id, token, now)
+            batch = await self._batch.open(core, token, now)
             if batch is None:
                 raise Unauthenticated("bad token")
-            return Reply(self._info(batch, token, kind="batch"))
-        own = caller is not None and caller.token.matches(token)
+            return Reply(self._info(batch, token, home, kind="batch"))
         key = caller.key if own and caller is not None else self._tokens.key(token)
         entry = await self._tokens.get(core, key)
         call.reader.epoch = core.epoch
@@ -199,7 +207,7 @@ class TokenEngine(Engine):
         if entry is None or not (entry.alive(now) or spent):
             raise Unauthenticated("bad token")
         same = (key, entry.uses, entry.expires, entry.orphan, entry.remaining(now))
-        return Reply(self._info(entry, token), same=same)
+        return Reply(self._info(entry, token, home), same=same)
 
     async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
         if not accessor:
@@ -209,7 +217,9 @@ class TokenEngine(Engine):
             raise Malformed("invalid accessor", chained=True)
         return found
 
-    def _info(self, entry: TokenEntry, token: str, *, kind: str = "service") -> TokenInfo:
+    def _info(
+        self, entry: TokenEntry, token: str, namespace: Namespace, *, kind: str = "service"
+    ) -> TokenInfo:
         unset = msgspec.UNSET
         return TokenInfo(
             accessor=entry.accessor,
@@ -223,6 +233,7 @@ class TokenEngine(Engine):
             last_renewal=remembered_rfc3339(entry.renewed) if entry.renewed else unset,
             last_renewal_time=entry.renewed // _SECOND if entry.renewed else unset,
             meta=entry.metadata,
+            namespace_path=namespace.path or unset,
             num_uses=entry.uses,
             orphan=entry.orphan,
             path=entry.path,
@@ -237,7 +248,8 @@ class TokenEngine(Engine):
         if self._batch.recognises(token):
             raise Malformed("batch tokens cannot be renewed")
         key = self._tokens.key(token)
-        entry = await self._tokens.get(call.core, key)
+        reached = self._tokens.reaches(call.namespace, token)
+        entry = await self._tokens.get(call.core, key) if reached else None
         if entry is None or not entry.alive(self._clock.nanos()):
             raise Malformed("token not found")
         return await self._extend(call, key, entry, increment, token)

@@ -56,15 +56,22 @@ class Maker:
         if caller.uses:
             raise Malformed("restricted use token cannot generate child tokens")
         privileged = call.decision is not None and (call.decision.sudo or call.decision.root)
+        inherits = caller.namespace.id == call.namespace.id
+        if not inherits and not privileged:
+            raise Malformed(
+                "root or sudo privileges required to directly generate a token in a child namespace"
+            )
         _check_kind(params)
         _check_privileges(params, privileged=privileged)
+        if params.id and call.namespace.path:
+            raise Malformed("token IDs can only be manually specified in the root namespace")
         ttl = _seconds("ttl", params.ttl or params.lease)
         explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
         period = _seconds("period", params.period)
         batch = params.type == "batch"
         if batch:
             _check_batch({"explicit_max_ttl": explicit_max, "num_uses": params.num_uses, "period": period})
-        policies = choose_policies(params, caller, privileged=privileged)
+        policies = choose_policies(params, caller, privileged=privileged, inherits=inherits)
         limits = limits_of(call, self._limits)
         warnings = [_CUSTOM_ID] if params.id else []
         if batch and "root" in policies:
@@ -78,7 +85,7 @@ class Maker:
         if batch:
             now -= now % _SECOND
         entry = TokenEntry(
-            accessor="" if batch else self._tokens.new_accessor(),
+            accessor="" if batch else self._tokens.new_accessor(call.namespace),
             policies=policies,
             path=f"auth/token/{call.local}",
             display_name=_display_name(params.display_name),
@@ -95,7 +102,7 @@ class Maker:
             orphan=orphan or params.no_parent,
         )
         if batch:
-            token = self._batch.make(call.namespace.id, entry)
+            token = self._batch.make(call.namespace, entry)
         else:
             token = await self._store(call, params.id, entry)
         warnings += [*life.warnings, *await self._unknown(call, policies)]
@@ -103,7 +110,7 @@ class Maker:
         return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
 
     async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
-        token = wanted or self._tokens.new_token()
+        token = wanted or self._tokens.new_token(call.namespace)
         if wanted and await self._tokens.get(call.core, self._tokens.key(wanted)) is not None:
             raise Malformed("cannot create a token with a duplicate ID")
         await self._tokens.create(call.core, token, entry)
@@ -158,11 +165,17 @@ def _seconds(name: str, text: str) -> int:
     return seconds
 
 
-def choose_policies(params: CreateToken, caller: Identity, *, privileged: bool) -> tuple[str, ...]:
-    """Return the policies of the new token, normalised before they are judged (SL-11)."""
+def choose_policies(
+    params: CreateToken, caller: Identity, *, privileged: bool, inherits: bool = True
+) -> tuple[str, ...]:
+    """Return the policies of the new token, normalised before they are judged (SL-11).
+
+    `inherits`: the caller's policies are of the namespace that the token is made in. Those of a parent mean
+    nothing in it.
+    """
     given = params.policies or ()
     if not given:
-        wanted = set(caller.policies)
+        wanted = set(caller.policies) if inherits else {"default"}
     else:
         wanted = set()
         for name in given:
@@ -174,10 +187,12 @@ def choose_policies(params: CreateToken, caller: Identity, *, privileged: bool) 
             wanted.add(normal)
     if "response-wrapping" in wanted:
         raise Malformed('cannot assign policy "response-wrapping"')
-    held = set(caller.policies)
+    held = set(caller.policies) if inherits else set()
     if given and not privileged and not wanted <= held:
         raise Malformed("child policies must be subset of parent")
     if "root" in wanted:
+        if not inherits:
+            raise Malformed("root tokens may not be created from a parent namespace")
         if "root" not in held:
             raise Malformed("root tokens may not be created without parent token being root")
         return ("root",)

@@ -86,6 +86,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_renewal: str | msgspec.UnsetType = msgspec.UNSET
     last_renewal_time: int | msgspec.UnsetType = msgspec.UNSET
     meta: Mapping[str, str] | None
+    namespace_path: str | msgspec.UnsetType = msgspec.UNSET
     num_uses: int
     orphan: bool
     path: str

@@ -42,20 +42,20 @@ async def estate(*, prometheus: bool = True) -> House:
         prometheus=prometheus,
     )
     engines = (
-        MountsEngine(house.mounts, house.entropy),
-        TuningEngine(house.mounts, house.clock, upgrade),
-        RemountEngine(house.mounts, house.barrier, house.entropy),
-        InterfaceEngine(house.mounts, house.gate),
-        SpecsEngine(house.mounts, house.gate),
-        PluginEngine(house.mounts),
+        MountsEngine(house.router, house.entropy),
+        TuningEngine(house.router, house.clock, upgrade),
+        RemountEngine(house.router, house.namespaces, house.barrier, house.entropy),
+        InterfaceEngine(house.router, house.namespaces, house.gate),
+        SpecsEngine(house.router, house.gate),
+        PluginEngine(house.router),
         RotationEngine(house.barrier),
         StatusEngine(server, house.barrier, metrics),
         LeaseEngine(),
     )
     await house.open(*engines)
-    house.mounts.catalog = kinds(house, *engines)
+    house.router.catalog = kinds(house, *engines)
     house.follower.own(KEYRING_KIND, lambda _: house.barrier.refresh())
-    await house.mounts.load()
+    await house.router.drop(None)
     return house
 
 

@@ -20,7 +20,7 @@ from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.system.waiting_response import WaitingResponse
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Operation, Reply
+from vault.framework.call import Call, Namespace, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, VaultError
@@ -28,7 +28,10 @@ from vault.framework.log import Log
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
 from vault.mount.entry import MOUNT_KIND
-from vault.mount.table import Backend, Catalog, MountTable, built_in
+from vault.mount.router import Router
+from vault.mount.table import Backend, Catalog, built_in
+from vault.namespace.book import Namespaces
+from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.pipeline import Pipeline
 from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND, PolicyEntry, PolicyStore
@@ -72,17 +75,19 @@ class House:
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.follower = Follower(self.storage)
-        self.tokens = TokenStore(self.entropy)
+        self.namespaces = Namespaces(self.barrier)
+        self.router = Router(self.barrier, self.namespaces, Catalog({}, {}))
+        self.tokens = TokenStore(self.entropy, self.namespaces.live)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
         self.audit = Broker(devices, self.clock, self.entropy, Log(stream=io.StringIO()))
         self.signed = SignedTokens(self.entropy, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
-        self.mounts = MountTable(self.barrier, Catalog({}, {}), ROOT)
+        self.mounts = self.router.root
         self.log = io.StringIO()
         self.pipeline = Pipeline(
             barrier=self.barrier,
-            mounts=self.mounts,
+            router=self.router,
             authenticators=(
                 WrappingGuard(
                     ServiceTokens(self.tokens, self.barrier, self.follower),
@@ -108,7 +113,7 @@ class House:
             lambda call: entries.read_entry(call, EntryPath(path="response")),
         )
         private = (waiting, entries)
-        self.mounts.catalog = Catalog(
+        self.router.catalog = Catalog(
             {
                 ("system", ""): Backend(engines, RouteTable(engines)),
                 ("cubbyhole", ""): Backend(private, RouteTable(private)),
@@ -127,7 +132,8 @@ class House:
             await self.audit.prepare(core)
         await self.tokens.load(self.barrier.reader("root", CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
-        self.follower.own(MOUNT_KIND, self.mounts.drop)
+        self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)
+        self.follower.own(MOUNT_KIND, self.router.drop)
         self.follower.own(AUDIT_KIND, self._load_audit)
         self.root = await self.token("root")
         await self.follower.catch_up()
@@ -135,6 +141,18 @@ class House:
 
     async def _load_audit(self, key: str | None) -> None:
         await self.audit.load(self.barrier.reader("root", CORE))
+
+    async def namespace(self, path: str) -> Namespace:
+        """Make a namespace, with the mounts and policies of a new one; `path` without its last slash."""
+        entry = NamespaceEntry(id=self.entropy.base62(6), uuid=self.entropy.uuid(), path=f"{path}/")
+        async with self.barrier.write("root", CORE) as core:
+            await self.namespaces.put(core, entry)
+            inner = core.space(entry.id)
+            await self.policies.prepare(inner, self.clock.nanos(), entry.id)
+            for mount in built_in(self.entropy, entry.as_namespace()):
+                await self.router.fresh(entry.as_namespace()).put(inner, mount)
+        await self.follower.catch_up()
+        return entry.as_namespace()
 
     async def token(self, *policies: str, uses: int = 0, ttl: int = 0) -> str:
         """Create a token, without the default policy; `ttl` in seconds."""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All namespaces but the root one, in memory while unsealed; storage holds the truth, in the root namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import View, core_prefix
+from vault.framework.call import ROOT, Namespace
+from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, decode, encode
+
+_PREFIX: Final = "namespace/"
+
+
+class Tenant:
+    """A namespace that is known here: its entry changes, the object that calls carry stays the same."""
+
+    __slots__ = ("entry", "namespace")
+
+    def __init__(self, entry: NamespaceEntry) -> None:
+        self.entry = entry
+        self.namespace = entry.as_namespace()
+
+
+class Namespaces:
+    """Finds namespaces by path and by id."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        self._barrier = barrier
+        self._by_id: dict[str, Tenant] = {}
+        self._by_path: dict[str, Tenant] = {}
+
+    def __iter__(self) -> Iterator[NamespaceEntry]:
+        """Iterate over all of them, a parent before its children."""
+        return (self._by_path[path].entry for path in sorted(self._by_path))
+
+    def at(self, path: str) -> NamespaceEntry | None:
+        """Return the namespace at exactly `path`, which ends in `/`."""
+        tenant = self._by_path.get(path)
+        return tenant.entry if tenant is not None else None
+
+    def live(self, namespace_id: str) -> Namespace | None:
+        """Return the namespace with this id, unless there is none or it is being removed."""
+        if namespace_id == ROOT.id:
+            return ROOT
+        tenant = self._by_id.get(namespace_id)
+        return tenant.namespace if tenant is not None and not tenant.entry.tainted else None
+
+    def knows(self, namespace_id: str) -> bool:
+        """Whether this id is taken."""
+        return namespace_id == ROOT.id or namespace_id in self._by_id
+
+    def below(self, path: str, *, deep: bool = False) -> list[NamespaceEntry]:
+        """Return the namespaces directly in `path`, or all below it, in order of their paths."""
+        found = [entry for entry in self if entry.path.startswith(path) and entry.path != path]
+        return found if deep else [entry for entry in found if entry.parent == path]
+
+    def deepest(self, path: str) -> Namespace:
+        """Return the innermost namespace that `path` leads into."""
+        found = ROOT
+        end = path.find("/")
+        while end >= 0:
+            tenant = self._by_path.get(path[: end + 1])
+            if tenant is None:
+                break
+            found = tenant.namespace
+            end = path.find("/", end + 1)
+        return found
+
+    def closed(self, namespace: Namespace) -> NamespaceEntry | None:
+        """Return the outermost namespace on the way to `namespace` that is locked or being removed."""
+        path = namespace.path
+        end = path.find("/")
+        while end >= 0:
+            entry = self._by_path[path[: end + 1]].entry
+            if entry.lock or entry.tainted:
+                return entry
+            end = path.find("/", end + 1)
+        return None
+
+    async def load(self, namespace_id: str | None = None) -> None:
+        """Read one namespace again, or all."""
+        core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
+        names = [namespace_id] if namespace_id else list(await core.list(_PREFIX))
+        values = {name: await core.get(_PREFIX + name) for name in names}
+        if not namespace_id:
+            for gone in set(self._by_id) - set(names):
+                self._forget(gone)
+        for name, value in values.items():
+            if value is None:
+                self._forget(name)
+            else:
+                self._keep(decode(value))
+
+    def _keep(self, entry: NamespaceEntry) -> None:
+        tenant = self._by_id.get(entry.id)
+        if tenant is None:
+            self._by_id[entry.id] = self._by_path[entry.path] = Tenant(entry)
+        else:
+            tenant.entry = entry
+
+    def _forget(self, namespace_id: str) -> None:
+        tenant = self._by_id.pop(namespace_id, None)
+        if tenant is not None and self._by_path.get(tenant.entry.path) is tenant:
+            del self._by_path[tenant.entry.path]
+
+    def forget(self) -> None:
+        """Drop everything at seal."""
+        self._by_id.clear()
+        self._by_path.clear()
+
+    async def put(self, core: View, entry: NamespaceEntry) -> None:
+        """Store a namespace, new or changed; `core` is a view of any namespace's own data."""
+        await core.space(ROOT.id).put(_PREFIX + entry.id, encode(entry))
+        await core.invalidate(NAMESPACE_KIND, entry.id)
+
+    async def sweep(self, core: View, namespace_id: str) -> None:
+        """Remove everything that a namespace holds, then the namespace itself."""
+        await core.space(namespace_id).delete_prefix("")
+        await core.space(ROOT.id).delete(_PREFIX + namespace_id)
+        await core.invalidate(NAMESPACE_KIND, namespace_id)

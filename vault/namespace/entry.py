@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A namespace as it is stored, and which names one may have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from vault.framework.call import Namespace
+
+NAMESPACE_KIND: Final = "namespace"
+"""Kind of the cached fact, and of the timer that sweeps, of one namespace; the key is its id."""
+RESERVED: Final = frozenset({"root", "sys", "audit", "auth", "cubbyhole", "identity"})
+"""Names that mean something else in a path (SL-08)."""
+
+
+class NamespaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One namespace. `path` is all of it and ends in `/`; `uuid` and `id` are never used again.
+
+    `lock` is the SHA-256 of the key that unlocks it, empty while it is open. `tainted`: it is being removed, and
+    nothing in it answers any more.
+    """
+
+    id: str
+    uuid: str
+    path: str
+    custom_metadata: Mapping[str, str] = {}
+    lock: bytes = b""
+    tainted: bool = False
+
+    @property
+    def parent(self) -> str:
+        """The path of the namespace that this one is in."""
+        return self.path[: self.path.rstrip("/").rfind("/") + 1]
+
+    def as_namespace(self) -> Namespace:
+        """Return what calls carry."""
+        return Namespace(self.id, self.path)
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(NamespaceEntry).decode
+
+
+class WrongName(ValueError):
+    """A text that cannot be a namespace's name; the message says why, in the field's words."""
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be the name of a namespace. Raises `WrongName`."""
+    if "/" in name:
+        raise WrongName("namespace name cannot contain /")
+    if name.casefold() in RESERVED:
+        raise WrongName(f'"{name}/" is a reserved path and cannot be used as a namespace name')
+    for wildcard in "+*":
+        if wildcard in name:
+            raise WrongName(
+                f'"{name}" contains wildcard characters that cannot be used in a namespace name: {wildcard!r}'
+            )
+    if any(char.isspace() for char in name):
+        raise WrongName(f'"{name}" contains space characters that cannot be used in a namespace name')
+    if name in {"", ".", ".."} or not name.isprintable():
+        raise WrongName("a namespace name must be printable, and neither empty nor dots alone")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which part of the root namespace's `sys/` every other namespace has too.
+
+What is not named here is the root namespace's alone, new engines and routes included (SL-10).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vault.engines.system.capabilities import CapabilityEngine
+from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.leases import LeaseEngine
+from vault.engines.system.mounts import MountsEngine
+from vault.engines.system.namespaces import NamespaceEngine
+from vault.engines.system.password_policies import PasswordPolicyEngine
+from vault.engines.system.policies import PolicyEngine
+from vault.engines.system.remounting import RemountEngine
+from vault.engines.system.resharing import ResharingEngine
+from vault.engines.system.rotation import RotationEngine
+from vault.engines.system.seal import SealEngine
+from vault.engines.system.status import StatusEngine
+from vault.engines.system.tools import ToolEngine
+from vault.engines.system.tuning import TuningEngine
+from vault.engines.system.wrapping import WrappingEngine
+from vault.framework.engine import Engine
+from vault.framework.route import RouteTable
+from vault.mount.table import Backend, InnerBackend
+
+EVERYWHERE: Final[tuple[type[Engine], ...]] = (
+    CapabilityEngine,
+    ExternalKeyEngine,
+    InterfaceEngine,
+    LeaseEngine,
+    MountsEngine,
+    NamespaceEngine,
+    PasswordPolicyEngine,
+    PluginEngine,
+    PolicyEngine,
+    RemountEngine,
+    SpecsEngine,
+    ToolEngine,
+    TuningEngine,
+    WrappingEngine,
+)
+"""Engines whose every route works on the namespace of the call alone."""
+PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
+    SealEngine: frozenset({"leader", "seal-status"}),
+    StatusEngine: frozenset({"ha-status", "version-history"}),
+}
+"""Routes that only tell what every client asks of a server."""
+UNSEALABLE: Final[tuple[type[Engine], ...]] = (RotationEngine, ResharingEngine)
+"""Engines about keys that a namespace would have to have of its own."""
+
+
+class _Part(Engine):
+    """Some routes of an engine."""
+
+    def __init__(self, engine: Engine, templates: frozenset[str]) -> None:
+        self._engine = engine
+        self.routes = tuple(  # type: ignore[misc]  # narrowed for this object: an engine's routes are its class's
+            route for route in engine.routes if route.template in templates
+        )
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+
+def inner_system(system: Backend) -> Backend:
+    """Return `sys/` of every namespace but the root one, made of what the root's is made of."""
+    served: list[Engine] = []
+    for engine in system.engines:
+        if isinstance(engine, EVERYWHERE):
+            served.append(engine)
+        elif type(engine) in PARTLY:
+            served.append(_Part(engine, PARTLY[type(engine)]))
+    keys = [engine for engine in system.engines if isinstance(engine, UNSEALABLE)]
+    return InnerBackend(served, RouteTable(served), whole=system.routes, unsealable=RouteTable(keys))
