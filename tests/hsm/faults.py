@@ -48,10 +48,12 @@ VENDOR_ERROR = 0x80000042
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """What one function does instead of its work. `logout` logs everybody out, then does the work."""
+    """What one function does instead of its work. `logout` logs everybody out, then does the work;
+    `late crash` does the work, and nobody hears of it.
+    """
 
     function: str
-    kind: Literal["code", "delay", "hang", "crash", "wrong", "logout"]
+    kind: Literal["code", "delay", "hang", "crash", "late crash", "wrong", "logout"]
     code: int = GENERAL_ERROR
     """The answer of `code`: a `CKR_…`."""
     seconds: float = 0.05
@@ -201,6 +203,8 @@ def _spoiled(fault: Fault, real: Callable[..., int], arguments: tuple[int | None
         _real["C_Logout"](arguments[0])
         return int(real(*arguments))
     answer = int(real(*arguments))
+    if fault.kind == "late crash":
+        signal.raise_signal(signal.SIGSEGV)
     if answer == OK:
         _falsify(fault.function, arguments)
     return answer

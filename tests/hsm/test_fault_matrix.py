@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hsm import envelope
-from hsm.errors import HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
 from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
 from tests.house.tree import ROOT
@@ -187,6 +187,40 @@ def test_a_key_that_somebody_destroyed_counts_as_an_outage_where_it_was_seen(tmp
                 await envelope.unseal(stranger, PLACE, bench.token.record)
         finally:
             await stranger.close()
+
+    _run(tmp_path, work)
+
+
+_MAKING: dict[str, Callable[[Pkcs11Slot, int], Awaitable[object]]] = {
+    "C_GenerateRandom": lambda slot, _: slot.random(32),
+    "C_GenerateKey": lambda slot, _: slot.generate_kek("aes", modifiable=True),
+    "C_GenerateKeyPair": lambda slot, n: slot.generate_key_pair(f"pair-{n}", b"v0001", "p256"),
+    "C_SetAttributeValue": lambda slot, _: slot.retire("v0002"),
+    "C_Sign": lambda slot, _: slot.sign("signer", b"v0001", "ECDSA", bytes(32)),
+}
+
+
+@pytest.mark.parametrize("function", _MAKING)
+def test_making_keys_and_signing_fail_as_plainly(tmp_path: Path, function: str) -> None:
+    async def work(bench: _Bench) -> None:
+        await bench.slot.generate_kek("aes", modifiable=True)  # v0002, which may be retired
+        await bench.slot.generate_key_pair("signer", b"v0001", "p256")
+        for number, fault in enumerate(
+            (
+                Fault(function=function, kind="code", code=faults.DEVICE_ERROR),
+                Fault(function=function, kind="code", code=faults.MECHANISM_INVALID),
+                Fault(function=function, kind="crash"),
+                Fault(function=function, kind="late crash"),
+            )
+        ):
+            bench.plan.put(fault)
+            with pytest.raises((SlotUnavailable, BadConfig)):
+                await _MAKING[function](bench.slot, number)
+            bench.plan.put()
+            await bench.heals()
+            wrapped = await bench.slot.wrap(PAYLOAD)  # no half-made key is in the way
+            assert await bench.slot.unwrap(wrapped) == PAYLOAD
+        await _MAKING[function](bench.slot, 9)
 
     _run(tmp_path, work)
 
