@@ -210,6 +210,27 @@ def test_the_last_try_is_left_to_the_operator(opencryptoki: OpenCryptokiToken, t
         opencryptoki.reset_pin()
 
 
+def test_opencryptoki_works_on_while_its_daemon_is_gone(tmp_path: Path) -> None:
+    async def all_of_it(token: OpenCryptokiToken) -> None:
+        slot = _slot(token, tmp_path)
+        await slot.generate_kek("aes")
+        wrapped = await slot.wrap(_DEK)
+        agent = slot.agent_pid
+        token.end_daemon()
+        for _ in range(3):
+            assert await slot.unwrap(wrapped) == _DEK
+        assert slot.agent_pid == agent  # another one could not even be started
+        late = _slot(token, tmp_path)
+        with pytest.raises(SlotUnavailable):
+            await late.unwrap(wrapped)
+        token.start_daemon()
+        assert await late.unwrap(wrapped) == _DEK
+        await asyncio.gather(slot.close(), late.close())
+
+    with opencryptoki_token(tmp_path / "ock") as token:
+        asyncio.run(all_of_it(token))
+
+
 def test_a_vault_opens_by_the_second_maker_when_the_first_is_unplugged(
     softhsm: SoftHsm, nss: NssToken, tmp_path: Path
 ) -> None:

@@ -17,25 +17,29 @@ _SO_PIN = "76543210"
 _SLOT = "3"
 _CONFIGURATION = "version opencryptoki-3.23\nslot 3\n{\nstdll = libpkcs11_sw.so\ntokversion = 3.12\n}\n"
 
+_WAIT = """
+tries=0
+until pkcsconf -t >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 200 ] || exit 1
+    sleep 0.05
+done
+"""
+
 # Arguments: the folder. Says `ready`, then lives until its standard input is closed, and takes the daemon along.
-_KEEPER = """
+_KEEPER = f"""
 set -eu
 here=$1
-bound() { mkdir -p "$2"; mount --bind "$here/$1" "$2"; }
+bound() {{ mkdir -p "$2"; mount --bind "$here/$1" "$2"; }}
 bound lib /var/lib/opencryptoki
 bound etc /etc/opencryptoki
 bound run /run/opencryptoki
 bound lock /run/lock/opencryptoki
 bound log /var/log/opencryptoki
 mount -t tmpfs tmpfs /dev/shm
-pkcsslotd -f >"$here/daemon.txt" 2>&1 &
+pkcsslotd
 trap 'kill -KILL "$(cat /run/opencryptoki/pkcsslotd.pid)"' EXIT
-tries=0
-until pkcsconf -t >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || { cat "$here/daemon.txt" >&2; exit 1; }
-    sleep 0.05
-done
+{_WAIT}
 echo ready
 cat >/dev/null
 """
@@ -56,6 +60,14 @@ class OpenCryptokiToken:
         shown = _run([*self.inside, "pkcsconf", "-t", "-c", _SLOT])
         line = next(line for line in shown.splitlines() if "Flags:" in line)
         return int(line.split()[1], 16)
+
+    def end_daemon(self) -> None:
+        """Kill the daemon, as an update or a crash does."""
+        _run([*self.inside, "sh", "-c", 'kill -KILL "$(cat /run/opencryptoki/pkcsslotd.pid)"'])
+
+    def start_daemon(self) -> None:
+        """Start the daemon again and wait until it answers."""
+        _run([*self.inside, "sh", "-c", f"pkcsslotd\n{_WAIT}"])
 
     def reset_pin(self) -> None:
         """Give the user PIN back its value and its three tries, as the security officer."""
