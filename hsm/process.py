@@ -253,12 +253,12 @@ class AgentProcess:
             self._channel.close()
             self._far.close()
             os.close(self._wake)
-        if self._child is not None:
-            if not graceful:
-                self._child.kill()
-            self._reap(self._child)
+        if self._child is not None and not graceful:
+            self._child.kill()
         for job in jobs:
             _fail(job, error)
+        if self._child is not None:
+            self._reap(self._child)
 
     def _note(self, error: HsmError) -> None:
         """Remember what an error says of this agent, before anybody hears of it."""

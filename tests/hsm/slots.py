@@ -60,8 +60,13 @@ def run(softhsm: SoftHsm, story: Callable[[Pkcs11Slot], Awaitable[None]], **chan
 
 
 def gone(pid: int | None) -> bool:
-    """Whether a process has ended, or is only waited for."""
-    return not Path(f"/proc/{pid}/exe").exists()
+    """Whether a process ends, within ten seconds."""
+    until = time.monotonic() + 10
+    while Path(f"/proc/{pid}/exe").exists():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def proc(pid: int | None, name: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
 from hsm.errors import BadConfig, SlotUnavailable
-from hsm.operations import Random
+from hsm.operations import Opening, Random
 from hsm.pin import Pin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.process import AgentProcess, Launch
@@ -39,7 +39,10 @@ def test_a_module_that_crashes_costs_the_requests_under_way_and_no_more(softhsm:
     run(softhsm, story)
 
 
-def test_a_call_that_hangs_is_over_at_the_deadline(softhsm: SoftHsm) -> None:
+def test_a_call_that_hangs_is_over_at_the_deadline(softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hsm.process._IDLE_SECONDS", 60.0)
+    monkeypatch.setattr("hsm.process._END_SECONDS", 60.0)
+
     async def story(slot: Pkcs11Slot) -> None:
         wrapped = await slot.wrap(DEK)
         assert slot.agent_pid is not None
@@ -135,9 +138,6 @@ def test_an_agent_dies_with_its_server(softhsm: SoftHsm) -> None:
         stop(agent)
         server.kill()
         server.wait()
-        until = time.monotonic() + 10
-        while not gone(agent) and time.monotonic() < until:
-            time.sleep(0.01)
         assert gone(agent)
 
 
@@ -295,10 +295,11 @@ def test_one_device_error_costs_no_agent(softhsm: SoftHsm) -> None:
     async def story() -> None:
         await slot.generate_kek("aes")
         wrapped = await slot.wrap(DEK)
-        plan.put(Fault(function="C_DecryptInit", kind="code", code=DEVICE_ERROR, times=1))
-        with pytest.raises(SlotUnavailable):
-            await slot.unwrap(wrapped)
-        assert await slot.unwrap(wrapped) == DEK
+        for _ in range(3):
+            plan.put(Fault(function="C_DecryptInit", kind="code", code=DEVICE_ERROR, times=1))
+            with pytest.raises(SlotUnavailable):
+                await slot.unwrap(wrapped)
+            assert await slot.unwrap(wrapped) == DEK
         plan.put(Fault(function="C_EncryptInit", kind="code", code=DEVICE_ERROR, times=1))
         assert (await slot.probe()).up
         assert slot.counters.starts == 1
@@ -362,3 +363,38 @@ def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) ->
     process.join(10)
     assert process.dead
     assert process.reason == "the agent's thread failed with ZeroDivisionError"
+
+
+def test_the_time_of_a_request_counts_from_when_the_agent_may_work_on_it(tmp_path: Path) -> None:
+    """The second waits six seconds and then takes six; each is within ten."""
+    body = READY_TEXT + (
+        "for name in ('first', 'second'):\n"
+        "    r = decode(receive(), Request)\n"
+        "    while not os.path.exists(os.path.join(os.path.dirname(__file__), name)): time.sleep(0.01)\n"
+        "    channel.sendall(encode(Reply(r.number, raw)))\n"
+        "receive()\n"
+    )
+    launch = Launch(
+        opening=Opening(lib="/none", login=False, max_sessions=1),
+        pin=lambda: Pin(b""),
+        environment=os.environ,
+        program=agent_program(tmp_path, body),
+        opening_seconds=10.0,
+    )
+    seconds = [0.0]
+    process = AgentProcess(launch, now=lambda: seconds[0])
+    while not process._ready:
+        time.sleep(0.005)
+    first, second = process.submit(Random(1), 10.0), process.submit(Random(2), 10.0)
+    seconds[0] = 6.0
+    (tmp_path / "first").touch()
+    assert bytes(first.result(30)) == b"\xc0"
+    while not second.running():
+        time.sleep(0.005)
+    seconds[0] = 12.0
+    with process._lock:
+        process._alarm()
+    (tmp_path / "second").touch()
+    assert bytes(second.result(30)) == b"\xc0"
+    process.end()
+    process.join(10)
