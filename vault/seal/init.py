@@ -208,9 +208,10 @@ async def make_wrapped_plan(
 ) -> InitPlan:
     """As `make_plan`, for a vault that key slots open: each that answers wraps the root key, and gives it back.
 
-    Raises `NoSlotAnswers` when none does.
+    Raises `NoSlotAnswers` when none does, `HsmError` when a token must have a part in randomness and has none.
     """
     recipient = token_recipient(request, now)
+    random = await slots.source(random)
     root_key, key = Key(random(KEY_BYTES)), Key(random(KEY_BYTES))
     generation = fresh_nonce(random)
     records: dict[str, bytes] = {}

@@ -195,8 +195,9 @@ class Resharing:
             await turnover.rotate_root(self._lifecycle.keeper)
             self.cancel()
             return Done(state, Shown())
-        made = Key(self._random(KEY_BYTES))
-        shown = split(made, state.shares, state.threshold, self._to, self._random)
+        random = await self._lifecycle.slots.source(self._random)
+        made = Key(random(KEY_BYTES))
+        shown = split(made, state.shares, state.threshold, self._to, random)
         if state.verify:
             state = replace(state, made=made, given=(), verification_nonce=fresh_nonce(self._random))
             self.state = state

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -14,6 +15,9 @@ from hsm.wrapping import KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure
 from vault.seal.record import SHAMIR_SLOT, WrappedSlot, slot_path
+
+DRAWN_BYTES: Final = 16_320
+"""Bytes that are drawn at a time: 255 shares of a key take 8,383."""
 
 _NAMESPACE: Final = "root"
 
@@ -34,10 +38,27 @@ class Slots:
     """Whether the configuration asks for that slot beside key slots."""
     recovery_can_unseal: bool = False
     """Whether recovery shares open the vault too, without any key slot."""
+    draw: Callable[[int], Awaitable[bytes]] | None = None
+    """Randomness that a token had a part in; raises `HsmError` where that is required and not to be had."""
 
     def get(self, name: str) -> KeySlot | None:
         """Return the configured slot `name`, disabled or not."""
         return next((slot for slot in self if slot.name == name), None)
+
+    async def source(self, local: Random) -> Random:
+        """Return what to make keys and shares with: drawn with a token where there is one, else `local`.
+
+        What was drawn at once is enough for a root key, a keyring and the shares of a key; `local` follows it.
+        """
+        if self.draw is None:
+            return local
+        drawn = io.BytesIO(await self.draw(DRAWN_BYTES))
+
+        def random(count: int) -> bytes:
+            found = drawn.read(count)
+            return found + local(count - len(found)) if len(found) < count else found
+
+        return random
 
     def __iter__(self) -> Iterator[KeySlot]:
         yield from self.enabled

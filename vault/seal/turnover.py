@@ -27,7 +27,8 @@ async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
     """
     async with keeper.lock:
         config = await keeper.config()
-        old, new = keeper.root_key, Key(keeper.random(KEY_BYTES))
+        random = await keeper.slots.source(keeper.random)
+        old, new = keeper.root_key, Key(random(KEY_BYTES))
         version = config.root_version + 1
         renewed = await _wrap_everywhere(keeper, config, new, version)
         dropped = [] if links else [name for name in config.slots if name not in renewed]

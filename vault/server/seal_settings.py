@@ -69,6 +69,14 @@ class HsmPolicy(msgspec.Struct, frozen=True, kw_only=True):
             read.duration, "How often every slot is tried; twelve times as often while it is away.", "60s"
         ),
     ] = 60
+    entropy: Annotated[
+        str,
+        Setting(
+            read.one_of("off", "prefer", "require"),
+            "Whether a token has a part in the randomness of root keys, recovery keys and shares: `off`, `prefer`, "
+            "or `require`, which makes none while no token answers.",
+        ),
+    ] = "prefer"
     recovery_can_unseal: Annotated[
         bool,
         Setting(

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from hsm.errors import BadConfig
+from hsm.entropy import MixedEntropy, Policy
+from hsm.errors import BadConfig, HsmError
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.wrapping import KeySlot
 from vault.barrier.key import Key
@@ -18,7 +20,7 @@ from vault.seal.record import SHAMIR_SLOT
 from vault.seal.slots import Slots
 from vault.seal.static_slot import StaticSlot, parse_key
 from vault.server.failure import StartFailure
-from vault.server.seal_settings import SealSettings, StaticSeal
+from vault.server.seal_settings import HsmPolicy, SealSettings, StaticSeal
 from vault.server.settings import Config
 
 _LARGEST_BYTES: Final = 4096
@@ -27,6 +29,7 @@ _LARGEST_BYTES: Final = 4096
 def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] = os.environ) -> Slots:
     """Make the slots of `config`. Raises `StartFailure` for a static key that cannot be read."""
     made = [(seal, _slot(seal, entropy, environment)) for seal in config.seals if seal.kind != SHAMIR_SLOT]
+    tokens = [slot for seal, slot in made if isinstance(slot, Pkcs11Slot) and not seal.disabled]
     shamir = next((seal for seal in config.seals if seal.kind == SHAMIR_SLOT), None)
     return Slots(
         enabled=[slot for seal, slot in made if not seal.disabled],
@@ -34,7 +37,25 @@ def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] 
         shamir=shamir.name if shamir is not None else SHAMIR_SLOT,
         shamir_kept=shamir is not None and bool(made),
         recovery_can_unseal=config.hsm.recovery_can_unseal,
+        draw=_draw(config.hsm, tokens, entropy),
     )
+
+
+def _draw(
+    policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy
+) -> Callable[[int], Awaitable[bytes]] | None:
+    """Return what gives randomness with a token's part in it, unless that is off or there is no token."""
+    if policy.entropy == "off" or not tokens:
+        return None
+
+    async def first(size: int) -> bytes:
+        for token in tokens[:-1]:
+            with contextlib.suppress(HsmError):
+                return await token.random(size)
+        return await tokens[-1].random(size)
+
+    wanted: Policy = "require" if policy.entropy == "require" else "prefer"
+    return MixedEntropy(entropy.bytes, first, policy=wanted).random
 
 
 def _slot(seal: SealSettings, entropy: Entropy, environment: Mapping[str, str]) -> KeySlot:

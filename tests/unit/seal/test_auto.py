@@ -16,7 +16,7 @@ from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.record import CONFIG_PATH, slot_path
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.slots import DRAWN_BYTES, NoSlotAnswers, Slots
 
 MISMATCH = "invalid key: failed to verify recovery key: recovery key does not match submitted values"
 AWAY = SlotUnavailable("the token is away")
@@ -433,5 +433,35 @@ def test_what_is_stored_for_the_seal_may_be_changed_by_nobody_else_meanwhile() -
         assert stored != await machine.storage.reader().get(CONFIG_PATH)
         assert (await machine.config()).slots == ("a",)
         assert (await machine.keeper.renew("b")).slots == ("a", "b")
+
+    asyncio.run(scenario())
+
+
+def test_what_a_token_draws_makes_the_keys_and_runs_out_into_local_randomness() -> None:
+    async def scenario() -> None:
+        drawn: list[int] = []
+
+        async def draw(count: int) -> bytes:
+            drawn.append(count)
+            return b"\7" * count
+
+        slots = Slots(enabled=named("a"), draw=draw)
+        source = await slots.source(lambda count: b"\1" * count)
+        assert source(DRAWN_BYTES - 1) == b"\7" * (DRAWN_BYTES - 1)
+        assert source(3) == b"\7\1\1"
+        machine = Machine(slots, os.urandom)
+        plan = await machine.init()
+        assert plan.root_key.reveal() == b"\7" * 32
+        await machine.life.auto_unseal()
+        await turnover.rotate_root(machine.keeper)
+        assert machine.barrier.root_key.reveal() == b"\7" * 32
+        assert drawn == [DRAWN_BYTES] * 3
+
+        async def refuse(count: int) -> bytes:
+            raise SlotUnavailable("no randomness")
+
+        strict = Machine(Slots(enabled=named("a"), draw=refuse), os.urandom)
+        with pytest.raises(SlotUnavailable):
+            await strict.init()
 
     asyncio.run(scenario())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hsm.errors import SlotUnavailable
 from hsm.pkcs11_slot import Pkcs11Slot
 from vault.barrier.key import Key
 from vault.framework.clock import Entropy
@@ -181,3 +182,27 @@ def test_a_static_key_that_cannot_be_read_stops_the_start(tmp_path: Path, source
     with pytest.raises(StartFailure, match=expected) as caught:
         make_slots(config, Entropy(), {})
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_has_a_part_in_randomness_unless_that_is_off(tmp_path: Path) -> None:
+    for policy, expected in (("off", False), ("prefer", True), ("require", True)):
+        text = f'seal "pkcs11" {{ {TOKEN} }}\nhsm {{ entropy = "{policy}" }}'
+        slots = make_slots(loaded(tmp_path, text), Entropy())
+        assert (slots.draw is not None) is expected
+    static = f'seal "static" {{ current_key_id = "a" current_key = "{KEY.hex()}" }}'
+    assert make_slots(loaded(tmp_path, static), Entropy()).draw is None
+
+
+def test_without_any_token_randomness_is_the_machines_own_or_there_is_none(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        both = "".join(f'seal "pkcs11" {{ name = "{name}"\n {TOKEN} }}\n' for name in ("a", "b"))
+        prefer = make_slots(loaded(tmp_path, both), Entropy())
+        source = await prefer.source(os.urandom)
+        assert len(source(32)) == 32
+        require = make_slots(loaded(tmp_path, both + 'hsm { entropy = "require" }'), Entropy())
+        with pytest.raises(SlotUnavailable, match="entropy: "):
+            await require.source(os.urandom)
+        for slot in (*prefer, *require):
+            await slot.close()
+
+    asyncio.run(scenario())

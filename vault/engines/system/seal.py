@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from hsm.errors import HsmError
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal_shapes import (
     Health,
@@ -107,7 +108,7 @@ class SealEngine(Engine):
             plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
             raise Malformed(str(refusal)) from refusal
-        except SealFailure as failure:
+        except (SealFailure, HsmError) as failure:
             raise Failed(str(failure), chained=False) from failure
         self._passage.log.note("core", "vault is initialized")
         await self._open(plan)
