@@ -193,6 +193,12 @@ class Lifecycle:
             await self._open(root_key, config.generation, confirm=False)
         return reasons
 
+    async def references(self) -> dict[str, dict[str, int]]:
+        """Count what is stored for the seal under each version of each slot's key; raises `SealFailure`."""
+        reader = self._storage.reader()
+        config = await book.read_config(reader)
+        return {} if config is None else await book.references(reader, config)
+
     async def opens_itself(self) -> bool:
         """Whether a key slot is to unseal this vault, without anybody's share."""
         config = await self.config()

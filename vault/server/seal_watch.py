@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final
 
 from hsm.errors import HsmError
@@ -21,6 +20,7 @@ from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.slots import NoSlotAnswers, SlotView
+from vault.server.seal_metrics import SlotMetrics
 from vault.server.seal_settings import HsmPolicy
 from vault.storage.protocol import StorageFailure
 
@@ -57,7 +57,7 @@ class SealWatch:
         self._now = now
         self._chance = chance
         self._log = log
-        self._metrics = metrics
+        self._slot_metrics = SlotMetrics(metrics)
         self._task: asyncio.Task[None] | None = None
         self._opening = True
         self._pause = FIRST_PAUSE
@@ -131,13 +131,21 @@ class SealWatch:
             return
         for view in changed:
             self._tell(view)
-        for view in self._health.seen.values():
-            self._metrics.gauge("seal.slot.up", partial(self._up, view.name), slot=view.name)
+        await self._show()
         if self._health.lost:
             self._lost_since = now if self._lost_since is None else self._lost_since
         else:
             self._lost_since = None
         await self._catch_up()
+
+    async def _show(self) -> None:
+        """Let the metrics follow what was found."""
+        config = await self._lifecycle.config()
+        references: dict[str, dict[str, int]] = {}
+        with contextlib.suppress(SealFailure):
+            references = await self._lifecycle.references()
+        up = {view.name: view.up for view in self._health.seen.values()}
+        self._slot_metrics.update(up, config, references, list(self._lifecycle.slots))
 
     async def _catch_up(self) -> None:
         """Give slots that came back the newest root key."""
@@ -179,10 +187,6 @@ class SealWatch:
     def _interval(self) -> float:
         interval = self._policy.canary_interval or 1.0
         return interval if self._health.well else max(1.0, interval / _OFTENER)
-
-    def _up(self, name: str) -> float:
-        view = self._health.seen.get(name)
-        return float(view is not None and view.up)
 
     def _unreachable(self) -> float:
         """Milliseconds for which no key slot has answered; 0 while one does."""

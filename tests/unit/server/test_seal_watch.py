@@ -241,7 +241,14 @@ def test_slots_are_told_of_when_they_change() -> None:
         text = here.text.getvalue()
         assert text.count("a key slot works") == 2
         assert text.count("software token: no hardware protection") == 1
-        assert here.gauges()["seal.slot.up/a"] == 1
+        gauges = here.gauges()
+        assert (gauges["seal.slot.up/a"], gauges["seal.slot.behind/a"]) == (1, 0)
+        assert gauges["seal.kek.refs/a/v0001"] == 3
+        a.rotate()
+        await here.machine.keeper.renew("a")
+        await here.run(60)
+        assert "seal.kek.refs/a/v0001" not in here.gauges()
+        assert here.gauges()["seal.kek.refs/a/v0002"] == 3
         b.replace()
         await here.run(60)
         assert "[ERROR]" in here.text.getvalue() or "error" in here.text.getvalue().lower()

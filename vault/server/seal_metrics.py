@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the metrics tell of key slots. Names and labels come from the configuration and from a fixed set of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from hsm.measures import Counters
+from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.wrapping import KeySlot
+from vault.framework.metrics import Metrics
+from vault.seal.record import SealConfig
+
+
+class SlotMetrics:
+    """Shows gauges for each slot; `update` is called after each look at the slots."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._up: Mapping[str, bool] = {}
+        self._behind: Mapping[str, int] = {}
+        self._references: dict[tuple[str, str], int] = {}
+
+    def update(
+        self,
+        up: Mapping[str, bool],
+        config: SealConfig | None,
+        references: Mapping[str, Mapping[str, int]],
+        slots: list[KeySlot],
+    ) -> None:
+        """Follow what was found: which slots are up, how far each is behind, and what its key versions hold."""
+        gauge = self._metrics.gauge
+        self._up = up
+        for name in up:
+            gauge("seal.slot.up", partial(self._is_up, name), slot=name)
+        stored = config.slots if config is not None else ()
+        self._behind = {
+            name: config.root_version - config.entry(name).root_version
+            for name in stored
+            if config is not None
+        }
+        for name in self._behind:
+            gauge("seal.slot.behind", partial(self._lag, name), slot=name)
+        self._count(references)
+        for slot in slots:
+            if isinstance(slot, Pkcs11Slot):
+                self._device(slot.name, slot.counters)
+
+    def _count(self, references: Mapping[str, Mapping[str, int]]) -> None:
+        found = {
+            (name, version): count for name, held in references.items() for version, count in held.items()
+        }
+        for name, version in self._references.keys() - found.keys():
+            self._metrics.forget("seal.kek.refs", slot=name, version=version)
+        self._references = found
+        for name, version in found:
+            self._metrics.gauge(
+                "seal.kek.refs", partial(self._held, name, version), slot=name, version=version
+            )
+
+    def _device(self, name: str, counters: Counters) -> None:
+        gauge = self._metrics.gauge
+        gauge("hsm.agent.starts", lambda: float(counters.starts), slot=name)
+        gauge("hsm.operations", lambda: float(counters.operations), slot=name)
+        for kind, code in counters.errors:
+            read = partial(_errors, counters, kind, code)
+            gauge("hsm.errors", read, slot=name, kind=kind, ckr=code)
+        for operation in counters.latency:
+            gauge("hsm.latency.seconds", partial(_seconds, counters, operation), slot=name, op=operation)
+            gauge("hsm.latency.count", partial(_answers, counters, operation), slot=name, op=operation)
+
+    def _is_up(self, name: str) -> float:
+        return float(self._up.get(name, False))
+
+    def _lag(self, name: str) -> float:
+        return float(self._behind.get(name, 0))
+
+    def _held(self, name: str, version: str) -> float:
+        return float(self._references.get((name, version), 0))
+
+
+def _errors(counters: Counters, kind: str, code: str) -> float:
+    return float(counters.errors.get((kind, code), 0))
+
+
+def _seconds(counters: Counters, operation: str) -> float:
+    return counters.latency[operation].seconds
+
+
+def _answers(counters: Counters, operation: str) -> float:
+    return float(sum(counters.latency[operation].buckets))
