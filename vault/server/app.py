@@ -25,6 +25,7 @@ from vault.framework.call import Call, Identity, JsonLimits, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.pipeline import Pipeline
@@ -87,6 +88,7 @@ class Vault:
         self._answer = self.at(config.listeners[0])
         opening.own_facts(parts)
         parts.tokens.on_revoke(self._purge_cubbyhole)
+        parts.tokens.on_revoke(parts.leases.token_gone)
         counting.show_state(metrics, parts.barrier, "")
         counting.show_keys(metrics, parts.barrier)
 
@@ -172,6 +174,7 @@ class Vault:
             await self._close()
             raise
         self._background.start()
+        self._parts.endings.start()
         self._parts.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
         self._parts.log.note("core", "vault is unsealed")
 
@@ -200,6 +203,7 @@ class Vault:
         """Forget everything that came from the open vault, once nothing works with it in the background."""
         try:
             await self._background.stop()
+            await self._parts.endings.stop()
         finally:
             await opening.close(self._parts)
 
@@ -275,7 +279,12 @@ def _background(parts: Parts) -> Background:
     return Background(
         parts.storage,
         parts.barrier,
-        {TOKEN_KIND: expire_token, POLICY_KIND: policies.expire, NAMESPACE_KIND: parts.namespaces.sweep},
+        {
+            TOKEN_KIND: expire_token,
+            POLICY_KIND: policies.expire,
+            NAMESPACE_KIND: parts.namespaces.sweep,
+            LEASE_KIND: parts.endings.due,
+        },
         {"keyring": count_encryptions},
         clock=parts.clock,
         log=parts.log,

@@ -17,7 +17,6 @@ from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
-from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
 from vault.engines.system.policies import PolicyEngine
@@ -117,7 +116,6 @@ def _rights(parts: Parts) -> tuple[Engine, ...]:
         PolicyEngine(parts.policies, parts.barrier, parts.clock),
         CapabilityEngine(parts.tokens, parts.gate, parts.barrier),
         WrappingEngine(parts.wrapper, parts.barrier),
-        LeaseEngine(),
         ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, os.environ)),
         AuditEngine(
             parts.audit,

@@ -3,11 +3,25 @@
 
 from __future__ import annotations
 
+from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
 from vault.framework.engine import Engine
+from vault.lease.tidy import Tidy
 from vault.server.parts import Parts
 
 
 def operators(parts: Parts) -> tuple[Engine, ...]:
     """Return them, put together from the server's parts."""
-    return (PasswordPolicyEngine(parts.barrier, parts.entropy),)
+    return (PasswordPolicyEngine(parts.barrier, parts.entropy), _leases(parts))
+
+
+def _leases(parts: Parts) -> LeaseEngine:
+    return LeaseEngine(
+        parts.barrier,
+        parts.leases,
+        parts.endings,
+        Tidy(parts.barrier, parts.leases, parts.tokens, parts.log),
+        parts.tokens,
+        parts.clock,
+        parts.follower.follow,
+    )

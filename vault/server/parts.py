@@ -16,6 +16,8 @@ from vault.engines.token.lifetime import Limits
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.lease.ending import Endings
+from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL
 from vault.mount.router import Router
 from vault.mount.table import Catalog
@@ -69,6 +71,8 @@ class Parts:
     audit: Broker
     genesis: Genesis
     limits: Limits
+    leases: LeaseStore
+    endings: Endings
     presence: Presence = field(default_factory=Presence)
 
 
@@ -86,6 +90,7 @@ def make(
     router = Router(barrier, namespaces, Catalog({}, {}))
     tokens = CountedTokens(entropy, namespaces.live, metrics)
     policies = PolicyStore(lambda: follower.epoch)
+    leases = LeaseStore(clock, entropy)
     try:
         audit = Broker(_devices(config), clock, entropy, log, metrics)
     except DeviceFailure as failure:
@@ -116,6 +121,16 @@ def make(
         limits=Limits(
             default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
             longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
+        ),
+        leases=leases,
+        endings=Endings(
+            barrier,
+            leases,
+            {},
+            clock=clock,
+            chance=lambda: entropy.bytes(1)[0] / 256,
+            log=log,
+            metrics=metrics,
         ),
     )
 

@@ -8,7 +8,6 @@ from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
-from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.rotation import RotationEngine
@@ -50,7 +49,6 @@ async def estate(*, prometheus: bool = True) -> House:
         PluginEngine(house.router),
         RotationEngine(house.barrier),
         StatusEngine(server, house.barrier, metrics),
-        LeaseEngine(),
     )
     await house.open(*engines)
     house.router.catalog = kinds(house, *engines)

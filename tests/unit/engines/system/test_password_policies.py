@@ -117,3 +117,52 @@ def test_rules_too_narrow_to_be_met_are_said_to_be() -> None:
 
 def test_a_password_is_not_printed() -> None:
     assert "hunter2" not in repr(Password("hunter2"))
+
+
+_RULES = "invalid password policy: unable to parse rules: "
+_CHARSET = (
+    f"{_RULES}unable to parse rule charset: failed to parse charset restriction: decoding failed due to the "
+)
+_ERRORS = "following error(s):\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("length = 0", "2 errors occurred:\n\t* length must be > 0\n\t* no charset specified\n\n"),
+        ('length = 20\nrule "charset" { charset = "a\\u0001" }', "non-printable character in charset"),
+        ('length = 5\nrule "charset" { charset = "a" min-chars = 6 }', "at least 6 characters but 5 is"),
+        ('length = 3\nrule "charset" { charset = "a" }', "passwords must be between 4 and 100 characters"),
+        ('length = "4"', "'length' expected type 'int', got unconvertible type 'string'"),
+        ("length = true", "'length' expected type 'int', got unconvertible type 'bool'"),
+        ("length = [4]", "'length' expected type 'int', got unconvertible type '[]interface {}'"),
+        ("length = { a = 1 }", "got unconvertible type '[]map[string]interface {}'"),
+        ("rule = 5", "unable to retrieve rules: '' source data must be an array or slice, got int"),
+        ("rule = [1.5]", "'[0]' expected type 'map[string]interface {}', got unconvertible type 'float64'"),
+        ("rule {}", f"{_RULES}unable to get rule info: rule is empty"),
+        ('rule { charset = "a" }', "unable to get rule data: '' source data must be an array or slice"),
+        ('length = 9\nrule "other" {}', f"{_RULES}unable to parse rule other: unrecognized rule type other"),
+        ('length = 9\nrule "charset" "x" { charset = "a" }', "no charset specified"),
+        ('length = 9\nrule "charset" { charset = 5 }', f"{_CHARSET}{_ERRORS}'charset' source data must be"),
+        ('length = 9\nrule "charset" { charset = ["a"] }', "'charset[0]' expected type 'int32'"),
+        (
+            'length = 9\nrule "charset" { charset = { a = 1 } }',
+            "unconvertible type 'map[string]interface {}'",
+        ),
+        ('length = 9\nrule "charset" { charset = [] }', "no charset specified"),
+        (
+            'length = 9\nrule "charset" { charset = "a" min-chars = "1" }',
+            f"{_CHARSET}{_ERRORS}'min-chars' exp",
+        ),
+    ],
+)
+def test_what_is_wrong_with_rules_is_said_as_the_field_says_it(text: str, words: str) -> None:
+    with pytest.raises(RulesError) as caught:
+        read_rules(text)
+    assert words in str(caught.value)
+
+
+def test_a_rule_may_lie_within_a_rule() -> None:
+    expected = Rules(20, (Rule("ab", 0),))
+    assert read_rules('length = 20\nrule { charset { charset = "ab" } }') == expected
+    assert read_rules('length = 20\nrule = [{ charset = [{ charset = "ab" }] }]') == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Nodes, versions, host, requests in flight, metrics, settings; leases that do not exist."""
+"""Nodes, versions, host, requests in flight, metrics, settings."""
 
 import pytest
 
@@ -83,7 +83,6 @@ def test_settings_and_origins() -> None:
         "GET metrics",
         "GET config/state/sanitized",
         "GET config/cors",
-        "LIST leases/lookup/x",
     ],
 )
 def test_none_of_it_is_for_everybody(path: str) -> None:
@@ -92,19 +91,5 @@ def test_none_of_it_is_for_everybody(path: str) -> None:
         method, _, rest = path.partition(" ")
         for token in ("", await house.token("nothing")):
             assert (await house(method, f"sys/{rest}", token=token)).status == 403
-
-    play(scenario)
-
-
-def test_no_lease_is_ever_found() -> None:
-    async def scenario() -> None:
-        house = await estate()
-        for path in ("lookup", "renew", "revoke"):
-            answer = await house("POST", f"sys/leases/{path}", {})
-            assert (answer.status, answer.error) == (400, "lease_id must be specified")
-        assert (await house("POST", "sys/leases/lookup", {"lease_id": "x"})).error == "invalid lease"
-        assert (await house("PUT", "sys/leases/renew", {"lease_id": "x"})).error == "lease not found"
-        assert (await house("POST", "sys/leases/revoke", {"lease_id": "x"})).status == 204
-        assert (await house("LIST", "sys/leases/lookup/")).body == {"errors": []}
 
     play(scenario)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tidying mends what got lost: timers, leases of tokens that are gone, and pointers to leases that are gone."""
+
+import asyncio
+
+from tests.unit.lease.bench import CORE, Bench
+from vault.framework.clock import Entropy
+from vault.lease.model import LEASE_KIND
+from vault.lease.tidy import Tidy
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+
+
+async def _bench() -> tuple[Bench, Tidy, TokenStore]:
+    bench = await Bench().open()
+    tokens = TokenStore(Entropy())
+    return bench, Tidy(bench.barrier, bench.store, tokens, bench.log), tokens
+
+
+async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:
+    entry = TokenEntry(accessor=key, policies=(), path="", display_name="", created=0)
+    async with bench.barrier.write("root", CORE) as core:
+        stored = await tokens.create(core, key, entry)
+        value = await core.get(f"token/id/{stored}")
+        await core.put(f"token/id/{key}", value or b"")
+
+
+def test_lost_timers_are_set_again_on_every_page() -> None:
+    async def scenario() -> None:
+        bench, tidy, tokens = await _bench()
+        await _token(bench, tokens, "key-first")
+        leases = [await bench.issue() for _ in range(230)]
+        async with bench.barrier.write("root", CORE) as core:
+            for lease in leases:
+                await core.cancel(LEASE_KIND, lease.id)
+        assert await bench.due() is None
+        assert tidy.begin()
+        await tidy.run("root")
+        assert await bench.due() == 60
+        assert len(await bench.storage.claim(bench.clock.millis() + 100_000, 1000, 1)) == 230
+        assert "count=230" in bench.stream.getvalue()
+
+    asyncio.run(scenario())
+
+
+def test_leases_of_tokens_that_are_gone_are_over() -> None:
+    async def scenario() -> None:
+        bench, tidy, _ = await _bench()
+        lease = await bench.issue()
+        assert tidy.begin()
+        await tidy.run("root")
+        found = await bench.get(lease)
+        assert found is not None
+        assert found.expires <= bench.clock.nanos()
+
+    asyncio.run(scenario())
+
+
+def test_parked_leases_stay_and_strays_go() -> None:
+    async def scenario() -> None:
+        bench, tidy, _ = await _bench()
+        kept, gone = await bench.issue(), await bench.issue()
+        async with bench.barrier.write("root", CORE) as core:
+            await bench.store.park(core, kept)
+            await bench.store.park(core, gone)
+            await core.delete(f"lease/id/{gone.id}")
+        assert tidy.begin()
+        await tidy.run("root")
+        (parked,) = await bench.store.parked(bench.barrier.reader("root", CORE))
+        assert parked.id == kept.id
+        assert await bench.due() is None
+        assert len(await bench.storage.reader().scan("ns/root/lease/")) == 3
+
+    asyncio.run(scenario())
+
+
+def test_only_one_runs_at_a_time() -> None:
+    async def scenario() -> None:
+        _, tidy, _ = await _bench()
+        assert tidy.begin()
+        assert not tidy.begin()
+        await tidy.run("root")
+        assert tidy.begin()
+
+    asyncio.run(scenario())

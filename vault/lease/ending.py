@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Taking back what leases are for: when their time is over, when their token is revoked, and when an operator asks.
+
+The engine is asked outside every transaction, as the other system may take its time; the lease goes once it has
+agreed. Until then a timer's row says that there is something to do, so that nothing is forgotten when the process
+ends. What fails is tried again, later each time; after `MOST_ATTEMPTS` the lease is parked and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierSealed
+from vault.barrier.view import ReadView, View, core_prefix
+from vault.framework.clock import Clock
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.lease.model import Lease, LeaseFailure, Revoker
+from vault.lease.store import LeaseStore, home
+from vault.lease.turns import Turns
+
+MOST_ATTEMPTS: Final = 6
+"""Failures after which a lease is parked."""
+WAITING: Final = 1024
+"""Leases that wait in memory; the rest waits in storage."""
+_FIRST_WAIT: Final = 10_000
+_HOLD: Final = 120_000
+"""Milliseconds after which a lease that was taken up is looked at again, in case that the process ended."""
+_WORKERS: Final = 8
+_ABREAST: Final = 4
+_MILLI: Final = 1_000_000
+
+
+class Endings:
+    """Works off the leases that are over; runs while the vault is open.
+
+    `revokers` are the engines' parts by kind of mount. `chance` gives a number from 0 to 1, by which waits differ.
+    """
+
+    longest: float = 30.0
+    """Seconds that an engine may take."""
+
+    def __init__(
+        self,
+        barrier: Barrier,
+        store: LeaseStore,
+        revokers: Mapping[str, Revoker],
+        *,
+        clock: Clock,
+        chance: Callable[[], float],
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        self._barrier = barrier
+        self._store = store
+        self._revokers = revokers
+        self._clock = clock
+        self._chance = chance
+        self._log = log
+        self._turns = Turns(WAITING, _ABREAST)
+        self._news = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._revoked = metrics.counter("expire.revoked")
+        self._failed = metrics.counter("expire.revoke_failed")
+        self._parked = metrics.counter("expire.parked")
+
+    def start(self) -> None:
+        """Begin; without effect while running."""
+        if not self._tasks:
+            self._tasks = [asyncio.get_running_loop().create_task(self._work()) for _ in range(_WORKERS)]
+
+    async def stop(self) -> None:
+        """End. What was under way is taken up again after the next unseal."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._turns = Turns(WAITING, _ABREAST)
+
+    @property
+    def waiting(self) -> int:
+        """How many leases wait in memory or are being worked on."""
+        return len(self._turns)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that belongs to leases beside requests, until the vault is sealed."""
+        self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def due(self, core: View, lease_id: str) -> None:
+        """Take up a lease whose timer is due; called in a transaction, possibly more than once."""
+        lease = await self._store.get(core, lease_id)
+        if lease is None or lease.parked:
+            return
+        now = self._clock.nanos()
+        if lease.expires > now:
+            await self._store.arm(core, lease, lease.expires // _MILLI)
+            return
+        await self._store.arm(core, lease, now // _MILLI + _HOLD)
+        if self._turns.put(lease.mount, lease_id):
+            self._news.set()
+
+    async def end(self, lease_id: str, *, force: bool = False) -> None:
+        """Take back what a lease is for, and remove the lease; with `force`, whatever the engine says.
+
+        Raises `LeaseFailure`; the lease is then kept.
+        """
+        place = home(lease_id)
+        lease = await self._store.get(self._barrier.reader(place, core_prefix(place)), lease_id)
+        if lease is None:
+            return
+        try:
+            await self._revoke(lease)
+        except LeaseFailure as failure:
+            if not force:
+                raise
+            self._log.caution("expiration", "a lease was removed by force", reason=str(failure))
+        async with self._barrier.write(place, core_prefix(place)) as core:
+            await self._store.remove(core, lease)
+        self._revoked.count += 1
+
+    async def renew(self, lease: Lease) -> None:
+        """Have the engine prolong what a lease is for. Raises `LeaseFailure`."""
+        await self._ask(lease, lambda revoker, data: revoker.renew(data, lease))
+
+    async def _revoke(self, lease: Lease) -> None:
+        await self._ask(lease, lambda revoker, data: revoker.revoke(data, lease))
+
+    async def _ask(
+        self, lease: Lease, question: Callable[[Revoker, ReadView], Coroutine[Any, Any, None]]
+    ) -> None:
+        revoker = self._revokers.get(lease.kind)
+        if revoker is None:
+            raise LeaseFailure("no engine of this server knows this kind of lease")
+        place = home(lease.id)
+        data = self._barrier.reader(place, f"{core_prefix(place)}mnt/{lease.mount}/")
+        try:
+            async with asyncio.timeout(self.longest):
+                await question(revoker, data)
+        except TimeoutError:
+            raise LeaseFailure("the other system did not answer in time") from None
+        except (LeaseFailure, BarrierSealed, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- an engine's defect is a failure as any other
+            self._log.crash("expiration", "an engine met a defect with a lease", error, type=lease.kind)
+            raise LeaseFailure("the engine met a defect") from None
+
+    async def _work(self) -> None:
+        while True:
+            taken = self._turns.take()
+            if taken is None:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            try:
+                await self._settle(taken[1])
+            except BarrierSealed:
+                return
+            except Exception as error:  # noqa: BLE001 -- one lease's trouble must not end the others
+                self._log.crash("expiration", "a lease was left alone; its timer brings it back", error)
+            finally:
+                self._turns.done(*taken)
+                self._news.set()
+
+    async def _settle(self, lease_id: str) -> None:
+        try:
+            await self.end(lease_id)
+        except LeaseFailure as failure:
+            place = home(lease_id)
+            async with self._barrier.write(place, core_prefix(place)) as core:
+                lease = await self._store.get(core, lease_id)
+                if lease is not None:
+                    await self._again(core, lease, str(failure))
+
+    async def _again(self, core: View, lease: Lease, reason: str) -> None:
+        """Set the next attempt, or give up."""
+        self._failed.count += 1
+        lease = msgspec.structs.replace(lease, attempts=lease.attempts + 1, reason=reason)
+        if lease.attempts >= MOST_ATTEMPTS:
+            await self._store.park(core, lease)
+            self._parked.count += 1
+            self._log.failure(
+                "expiration", "a lease cannot be revoked; it is kept for an operator", reason=reason
+            )
+            return
+        wait = int(_FIRST_WAIT * 2 ** (lease.attempts - 1) * (1 + self._chance()))
+        await self._store.replace(core, lease)
+        await self._store.arm(core, lease, self._clock.millis() + wait)
+        self._log.caution(
+            "expiration", "a lease could not be revoked yet", reason=reason, count=lease.attempts,
+            seconds=wait // 1000,
+        )  # fmt: skip

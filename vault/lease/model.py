@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is stored of a lease, how far it can be prolonged, and what an engine does to keep its side."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+from vault.barrier.view import ReadView
+
+LEASE_KIND: Final = "lease"
+"""Kind of the timer of one lease; the key is the lease's identifier."""
+_SECOND: Final = 1_000_000_000
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that was made in another system. Times are nanoseconds since the epoch, durations seconds.
+
+    `kind`, `mount` and `accessor` name the mount that made it, `token` the key of the token that it was made for.
+    `detail` is what the engine needs to take it back; only the barrier protects it.
+    """
+
+    id: str
+    kind: str
+    mount: str
+    accessor: str
+    issued: int
+    expires: int
+    ttl: int
+    longest: int
+    renewable: bool = True
+    token: str = ""
+    detail: bytes = b""
+    renewed: int = 0
+    attempts: int = 0
+    """How often taking it back has failed by itself."""
+    reason: str = ""
+    """Why the last attempt failed, in the engine's words."""
+    parked: bool = False
+    """Whether nothing more is tried until an operator asks."""
+
+    @property
+    def path(self) -> str:
+        """The path of the request that made it."""
+        return self.id.rpartition("/")[0]
+
+    def remaining(self, now: int) -> int:
+        """Seconds left at `now` (nanoseconds); below 0 once it is over, as the field shows it."""
+        return int((self.expires - now) / _SECOND)
+
+    def __repr__(self) -> str:
+        """Name the lease without its detail."""
+        return f"<Lease {self.id}>"
+
+
+class LeaseFailure(Exception):
+    """An engine could not do its part; the message is a fixed text of the engine's, without secrets."""
+
+
+class Revoker(Protocol):
+    """An engine's part, one for each kind of mount. `data` is the mount's own data.
+
+    It may be called again for what is done already, and then succeeds. It runs outside every transaction.
+    """
+
+    async def revoke(self, data: ReadView, lease: Lease) -> None:
+        """Take back what the lease is for. Raises `LeaseFailure`."""
+        ...
+
+    async def renew(self, data: ReadView, lease: Lease) -> None:
+        """Make it last until the lease's new end, which is stored already. Raises `LeaseFailure`."""
+        ...
+
+
+def prolonged(lease: Lease, increment: int, now: int) -> tuple[Lease, list[str]]:
+    """Return the lease with its end `increment` seconds from `now` (nanoseconds), and what to warn of.
+
+    0 asks for what it had at first. It never ends later than its issue plus its longest time (SL-33).
+    """
+    wanted = increment or lease.ttl
+    left = max(0, lease.longest - (now - lease.issued) // _SECOND)
+    warnings = []
+    if wanted > left:
+        warnings.append(
+            f'TTL of "{_spelt(wanted)}" exceeded the effective max_ttl of "{_spelt(left)}"; '
+            "TTL value is capped accordingly"
+        )
+    granted = min(wanted, left)
+    return msgspec.structs.replace(lease, expires=now + granted * _SECOND, renewed=now), warnings
+
+
+def _spelt(seconds: int) -> str:
+    """Write a duration as the field does: `768h`, `1h30m`, `0s`."""
+    minutes, left = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (left, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Leases in storage, found by identifier, by the token that they belong to, and by having been given up.
+
+A lease's identifier says which namespace it belongs to, and it is kept there: what takes an identifier finds that
+place through whichever view it is given, what lists looks in the given view alone (SL-09). Nothing is kept in
+memory: what is due is a timer's row (SL-79).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT, Call
+from vault.framework.clock import Clock, Entropy
+from vault.lease.model import LEASE_KIND, Lease
+from vault.namespace.ids import bound, namespace_id
+from vault.storage.protocol import Timer
+
+_ID: Final = "lease/id/"
+_TOKEN: Final = "lease/token/"  # noqa: S105 -- where the leases of tokens are found, not a token
+_PARKED: Final = "lease/parked/"
+_RANDOM: Final = 24
+_MILLI: Final = 1_000_000
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Lease).decode
+
+
+class LeaseStore:
+    """The leases of a namespace."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    def new(self, call: Call, *, ttl: int, longest: int, detail: bytes, renewable: bool = True) -> Lease:
+        """Return a lease for what `call` makes; it is stored by `issue`. `ttl` and `longest` are in seconds.
+
+        A batch token leaves no trace to follow, so what it has made ends with it at the latest.
+        """
+        caller, mount = call.caller(), call.mount
+        if caller.kind == "batch" and caller.expires:
+            longest = min(longest, max(0, (caller.expires - call.now) // 1000))
+        ttl = min(ttl, longest)
+        now = self._clock.nanos()
+        return Lease(
+            id=bound(f"{call.path}/{self._entropy.base62(_RANDOM)}", call.namespace),
+            kind=mount.kind,
+            mount=mount.uuid,
+            accessor=mount.accessor,
+            issued=now,
+            expires=now + ttl * 1000 * _MILLI,
+            ttl=ttl,
+            longest=longest,
+            renewable=renewable,
+            token=caller.key if caller.kind == "service" else "",
+            detail=detail,
+        )
+
+    async def issue(self, core: View, lease: Lease) -> None:
+        """Store a new lease, with its timer."""
+        await self.replace(core, lease)
+        if lease.token:
+            await core.space(home(lease.token)).put(_of_token(lease), lease.id.encode())
+
+    async def get(self, core: ReadView, lease_id: str) -> Lease | None:
+        """Return a lease, over or not."""
+        value = await core.space(home(lease_id)).get(_ID + lease_id)
+        return None if value is None else _decode(value)
+
+    async def replace(self, core: View, lease: Lease) -> None:
+        """Store a lease that has changed, and move its timer to its end."""
+        await core.space(home(lease.id)).put(_ID + lease.id, _encode(lease))
+        await self.arm(core, lease, lease.expires // _MILLI)
+
+    async def arm(self, core: View, lease: Lease, due: int) -> None:
+        """Have the lease looked at when `due` (milliseconds)."""
+        await core.at(Timer(LEASE_KIND, lease.id, due))
+
+    async def park(self, core: View, lease: Lease) -> None:
+        """Give up: keep the lease, count it, and leave it to an operator."""
+        place = core.space(home(lease.id))
+        await place.put(_ID + lease.id, _encode(msgspec.structs.replace(lease, parked=True)))
+        await place.put(_PARKED + _digest(lease.id), lease.id.encode())
+        await core.cancel(LEASE_KIND, lease.id)
+
+    async def remove(self, core: View, lease: Lease) -> None:
+        """Remove a lease: what it stood for is gone, or an operator takes that on himself."""
+        place = core.space(home(lease.id))
+        await core.cancel(LEASE_KIND, lease.id)
+        await place.delete(_ID + lease.id)
+        await place.delete(_PARKED + _digest(lease.id))
+        if lease.token:
+            await core.space(home(lease.token)).delete(_of_token(lease))
+
+    async def below(self, core: ReadView, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+        """Return the identifiers below `prefix` (empty, or ends in `/`) without it, in order."""
+        return await core.scan(_ID + prefix, after=after, limit=limit)
+
+    async def names(self, core: ReadView, prefix: str) -> Sequence[str]:
+        """Return the names directly below `prefix`; a folder ends in `/`."""
+        return await core.list(_ID + prefix)
+
+    async def parked(self, core: ReadView, *, limit: int = 0) -> Sequence[Lease]:
+        """Return the leases that were given up, `limit` of them at most; 0 for all."""
+        found = []
+        for name in await core.list(_PARKED, limit=limit):
+            lease_id = await core.get(_PARKED + name)
+            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
+            if lease is not None:
+                found.append(lease)
+        return found
+
+    async def token_gone(self, core: View, token: str) -> None:
+        """Have everything that was made for a token taken back, in the transaction that revokes it."""
+        prefix = f"{_TOKEN}{token}/"
+        for name in await core.list(prefix):
+            lease_id = await core.get(prefix + name)
+            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
+            if lease is not None and not lease.parked:
+                await self.replace(core, self.ended(lease))
+
+    async def drop_strays(self, core: View) -> int:
+        """Remove what only points at leases that are gone; return how many there were."""
+        gone = 0
+        for index in (_TOKEN, _PARKED):
+            for name in await core.scan(index):
+                lease_id = await core.get(index + name)
+                if lease_id is None or await self.get(core, lease_id.decode()) is None:
+                    await core.delete(index + name)
+                    gone += 1
+        return gone
+
+    def ended(self, lease: Lease) -> Lease:
+        """Return the lease, over by now."""
+        return msgspec.structs.replace(lease, expires=min(lease.expires, self._clock.nanos()))
+
+
+def home(lease_id_or_key: str) -> str:
+    """Return the id of the namespace that a lease or a token belongs to; the root's for what nobody has made."""
+    return namespace_id(lease_id_or_key.rpartition("/")[2]) or ROOT.id
+
+
+def _of_token(lease: Lease) -> str:
+    return f"{_TOKEN}{lease.token}/{_digest(lease.id)}"
+
+
+def _digest(lease_id: str) -> str:
+    return hashlib.sha256(lease_id.encode()).hexdigest()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Putting leases in order: timers that got lost, leases of tokens that are gone, indexes of leases that are gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import View, core_prefix
+from vault.framework.log import Log
+from vault.lease.store import LeaseStore
+from vault.token.store import TokenStore
+
+_PAGE: Final = 100
+"""Leases that are looked at in one transaction: others write in between."""
+
+
+class Tidy:
+    """One run at a time."""
+
+    def __init__(self, barrier: Barrier, store: LeaseStore, tokens: TokenStore, log: Log) -> None:
+        self._barrier = barrier
+        self._store = store
+        self._tokens = tokens
+        self._log = log
+        self._running = False
+
+    def begin(self) -> bool:
+        """Claim the next run; False while one is under way."""
+        if self._running:
+            return False
+        self._running = True
+        return True
+
+    async def run(self, namespace_id: str) -> None:
+        """Look at every lease of a namespace, page by page."""
+        try:
+            after, seen, mended = "", 0, 0
+            while True:
+                async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
+                    page = await self._store.below(core, "", after=after, limit=_PAGE)
+                    for lease_id in page:
+                        mended += await self._mend(core, lease_id)
+                seen += len(page)
+                if len(page) < _PAGE:
+                    break
+                after = page[-1]
+            async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
+                mended += await self._store.drop_strays(core)
+            self._log.note("expiration", "leases are in order: seen", count=seen)
+            self._log.note("expiration", "leases are in order: mended", count=mended)
+        finally:
+            self._running = False
+
+    async def _mend(self, core: View, lease_id: str) -> int:
+        lease = await self._store.get(core, lease_id)
+        if lease is None or lease.parked:
+            return 0
+        if lease.token and await self._tokens.get(core, lease.token) is None:
+            await self._store.replace(core, self._store.ended(lease))
+            return 1
+        if not lease.attempts:
+            await self._store.replace(core, lease)
+        return 0
