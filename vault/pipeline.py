@@ -11,6 +11,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
+from vault.cache.plans import Plan, Plans
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Identity, Operation, Reply
 from vault.framework.errors import (
@@ -68,13 +69,14 @@ class Pipeline:
         self._audit = audit
         self._follower = follower
         self._wrapper = wrapper
+        self.plans = Plans(follower)
         self._log = log
 
     async def handle(self, call: Call) -> Reply[object] | None:
         """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
         try:
             try:
-                reply = await self.attempt(call)
+                reply = await (self.attempt(call) if call.plan is None else self.repeat(call, call.plan))
             except Moved:
                 reply = await self.persist(call)
             if call.after is not None:
@@ -100,6 +102,7 @@ class Pipeline:
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
         call.facts = self._follower.epoch
+        era = self._follower.era
         self.resolve(call)
         await self.authenticate(call)
         self.parse(call)
@@ -113,7 +116,19 @@ class Pipeline:
             return await self.write(call, core)
         if access.writes or call.wrap_ttl:
             return await self.commit(call)
-        return self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
+        reply = self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
+        if call.key is not None and call.identity is not None:
+            until = self._gate.until(call.identity)
+            self.plans.keep(call, era, until)
+        return reply
+
+    async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
+        """Answer a read about which everything is known but the answer. Raises `Moved`, as any attempt."""
+        call.facts = self._follower.epoch
+        call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
+        self._audit.request(call, hold=True)
+        call.audited = True
+        return self.finish(call, await self.invoke(call, call.reader))
 
     async def persist(self, call: Call) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
@@ -263,7 +278,11 @@ class Pipeline:
             if seen is not None:
                 await self.fence(call, seen)
             raise
-        if seen is not None and (call.identity is not None or not call.bound.route.access.public):
+        if (
+            seen is not None
+            and seen.epoch != call.facts
+            and (call.identity is not None or not call.bound.route.access.public)
+        ):
             await self.fence(call, seen)
         return result
 

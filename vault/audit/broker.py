@@ -100,17 +100,15 @@ class Broker:
         held, call.held = call.held, 0
         if self._open:
             headers = self._headers
-            if held:
-                times = (held, now)
-                lines = [
-                    (entry, entry.renderer.exchange(call, reply, times, headers, error))
-                    for entry in self._recording
-                ]
-            else:
-                lines = [
-                    (entry, entry.renderer.response(call, reply, now, headers, error))
-                    for entry in self._recording
-                ]
+            lines: list[tuple[_Open, bytes]] = []
+            for entry in self._recording:
+                renderer = entry.renderer
+                line = (
+                    renderer.exchange(call, reply, (held, now), headers, error)
+                    if held
+                    else renderer.response(call, reply, now, headers, error)
+                )
+                lines.append((entry, line))
             self._send(lines, now, "response")
         elif self._devices:
             if held:

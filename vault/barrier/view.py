@@ -41,6 +41,11 @@ class ReadView:
         self._reload = reload
 
     @property
+    def prefix(self) -> str:
+        """Where in storage this view begins."""
+        return self._prefix
+
+    @property
     def epoch(self) -> int:
         """The epoch that the last statement of the transaction below saw."""
         return self._tx.epoch

@@ -64,6 +64,8 @@ class Follower:
         self._storage = storage
         self._owners: dict[str, Drop] = {}
         self.epoch = 0
+        self.era = object()
+        """Stands for everything that is true now: another object as soon as anything may have become untrue."""
 
     def own(self, kind: str, drop: Drop) -> None:
         """Register the owner of `kind`."""
@@ -84,6 +86,7 @@ class Follower:
         since = self.epoch
         changes = await self._storage.changes(since) if since > 0 else None
         self.epoch = _MOVING
+        self.era = object()
         if changes is None or any(change.kind not in self._owners for change in changes):
             for drop in self._owners.values():
                 await drop(None)
@@ -96,3 +99,4 @@ class Follower:
     def forget(self) -> None:
         """Start over at the next unseal: everything is read anew."""
         self.epoch = 0
+        self.era = object()

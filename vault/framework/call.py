@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
+    from vault.cache.plans import Plan
     from vault.framework.route import Bound
 
 T = TypeVar("T", covariant=True)
@@ -232,6 +233,7 @@ class Call:
         "held",
         "id",
         "identity",
+        "key",
         "limits",
         "local",
         "method",
@@ -241,6 +243,7 @@ class Call:
         "operation",
         "params",
         "path",
+        "plan",
         "query",
         "reader",
         "recorded",
@@ -278,6 +281,10 @@ class Call:
     """The namespace header as it came, which answers repeat."""
     within: str
     """The namespace that the header names, as the path begins with it; empty for none."""
+    key: tuple[bytes, bytes, str] | None
+    """What a plain GET consists of, so that what is found out about it may be kept; see `vault.cache.plans`."""
+    plan: Plan | None
+    """What was found out about another call like this one, and is still true; else None."""
     namespace: Namespace
     """Where the path leads; the root namespace until the mount table was asked."""
     client_address: str
@@ -290,7 +297,7 @@ class Call:
     captures: Mapping[str, str]
     data: Mapping[str, Json]
     """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
-    params: object
+    params: Any
     identity: Identity | None
     decision: Decision | None
     facts: int
@@ -328,6 +335,8 @@ class Call:
         self.warnings = []
         self.recorded = None
         self.held = 0
+        self.key = None
+        self.plan = None
         self.namespace = ROOT
         self.body = b""
         self.limits = USUAL_LIMITS
@@ -350,6 +359,7 @@ class Call:
         self.captures = {}
         self.identity = None
         self.decision = None
+        self.plan = None
         self.after = None
         self.warnings = []
 

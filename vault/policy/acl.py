@@ -62,6 +62,11 @@ class Acl:
         self._table = RuleTable(self.rules)
         self._memo: dict[tuple[str, str], tuple[MergedRule | None, Verdict, bool]] = {}
 
+    @property
+    def stale_at(self) -> float:
+        """When (Unix time) the first of the rules expires that count now; infinite when none does."""
+        return self._stale_at
+
     def check(
         self,
         operation: str,

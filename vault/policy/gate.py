@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from vault.barrier.barrier import Barrier
@@ -55,6 +56,16 @@ class Gate:
             acl: Acl = known[1]
             return acl
         return None
+
+    def until(self, identity: Identity) -> int:
+        """Return when (ms) the ACL by which an identity was decided about ends; 0 for as long as the facts."""
+        known = identity.cache.get("acl")
+        if not isinstance(known, tuple):
+            return 1
+        acl: Acl = known[1]
+        stale = acl.stale_at
+        rules = 0 if stale == math.inf else int(stale * 1000)
+        return min(rules or known[2], known[2] or rules)
 
     def decide(self, call: Call) -> Verdict | None:
         """Decide one call by what is in memory; None to ask `check`."""

@@ -59,6 +59,7 @@ class Vault:
         self._turn = asyncio.Lock()
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
         pipeline = _pipeline(parts)
+        self._plans = pipeline.plans
         self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
         passage = Passage(
             self._opened,
@@ -110,7 +111,12 @@ class Vault:
             json_limits=JsonLimits(listener.max_request_json_strings, listener.max_request_json_memory),
         )
         front = Front(
-            lane, parts.clock, parts.entropy, fixed=self._fixed, sealed=lambda: parts.barrier.sealed
+            lane,
+            self._plans,
+            parts.clock,
+            parts.entropy,
+            fixed=self._fixed,
+            sealed=lambda: parts.barrier.sealed,
         )
         return edge(listener, front, parts.metrics, parts.config.telemetry)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from hashlib import sha256
 from html import escape
 from time import perf_counter_ns
 from typing import Any, Final
 
+from vault.cache.plans import Plans
 from vault.framework import schema
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
@@ -36,6 +38,7 @@ from vault.wire.requests import Lane
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
 
 _COMMON: Final = [
     (b"cache-control", b"no-store"),
@@ -70,6 +73,7 @@ class Front:
     def __init__(
         self,
         lane: Lane,
+        plans: Plans,
         clock: Clock,
         entropy: Entropy,
         *,
@@ -80,6 +84,7 @@ class Front:
         self._fixed = fixed
         self._sealed = sealed
         self._lane = lane
+        self._plans = plans
         self._handle = lane.handle
         self._clock = clock
         self._ids = Ids(entropy)
@@ -106,11 +111,9 @@ class Front:
         except Redirect as redirect:
             await _redirect(redirect, scope, send)
         except Unprintable:
-            await _send(scope, send, 400, b"", [])
+            await _send(send, 400, b"", [])
         except NotATarget:
-            await _send(
-                scope, send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")]
-            )
+            await _send(send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")])
         except VaultError as error:
             await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
@@ -118,7 +121,9 @@ class Front:
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             await _refuse(call, Internal(detail=type(error).__name__), scope, send)
         else:
-            await _answer(call, reply, scope, send)
+            answer = _answer(call, reply)
+            if not _at_once(scope, *answer):
+                await _send(send, *answer)
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]
@@ -129,6 +134,7 @@ class Front:
         call.headers = scope["headers"]
         wrap = namespace = b""
         bearer = b""
+        plain = call.method == "GET" and not scope["query_string"]
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.decode("latin-1").strip())
@@ -138,7 +144,8 @@ class Front:
                 call.content_type = value
             elif name == b"authorization":
                 bearer = value
-            elif name[:8] == b"x-vault-":
+            elif name[:8] == b"x-vault-" and name != b"x-vault-request":
+                plain = False
                 if name == b"x-vault-namespace":
                     namespace = value
                 elif name == b"x-vault-wrap-ttl":
@@ -147,6 +154,10 @@ class Front:
                     call.wrap_format = value.decode("latin-1")
                 else:
                     check_consistency(name, value)
+        if plain and call.token and not bearer:
+            digest = sha256(call.token.reveal().encode()).digest()
+            if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
+                return
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
@@ -225,36 +236,38 @@ async def _body(receive: Receive, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _common(call: Call) -> list[tuple[bytes, bytes]]:
+def _common(call: Call) -> Headers:
     return [*_COMMON, (b"x-vault-namespace", call.echo)] if call.echo else _COMMON
 
 
-async def _answer(call: Call, reply: Reply[object] | None, scope: Scope, send: Send) -> None:
+def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Headers]:
+    """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
     common = _common(call)
     if reply is None:
-        await _send(scope, send, 204, b"", common)
-        return
+        return 204, b"", common
     if reply.raw is not None:
         headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), *common[2:]]
-        await _send(scope, send, reply.status or 200, reply.raw, headers)
-        return
+        return reply.status or 200, reply.raw, headers
     if reply.embed and call.namespace.path != call.within:
         reply.embed = False  # as the field, whose old clients know no namespaces in paths
     body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
-    headers = common if reply.status < _UNKNOWN else common[:2]
     if reply.headers:
-        headers = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
-    await _send(scope, send, reply.status or 200, body, headers)
+        common = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
+    elif reply.status >= _UNKNOWN:
+        common = common[:2]
+    return reply.status or 200, body, common
 
 
 async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
     status = v1.STATUS[type(error)]
     if b"application/problem+json" in call.accept:
         headers = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
-        await _send(scope, send, status, native.problem(call, error, status), headers)
+        await _send(send, status, native.problem(call, error, status), headers)
         return
     body = b"" if call.method == "HEAD" else v1.error_body(error)
-    await _send(scope, send, status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call))
+    headers = [_COMMON[1]] if status == _TOO_LARGE else _common(call)
+    if not _at_once(scope, status, body, headers):
+        await _send(send, status, body, headers)
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
@@ -267,17 +280,19 @@ async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
         headers.append((b"content-type", b"text/html; charset=utf-8"))
     if scope["method"] == "GET":
         body = f'<a href="{escape(location.decode("latin-1"))}">Temporary Redirect</a>.\n\n'.encode("latin-1")
-    await _send(scope, send, 307, body, headers)
+    await _send(send, 307, body, headers)
 
 
-async def _send(
-    scope: Scope, send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
-) -> None:
-    """Send a whole answer: through the connection itself where it offers that, by ASGI messages otherwise."""
-    if headers is _COMMON and status not in _BODILESS:
-        respond = scope.get(RESPOND)
-        if respond is not None and respond(status, _COMMON_HEAD, body):
-            return
+def _at_once(scope: Scope, status: int, body: bytes, headers: Headers) -> bool:
+    """Send an answer through the connection itself, where it offers that; False where ASGI must do it."""
+    if headers is not _COMMON or status in _BODILESS:
+        return False
+    respond = scope.get(RESPOND)
+    return respond is not None and bool(respond(status, _COMMON_HEAD, body))
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole answer by ASGI messages."""
     if status in _BODILESS:
         body = b""
     else:

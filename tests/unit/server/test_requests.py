@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from vault.cache.follow import Follower
+from vault.cache.plans import Plans
 from vault.framework.call import USUAL_LIMITS, Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.metrics import Metrics
 from vault.server.protocol import _rest as rest
+from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front
 from vault.wire.requests import Requests
 
@@ -59,7 +62,7 @@ async def done(call: Call) -> Reply[object] | None:
 
 def front(requests: Requests, longest: float) -> Front:
     lane = requests.lane(longest=longest, max_body=10, json_limits=USUAL_LIMITS)
-    return Front(lane, Clock(), Entropy(), fixed={}, sealed=lambda: False)
+    return Front(lane, Plans(Follower(MemoryStorage())), Clock(), Entropy(), fixed={}, sealed=lambda: False)
 
 
 async def overdue(requests: Requests, longest: float) -> tuple[int, Sent]:

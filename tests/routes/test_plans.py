@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads whose way is remembered: the same answers and records, and never a right that has ended.
+
+Each test reads twice, so that a plan is there, changes one thing that the plan stands on, and reads again.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.routes.driver import Application
+from vault.cache.plans import Plan
+
+TARGET = "/v1/secret/data/x"
+READER = 'path "secret/*" { capabilities = ["read"] }'
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+def plans(application: Application) -> dict[Any, Plan]:
+    return dict(application.vault._plans._kept._entries)
+
+
+def planned(application: Application, policy: str = READER) -> str:
+    """Return a token with a plan for `TARGET`."""
+    token = application.token(policy)
+    assert [application.request("GET", TARGET, token=token).status for _ in range(3)] == [200] * 3
+    assert len(plans(application)) == 1
+    return token
+
+
+def status(application: Application, token: str) -> int:
+    return application.request("GET", TARGET, token=token).status
+
+
+def test_answers_and_records_are_those_of_a_call_without_a_plan(application: Application) -> None:
+    token = application.token(READER)
+    application.records()
+    answers = [application.request("GET", TARGET, token=token).json() for _ in range(3)]
+    assert len({answer.pop("request_id") for answer in answers}) == 3
+    assert answers[0] == answers[1] == answers[2]
+    records = application.records()
+    assert [record["type"] for record in records] == ["request", "response"] * 3
+    for record in records:
+        del record["time"], record["request"]["id"]
+    assert records[:2] == records[2:4] == records[4:]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", "/v1/auth/token/revoke", {"token": "TOKEN"}),
+        ("PUT", "/v1/sys/policies/acl/NAME", {"policy": 'path "secret/*" { capabilities = ["deny"] }'}),
+        ("DELETE", "/v1/sys/policies/acl/NAME", None),
+    ],
+)
+def test_a_right_that_ended_is_refused_at_once(
+    application: Application, method: str, target: str, body: dict[str, str] | None
+) -> None:
+    token = planned(application)
+    found = application.request("POST", "/v1/auth/token/lookup", {"token": token}, token="root").json()
+    name = found["data"]["policies"][0]
+    sent = {key: value.replace("TOKEN", token) for key, value in (body or {}).items()} or None
+    assert application.request(method, target.replace("NAME", name), sent, token="root").status == 204
+    assert status(application, token) == 403
+
+
+def test_a_mount_that_went_is_not_found(application: Application) -> None:
+    token = planned(application)
+    application.request("DELETE", "/v1/sys/mounts/secret", token="root")
+    assert status(application, token) == 404
+
+
+def test_what_was_written_since_is_what_is_read(application: Application) -> None:
+    token = planned(application)
+    application.request("POST", TARGET, {"data": {"a": "new"}}, token="root")
+    assert application.request("GET", TARGET, token=token).json()["data"]["data"] == {"a": "new"}
+    application.request("DELETE", TARGET, token="root")
+    assert status(application, token) == 404
+
+
+def test_a_sealed_vault_answers_nobody_and_an_opened_one_by_what_is_true_then(
+    application: Application,
+) -> None:
+    token = planned(application)
+    application.request("PUT", "/v1/sys/seal", token="root")
+    assert status(application, token) == 503
+    application.reopen()
+    assert [status(application, token) for _ in range(2)] == [200, 200]
+
+
+def test_a_token_that_expires_takes_its_plan_along(application: Application) -> None:
+    application.token(READER)
+    name = application.request("LIST", "/v1/sys/policies/acl", token="root").json()["data"]["keys"]
+    policy = next(each for each in name if each.startswith("only-"))
+    body = {"policies": [policy], "ttl": "1s", "no_default_policy": True}
+    made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
+    token = made["auth"]["client_token"]
+    deadline = time.monotonic() + 5
+    assert [status(application, token) for _ in range(2)] == [200, 200]
+    assert any(plan.until for plan in plans(application).values())
+    while status(application, token) == 200:
+        assert time.monotonic() < deadline
+    assert status(application, token) == 403
+
+
+def test_a_rule_that_expires_takes_the_plan_along(application: Application) -> None:
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+    token = planned(application, f'path "secret/*" {{ capabilities = ["read"] expiration = "{soon}" }}')
+    deadline = time.monotonic() + 6
+    while status(application, token) == 200:
+        assert time.monotonic() < deadline
+    assert status(application, token) == 403
+
+
+def test_a_token_of_few_uses_has_no_plan_and_no_more_uses(application: Application) -> None:
+    application.token(READER)
+    names = application.request("LIST", "/v1/sys/policies/acl", token="root").json()["data"]["keys"]
+    policy = next(each for each in names if each.startswith("only-"))
+    body = {"policies": [policy], "num_uses": 3, "no_default_policy": True}
+    made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
+    token = made["auth"]["client_token"]
+    assert [status(application, token) for _ in range(5)] == [200, 200, 200, 403, 403]
+    assert plans(application) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers"),
+    [
+        ("GET", "?version=1", {}),
+        ("GET", "?help=1", {}),
+        ("GET", "", {"x-vault-wrap-ttl": "60"}),
+        ("GET", "", {"x-vault-namespace": "root"}),
+        ("GET", "", {"authorization": "Bearer x"}),
+        ("HEAD", "", {}),
+        ("LIST", "", {}),
+    ],
+)
+def test_whatever_says_more_than_path_and_token_goes_the_whole_way(
+    application: Application, method: str, query: str, headers: dict[str, str]
+) -> None:
+    token = application.token('path "secret/*" { capabilities = ["read", "list"] }')
+    plain = application.request(method, TARGET + query, token=token, headers=headers)
+    application.request("GET", TARGET, token=token)
+    before = plans(application)
+    after = application.request(method, TARGET + query, token=token, headers=headers)
+    assert (after.status, set(after.headers)) == (plain.status, set(plain.headers))
+    if plain.body:
+        one, two = plain.json(), after.json()
+        assert [name for name in one if one[name]] == [name for name in two if two[name]]
+    assert plans(application) == before
+
+
+def test_refusals_and_what_is_not_audited_have_no_plan(application: Application) -> None:
+    token = application.token(READER)
+    for target in ("/v1/sys/health", "/v1/secret/data/none", "/v1/plain/x", "/v1/none/x"):
+        for _ in range(2):
+            application.request("GET", target, token=token)
+    assert plans(application) == {}
+
+
+def test_a_long_target_has_no_plan(application: Application) -> None:
+    long = "/v1/secret/data/" + "x" * 600
+    application.request("POST", long, {"data": {"a": 1}}, token="root")
+    assert [application.request("GET", long, token="root").status for _ in range(2)] == [200, 200]
+    assert plans(application) == {}
+
+
+def test_no_token_is_among_what_is_kept(application: Application) -> None:
+    token = planned(application)
+    assert token not in repr(plans(application))
+
+
+@pytest.mark.parametrize("target", ["/v1/sys/namespaces/api-lock/lock/team", "/v1/sys/namespaces/team"])
+def test_a_namespace_that_was_locked_or_removed_refuses_at_once(
+    application: Application, target: str
+) -> None:
+    secret = "/v1/team/secret/data/x"
+    for path, body in (
+        ("/v1/sys/namespaces/team", {}),
+        ("/v1/team/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}),
+        (secret, {"data": {"a": 1}}),
+    ):
+        assert application.request("POST", path, body, token="root").status < 300
+    token = application.token('path "team/secret/*" { capabilities = ["read"] }')
+    assert [application.request("GET", secret, token=token).status for _ in range(3)] == [200] * 3
+    assert plans(application)
+    method = "POST" if "lock" in target else "DELETE"
+    assert application.request(method, target, token="root").status < 300
+    assert application.request("GET", secret, token=token).status in {403, 404, 503}

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads that come again: what the pipeline found out about one is kept until a fact that it stands on changes.
+
+A plan holds where the path leads, who calls, that the ACL lets the caller, and the parameters: everything but
+the answer. It is for a plain GET alone, whose only input is token, path and address; the follower's `era` ends
+it as soon as any token, policy or mount changed, and `until` when the token or a rule expires. Each call is
+audited, run, and fenced by the epoch that its data was read at, as without a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vault.cache.follow import Bounded, Follower
+from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
+from vault.framework.route import Bound, Params
+
+_KEPT: Final = 4096
+"""Plans in memory."""
+_LONGEST: Final = 512
+"""Bytes of the longest target that has one (SL-71)."""
+
+Key = tuple[bytes, bytes, str]
+"""Digest of the token, the request target as it came, the client's address: all that a plain GET consists of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as the era."""
+
+    era: object
+    until: int
+    namespace: Namespace
+    path: str
+    mount: Mounted
+    prefix: str
+    local: str
+    bound: Bound
+    captures: Mapping[str, str]
+    identity: Identity
+    decision: Decision | None
+    params: Params
+
+
+class Plans:
+    """The plans of this server."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._kept: Bounded[Key, Plan] = Bounded(_KEPT)
+
+    def recall(self, call: Call, key: Key) -> bool:
+        """Fill in what is known of a call; False when that is nothing, or no longer true."""
+        plan = self._kept.get(key)
+        if plan is None or plan.era is not self._follower.era or (plan.until and call.now >= plan.until):
+            call.key = key if len(key[1]) <= _LONGEST else None
+            return False
+        call.plan = plan
+        call.operation = Operation.READ
+        call.namespace, call.path, call.mount, call.local = plan.namespace, plan.path, plan.mount, plan.local
+        call.bound, call.captures, call.params = plan.bound, plan.captures, plan.params
+        call.identity, call.decision = plan.identity, plan.decision
+        return True
+
+    def keep(self, call: Call, era: object, until: int) -> None:
+        """Remember a call that was answered by the facts of `era`, if another one like it would be let in too."""
+        identity = call.identity
+        if (
+            call.key is None
+            or identity is None
+            or identity.kind != "service"
+            or identity.uses
+            or call.bound.route.access.unaudited
+            or call.operation is not Operation.READ
+            or call.data
+            or call.warnings
+            or era is not self._follower.era
+        ):
+            return
+        plan = Plan(
+            era,
+            min(until or identity.expires, identity.expires or until),
+            call.namespace,
+            call.path,
+            call.mount,
+            call.reader.prefix,
+            call.local,
+            call.bound,
+            call.captures,
+            identity,
+            call.decision,
+            call.params,
+        )
+        self._kept.put(call.key, plan)
