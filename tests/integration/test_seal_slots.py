@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -53,13 +54,17 @@ class Site:
             f' disabled = "{str(disabled).lower()}"\n}}\n'
         )
 
-    @contextlib.contextmanager
-    def serving(self, seals: str) -> Iterator[Running]:
-        """Start a server with these seal stanzas."""
+    def configure(self, seals: str) -> None:
+        """Write the configuration with these seal stanzas."""
         (self.folder / "server.hcl").write_text(
             f'storage "sqlite" {{ path = "{self.folder}/vault.db" }}\n'
             f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n' + seals
         )
+
+    @contextlib.contextmanager
+    def serving(self, seals: str) -> Iterator[Running]:
+        """Start a server with these seal stanzas."""
+        self.configure(seals)
         more = {
             "SOFTHSM2_CONF": str(self.softhsm.configuration),
             "RUNTIME_DIRECTORY": str(self.folder),
@@ -192,6 +197,21 @@ def test_from_shares_to_a_token_and_to_another_and_back_without_a_pause(site: Si
         assert site.ask("POST", "sys/seal-slots/shamir", {})[0] == 200
         assert site.ask("DELETE", "sys/seal-slots/hsm-b", {})[0] == 204
     with site.serving(""):
+        assert site.opened()
+        assert site.reads()
+
+
+def test_a_vault_of_shares_takes_in_a_token_without_a_restart(site: Site) -> None:
+    with site.serving("") as server:
+        assert site.opened()
+        site.configure(site.seal("hsm-a"))
+        server.send(signal.SIGHUP)
+        server.wait_for("a key slot is configured and can be added")
+        server.wait_for("software token: no hardware protection")
+        assert site.ask("POST", "sys/seal-slots/hsm-a", {})[0] == 200
+        assert site.ask("DELETE", "sys/seal-slots/shamir", {})[0] == 204
+        assert site.reads()
+    with site.serving(site.seal("hsm-a")):
         assert site.opened()
         assert site.reads()
 

@@ -45,8 +45,6 @@ _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 _PENDING: Final = "migrate option not provided and seal migration is pending"
 _NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
-_SHAMIR_ALONE: Final = Slots()
-
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]
 
 
@@ -82,7 +80,7 @@ class Lifecycle:
         self,
         storage: Storage,
         barrier: Barrier,
-        slots: Slots = _SHAMIR_ALONE,
+        slots: Slots | None = None,
         *,
         now: Callable[[], int],
         random: Random,
@@ -96,8 +94,8 @@ class Lifecycle:
         self._lock = asyncio.Lock()
         self._proven = False
         self._forgetters: list[Callable[[], None]] = []
-        self.slots = slots
-        self.keeper = Keeper(storage, barrier, slots, now=now, random=random)
+        self.slots = slots or Slots()
+        self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever the vault is sealed: what it drops came from people or from the open vault."""

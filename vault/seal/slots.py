@@ -22,11 +22,11 @@ DRAWN_BYTES: Final = 16_320
 _NAMESPACE: Final = "root"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slots:
     """The key slots of the configuration, in the order in which they are to be tried, and how shares go with them.
 
-    With no key slot at all the seal is Shamir's alone.
+    With no key slot at all the seal is Shamir's alone. While the server runs only `join` changes it.
     """
 
     enabled: Sequence[KeySlot] = ()
@@ -44,6 +44,10 @@ class Slots:
     def get(self, name: str) -> KeySlot | None:
         """Return the configured slot `name`, disabled or not."""
         return next((slot for slot in self if slot.name == name), None)
+
+    def join(self, slots: Sequence[KeySlot]) -> None:
+        """Take in slots that the configuration did not have when the server started."""
+        self.enabled = [*self.enabled, *slots]
 
     async def source(self, local: Random) -> Random:
         """Return what to make keys and shares with: drawn with a token where there is one, else `local`.

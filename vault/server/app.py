@@ -37,6 +37,7 @@ from vault.server.catalog import catalog
 from vault.server.edge import edge
 from vault.server.failure import StartFailure
 from vault.server.parts import Parts, make
+from vault.server.seal_slots import new_slots
 from vault.server.seal_watch import SealWatch
 from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
@@ -141,12 +142,18 @@ class Vault:
         self._parts.audit.close()
 
     async def reload(self, config: Config) -> None:
-        """Open audit files anew. Raises `StartFailure` when one cannot be; the others are.
+        """Take in key slots that are new, and open audit files anew. Raises `StartFailure` for what cannot be.
 
         Levels, certificates and settings of listeners are exchanged by the process itself; everything else
-        that `config` may say differently takes a restart.
+        that `config` may say differently takes a restart. A new slot becomes part of the vault when it is added.
         """
-        del config
+        slots = self._parts.lifecycle.slots
+        made = new_slots(config, slots, self._parts.entropy)
+        slots.join(made)
+        for slot in made:
+            self._parts.log.note("seal", "a key slot is configured and can be added", slot=slot.name)
+        if made:
+            self._seal_watch.start()
         try:
             self._parts.audit.reopen()
         except DeviceFailure as failure:

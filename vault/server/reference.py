@@ -62,7 +62,7 @@ seal "pkcs11" {
 ```
 
 Every seal stanza is a slot, and any slot opens the vault. At initialisation each one that answers is used;
-later ones are added with `sys/seal-slots`. No dead token keeps the server from starting.
+later ones are added with `sys/seal-slots`, after SIGHUP without a restart. No dead token keeps the server from starting.
 """
 
 _ENVIRONMENT = """\

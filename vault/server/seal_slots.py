@@ -41,6 +41,17 @@ def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] 
     )
 
 
+def new_slots(
+    config: Config, known: Slots, entropy: Entropy, environment: Mapping[str, str] = os.environ
+) -> list[KeySlot]:
+    """Make the slots of `config` that are not `known`; those are as they were at the start. Raises `StartFailure`."""
+    return [
+        _slot(seal, entropy, environment)
+        for seal in config.seals
+        if seal.kind != SHAMIR_SLOT and not seal.disabled and known.get(seal.name) is None
+    ]
+
+
 def _draw(
     policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy
 ) -> Callable[[int], Awaitable[bytes]] | None:

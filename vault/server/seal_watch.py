@@ -68,8 +68,9 @@ class SealWatch:
         metrics.gauge("seal.unreachable.time", self._unreachable)
 
     def start(self) -> None:
-        """Begin, if there is anything to watch."""
-        if any(True for _ in self._lifecycle.slots):
+        """Begin, if there is anything to watch; without effect while it runs, but for a look at once."""
+        self._look_at = 0.0
+        if self._task is None and any(True for _ in self._lifecycle.slots):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
