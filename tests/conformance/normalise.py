@@ -14,9 +14,10 @@ _B62 = "[A-Za-z0-9]"
 _DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 _ZONE = r"(?:Z|[+-]\d\d:\d\d)"
 
+_TENANT = rf"(?:\.{_B62}{{6}})?"
 _ANYWHERE = (
-    ("token", re.compile(rf"\bs\.{_B62}{{24}}\b")),
-    ("batch-token", re.compile(r"\bb\.[A-Za-z0-9_-]{60,}")),
+    ("token", re.compile(rf"\bs\.{_B62}{{24}}{_TENANT}\b")),
+    ("batch-token", re.compile(rf"\bb\.[A-Za-z0-9_-]{{60,}}{_TENANT}")),
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")),
     ("uuid", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")),
     ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
@@ -26,7 +27,8 @@ _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
 _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
 _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
-_WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}")),)
+_WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}{_TENANT}")),)
+_NAMESPACE_ID = re.compile(rf"{_B62}{{6}}")
 _SHARE = {
     "keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
     "recovery_keys": re.compile(r"[0-9a-f]{64}(?:[0-9a-f]{2})?"),
@@ -89,6 +91,8 @@ class Normaliser:
             return self._name(f"share in {key}, length {len(value)}", value)
         if key in {*_SHARE, "root_token"} and len(value) > _PGP_MINIMUM:
             return f"<pgp:{_alphabet(value)}>"
+        if key == "id" and _NAMESPACE_ID.fullmatch(value):
+            return self._name("namespace-id", value)
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):
                 return self._name(kind, value)
@@ -107,6 +111,10 @@ class Normaliser:
         return self._name(kind, found[0])
 
     def _name(self, kind: str, value: str) -> str:
+        """Return the placeholder; what says which namespace it is of shows that beside its own number."""
+        if kind in {"token", "accessor", "batch-token"} and re.search(rf"\.{_B62}{{6}}$", value):
+            value, _, tenant = value.rpartition(".")
+            return f"{self._name(kind, value)}.{self._name('namespace-id', tenant)}"
         known = self._names.setdefault(kind, {})
         return known.setdefault(value, f"<{kind}#{len(known) + 1}>")
 

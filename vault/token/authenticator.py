@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.cache.follow import Bounded, Follower
-from vault.framework.call import Call, Identity, Namespace
+from vault.framework.call import ROOT, Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.token.model import TOKEN_KIND, TokenEntry
@@ -49,11 +49,6 @@ class ServiceTokens:
         self._digests: dict[str, bytes] = {}
         follower.own(TOKEN_KIND, self._drop)
 
-    async def drop_namespace(self, key: str | None) -> None:
-        """Forget everybody: a namespace changed, and with it who may still act."""
-        del key
-        await self._drop(None)
-
     def recognises(self, token: str) -> bool:
         """Everything that no other authenticator claims."""
         return bool(token)
@@ -70,7 +65,11 @@ class ServiceTokens:
     def known(self, call: Call) -> Identity | None:
         """See `Authenticator.known`."""
         identity = self._cache.get(_digest(call.token))
-        return None if identity is None or (identity.expires and call.now >= identity.expires) else identity
+        if identity is None or (identity.expires and call.now >= identity.expires):
+            return None
+        if identity.namespace is not ROOT and self._store.namespace(identity.key) is None:
+            return None  # the namespace is gone, and with it everybody in it
+        return identity
 
     async def authenticate(self, call: Call) -> Identity:
         """See `Authenticator.authenticate`."""

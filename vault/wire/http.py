@@ -174,9 +174,9 @@ class Front:
 
     def _namespace(self, call: Call, value: bytes) -> None:
         """Put the namespace of the header before the path: from here on both are one path."""
-        call.echo = value
+        call.echo = value = value.strip()
         if call.path in self._fixed:
-            if call.path not in ANYWHERE and value.strip():
+            if call.path not in ANYWHERE and value:
                 raise Malformed("operation unavailable in namespaces")
             return
         call.within = within(value)

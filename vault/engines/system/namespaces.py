@@ -26,6 +26,7 @@ from vault.storage.protocol import Timer
 
 _KEY_LENGTH: Final = 24
 """Random characters of the key that unlocks a namespace: 142 bits."""
+_TAINTED: Final = "namespace with that name exists and is currently tainted"
 _ROOT_LOCK: Final = "root namespace cannot be locked/unlocked"
 
 
@@ -118,10 +119,10 @@ class NamespaceEngine(Engine):
         return found
 
     @scan("namespaces")
-    async def scan_namespaces(self, call: Call) -> Reply[NamespaceList]:
+    async def scan_namespaces(self, call: Call) -> Reply[NamespaceList | dict[str, str]]:
         """List all namespaces below this one."""
         found = self._listed(call, deep=True)
-        return Reply(data=found if found.keys else None)
+        return Reply(data=found if found.keys else {})
 
     @read("namespaces/{path:path}")
     async def read_namespace(self, call: Call, params: NamespacePath) -> NamespaceView:
@@ -139,7 +140,7 @@ class NamespaceEngine(Engine):
         if entry is None:
             entry = await self._make(call, params.path.rstrip("/"), metadata)
         elif entry.tainted:
-            raise Malformed("namespace is being deleted")
+            raise Malformed(_TAINTED)
         elif entry.custom_metadata != metadata:
             entry = msgspec.structs.replace(entry, custom_metadata=metadata)
             await self._namespaces.put(call.core, entry)
@@ -149,8 +150,10 @@ class NamespaceEngine(Engine):
     async def patch_namespace(self, call: Call, params: NamespaceWrite) -> NamespaceView:
         """Change the metadata of a namespace: null removes a name, or all of them."""
         entry = self._find(call, params.path)
-        if entry is None or entry.tainted:
+        if entry is None:
             raise Malformed("namespace not found")
+        if entry.tainted:
+            raise Malformed(_TAINTED)
         if "custom_metadata" in call.data:
             changes = call.data["custom_metadata"]
             metadata = _merged(entry.custom_metadata, params.custom_metadata) if changes is not None else {}
@@ -214,7 +217,7 @@ class NamespaceEngine(Engine):
     async def _make(self, call: Call, name: str, metadata: Mapping[str, str]) -> NamespaceEntry:
         taken = self._router.of(call.namespace).conflict(f"{name}/")
         if taken:
-            raise Malformed(f"new namespace conflicts with existing mount: {taken}")
+            raise Malformed(f"new namespace conflicts with existing mount: {call.namespace.path}{taken}")
         identifier = self._entropy.base62(LENGTH)
         while self._namespaces.knows(identifier):
             identifier = self._entropy.base62(LENGTH)
