@@ -85,6 +85,7 @@ class Agent:
             self._open(opening)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
             self._send(encode(Reply(READY, _raw(None), failure(error))))
+            self._finish([])
             return
         self._send(encode(Reply(READY, _raw(None))))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(opening.max_sessions)]
@@ -123,6 +124,8 @@ class Agent:
         except (OSError, BadFrame):
             return
         finally:
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RD)  # wakes the others, who are to end too
             self._gone.set()
 
     def _answered(self, request: Request) -> bytes:

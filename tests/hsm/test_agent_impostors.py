@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Programs that are no agents: what a server makes of nonsense, silence and slow answers."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hsm.errors import SlotUnavailable
+from hsm.operations import Opening, Random
+from hsm.pin import Pin
+from hsm.process import AgentProcess, Launch
+from tests.hsm.slots import with_program
+from tests.hsm.tokens import SoftHsm
+
+
+def agent_program(tmp_path: Path, body: str) -> tuple[str, ...]:
+    """A program that starts like an agent and then does what `body` says with `channel`."""
+    path = tmp_path / "agent.py"
+    path.write_text(
+        "import os, socket, sys, time, msgspec\n"
+        "from hsm.frames import *\n"
+        "from hsm.frames import _LENGTH\n"
+        "channel = socket.socket(fileno=int(sys.argv[1]))\n"
+        "raw = msgspec.Raw(b'\\xc0')\n"
+        "reader, bodies = FrameReader(), []\n"
+        "def receive():\n"
+        "    while not bodies:\n"
+        "        bodies.extend(reader.feed(channel.recv(65536)))\n"
+        "    return bodies.pop(0)\n" + body,
+        encoding="utf-8",
+    )
+    return (sys.executable, str(path))
+
+
+READY_TEXT = "channel.sendall(encode(Reply(LOADED, raw)) + encode(Reply(READY, raw)))\nreceive()\n"
+
+
+ANSWER_TEXT = "r = decode(receive(), Request)\nchannel.sendall(encode(Reply(r.number, raw)))\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "seconds"),
+    [
+        ("", "the agent died|the agent is gone", 10.0),
+        ("channel.sendall(b'\\xff' * 8)\nreceive()\ntime.sleep(60)", "answers nonsense", 10.0),
+        (READY_TEXT + "channel.sendall(encode(Reply(99, raw)))\ntime.sleep(60)", "answers nonsense", 10.0),
+        (READY_TEXT + ANSWER_TEXT + "time.sleep(60)", "answers nonsense", 10.0),
+        ("channel.sendall(encode(Reply(LOADED, raw)))\ntime.sleep(60)", "not open the token in time", 0.1),
+        (READY_TEXT + "time.sleep(60)", "no answer within", 0.3),
+    ],
+)
+def test_an_agent_that_is_none_is_found_out(tmp_path: Path, body: str, said: str, seconds: float) -> None:
+    nowhere = SoftHsm(tmp_path / "nowhere")
+    slot = with_program(nowhere, agent_program(tmp_path, body), timeout=seconds)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable, match=said):
+            await slot.random(8)
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_a_request_that_waits_longer_than_it_may_fails_and_harms_nothing(tmp_path: Path) -> None:
+    """The only session makes a key, which may take long."""
+    nowhere = SoftHsm(tmp_path / "nowhere")
+    program = agent_program(tmp_path, READY_TEXT + ANSWER_TEXT + "receive()\ntime.sleep(60)")
+    slot = with_program(nowhere, program, timeout=2.0, max_sessions=1)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable, match="nonsense"):
+            await slot.random(8)
+        making = asyncio.create_task(slot.generate_kek("rsa4096"))
+        await asyncio.sleep(0)
+        with pytest.raises(SlotUnavailable, match="too busy"):
+            await slot.random(8)
+        assert not making.done()
+        await slot.close()
+        with pytest.raises(SlotUnavailable, match="told to end"):
+            await making
+
+    asyncio.run(story())
+
+
+def test_the_time_of_a_request_counts_from_when_the_agent_may_work_on_it(tmp_path: Path) -> None:
+    """The second waits six seconds and then takes six; each is within ten."""
+    body = READY_TEXT + (
+        "for name in ('first', 'second'):\n"
+        "    r = decode(receive(), Request)\n"
+        "    while not os.path.exists(os.path.join(os.path.dirname(__file__), name)): time.sleep(0.01)\n"
+        "    channel.sendall(encode(Reply(r.number, raw)))\n"
+        "receive()\n"
+    )
+    launch = Launch(
+        opening=Opening(lib="/none", login=False, max_sessions=1),
+        pin=lambda: Pin(b""),
+        environment=os.environ,
+        program=agent_program(tmp_path, body),
+        opening_seconds=10.0,
+    )
+    seconds = [0.0]
+    process = AgentProcess(launch, now=lambda: seconds[0])
+    while not process._ready:
+        time.sleep(0.005)
+    first, second = process.submit(Random(1), 10.0), process.submit(Random(2), 10.0)
+    seconds[0] = 6.0
+    (tmp_path / "first").touch()
+    assert bytes(first.result(30)) == b"\xc0"
+    while not second.running():
+        time.sleep(0.005)
+    seconds[0] = 12.0
+    with process._lock:
+        process._alarm()
+    (tmp_path / "second").touch()
+    assert bytes(second.result(30)) == b"\xc0"
+    process.end()
+    process.join(10)
