@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,8 @@ WORKS: Final = "works"
 NOTHING: Final = "-"
 """Where the function gives nothing back that could be wrong."""
 _TRIES: Final = 4
+_PATIENCE: Final = 60.0
+"""Seconds within which anything must be answered, on a busy machine; a fault that hangs lasts an hour."""
 
 FUNCTIONS: Final = (
     "C_Initialize",
@@ -147,8 +150,10 @@ async def _cell(token: Token, fault: Fault, function: str, folder: Path) -> str:
     plan.put(_of(fault, function))
     slot = token.slot(folder / "run", plan, timeout=0.5 if fault.kind == "hang" else 10.0)
     made: list[bytes] = []
+    began = time.monotonic()
     try:
         outcome = await _exercise(slot, token.record, made)
+        assert time.monotonic() - began < _PATIENCE, f"{function}: no answer in time to {fault}"
         plan.put()
         after = ""
         for _ in range(_TRIES):
