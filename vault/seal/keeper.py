@@ -9,8 +9,8 @@ slots that worked before. Device calls happen outside transactions; what is stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -37,6 +37,8 @@ from vault.seal.record import (
 from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.storage.protocol import ReadTx, Storage, Tx
 
+T = TypeVar("T")
+
 _MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
 
 
@@ -62,6 +64,22 @@ class Keeper:
         """Held during every change, by whoever makes it."""
         self._now = now
         self._root_key = root_key
+        self._unbroken: set[asyncio.Task[object]] = set()
+
+    async def unbroken(self, work: Coroutine[object, object, T]) -> T:
+        """Await `work`, which goes on to its end even when whoever waits for it is cancelled.
+
+        For what changes storage and memory together: between the two there is no good moment to stop.
+        """
+        task = asyncio.get_running_loop().create_task(work)
+        self._unbroken.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._unbroken.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has been told, or is gone
 
     def holding(self, root_key: Key) -> Keeper:
         """Return a keeper for a vault that is about to be opened with `root_key`."""

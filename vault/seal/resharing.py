@@ -8,6 +8,7 @@ alone. With a verification the old shares stay until enough of the new ones were
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from vault.seal.state import fresh_nonce, parse_share
 
 ShareKind = Literal["root", "recovery"]
 
+_NONE: Final = "no rotation in progress"
 _NO_RECOVERY: Final = "recovery not supported"
 
 
@@ -77,6 +79,7 @@ class Resharing:
         self._lifecycle = lifecycle
         self._random = random
         self._to: Sequence[Recipient] = ()
+        self._lock = asyncio.Lock()
         self.state = State()
         lifecycle.on_seal(self.cancel)
 
@@ -88,6 +91,10 @@ class Resharing:
 
     async def begin(self, wish: Wish, now: int) -> Done | None:
         """Begin, at `now` (ms). Where nobody holds a share yet, it is done at once."""
+        async with self._lock:
+            return await self._begin(wish, now)
+
+    async def _begin(self, wish: Wish, now: int) -> Done | None:
         automatic = await self._lifecycle.opens_itself()
         if self._kind == "recovery" and not automatic:
             raise SealRefusal("recovery keys not supported")
@@ -107,7 +114,7 @@ class Resharing:
             verify=wish.verify,
         )
         if self._kind == "recovery" and await self.required() < 1:
-            return await self._finish()
+            return await self._finish(self.state)
         return None
 
     def cancel(self) -> None:
@@ -118,11 +125,15 @@ class Resharing:
     async def submit(self, key: str, nonce: str) -> Done | None:
         """Take one of the old shares; with enough of them, return the new ones."""
         share = _share(key, nonce)
+        async with self._lock:
+            return await self._submit(share, nonce)
+
+    async def _submit(self, share: bytes, nonce: str) -> Done | None:
         if self._kind == "recovery" and not await self._lifecycle.opens_itself():
             raise SealRefusal(f"failed to fetch existing config: {quoted(_NO_RECOVERY)}")
         state = self.state
         if not state.nonce:
-            raise SealRefusal("no rotation in progress")
+            raise SealRefusal(_NONE)
         if state.made is not None:
             raise SealRefusal(
                 "rotation already finished; verification must be performed; nonce for the verification "
@@ -137,14 +148,18 @@ class Resharing:
             return None
         self.state = replace(state, given=())
         await self._consent(_combined(state.given, "failed to compute key: "))
-        return await self._finish()
+        return await self._finish(state)
 
     async def give_back(self, key: str, nonce: str) -> bool:
         """Take one of the new shares; return whether they were enough, and count from now on."""
         share = _share(key, nonce)
+        async with self._lock:
+            return await self._give_back(share, nonce)
+
+    async def _give_back(self, share: bytes, nonce: str) -> bool:
         state = self.state
         if not state.nonce:
-            raise SealRefusal("no rotation in progress")
+            raise SealRefusal(_NONE)
         made = state.made
         if made is None:
             raise SealRefusal("no rotation verification in progress")
@@ -188,15 +203,16 @@ class Resharing:
             "message authentication failed})"
         )
 
-    async def _finish(self) -> Done:
+    async def _finish(self, state: State) -> Done:
         """Make the new key and split it; it counts now, or once it was verified."""
-        state = self.state
         if self._kind == "root" and await self._lifecycle.opens_itself():
             await turnover.rotate_root(self._lifecycle.keeper)
             self.cancel()
             return Done(state, Shown())
         random = await self._lifecycle.slots.source(self._random)
         made = Key(random(KEY_BYTES))
+        if self.state.nonce != state.nonce:
+            raise SealRefusal(_NONE)  # given up, or sealed, while a device was asked
         shown = split(made, state.shares, state.threshold, self._to, random)
         if state.verify:
             state = replace(state, made=made, given=(), verification_nonce=fresh_nonce(self._random))
@@ -207,6 +223,9 @@ class Resharing:
         return Done(state, shown)
 
     async def _apply(self, made: Key, state: State) -> None:
+        await self._lifecycle.keeper.unbroken(self._replace(made, state))
+
+    async def _replace(self, made: Key, state: State) -> None:
         keeper = self._lifecycle.keeper
         if self._kind == "root":
             await turnover.rotate_root(keeper)

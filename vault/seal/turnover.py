@@ -25,6 +25,10 @@ async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
     compromise. Raises `SealRefusal` when no slot would be left; then nothing has changed.
     """
+    return await keeper.unbroken(_rotate_root(keeper, links=links))
+
+
+async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
     async with keeper.lock:
         config = await keeper.config()
         random = await keeper.slots.source(keeper.random)

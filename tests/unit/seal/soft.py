@@ -78,5 +78,9 @@ class SoftSlot:
             up=self.away is None, key_version=self.version, reason=reason, software=self.software
         )
 
+    async def probe_forever(self) -> None:
+        """Wait until `hold` lets go."""
+        await self._call("probe")
+
     async def close(self) -> None:
         self.closed = True

@@ -456,3 +456,33 @@ def test_a_record_that_holds_something_else_is_no_root_key() -> None:
             await unwrap_root(a, forged, generation=config.generation, revision=0)
 
     asyncio.run(scenario())
+
+
+def test_a_root_key_that_is_being_replaced_is_replaced_even_if_nobody_waits_for_it() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        old = machine.barrier.root_key
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        waiting = asyncio.create_task(turnover.rotate_root(machine.keeper))
+        await a.entered.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        a.hold.set()
+        a.hold = None
+        assert (await turnover.rotate_root(machine.keeper)).root_version == 3
+        assert not machine.barrier.root_key.same(old)
+        await machine.barrier.refresh()
+        assert await opens(machine, a)
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        endless = asyncio.create_task(machine.keeper.unbroken(a.probe_forever()))
+        await a.entered.wait()
+        for task in machine.keeper._unbroken:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await endless
+
+    asyncio.run(scenario())

@@ -10,8 +10,9 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, Holder
 from tests.unit.seal.node import refused
+from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.resharing import Resharing, ShareKind, Wish
+from vault.seal.resharing import Done, Resharing, ShareKind, Wish
 from vault.seal.slots import NoSlotAnswers, Slots
 
 THREE = Wish(shares=3, threshold=2)
@@ -228,5 +229,49 @@ def test_wrong_recovery_shares_are_told_apart_from_a_slot_that_is_away() -> None
         await resharing.submit(keys[0], nonce)
         with pytest.raises(NoSlotAnswers):
             await resharing.submit(keys[1], nonce)
+
+    asyncio.run(scenario())
+
+
+def test_shares_that_come_in_at_once_make_new_shares_once() -> None:
+    async def scenario() -> None:
+        machine, keys = await opened()
+        resharing = of(machine, "root")
+        await resharing.begin(THREE, NOW)
+        nonce = resharing.state.nonce
+        done = await asyncio.gather(*(resharing.submit(key, nonce) for key in keys), return_exceptions=True)
+        made = [one for one in done if isinstance(one, Done)]
+        assert len(made) == 1
+        assert [str(one) for one in done if isinstance(one, SealRefusal)] == ["no rotation in progress"]
+        again = machine.restart(Slots())
+        await again.give(list(made[0].shown.keys[:2]))
+        assert await again.reads()
+
+    asyncio.run(scenario())
+
+
+def test_a_seal_while_a_device_is_asked_makes_no_new_shares() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def draw(count: int) -> bytes:
+            asked.set()
+            await answered.wait()
+            return os.urandom(count)
+
+        machine, keys = await opened(slots=Slots(enabled=[a]))
+        machine.life.slots.draw = draw
+        resharing = of(machine, "recovery")
+        await resharing.begin(THREE, NOW)
+        nonce = resharing.state.nonce
+        await resharing.submit(keys[0], nonce)
+        waiting = asyncio.create_task(resharing.submit(keys[1], nonce))
+        await asked.wait()
+        await machine.life.seal()
+        answered.set()
+        assert await refused(waiting) == "no rotation in progress"
+        await machine.give(keys[:2])
+        assert await machine.reads()
 
     asyncio.run(scenario())

@@ -16,7 +16,7 @@ from vault.seal.static_slot import StaticSlot
 from vault.server.config import load
 from vault.server.failure import StartFailure
 from vault.server.sanitized import sanitized
-from vault.server.seal_slots import make_slots
+from vault.server.seal_slots import make_slots, new_slots
 from vault.server.settings import Config
 
 BASE = 'storage "inmem" {}\nlistener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
@@ -206,3 +206,17 @@ def test_without_any_token_randomness_is_the_machines_own_or_there_is_none(tmp_p
             await slot.close()
 
     asyncio.run(scenario())
+
+
+def test_a_slot_that_is_new_in_the_file_joins_those_that_were_there(tmp_path: Path) -> None:
+    first = f'seal "static" {{ current_key_id = "a" current_key = "{KEY.hex()}" }}\n'
+    slots = make_slots(loaded(tmp_path, first), Entropy())
+    more = (
+        first
+        + f'seal "pkcs11" {{ name = "b"\n {TOKEN} }}\nseal "pkcs11" {{ name = "c" disabled = true\n {TOKEN} }}'
+    )
+    made = new_slots(loaded(tmp_path, more + 'seal "shamir" {}'), slots, Entropy())
+    assert [slot.name for slot in made] == ["b"]
+    slots.join(made)
+    assert [slot.name for slot in slots] == ["static", "b"]
+    assert new_slots(loaded(tmp_path, more), slots, Entropy()) == []

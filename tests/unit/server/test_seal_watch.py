@@ -16,7 +16,7 @@ from vault.framework.metrics import Metrics
 from vault.seal import turnover
 from vault.seal.health import SlotHealth
 from vault.seal.record import CONFIG_PATH
-from vault.seal.slots import Slots
+from vault.seal.slots import Slots, SlotView
 from vault.server.seal_settings import HsmPolicy
 from vault.server.seal_watch import LONGEST_PAUSE, SealWatch
 from vault.storage.protocol import StorageFailure
@@ -34,7 +34,7 @@ class Watched:
         self.text = io.StringIO()
         self.metrics = Metrics()
         self.broken: Exception | None = None
-        self.tried = asyncio.Event()
+        self.failed = asyncio.Event()
         self.restart(slots, policy)
 
     def restart(self, slots: list[SoftSlot], policy: HsmPolicy | None = None) -> None:
@@ -54,11 +54,14 @@ class Watched:
         )
 
     async def open(self) -> bool:
-        self.tried.set()
         if self.broken is not None:
             raise self.broken
         await self.machine.life.auto_unseal()
         return not self.machine.barrier.sealed
+
+    async def fail(self) -> list[SlotView]:
+        self.failed.set()
+        raise ZeroDivisionError
 
     async def run(self, seconds: float) -> None:
         """Let so much time pass, step by step."""
@@ -268,10 +271,13 @@ def test_it_runs_until_it_is_stopped_and_releases_the_slots() -> None:
         here = Watched([a])
         await here.machine.init()
         here.broken = ZeroDivisionError()
+        here.health.look = here.fail  # type: ignore[method-assign]  # something that nobody expected
         here.watch.start()
-        await here.tried.wait()
+        here.watch.start()
+        await here.failed.wait()
         await asyncio.sleep(0)
         await here.watch.stop()
+        assert "reason=ZeroDivisionError" in here.text.getvalue()
         assert "a step of the watch failed" in here.text.getvalue()
         assert a.closed
         idle = Watched([])

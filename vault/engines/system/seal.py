@@ -132,6 +132,7 @@ class SealEngine(Engine):
             )
         if not plan.config.wrapped:
             return
+        await self._passage.closing()  # it may have opened as the vault that was replaced
         if plan.slot is not None:
             log.caution(
                 "seal", "recovery shares can unseal this vault without any key slot; see recovery_can_unseal"
