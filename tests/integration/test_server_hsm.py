@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Servers that a SoftHSM token seals: as `make run HSM=1` starts one, and as vaultctl handles one."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT, VAULT, Running, free_port, get, refused, running
+from tests.integration.processes import PATIENCE, ROOT, VAULT, Running, free_port, get, running
 
 
 @pytest.fixture
@@ -58,9 +61,18 @@ def test_without_its_token_the_server_says_which_slot_is_away(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
     flags = [f"-dev-storage={tmp_path / 'dev.db'}", f"-dev-listen-address=127.0.0.1:{free_port()}"]
-    variables["BAO_HSM_TOKEN_LABEL"] = "another"
-    said = refused(*flags, home=tmp_path, environment=variables, module=VAULT)
-    assert "the vault cannot be opened: no seal slot answers" in said
+    environment = {**variables, "BAO_HSM_TOKEN_LABEL": "another"}
+    done = subprocess.run(
+        [sys.executable, "-m", VAULT, *flags],
+        cwd=ROOT,
+        env={"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    said = done.stderr.splitlines()[-1]
+    assert "error: the vault cannot be opened: no seal slot answers" in said
     assert "token with label another: not present; the module shows coffre-dev" in said
 
 
@@ -100,7 +112,9 @@ def test_the_five_commands_of_the_document_make_a_sealed_server(vaultctl: Path, 
 
 
 _CONFIGURATION = """
-storage "inmem" {{}}
+storage "sqlite" {{
+  path = "{database}"
+}}
 listener "tcp" {{
   address     = "127.0.0.1:{port}"
   tls_disable = true
@@ -119,10 +133,7 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
     variables: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    configuration = tmp_path / "config.hcl"
-    configuration.write_text(_CONFIGURATION.format(port=port, **variables))
-    server_variables = {key: variables[key] for key in ("SOFTHSM2_CONF", "RUNTIME_DIRECTORY")}
-    with running(f"-config={configuration}", home=tmp_path, environment=server_variables, module=VAULT):
+    with _server(port, variables, tmp_path):
         vaultctl = _Vaultctl(port, tmp_path)
         made = json.loads(vaultctl("operator", "init", "-recovery-shares=3", "-recovery-threshold=2", *_JSON))
         assert len(made["recovery_keys_b64"]) == 3
@@ -147,6 +158,43 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
         assert "no seal stanza has the name nix" in vaultctl("operator", "seal-slots", "add", "nix", code=2)
         shown = json.loads(vaultctl("operator", "seal-slots", "list", *_JSON))
         assert set(shown["data"]["key_info"]) == {"hsm-a", "shamir"}
+
+
+def test_a_token_that_is_away_stops_nothing_and_opens_the_vault_when_it_is_back(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    vaultctl = _Vaultctl(port, tmp_path)
+    tokens = tmp_path / "hsm" / "tokens"
+    away = tmp_path / "away"
+    with _server(port, variables, tmp_path):
+        made = json.loads(vaultctl("operator", "init", "-recovery-shares=1", "-recovery-threshold=1", *_JSON))
+        vaultctl.environment["BAO_TOKEN"] = made["root_token"]
+        vaultctl("secrets", "enable", "-path=secret", "-version=2", "kv")
+        vaultctl("kv", "put", "secret/a", "b=c")
+        tokens.rename(away)
+        assert vaultctl("kv", "get", "-field=b", "secret/a") == "c"
+        assert "rewrapping seal slot hsm-a" in vaultctl("hsm", "rewrap", "hsm-a", code=2)
+        assert vaultctl("kv", "get", "-field=b", "secret/a") == "c"
+    with _server(port, variables, tmp_path):
+        assert get(port, "/v1/sys/health")[0] == 503
+        assert json.loads(get(port, "/v1/sys/seal-status")[1])["sealed"] is True
+        if tokens.exists():  # SoftHSM makes an empty folder where there is none
+            shutil.rmtree(tokens)
+        away.rename(tokens)
+        deadline = time.monotonic() + 10 * PATIENCE
+        while get(port, "/v1/sys/health")[0] != 200:
+            assert time.monotonic() < deadline, "it does not open by itself"
+            time.sleep(0.2)
+        assert vaultctl("kv", "get", "-field=b", "secret/a") == "c"
+
+
+def _server(port: int, variables: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Running]:
+    """A server whose one slot is the token that `variables` name; they themselves are not its environment."""
+    configuration = folder / "config.hcl"
+    configuration.write_text(_CONFIGURATION.format(port=port, database=folder / "vault.db", **variables))
+    environment = {key: variables[key] for key in ("SOFTHSM2_CONF", "RUNTIME_DIRECTORY")}
+    return running(f"-config={configuration}", home=folder, environment=environment, module=VAULT)
 
 
 _JSON = ("-format=json",)
