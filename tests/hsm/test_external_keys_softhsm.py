@@ -27,7 +27,7 @@ from tests.unit.engines.system.house import House
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import IDLE_SECONDS, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
-from vault.framework.call import NOWHERE, ROOT
+from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.external import ExternalKey, PrivateKey
 
@@ -121,7 +121,7 @@ def test_a_granted_key_signs_a_certificate_that_openssl_verifies(play: Play, tmp
     async def scenario(vault: Vault) -> None:
         await vault.open()
         key = await vault.find()
-        certificate = await key.use(_certificate)
+        certificate = await key.use(Call(), _certificate)
         (tmp_path / "root.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
         described = dict(key.describe())
         assert len(described.pop("token_serial")) == 16
@@ -139,7 +139,7 @@ def test_many_sign_at_once(play: Play) -> None:
     async def scenario(vault: Vault) -> None:
         await vault.open()
         key = await vault.find()
-        made = await asyncio.gather(*(key.use(_certificate) for _ in range(40)))
+        made = await asyncio.gather(*(key.use(Call(), _certificate) for _ in range(40)))
         assert len({certificate.signature for certificate in made}) == 40
 
     play(scenario)
@@ -180,15 +180,15 @@ async def _insist(vault: Vault) -> x509.Certificate:
     """Sign; what was under way when something happened may fail, and what comes after it may not."""
     for _ in range(3):
         with contextlib.suppress(Unavailable):
-            return await (await vault.find()).use(_certificate)
-    return await (await vault.find()).use(_certificate)
+            return await (await vault.find()).use(Call(), _certificate)
+    return await (await vault.find()).use(Call(), _certificate)
 
 
 def test_a_key_for_another_mechanism_does_not_sign(play: Play) -> None:
     async def scenario(vault: Vault) -> None:
         await vault.open(key={"label": "p256", "mechanism": "CKM_EDDSA"})
         with pytest.raises(Failed, match="key p256: is for EDDSA alone, and was asked for ECDSA"):
-            await (await vault.find()).use(_certificate)
+            await (await vault.find()).use(Call(), _certificate)
 
     play(scenario)
 

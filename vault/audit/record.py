@@ -230,6 +230,14 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
+        """Return what is said about the answer, and which external keys were used for it: names, no secrets."""
+        encoded = self._answer(call, reply, error)
+        if not call.used:
+            return encoded
+        separator = b"," if len(encoded) > 2 else b""
+        return b'%b%b"external_keys":%b}' % (encoded[:-1], separator, schema.encode(call.used))
+
+    def _answer(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
         """Return what is said about the answer. What is kept of one that came before are hashes only."""
         if error is not None and error.message and (not error.chained or isinstance(error, Forbidden)):
             return self._mounted(call, schema.encode({"data": {"error": self._hasher.text(error.message)}}))

@@ -250,6 +250,7 @@ class Call:
         "spent",
         "token",
         "tx",
+        "used",
         "warnings",
         "within",
         "wrap_asked",
@@ -315,6 +316,8 @@ class Call:
     warnings: list[str]
     recorded: tuple[object, object, bytes] | None
     """What an audit device has encoded of this call already: for which device, and which decision."""
+    used: list[Mapping[str, str]]
+    """The external keys that were used for this call, as `ExternalKey.describe` names them; for the audit log."""
     held: int
     """When the request came (nanoseconds), where its audit line goes out with the response's; else 0."""
     after: Callable[[], Awaitable[None]] | None
@@ -334,6 +337,7 @@ class Call:
         self.captures = {}
         self.warnings = []
         self.recorded = None
+        self.used = []
         self.held = 0
         self.key = None
         self.plan = None

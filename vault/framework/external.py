@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from vault.framework.call import Mounted, Namespace
+from vault.framework.call import Call, Mounted, Namespace
 
 T = TypeVar("T")
 
@@ -30,9 +30,10 @@ class ExternalKey(Protocol):
         """Tell which key in which device this is (serial number, labels, version), for the audit record."""
         ...
 
-    async def use(self, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
         """Return what `work` makes with the key, in a thread, because it waits for the device at each signature.
 
+        That it was used is part of the audit record of `call`, however this ends.
         Raises `Unavailable` when the device does not answer, and `Failed` when it refuses.
         """
         ...

@@ -14,7 +14,7 @@ from vault.audit import hasher as hashing
 from vault.audit import record as module
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer
-from vault.framework.call import Auth, Call, Mounted, Operation, Reply
+from vault.framework.call import NOWHERE, Auth, Call, Mounted, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.secret import Secret
 from vault.policy.acl import Verdict
@@ -239,3 +239,15 @@ def test_a_call_with_data_headers_or_wrapping_is_encoded_anew() -> None:
         audited = {"x-a": False} if "headers" in fields else {}
         request = json.loads(renderer.exchange(call, None, (1, 2), audited, None).splitlines()[0])["request"]
         assert {"data", "wrap_ttl", "headers"} & set(request) == set(fields)
+
+
+def test_external_keys_that_were_used_are_named_whatever_the_answer() -> None:
+    used = {"ref": "hsm:ca", "token_serial": "2c8e", "key_label": "ca", "key_id": "v0001"}
+    for reply, error in ((None, None), (Reply({"a": "b"}, same="x"), None), (None, Malformed("no"))):
+        renderer = _renderer()
+        for _ in range(2):
+            record = _response(renderer, _call(used=[used]), reply, error=error)
+            assert record["response"]["external_keys"] == [used]
+        assert "external_keys" not in _response(renderer, _call(), reply, error=error)["response"]
+    unmounted = _response(_renderer(), _call(used=[used], mount=NOWHERE), None)
+    assert unmounted["response"] == {"external_keys": [used]}

@@ -18,6 +18,7 @@ from hsm.signers import Agent, TokenSigner, private_key
 from vault.engines.system.external_keys import Options
 from vault.engines.system.external_keys_agents import Agents, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
+from vault.framework.call import Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.external import ExternalKey, PrivateKey
 
@@ -114,7 +115,8 @@ class _Key:
             "public_key_sha256": sha256(der).hexdigest(),
         }
 
-    async def use(self, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+        call.used.append(self.describe())
         try:
             return await self._provider.run(lambda: work(self._private), Failed)
         except VaultError:

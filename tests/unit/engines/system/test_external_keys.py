@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.unit.engines.system.house import CORE, House, play
 from vault.engines.system.external_keys import ExternalKeyEngine, Options
 from vault.engines.system.external_keys_store import Config, Key, merged
-from vault.framework.call import NOWHERE, ROOT
+from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Malformed
 from vault.framework.external import ExternalKey, ExternalKeys, PrivateKey
 
@@ -32,7 +32,7 @@ class BoxKey:
     def describe(self) -> Mapping[str, str]:
         return {"serial": "42", "label": self._label}
 
-    async def use(self, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
         return work(self._private)
 
 
@@ -78,7 +78,7 @@ async def _find(house: House, keys: ExternalKeys, mount: str, ref: str) -> str:
         key = await keys.find(ROOT, replace(NOWHERE, path=mount), ref)
     except Malformed as refused:
         return refused.message
-    signature = await key.use(lambda private: private.sign(b"x"))  # type: ignore[call-arg]  # Ed25519's
+    signature = await key.use(Call(), lambda private: private.sign(b"x"))  # type: ignore[call-arg]  # Ed25519's
     return f"{key.ref} {dict(key.describe())} {len(signature)}"
 
 

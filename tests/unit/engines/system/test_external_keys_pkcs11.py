@@ -25,7 +25,7 @@ from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import IDLE_SECONDS, MOST, MOST_PAIRS, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
-from vault.framework.call import NOWHERE, ROOT
+from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.external import PrivateKey
 
@@ -108,7 +108,9 @@ def _play(scenario: Callable[[Pkcs11Provider, Shelf], Coroutine[Any, Any, None]]
 def test_a_key_signs_and_tells_which_it_is() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
         key = await provider.open("c:k", HSM, {"label": "ca", "id": "0x7631", "mechanism": "ckm-ecdsa"})
-        signature = await key.use(_sign)
+        call = Call()
+        signature = await key.use(call, _sign)
+        assert call.used == [key.describe()]
         KEY.public_key().verify(signature, b"x", ec.ECDSA(SHA256()))
         assert key.ref == "c:k"
         assert key.describe() == {
@@ -160,7 +162,7 @@ def test_a_token_s_refusals_tell_configuration_from_operation(
             with pytest.raises(checking, match=str(failure)):
                 await attempt
         with pytest.raises(using, match=str(failure)):
-            await key.use(_sign)
+            await key.use(Call(), _sign)
 
     _play(scenario)
 
@@ -169,7 +171,7 @@ def test_what_goes_wrong_in_the_work_itself_is_not_the_token_s_affair() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
         key = await provider.open("c:k", HSM, {"label": "ca"})
         with pytest.raises(ZeroDivisionError):
-            await key.use(lambda _: 1 // 0)
+            await key.use(Call(), lambda _: 1 // 0)
 
     _play(scenario)
 
@@ -177,16 +179,16 @@ def test_what_goes_wrong_in_the_work_itself_is_not_the_token_s_affair() -> None:
 def test_a_key_that_was_found_costs_one_question_until_something_goes_wrong() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
         for _ in range(2):
-            await (await provider.open("c:k", HSM, {"label": "ca"})).use(_sign)
+            await (await provider.open("c:k", HSM, {"label": "ca"})).use(Call(), _sign)
         agent = shelf.made[0][1]
         assert agent.asked == [PublicKey, ListTokens, Sign, Sign]
         key = await provider.open("c:k", HSM, {"label": "ca"})
         agent.failure = KeyMissing("gone")
         with pytest.raises(Failed):
-            await key.use(_sign)
+            await key.use(Call(), _sign)
         agent.failure = None
         agent.asked.clear()
-        await (await provider.open("c:k", HSM, {"label": "ca"})).use(_sign)
+        await (await provider.open("c:k", HSM, {"label": "ca"})).use(Call(), _sign)
         await provider.check_key(HSM, {"label": "ca"})
         assert agent.asked == [PublicKey, ListTokens, Sign, PublicKey, ListTokens]
 
