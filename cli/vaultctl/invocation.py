@@ -35,6 +35,7 @@ class Invocation:
         self.stdout = stdout
         self.stderr = stderr
         self.sent_token = False
+        self._clients: list[Client] = []
         self._client: Client | None = None
         self._token: str | None = None
 
@@ -63,7 +64,14 @@ class Invocation:
         self.sent_token = bool(token)
         if not wrap:
             settings.wrap_ttl = ""
-        return Client(settings)
+        client = Client(settings)
+        self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close the connections of all its clients."""
+        for client in self._clients:
+            client.close()
 
     def text(self, name: str, default: str = "") -> str:
         """A text flag, or the default when it was not given."""

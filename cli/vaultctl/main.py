@@ -53,14 +53,14 @@ def run(
     command, rest = find_command(words)
     if command is None:
         return _help_for_group(words, rest, stdout, stderr)
-    if command.passes_through:
-        return _load(command.function)(rest)
-    if any(word in _HELP for word in rest):
+    if any(word in _HELP for word in rest) and not command.passes_through:
         from vaultctl.helptext import command_help
 
         stdout.write(command_help(command) + "\n")
         return EXIT_OK
     try:
+        if command.passes_through:
+            return _load(command.function)(rest)
         return _run_command(command, rest, environ, stdin, stdout, stderr)
     except PrintedInstead as instead:
         stdout.write(instead.text + "\n")
@@ -108,6 +108,8 @@ def _run_command(
         stderr.write(f"{error}\n")
         _explain(invocation, error, stderr)
         return error.code
+    finally:
+        invocation.close()
 
 
 def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:

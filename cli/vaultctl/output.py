@@ -36,11 +36,14 @@ _WRAP_KEYS = {
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, four blanks apart; an empty cell shows as n/a. The first row is the header."""
+    """Rows as aligned columns, four blanks apart; an empty cell shows as n/a. The first row is the header.
+
+    A row that is shorter than the header leaves its last columns blank.
+    """
     head = list(rows[0])
     filled = [head, ["-" * len(cell) for cell in head]]
     filled += [[cell.strip() or "n/a" for cell in row] for row in rows[1:]]
-    widths = [max(len(row[index]) for row in filled) for index in range(len(head))]
+    widths = [max(len(row[index]) for row in filled if index < len(row)) for index in range(len(head))]
     lines = []
     for row in filled:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]

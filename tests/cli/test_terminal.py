@@ -41,6 +41,7 @@ def _typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple
     """What the terminal showed and the exit code, when `text` is typed at the first prompt."""
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT / "cli")}
     environment |= {"BAO_ADDR": server.address, "BAO_MAX_RETRIES": "0"}
+    environment |= {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
     child, terminal = pty.fork()
     if child == 0:
         os.execve(sys.executable, [sys.executable, "-m", "vaultctl", *arguments], environment)  # noqa: S606  # a list, no shell

@@ -82,7 +82,11 @@ def _command(module: str, arguments: Sequence[str]) -> list[str]:
 
 
 def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "LANG") or name.startswith("COVERAGE_")
+    }
     return {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT), **more}
 
 

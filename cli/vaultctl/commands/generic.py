@@ -6,11 +6,13 @@ from __future__ import annotations
 from vaultctl.body import parse_body, parse_query
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation, no_value
-from vaultctl.jsontext import as_list, as_map, sort_keys
+from vaultctl.jsontext import as_map, sort_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_ENVELOPE = frozenset({"auth", "data", "request_id", "warnings", "wrap_info"})
 
 
 def read(invocation: Invocation) -> int:
@@ -80,11 +82,12 @@ def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | l
     invocation.print_warnings(answer)
     if answer.get("wrap_info"):
         return invocation.print_answer(answer)
-    if not data:
+    if answer.get("data") is None:
         return EXIT_OK
-    if not as_list(keys):
+    if not isinstance(keys, list):
         raise CommandError(f"No entries found at {path}", EXIT_REMOTE)
-    _print_keys(invocation, sorted(str(key) for key in as_list(keys)), as_map(data.get("key_info")))
+    if keys:
+        _print_keys(invocation, sorted(str(key) for key in keys), as_map(data.get("key_info")))
     return EXIT_OK
 
 
@@ -100,7 +103,8 @@ def _print_keys(invocation: Invocation, keys: list[str], info: dict[str, object]
     rows = [["Keys", *names]]
     for key in keys:
         details = as_map(info.get(key))
-        rows.append([key, *(go_text(details[name]) if name in details else "" for name in names)])
+        cells = [go_text(details[name]) if name in details else "" for name in names]
+        rows.append([key, *cells] if details else [key])
     invocation.say(columns(rows))
 
 
@@ -118,7 +122,7 @@ def _write(invocation: Invocation, method: str) -> int:
     path = invocation.args[0].strip(" /")
     if len(invocation.args) < 2 and not (invocation.truth("force") or invocation.truth("f")):
         raise CommandError("Must supply data or use -force")
-    body = sort_keys(parse_body(invocation.args[1:], invocation.stdin))
+    body = sort_keys(parse_body(invocation.args[1:], invocation.stdin)) if invocation.args[1:] else None
     with Doing(f"Error writing data to {path}"):
         response = invocation.client.send(method, path, body=body, merge=method == "PATCH")
     return invocation.print_written(response, path)
@@ -126,4 +130,4 @@ def _write(invocation: Invocation, method: str) -> int:
 
 def _enveloped(answer: dict[str, object]) -> dict[str, object]:
     """Some sys paths answer without the envelope: then the whole body is the data."""
-    return answer if "data" in answer or "auth" in answer or "request_id" in answer else {"data": answer}
+    return answer if _ENVELOPE & answer.keys() else {"data": answer}

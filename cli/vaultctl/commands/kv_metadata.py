@@ -50,8 +50,7 @@ def patch(invocation: Invocation) -> int:
         **invocation.pairs("custom-metadata"),
         **dict.fromkeys(invocation.texts("remove-custom-metadata")),
     }
-    if custom:
-        body["custom_metadata"] = {key: custom[key] for key in sorted(custom)}
+    body["custom_metadata"] = {key: custom[key] for key in sorted(custom)}
     return _write(invocation, "PATCH", path, body)
 
 
@@ -59,10 +58,8 @@ def delete(invocation: Invocation) -> int:
     """Delete a key with all its versions."""
     path = _path(invocation)
     with Doing(f"Error deleting {path}"):
-        response = invocation.client.send("DELETE", path)
-    answer = response.json()
-    if answer:
-        return invocation.print_answer(answer)
+        answer = invocation.client.send("DELETE", path).json()
+    invocation.print_warnings(answer)
     return invocation.succeed(f"Success! Data deleted (if it existed) at: {path}")
 
 

@@ -78,16 +78,16 @@ def print_block(invocation: Invocation, title: str, data: Mapping[str, object]) 
 
     width = max((len(key) for key in data), default=0) + len("    Value")
     invocation.say(titled(title, width))
-    invocation.say(key_values(data_rows(data)))
+    if data:
+        invocation.say(key_values(data_rows(data)))
 
 
 def _print_version_1(invocation: Invocation, answer: dict[str, object]) -> int:
     if invocation.text("field") or not invocation.tabular or answer.get("wrap_info"):
         return invocation.print_answer(answer)
     invocation.print_warnings(answer)
-    data = as_map(answer.get("data"))
-    if data:
-        print_block(invocation, "Data", data)
+    if answer.get("data") is not None:
+        print_block(invocation, "Data", as_map(answer["data"]))
     return EXIT_OK
 
 

