@@ -2,115 +2,28 @@
 """vaultctl hsm as a whole process, on tokens of SoftHSM."""
 
 import asyncio
-import json
-import os
-import pty
 import re
-import select
 import subprocess
 import sys
-import termios
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from hsm.importing import check_value, combined
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.report import SOFTWARE_WARNING
 from hsm.wrapping import Wrapped
 from tests.house.tree import ROOT
-from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.hsm.shell import Shell, new_shell
+from tests.hsm.tokens import PIN, SoftHsm
 from vaultctl.commands.hsm.trial import use
 from vaultctl.errors import CommandError
-
-_PROGRAM = [sys.executable, "-m", "vaultctl", "hsm"]
-_SCRIPT = """
-title = "Keys of the vault"
-place = "Room 12"
-[[participant]]
-name = "Alice"
-role = "crypto officer"
-public_key = "Alice.pem"
-[[participant]]
-name = "Bob"
-role = "witness"
-public_key = "Bob.pem"
-[[step]]
-by = "Alice"
-text = "Opens the bag"
-[[step]]
-by = "Alice"
-action = "record-token"
-[[step]]
-by = "Alice"
-action = "generate-kek"
-[[step]]
-by = "Alice"
-action = "record-key"
-[[step]]
-by = "Bob"
-action = "test"
-[[receipt]]
-custodian = "Bob"
-what = "share 1 of 5"
-"""
-
-
-@dataclass
-class Shell:
-    """Runs vaultctl where the token `a` and its PIN are named by the environment."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *words: str, typed: str = "", code: int = 0) -> str:
-        """What it says, after it ended with `code`."""
-        command = [*_PROGRAM, *words]
-        done = subprocess.run(
-            command,
-            input=typed,
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        assert PIN not in done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def document(self, *words: str) -> Any:
-        """What it says to programs."""
-        return json.loads(self.run(*words, "-format=json"))
 
 
 @pytest.fixture
 def shell(softhsm: SoftHsm, tmp_path: Path) -> Shell:
-    pin = tmp_path / "pin"
-    pin.write_text(PIN)
-    pin.chmod(0o400)
-    return Shell(
-        tmp_path,
-        {
-            **softhsm.environment,
-            "PYTHONPATH": f"{ROOT / 'cli'}:{ROOT}",
-            "RUNTIME_DIRECTORY": str(tmp_path),
-            "BAO_HSM_LIB": SOFTHSM,
-            "BAO_HSM_TOKEN_LABEL": "a",
-            "BAO_HSM_KEY_LABEL": "kek",
-            "BAO_HSM_PIN": f"file://{pin}",
-        },
-    )
+    return new_shell(softhsm, tmp_path)
 
 
 def test_tokens_are_listed_without_a_pin(shell: Shell) -> None:
@@ -195,76 +108,21 @@ def test_without_a_pin_source_and_a_terminal_it_says_so(shell: Shell) -> None:
     assert "-non-interactive forbids" in shell.run("generate-kek", "-non-interactive", code=1)
 
 
-def test_a_ceremony_is_gone_through_signed_and_verified(shell: Shell) -> None:
-    _participants(shell.folder)
-    assert "Nothing was done" in shell.run("ceremony", "run", "--dry-run", "script.toml", "t.json")
-    typed = "bag 0815\nyes\nE-0042\n"
-    assert "SHA-256 of what is signed" in shell.run("ceremony", "run", "script.toml", "t.json", typed=typed)
-    assert "File exists" in shell.run("ceremony", "run", "script.toml", "t.json", code=1)
-    assert "Bob: has not signed" in shell.run("ceremony", "verify", "t.json", code=2)
-    for name in ("Alice", "Bob"):
-        command = ("ceremony", "sign", f"-name={name}", f"-key={name}.key")
-        assert "Would add" in shell.run(*command, "-dry-run", "t.json")
-        shell.run(*command, "t.json")
-    assert "All participants have signed: Alice, Bob" in shell.run("ceremony", "verify", "t.json")
-    found = shell.run("ceremony", "verify", "-format=json", "t.json")
-    transcript = json.loads(found)["transcript"]
-    steps = [step["found"] for step in transcript["steps"]]
-    assert steps[0] == {"remarks": "bag 0815"}
-    assert steps[1]["protection"] == SOFTWARE_WARNING
-    assert steps[2]["check_value"] == steps[3]["check_value"]
-    assert steps[4]["changed_record"] == "refused"
-    assert transcript["receipts"][0]["envelope"] == "E-0042"
-    assert transcript["complete"] is True
-    assert SOFTHSM in [evidence["path"] for evidence in transcript["evidence"]]
-
-
-@pytest.mark.parametrize("typed", ["stop\n", "", "yes\nstop\n"])
-def test_a_ceremony_that_is_stopped_is_written_down_as_such(shell: Shell, typed: str) -> None:
-    _participants(shell.folder)
-    shell.run("ceremony", "run", "script.toml", "t.json", typed=typed, code=2)
-    assert "WARNING: the ceremony was stopped" in shell.run("ceremony", "verify", "t.json", code=2)
-
-
-def test_a_step_that_fails_ends_the_ceremony(shell: Shell) -> None:
-    _participants(shell.folder)
-    shell.run("generate-kek")
-    assert "failed: key kek: the token has it" in shell.run(
-        "ceremony", "run", "script.toml", "t.json", typed="yes\n", code=2
-    )
-    found = shell.run("ceremony", "verify", "-format=json", "t.json", code=2)
-    assert "failed" in json.loads(found)["transcript"]["steps"][-1]["found"]
-
-
-def test_signing_needs_a_name_and_the_right_key(shell: Shell) -> None:
-    _participants(shell.folder)
-    shell.run("ceremony", "run", "script.toml", "t.json", typed="", code=2)
-    assert "-name and -key" in shell.run("ceremony", "sign", "t.json", code=1)
-    wrong = ("ceremony", "sign", "-name=Bob", "-key=Alice.key", "t.json")
-    assert "not the private key of the public key" in shell.run(*wrong, code=2)
-    absent = ("ceremony", "sign", "-name=Bob", "-key=absent.key", "t.json")
-    assert "cannot be read" in shell.run(*absent, code=1)
-
-
-def test_pin_password_and_components_are_typed_unseen(shell: Shell) -> None:
+def test_pin_and_components_are_typed_unseen(shell: Shell) -> None:
     del shell.environment["BAO_HSM_PIN"]
     one, other = bytes(range(32)), bytes(range(100, 132))
-    shown, code = _typed(shell, ["import-kek"], [PIN, one.hex(), other.hex()])
+    shown, code = shell.typed(["import-kek"], [PIN, one.hex(), other.hex()])
     assert code == 0, shown
     key = combined([one, other])
     assert f"Check value of this component: {check_value(one)}" in shown
     assert f"Check value of the key: {check_value(key)}" in shown
     assert not {PIN, one.hex(), other.hex(), key.hex()} & set(re.split(r"\s+", shown))
-    shown, code = _typed(shell, ["import-kek"], [PIN, "abc"])
+    shown, code = shell.typed(["import-kek"], [PIN, "abc"])
     assert code == 1
     assert "must be 64 hexadecimal digits" in shown
-    shown, code = _typed(shell, ["import-kek", "-dry-run"], [PIN])
+    shown, code = shell.typed(["import-kek", "-dry-run"], [PIN])
     assert code == 0
     assert "Would import version v0002" in shown
-    _participants(shell.folder, password=b"word")
-    shell.run("ceremony", "run", "script.toml", "t.json", typed="", code=2)
-    shown, code = _typed(shell, ["ceremony", "sign", "-name=Bob", "-key=Bob.key", "t.json"], ["word"])
-    assert code == 0, shown
 
 
 def test_without_the_package_for_tokens_it_says_what_to_install(shell: Shell) -> None:
@@ -297,41 +155,3 @@ class _Liar:
 def test_a_token_that_lies_fails_the_trial(forgets: bool, says: str) -> None:
     with pytest.raises(CommandError, match=says):
         asyncio.run(use(cast("Pkcs11Slot", _Liar(forgets=forgets)), 3))
-
-
-def _participants(folder: Path, *, password: bytes = b"") -> None:
-    (folder / "script.toml").write_text(_SCRIPT)
-    for name in ("Alice", "Bob"):
-        key = ed25519.Ed25519PrivateKey.generate()
-        hiding = BestAvailableEncryption(password) if password else NoEncryption()
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, hiding)
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        (folder / f"{name}.key").write_bytes(private)
-        (folder / f"{name}.pem").write_bytes(public)
-
-
-def _typed(shell: Shell, words: list[str], texts: list[str]) -> tuple[str, int]:
-    """What a terminal shows and the exit code, when each of `texts` is typed at a prompt that does not show it."""
-    command = [*_PROGRAM, *words]
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(shell.folder)
-        os.execve(command[0], command, shell.environment)  # noqa: S606  # a list, no shell
-    shown, waiting = b"", list(texts)
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-        prompts = shown.count(b"(will be hidden)")
-        if waiting and prompts > len(texts) - len(waiting) and not _echoes(terminal):
-            os.write(terminal, waiting.pop(0).encode() + b"\n")
-    os.close(terminal)
-    return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def _echoes(terminal: int) -> bool:
-    return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
