@@ -117,7 +117,7 @@ class AgentClient:
             reason = agent.reason if agent is not None else ""
             raise SlotUnavailable(f"{error}; last: {reason}") from error
         if agent is not None:
-            agent.end(abruptly=True)
+            agent.retire()
         self.counters.starts += 1
         try:
             self._agent = self._start()

@@ -66,6 +66,7 @@ class AgentProcess:
         self._ready = False
         self._next_look = 0.0
         self._stop = ""
+        self._retiring = False
         self._ended: HsmError | None = None
         self.doubts = 0
         """How many answers in a row said that the token cannot be reached."""
@@ -125,6 +126,12 @@ class AgentProcess:
                 self._child.kill()
             self._alarm()
 
+    def retire(self) -> None:
+        """Let the process end when everything that it was asked is answered, and ask it nothing more."""
+        with self._lock:
+            self._retiring = True
+            self._alarm()
+
     def join(self, seconds: float) -> None:
         """Wait until the process is gone, for so many seconds at most."""
         self._thread.join(seconds)
@@ -160,6 +167,8 @@ class AgentProcess:
         opening = self._now() + LOADING_SECONDS
         while True:
             with self._lock:
+                if self._retiring and not self._running and not self._waiting:
+                    self._stop = _TOLD
                 if self._stop:
                     raise SlotUnavailable(self._stop)
                 self._next_look = self._look(opening)

@@ -293,3 +293,17 @@ def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) ->
     process.join(10)
     assert process.dead
     assert process.reason == "the agent's thread failed with ZeroDivisionError"
+
+
+def test_an_agent_that_is_replaced_answers_what_it_was_asked(softhsm: SoftHsm) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        old = slot.agent_pid
+        asked = [asyncio.create_task(slot.random(8)) for _ in range(300)]
+        await asyncio.sleep(0)
+        slot._client.suspect()
+        assert len(await slot.random(8)) == 8
+        assert slot.agent_pid != old
+        assert {len(answer) for answer in await asyncio.gather(*asked)} == {8}
+        assert await asyncio.to_thread(gone, old)
+
+    run(softhsm, story)
