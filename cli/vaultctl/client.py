@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import time
 from urllib.parse import quote, urlencode, urlsplit
 
+from vaultctl.connection import connect, reason
 from vaultctl.errors import ApiError, CommandError, PrintedInstead, RequestError
 from vaultctl.jsontext import as_list, as_map, compact, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Mapping
 
     from vaultctl.settings import Settings
@@ -112,8 +111,8 @@ class Client:
             except (OSError, http.client.HTTPException) as err:
                 self.close()
                 if last or not _worth_retrying(err):
-                    reason = _reason(err, plain=self._address.startswith("http:"))
-                    raise RequestError(f"{method} {self._address}{target}: {reason}") from None
+                    why = reason(err, plain=self._address.startswith("http:"))
+                    raise RequestError(f"{method} {self._address}{target}: {why}") from None
             else:
                 if (
                     status in (301, 302, 307, 308)
@@ -175,86 +174,6 @@ class Client:
         )
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over the Unix socket at `path`."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Open the socket file."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-class _NamedConnection(http.client.HTTPSConnection):
-    """HTTPS that checks the certificate against another name than the address's host."""
-
-    def __init__(
-        self, host: str, port: int | None, *, timeout: float, tls: ssl.SSLContext, name: str
-    ) -> None:
-        super().__init__(host, port, timeout=timeout, context=tls)
-        self._tls = tls
-        self._name = name
-
-    def connect(self) -> None:
-        """Connect, then greet under the given name."""
-        http.client.HTTPConnection.connect(self)
-        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
-
-
-def connect(settings: Settings, address: str) -> http.client.HTTPConnection:
-    """An unopened connection to http://, https:// or unix:// `address`."""
-    parts = urlsplit(address)
-    try:
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise CommandError("-address (BAO_ADDR): the port is not a number") from None
-    if parts.scheme == "unix":
-        return _UnixConnection(parts.netloc + parts.path, settings.timeout)
-    if parts.scheme not in ("http", "https") or not host:
-        raise CommandError("-address (BAO_ADDR) must look like https://host:port or unix:///path")
-    proxy = urlsplit(settings.proxy) if settings.proxy else None
-    there = (proxy.hostname or "", proxy.port) if proxy else (host, port)
-    if parts.scheme == "http":
-        connection = http.client.HTTPConnection(*there, timeout=settings.timeout)
-    elif settings.server_name and not proxy:
-        connection = _NamedConnection(
-            host, port, timeout=settings.timeout, tls=_tls_context(settings), name=settings.server_name
-        )
-    else:
-        connection = http.client.HTTPSConnection(
-            *there, timeout=settings.timeout, context=_tls_context(settings)
-        )
-    if proxy:
-        connection.set_tunnel(host, port)
-    return connection
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    import ssl
-
-    try:
-        context = ssl.create_default_context(
-            cafile=settings.ca_cert or None, capath=None if settings.ca_cert else settings.ca_path or None
-        )
-    except OSError:
-        raise CommandError("-ca-cert or -ca-path: cannot read a PEM certificate there") from None
-    if settings.skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if bool(settings.client_cert) != bool(settings.client_key):
-        raise CommandError("-client-cert and -client-key must be given together")
-    if settings.client_cert:
-        try:
-            context.load_cert_chain(settings.client_cert, settings.client_key)
-        except OSError:
-            raise CommandError("-client-cert or -client-key: cannot read a matching PEM pair there") from None
-    return context
-
-
 def _encoded(headers: dict[str, str]) -> dict[str, bytes]:
     """The headers as UTF-8. CommandError for what no header can carry, such as a line break in a token."""
     for name, value in headers.items():
@@ -268,23 +187,3 @@ def _encoded(headers: dict[str, str]) -> dict[str, bytes]:
 
 def _worth_retrying(err: Exception) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" not in str(err)
-
-
-def _reason(err: Exception, *, plain: bool) -> str:
-    """What went wrong with the connection, and the likely fix; `plain` when it was made without TLS."""
-    if isinstance(err, ConnectionRefusedError):
-        return "connection refused: is the server running, and is -address (BAO_ADDR) right?"
-    if isinstance(err, socket.gaierror):
-        return "the host name is unknown: check -address (BAO_ADDR)"
-    if isinstance(err, TimeoutError):
-        return "no answer in time"
-    if isinstance(err, ConnectionResetError | http.client.BadStatusLine):
-        hint = ": if it speaks TLS, use https:// in -address (BAO_ADDR)" if plain else ""
-        return "the server closed the connection without an answer" + hint
-    text = str(err)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        detail = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0]
-        return f"the server's certificate is not trusted ({detail}): give its CA with -ca-cert (BAO_CACERT)"
-    if "WRONG_VERSION_NUMBER" in text or "HTTP_REQUEST" in text:
-        return "the server does not speak TLS: use http:// in -address (BAO_ADDR)?"
-    return getattr(err, "strerror", None) or type(err).__name__

@@ -21,7 +21,8 @@ Usage: vaultctl server [options]
       $ vaultctl server -dev
 
   -config=<path>               File, or directory of .hcl and .json files; may be repeated (BAO_CONFIG_PATH)
-  -test-config                 Check the configuration and end: 0 good, 1 problems, 2 warnings only
+  -test-config                 Check the configuration and end: 0 good, 1 problems, 2 warnings only. Certificates are
+                               read and directories looked at; no port is bound and no database opened
   -log-level=<name>            trace, debug, info, warn or error (BAO_LOG_LEVEL)
   -log-format=<name>           standard or json (BAO_LOG_FORMAT)
   -log-file=<path>             Log to a file instead of standard error

@@ -9,6 +9,7 @@ from vaultctl.tree import FORMAT, GROUPS, all_commands, flags_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from vaultctl.invocation import Invocation
+    from vaultctl.tree import Command
 
 _BASH = """_vaultctl() {{
   local words=() word index
@@ -30,23 +31,23 @@ _BASH = """_vaultctl() {{
 }}
 complete -o default -F _vaultctl vaultctl"""
 
-SERVER_FLAGS = (
-    "config",
-    "dev",
-    "dev-listen-address",
-    "dev-no-kv",
-    "dev-no-store-token",
-    "dev-root-token-id",
-    "dev-storage",
-    "dev-tls",
-    "dev-tls-cert-dir",
-    "help",
-    "log-file",
-    "log-format",
-    "log-level",
-    "test-config",
-)
-"""The flags of `server`, which reads its own; a test holds them to what it knows."""
+SERVER_FLAGS = {
+    "config": "File, or directory of files, with the configuration.",
+    "dev": "Development mode: unsealed, in memory.",
+    "dev-listen-address": "Loopback address of development mode.",
+    "dev-no-kv": "Do not mount KV at secret/.",
+    "dev-no-store-token": "Do not keep the root token in the token helper.",
+    "dev-root-token-id": "The root token of development mode.",
+    "dev-storage": "SQLite file that keeps what development mode stores.",
+    "dev-tls": "Serve TLS with a certificate made for this start.",
+    "dev-tls-cert-dir": "Where -dev-tls puts its certificates.",
+    "help": "Show all flags.",
+    "log-file": "Log to this file.",
+    "log-format": "standard or json.",
+    "log-level": "trace, debug, info, warn or error.",
+    "test-config": "Check the configuration and end.",
+}
+"""The flags of `server`, which reads its own, and what they are; a test holds them to what it knows."""
 
 
 def script(invocation: Invocation) -> int:
@@ -72,11 +73,17 @@ def _children() -> dict[str, list[str]]:
     return children
 
 
+def _flags(command: Command) -> dict[str, str]:
+    """The command's flags and what each is."""
+    if command.passes_through:
+        return SERVER_FLAGS
+    return {flag.name: flag.help for flag in flags_of(command)}
+
+
 def _bash() -> str:
     cases = [f'    "{group}") choices="{" ".join(words)}" ;;' for group, words in _children().items()]
     for command in all_commands():
-        own = SERVER_FLAGS if command.name == "server" else [flag.name for flag in flags_of(command)]
-        flags = " ".join(f"-{name}" for name in own)
+        flags = " ".join(f"-{name}" for name in _flags(command))
         cases.append(
             f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
             f' && choices="{flags}" ;;'
@@ -98,9 +105,7 @@ def _fish() -> str:
             summary = summaries[f"{group} {word}".strip()].replace("'", "\\'")
             lines.append(f"complete -c vaultctl -f -n '__vaultctl_at {group}' -a '{word}' -d '{summary}'")
     for command in all_commands():
-        for flag in flags_of(command):
-            text = flag.help.replace("'", "\\'")
-            lines.append(
-                f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{flag.name}' -d '{text}'"
-            )
+        for name, text in _flags(command).items():
+            shown = text.replace("'", "\\'")
+            lines.append(f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{name}' -d '{shown}'")
     return "\n".join(lines)

@@ -130,6 +130,35 @@ def test_one_redirect_is_followed_unless_forbidden(script: _Script) -> None:
     assert _client(script, flags={"disable-redirects": True}).send("GET", "x").status == 307
 
 
+def test_no_redirect_leads_from_https_to_http() -> None:
+    client = Client(Settings({"address": "https://h:1"}, {}, _TOKEN))
+    with pytest.raises(CommandError, match="from https to http") as caught:
+        client._follow("http://h:1/v1/x")
+    assert caught.value.code == 2
+    assert client._follow("/v1/y?a=b") == "/v1/y?a=b"
+
+
+def test_an_answer_that_is_not_json_is_told(script: _Script) -> None:
+    script.answers = [(200, b"<html>hunter2</html>", {})]
+    with pytest.raises(CommandError, match="is not JSON: is this address a vault") as caught:
+        _client(script).send("GET", "x").json()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_server_that_comes_back_answers_the_next_attempt(
+    script: _Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = _client(script, "1")
+    there, client._address = client._address, "http://127.0.0.1:1"
+
+    def back(seconds: float) -> None:
+        client._address = there
+
+    monkeypatch.setattr("vaultctl.client.time.sleep", back)
+    script.answers = [(200, b"", {})]
+    assert client.send("GET", "x").status == 200
+
+
 def test_a_missing_path_can_be_an_answer(script: _Script) -> None:
     script.answers = [(404, b'{"errors":[]}', {})]
     assert _client(script).send("GET", "x", accept_missing=True).status == 404

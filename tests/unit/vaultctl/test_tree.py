@@ -70,6 +70,12 @@ def test_completion_knows_the_flags_of_the_server() -> None:
     assert sorted(SERVER_FLAGS) == sorted(name.replace("_", "-") for name in Options.__struct_fields__)
 
 
+def test_every_flag_of_the_server_is_offered_by_fish_with_a_description() -> None:
+    offered = [line for line in _fish().splitlines() if "-n '__vaultctl_at server'" in line]
+    assert [line.split("'")[3] for line in offered] == list(SERVER_FLAGS)
+    assert all(line.endswith(".'") for line in offered)
+
+
 def test_help_offers_raw_only_where_it_is_allowed() -> None:
     for command in all_commands():
         assert ("raw." in command_help(command)) == (command.allows_raw and bool(command.output))

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How a server is reached: TCP, TLS, a Unix socket, a proxy; and why it was not."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+from vaultctl.errors import CommandError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
+    from vaultctl.settings import Settings
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over the Unix socket at `path`."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket file."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _NamedConnection(http.client.HTTPSConnection):
+    """HTTPS that checks the certificate against another name than the address's host."""
+
+    def __init__(
+        self, host: str, port: int | None, *, timeout: float, tls: ssl.SSLContext, name: str
+    ) -> None:
+        super().__init__(host, port, timeout=timeout, context=tls)
+        self._tls = tls
+        self._name = name
+
+    def connect(self) -> None:
+        """Connect, then greet under the given name."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def connect(settings: Settings, address: str) -> http.client.HTTPConnection:
+    """An unopened connection to http://, https:// or unix:// `address`."""
+    parts = urlsplit(address)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise CommandError("-address (BAO_ADDR): the port is not a number") from None
+    if parts.scheme == "unix":
+        return _UnixConnection(parts.netloc + parts.path, settings.timeout)
+    if parts.scheme not in ("http", "https") or not host:
+        raise CommandError("-address (BAO_ADDR) must look like https://host:port or unix:///path")
+    there = _proxy(settings.proxy) if settings.proxy else (host, port)
+    if parts.scheme == "http":
+        connection = http.client.HTTPConnection(*there, timeout=settings.timeout)
+    elif settings.server_name:
+        connection = _NamedConnection(
+            *there, timeout=settings.timeout, tls=_tls_context(settings), name=settings.server_name
+        )
+    else:
+        connection = http.client.HTTPSConnection(
+            *there, timeout=settings.timeout, context=_tls_context(settings)
+        )
+    if settings.proxy:
+        connection.set_tunnel(host, port)
+    return connection
+
+
+def _proxy(address: str) -> tuple[str, int | None]:
+    parts = urlsplit(address)
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if parts.scheme != "http" or not host:
+        raise CommandError("BAO_PROXY_ADDR or BAO_HTTP_PROXY must look like http://host:port")
+    return host, port
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext:
+    import os
+    import ssl
+
+    if settings.ca_path and not settings.ca_cert and not os.path.isdir(settings.ca_path):
+        raise CommandError(f"-ca-path: {settings.ca_path} is no directory")
+    try:
+        context = ssl.create_default_context(
+            cafile=settings.ca_cert or None, capath=None if settings.ca_cert else settings.ca_path or None
+        )
+    except OSError:
+        raise CommandError("-ca-cert or -ca-path: cannot read a PEM certificate there") from None
+    if settings.skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if bool(settings.client_cert) != bool(settings.client_key):
+        raise CommandError("-client-cert and -client-key must be given together")
+    if settings.client_cert:
+        try:
+            context.load_cert_chain(settings.client_cert, settings.client_key, password="")
+        except OSError:
+            raise CommandError(
+                "-client-cert or -client-key: cannot read a matching PEM pair there, the key without a passphrase"
+            ) from None
+    return context
+
+
+def reason(err: Exception, *, plain: bool) -> str:
+    """What went wrong with a connection, and the likely fix; `plain` when it was made without TLS."""
+    if isinstance(err, ConnectionRefusedError):
+        return "connection refused: is the server running, and is -address (BAO_ADDR) right?"
+    if isinstance(err, socket.gaierror):
+        return "the host name is unknown: check -address (BAO_ADDR)"
+    if isinstance(err, TimeoutError):
+        return "no answer in time"
+    if isinstance(err, ConnectionResetError | http.client.BadStatusLine):
+        hint = ": if it speaks TLS, use https:// in -address (BAO_ADDR)" if plain else ""
+        return "the server closed the connection without an answer" + hint
+    text = str(err)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return _distrust(text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0])
+    if "WRONG_VERSION_NUMBER" in text or "HTTP_REQUEST" in text:
+        return "the server does not speak TLS: use http:// in -address (BAO_ADDR)?"
+    return getattr(err, "strerror", None) or type(err).__name__
+
+
+def _distrust(detail: str) -> str:
+    """Why the server's certificate was refused, and what helps: `detail` is in OpenSSL's words."""
+    if "mismatch" in detail:
+        return (
+            f"the server's certificate is for another name ({detail}): use a name that it holds in -address "
+            "(BAO_ADDR), or say it with -tls-server-name (BAO_TLS_SERVER_NAME)"
+        )
+    if "key usage" in detail or "Key Identifier" in detail:
+        return (
+            f"a certificate of the server's chain breaks RFC 5280 ({detail}), which Python 3.13 and later refuse: "
+            "issue the CA certificate anew with the extensions basicConstraints, keyUsage (keyCertSign) and "
+            "subjectKeyIdentifier, and the server's with authorityKeyIdentifier"
+        )
+    if "expired" in detail or "not yet valid" in detail:
+        return (
+            f"the server's certificate is not valid now ({detail}): renew it, or check this machine's clock"
+        )
+    return f"the server's certificate is not trusted ({detail}): give its CA with -ca-cert (BAO_CACERT)"

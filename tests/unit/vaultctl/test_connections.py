@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How the client reaches a server: TLS, Unix sockets, proxies; and what it says when it does not."""
+
+import contextlib
+import datetime as dt
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from socketserver import UnixStreamServer
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pytest_socket import enable_socket
+
+from tests.integration.processes import CA_USAGE
+from vaultctl.client import Client
+from vaultctl.connection import reason
+from vaultctl.errors import CommandError, RequestError
+from vaultctl.settings import Settings
+
+pytestmark = pytest.mark.loopback
+
+Start = Callable[..., int]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers with what it was asked; as a proxy it answers for whoever was asked for."""
+
+    def do_GET(self) -> None:
+        body = f'{{"data": {{"path": "{self.path}"}}}}'.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_CONNECT(self) -> None:
+        host, _, port = self.path.partition(":")
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection((host, int(port))) as there:
+            self.wfile.flush()
+            back = threading.Thread(target=_pour, args=(there, self.connection))
+            back.start()
+            _pour(self.connection, there)
+            back.join()
+
+    def address_string(self) -> str:
+        return "somebody"
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def _pour(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # one side may be gone
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+        sink.shutdown(socket.SHUT_WR)
+
+
+class _Quiet(HTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A handshake that the client refused is what these tests are about."""
+
+
+@pytest.fixture
+def start() -> Generator[Start]:
+    """Start servers, with TLS when a certificate is given, and `ask` for one; each returns its port."""
+    enable_socket()
+    running: list[tuple[HTTPServer, threading.Thread]] = []
+
+    def begin(issued: Issued | None = None, *, ask: bool = False) -> int:
+        server = _Quiet(("127.0.0.1", 0), _Handler)
+        if issued is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(issued.cert, issued.key)
+            if ask:
+                context.load_verify_locations(issued.ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        running.append((server, thread))
+        return server.server_port
+
+    yield begin
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A server's certificate and key, and the CA certificate to trust."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+def _issued(folder: Path, *, days: int = 30, usage: bool = True, password: bytes = b"") -> Issued:
+    """A certificate for house.test that is valid until `days` from now; `usage`: whether its CA has a key usage."""
+    now = dt.datetime.now(dt.UTC)
+    own, signing = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of the house")])
+
+    def builder(name: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder(issuer, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=60))
+            .not_valid_after(now + dt.timedelta(days=days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+
+    ca = builder(issuer, signing).add_extension(
+        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    )
+    ca = ca.add_extension(CA_USAGE, critical=True) if usage else ca
+    leaf = (
+        builder(x509.Name([]), own)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("house.test")]), critical=True)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
+        )
+    )
+    secret = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    made = Issued(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    made.ca.write_bytes(ca.sign(signing, hashes.SHA256()).public_bytes(pem))
+    made.cert.write_bytes(leaf.sign(signing, hashes.SHA256()).public_bytes(pem))
+    made.key.write_bytes(own.private_bytes(pem, serialization.PrivateFormat.PKCS8, secret))
+    return made
+
+
+def _asked(address: str, flags: dict[str, object], environ: dict[str, str] | None = None) -> object:
+    client = Client(Settings({"address": address, **flags}, {"BAO_MAX_RETRIES": "0", **(environ or {})}, ""))
+    try:
+        return client.send("GET", "sys/health").json()["data"]
+    finally:
+        client.close()
+
+
+def test_a_certificate_is_checked_against_the_name_that_was_given(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path)
+    address = f"https://127.0.0.1:{start(issued)}"
+    trusted: dict[str, object] = {"ca-cert": str(issued.ca)}
+    found = {"path": "/v1/sys/health"}
+    assert _asked(address, {**trusted, "tls-server-name": "house.test"}) == found
+    with pytest.raises(RequestError, match=r"for another name.*-tls-server-name"):
+        _asked(address, trusted)
+    with pytest.raises(RequestError, match=r"for another name.*-tls-server-name"):
+        _asked(address, {**trusted, "tls-server-name": "other.test"})
+    with pytest.raises(RequestError, match=r"not trusted.*-ca-cert"):
+        _asked(address, {"tls-server-name": "house.test"})
+    assert _asked(address, {"tls-skip-verify": True}) == found
+
+
+def test_an_expired_certificate_is_told_as_such(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path, days=-1)
+    with pytest.raises(RequestError, match=r"not valid now .*expired.*renew it"):
+        _asked(
+            f"https://127.0.0.1:{start(issued)}", {"ca-cert": str(issued.ca), "tls-server-name": "house.test"}
+        )
+
+
+def test_a_ca_certificate_that_newer_pythons_refuse_is_explained(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = ssl.create_default_context
+
+    def strict(**files: str | None) -> ssl.SSLContext:
+        """As Python 3.13 makes it."""
+        context = make(cafile=files["cafile"])
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    issued = _issued(tmp_path, usage=False)
+    with pytest.raises(RequestError, match=r"Python 3.13.*CA certificate anew.*keyUsage") as caught:
+        _asked(
+            f"https://127.0.0.1:{start(issued)}", {"ca-cert": str(issued.ca), "tls-server-name": "house.test"}
+        )
+    assert "key usage extension" in str(caught.value)
+
+
+def test_the_wrong_scheme_is_told(start: Start, tmp_path: Path) -> None:
+    plain, encrypted = start(), start(_issued(tmp_path))
+    with pytest.raises(RequestError, match="does not speak TLS: use http://"):
+        _asked(f"https://127.0.0.1:{plain}", {})
+    with pytest.raises(RequestError, match=r"closed the connection without an answer.*https://"):
+        _asked(f"http://127.0.0.1:{encrypted}", {})
+
+
+def test_files_that_cannot_be_used_are_named_by_their_flag(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path, password=b"hunter2")
+    address = f"https://127.0.0.1:{start()}"
+    for flags, told in (
+        ({"ca-cert": str(tmp_path / "missing")}, "^-ca-cert or -ca-path: cannot read"),
+        ({"ca-cert": str(issued.key)}, "^-ca-cert or -ca-path: cannot read"),
+        ({"ca-path": str(tmp_path / "missing")}, "^-ca-path: .* is no directory"),
+        ({"client-cert": str(issued.cert)}, "^-client-cert and -client-key must be given together"),
+        ({"client-cert": str(issued.cert), "client-key": str(issued.key)}, "the key without a passphrase"),
+    ):
+        with pytest.raises(CommandError, match=told) as caught:
+            _asked(address, dict(flags))
+        assert caught.value.code == 1
+
+
+def test_a_client_certificate_is_shown_to_the_server(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path)
+    address = f"https://127.0.0.1:{start(issued, ask=True)}"
+    flags: dict[str, object] = {"ca-cert": str(issued.ca), "tls-server-name": "house.test"}
+    own = {"client-cert": str(issued.cert), "client-key": str(issued.key)}
+    assert _asked(address, {**flags, **own}) == {"path": "/v1/sys/health"}
+    with pytest.raises(RequestError):
+        _asked(address, flags)
+
+
+def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
+    enable_socket()
+    file = tmp_path / "vault.sock"
+    server = UnixStreamServer(str(file), _Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        assert _asked(f"unix://{file}", {}) == {"path": "/v1/sys/health"}
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    with pytest.raises(RequestError, match="refused"):
+        _asked(f"unix://{file}", {})
+
+
+def test_a_proxy_carries_the_connection_and_sees_no_request(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path)
+    port, proxy = start(issued), start()
+    through = {"BAO_PROXY_ADDR": f"http://127.0.0.1:{proxy}"}
+    flags: dict[str, object] = {"ca-cert": str(issued.ca)}
+    named = {**flags, "tls-server-name": "house.test"}
+    assert _asked(f"https://127.0.0.1:{port}", named, through) == {"path": "/v1/sys/health"}
+    assert _asked(f"http://127.0.0.1:{start()}", {}, through) == {"path": "/v1/sys/health"}
+    with pytest.raises(RequestError, match="for another name"):
+        _asked(f"https://127.0.0.1:{port}", flags, through)
+
+
+@pytest.mark.parametrize("proxy", ["127.0.0.1:3128", "http://", "http://x:port", "socks5://x:1"])
+def test_a_proxy_that_is_no_http_proxy_is_a_local_error(proxy: str) -> None:
+    with pytest.raises(CommandError, match=r"BAO_PROXY_ADDR .* must look like") as caught:
+        _asked("http://127.0.0.1:1", {}, {"BAO_PROXY_ADDR": proxy})
+    assert caught.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "the host name is unknown"),
+        (TimeoutError("timed out"), "no answer in time"),
+        (http.client.BadStatusLine("hunter2"), "closed the connection without an answer"),
+        (OSError(113, "No route to host"), "No route to host"),
+        (http.client.IncompleteRead(b"hunter2"), "IncompleteRead"),
+    ],
+)
+def test_what_went_wrong_is_told_without_what_was_received(error: Exception, words: str) -> None:
+    told = reason(error, plain=False)
+    assert words in told
+    assert "hunter2" not in told
