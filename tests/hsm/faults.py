@@ -60,6 +60,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """How long `delay` takes before it does the work."""
     times: int | None = None
     """How many calls it spoils, over all processes; None: every one."""
+    every: int = 1
+    """It spoils the calls whose number is a multiple of this."""
 
 
 class FaultPlan:
@@ -92,6 +94,8 @@ class FaultPlan:
         """Count a call and return the fault that it meets, if any (for the process with the module)."""
         self._add(f"count-{function}")
         fault = self._current().get(function)
+        if fault is not None and self._count(f"count-{function}") % fault.every:
+            return None
         if fault is None or fault.times is None:
             return fault
         spoiled = f"count-spoiled-{function}"

@@ -254,6 +254,34 @@ def test_faults_under_load_cost_few_requests_and_no_wrong_answer(tmp_path: Path)
     _run(tmp_path, work)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_thousands_of_requests_among_all_kinds_of_faults(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        bench.plan.put(
+            Fault(function="C_DecryptInit", kind="code", code=faults.SESSION_HANDLE_INVALID, every=97),
+            Fault(function="C_Decrypt", kind="code", code=faults.DEVICE_ERROR, every=701),
+            Fault(function="C_OpenSession", kind="code", code=faults.SESSION_COUNT, every=13),
+        )
+        outcomes = [0, 0]
+
+        async def worker() -> None:
+            for _ in range(1500):
+                try:
+                    assert await bench.unseal() == PAYLOAD
+                    outcomes[0] += 1
+                except SlotUnavailable:
+                    outcomes[1] += 1
+
+        await asyncio.gather(*(worker() for _ in range(8)))
+        assert sum(outcomes) == 12_000
+        assert outcomes[1] < 600, outcomes
+        bench.plan.put()
+        await bench.heals()
+
+    _run(tmp_path, work)
+
+
 def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path) -> None:
     async def work(bench: _Bench) -> None:
         wrong = tmp_path / "wrong"
