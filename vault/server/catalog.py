@@ -15,6 +15,7 @@ from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.auditing import AuditEngine
 from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.engines.system.generate_root import RootTokenEngine
 from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
 from vault.engines.system.mounts import MountsEngine
@@ -36,6 +37,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
+from vault.seal.consent import RootConsent
 from vault.seal.resharing import Resharing
 from vault.server.external import external_key_providers
 from vault.server.inner_system import inner_system
@@ -88,7 +90,13 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
         RotationEngine(parts.barrier),
         _resharing(parts),
         SealSlotEngine(parts.lifecycle, parts.health, parts.wraps, parts.log, parts.storage.reader),
+        _root_tokens(parts),
     )
+
+
+def _root_tokens(parts: Parts) -> RootTokenEngine:
+    consent = RootConsent(parts.lifecycle, parts.entropy.bytes)
+    return RootTokenEngine(consent, parts.tokens, parts.barrier, parts.clock, parts.entropy, parts.log)
 
 
 def _resharing(parts: Parts) -> ResharingEngine:
