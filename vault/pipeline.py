@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from vault.audit.broker import Broker
@@ -17,6 +17,7 @@ from vault.framework.call import ROOT, Call, Identity, Operation, Reply
 from vault.framework.errors import (
     Forbidden,
     Internal,
+    Limited,
     NotFound,
     Sealed,
     Unauthenticated,
@@ -48,7 +49,7 @@ class Moved(Exception):
 
 
 class Pipeline:
-    """Carries calls through resolve, authenticate, parse, authorise, audit, handler, fence, wrap, audit."""
+    """Carries calls through resolve, admit, authenticate, parse, authorise, audit, handler, fence, wrap, audit."""
 
     def __init__(
         self,
@@ -61,8 +62,11 @@ class Pipeline:
         follower: Follower,
         wrapper: Wrapper,
         log: Log,
+        admit: Callable[[Call], None] = lambda _: None,
     ) -> None:
+        """`admit` refuses who asks too often; without it nobody does."""
         self._barrier = barrier
+        self._admit = admit
         self._router = router
         self._authenticators = authenticators
         self._gate = gate
@@ -104,6 +108,7 @@ class Pipeline:
         call.facts = self._follower.epoch
         era = self._follower.era
         self.resolve(call)
+        self._admit(call)
         await self.authenticate(call)
         self.parse(call)
         await self.authorise(call)
@@ -125,6 +130,7 @@ class Pipeline:
     async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
         """Answer a read about which everything is known but the answer. Raises `Moved`, as any attempt."""
         call.facts = self._follower.epoch
+        self._admit(call)
         call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
         self._audit.request(call, hold=True)
         call.audited = True
@@ -317,7 +323,7 @@ class Pipeline:
         """Record a refusal; the request too where that had not been done."""
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
             return
-        if isinstance(error, Sealed):
+        if isinstance(error, Sealed) or (isinstance(error, Limited) and not error.recorded):
             return
         if not call.audited:
             self._audit.request(call, error)

@@ -12,6 +12,7 @@ from tests.conformance.wire import Answer
 
 _NEAR_KEYS = frozenset({"ttl", "lease_duration", "creation_ttl"})
 _NEAR_SECONDS = 5
+_PASSING = frozenset({"retry-after", "x-ratelimit-reset"})
 _WHAT_IS_LEFT = re.compile(r'(?<=max_ttl of ")(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?=")')
 """A duration in a warning that gets shorter as the token gets older."""
 
@@ -20,7 +21,7 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
     """What is compared of `answer`: status, headers, and the normalised body under the step's rules."""
     seen: dict[str, object] = {
         "status": answer.status,
-        "headers": {name: normaliser.text(value) for name, value in answer.headers.items()},
+        "headers": {name: _header(name, value, normaliser) for name, value in answer.headers.items()},
     }
     body = answer.json()
     if body is None and answer.body.strip() != b"null":
@@ -34,6 +35,13 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
     if step.shape:
         body = outline(body, step.shape)
     return seen | {"json": normaliser.value(body)}
+
+
+def _header(name: str, value: str, normaliser: Normaliser) -> str:
+    """A header's value; of seconds that pass while a scenario is played, about how many."""
+    if name in _PASSING and value.isdigit() and int(value) > _NEAR_SECONDS:
+        return f"<about {round(int(value), -2)} seconds>"
+    return normaliser.text(value)
 
 
 def difference(step: Step, expected: Mapping[str, object], found: Mapping[str, object]) -> str:

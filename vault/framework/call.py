@@ -216,6 +216,7 @@ class Call:
 
     __slots__ = (
         "accept",
+        "admission",
         "after",
         "audited",
         "body",
@@ -309,6 +310,8 @@ class Call:
     """The open transaction on this mount; set only while a write handler runs."""
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
+    admission: Sequence[tuple[bytes, bytes]] | None
+    """Headers that tell of rate limits; None until the quotas were asked, which is once for each request."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
     spent: bool
@@ -325,6 +328,7 @@ class Call:
 
     def __init__(self) -> None:
         self.mount = NOWHERE
+        self.admission = None
         self.audited = False
         self.facts = 0
         self.spent = False

@@ -85,11 +85,12 @@ class TooLarge(VaultError):
 
 
 class Limited(VaultError):
-    """Too many requests; `retry_after` is in seconds."""
+    """Too many requests; `retry_after` is in seconds, `recorded` says whether the audit log takes it."""
 
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+    def __init__(self, message: str, *, retry_after: int = 1, recorded: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.recorded = recorded
 
 
 class Sealed(VaultError):

@@ -259,6 +259,7 @@ def _pipeline(parts: Parts) -> Pipeline:
         follower=parts.follower,
         wrapper=parts.wrapper,
         log=parts.log,
+        admit=parts.quotas.admit,
     )
 
 

@@ -15,6 +15,7 @@ from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.table import accessor
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.policy.store import POLICY_KIND
+from vault.quota.model import QUOTA_KIND
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SEAL_KIND
 from vault.server.application import DevResult
@@ -43,6 +44,7 @@ def own_facts(parts: Parts) -> None:
     parts.follower.own(KEYRING_KIND, refresh_keyring)
     parts.follower.own(AUDIT_KIND, reload_audit)
     parts.follower.own(SEAL_KIND, _nothing)
+    parts.follower.own(QUOTA_KIND, parts.quotas.drop)
 
 
 async def load(parts: Parts) -> None:
@@ -69,6 +71,7 @@ async def close(parts: Parts) -> None:
         parts.router.seal()
         parts.audit.forget()
         parts.follower.forget()
+        parts.quotas.seal()
         await parts.policies.drop(None)
         parts.presence.cluster = None
 

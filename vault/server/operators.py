@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
+from vault.engines.system.quotas import QuotaEngine
 from vault.framework.engine import Engine
 from vault.lease.tidy import Tidy
 from vault.server.parts import Parts
@@ -12,7 +13,11 @@ from vault.server.parts import Parts
 
 def operators(parts: Parts) -> tuple[Engine, ...]:
     """Return them, put together from the server's parts."""
-    return (PasswordPolicyEngine(parts.barrier, parts.entropy), _leases(parts))
+    return (
+        PasswordPolicyEngine(parts.barrier, parts.entropy),
+        _leases(parts),
+        QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
+    )
 
 
 def _leases(parts: Parts) -> LeaseEngine:

@@ -24,6 +24,7 @@ from vault.mount.table import Catalog
 from vault.namespace.book import Namespaces
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
+from vault.quota.book import Quotas
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.sealwrap import SealWrap
@@ -73,6 +74,7 @@ class Parts:
     limits: Limits
     leases: LeaseStore
     endings: Endings
+    quotas: Quotas
     presence: Presence = field(default_factory=Presence)
 
 
@@ -123,6 +125,7 @@ def make(
             longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
         ),
         leases=leases,
+        quotas=Quotas(barrier, namespaces),
         endings=Endings(
             barrier,
             leases,

@@ -237,7 +237,10 @@ async def _body(receive: Receive, limit: int) -> bytes:
 
 
 def _common(call: Call) -> Headers:
-    return [*_COMMON, (b"x-vault-namespace", call.echo)] if call.echo else _COMMON
+    if not call.echo and not call.admission:
+        return _COMMON
+    echo = [(b"x-vault-namespace", call.echo)] if call.echo else []
+    return [*_COMMON, *echo, *(call.admission or ())]
 
 
 def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Headers]:

@@ -97,9 +97,9 @@ class LeaseView(msgspec.Struct, frozen=True, kw_only=True):
 class IrrevocableLease(msgspec.Struct, frozen=True):
     """A lease that could not be revoked, and why."""
 
-    error: str
     lease_id: str
     mount_id: str
+    error: str
 
 
 class Irrevocable(msgspec.Struct, frozen=True):
@@ -146,9 +146,18 @@ def show(lease: Lease, now: int) -> LeaseView:
         last_renewal=rfc3339(lease.renewed) if lease.renewed else None,
         path=lease.path,
         renewable=lease.renewable and lease.expires > now,
-        revoke_error=lease.reason or msgspec.UNSET,
+        revoke_error=_given_up(lease) if lease.parked else msgspec.UNSET,
         ttl=lease.remaining(now),
     )
+
+
+def show_irrevocable(lease: Lease) -> IrrevocableLease:
+    """Return a lease that could not be revoked as it is listed."""
+    return IrrevocableLease(lease.id, lease.accessor, _given_up(lease))
+
+
+def _given_up(lease: Lease) -> str:
+    return f"out of retries: failed to revoke entry: {lease.reason}"
 
 
 def show_token(lease_id: str, entry: TokenEntry, now: int) -> LeaseView:

@@ -132,7 +132,7 @@ class LeaseEngine(Engine):
             raise NotFound
         parked = await self._store.parked(core_reader(self._barrier, call.namespace))
         shown = parked[:limit] if limit else parked
-        leases = [shapes.IrrevocableLease(lease.reason, lease.id, lease.accessor) for lease in shown]
+        leases = [shapes.show_irrevocable(lease) for lease in shown]
         return shapes.Irrevocable(len(parked), leases)
 
     @read("leases/count")
@@ -152,6 +152,8 @@ class LeaseEngine(Engine):
             if await self._find_token(call, call.core, lease_id) is not None:
                 raise Malformed("tokens cannot be renewed through this endpoint")
             raise Malformed("lease not found")
+        if lease.parked:
+            raise Malformed("lease is expired and has failed previous revocation attempts")
         if lease.expires <= now:
             raise Malformed("lease expired")
         if not lease.renewable:

@@ -2,6 +2,7 @@
 """sys/leases over an engine that makes accounts in another system, and over tokens."""
 
 import asyncio
+import io
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ class Leased(House):
     def __init__(self) -> None:
         super().__init__()
         self.other = OtherSystem()
+        self.worked = io.StringIO()
         self.leases = LeaseStore(self.clock, self.entropy)
         self.endings = Endings(
             self.barrier,
@@ -34,10 +36,10 @@ class Leased(House):
             {"fake": self.other},
             clock=self.clock,
             chance=lambda: 0.0,
-            log=Log(stream=self.log),
+            log=Log(stream=self.worked),
             metrics=Metrics(self.clock),
         )
-        self.tidying = Tidy(self.barrier, self.leases, self.tokens, Log(stream=self.log))
+        self.tidying = Tidy(self.barrier, self.leases, self.tokens, Log(stream=self.worked))
         self.made = 0
 
     async def ready(self) -> "Leased":
@@ -254,10 +256,14 @@ def test_what_was_given_up_is_listed_and_counted() -> None:
         found = (await house("GET", L, query={"type": "irrevocable"})).data
         assert found["lease_count"] == 2
         assert {one["lease_id"] for one in found["leases"]} == {lease.id for lease in leases}
-        assert found["leases"][0]["error"] == "the account could not be removed"
+        why = "out of retries: failed to revoke entry: the account could not be removed"
+        assert (found["leases"][0]["error"], found["leases"][0]["mount_id"]) == (why, "fake_1")
+        shown = (await house("POST", f"{L}/lookup", {"lease_id": leases[0].id})).data
+        assert shown["revoke_error"] == why
+        again = await house("POST", f"{L}/renew", {"lease_id": leases[0].id})
+        assert again.error == "lease is expired and has failed previous revocation attempts"
         one = (await house("GET", L, query={"type": "irrevocable", "limit": "1"})).data
         assert (one["lease_count"], len(one["leases"])) == (2, 1)
-        house.log.truncate(0)
         await house.endings.stop()
 
     play(scenario)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Counting requests of clients in windows of fixed length. The memory for it is bounded (SL-71)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+MOST_CLIENTS: Final = 50_000
+"""Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a request may go on. `remaining` requests are left until `reset`, in whole seconds from now.
+
+    `retry` is in how many seconds it is worth trying again. `counted` is False while a client is blocked.
+    """
+
+    allowed: bool
+    remaining: int
+    reset: int
+    retry: int = 0
+    counted: bool = True
+
+
+class _Client:
+    """One client of one quota: since when (milliseconds) it is counted, in which window, and what it has used."""
+
+    __slots__ = ("blocked_until", "since", "used", "window")
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.window = 0
+        self.used = 0
+        self.blocked_until = 0
+
+
+class Windows:
+    """All counts. A client's first request begins its first window."""
+
+    def __init__(self, size: int = MOST_CLIENTS) -> None:
+        self._size = size
+        self._clients: OrderedDict[tuple[int, str], _Client] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return how many clients are counted."""
+        return len(self._clients)
+
+    def clear(self) -> None:
+        """Forget every count."""
+        self._clients.clear()
+
+    def take(self, quota: int, client: str, *, most: int, interval: int, block: int, now: int) -> Verdict:
+        """Count a request at `now` (milliseconds) against `quota`; `interval` and `block` are in seconds.
+
+        A refused request is not counted.
+        """
+        known = self._find((quota, client), now)
+        if now < known.blocked_until:
+            left = _whole(known.blocked_until - now)
+            return Verdict(allowed=False, remaining=0, reset=left, retry=left, counted=False)
+        length = interval * 1000
+        window = (now - known.since) // length
+        if window != known.window:
+            known.window, known.used = window, 0
+        reset = _whole(known.since + (window + 1) * length - now)
+        if known.used < most:
+            known.used += 1
+            return Verdict(allowed=True, remaining=most - known.used, reset=reset)
+        if not block:
+            return Verdict(allowed=False, remaining=0, reset=reset, retry=reset)
+        known.blocked_until = now + block * 1000
+        return Verdict(allowed=False, remaining=0, reset=reset, retry=_whole(block * 1000))
+
+    def _find(self, key: tuple[int, str], now: int) -> _Client:
+        known = self._clients.get(key)
+        if known is None:
+            known = self._clients[key] = _Client(now)
+            if len(self._clients) > self._size:
+                self._clients.popitem(last=False)
+        else:
+            self._clients.move_to_end(key)
+        return known
+
+
+def _whole(millis: int) -> int:
+    """Return whole seconds as the field counts them: what has begun to pass is not whole any more."""
+    return (millis - 1) // 1000
