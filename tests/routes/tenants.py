@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Two tenants with the same furniture, a third with none, and what may never pass between them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.routes.driver import Answer, Application, Target
+from vault.storage.memory import MemoryStorage
+
+EVERYTHING = (
+    'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan", "sudo"] }'
+)
+MARK = "theirs-alone"
+"""Occurs in everything that the other tenant keeps, and in no answer to anybody else."""
+MINE, THEIRS, BLANK = "mine/", "theirs/", "blank/"
+
+
+class Tenants(Application):
+    """The application with namespaces `mine` and `theirs`, which hold the same things, and `blank`, with nothing."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryStorage()
+        super().__init__(self.memory)
+        self.ids: dict[str, dict[str, str]] = {}
+        self._made = 0
+        for path in (MINE, THEIRS, BLANK):
+            made = self.root("POST", f"sys/namespaces/{path.rstrip('/')}", {"custom_metadata": {"of": path}})
+            self.ids[path] = {"namespace": made["data"]["id"], "uuid": made["data"]["uuid"]}
+        for path in (MINE, THEIRS):
+            self._furnish(path)
+
+    def another(self) -> str:
+        """Make a tenant with mounts and a policy, for a test that changes its own namespace; return its path."""
+        self._made += 1
+        path = f"another{self._made}/"
+        self.root("POST", f"sys/namespaces/{path.rstrip('/')}", {})
+        self.root("POST", f"{path}sys/mounts/secret", {"type": "kv-v2"})
+        self.root("POST", f"{path}sys/mounts/plain", {"type": "kv"})
+        self.root("POST", f"{path}sys/policies/acl/x", {"policy": EVERYTHING})
+        return path
+
+    def _furnish(self, path: str) -> None:
+        mark = MARK if path == THEIRS else "mine-too"
+        self.root("POST", f"{path}sys/namespaces/x", {"custom_metadata": {"of": mark}})
+        self.root("POST", f"{path}sys/mounts/secret", {"type": "kv-v2", "description": mark})
+        self.root("POST", f"{path}sys/mounts/plain", {"type": "kv", "description": mark})
+        self.root("POST", f"{path}sys/policies/acl/x", {"policy": f"# {mark}\n{EVERYTHING}"})
+        self.root("POST", f"{path}secret/data/x", {"data": {"a": mark}})
+        self.root("POST", f"{path}plain/x", {"a": mark})
+        token = self.new_token(path, mark)
+        self.ids[path] |= {"token": token["client_token"], "accessor": token["accessor"]}
+        self.request("POST", f"/v1/{path}cubbyhole/x", {"a": mark}, token=token["client_token"])
+        wrapped = self.request(
+            "GET", f"/v1/{path}plain/x", token=token["client_token"], headers={"x-vault-wrap-ttl": "3600"}
+        ).json()["wrap_info"]
+        self.ids[path] |= {"wrapping": wrapped["token"], "wrapping-accessor": wrapped["accessor"]}
+        mounts = self.root("GET", f"{path}sys/mounts")["data"]
+        self.ids[path] |= {"mount": mounts["plain/"]["accessor"], "mount-uuid": mounts["plain/"]["uuid"]}
+
+    def root(self, method: str, path: str, body: object = None) -> Any:
+        """Ask as root; the answer's JSON, if there is any."""
+        answer = self.request(method, f"/v1/{path}", body, token="root")
+        assert answer.status < 300, (path, answer.body)
+        return answer.json() if answer.body else None
+
+    def new_token(self, path: str, name: str = "x", *, policies: tuple[str, ...] = ("x",)) -> Any:
+        """Make a token in a namespace."""
+        body = {"policies": list(policies), "display_name": name, "no_default_policy": True}
+        return self.root("POST", f"{path}auth/token/create-orphan", body)["auth"]
+
+    def kept(self, path: str) -> Mapping[str, bytes]:
+        """Everything that is stored for a namespace, but for what the timers of the background may touch."""
+        prefix = f"ns/{self.ids[path]['namespace']}/"
+
+        async def read() -> dict[str, bytes]:
+            reader = self.memory.reader()
+            found = {}
+            for name in await reader.scan(prefix):
+                value = await reader.get(prefix + name)
+                assert value is not None
+                found[name] = value
+            return found
+
+        return self.run(read())  # type: ignore[no-any-return]  # what `read` returns
+
+    def call(
+        self,
+        target: Target,
+        namespace: str,
+        token: str,
+        body: object = None,
+        *,
+        query: str = "",
+        captures: Mapping[str, str] = {},
+    ) -> Answer:
+        """Ask for a route in a namespace, by path."""
+        place = target.path(**captures).removeprefix("/v1/")
+        sent = body if body is not None or not target.bodied else {}
+        return self.request(target.method, f"/v1/{namespace}{place}{query}", sent, token=token)
+
+    def call_by_header(self, target: Target, path: str, token: str, **captures: str) -> Answer:
+        """Ask for a route in a namespace, by header."""
+        headers = {"x-vault-namespace": path}
+        return self.request(
+            target.method,
+            target.path(**captures),
+            {} if target.bodied else None,
+            token=token,
+            headers=headers,
+        )
+
+
+def told(answer: Answer) -> tuple[int, object]:
+    """What an answer says: all of it, but for the request's id."""
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return answer.status, answer.body
+    if isinstance(body, dict):
+        body.pop("request_id", None)
+    return answer.status, body
+
+
+def refusal(answer: Answer, *secrets: str) -> tuple[int, object]:
+    """What an answer says of something that it was asked about by `secrets`, whatever these are."""
+    if answer.status < 400:
+        return answer.status, None
+    text = answer.body.decode()
+    for secret in secrets:
+        text = text.replace(secret, "<it>")
+    return answer.status, text
+
+
+def made_up(identifier: str) -> str:
+    """Return an id of the same shape, of the same namespace, which belongs to nothing."""
+    kind, dot, rest = identifier.partition(".") if identifier.startswith("s.") else ("", "", identifier)
+    own, end, namespace = rest.partition(".")
+    return kind + dot + "".join(_NEXT.get(char, char) for char in own) + end + namespace
+
+
+_NEXT = {"a": "b", "b": "c", "c": "d", "d": "e", "e": "f", "f": "a"} | {
+    str(digit): str((digit + 1) % 10) for digit in range(10)
+}

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Every declared route, asked by one tenant for what is another's: refused, and nothing is learned from how.
+
+Derived from the route table, so that a new route is covered before anybody thinks of it.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import TARGETS, Target
+from tests.routes.tenants import BLANK, EVERYTHING, MARK, MINE, THEIRS, Tenants, made_up, refusal, told
+from vault.framework.call import Operation
+from vault.framework.route import Parameter
+from vault.server.inner_system import EVERYWHERE, PARTLY, UNSEALABLE
+
+ROOT_ONLY = "operation only available in root namespace"
+OUTSIDE = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})
+LOCKS = {"namespaces/api-lock/lock"}
+"""Routes that close the caller's own namespace: nothing could be asked after them."""
+WRAPPING = {"wrapping/unwrap", "wrapping/rewrap"}
+"""Routes that speak of the wrapping token first, which is the caller's own here, and none."""
+NO_WRAPPING = (400, {"errors": ["wrapping token is not valid or does not exist"]})
+PURE = ("tools/",)
+"""Routes whose answer depends on the bytes that they are given, and on nothing else."""
+PARSED = {"policy", "rules"}
+"""Parameters whose refusal is about the grammar of what they hold."""
+ABSENT = {name: "absent" for target in TARGETS for name in target.route.parameters}
+"""A name of nothing for every place in a path."""
+
+every_route = pytest.mark.parametrize("target", TARGETS, ids=str)
+
+
+@pytest.fixture(scope="module")
+def tenants() -> Iterator[Tenants]:
+    with Tenants() as tenants:
+        yield tenants
+
+
+def within(target: Target) -> bool:
+    """Whether a namespace below the root one answers on this route."""
+    return target.mount != "sys/" or target.route in SERVED
+
+
+SERVED = [route for engine in EVERYWHERE for route in engine.routes] + [
+    route for engine, templates in PARTLY.items() for route in engine.routes if route.template in templates
+]
+
+
+def fields(target: Target) -> list[Parameter]:
+    """The parameters that can hold an id: neither numbers nor texts in a language of their own."""
+    found = target.route.parameters.values()
+    return [parameter for parameter in found if parameter.type is not bool and parameter.name not in PARSED]
+
+
+@every_route
+def test_nobody_acts_in_a_siblings_or_a_parents_namespace(tenants: Tenants, target: Target) -> None:
+    before = tenants.kept(THEIRS)
+    token = tenants.new_token(MINE)["client_token"]
+    access = target.route.access
+    for place in (THEIRS, "theirs/x/", BLANK, "nowhere/", ""):
+        answer = tenants.call(target, place, token)
+        assert MARK not in answer.body.decode()
+        if access.public or access.own:
+            continue
+        if target.route.template in WRAPPING and target.mount == "sys/":
+            assert told(answer) in (NO_WRAPPING, OUTSIDE)
+            continue
+        if place not in {"", "nowhere/"} and not within(target):
+            assert answer.status in {400, 403}
+            continue
+        assert told(answer) == OUTSIDE, place
+        assert told(tenants.call(target, place, token, captures=ABSENT)) == OUTSIDE
+        if place not in {"", "nowhere/"}:
+            assert told(tenants.call_by_header(target, place, token)) == OUTSIDE
+        help_text = tenants.call(target, place, token, query="?help=1")
+        assert target.bodied or target.method != "GET" or told(help_text) == OUTSIDE
+    assert tenants.kept(THEIRS) == before
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.route.access.public], ids=str)
+def test_what_anybody_may_ask_is_answered_as_in_a_namespace_without_anything(
+    tenants: Tenants, target: Target
+) -> None:
+    for token in ("", "s.unknown", tenants.new_token(MINE)["client_token"]):
+        answers = [tenants.call(target, place, token) for place in (THEIRS, BLANK)]
+        assert told(answers[0]) == told(answers[1])
+        assert MARK not in answers[0].body.decode()
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.route.access.own], ids=str)
+def test_what_is_about_ones_own_token_is_the_same_wherever_it_is_asked(
+    tenants: Tenants, target: Target
+) -> None:
+    for place in (THEIRS, BLANK, "", "mine/x/"):
+        token = tenants.new_token(MINE)["client_token"]
+        answer = tenants.call(target, place, token)
+        assert answer.status in {200, 204} and MARK not in answer.body.decode()
+        if answer.body:
+            assert answer.json()["data" if answer.json()["data"] else "auth"]["accessor"].endswith(
+                tenants.ids[MINE]["namespace"]
+            )
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if within(t) and fields(t)], ids=str)
+def test_sl_09_ids_of_another_tenant_are_as_good_as_made_up(tenants: Tenants, target: Target) -> None:
+    if target.route.template in LOCKS or target.route.template.startswith(PURE):
+        return
+    before, mine = tenants.kept(THEIRS), tenants.another()
+    unwraps = target.route.template.startswith("wrapping/") or target.route.template == "unwrap"
+    for parameter in fields(target):
+        for kind, identifier in tenants.ids[THEIRS].items():
+            if unwraps and kind in {"wrapping", "token"}:
+                continue  # whoever holds a wrapping token may fetch what waits: that is what it is for
+            seen = []
+            for value in (made_up(identifier), identifier):
+                token = tenants.new_token(mine)["client_token"]
+                if parameter.in_path:
+                    answer = tenants.call(target, mine, token, captures={parameter.field: value})
+                elif target.bodied:
+                    answer = tenants.call(target, mine, token, {parameter.name: value})
+                else:
+                    answer = tenants.call(target, mine, token, query=f"?{parameter.name}={value}")
+                assert MARK not in answer.body.decode()
+                seen.append(refusal(answer, value))
+            assert seen[0] == seen[1], (parameter.name, kind)
+    assert tenants.kept(THEIRS) == before
+
+
+@pytest.mark.parametrize("target", [t for t in TARGETS if t.mount == "sys/"], ids=str)
+def test_sl_10_a_namespace_has_only_what_is_named_and_the_rest_says_so_to_everybody(
+    tenants: Tenants, target: Target
+) -> None:
+    if target.route in [route for engine in UNSEALABLE for route in engine.routes]:
+        answer = tenants.call(target, BLANK, "root")
+        assert told(answer) == (400, {"errors": ["namespace is not sealable"]})
+    elif not within(target):
+        for token in ("root", tenants.new_token(MINE)["client_token"], ""):
+            for answer in (tenants.call(target, BLANK, token), tenants.call_by_header(target, BLANK, token)):
+                assert answer.status in {400, 405}
+                if answer.status == 400:
+                    assert answer.json()["errors"][0] in {ROOT_ONLY, "operation unavailable in namespaces"}
+    status = tenants.request("GET", "/v1/sys/seal-status").json()
+    assert status["sealed"] is False
+
+
+def test_there_are_routes_on_both_sides() -> None:
+    inner = [target for target in TARGETS if target.mount == "sys/" and within(target)]
+    assert 40 < len(inner) < len([target for target in TARGETS if target.mount == "sys/"]) - 40
+    assert {target.route.operation for target in inner} >= {Operation.READ, Operation.UPDATE, Operation.LIST}
+
+
+def test_sl_06_names_of_policies_lead_nowhere_else(tenants: Tenants) -> None:
+    for name in ("../x", "..%2fx", "root/x", "mine/x", "\0x", "x\\..\\y"):
+        for place in (MINE, ""):
+            answer = tenants.request(
+                "POST", f"/v1/{place}auth/token/create", {"policies": [name]}, token="root"
+            )
+            if name != "mine/x":
+                assert answer.status == 400, name
+                continue
+            token = answer.json()["auth"]["client_token"]
+            assert tenants.request("GET", f"/v1/{place}sys/mounts", token=token).status == 403
+    theirs = tenants.request("POST", "/v1/mine/auth/token/create", {"policies": ["root"]}, token="root")
+    assert theirs.status == 400
+
+
+def test_sl_07_a_policy_says_nothing_of_siblings_parents_and_namespaces_of_another_time(
+    tenants: Tenants,
+) -> None:
+    for name in ("team", "team2"):
+        tenants.root("POST", f"sys/namespaces/{name}", {})
+        tenants.root("POST", f"{name}/sys/mounts/kv", {"type": "kv"})
+        tenants.root("POST", f"{name}/kv/a", {"of": name})
+    tenants.root("POST", "team/sys/policies/acl/wide", {"policy": EVERYTHING})
+    wide = tenants.new_token("team/", policies=("wide",))["client_token"]
+    assert tenants.request("GET", "/v1/team/kv/a", token=wide).status == 200
+    for path in ("team2/kv/a", "secret/data/x", "mine/plain/x", "sys/mounts"):
+        assert told(tenants.request("GET", f"/v1/{path}", token=wide)) == OUTSIDE
+    for identifier in ("team", "team2"):
+        policy = f'path "{identifier}/kv/*" {{ capabilities = ["read"] }}'
+        tenants.root("POST", f"sys/policies/acl/of-{identifier}", {"policy": policy})
+    narrow = tenants.new_token("", policies=("of-team",))["client_token"]
+    assert tenants.request("GET", "/v1/team/kv/a", token=narrow).status == 200
+    assert told(tenants.request("GET", "/v1/team2/kv/a", token=narrow)) == OUTSIDE
+    tenants.root("DELETE", "sys/namespaces/team")
+    tenants.run(tenants.vault._background.work())
+    tenants.root("POST", "sys/namespaces/team", {})
+    tenants.root("POST", "team/sys/policies/acl/wide", {"policy": EVERYTHING})
+    assert tenants.request("GET", "/v1/team/sys/mounts", token=wide).status == 403
+    assert tenants.request("GET", "/v1/auth/token/lookup-self", token=wide).status == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "root",
+        "ROOT",
+        "Root",
+        "root/",
+        "./root",
+        "sys",
+        "SYS",
+        "auth",
+        "audit",
+        "identity",
+        "cubbyhole",
+        "%2e",
+        "%2e%2e",
+        "%2e/root",
+    ],
+)
+def test_sl_08_no_name_leads_to_the_namespace_that_holds_it(tenants: Tenants, name: str) -> None:
+    before = tenants.root("LIST", "mine/sys/namespaces")["data"]["keys"]
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        body = {"custom_metadata": {"a": "b"}} if method in {"POST", "PATCH"} else None
+        for place in ("", "mine/"):
+            answer = tenants.request(method, f"/v1/{place}sys/namespaces/{name}", body, token="root")
+            assert answer.status in {307, 400}
+    assert tenants.root("LIST", "mine/sys/namespaces")["data"]["keys"] == before
+    for header in (name, f"mine/{name}", f"mine/{name}/x", "mine/../theirs", "mine//x", "mine/./x"):
+        answer = tenants.request("GET", "/v1/sys/mounts", token="root", headers={"x-vault-namespace": header})
+        assert answer.status == 404 or header in {"root", "root/"}
+
+
+def test_whoever_is_above_acts_below_by_the_policies_of_its_own_namespace(tenants: Tenants) -> None:
+    policy = 'path "mine/plain/*" { capabilities = ["read"] }'
+    tenants.root("POST", "sys/policies/acl/above", {"policy": policy})
+    token = tenants.new_token("", policies=("above",))["client_token"]
+    assert tenants.request("GET", "/v1/mine/plain/x", token=token).status == 200
+    assert told(tenants.request("GET", "/v1/theirs/plain/x", token=token)) == OUTSIDE
+    assert told(tenants.request("GET", "/v1/mine/sys/mounts", token=token)) == OUTSIDE
+    headers = {"x-vault-namespace": "mine"}
+    assert tenants.request("GET", "/v1/plain/x", token=token, headers=headers).status == 200
+    assert tenants.request("GET", "/v1/plain/x", token=token).status == 403
+
+
+def test_records_name_the_namespace_and_the_path_in_it(tenants: Tenants) -> None:
+    tenants.records()
+    tenants.root("GET", "mine/plain/x")
+    tenants.request("GET", "/v1/plain/x", token="root", headers={"x-vault-namespace": "mine"})
+    for record in tenants.records():
+        assert record["request"]["namespace"] == {"id": tenants.ids[MINE]["namespace"], "path": "mine/"}
+        assert record["request"]["path"] == "plain/x"
