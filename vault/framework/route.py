@@ -26,7 +26,13 @@ Handler = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=Handler)
 
 _PLACE = re.compile(r"\{([a-z_]+)(?::([a-z]+))?\}")
-_CAPTURE: Final = {"": "[^/]+", "path": ".+", "any": ".*", "name": r"\w(?:[\w.@-]*\w)?"}
+_CAPTURE: Final = {
+    "": "[^/]+",
+    "path": ".+",
+    "any": ".*",
+    "name": r"\w(?:[\w.@-]*\w)?",
+    "word": r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?",
+}
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):

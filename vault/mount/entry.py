@@ -16,6 +16,15 @@ MOUNT_KIND: Final = "mount"
 """Kind of the cached fact 'the mount table'; the key is empty."""
 
 
+class LockoutConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When failed logins lock a name. Durations in seconds, 0 for the server's; so is the threshold."""
+
+    threshold: int = 0
+    duration: int = 0
+    counter_reset: int = 0
+    disable: bool = False
+
+
 class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What can be tuned. TTLs in seconds, 0 for the system's."""
 
@@ -28,6 +37,7 @@ class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     allowed_response_headers: tuple[str, ...] = ()
     audit_non_hmac_request_keys: tuple[str, ...] = ()
     audit_non_hmac_response_keys: tuple[str, ...] = ()
+    user_lockout: LockoutConfig | None = None
 
 
 class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic, perf_counter_ns
 from typing import Final
 
+from nhi.auth.approle.store import SECRET_ID_KIND, expire
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier.view import View
@@ -28,6 +29,7 @@ from vault.framework.metrics import Metrics
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
+from vault.namespace.sweep import Sweeper
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.seal.lifecycle import Lifecycle
@@ -287,6 +289,9 @@ def _background(parts: Parts) -> Background:
         if entry is not None and not entry.alive(parts.clock.nanos()):
             await parts.tokens.revoke_tree(core, key)
 
+    async def expire_secret_id(core: View, key: str) -> None:
+        await expire(core, key, parts.clock.nanos())
+
     async def count_encryptions() -> None:
         await keep_count(parts.barrier)
 
@@ -296,8 +301,9 @@ def _background(parts: Parts) -> Background:
         {
             TOKEN_KIND: expire_token,
             POLICY_KIND: policies.expire,
-            NAMESPACE_KIND: parts.namespaces.sweep,
+            NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
+            SECRET_ID_KIND: expire_secret_id,
         },
         {"keyring": count_encryptions},
         clock=parts.clock,

@@ -18,6 +18,7 @@ from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.generate_root import RootTokenEngine
 from vault.engines.system.host import machine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
 from vault.engines.system.policies import PolicyEngine
@@ -39,6 +40,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.seal.consent import RootConsent
 from vault.seal.resharing import Resharing
+from vault.server.auth import auth_methods, lockout, renewals
 from vault.server.external import external_key_providers
 from vault.server.inner_system import inner_system
 from vault.server.operators import operators
@@ -53,13 +55,23 @@ class Identities(Engine):
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.limits.default))
-    token = TokenEngine(parts.tokens, parts.batch, parts.policies, parts.barrier, parts.clock, parts.limits)
+    token = TokenEngine(
+        parts.tokens,
+        parts.batch,
+        parts.policies,
+        parts.barrier,
+        parts.clock,
+        parts.limits,
+        renewals(parts.router),
+    )
+    lock = lockout(parts)
     system = backend(
         *_seal(parts, passage),
         *_mounts(parts),
         *_rights(parts),
         *_status(parts, running),
         *operators(parts),
+        LockoutEngine(lock, parts.router, parts.barrier),
     )
     return Catalog(
         {
@@ -71,7 +83,10 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
             ("kv", "1"): plain,
             ("kv", "2"): backend(VersionedKV(parts.clock)),
         },
-        {"token": backend(token)},
+        {
+            "token": backend(token),
+            **{kind: backend(*engines) for kind, engines in auth_methods(parts, lock).items()},
+        },
     )
 
 
@@ -109,7 +124,7 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
     router, namespaces, limits = parts.router, parts.namespaces, parts.limits
     return (
         NamespaceEngine(namespaces, router, parts.policies, parts.clock, parts.entropy),
-        MountsEngine(router, parts.entropy, max_ttl=limits.longest),
+        MountsEngine(router, parts.entropy, parts.tokens, max_ttl=limits.longest),
         TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
         RemountEngine(router, namespaces, parts.barrier, parts.entropy),
         InterfaceEngine(router, namespaces, parts.gate),

@@ -12,7 +12,6 @@ from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal import Cluster
-from vault.engines.token.lifetime import Limits
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
@@ -34,6 +33,7 @@ from vault.server.seal_slots import make_slots
 from vault.server.settings import Config
 from vault.storage.protocol import Storage
 from vault.token.batch import BatchTokens
+from vault.token.lifetime import Limits
 from vault.token.store import TokenStore
 from vault.wire.v1 import reply_body
 from vault.wrap.signed import SignedTokens

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
@@ -12,11 +12,14 @@ from vault.cache.follow import Bounded, Follower
 from vault.framework.call import ROOT, Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
+from vault.token.addresses import within
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
 
 _CACHED: Final = 10_000
 """Identities kept in memory."""
+_BLOCKS: Final = "blocks"
+"""Under which an identity remembers the addresses that it is bound to."""
 
 
 class Authenticator(Protocol):
@@ -67,6 +70,8 @@ class ServiceTokens:
         identity = self._cache.get(_digest(call.token))
         if identity is None or (identity.expires and call.now >= identity.expires):
             return None
+        if identity.cache and not within_reach(call, identity):
+            return None
         if identity.namespace is not ROOT and self._store.namespace(identity.key) is None:
             return None  # the namespace is gone, and with it everybody in it
         return identity
@@ -81,6 +86,8 @@ class ServiceTokens:
         entry = await self._store.get(core, key)
         now = call.now * 1_000_000
         if entry is None or (entry.expires and now >= entry.expires) or (entry.uses < 0 and not call.spent):
+            raise Unauthenticated
+        if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
         if entry.uses and not call.spent:
             return await self._spend(call, key)
@@ -113,6 +120,12 @@ def _digest(token: Secret) -> bytes:
     return hashlib.sha256(token.reveal().encode()).digest()
 
 
+def within_reach(call: Call, identity: Identity) -> bool:
+    """Whether a call comes from where its token may be used."""
+    blocks = identity.cache.get(_BLOCKS)
+    return blocks is None or within(call.client_address, cast("tuple[str, ...]", blocks))
+
+
 def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
     """Return a view of a namespace's own data."""
     return barrier.reader(namespace.id, core_prefix(namespace.id))
@@ -120,7 +133,7 @@ def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
 
 def to_identity(token: Secret, key: str, entry: TokenEntry, namespace: Namespace) -> Identity:
     """Return the identity that a stored token of `namespace` stands for."""
-    return Identity(
+    identity = Identity(
         token=token,
         key=key,
         accessor=entry.accessor,
@@ -134,3 +147,6 @@ def to_identity(token: Secret, key: str, entry: TokenEntry, namespace: Namespace
         uses=entry.uses,
         namespace=namespace,
     )
+    if entry.bound_cidrs:
+        identity.cache[_BLOCKS] = entry.bound_cidrs
+    return identity

@@ -15,6 +15,7 @@ from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
 from vault.namespace.ids import bound
+from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry, decode, encode
 from vault.token.store import TokenStore
@@ -75,6 +76,8 @@ class BatchTokens:
         entry = await self.open(core, token, call.now * 1_000_000)
         home = self._store.namespace(token)
         if entry is None or home is None:
+            raise Unauthenticated
+        if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
         return Identity(
             token=call.token,

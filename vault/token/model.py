@@ -40,6 +40,12 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     current_ttl: int = 0
     """What the last renewal gave; 0 before the first."""
     orphan: bool = False
+    bound_cidrs: tuple[str, ...] = ()
+    """Addresses that may use it; none for any."""
+    mount: str = ""
+    """Uuid of the auth mount whose login it came from; empty for a token that another one made."""
+    login: str = ""
+    """What that auth method finds the role or user of the login by."""
 
     def alive(self, now: int) -> bool:
         """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""

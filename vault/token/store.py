@@ -26,6 +26,7 @@ _SALT: Final = "token/salt"
 _ENTRY: Final = "token/id/"
 _ACCESSOR: Final = "token/accessor/"
 _CHILD: Final = "token/child/"
+_MOUNT: Final = "token/mount/"
 
 Purge = Callable[[View, str], Awaitable[None]]
 """Remove what belongs to the token with this key, in the transaction that revokes it; the view is its namespace's."""
@@ -129,6 +130,8 @@ class TokenStore:
         )
         if entry.parent:
             await _at(core, entry.parent).put(f"{_CHILD}{entry.parent}/{key}", b"")
+        if entry.mount:
+            await home.put(f"{_MOUNT}{entry.mount}/{key}", b"")
         await self._arm(core, key, entry)
         return key
 
@@ -172,6 +175,11 @@ class TokenStore:
                 await self.update(core, child, msgspec.structs.replace(entry, parent="", orphan=True))
         await self._remove(core, key)
 
+    async def revoke_mount(self, core: View, uuid: str) -> None:
+        """Remove every token that came from a login on this auth mount, which is going."""
+        for key in await core.list(f"{_MOUNT}{uuid}/"):
+            await self.revoke_tree(core, key)
+
     async def _remove(self, core: View, key: str) -> None:
         entry = await self.get(core, key)
         await core.invalidate(TOKEN_KIND, key)
@@ -182,6 +190,8 @@ class TokenStore:
             return
         if entry.parent:
             await _at(core, entry.parent).delete(f"{_CHILD}{entry.parent}/{key}")
+        if entry.mount:
+            await home.delete(f"{_MOUNT}{entry.mount}/{key}")
         await home.delete(_ACCESSOR + self._accessor_key(entry.accessor))
         await home.delete(_ENTRY + key)
         for purge in self._purges:

@@ -81,8 +81,9 @@ class Wrapper:
             content_type=reply.content_type,
         )
         info = await self.keep(call, core, wrapped, call.namespace)
-        if reply.auth is not None:
-            info = msgspec.structs.replace(info, wrapped_accessor=reply.auth.accessor)
+        accessor = reply.auth.accessor if reply.auth else getattr(reply.data, "secret_id_accessor", None)
+        if accessor is not None:
+            info = msgspec.structs.replace(info, wrapped_accessor=accessor)
         if self._signed is not None and call.wrap_format == "jwt":
             info = msgspec.structs.replace(info, token=await self._signed.sign(core, info, wrapped.created))
         return Reply(wrap_info=info)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.token.engine import TokenEngine
-from vault.engines.token.lifetime import Limits
+from vault.token.lifetime import Limits
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
 from vault.mount.entry import MOUNT_KIND

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.engines.token.lifetime import (
+from vault.token.lifetime import (
     Lifetime,
     Limits,
     capped,

@@ -18,6 +18,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, accessor
+from vault.token.store import TokenStore
 
 
 class PathParams(Params, frozen=True):
@@ -43,9 +44,12 @@ class EnableParams(Params, frozen=True):
 class MountsEngine(Engine):
     """Enabling, showing and disabling secrets engines and auth methods."""
 
-    def __init__(self, router: Router, entropy: Entropy, *, max_ttl: int = SYSTEM_MAX_TTL) -> None:
+    def __init__(
+        self, router: Router, entropy: Entropy, tokens: TokenStore, *, max_ttl: int = SYSTEM_MAX_TTL
+    ) -> None:
         """`max_ttl` is the server's longest TTL in seconds."""
         self._router = router
+        self._tokens = tokens
         self._entropy = entropy
         self._max_ttl = max_ttl
 
@@ -131,13 +135,14 @@ class MountsEngine(Engine):
 
     @delete("auth/{path:path}", sudo=True)
     async def disable_auth(self, call: Call, params: PathParams) -> None:
-        """Disable an auth method and remove all its data; nothing happens where there is none. Needs sudo."""
+        """Disable an auth method; its data and the tokens of its logins go too. Needs sudo."""
         path = "auth/" + rules.directory(params.path)
         mount = self._router.of(call.namespace).get(path)
         if mount is None:
             return
         if mount.entry.kind in {"token", "ns_token"}:
             raise Malformed("token credential backend cannot be disabled")
+        await self._tokens.revoke_mount(call.core, mount.entry.uuid)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:

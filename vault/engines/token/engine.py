@@ -7,8 +7,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.engines.token.lifetime import Limits, renewed_lifetime
-from vault.engines.token.making import Maker, limits_of, to_auth
+from vault.engines.token.making import Maker, limits_of
 from vault.engines.token.model import (
     AccessorParams,
     CreateToken,
@@ -28,6 +27,8 @@ from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
+from vault.token.issue import Renewals, login_limits, to_auth
+from vault.token.lifetime import Limits, renewed_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
@@ -45,7 +46,10 @@ class TokenEngine(Engine):
         barrier: Barrier,
         clock: Clock,
         limits: Limits,
+        renewals: Renewals | None = None,
     ) -> None:
+        """`renewals` knows the auth methods; without it there are no tokens of logins."""
+        self._renewals = renewals
         self._batch = batch
         self._tokens = tokens
         self._barrier = barrier
@@ -108,19 +112,19 @@ class TokenEngine(Engine):
         return self._info(entry, "", call.namespace)
 
     @write("renew")
-    async def renew(self, call: Call, params: RenewParams) -> Reply[None]:
+    async def renew(self, call: Call, params: RenewParams) -> Reply[None] | None:
         """Extend a token's life."""
         if not params.token:
             raise Malformed("missing token ID")
         return await self._renew(call, params.token, params.increment)
 
     @write("renew-self", own=True)
-    async def renew_self(self, call: Call, params: RenewParams) -> Reply[None]:
+    async def renew_self(self, call: Call, params: RenewParams) -> Reply[None] | None:
         """Extend the life of the caller's own token."""
         return await self._renew(call, call.caller().token.reveal(), params.increment)
 
     @write("renew-accessor")
-    async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None]:
+    async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None] | None:
         """Extend a token's life by its accessor."""
         key, entry = await self._by_accessor(call.core, params.accessor)
         return await self._extend(call, key, entry, params.increment, "")
@@ -223,6 +227,7 @@ class TokenEngine(Engine):
         unset = msgspec.UNSET
         return TokenInfo(
             accessor=entry.accessor,
+            bound_cidrs=entry.bound_cidrs or unset,
             creation_time=entry.created // _SECOND,
             creation_ttl=entry.ttl,
             display_name=entry.display_name,
@@ -244,7 +249,7 @@ class TokenEngine(Engine):
             type=kind,
         )
 
-    async def _renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+    async def _renew(self, call: Call, token: str, increment: int) -> Reply[None] | None:
         if self._batch.recognises(token):
             raise Malformed("batch tokens cannot be renewed")
         key = self._tokens.key(token)
@@ -256,7 +261,7 @@ class TokenEngine(Engine):
 
     async def _extend(
         self, call: Call, key: str, entry: TokenEntry, increment: int, token: str
-    ) -> Reply[None]:
+    ) -> Reply[None] | None:
         if not entry.leased:
             raise Malformed("invalid lease ID")
         if not entry.renewable:
@@ -265,6 +270,14 @@ class TokenEngine(Engine):
         age = (now - entry.created + _SECOND // 2 - 1) // _SECOND  # the nearest second, as the field's
         limits = limits_of(call, self._limits)
         current = entry.current_ttl or entry.ttl
+        if entry.mount and self._renewals is not None:
+            home = self._tokens.namespace(key) or call.namespace
+            found = await self._renewals.terms(call.core, home, entry)
+            if found is None:
+                return None
+            terms, config = found
+            limits, current = login_limits(terms, config, self._limits), terms.ttl
+            entry = msgspec.structs.replace(entry, period=terms.period)
         life = renewed_lifetime(increment, current, entry.period, entry.explicit_max_ttl, age, limits)
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl

@@ -6,17 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
-from vault.engines.token.lifetime import Lifetime, Limits, first_lifetime
 from vault.engines.token.model import CreateToken
-from vault.framework.call import Auth, Call, Identity, Reply
+from vault.framework.call import Call, Identity, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Mismatch, parse_duration
 from vault.policy.names import valid_name
 from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
+from vault.token.issue import to_auth
+from vault.token.lifetime import Lifetime, Limits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
@@ -206,19 +205,3 @@ def choose_policies(
 def _display_name(wanted: str) -> str:
     name = _NAME.sub("-", wanted).rstrip("-")
     return f"token-{name}" if name else "token"
-
-
-def to_auth(entry: TokenEntry, token: str, ttl: int, *, kind: str = "service") -> Auth:
-    """Return the wire's description of a token; `ttl` is what is left of its life."""
-    return Auth(
-        client_token=token,
-        accessor=entry.accessor,
-        policies=entry.policies,
-        token_policies=entry.policies or msgspec.UNSET,
-        metadata=entry.metadata,
-        lease_duration=ttl,
-        renewable=entry.renewable,
-        token_type=kind,
-        orphan=entry.orphan,
-        num_uses=entry.granted_uses,
-    )

@@ -75,6 +75,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a lookup shows, on the wire's names."""
 
     accessor: str
+    bound_cidrs: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     creation_time: int
     creation_ttl: int
     display_name: str

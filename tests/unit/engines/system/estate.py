@@ -41,7 +41,7 @@ async def estate(*, prometheus: bool = True) -> House:
         prometheus=prometheus,
     )
     engines = (
-        MountsEngine(house.router, house.entropy),
+        MountsEngine(house.router, house.entropy, house.tokens),
         TuningEngine(house.router, house.clock, upgrade),
         RemountEngine(house.router, house.namespaces, house.barrier, house.entropy),
         InterfaceEngine(house.router, house.namespaces, house.gate),

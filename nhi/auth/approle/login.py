@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Logging in with a role id and a secret id."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from nhi.auth.approle import store
+from nhi.auth.approle.model import LoginParams, Role, SecretId, Usage
+from vault.barrier.view import ReadView
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed
+from vault.framework.fields import Kind, coerce
+from vault.framework.route import write
+from vault.token.addresses import within
+from vault.token.issue import Grant, Issuer
+from vault.token.lockout import Lockout
+from vault.token.model import TokenEntry
+from vault.token.terms import TokenTerms, addresses
+
+_TEXT: Final = Kind("string")
+_WRONG: Final = "invalid role or secret ID"
+"""What everybody is told whose credentials are wrong, in whichever way."""
+
+
+class LoginEngine(Engine):
+    """Logins. `examine` runs before any transaction: a failure is counted durably while the login itself is undone."""
+
+    def __init__(self, issuer: Issuer, lockout: Lockout, clock: Clock) -> None:
+        self._issuer = issuer
+        self._lockout = lockout
+        self._clock = clock
+
+    @write("login", public=True, exists="examine")
+    async def login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in. A use of the secret id is taken in the transaction that makes the token, or there is no token."""
+        role = await store.role_by_id(call.tx, params.role_id)
+        if role is None:
+            raise Malformed(_WRONG)
+        await self._lockout.check(call, role.role_id, known=True)
+        now = self._clock.nanos()
+        metadata: dict[str, str] = {}
+        blocks: tuple[str, ...] = ()
+        if role.bind_secret_id:
+            digest, secret = await self._secret(call.tx, role, params.secret_id)
+            if secret is None:
+                raise Malformed(_WRONG)
+            _admit(call, secret.cidrs, "secret ID")
+            metadata, blocks = dict(secret.metadata), addresses(secret.token_cidrs)
+            await _use(call, role, digest, secret, now)
+        _admit(call, role.secret_id_bound_cidrs or (), "role")
+        usage = await store.usage(call.tx, role)
+        await store.put_usage(call.tx, role, Usage(usage.count + 1, now))
+        await self._lockout.succeeded(call.tx, role.role_id)
+        grant = Grant(
+            role.terms, login=role.name, metadata={**metadata, "role_name": role.name}, bound_cidrs=blocks
+        )
+        return await self._issuer.issue(call, grant)
+
+    async def examine(self, call: Call) -> bool:
+        """Refuse wrong credentials, and count them, before anything is begun. There is nothing to create."""
+        if call.audited:
+            return True  # it was examined before it started over; the transaction looks again
+        role_id = coerce("role_id", _TEXT, call.data.get("role_id") or "")
+        secret_id = coerce("secret_id", _TEXT, call.data.get("secret_id") or "")
+        assert isinstance(role_id, str)
+        assert isinstance(secret_id, str)
+        if not role_id:
+            raise Malformed("missing role_id")
+        role = await store.role_by_id(call.reader, role_id)
+        await self._lockout.check(call, role_id, known=role is not None)
+        if role is None:
+            await self._lockout.failed(call, role_id, known=False)
+            raise Malformed(_WRONG)
+        if not role.bind_secret_id:
+            return True
+        if not secret_id:
+            raise Malformed("missing secret_id")
+        _, secret = await self._secret(call.reader, role, secret_id)
+        if secret is None:
+            await self._lockout.failed(call, role_id, known=True)
+            raise Malformed(_WRONG)
+        return True
+
+    async def _secret(self, view: ReadView, role: Role, secret_id: str) -> tuple[str, SecretId | None]:
+        """Return the hash of a secret id, and what is kept of it if it is good now."""
+        digest = await store.digest(view, "secret-id", secret_id)
+        secret = await store.secret(view, role, digest)
+        if secret is None or not secret.alive(self._clock.nanos()):
+            raise Malformed(_WRONG)
+        return digest, secret
+
+
+def _admit(call: Call, blocks: tuple[str, ...], what: str) -> None:
+    if blocks and not within(call.client_address, blocks):
+        raise Malformed(
+            f'source address "{call.client_address}" unauthorized by CIDR restrictions on the {what}'
+        )
+
+
+async def _use(call: Call, role: Role, digest: str, secret: SecretId, now: int) -> None:
+    """Take a use of a secret id; with its last one it is gone."""
+    if secret.uses == 1:
+        await store.delete_secret(call, role, digest, secret)
+        return
+    used = msgspec.structs.replace(
+        secret,
+        uses=secret.uses and secret.uses - 1,
+        updated=now if secret.uses else secret.updated,
+        usage=Usage(secret.usage.count + 1, now),
+    )
+    await store.put_secret(call, role, digest, used)
+
+
+async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms:
+    """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
+    role = await store.role(view, entry.login)
+    if role is None:
+        raise Failed(f'failed to renew entry: role "{entry.login}" does not exist during renewal')
+    return role.terms

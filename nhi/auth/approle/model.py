@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What AppRole keeps, takes and answers. Secret ids themselves are never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.framework.fields import CommaList, Doc, LowerCase, Span
+from vault.framework.route import Params
+from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+
+OLD_NAMES: Final = {"policies": "policies", "period": "period"}
+"""Older names of fields of the terms."""
+NEVER: Final = "0001-01-01T00:00:00Z"
+"""How the field writes a moment that does not come."""
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A role. `uid` stays when it is renamed or its role id changes; durations in seconds."""
+
+    name: str
+    uid: str
+    role_id: str
+    terms: TokenTerms = TokenTerms()
+    bind_secret_id: bool = True
+    local_secret_ids: bool = False
+    secret_id_bound_cidrs: tuple[str, ...] | None = None
+    secret_id_num_uses: int = 0
+    secret_id_ttl: int = 0
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """How often something was used to log in, and when last (nanoseconds)."""
+
+    count: int = 0
+    last: int = 0
+
+
+class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A secret id, without itself. Times in nanoseconds, 0 for never; `uses` are left, 0 for unlimited."""
+
+    accessor: str
+    created: int
+    updated: int
+    expires: int = 0
+    ttl: int = 0
+    uses: int = 0
+    metadata: Mapping[str, str] = {}
+    cidrs: tuple[str, ...] = ()
+    token_cidrs: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+    def alive(self, now: int) -> bool:
+        """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""
+        return not self.expires or now < self.expires
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where the secret id of an accessor is: the uid of its role, and its own hash."""
+
+    uid: str
+    digest: str
+
+
+class RoleName(Params, frozen=True, kw_only=True):
+    """Names a role."""
+
+    role_name: Annotated[LowerCase, Doc("Name of the role.")]
+
+
+class RoleParams(TermsParams, frozen=True, kw_only=True):
+    """A role; what is not given stays."""
+
+    role_name: Annotated[LowerCase, Doc("Name of the role.")]
+    bind_secret_id: Annotated[BareBool | None, Doc("Whether logins need a secret id; true.")] = None
+    bound_cidr_list: Annotated[BareCommas | None, Doc("Old name of secret_id_bound_cidrs.")] = None
+    local_secret_ids: Annotated[
+        BareBool | None, Doc("Kept for clients; every secret id is in this cluster alone.")
+    ] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
+    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
+    role_id: Annotated[BareText | None, Doc("The role id; a random one is made for a new role.")] = None
+    secret_id_bound_cidrs: Annotated[BareCommas | None, Doc("Blocks of addresses that may log in.")] = None
+    secret_id_num_uses: Annotated[BareInt | None, Doc("Uses of a secret id; 0 for unlimited.")] = None
+    secret_id_ttl: Annotated[BareSpan | None, Doc("Lifetime of a secret id; 0 for unlimited.")] = None
+
+
+class AccessorList(RoleName, frozen=True):
+    """Which part of the list of a role's accessors."""
+
+    after: Annotated[str, Doc("Begin after this accessor.")] = ""
+    limit: Annotated[int, Doc("How many accessors to show at most; 0 or less for all.")] = 0
+
+
+class NewSecretId(RoleName, frozen=True):
+    """A secret id to be made."""
+
+    metadata: Annotated[str, Doc("JSON object of strings, as text; it is the metadata of the tokens.")] = ""
+    cidr_list: Annotated[CommaList | None, Doc("Blocks of addresses that may log in with it.")] = None
+    token_bound_cidrs: Annotated[CommaList | None, Doc("Addresses that may use the tokens.")] = None
+    num_uses: Annotated[int | None, Doc("Uses, at most the role's; 0 for unlimited.")] = None
+    ttl: Annotated[Span | None, Doc("Lifetime, at most the role's; 0 for unlimited.")] = None
+
+
+class CustomSecretId(NewSecretId, frozen=True):
+    """A secret id that the caller brings."""
+
+    secret_id: Annotated[str, Doc("The secret id.")] = ""
+
+
+class SecretIdParams(RoleName, frozen=True):
+    """A secret id of a role."""
+
+    secret_id: Annotated[str, Doc("The secret id.")] = ""
+
+
+class AccessorParams(RoleName, frozen=True):
+    """A secret id of a role, by its accessor."""
+
+    secret_id_accessor: Annotated[str, Doc("Accessor of the secret id.")] = ""
+
+
+class LoginParams(Params, frozen=True):
+    """Who logs in."""
+
+    role_id: Annotated[str, Doc("The role id.")] = ""
+    secret_id: Annotated[str, Doc("The secret id, where the role needs one.")] = ""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A new secret id: the only time that it is shown."""
+
+    secret_id: str
+    secret_id_accessor: str
+    secret_id_num_uses: int
+    secret_id_ttl: int
+
+
+class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a secret id. `last_used_time` and `use_count` are ours."""
+
+    cidr_list: Sequence[str]
+    creation_time: str
+    expiration_time: str
+    last_updated_time: str
+    last_used_time: str
+    metadata: Mapping[str, str]
+    secret_id_accessor: str
+    secret_id_num_uses: int
+    secret_id_ttl: int
+    token_bound_cidrs: Sequence[str]
+    use_count: int
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Says that there is nothing, where the field says so in the data."""
+
+    error: str
+
+
+class ListParams(Params, frozen=True):
+    """Which part of a list."""
+
+    after: Annotated[str, Doc("Begin after this name.")] = ""
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """A list."""
+
+    keys: Sequence[str]

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Roles and secret ids in their mount's data. Role ids, secret ids and accessors are found by keyed hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+
+from nhi.auth.approle.model import Place, Role, SecretId, Usage
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Call
+from vault.storage.protocol import Timer
+
+SECRET_ID_KIND: Final = "approle-secret-id"  # noqa: S105 -- the kind of timer that ends secret ids
+_SALT: Final = "salt"
+ROLES: Final = "role/"
+_ROLE_ID: Final = "role-id/"
+_SECRET: Final = "secret/"  # noqa: S105 -- a folder
+_ACCESSOR: Final = "accessor/"
+_USAGE: Final = "usage/"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_role = msgspec.msgpack.Decoder(Role).decode
+_decode_secret = msgspec.msgpack.Decoder(SecretId).decode
+_decode_place = msgspec.msgpack.Decoder(Place).decode
+_decode_usage = msgspec.msgpack.Decoder(Usage).decode
+
+
+async def prepare(view: View, salt: bytes) -> None:
+    """Keep the key of a new mount's hashes."""
+    await view.put(_SALT, salt)
+
+
+async def digest(view: ReadView, what: str, text: str) -> str:
+    """Return the keyed hash (HMAC-SHA256) of a text of the sort `what`."""
+    salt = await view.get(_SALT) or b""
+    return hmac.digest(salt, f"{what}\0{text}".encode(), hashlib.sha256).hex()
+
+
+async def role(view: ReadView, name: str) -> Role | None:
+    """Return the role with this name."""
+    value = await view.get(ROLES + name)
+    return _decode_role(value) if value is not None else None
+
+
+async def role_by_id(view: ReadView, role_id: str) -> Role | None:
+    """Return the role with this role id."""
+    name = await view.get(_ROLE_ID + await digest(view, "role-id", role_id))
+    return await role(view, name.decode()) if name is not None else None
+
+
+async def put_role(view: View, new: Role, old: Role | None) -> None:
+    """Keep a role, and how it is found by its role id."""
+    if old is not None and old.role_id != new.role_id:
+        await view.delete(_ROLE_ID + await digest(view, "role-id", old.role_id))
+    await view.put(_ROLE_ID + await digest(view, "role-id", new.role_id), new.name.encode())
+    await view.put(ROLES + new.name, _encode(new))
+
+
+async def delete_role(call: Call, old: Role) -> None:
+    """Remove a role with all its secret ids."""
+    view = call.tx
+    async for name, secret in secrets(view, old):
+        await delete_secret(call, old, name, secret)
+    await view.delete(_USAGE + old.uid)
+    await view.delete(_ROLE_ID + await digest(view, "role-id", old.role_id))
+    await view.delete(ROLES + old.name)
+
+
+async def secret(view: ReadView, owner: Role, name: str) -> SecretId | None:
+    """Return a role's secret id by its hash, good or not."""
+    value = await view.get(f"{_SECRET}{owner.uid}/{name}")
+    return _decode_secret(value) if value is not None else None
+
+
+async def secrets(view: ReadView, owner: Role) -> AsyncIterator[tuple[str, SecretId]]:
+    """Go through a role's secret ids, by their hashes."""
+    for name in await view.list(f"{_SECRET}{owner.uid}/"):
+        found = await secret(view, owner, name)
+        if found is not None:
+            yield name, found
+
+
+async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
+    """Keep a secret id, how its accessor finds it, and when it ends."""
+    view = call.tx
+    await view.put(f"{_SECRET}{owner.uid}/{name}", _encode(new))
+    accessor = await digest(view, "accessor", new.accessor)
+    await view.put(_ACCESSOR + accessor, _encode(Place(owner.uid, name)))
+    if new.expires:
+        await view.at(Timer(SECRET_ID_KIND, _timer(call, owner, name), -(-new.expires // 1_000_000)))
+
+
+async def delete_secret(call: Call, owner: Role, name: str, old: SecretId) -> None:
+    """Remove a secret id and everything that leads to it."""
+    await call.tx.cancel(SECRET_ID_KIND, _timer(call, owner, name))
+    await _remove(call.tx, owner.uid, name, old)
+
+
+async def _remove(view: View, uid: str, name: str, old: SecretId) -> None:
+    await view.delete(_ACCESSOR + await digest(view, "accessor", old.accessor))
+    await view.delete(f"{_SECRET}{uid}/{name}")
+
+
+async def place(view: ReadView, accessor: str) -> Place | None:
+    """Return where the secret id with this accessor is, whichever role's it is."""
+    value = await view.get(_ACCESSOR + await digest(view, "accessor", accessor))
+    return _decode_place(value) if value is not None else None
+
+
+async def usage(view: ReadView, owner: Role) -> Usage:
+    """Return how a role was used."""
+    value = await view.get(_USAGE + owner.uid)
+    return _decode_usage(value) if value is not None else Usage()
+
+
+async def put_usage(view: View, owner: Role, new: Usage) -> None:
+    """Keep how a role was used."""
+    await view.put(_USAGE + owner.uid, _encode(new))
+
+
+def _timer(call: Call, owner: Role, name: str) -> str:
+    return f"{call.namespace.id}/{call.mount.uuid}/{owner.uid}/{name}"
+
+
+async def expire(core: View, key: str, now: int) -> None:
+    """Remove the secret id that a timer is about, if it has ended at `now` (nanoseconds). It may be gone."""
+    namespace, mount, uid, name = key.split("/")
+    view = core.space(namespace).sub(f"mnt/{mount}/")
+    value = await view.get(f"{_SECRET}{uid}/{name}")
+    found = _decode_secret(value) if value is not None else None
+    if found is not None and not found.alive(now):
+        await _remove(view, uid, name, found)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Logging in with a name and a password."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nhi.auth.userpass import store
+from nhi.auth.userpass.model import LoginParams
+from nhi.auth.userpass.proofs import Proofs
+from vault.barrier.view import ReadView
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.fields import Kind, coerce
+from vault.framework.route import write
+from vault.token.addresses import within
+from vault.token.issue import Grant, Issuer, policies_of
+from vault.token.lockout import Lockout
+from vault.token.model import TokenEntry
+from vault.token.terms import TokenTerms
+
+_TEXT: Final = Kind("string")
+_WRONG: Final = "invalid username or password"
+"""What is said where there is no such user as well as where the password is not this user's (SL-22)."""
+
+
+class LoginEngine(Engine):
+    """Logins. `examine` runs before any transaction: it takes its time over the password, and counts failures."""
+
+    def __init__(self, issuer: Issuer, lockout: Lockout, proofs: Proofs) -> None:
+        self._issuer = issuer
+        self._lockout = lockout
+        self._proofs = proofs
+
+    @write("login/{username:word}", public=True, exists="examine")
+    async def login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in."""
+        user = await store.user(call.tx, params.username)
+        if user is None or self._proofs.take(call) != user.secret:
+            raise Malformed(_WRONG)  # removed or given another password since it was examined
+        await self._lockout.check(call, user.name, known=True)
+        if user.terms.bound_cidrs and not within(call.client_address, user.terms.bound_cidrs):
+            raise Unauthenticated
+        await self._lockout.succeeded(call.tx, user.name)
+        grant = Grant(user.terms, login=user.name, name=user.name, metadata={"username": user.name})
+        return await self._issuer.issue(call, grant)
+
+    async def examine(self, call: Call) -> bool:
+        """Refuse a wrong password, and count it, before anything is begun. There is nothing to create."""
+        if call.audited:
+            return True  # it was examined before it started over; the transaction looks again
+        name = call.captures["username"].lower()
+        user = await store.user(call.reader, name)
+        await self._lockout.check(call, name, known=user is not None)
+        given = call.data.get("password")
+        password = "" if given is None else coerce("password", _TEXT, given)
+        assert isinstance(password, str)
+        if not password:
+            raise Malformed("missing password")
+        if not await self._proofs.match(call, password, user.secret if user is not None else None):
+            await self._lockout.failed(call, name, known=user is not None)
+            raise Malformed(_WRONG)
+        return True
+
+
+async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms | None:
+    """Return the terms of the user that a token came from, or None where the user is gone: nothing is renewed.
+
+    Raises `Failed` where the user's policies are others by now.
+    """
+    user = await store.user(view, entry.login)
+    if user is None:
+        return None
+    if policies_of(user.terms) != entry.policies:
+        raise Failed("failed to renew entry: policies have changed, not renewing")
+    return user.terms

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Passwords to hashes: argon2id (RFC 9106) for new ones, bcrypt for those that were hashed elsewhere.
+
+Hashing takes a core and memory on purpose. It happens in a few threads, never on the event loop and never inside a
+transaction, and only so many may wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import bcrypt
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from vault.framework.errors import Limited
+
+T = TypeVar("T")
+
+THREADS: Final = 2
+"""Passwords that are hashed at one time."""
+_WAITING: Final = 128
+"""Logins that may wait for a thread."""
+_BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+"""Up to 2^16 rounds: every one more doubles what a login costs this server."""
+_BCRYPT_BYTES: Final = 72
+_MEMORY: Final = 47_104
+"""KiB that argon2id fills."""
+_NOBODY: Final = "the password of nobody"
+
+
+def argon2id() -> PasswordHasher:
+    """Return the hash of new passwords: 46 MiB, one pass, one lane."""
+    return PasswordHasher(time_cost=1, memory_cost=_MEMORY, parallelism=1)
+
+
+def is_bcrypt(text: str) -> bool:
+    """Whether a text is a bcrypt hash that logins can be checked against."""
+    return _BCRYPT.fullmatch(text) is not None
+
+
+class Passwords:
+    """Hashes and compares."""
+
+    def __init__(self, hasher: PasswordHasher) -> None:
+        self._hasher = hasher
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
+        self._waiting = 0
+        self._dummy = ""
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of a new password. Raises `Limited`."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def match(self, password: str, secret: str | None) -> bool:
+        """Whether a password is the one with this hash. Without a hash it takes as long, and is not (SL-22)."""
+        return await self._run(lambda: self._match(password, secret))
+
+    def _match(self, password: str, secret: str | None) -> bool:
+        if secret is not None and is_bcrypt(secret):
+            raw = password.encode()
+            return len(raw) <= _BCRYPT_BYTES and bcrypt.checkpw(raw, secret.encode())
+        if secret is None and not self._dummy:
+            self._dummy = self._hasher.hash(_NOBODY)
+        try:
+            self._hasher.verify(secret or self._dummy, password)
+        except (Argon2Error, InvalidHashError):
+            return False
+        return secret is not None
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _WAITING:
+            raise Limited("too many passwords are being checked; try again")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Users: made, changed, shown and removed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nhi.auth.userpass import store
+from nhi.auth.userpass.model import (
+    OLD_NAMES,
+    Keys,
+    ListParams,
+    PasswordParams,
+    PoliciesParams,
+    User,
+    UserName,
+    UserParams,
+)
+from nhi.auth.userpass.passwords import is_bcrypt
+from nhi.auth.userpass.proofs import Proofs
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Json, to_string
+from vault.framework.route import delete, list_, read, write
+from vault.token.terms import adjustments, changed, shown
+
+_NEITHER = "must provide either password or password_hash"
+
+
+class UserEngine(Engine):
+    """Users. A new password is hashed before the transaction that keeps it."""
+
+    def __init__(self, proofs: Proofs) -> None:
+        self._proofs = proofs
+
+    @list_("users")
+    async def list_users(self, call: Call, params: ListParams) -> Keys:
+        """List the names of all users."""
+        names = await call.reader.list(store.USERS, after=params.after, limit=max(params.limit, 0))
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    @read("users/{username:word}")
+    async def read_user(self, call: Call, params: UserName) -> dict[str, Json]:
+        """Show what is said of a user's tokens."""
+        user = await store.user(call.reader, params.username)
+        if user is None:
+            raise NotFound
+        return shown(user.terms, OLD_NAMES)
+
+    @write("users/{username:word}", exists="hash_and_exists")
+    async def write_user(self, call: Call, params: UserParams) -> Reply[None] | None:
+        """Make or change a user; what is not given stays."""
+        old = await store.user(call.tx, params.username)
+        secret = self._secret(call, params)
+        if secret is None and old is None:
+            raise Malformed(_NEITHER)
+        user = old or User(name=params.username, secret="")
+        terms = changed(user.terms, params, OLD_NAMES)
+        await store.put_user(
+            call.tx, msgspec.structs.replace(user, terms=terms, secret=secret or user.secret)
+        )
+        warnings = adjustments(params)
+        return Reply(warnings=warnings) if warnings else None
+
+    @delete("users/{username:word}")
+    async def delete_user(self, call: Call, params: UserName) -> None:
+        """Remove a user; nothing happens where there is none."""
+        await store.delete_user(call.tx, params.username)
+
+    @write("users/{username:word}/password", exists="hash_and_exists")
+    async def write_password(self, call: Call, params: PasswordParams) -> None:
+        """Change a user's password."""
+        user = await _existing(call, params)
+        secret = self._secret(call, params)
+        if secret is None:
+            raise Malformed(_NEITHER)
+        await store.put_user(call.tx, msgspec.structs.replace(user, secret=secret))
+
+    @write("users/{username:word}/policies")
+    async def write_policies(self, call: Call, params: PoliciesParams) -> None:
+        """Change the policies of a user's tokens."""
+        user = await _existing(call, params)
+        given = UserParams(
+            username=user.name,
+            token_policies=_tidied(params.token_policies),
+            policies=_tidied(params.policies),
+        )
+        terms = changed(user.terms, given, OLD_NAMES)
+        await store.put_user(call.tx, msgspec.structs.replace(user, terms=terms))
+
+    async def hash_and_exists(self, call: Call) -> bool:
+        """Tell update from create, and hash the password that came before any transaction is begun."""
+        user = await store.user(call.reader, call.captures["username"].lower())
+        password = call.data.get("password")
+        if isinstance(password, str | int | float) and not call.audited:
+            await self._proofs.hash(call, to_string(password))
+        return user is not None
+
+    def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:
+        if params.password is not None and params.password_hash is not None:
+            raise Malformed("only one of password or password_hash may be provided")
+        if params.password_hash is not None:
+            if not is_bcrypt(params.password_hash):
+                raise Malformed("password_hash is not a valid bcrypt hash")
+            return params.password_hash
+        return None if params.password is None else self._proofs.take(call)
+
+
+async def _existing(call: Call, params: UserName) -> User:
+    user = await store.user(call.tx, params.username)
+    if user is None:
+        raise Malformed("username does not exist", chained=True)
+    return user
+
+
+def _tidied(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(sorted({name.strip().lower() for name in names} - {""}))

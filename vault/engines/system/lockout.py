@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/locked-users`: who is locked out after failed logins, and letting them in again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call
+from vault.framework.engine import Engine
+from vault.framework.fields import Doc
+from vault.framework.route import Params, read, write
+from vault.mount.entry import LockoutConfig
+from vault.mount.router import Router
+from vault.token.authenticator import core_reader
+from vault.token.lockout import Lockout
+
+
+class LockedParams(Params, frozen=True):
+    """Which auth method to look at."""
+
+    mount_accessor: Annotated[str, Doc("Accessor of the auth method; all of them if it is not given.")] = ""
+
+
+class UnlockParams(Params, frozen=True):
+    """Whom to unlock."""
+
+    mount_accessor: Annotated[str, Doc("Accessor of the auth method.")]
+    alias_identifier: Annotated[str, Doc("The name, as the auth method has it: user name or role id.")]
+
+
+class LockedMount(msgspec.Struct, frozen=True):
+    """Who is locked out of one auth method."""
+
+    mount_accessor: str
+    counts: int
+    alias_identifiers: Sequence[str] | None
+
+
+class LockedNamespace(msgspec.Struct, frozen=True):
+    """Who is locked out of one namespace."""
+
+    namespace_id: str
+    namespace_path: str
+    counts: int
+    mount_accessors: Sequence[LockedMount]
+
+
+class LockedUsers(msgspec.Struct, frozen=True):
+    """Who is locked out."""
+
+    by_namespace: Sequence[LockedNamespace]
+    total: int
+
+
+class LockoutEngine(Engine):
+    """Names that are locked out."""
+
+    def __init__(self, lockout: Lockout, router: Router, barrier: Barrier) -> None:
+        self._lockout = lockout
+        self._router = router
+        self._barrier = barrier
+
+    @read("locked-users")
+    async def read_locked(self, call: Call, params: LockedParams) -> LockedUsers:
+        """Show who is locked out of this namespace."""
+        rows: list[LockedMount] = []
+        core = core_reader(self._barrier, call.namespace)
+        for mount in self._router.of(call.namespace):
+            entry = mount.entry
+            if entry.is_auth and params.mount_accessor in {"", entry.accessor}:
+                config = entry.config.user_lockout or LockoutConfig()
+                names = await self._lockout.locked(core.sub(entry.prefix), config)
+                if names:
+                    rows.append(LockedMount(entry.accessor, len(names), names))
+        if params.mount_accessor and not rows:
+            rows.append(LockedMount(params.mount_accessor, 0, None))
+        rows.sort(key=lambda row: row.mount_accessor)
+        total = sum(row.counts for row in rows)
+        return LockedUsers([LockedNamespace(call.namespace.id, call.namespace.path, total, rows)], total)
+
+    @write("locked-users/{mount_accessor}/unlock/{alias_identifier:path}")
+    async def unlock(self, call: Call, params: UnlockParams) -> None:
+        """Let a name in again; nothing happens where it is not locked."""
+        for mount in self._router.of(call.namespace):
+            if mount.entry.is_auth and mount.entry.accessor == params.mount_accessor:
+                self._lockout.admit(mount.entry.uuid, params.alias_identifier)
+                await self._lockout.succeeded(call.core.sub(mount.entry.prefix), params.alias_identifier)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Auth methods, put together from the server's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nhi.auth.approle.login import LoginEngine as AppRoleLogin
+from nhi.auth.approle.login import renewal as renew_approle
+from nhi.auth.approle.roles import RoleEngine
+from nhi.auth.approle.secretids import SecretIdEngine
+from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
+from nhi.auth.userpass.login import LoginEngine as UserpassLogin
+from nhi.auth.userpass.login import renewal as renew_userpass
+from nhi.auth.userpass.passwords import Passwords, argon2id
+from nhi.auth.userpass.proofs import Proofs
+from nhi.auth.userpass.users import UserEngine
+from vault.framework.call import Call, Namespace
+from vault.framework.engine import Engine
+from vault.framework.errors import NotFound
+from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
+from vault.mount.router import Router
+from vault.server.parts import Parts
+from vault.token.issue import Issuer, Renewals
+from vault.token.lockout import Lockout
+
+
+def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
+    """Return the engines of every auth method that has logins, by kind."""
+
+    def config(call: Call) -> MountConfig:
+        return _config(parts.router, call)
+
+    issuer = Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config)
+    proofs = Proofs(Passwords(argon2id()))
+    longest = parts.limits.longest
+    return {
+        "approle": (
+            RoleEngine(parts.entropy, longest),
+            TermPathEngine(longest),
+            RolePathEngine(),
+            SecretIdEngine(parts.clock, parts.entropy, longest),
+            AppRoleLogin(issuer, lock, parts.clock),
+        ),
+        "userpass": (UserEngine(proofs), UserpassLogin(issuer, lock, proofs)),
+    }
+
+
+def lockout(parts: Parts) -> Lockout:
+    """Return what counts failed logins."""
+
+    def config(call: Call) -> LockoutConfig:
+        return _config(parts.router, call).user_lockout or LockoutConfig()
+
+    return Lockout(parts.barrier, parts.clock, config)
+
+
+def renewals(router: Router) -> Renewals:
+    """Return what renews the tokens of logins."""
+
+    def find(namespace: Namespace, uuid: str) -> MountEntry | None:
+        return next((mount.entry for mount in router.of(namespace) if mount.entry.uuid == uuid), None)
+
+    return Renewals(find, {"approle": renew_approle, "userpass": renew_userpass})
+
+
+def _config(router: Router, call: Call) -> MountConfig:
+    """Return how the mount of a call is tuned. Raises `NotFound` where it has just gone."""
+    mount = router.of(call.namespace).get(call.mount.path)
+    if mount is None:
+        raise NotFound
+    return mount.entry.config

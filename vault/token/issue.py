@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tokens of logins: made and renewed as role, mount and server allow, the narrowest limit first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView
+from vault.framework.call import Auth, Call, Namespace, Reply
+from vault.framework.clock import Clock
+from vault.framework.errors import Failed, Malformed
+from vault.mount.entry import MountConfig, MountEntry
+from vault.policy.names import valid_name
+from vault.token.batch import BatchTokens
+from vault.token.lifetime import Limits, first_lifetime
+from vault.token.model import TokenEntry
+from vault.token.store import TokenStore
+from vault.token.terms import TokenTerms
+
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What an auth method has found out about who logs in.
+
+    `login` is what the method finds the role or user by when the token is renewed; `name` is its part of the
+    token's display name. `bound_cidrs` replaces the terms' where it is not empty.
+    """
+
+    terms: TokenTerms
+    login: str
+    metadata: Mapping[str, str]
+    name: str = ""
+    bound_cidrs: tuple[str, ...] = ()
+
+
+class Issuer:
+    """Makes tokens for those who logged in."""
+
+    def __init__(
+        self,
+        tokens: TokenStore,
+        batch: BatchTokens,
+        clock: Clock,
+        limits: Limits,
+        config: Callable[[Call], MountConfig],
+    ) -> None:
+        """`limits` are the server's; `config` returns how the mount of a call is tuned."""
+        self._tokens = tokens
+        self._batch = batch
+        self._clock = clock
+        self._limits = limits
+        self._config = config
+
+    async def issue(self, call: Call, grant: Grant) -> Reply[None]:
+        """Make a token and store it, in the open transaction. Raises `Malformed` for what no login may get."""
+        terms = grant.terms
+        config = self._config(call)
+        kind = _kind(terms.type, config.token_type)
+        limits = login_limits(terms, config, self._limits)
+        life = first_lifetime(terms.ttl, terms.period, terms.explicit_max_ttl, limits)
+        batch = kind == "batch"
+        now = self._clock.nanos()
+        if batch:
+            now -= now % _SECOND
+        entry = TokenEntry(
+            accessor="" if batch else self._tokens.new_accessor(call.namespace),
+            policies=policies_of(terms),
+            path=call.path,
+            display_name=_display_name(call, grant.name),
+            created=now,
+            metadata=dict(grant.metadata),
+            uses=0 if batch else terms.num_uses,
+            granted_uses=terms.num_uses,
+            ttl=life.ttl,
+            explicit_max_ttl=terms.explicit_max_ttl,
+            period=terms.period,
+            renewable=not batch,
+            expires=now + life.ttl * _SECOND,
+            orphan=True,
+            bound_cidrs=_bound(call, grant),
+            mount=call.mount.uuid,
+            login=grant.login,
+        )
+        if batch:
+            token = self._batch.make(call.namespace, entry)
+        else:
+            token = self._tokens.new_token(call.namespace)
+            await self._tokens.create(call.core, token, entry)
+        auth = to_auth(entry, token, entry.ttl, kind=kind)
+        return Reply(auth=auth, warnings=list(life.warnings), display_name=entry.display_name)
+
+
+Rule = Callable[[ReadView, TokenEntry], Awaitable[TokenTerms | None]]
+"""Finds the terms that a login's token is renewed by, in its mount's data; None where it is left as it is."""
+Find = Callable[[Namespace, str], MountEntry | None]
+"""Finds a namespace's mount by its uuid."""
+
+
+class Renewals:
+    """Asks the auth method that a token came from whether it may be renewed, and how far."""
+
+    def __init__(self, find: Find, rules: Mapping[str, Rule]) -> None:
+        """`rules` has one rule for each kind of auth method."""
+        self._find = find
+        self._rules = rules
+
+    async def terms(
+        self, core: ReadView, home: Namespace, entry: TokenEntry
+    ) -> tuple[TokenTerms, MountConfig] | None:
+        """Return today's terms and the mount's limits; None where nothing is renewed. Raises `Failed`.
+
+        `core` is any view of the transaction, `home` the token's namespace.
+        """
+        mount = self._find(home, entry.mount)
+        if mount is None:
+            raise Failed("failed to renew entry: its auth method is gone")
+        terms = await self._rules[mount.kind](core.space(home.id).sub(mount.prefix), entry)
+        return None if terms is None else (terms, mount.config)
+
+
+def login_limits(terms: TokenTerms, config: MountConfig, system: Limits) -> Limits:
+    """Return the lifetimes of a login's token: its mount's or the server's, and no longer than its terms allow."""
+    longest = config.max_lease_ttl or system.longest
+    most = min(terms.max_ttl, longest) if terms.max_ttl else longest
+    return Limits(config.default_lease_ttl or system.default, most)
+
+
+def policies_of(terms: TokenTerms) -> tuple[str, ...]:
+    """Return the policies of a login's token, normalised before they are judged (SL-11). Raises `Malformed`."""
+    names = {valid_name(name) for name in terms.policies if name.strip()}
+    if None in names:
+        raise Malformed("policies: every name must be printable, without dot segments")
+    if "root" in names:
+        raise Malformed("auth methods cannot create root tokens")
+    if not terms.no_default_policy:
+        names.add("default")
+    return tuple(sorted(name for name in names if name is not None))
+
+
+def _kind(wanted: str, mount: str) -> str:
+    """Return which kind of token is made: a mount may insist, or say what happens where a role leaves it open."""
+    if mount in {"service", "batch"}:
+        return mount
+    if wanted != "default":
+        return wanted
+    return "batch" if mount == "default-batch" else "service"
+
+
+def _bound(call: Call, grant: Grant) -> tuple[str, ...]:
+    if grant.terms.strictly_bind_ip:
+        return (call.client_address,)
+    return grant.bound_cidrs or grant.terms.bound_cidrs
+
+
+def _display_name(call: Call, name: str) -> str:
+    mount = call.mount.path.removeprefix("auth/").strip("/").replace("/", "-")
+    return f"{mount}-{name}" if name else mount
+
+
+def to_auth(entry: TokenEntry, token: str, ttl: int, *, kind: str = "service") -> Auth:
+    """Return the wire's description of a token; `ttl` is what is left of its life."""
+    return Auth(
+        client_token=token,
+        accessor=entry.accessor,
+        policies=entry.policies,
+        token_policies=entry.policies or msgspec.UNSET,
+        metadata=entry.metadata,
+        lease_duration=ttl,
+        renewable=entry.renewable,
+        token_type=kind,
+        orphan=entry.orphan,
+        num_uses=entry.granted_uses,
+    )
