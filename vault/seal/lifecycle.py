@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Initialise, unseal, seal: the life of a vault, as `sys/init`, `sys/unseal` and `sys/seal` show it.
 
-Initialising is two-phase, so that keys can never be lost (SL-96): as long as nobody has shown to hold what
-came with a new vault, it is unconfirmed, nothing but its own first entries can lie under it, and another
-initialisation replaces it. The first unseal with shares confirms it; where key slots unseal, the first token does.
+A vault is sealed or open. Shares that people give open it, or say that they consent to a key slot's opening it;
+key slots open it by themselves.
 """
 
 from __future__ import annotations
@@ -15,22 +14,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
-
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import book, turnover
+from vault.seal.beginning import Beginning
 from vault.seal.book import SEAL_KIND
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.init import InitPlan, InitRequest, check, make_plan, make_wrapped_plan
 from vault.seal.keeper import Keeper
 from vault.seal.migration import Pending, migrate, pending
-from vault.seal.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode, open_shamir_slot
+from vault.seal.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
 from vault.seal.slots import Reasons, Slots
 from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
-from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.storage.protocol import ReadTx, Storage
 
 SAVE_SECONDS: Final = 2.0
 """How long sealing waits for storage before it forgets the keys all the same."""
@@ -38,13 +34,13 @@ SAVE_SECONDS: Final = 2.0
 WRONG_RECOVERY_KEY: Final = "recovery key does not match submitted values"
 """OpenBao's words when shares give another key than the recovery key."""
 
-_INITIALIZED: Final = "Vault is already initialized"
 _NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 _PENDING: Final = "migrate option not provided and seal migration is pending"
 _NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
+
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]
 
 
@@ -73,7 +69,7 @@ class Authority:
     threshold: int
 
 
-class Lifecycle:
+class Lifecycle(Beginning):
     """Owns the way from sealed to unsealed and back; nobody else loads or seals the barrier."""
 
     def __init__(
@@ -86,54 +82,15 @@ class Lifecycle:
         random: Random,
     ) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy; without `slots` the seal is Shamir's."""
-        self._storage = storage
-        self._barrier = barrier
-        self._now = now
-        self._random = random
+        super().__init__(storage, barrier, slots or Slots(), now=now, random=random)
         self._progress = Progress()
         self._lock = asyncio.Lock()
-        self._proven = False
         self._forgetters: list[Callable[[], None]] = []
-        self.slots = slots or Slots()
         self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever the vault is sealed: what it drops came from people or from the open vault."""
         self._forgetters.append(forget)
-
-    async def config(self) -> SealConfig | None:
-        """Return the stored seal configuration, or None before initialisation; raises `SealFailure`."""
-        return await book.read_config(self._storage.reader())
-
-    async def is_initialized(self) -> bool:
-        """Return whether there is a vault here, confirmed or not; raises `SealFailure`."""
-        return await self.config() is not None
-
-    async def prepare_init(self, request: InitRequest) -> InitPlan:
-        """Check `request` and make the new vault's keys in memory; stores nothing.
-
-        Raises `SealRefusal` with OpenBao's text, `SealFailure` when storage holds the rest of a vault, and
-        `NoSlotAnswers` when there are key slots and none can wrap.
-        """
-        now = self._now()
-        recipients = check(request, now, self._kind())
-        await self._refuse_replacing(self._storage.reader())
-        if self.slots.enabled:
-            return await make_wrapped_plan(request, recipients, now, self._random, self.slots)
-        return make_plan(request, recipients, now, self._random)
-
-    async def commit_init(self, tx: Tx, plan: InitPlan) -> None:
-        """Store the new vault within `tx`, replacing an unconfirmed one whole. The vault stays sealed.
-
-        Write what else belongs to the initialisation after this, through `plan.view(tx, …)`, and set
-        no timers. Hand out the keys only once `tx` has committed; if they never arrive, initialise again.
-        """
-        if await self._refuse_replacing(tx) is not None:
-            await _clear(tx)
-        for path, record in plan.records.items():
-            await tx.put(path, record)
-        await self._barrier.create_in(tx, plan.root_key, plan.keyring)
-        await book.write_config(tx, plan.config)
 
     async def status(self) -> Status:
         """Return the current facts; raises `SealFailure`."""
@@ -202,24 +159,6 @@ class Lifecycle:
         config = await self.config()
         return config is not None and self._opens_itself(config)
 
-    def prove(self) -> None:
-        """Note that somebody holds what came with the vault: from now on it is not replaced. See `confirm`."""
-        self._proven = True
-
-    async def confirm(self) -> None:
-        """Make the initialisation final once `prove` was called; without effect otherwise."""
-        if not self._proven:
-            return
-        config = await self.config()
-        if config is not None and not config.confirmed:
-            await self._confirm(config.generation)
-        self._proven = False
-
-    async def replaceable(self) -> bool:
-        """Whether there is a vault that another initialisation may replace."""
-        config = await self.config()
-        return config is not None and not config.confirmed and not self._proven
-
     async def seal(self) -> None:
         """Save the encryption counts and forget all keys; without effect while sealed.
 
@@ -256,10 +195,6 @@ class Lifecycle:
             return len(key) == KEY_BYTES and open_shamir_slot(slot, Key(key), config.shamir) is not None
         expected = await book.unwrap_recovery(reader, config, self.slots)
         return hmac.compare_digest(expected.reveal(), key)
-
-    def _kind(self) -> str:
-        """Kind of the seal that a new vault gets."""
-        return self.slots.enabled[0].kind if self.slots.enabled else SHAMIR_SLOT
 
     def _kind_of(self, config: SealConfig, wanted: Pending) -> str:
         """Kind of the seal as clients see it: the one that is being migrated to, or the first slot's."""
@@ -353,31 +288,6 @@ class Lifecycle:
             await (self._confirm if confirm else self._expect)(generation)
             await self._barrier.load(root_key)
 
-    async def _confirm(self, generation: str) -> None:
-        """Make the initialisation final, unless another one replaced it meanwhile."""
-        async with self._storage.write() as tx:
-            config = await self._expect(generation, tx)
-            if not config.confirmed:
-                final = msgspec.structs.replace(config, confirmed=True)
-                await tx.put(CONFIG_PATH, encode(CONFIG_PATH, final))
-
-    async def _expect(self, generation: str, tx: ReadTx | None = None) -> SealConfig:
-        config = await book.read_config(tx or self._storage.reader())
-        if config is None or config.generation != generation:
-            raise SealFailure("the stored seal configuration belongs to another initialisation")
-        return config
-
-    async def _refuse_replacing(self, tx: ReadTx) -> SealConfig | None:
-        """Return the unconfirmed vault that may be replaced, or None where there is none; else raise."""
-        config = await book.read_config(tx)
-        if config is not None and (config.confirmed or self._proven):
-            raise SealRefusal(_INITIALIZED)
-        if config is None and await tx.get(KEYRING_PATH) is not None:
-            raise SealFailure(
-                "storage holds a keyring but no seal configuration: restore it before initialising"
-            )
-        return config
-
 
 async def _authority(tx: ReadTx, config: SealConfig) -> Authority:
     if config.recovery is not None:
@@ -386,14 +296,6 @@ async def _authority(tx: ReadTx, config: SealConfig) -> Authority:
         return Authority(0, 0)
     slot = await book.shamir_slot(tx, config, config.shamir)
     return Authority(slot.shares, slot.threshold)
-
-
-async def _clear(tx: Tx) -> None:
-    for name in await tx.list(""):
-        if name.endswith("/"):
-            await tx.delete_prefix(name)
-        else:
-            await tx.delete(name)
 
 
 @contextmanager
