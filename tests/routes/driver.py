@@ -87,6 +87,7 @@ class Application:
         self.audit = Path(self._folder.name) / "audit.log"
         self.log = io.StringIO()
         self._runner = asyncio.Runner()
+        self.client = ("127.0.0.1", 4711)
         self._runner.run(self._build())
 
     async def _build(self) -> None:
@@ -143,7 +144,7 @@ class Application:
             "raw_path": path.encode("utf-8"),
             "query_string": query.encode(),
             "headers": [(n.encode(), v.encode("latin-1")) for n, v in wanted.items() if v],
-            "client": ("127.0.0.1", 4711),
+            "client": self.client,
             "state": self.state(),
         }
         out: list[Any] = []

@@ -194,3 +194,24 @@ def test_a_namespace_that_was_locked_or_removed_refuses_at_once(
     method = "POST" if "lock" in target else "DELETE"
     assert application.request(method, target, token="root").status < 300
     assert application.request("GET", secret, token=token).status in {403, 404, 503}
+
+
+def test_a_planned_read_counts_for_its_rate_limit(application: Application) -> None:
+    token = planned(application)
+    limit = {"rate": 1, "interval": "60s", "path": "secret/"}
+    assert application.request("POST", "/v1/sys/quotas/rate-limit/few", limit, token="root").status == 204
+    assert [status(application, token) for _ in range(3)] == [200, 429, 429]
+
+
+def test_a_token_that_is_bound_to_addresses_is_refused_from_elsewhere(application: Application) -> None:
+    application.token(READER)
+    names = application.request("LIST", "/v1/sys/policies/acl", token="root").json()["data"]["keys"]
+    policy = next(each for each in names if each.startswith("only-"))
+    user = {"password": "pw", "token_policies": [policy], "token_bound_cidrs": ["127.0.0.1/32"]}
+    for path, body in (("sys/auth/userpass", {"type": "userpass"}), ("auth/userpass/users/a", user)):
+        assert application.request("POST", f"/v1/{path}", body, token="root").status == 204
+    made = application.request("POST", "/v1/auth/userpass/login/a", {"password": "pw"})
+    token = made.json()["auth"]["client_token"]
+    assert [status(application, token) for _ in range(2)] == [200, 200]
+    application.client = ("127.0.0.2", 4711)
+    assert [status(application, token) for _ in range(2)] == [403, 403]
