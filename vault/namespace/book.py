@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import View, core_prefix
+from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, decode, encode
 
@@ -115,6 +115,11 @@ class Namespaces:
         """Store a namespace, new or changed; `core` is a view of any namespace's own data."""
         await core.space(ROOT.id).put(_PREFIX + entry.id, encode(entry))
         await core.invalidate(NAMESPACE_KIND, entry.id)
+
+    async def stored(self, core: ReadView, namespace_id: str) -> NamespaceEntry | None:
+        """Return what is stored of a namespace; `core` is a view of any namespace's own data."""
+        value = await core.space(ROOT.id).get(_PREFIX + namespace_id)
+        return None if value is None else decode(value)
 
     async def sweep(self, core: View, namespace_id: str) -> None:
         """Remove everything that a namespace holds, then the namespace itself."""
