@@ -62,11 +62,14 @@ class TokenTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _FIELDS: Final = tuple(name for name in TokenTerms.__struct_fields__ if name != "old_names")
 
 
-def changed(old: TokenTerms, params: TermsParams, old_names: Mapping[str, str]) -> TokenTerms:
+def changed(
+    old: TokenTerms, params: TermsParams, old_names: Mapping[str, str], *, adjust: bool = False
+) -> TokenTerms:
     """Return terms with what was given. Raises `Malformed` for terms that contradict each other.
 
     `old_names` maps the older name of a field, a parameter too, to the field; the newer one goes before it. A
-    field that was set by its older name is shown under it as well, until it is set by its own.
+    field that was set by its older name is shown under it as well, until it is set by its own. With `adjust` the
+    types that only mounts have are taken for what comes closest.
     """
     values: dict[str, Json] = {}
     for name in _FIELDS:
@@ -84,7 +87,8 @@ def changed(old: TokenTerms, params: TermsParams, old_names: Mapping[str, str]) 
     if "bound_cidrs" in values:
         values["bound_cidrs"] = addresses(values["bound_cidrs"])
     if "type" in values:
-        values["type"] = _ADJUSTED.get(values["type"], values["type"])
+        names = _ADJUSTED if adjust else {"": "default"}
+        values["type"] = names.get(values["type"], values["type"])
     terms = msgspec.structs.replace(old, **values, old_names=tuple(sorted(shown)))
     _check(terms)
     return terms

@@ -90,9 +90,8 @@ class LoginEngine(Engine):
         """Return the hash of a secret id, and what is kept of it if it is good now."""
         digest = await store.digest(view, "secret-id", secret_id)
         secret = await store.secret(view, role, digest)
-        if secret is None or not secret.alive(self._clock.nanos()):
-            raise Malformed(_WRONG)
-        return digest, secret
+        good = secret is not None and secret.alive(self._clock.nanos())
+        return digest, secret if good else None
 
 
 def _admit(call: Call, blocks: tuple[str, ...], what: str) -> None:

@@ -81,7 +81,7 @@ class RoleEngine(Engine):
         )
         if blocks is not None:
             given["secret_id_bound_cidrs"] = checked(blocks)
-        terms = changed(role.terms, params, OLD_NAMES)
+        terms = changed(role.terms, params, OLD_NAMES, adjust=True)
         await keep(call, msgspec.structs.replace(role, terms=terms, **given), old)
         warnings = adjustments(params)
         if terms.max_ttl > (call.mount.max_ttl or self._longest):

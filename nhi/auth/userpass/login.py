@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Final
 
 from nhi.auth.userpass import store
-from nhi.auth.userpass.model import LoginParams
+from nhi.auth.userpass.model import Elsewhere, LoginParams
 from nhi.auth.userpass.proofs import Proofs
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.fields import Kind, coerce
 from vault.framework.route import write
 from vault.token.addresses import within
@@ -45,6 +45,12 @@ class LoginEngine(Engine):
         await self._lockout.succeeded(call.tx, user.name)
         grant = Grant(user.terms, login=user.name, name=user.name, metadata={"username": user.name})
         return await self._issuer.issue(call, grant)
+
+    @write("login/{rest:any}", public=True)
+    async def no_login(self, call: Call, params: Elsewhere) -> None:
+        """Refuse a name that nobody can have, in the words that a name's absence has."""
+        del call, params
+        raise UnsupportedPath(chained=False)
 
     async def examine(self, call: Call) -> bool:
         """Refuse a wrong password, and count it, before anything is begun. There is nothing to create."""

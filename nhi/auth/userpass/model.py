@@ -66,6 +66,12 @@ class LoginParams(UserName, frozen=True):
     password: Annotated[str, Doc("The password.")] = ""
 
 
+class Elsewhere(Params, frozen=True):
+    """Something that is no name."""
+
+    rest: Annotated[str, Doc("What stands where a name should.")]
+
+
 class ListParams(Params, frozen=True):
     """Which part of a list."""
 

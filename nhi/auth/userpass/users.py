@@ -18,12 +18,12 @@ from nhi.auth.userpass.model import (
 )
 from nhi.auth.userpass.passwords import is_bcrypt
 from nhi.auth.userpass.proofs import Proofs
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json, to_string
 from vault.framework.route import delete, list_, read, write
-from vault.token.terms import adjustments, changed, shown
+from vault.token.terms import changed, shown
 
 _NEITHER = "must provide either password or password_hash"
 
@@ -51,7 +51,7 @@ class UserEngine(Engine):
         return shown(user.terms, OLD_NAMES)
 
     @write("users/{username:word}", exists="hash_and_exists")
-    async def write_user(self, call: Call, params: UserParams) -> Reply[None] | None:
+    async def write_user(self, call: Call, params: UserParams) -> None:
         """Make or change a user; what is not given stays."""
         old = await store.user(call.tx, params.username)
         secret = self._secret(call, params)
@@ -62,8 +62,6 @@ class UserEngine(Engine):
         await store.put_user(
             call.tx, msgspec.structs.replace(user, terms=terms, secret=secret or user.secret)
         )
-        warnings = adjustments(params)
-        return Reply(warnings=warnings) if warnings else None
 
     @delete("users/{username:word}")
     async def delete_user(self, call: Call, params: UserName) -> None:
@@ -95,7 +93,7 @@ class UserEngine(Engine):
         """Tell update from create, and hash the password that came before any transaction is begun."""
         user = await store.user(call.reader, call.captures["username"].lower())
         password = call.data.get("password")
-        if isinstance(password, str | int | float) and not call.audited:
+        if password and isinstance(password, str | int | float) and not call.audited:
             await self._proofs.hash(call, to_string(password))
         return user is not None
 
@@ -106,7 +104,7 @@ class UserEngine(Engine):
             if not is_bcrypt(params.password_hash):
                 raise Malformed("password_hash is not a valid bcrypt hash")
             return params.password_hash
-        return None if params.password is None else self._proofs.take(call)
+        return self._proofs.take(call) if params.password else None
 
 
 async def _existing(call: Call, params: UserName) -> User:

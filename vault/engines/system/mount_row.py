@@ -20,6 +20,15 @@ RUNNING: Final = f"v{VERSION}+builtin.bao"
 """The version that OpenBao's own plugins state."""
 
 
+class LockoutRow(msgspec.Struct, frozen=True, kw_only=True):
+    """When failed logins lock a name. Durations in seconds; 0 for the server's."""
+
+    user_lockout_counter_reset_duration: int
+    user_lockout_disable: bool
+    user_lockout_duration: int
+    user_lockout_threshold: int
+
+
 class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
     """The tunable part. TTLs in seconds, 0 for the server's."""
 
@@ -32,6 +41,7 @@ class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
     max_lease_ttl: int
     passthrough_request_headers: Optional = msgspec.UNSET
     token_type: str | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_config: LockoutRow | msgspec.UnsetType = msgspec.UNSET
 
 
 class MountRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +77,10 @@ class TuneRow(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     passthrough_request_headers: Optional = msgspec.UNSET
     token_type: str | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_counter_reset_duration: int | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_disable: bool | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_duration: int | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_threshold: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class BriefRow(msgspec.Struct, frozen=True):
@@ -80,6 +94,7 @@ class BriefRow(msgspec.Struct, frozen=True):
 def show(entry: MountEntry, *, path: str | msgspec.UnsetType = msgspec.UNSET) -> MountRow:
     """Return the whole row of a mount; `path` is repeated where it is asked for."""
     config = entry.config
+    lockout = _lockout(config)
     return MountRow(
         accessor=entry.accessor,
         config=ConfigRow(
@@ -87,6 +102,7 @@ def show(entry: MountEntry, *, path: str | msgspec.UnsetType = msgspec.UNSET) ->
             force_no_cache=config.force_no_cache,
             max_lease_ttl=config.max_lease_ttl,
             token_type=_token_type(entry),
+            user_lockout_config=LockoutRow(**lockout) if lockout else msgspec.UNSET,
             **_lists(config),
         ),
         deprecation_status=msgspec.UNSET if entry.kind in _BARE else "supported",
@@ -111,6 +127,7 @@ def show_tuned(entry: MountEntry, *, default_ttl: int, max_ttl: int) -> TuneRow:
         max_lease_ttl=config.max_lease_ttl or max_ttl,
         options=entry.options or msgspec.UNSET,
         token_type=_token_type(entry),
+        **_lockout(config),
         **_lists(config),
     )
 
@@ -122,6 +139,19 @@ def show_briefly(entry: MountEntry) -> BriefRow:
 
 def _token_type(entry: MountEntry) -> str | msgspec.UnsetType:
     return (entry.config.token_type or "default-service") if entry.is_auth else msgspec.UNSET
+
+
+def _lockout(config: MountConfig) -> dict[str, Any]:
+    """Return what a mount says about lockout, nothing where it says nothing."""
+    lockout = config.user_lockout
+    if lockout is None:
+        return {}
+    return {
+        "user_lockout_counter_reset_duration": lockout.counter_reset,
+        "user_lockout_disable": lockout.disable,
+        "user_lockout_duration": lockout.duration,
+        "user_lockout_threshold": lockout.threshold,
+    }
 
 
 def _lists(config: MountConfig) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from vault.framework.errors import Malformed
-from vault.framework.fields import Json, Mismatch, parse_duration
-from vault.mount.entry import MountConfig
+from vault.framework.fields import Json, Mismatch, parse_duration, to_duration
+from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
 
 OWN: Final = ("audit/", "auth/", "cubbyhole/", "identity/", "sys/")
@@ -18,7 +20,13 @@ _SINGLE: Final = frozenset(
 )
 _TOKEN_TYPES: Final = frozenset({"default-service", "default-batch", "service", "batch"})
 _VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
+LOCKABLE: Final = frozenset({"approle", "userpass"})
+"""Auth methods that lock names out after failed logins."""
 _NO_CONFIG: Final = "unable to convert given mount config information"
+_LOCKOUT_TIMES: Final = {
+    "lockout_duration": "duration",
+    "lockout_counter_reset_duration": "counter_reset",
+}
 _LISTS: Final = (
     "audit_non_hmac_request_keys",
     "audit_non_hmac_response_keys",
@@ -98,8 +106,8 @@ def read_config(data: Mapping[str, Json], *, auth: bool, longest: int) -> MountC
     """
     given = {name: value for name, value in data.items() if value is not None}
     if "user_lockout_config" in given:
-        raise Malformed(_NO_CONFIG)
-    lists = {name: _list(given[name]) for name in _LISTS if name in given}
+        raise Malformed(_NO_CONFIG.replace("mount", "auth") if auth else _NO_CONFIG)
+    lists: dict[str, Json] = {name: _list(given[name]) for name in _LISTS if name in given}
     no_cache = given.get("force_no_cache", False)
     if not isinstance(no_cache, bool):
         raise Malformed(_NO_CONFIG)
@@ -118,6 +126,27 @@ def read_config(data: Mapping[str, Json], *, auth: bool, longest: int) -> MountC
         token_type=check_token_type(kind) if auth and kind else "",
         **lists,
     )
+
+
+def read_lockout(old: LockoutConfig, data: Mapping[str, Json]) -> LockoutConfig:
+    """Return when failed logins lock a name, after a change. Raises `Malformed` that names the setting."""
+    given: dict[str, Json] = {}
+    if "lockout_threshold" in data:
+        text = str(data["lockout_threshold"])
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise Malformed("unable to parse user lockout threshold: strconv.ParseUint: invalid syntax")
+        given["threshold"] = int(text)
+    for name, field in _LOCKOUT_TIMES.items():
+        if name in data:
+            try:
+                given[field] = to_duration(data[name])
+            except Mismatch as mismatch:
+                raise Malformed(f"{name}: {mismatch}") from None
+    if "lockout_disable" in data:
+        if not isinstance(data["lockout_disable"], bool):
+            raise Malformed("unable to convert given user lockout config information")
+        given["disable"] = data["lockout_disable"]
+    return msgspec.structs.replace(old, **given)
 
 
 def _text(given: Mapping[str, Json], name: str) -> str:

@@ -19,7 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc, Map, Mismatch, Pairs, parse_duration
 from vault.framework.route import Params, read, write
-from vault.mount.entry import SYSTEM_MAX_TTL, MountConfig, MountEntry
+from vault.mount.entry import SYSTEM_MAX_TTL, LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
 
 Upgrade = Callable[[View, int], Awaitable[int]]
@@ -165,7 +165,7 @@ def _refuse_unfit(entry: MountEntry, params: TuneParams) -> None:
             raise Malformed("'token_type' can only be modified on auth mounts")
         if entry.kind in {"token", "ns_token"}:
             raise Malformed("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
-    if params.user_lockout_config is not None:
+    if params.user_lockout_config is not None and entry.kind not in rules.LOCKABLE:
         raise Malformed(f'tuning of user lockout configuration for auth type "{entry.kind}" not allowed')
     if params.plugin_version:
         raise Malformed(
@@ -187,6 +187,10 @@ def _config(entry: MountEntry, params: TuneParams) -> MountConfig:
         given["listing_visibility"] = rules.check_visibility(params.listing_visibility)
     if params.token_type is not None:
         given["token_type"] = rules.check_token_type(params.token_type)
+    if params.user_lockout_config:
+        given["user_lockout"] = rules.read_lockout(
+            old.user_lockout or LockoutConfig(), params.user_lockout_config
+        )
     return msgspec.structs.replace(
         old,
         default_lease_ttl=default,
