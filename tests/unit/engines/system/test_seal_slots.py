@@ -26,6 +26,7 @@ class Estate(Application):
 
     def __init__(self, *, can_unseal: bool = True) -> None:
         self.storage = MemoryStorage()
+        self.client = ("127.0.0.1", 4711)
         self.text = io.StringIO()
         self._policy = HsmPolicy(recovery_can_unseal=can_unseal)
         self.restart("a", "b")
