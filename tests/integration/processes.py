@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 ROOT = Path(__file__).parents[2]
@@ -167,10 +167,15 @@ def connect(port: int, *, trust: Path | None = None) -> http.client.HTTPConnecti
 
 
 def certificate(
-    folder: Path, name: str, *, days: tuple[int, int] = (-1, 30), password: bytes | None = None
+    folder: Path,
+    name: str,
+    *,
+    days: tuple[int, int] = (-1, 30),
+    password: bytes | None = None,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
 ) -> tuple[Path, Path]:
     """Write `name.crt`, self-signed for 127.0.0.1 and valid for these days from now, and `name.key`."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     made = (

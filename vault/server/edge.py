@@ -20,7 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_METRICS: Final = b"/v1/sys/metrics"
+_METRICS: Final = "/v1/sys/metrics"
 _COMMON: Final = [
     (b"cache-control", b"no-store"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
@@ -66,11 +66,14 @@ class _Restricted:
         self._only = only
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
-        if (scope["raw_path"].rstrip(b"/") == _METRICS) is self._only:
-            return self._inner(scope, receive, send)
+        path: str = scope["path"]  # decoded: an escaped letter hides nothing
         if self._only:
+            if path == _METRICS:
+                return self._inner(scope, receive, send)
             return _text(send, 404, b"this listener only serves the metrics endpoint\n")
-        return _text(send, 403, b"metrics endpoint is disabled for this listener\n")
+        if path.rstrip("/") == _METRICS:
+            return _text(send, 403, b"metrics endpoint is disabled for this listener\n")
+        return self._inner(scope, receive, send)
 
 
 class _OpenMetrics:
@@ -82,7 +85,7 @@ class _OpenMetrics:
         self._telemetry = telemetry
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["raw_path"] != _METRICS or scope["method"] != "GET":
+        if scope["path"] != _METRICS or scope["method"] != "GET":
             return self._inner(scope, receive, send)
         form = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("format", "")
         if form == "prometheus" and self._telemetry.prometheus_retention_time > 0:

@@ -72,6 +72,9 @@ def _unix(listener: Listener) -> socket.socket:
     except OSError as error:
         bound.close()
         raise failure(listener, error) from error
+    except StartFailure:
+        bound.close()
+        raise
     return bound
 
 

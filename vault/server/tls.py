@@ -108,8 +108,6 @@ def _load_pair(context: ssl.SSLContext, listener: Listener) -> None:
         ) from None
     except ssl.SSLError as error:
         raise StartFailure(_pair_problem(error, cert, key)) from None
-    except OSError as error:
-        raise StartFailure(f"tls_key_file {key}: cannot be used: {error.strerror}") from None
 
 
 def _pair_problem(error: ssl.SSLError, cert: str, key: str) -> str:

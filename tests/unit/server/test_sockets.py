@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Listening sockets: who may use the file of one, and what is said about an address that cannot be had."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from pytest_socket import enable_socket
+
+from vault.server.failure import StartFailure
+from vault.server.settings import Listener
+from vault.server.sockets import bind, forget
+
+pytestmark = pytest.mark.loopback
+
+
+@pytest.fixture(autouse=True)
+def _sockets() -> None:
+    enable_socket()
+
+
+def _unix(path: Path, **settings: str | int) -> Listener:
+    return Listener(kind="unix", address=str(path), **settings)  # type: ignore[arg-type]  # names are checked by the struct
+
+
+def test_a_socket_file_has_the_mode_and_owner_that_were_asked_for(tmp_path: Path) -> None:
+    listener = _unix(
+        tmp_path / "s", socket_mode=0o660, socket_user=str(os.getuid()), socket_group=str(os.getgid())
+    )
+    with bind(listener):
+        found = (tmp_path / "s").stat()
+        assert stat.S_IMODE(found.st_mode) == 0o660
+        assert (found.st_uid, found.st_gid) == (os.getuid(), os.getgid())
+    forget(listener)
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("setting", ["socket_user", "socket_group"])
+def test_an_owner_that_is_unknown_is_refused_and_the_next_start_is_not_hindered(
+    setting: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StartFailure, match=r"socket_user or socket_group of listener .*/s: unknown"):
+        bind(_unix(tmp_path / "s", **{setting: "nobody-of-that-name"}))
+    bind(_unix(tmp_path / "s")).close()
+
+
+def test_a_socket_that_still_answers_and_a_file_that_is_none_are_left_alone(tmp_path: Path) -> None:
+    listener = _unix(tmp_path / "s")
+    with bind(listener) as first:
+        first.listen()
+        with pytest.raises(StartFailure, match="another process listens there"):
+            bind(listener)
+    bind(listener).close()
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(StartFailure, match="is a file, not a socket"):
+        bind(_unix(tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_socket_in_a_directory_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StartFailure, match="cannot listen: No such file or directory"):
+        bind(_unix(tmp_path / "none" / "s"))
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("no-such-host.invalid:0", "the host name is unknown; use an IP address"),
+        ("192.0.2.1:0", "this machine does not have the address; choose one of its own"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_named_with_the_fix(address: str, told: str) -> None:
+    with pytest.raises(StartFailure) as caught:
+        bind(Listener(kind="tcp", address=address))
+    assert str(caught.value) == f"listener address {address}: {told}"
+
+
+def test_an_ipv6_address_is_bound_alone_and_no_address_means_both() -> None:
+    with (
+        bind(Listener(kind="tcp", address="[::1]:0")) as one,
+        bind(Listener(kind="tcp", address=":0")) as all_,
+    ):
+        assert one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+        assert all_.family is socket.AF_INET6
+        assert all_.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
