@@ -11,7 +11,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
-from vault.cache.plans import Plan, Plans
+from vault.cache.plans import Plans
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Identity, Operation, Reply
 from vault.framework.errors import (
@@ -27,6 +27,7 @@ from vault.framework.errors import (
     VaultError,
 )
 from vault.framework.log import Log
+from vault.framework.plan import Plan
 from vault.framework.route import Access, Bound, special
 from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.routes.driver import Application
-from vault.cache.plans import Plan
+from vault.framework.plan import Plan
 
 TARGET = "/v1/secret/data/x"
 READER = 'path "secret/*" { capabilities = ["read"] }'

@@ -9,13 +9,11 @@ audited, run, and fenced by the epoch that its data was read at, as without a pl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from vault.cache.follow import Bounded, Follower
-from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
-from vault.framework.route import Bound, Params
+from vault.framework.call import Call, Operation
+from vault.framework.plan import Plan
 
 _KEPT: Final = 4096
 """Plans in memory."""
@@ -24,24 +22,6 @@ _LONGEST: Final = 512
 
 Key = tuple[bytes, bytes, str]
 """Digest of the token, the request target as it came, the client's address: all that a plain GET consists of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as the era."""
-
-    era: object
-    until: int
-    namespace: Namespace
-    path: str
-    mount: Mounted
-    prefix: str
-    local: str
-    bound: Bound
-    captures: Mapping[str, str]
-    identity: Identity
-    decision: Decision | None
-    params: Params
 
 
 class Plans:

@@ -16,7 +16,7 @@ from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
-    from vault.cache.plans import Plan
+    from vault.framework.plan import Plan
     from vault.framework.route import Bound
 
 T = TypeVar("T", covariant=True)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the pipeline found out about a read, kept for the next one like it; see `vault.cache.plans`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vault.framework.call import Decision, Identity, Mounted, Namespace
+from vault.framework.route import Bound, Params
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as the era."""
+
+    era: object
+    until: int
+    namespace: Namespace
+    path: str
+    mount: Mounted
+    prefix: str
+    local: str
+    bound: Bound
+    captures: Mapping[str, str]
+    identity: Identity
+    decision: Decision | None
+    params: Params
