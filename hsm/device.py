@@ -54,16 +54,23 @@ class Device:
             raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
 
     def unwrap(self, wrapped: Wrapped) -> bytes:
-        """Return what was wrapped; a canary tells a changed record from a broken device."""
+        """Return what was wrapped; a canary tells a changed record from a broken device.
+
+        A device may fail once and work again: the record is to blame only when it fails before and after
+        a canary that passed.
+        """
         try:
             return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
         except Undecided as error:
             problem = self._canary_of(wrapped)
-            if problem is None:
-                raise IntegrityError(
-                    f"{error}, but the key works: the record was changed", ckr=error.ckr
-                ) from error
-            raise SlotUnavailable(f"{error}, and so does a canary: {problem}", ckr=error.ckr) from error
+            if problem is not None:
+                raise SlotUnavailable(f"{error}, and so does a canary: {problem}", ckr=error.ckr) from error
+        try:
+            return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
+        except Undecided as error:
+            raise IntegrityError(
+                f"{error}, but the key works: the record was changed", ckr=error.ckr
+            ) from error
 
     def probe(self) -> Probed:
         """Look up the newest version again, and wrap and unwrap something fresh."""

@@ -10,7 +10,18 @@ import pkcs11
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous
-from hsm.keys import HMAC_SUFFIX, KeyVersion, exists, find, flag, name, next_version, printable, versions
+from hsm.keys import (
+    HMAC_SUFFIX,
+    KeyVersion,
+    companion,
+    exists,
+    find,
+    flag,
+    name,
+    next_version,
+    printable,
+    versions,
+)
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
@@ -43,14 +54,19 @@ def generate_kek(held: Held, label: str, algorithm: str, quirks: Quirks, *, modi
         raise BadConfig(f"algorithm: must be one of {', '.join(KEK_ALGORITHMS)}")
     if not label:
         raise BadConfig("key_label: a new key needs a label")
-    key_id = next_version(versions(held, label))
+    found = versions(held, label)
+    if quirks.one_key_per_id:
+        found += versions(held, "")
+    key_id = next_version(found)
     templates = _templates(quirks, modifiable=modifiable)
     made: list[Any] = []
     if algorithm.startswith("rsa"):
         made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates)
     else:
         if algorithm == "aes+hmac":
-            made.append(_secret(held, label + HMAC_SUFFIX, key_id, KeyType.GENERIC_SECRET, templates))
+            made.append(
+                _secret(held, label + HMAC_SUFFIX, companion(key_id), KeyType.GENERIC_SECRET, templates)
+            )
         made.append(_secret(held, label, key_id, KeyType.AES, templates))
     _check(made, label, key_id)
     held.keys.clear()

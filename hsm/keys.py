@@ -18,7 +18,7 @@ from hsm.errors import BadConfig, KeyAmbiguous, KeyMissing
 from hsm.sessions import Held
 
 HMAC_SUFFIX: Final = "-hmac"
-"""The key that authenticates for `AES_CBC_HMAC` has the AES key's label with this, and its id."""
+"""The key that authenticates for `AES_CBC_HMAC` has the AES key's label with this; see `companion`."""
 
 _PROHIBITED: Final = "0x1b"
 """`CKR_ACTION_PROHIBITED`, which python-pkcs11 has no class for."""
@@ -54,6 +54,13 @@ def from_printable(text: str) -> bytes:
     if printable(key_id) != text:
         raise ValueError("is not the text of an id")
     return key_id
+
+
+def companion(key_id: bytes) -> bytes:
+    """Return the id of the key that authenticates for the version `key_id`: another one, since NSS keeps one
+    secret key for an id and lets the second take the place of the first.
+    """
+    return key_id + HMAC_SUFFIX.encode()
 
 
 def find(
@@ -191,7 +198,7 @@ def _described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  
         protected=flag(key, Attribute.SENSITIVE, absent=False)
         and not flag(key, Attribute.EXTRACTABLE, absent=True)
         and flag(key, Attribute.NEVER_EXTRACTABLE, absent=False),
-        authenticated=secret and exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, key_id),
+        authenticated=secret and exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)),
     )
 
 

@@ -18,7 +18,7 @@ from pkcs11 import MGF, Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 
 from hsm.classify import classify
 from hsm.errors import BadConfig, IntegrityError
-from hsm.keys import HMAC_SUFFIX, find, from_printable, name, printable
+from hsm.keys import HMAC_SUFFIX, companion, find, from_printable, name, printable
 from hsm.sessions import Held
 from hsm.wrapping import DEK_BYTES, Wrapped
 
@@ -135,8 +135,8 @@ def same(one: bytes, other: bytes) -> bool:
 
 
 def _mac(held: Held, label: str, key_id: bytes, data: bytes) -> bytes:
-    companion = label + HMAC_SUFFIX
-    key = able(find(held, ObjectClass.SECRET_KEY, companion, key_id), "sign", companion, key_id)
+    other, other_id = label + HMAC_SUFFIX, companion(key_id)
+    key = able(find(held, ObjectClass.SECRET_KEY, other, other_id), "sign", other, other_id)
     return bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC))
 
 

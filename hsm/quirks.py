@@ -15,19 +15,21 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """A program: it protects nothing against the host's administrator."""
     no_gcm: bool = False
     """It lists `CKM_AES_GCM`, but the call fails with python-pkcs11."""
+    one_key_per_id: bool = False
+    """A new secret key takes the place of one with the same id, whatever their labels."""
     minimal_template: bool = False
     """It refuses keys that are to be neither modifiable nor copyable."""
 
 
 _BY_MODEL: Final = (
     ("SoftHSM", Quirks(software=True)),
-    ("NSS", Quirks(software=True, no_gcm=True, minimal_template=True)),
+    ("NSS", Quirks(software=True, no_gcm=True, one_key_per_id=True, minimal_template=True)),
     ("Soft", Quirks(software=True)),  # openCryptoki's soft token
     ("SW", Quirks(software=True)),  # a TPM that is a program
 )
 _BY_MANUFACTURER: Final = (
     ("SoftHSM", Quirks(software=True)),
-    ("Mozilla", Quirks(software=True, no_gcm=True, minimal_template=True)),
+    ("Mozilla", Quirks(software=True, no_gcm=True, one_key_per_id=True, minimal_template=True)),
 )
 
 

@@ -100,6 +100,9 @@ def _run(folder: Path, work: Callable[[_Bench], Awaitable[None]], *, timeout: fl
         Fault(function="C_DecryptInit", kind="code", code=faults.KEY_HANDLE_INVALID, times=1),
         Fault(function="C_Decrypt", kind="code", code=faults.SESSION_HANDLE_INVALID, times=1),
         Fault(function="C_Decrypt", kind="delay", times=5),
+        Fault(function="C_DecryptInit", kind="code", code=faults.GENERAL_ERROR, times=1),
+        Fault(function="C_Decrypt", kind="code", code=faults.GENERAL_ERROR, times=1),
+        Fault(function="C_Decrypt", kind="code", code=faults.FUNCTION_FAILED, times=1),
     ],
     ids=lambda fault: f"{fault.function}-{fault.kind}-{fault.code}",
 )
@@ -261,6 +264,7 @@ def test_thousands_of_requests_among_all_kinds_of_faults(tmp_path: Path) -> None
         bench.plan.put(
             Fault(function="C_DecryptInit", kind="code", code=faults.SESSION_HANDLE_INVALID, every=97),
             Fault(function="C_Decrypt", kind="code", code=faults.DEVICE_ERROR, every=701),
+            Fault(function="C_FindObjectsInit", kind="logout", every=11),
             Fault(function="C_OpenSession", kind="code", code=faults.SESSION_COUNT, every=13),
         )
         outcomes = [0, 0]

@@ -117,6 +117,19 @@ def test_nss_without_gcm_says_what_it_needs(nss: NssToken, tmp_path: Path) -> No
     _with(_slot(nss, tmp_path), work)
 
 
+def test_nss_wraps_with_two_keys_and_keeps_the_keys_of_other_labels(nss: NssToken, tmp_path: Path) -> None:
+    async def work(slot: Pkcs11Slot) -> None:
+        version = await slot.generate_kek("aes+hmac")
+        assert version.authenticated
+        await _wraps(slot, "aes-cbc-hmac")
+        other = _slot(nss, tmp_path, key_label="other")
+        assert (await other.generate_kek("aes+hmac")).version == "v0002"
+        await other.close()
+        await _wraps(slot, "aes-cbc-hmac")
+
+    _with(_slot(nss, tmp_path), work)
+
+
 def test_nss_wraps_by_rsa_with_sha256(nss: NssToken, tmp_path: Path) -> None:
     async def work(slot: Pkcs11Slot) -> None:
         assert (await slot.generate_kek("rsa3072")).bits == 3072

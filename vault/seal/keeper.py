@@ -99,7 +99,9 @@ class Keeper:
         configured, `HsmError` when it does not answer; then nothing has changed.
         """
         async with self.lock:
-            return await self.renew_held(self._configured(name))
+            slot = self._configured(name)
+            await slot.probe()  # it looks for its newest key then, and remembers it until the next time
+            return await self.renew_held(slot)
 
     async def add_shamir(self) -> SealConfig:
         """Let the recovery shares open the vault too, without any key slot."""
