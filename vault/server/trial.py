@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vault.framework.clock import Clock
+from vault.framework.clock import Clock, Entropy
 from vault.server import tls
 from vault.server.failure import StartFailure
+from vault.server.seal_slots import make_slots
 from vault.server.settings import Config, Listener
 
 _NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
@@ -18,8 +19,9 @@ _NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
 
 
 def problems(config: Config, clock: Clock) -> list[str]:
-    """Return why a start with `config` would fail: certificates, and the directories of database and audit files."""
+    """Return why a start with `config` would fail: certificates, static keys, directories of database and audit files."""
     found = [text for listener in config.listeners for text in _certificates(listener, clock)]
+    found += _keys(config)
     if config.storage.kind == "sqlite":
         file = Path(config.storage.path)
         found += _file(f"path of storage {file}", file, file.parent)
@@ -35,6 +37,14 @@ def _certificates(listener: Listener, clock: Clock) -> Iterator[str]:
     try:
         if tls.context_for(listener) is not None:
             tls.expiry(listener, tls.utc(clock.millis()))
+    except StartFailure as failure:
+        yield str(failure)
+
+
+def _keys(config: Config) -> Iterator[str]:
+    """Tell which static key cannot be read. Devices are not asked: a start does not depend on them."""
+    try:
+        make_slots(config, Entropy())
     except StartFailure as failure:
         yield str(failure)
 

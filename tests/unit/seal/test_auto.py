@@ -5,17 +5,18 @@ import asyncio
 import os
 from dataclasses import replace
 
+import msgspec
 import pytest
 
-from hsm.errors import KeyMissing, SlotUnavailable
+from hsm.errors import IntegrityError, KeyMissing, SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import Holder
 from tests.unit.seal.node import ONE, refused
 from tests.unit.seal.soft import SoftSlot
-from vault.seal import turnover
+from vault.seal import book, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import CONFIG_PATH, slot_path
+from vault.seal.record import CONFIG_PATH, encode, slot_path
 from vault.seal.slots import DRAWN_BYTES, NoSlotAnswers, Slots
 
 MISMATCH = "invalid key: failed to verify recovery key: recovery key does not match submitted values"
@@ -221,6 +222,27 @@ def test_a_record_of_another_initialisation_opens_nothing() -> None:
             await tx.put(slot_path("a"), record)
         with pytest.raises(NoSlotAnswers, match="another place"):
             await machine.life.auto_unseal()
+
+    asyncio.run(scenario())
+
+
+def test_a_record_under_another_name_or_of_another_generation_opens_nothing() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        b.keys = a.keys
+        machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
+        config = await machine.config()
+        record = await book.wrapped_slot(machine.storage.reader(), config, "a")
+        older = msgspec.structs.replace(record, root_version=2)
+        for name, forged in (("b", record), ("a", older)):
+            path = slot_path(name)
+            async with machine.storage.write() as tx:
+                await tx.put(path, encode(path, forged))
+        with pytest.raises(NoSlotAnswers) as caught:
+            await machine.life.auto_unseal()
+        assert ["another place" in str(reason) for reason in caught.value.reasons.values()] == [True, True]
+        assert all(isinstance(reason, IntegrityError) for reason in caught.value.reasons.values())
 
     asyncio.run(scenario())
 

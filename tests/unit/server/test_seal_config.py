@@ -11,13 +11,14 @@ import pytest
 from hsm.errors import SlotUnavailable
 from hsm.pkcs11_slot import Pkcs11Slot
 from vault.barrier.key import Key
-from vault.framework.clock import Entropy
+from vault.framework.clock import Clock, Entropy
 from vault.seal.static_slot import StaticSlot
 from vault.server.config import load
 from vault.server.failure import StartFailure
 from vault.server.sanitized import sanitized
 from vault.server.seal_slots import make_slots, new_slots
 from vault.server.settings import Config
+from vault.server.trial import problems
 
 BASE = 'storage "inmem" {}\nlistener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
 TOKEN = 'lib = "/l.so"\n token_label = "t"\n key_label = "k"\n pin = "file:///run/pin"\n'
@@ -220,3 +221,9 @@ def test_a_slot_that_is_new_in_the_file_joins_those_that_were_there(tmp_path: Pa
     slots.join(made)
     assert [slot.name for slot in slots] == ["static", "b"]
     assert new_slots(loaded(tmp_path, more), slots, Entropy()) == []
+
+
+def test_a_trial_tells_of_a_key_that_a_start_would_not_find(tmp_path: Path) -> None:
+    text = 'seal "static" { current_key_id = "a" current_key = "file:///does/not/exist" }'
+    assert any("/does/not/exist cannot be read" in line for line in problems(loaded(tmp_path, text), Clock()))
+    assert problems(loaded(tmp_path, f'seal "pkcs11" {{ {TOKEN} }}'), Clock()) == []
