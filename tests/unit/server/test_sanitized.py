@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Settings are shown by a list of what may be seen: a new one stays hidden until it is put there (SL-57)."""
+
+import msgspec
+
+from vault.framework.schema import encode
+from vault.framework.secret import Secret
+from vault.server.sanitized import sanitized
+from vault.server.seal_settings import SealSettings, StaticSeal
+from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
+
+MARKER = "hunter2"
+HIDDEN = {"audit", "hsm", "log_file", "pid_file", "ui", "user_lockout", "warnings"}
+"""Parts of the configuration that nobody who asks needs to see. A new part is put here, or shown on purpose."""
+
+
+def _config() -> Config:
+    return Config(
+        listeners=(
+            Listener(
+                kind="tcp",
+                address="127.0.0.1:8200",
+                tls_cert_file=MARKER,
+                tls_key_file=MARKER,
+                custom_response_headers={"default": {"x": MARKER}},
+            ),
+        ),
+        storage=StorageSettings(kind="sqlite", path=MARKER),
+        seals=(
+            SealSettings(
+                kind="static", name="s", static=StaticSeal(current_key=Secret(MARKER), current_key_id=MARKER)
+            ),
+        ),
+        audit=(AuditDevice(kind="file", path="file/", options={"file_path": MARKER}),),
+    )
+
+
+def test_no_value_that_was_not_listed_is_shown() -> None:
+    shown = sanitized(_config())
+    assert MARKER.encode() not in encode(shown)
+    assert shown["seals"] == [{"disabled": False, "type": "static"}]
+    assert shown["storage"] == {"type": "sqlite"}
+    assert shown["listeners"] == [
+        {"config": {"address": "127.0.0.1:8200", "tls_disable": False}, "type": "tcp"}
+    ]
+
+
+def test_every_part_of_the_configuration_is_shown_or_hidden_on_purpose() -> None:
+    parts = {field.name for field in msgspec.structs.fields(Config)}
+    assert parts - set(sanitized(_config())) == HIDDEN
