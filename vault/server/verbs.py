@@ -34,18 +34,26 @@ class AnyVerb(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, loop)
         self.listener = listener
-        self._waiting_since = 0.0
+        self._watched: tuple[object, object] | None = None
+        self._watched_since = 0.0
 
     def stalled(self, now: float) -> bool:
         """Tell whether the client has kept us waiting for the rest of one request for too long.
 
-        `now` is in seconds of the event loop's clock.
+        `now` is in seconds of the event loop's clock. What is waited for is known by its state and its cycle.
         """
-        state = self.conn.their_state
-        partial = state is h11.SEND_BODY or (state is h11.IDLE and bool(self.conn.trailing_data[0]))
-        if not partial:
-            self._waiting_since = now
+        waiting, patience = self._awaited()
+        if waiting is None or waiting != self._watched:
+            self._watched, self._watched_since = waiting, now
             return False
-        body = state is h11.SEND_BODY
-        patience = self.listener.http_read_timeout if body else self.listener.http_read_header_timeout
-        return now - (self._waiting_since or now) > patience
+        return now - self._watched_since > patience
+
+    def _awaited(self) -> tuple[tuple[object, object] | None, float]:
+        state = self.conn.their_state
+        if self.flow.write_paused:
+            return (self.flow, self.cycle), self.listener.http_read_timeout  # it does not read its answers
+        if state is h11.SEND_BODY:
+            return (state, self.cycle), self.listener.http_read_timeout
+        if state is h11.IDLE and self.conn.trailing_data[0]:
+            return (state, self.cycle), self.listener.http_read_header_timeout
+        return None, 0.0
