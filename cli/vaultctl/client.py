@@ -170,7 +170,14 @@ class Client:
         if token:
             raw = raw.replace(token, "<token>")
         return ApiError(
-            method, self._address + target, path, status=status, errors=errors, raw=raw, query=search
+            method,
+            self._address + target,
+            path,
+            status=status,
+            errors=errors,
+            raw=raw,
+            query=search,
+            namespace=self._settings.namespace,
         )
 
 

@@ -44,7 +44,8 @@ class ApiError(CommandError):
     """The server answered with an error status.
 
     `method` and `path` (below /v1/) say what was asked, `errors` is the server's own list, `raw` its
-    body when it was not the usual JSON. `query` is kept as sent, without values of the body.
+    body when it was not the usual JSON. `query` is kept as sent, without values of the body. `namespace`
+    is the one that was named.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class ApiError(CommandError):
         errors: Sequence[str],
         raw: str,
         query: str = "",
+        namespace: str = "",
     ) -> None:
-        super().__init__(_describe(method, url, status, errors, raw), EXIT_REMOTE)
+        super().__init__(_describe(method, url, status, errors, raw, namespace), EXIT_REMOTE)
         self.method = method
         self.path = path
         self.query = query
@@ -66,8 +68,9 @@ class ApiError(CommandError):
         self.errors = tuple(errors)
 
 
-def _describe(method: str, url: str, status: int, errors: Sequence[str], raw: str) -> str:
-    head = f"Error making API request.\n\nURL: {method} {url}\nCode: {status}. "
+def _describe(method: str, url: str, status: int, errors: Sequence[str], raw: str, namespace: str) -> str:
+    where = f"Namespace: {namespace}/\n" if namespace and namespace != "root" else ""
+    head = f"Error making API request.\n\n{where}URL: {method} {url}\nCode: {status}. "
     if errors:
         return head + "Errors:\n\n" + "\n".join(f"* {error}" for error in errors)
     return head + f"Raw Message:\n\n{raw}"

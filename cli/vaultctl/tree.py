@@ -111,6 +111,7 @@ GROUPS = {
     "kv": "Key-value secrets",
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
+    "namespace": "Namespaces: tenants with mounts, policies and tokens of their own",
     "operator": "Running the server: init, unseal, seal, key rotation",
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "policy": "ACL policies",
@@ -139,10 +140,11 @@ def all_commands() -> list[Command]:
     """Every command, for help and completion."""
     from vaultctl.tree_hsm import COMMANDS as hsm
     from vaultctl.tree_kv import COMMANDS as kv
+    from vaultctl.tree_namespaces import COMMANDS as namespaces
     from vaultctl.tree_system import COMMANDS as system
     from vaultctl.tree_tokens import COMMANDS as tokens
 
-    return sorted((*hsm, *kv, *system, *tokens), key=lambda command: command.name)
+    return sorted((*hsm, *kv, *namespaces, *system, *tokens), key=lambda command: command.name)
 
 
 def flags_of(command: Command) -> list[Flag]:
@@ -161,6 +163,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree_tokens import COMMANDS as tokens
 
         return tokens
+    if first == "namespace":
+        from vaultctl.tree_namespaces import COMMANDS as namespaces
+
+        return namespaces
     if first == "hsm":
         from vaultctl.tree_hsm import COMMANDS as hsm
 

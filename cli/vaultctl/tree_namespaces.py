@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Declarations: namespaces."""
+
+from __future__ import annotations
+
+from vaultctl.flags import Flag
+from vaultctl.tree import Command
+
+_NONE = (0, 0, "0")
+_ONE = (1, 1, "1")
+_MAY = (0, 1, "0 or 1")
+_DETAILED = (
+    Flag("detailed", "bool", "Show what is known of each: id, path, metadata, whether it is locked."),
+)
+_METADATA = Flag("custom-metadata", "pairs", "key=value for people and tools; may be repeated.")
+
+COMMANDS = (
+    Command(
+        "namespace create",
+        "namespace:create",
+        "[options] PATH",
+        _ONE,
+        "Make a namespace in the one that -namespace names",
+        output="field",
+        flags=(_METADATA,),
+    ),
+    Command(
+        "namespace lookup", "namespace:lookup", "[options] PATH", _ONE, "Show a namespace", output="format"
+    ),
+    Command(
+        "namespace list",
+        "namespace:list_names",
+        "[options]",
+        _NONE,
+        "List the namespaces in this one",
+        output="format",
+        flags=_DETAILED,
+    ),
+    Command(
+        "namespace scan",
+        "namespace:scan",
+        "[options]",
+        _NONE,
+        "List the namespaces in this one, and in all of those",
+        output="format",
+        flags=_DETAILED,
+    ),
+    Command(
+        "namespace patch",
+        "namespace:patch",
+        "[options] PATH",
+        _ONE,
+        "Change a namespace's metadata",
+        output="field",
+        flags=(
+            _METADATA,
+            Flag("remove-custom-metadata", "texts", "Key to remove from the metadata; may be repeated."),
+        ),
+    ),
+    Command(
+        "namespace delete",
+        "namespace:delete",
+        "[options] PATH",
+        _ONE,
+        "Remove a namespace with everything in it",
+    ),
+    Command(
+        "namespace lock",
+        "namespace:lock",
+        "[options] [PATH]",
+        _MAY,
+        "Close the API of a namespace, and of all in it",
+        output="format",
+    ),
+    Command(
+        "namespace unlock",
+        "namespace:unlock",
+        "[options] [PATH]",
+        _MAY,
+        "Open the API of a namespace again",
+        output="format",
+        details="With -unlock-key, the key that locking printed; with sudo, without it.",
+    ),
+)
