@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over the Unix socket at `path`."""
 
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float | None) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
@@ -34,7 +34,7 @@ class _NamedConnection(http.client.HTTPSConnection):
     """HTTPS that checks the certificate against another name than the address's host."""
 
     def __init__(
-        self, host: str, port: int | None, *, timeout: float, tls: ssl.SSLContext, name: str
+        self, host: str, port: int | None, *, timeout: float | None, tls: ssl.SSLContext, name: str
     ) -> None:
         super().__init__(host, port, timeout=timeout, context=tls)
         self._tls = tls

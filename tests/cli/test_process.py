@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The command as a process: nobody who reads, somebody who interrupts, words that are no text, no server package."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vaultctl import __version__
+from vaultctl.main import run
+
+_ROOT = Path(__file__).parents[2]
+_VAULTCTL = [sys.executable, "-m", "vaultctl"]
+
+
+def _environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
+    return {**kept, "PYTHONPATH": str(_ROOT / "cli"), **more}
+
+
+def _shown(*words: str) -> tuple[str, str, int]:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    code = run(list(words), environ={}, stdin=io.StringIO(), stdout=stdout, stderr=stderr)
+    return stdout.getvalue(), stderr.getvalue(), code
+
+
+def test_when_nobody_reads_the_output_it_ends_without_a_word() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [*_VAULTCTL, "completion", "bash"],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = subprocess.Popen(
+            [*_VAULTCTL, "read", "x"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(BAO_ADDR=address, HOME=str(tmp_path)),
+        )
+        with server.accept()[0] as connection:
+            assert connection.recv(4) == b"GET "
+            process.send_signal(signal.SIGINT)
+            shown = process.communicate(timeout=60)
+    assert (process.returncode, shown) == (130, (b"", b""))
+
+
+@pytest.mark.parametrize("word", ["-v", "-version", "--version", "version"])
+def test_the_version_is_one_line(word: str) -> None:
+    assert _shown(word) == (f"vaultctl v{__version__}\n", "", 0)
+
+
+def test_a_word_that_is_no_text_is_named_by_its_place_and_not_repeated() -> None:
+    stdout, stderr, code = _shown("kv", "put", "secret/x", "password=hunter2\udcff")
+    assert (stdout, code) == ("", 1)
+    assert stderr == "argument 2 of the command is not UTF-8 text; encode it, as base64 say\n"
+
+
+def test_without_the_server_package_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vault.server.__main__", None)
+    told = "the server is not installed here: module vault.server.__main__ is missing\n"
+    assert _shown("server", "-dev") == ("", told, 1)
+
+
+def test_help_of_the_server_is_the_servers_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _shown("server", "-help") == ("", "", 0)
+    assert "-dev-storage=<path>" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(shell: str) -> None:
+    stdout, stderr, code = _shown("completion", shell)
+    assert (stderr, code) == ("", 0)
+    assert ("complete -c vaultctl" if shell == "fish" else "complete -o default -F _vaultctl") in stdout
+    assert ("bashcompinit" in stdout) == (shell == "zsh")
