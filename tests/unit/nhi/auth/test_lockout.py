@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Lockout: one count for each name, kept where no restart and no spelling gets around it."""
+
+import asyncio
+
+import pytest
+
+from tests.unit.nhi.auth.house import AuthHouse, auth, opened, play, together
+from tests.unit.nhi.auth.test_userpass import Counting
+
+LOCKED = (403, "permission denied")
+
+
+async def guess(house: AuthHouse, name: str = "ada", times: int = 1) -> list[int]:
+    return [(await house.log_in(name, "wrong")).status for _ in range(times)]
+
+
+async def locked(house: AuthHouse) -> list[str]:
+    rows = (await house.good("GET", "sys/locked-users")).data["by_namespace"][0]["mount_accessors"]
+    return [name for row in rows for name in row["alias_identifiers"]]
+
+
+def test_five_failures_lock_a_name_for_fifteen_minutes() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        assert await guess(house, times=6) == [400] * 5 + [403]
+        refused = await house.log_in()
+        assert (refused.status, refused.error) == LOCKED
+        assert await locked(house) == ["ada"]
+        house.clock.sleep(899)
+        assert (await house.log_in()).status == 403
+        house.clock.sleep(2)
+        assert await locked(house) == []
+        auth(await house.log_in())
+
+    play(scenario)
+
+
+def test_sl_20_every_spelling_of_a_name_counts_as_that_name() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        for spelled in ("ada", "ADA", "Ada", "aDa", "adA"):
+            assert await guess(house, spelled) == [400]
+        for spelled in ("ada", "ADA", "AdA"):
+            assert (await house.log_in(spelled)).status == 403
+        for spelled in (
+            "ada ",
+            " ada",
+            "\uff41\uff44\uff41",
+            "ada\u200b",
+            "ad\u0430",
+            "ada.",
+            "ada\u0000",
+            "Äda",
+        ):
+            assert (await house.log_in(spelled)).status in {400, 403, 404}
+        assert await locked(house) == ["ada"]
+
+    play(scenario)
+
+
+def test_success_and_time_forget_failures() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        await guess(house, times=4)
+        auth(await house.log_in())
+        assert await guess(house, times=4) == [400] * 4
+        house.clock.sleep(901)
+        assert await guess(house, times=4) == [400] * 4
+        auth(await house.log_in())
+
+    play(scenario)
+
+
+def test_a_lock_outlives_a_restart() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        await guess(house, times=5)
+        house.lockout.__dict__.update(house.new_lockout().__dict__)
+        assert (await house.log_in()).status == 403
+
+    play(scenario)
+
+
+def test_guesses_at_once_learn_no_more_than_guesses_in_turn() -> None:
+    async def scenario() -> None:
+        hasher = Counting()
+        house = await opened(hasher)
+        await house.user()
+        hasher.go.clear()
+        guesses = [asyncio.ensure_future(house.log_in("ada", f"wrong {n}")) for n in range(12)]
+        guesses.append(asyncio.ensure_future(house.log_in()))
+        await asyncio.to_thread(hasher.asked.wait, 30)
+        hasher.go.set()
+        answers = [(await one).status for one in guesses]
+        assert sorted(answers) == [400] * 5 + [403] * 8
+
+    play(scenario)
+
+
+def test_sl_22_a_name_that_nobody_has_is_locked_as_well() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        assert await guess(house, "nobody", 6) == [400] * 5 + [403]
+        assert await locked(house) == []
+        await house.user("nobody")
+        auth(await house.log_in("nobody"))
+        await house.good("DELETE", "auth/userpass/users/nobody")
+        assert await guess(house, "nobody") == [403]
+        accessor = (await house.good("GET", "sys/auth/userpass")).data["accessor"]
+        await house.good("POST", f"sys/locked-users/{accessor}/unlock/nobody")
+        assert await guess(house, "nobody") == [400]
+
+    play(scenario)
+
+
+def test_roles_are_locked_by_their_role_id() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.role()
+        bad = [(await house.enter(secret_id="wrong")).status for _ in range(6)]
+        assert bad == [400] * 5 + [403]
+        assert (await house.enter()).status == 403
+        assert await locked(house) == ["web"]
+        accessor = (await house.good("GET", "sys/auth/approle")).data["accessor"]
+        await house.good("POST", f"sys/locked-users/{accessor}/unlock/web")
+        auth(await house.enter())
+        strangers = [(await house.enter("nobody")).status for _ in range(6)]
+        assert strangers == [400] * 5 + [403]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["userpass", "approle"])
+def test_a_mount_says_when(kind: str) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        await house.role()
+
+        async def attempt() -> int:
+            bad = house.log_in("ada", "wrong") if kind == "userpass" else house.enter(secret_id="wrong")
+            return (await bad).status
+
+        async def tune(**config: object) -> None:
+            await house.good("POST", f"sys/auth/{kind}/tune", {"user_lockout_config": config})
+
+        await tune(lockout_threshold="2", lockout_duration="10s", lockout_counter_reset_duration="5s")
+        assert [await attempt() for _ in range(3)] == [400, 400, 403]
+        house.clock.sleep(11)
+        assert await attempt() == 400
+        house.clock.sleep(6)
+        assert [await attempt() for _ in range(3)] == [400, 400, 403]
+        await tune(lockout_disable=True)
+        assert {await attempt() for _ in range(8)} == {400}
+
+    play(scenario)
+
+
+def test_only_the_right_password_at_once_is_welcome() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        answers = await together(*(house.log_in() for _ in range(8)))
+        assert {answer.status for answer in answers} == {200}
+
+    play(scenario)
+
+
+def test_unlocking_asks_for_the_mount_and_does_nothing_for_others() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        await guess(house, times=5)
+        for accessor in ("none", (await house.good("GET", "sys/auth/approle")).data["accessor"]):
+            await house.good("POST", f"sys/locked-users/{accessor}/unlock/ada")
+        assert await locked(house) == ["ada"]
+
+    play(scenario)
