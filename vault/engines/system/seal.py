@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hsm.errors import HsmError
@@ -171,7 +171,7 @@ class SealEngine(Engine):
     async def read_seal_status(self, call: Call) -> Reply[SealStatus]:
         """Show the state of the seal."""
         del call
-        return Reply(data=await self._status(await self._lifecycle.status()), plain=True)
+        return Reply(data=await self._status(await self._seen()), plain=True)
 
     @read("leader", public=True, when_sealed=True, unaudited=True)
     async def read_leader(self, call: Call) -> Reply[Leader]:
@@ -182,7 +182,7 @@ class SealEngine(Engine):
     @read("health", public=True, when_sealed=True, unaudited=True)
     async def read_health(self, call: Call, params: HealthParams) -> Reply[Health]:
         """Show the health of this node, with a status that a load balancer understands."""
-        status = await self._lifecycle.status()
+        status = await self._seen()
         code = _code(status, params)
         cluster = self._passage.cluster()
         state = "unknown" if status.sealed else "disabled"
@@ -198,6 +198,12 @@ class SealEngine(Engine):
             cluster_id=cluster.id if cluster else "",
         )
         return Reply(data=health, plain=True, status=code)
+
+    async def _seen(self) -> Status:
+        """Return the state as others are to see it: sealed until everything that an open vault needs is loaded."""
+        status = await self._lifecycle.status()
+        loading = not status.sealed and self._passage.turn.locked() and self._passage.cluster() is None
+        return replace(status, sealed=True) if loading else status
 
     async def _status(self, status: Status) -> SealStatus:
         cluster = self._passage.cluster()

@@ -283,3 +283,18 @@ def test_a_vault_that_no_slot_can_make_is_not_made() -> None:
         assert not (await here("GET", "init")).json()["initialized"]
 
     play(scenario)
+
+
+def test_a_vault_that_is_still_loading_is_shown_as_sealed() -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        presence = here.vault._parts.presence
+        async with here.vault._turn:
+            cluster, presence.cluster = presence.cluster, None
+            assert (await here("GET", "seal-status", token="")).json()["sealed"]
+            assert (await here("GET", "health", token="")).status == 503
+            presence.cluster = cluster
+            assert (await here("GET", "health", token="")).status == 200
+        assert not (await here("GET", "seal-status", token="")).json()["sealed"]
+
+    play(scenario)
