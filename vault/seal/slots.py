@@ -40,6 +40,8 @@ class Slots:
     """Whether recovery shares open the vault too, without any key slot."""
     draw: Callable[[int], Awaitable[bytes]] | None = None
     """Randomness that a token had a part in; raises `HsmError` where that is required and not to be had."""
+    fallbacks: Callable[[], int] = int
+    """How often a token should have had a part in randomness and had none."""
 
     def get(self, name: str) -> KeySlot | None:
         """Return the configured slot `name`, disabled or not."""

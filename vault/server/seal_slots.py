@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,13 +31,15 @@ def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] 
     made = [(seal, _slot(seal, entropy, environment)) for seal in config.seals if seal.kind != SHAMIR_SLOT]
     tokens = [slot for seal, slot in made if isinstance(slot, Pkcs11Slot) and not seal.disabled]
     shamir = next((seal for seal in config.seals if seal.kind == SHAMIR_SLOT), None)
+    mixed = _mixed(config.hsm, tokens, entropy)
     return Slots(
         enabled=[slot for seal, slot in made if not seal.disabled],
         disabled=[slot for seal, slot in made if seal.disabled],
         shamir=shamir.name if shamir is not None else SHAMIR_SLOT,
         shamir_kept=shamir is not None and bool(made),
         recovery_can_unseal=config.hsm.recovery_can_unseal,
-        draw=_draw(config.hsm, tokens, entropy),
+        draw=mixed.random if mixed is not None else None,
+        fallbacks=(lambda: mixed.fallbacks) if mixed is not None else int,
     )
 
 
@@ -52,9 +54,7 @@ def new_slots(
     ]
 
 
-def _draw(
-    policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy
-) -> Callable[[int], Awaitable[bytes]] | None:
+def _mixed(policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy) -> MixedEntropy | None:
     """Return what gives randomness with a token's part in it, unless that is off or there is no token."""
     if policy.entropy == "off" or not tokens:
         return None
@@ -66,7 +66,7 @@ def _draw(
         return await tokens[-1].random(size)
 
     wanted: Policy = "require" if policy.entropy == "require" else "prefer"
-    return MixedEntropy(entropy.bytes, first, policy=wanted).random
+    return MixedEntropy(entropy.bytes, first, policy=wanted)
 
 
 def _slot(seal: SealSettings, entropy: Entropy, environment: Mapping[str, str]) -> KeySlot:

@@ -66,6 +66,7 @@ class SealWatch:
         self._lost_since: float | None = None
         self._told = False
         metrics.gauge("seal.unreachable.time", self._unreachable)
+        metrics.gauge("hsm.entropy.fallbacks", lambda: float(lifecycle.slots.fallbacks()))
 
     def start(self) -> None:
         """Begin, if there is anything to watch; without effect while it runs, but for a look at once."""

@@ -200,6 +200,7 @@ def test_without_any_token_randomness_is_the_machines_own_or_there_is_none(tmp_p
         prefer = make_slots(loaded(tmp_path, both), Entropy())
         source = await prefer.source(os.urandom)
         assert len(source(32)) == 32
+        assert prefer.fallbacks() == 1
         require = make_slots(loaded(tmp_path, both + 'hsm { entropy = "require" }'), Entropy())
         with pytest.raises(SlotUnavailable, match="entropy: "):
             await require.source(os.urandom)

@@ -247,6 +247,7 @@ def test_slots_are_told_of_when_they_change() -> None:
         gauges = here.gauges()
         assert (gauges["seal.slot.up/a"], gauges["seal.slot.behind/a"]) == (1, 0)
         assert gauges["seal.kek.refs/a/v0001"] == 3
+        assert gauges["hsm.entropy.fallbacks"] == 0
         a.rotate()
         await here.machine.keeper.renew("a")
         await here.run(60)
