@@ -8,7 +8,17 @@ import threading
 import time
 from pathlib import Path
 
-from tests.integration.processes import certificate, config, connect, free_port, get, pair, refused, running
+from tests.integration.processes import (
+    PATIENCE,
+    certificate,
+    config,
+    connect,
+    free_port,
+    get,
+    pair,
+    refused,
+    running,
+)
 from vault.server.run import DRAIN_SECONDS
 
 
@@ -175,3 +185,33 @@ def test_the_log_is_json_when_asked_for(tmp_path: Path) -> None:
         assert server.lines[0].startswith(
             '{"@level":"info","@message":"application started","@module":"stub"'
         )
+
+
+def test_sighup_lets_a_log_file_be_rotated_and_leaves_a_unix_socket_as_it_is(tmp_path: Path) -> None:
+    port, log, place = free_port(), tmp_path / "server.log", tmp_path / "s"
+    unix = f'listener "unix" {{ address = "{place}" }}'
+    with running(config(tmp_path, port, more=unix), home=tmp_path) as server:
+        file = place.stat().st_ino
+        config(tmp_path, port, more=f'{unix}\n log_file = "{log}"')
+        server.send(signal.SIGHUP)
+        _wait_for(log, "server: reloaded")
+        log.rename(tmp_path / "server.log.1")
+        server.send(signal.SIGHUP)
+        _wait_for(log, "server: reloaded")
+        assert place.stat().st_ino == file
+        with socket.socket(socket.AF_UNIX) as there:
+            there.connect(str(place))
+            there.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert there.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert get(port)[0] == 200
+        assert server.end() == 0
+    assert not place.exists()
+    assert "server: stopped" in log.read_text()
+    assert "server: stopped" not in (tmp_path / "server.log.1").read_text()
+
+
+def _wait_for(file: Path, text: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not (file.exists() and text in file.read_text()):
+        assert time.monotonic() < deadline, f"no {text!r} in {file}"
+        time.sleep(0.02)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """TLS of the process: versions, client certificates, exchange of certificates while running."""
 
+import re
 import shutil
 import signal
 import socket
@@ -94,3 +95,24 @@ def test_a_certificate_that_cannot_be_used_leaves_the_old_one_in_place(tmp_path:
         assert "tls_cert_file" in line
         server.wait_for("application reloaded")
         assert get(port, trust=trust)[0] == 200
+
+
+def test_a_certificate_that_went_away_leaves_the_old_one_in_place(tmp_path: Path) -> None:
+    port = free_port()
+    cert, key = certificate(tmp_path, "server")
+    trust = tmp_path / "trust.crt"
+    shutil.move(cert, trust)
+    shutil.copy(trust, cert)
+    with running(config(tmp_path, port, pair(cert, key)), home=tmp_path) as server:
+        cert.unlink()
+        server.send(signal.SIGHUP)
+        assert f"{cert}: cannot be read" in server.wait_for("going on with the previous one")
+        server.wait_for("server: reloaded in part")
+        assert get(port, trust=trust)[0] == 200
+
+
+def test_a_certificate_that_ends_soon_is_told_of_at_the_start(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "server", days=(-1, 5))
+    with running(config(tmp_path, free_port(), pair(cert, key)), home=tmp_path) as server:
+        line = server.wait_for("attention: reason=")
+        assert re.search(rf"tls_cert_file {cert} expires on \d{{4}}-\d\d-\d\d; renew it", line)

@@ -232,6 +232,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(StartFailure, match="is not UTF-8 text"):
         load([str(binary)], {})
+    large = tmp_path / "large.hcl"
+    large.write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(StartFailure, match=r"large\.hcl: is larger than 1048576 bytes"):
+        load([str(large)], {})
 
 
 def test_settings_that_are_ignored_earn_a_warning_with_the_reason(tmp_path: Path) -> None:

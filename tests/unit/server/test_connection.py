@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 from vault.server.listening import _uvicorn
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
+from vault.wire.http import RESPOND
 
 INNER = b"GET /inner HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -56,12 +57,12 @@ class Wire(asyncio.Transport):
         """Everything is read as it comes."""
 
 
-async def exchange(*parts: bytes, until: bytes) -> bytes:
+async def exchange(*parts: bytes, until: bytes, app: Any = echo) -> bytes:
     """Send `parts`, each once what came before is answered; return all that came, which ends in `until`."""
     listener = Listener(kind="tcp")
     loop = asyncio.get_running_loop()
     wire = Wire()
-    wire.reader = Connection(_uvicorn(echo, listener), ServerState(), listener, loop)
+    wire.reader = Connection(_uvicorn(app, listener), ServerState(), listener, loop)
     wire.reader.connection_made(wire)
     for part in parts:
         wire.reader.data_received(part)
@@ -107,3 +108,54 @@ def test_a_read_that_wishes_for_another_protocol_is_answered_and_what_follows_to
     head = b"GET /r HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
     received = asyncio.run(exchange(head + INNER, until=b"<GET /inner >"))
     assert answers(received) == [b"GET /r ", b"GET /inner "]
+
+
+async def at_once(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    """Answer through the connection itself, as the front does; tell by messages when that is not possible."""
+    assert scope[RESPOND](200, b"x-a: b\r\n", b"<once>")
+    if scope[RESPOND](200, b"", b"<twice>"):
+        raise AssertionError("one request, two answers")
+
+
+def test_an_answer_that_is_sent_at_once_is_whole_and_the_only_one() -> None:
+    two = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n" * 2
+    received = asyncio.run(exchange(two, until=b"<once><once>", app=at_once))
+    one = b"HTTP/1.1 200 OK\r\nx-a: b\r\ncontent-length: 6\r\n\r\n<once>"
+    assert received == one + one
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET /a HTTP/1.0\r\nhost: x\r\n\r\n", b"GET /a HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"],
+)
+def test_a_client_that_asks_for_the_end_of_the_connection_gets_it_and_is_told(request_: bytes) -> None:
+    received = asyncio.run(exchange(request_, until=b"<once>", app=at_once))
+    assert received.endswith(b"content-length: 6\r\nconnection: close\r\n\r\n<once>")
+
+
+def test_a_verb_of_ours_behind_a_request_in_flight_ends_the_connection_and_answers_nothing_wrong() -> None:
+    """Nobody pipelines LIST; whoever does must not get one request's answer for another's."""
+
+    async def scenario() -> bytes:
+        going = asyncio.Event()
+
+        async def slow(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+            await going.wait()
+            await echo(scope, receive, send)
+
+        listener, wire = Listener(kind="tcp"), Wire()
+        wire.reader = Connection(
+            _uvicorn(slow, listener), ServerState(), listener, asyncio.get_running_loop()
+        )
+        wire.reader.connection_made(wire)
+        wire.reader.data_received(b"GET /first HTTP/1.1\r\nhost: x\r\n\r\n")
+        wire.reader.data_received(b"LIST /second HTTP/1.1\r\nhost: x\r\n\r\n")
+        refused = wire.written
+        going.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        wire.reader.connection_lost(None)
+        assert wire.closing
+        return refused
+
+    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 400 ")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.processes import certificate
 from vault.server.__main__ import run
 
 STORAGE = 'storage "sqlite" { path = "HERE/x.db" }\n'
@@ -54,3 +55,51 @@ def test_the_flag_test_config_is_content_with_an_audit_directory_that_the_start_
     text += f'audit "file" "main" {{ options {{ file_path = "{tmp_path}/log/deep/audit.log" }} }}'
     assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 0
     assert not (tmp_path / "log").exists()
+
+
+def test_what_goes_to_no_file_is_not_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        STORAGE.replace("HERE", str(tmp_path))
+        + PLAIN
+        + 'audit "file" "main" { options { file_path = "stdout" } }'
+    )
+    assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 0
+    assert capsys.readouterr().out == "The configuration is good.\n"
+
+
+def test_a_certificate_that_has_expired_is_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cert, key = certificate(tmp_path, "old", days=(-9, -2))
+    listener = f'listener "tcp" {{ address = "127.0.0.1:1" tls_cert_file = "{cert}" tls_key_file = "{key}" }}'
+    text = STORAGE.replace("HERE", str(tmp_path)) + listener
+    assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 1
+    assert f"error: tls_cert_file {cert}: the certificate expired on" in capsys.readouterr().out
+
+
+def test_a_flag_that_a_start_would_refuse_is_a_problem_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = STORAGE.replace("HERE", str(tmp_path)) + PLAIN
+    arguments = ["-test-config", f"-config={written(tmp_path, text)}", "-log-level=hunter2"]
+    assert run(arguments, {}, None) == 1
+    shown = capsys.readouterr().out
+    assert shown.startswith("error: flag -log-level")
+    assert "hunter2" not in shown
+
+
+class _Broken(dict[str, str]):
+    """An environment that cannot be asked."""
+
+    def get(self, *key: object) -> str:
+        raise ValueError("hunter2")
+
+
+def test_a_defect_is_one_line_with_type_and_place_and_never_its_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["-test-config"], _Broken(), None) == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: unexpected ValueError at ")
+    assert shown.err.endswith("; please report this\n")
+    assert "hunter2" not in shown.err + shown.out

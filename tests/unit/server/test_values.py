@@ -71,3 +71,17 @@ REFUSALS = {
     'permission bits in octal, such as "0600"',
     "one of a, b",
 }
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("a, b,,c", ("a", "b", "c")), (("a", "b,c"), ("a", "b,c")), ((), ()), ("", ())],
+)
+def test_a_list_may_be_one_string_with_commas(written: Value, expected: tuple[str, ...]) -> None:
+    assert values.words(written) == expected
+
+
+@pytest.mark.parametrize("written", [("a", 1), 1, None, True])
+def test_what_is_no_list_of_strings_is_refused(written: Value) -> None:
+    with pytest.raises(values.Unreadable, match="a list of strings"):
+        values.words(written)
