@@ -20,7 +20,12 @@ COMMANDS = (
         details="Without arguments the token or password is asked for and not shown. "
         "A single - reads it from standard input.",
         flags=(
-            Flag("method", "text", "token (default) or userpass.", words=("token", "userpass")),
+            Flag(
+                "method",
+                "text",
+                "token (default), userpass or approle.",
+                words=("token", "userpass", "approle"),
+            ),
             Flag("path", "text", "Mount path of the auth method; default: the method's name."),
             Flag("no-print", "bool", "Do not show the token."),
             Flag("no-store", "bool", "Do not keep the token in the token helper."),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""login with a token or a password, and print token."""
+"""login with a token, a password or a secret id, and print token."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def login(invocation: Invocation) -> int:
     method = invocation.text("method") or "token"
     if invocation.truth("no-store") and invocation.truth("no-print"):
         raise UsageError("-no-store and -no-print cannot be used together")
-    if method not in ("token", "userpass"):
+    if method not in _METHODS:
         raise UsageError(
-            "Unknown auth method: use token or userpass. Other methods log in with "
+            "Unknown auth method: use token, userpass or approle. Other methods log in with "
             "`vaultctl write auth/<mount>/login key=value...`."
         )
-    answer = _with_token(invocation) if method == "token" else _with_password(invocation)
+    answer = _METHODS[method](invocation)
     token = str(as_map(answer.get("auth")).get("client_token") or "")
     if not token:
         raise CommandError("Error authenticating: the server's answer holds no token", EXIT_REMOTE)
@@ -103,6 +103,23 @@ def _with_password(invocation: Invocation) -> dict[str, object]:
         return client.send(
             "PUT", f"auth/{mount}/login/{user}", body={"password": password}, with_token=False
         ).json()
+
+
+def _with_role(invocation: Invocation) -> dict[str, object]:
+    """Log in with a role id and a secret id, which is asked for where it is not given."""
+    config = _pairs(invocation, invocation.args)
+    role_id = str(config.get("role_id") or "")
+    if not role_id:
+        raise CommandError("Error authenticating: 'role_id' must be specified", EXIT_REMOTE)
+    secret_id = str(config.get("secret_id") or "") or _asked(invocation, "Secret ID")
+    mount = (invocation.text("path") or str(config.get("mount") or "") or "approle").strip("/")
+    client = invocation.client_with("", wrap=False)
+    body = {"role_id": role_id, "secret_id": secret_id}
+    with Doing("Error authenticating"):
+        return client.send("PUT", f"auth/{mount}/login", body=body, with_token=False).json()
+
+
+_METHODS = {"token": _with_token, "userpass": _with_password, "approle": _with_role}
 
 
 def _pairs(invocation: Invocation, arguments: list[str]) -> dict[str, object]:
