@@ -57,7 +57,11 @@ def test_the_flag_test_config_is_content_with_an_audit_directory_that_the_start_
     assert not (tmp_path / "log").exists()
 
 
-def test_what_goes_to_no_file_is_not_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_goes_to_no_file_is_not_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("stdout").mkdir()
     text = (
         STORAGE.replace("HERE", str(tmp_path))
         + PLAIN
