@@ -171,10 +171,8 @@ def states() -> dict[Operation, str]:
             verb == one.verb and (pattern.fullmatch(bare) or pattern.fullmatch(f"{bare}/"))
             for verb, pattern in routes
         )
-        if there:
-            found[one] = COVERED if one in asked else IMPLEMENTED
-        else:
-            found[one] = OUT if one.reason else MISSING
+        word = (COVERED if one in asked else IMPLEMENTED) if there else MISSING
+        found[one] = OUT if one.reason else word
     return found
 
 

@@ -32,6 +32,9 @@ FIELDS: Final = frozenset(
 Value = str | int | float | bool
 """What a field may hold."""
 
+MODULES: Final = ("audit", "background", "core", "expiration", "seal", "server")
+"""What events are about."""
+
 _LONGEST: Final = 400
 _WITHHELD: Final = "(withheld)"
 
@@ -58,9 +61,18 @@ class Log:
         self.dropped = 0
         self.set_level(level)
 
-    def set_level(self, level: str) -> None:
-        """Write events of `level` and above from now on."""
-        self._threshold = LEVELS[level]
+    def set_level(self, level: str, module: str = "") -> None:
+        """Write events of `level` and above from now on: of one module, or of all of them."""
+        if module:
+            self._levels[module] = level
+        else:
+            self._levels: dict[str, str] = {}
+            self._level = level
+            self._threshold = LEVELS[level]
+
+    def level(self, module: str) -> str:
+        """Return the level from which on events of a module are written."""
+        return self._levels.get(module, self._level)
 
     def enabled(self, level: str) -> bool:
         """Tell whether an event of `level` would be written."""
@@ -88,7 +100,7 @@ class Log:
 
     def event(self, level: str, module: str, message: str, /, **fields: Value) -> None:
         """Log `message`, a fixed text, about `module`, with typed fields."""
-        if LEVELS[level] < self._threshold:
+        if LEVELS[level] < (LEVELS[self.level(module)] if self._levels else self._threshold):
             return
         shown = {name: value if name in FIELDS else _WITHHELD for name, value in fields.items()}
         try:

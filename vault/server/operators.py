@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vault.engines.system.leases import LeaseEngine
+from vault.engines.system.operating import LoggerEngine, OperatingEngine, WithoutToken
 from vault.engines.system.password_policies import PasswordPolicyEngine
 from vault.engines.system.quotas import QuotaEngine
 from vault.framework.engine import Engine
@@ -17,6 +18,9 @@ def operators(parts: Parts) -> tuple[Engine, ...]:
         PasswordPolicyEngine(parts.barrier, parts.entropy),
         _leases(parts),
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
+        LoggerEngine(parts.log, parts.config.log_level),
+        OperatingEngine(parts.tokens, parts.barrier, parts.router, parts.namespaces),
+        WithoutToken(),
     )
 
 

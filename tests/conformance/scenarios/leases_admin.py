@@ -159,8 +159,8 @@ OPERATORS = [
     post(f"{L}/count", {}),
     post(f"{L}/tidy", {}),
     get(f"{L}/tidy"),
-    policy("leases-all", rule("sys/leases*", "create read update list")),
-    policy("leases-sudo", rule("sys/leases*", "create read update list sudo")),
+    policy("leases-all", rule("sys/leases*", "create", "read", "update", "list")),
+    policy("leases-sudo", rule("sys/leases*", "create", "read", "update", "list", "sudo")),
     login("w", "leases-all"),
     login("s", "leases-sudo"),
     *(
@@ -176,7 +176,8 @@ OPERATORS = [
             get(f"{L}/count?type=irrevocable", token=token),
         )
     ),
-    post(f"{L}/tidy", {}, token="", settle=403),
+    post(f"{L}/tidy", {}, token="{w}", pick=("data",)),
+    post(f"{L}/tidy", {}, token=""),
 ]
 
 SCENARIOS = [

@@ -114,7 +114,7 @@ KEEP = [
     delete(f"{Q}/nope"),
     *(delete(f"{Q}/{name}") for name in ("x", "y", "z")),
     lst(Q),
-    policy("quotas", rule("sys/quotas/*", "create read update delete list")),
+    policy("quotas", rule("sys/quotas/*", "create", "read", "update", "delete", "list")),
     login("w", "quotas"),
     post(f"{Q}/x", {"rate": 1000, "path": "quota-a"}, token="{w}"),
     get(f"{Q}/x", token="{w}"),

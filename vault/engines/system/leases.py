@@ -124,7 +124,7 @@ class LeaseEngine(Engine):
         call.after = partial(self._start_tidy, call.namespace.id)
         return Reply(status=202, warnings=[_STARTED], unended=True)
 
-    @read("leases")
+    @read("leases", sudo=True)
     async def list_irrevocable(self, call: Call, params: shapes.ListParams) -> shapes.Irrevocable:
         """List the leases that could not be revoked. Needs sudo."""
         limit = shapes.limit_of(params)

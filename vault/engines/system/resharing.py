@@ -178,11 +178,13 @@ class ResharingEngine(Engine):
         del call
         return await self._restart("root")
 
+    @read("rekey/backup")
     @read("rotate/root/backup")
     async def read_root_backup(self, call: Call) -> Reply[Backup]:
         """Show the encrypted unseal shares that were kept."""
         return await self._backup("root", call)
 
+    @delete("rekey/backup")
     @delete("rotate/root/backup")
     async def delete_root_backup(self, call: Call) -> None:
         """Forget the encrypted unseal shares."""
@@ -227,11 +229,13 @@ class ResharingEngine(Engine):
         del call
         return await self._restart("recovery")
 
+    @read("rekey/recovery-key-backup")
     @read("rotate/recovery/backup")
     async def read_recovery_backup(self, call: Call) -> Reply[Backup]:
         """Show the encrypted recovery shares that were kept."""
         return await self._backup("recovery", call)
 
+    @delete("rekey/recovery-key-backup")
     @delete("rotate/recovery/backup")
     async def delete_recovery_backup(self, call: Call) -> None:
         """Forget the encrypted recovery shares."""
