@@ -76,6 +76,8 @@ _ENVIRONMENT = [
         )
     ),
     Case("read x", _READ, environ={"BAO_TOKEN": " s.padded "}),
+    Case("read -output-curl-string -tls-skip-verify x"),
+    Case("read -mfa=a:b -mfa=c x", _READ),
     Case("read -format=table x", _READ, environ={"BAO_FORMAT": "json"}),
 ]
 

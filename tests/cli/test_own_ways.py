@@ -162,3 +162,38 @@ def test_a_token_can_come_from_standard_input(stage: Theatre, tmp_path: Path) ->
     shown = stage.by_vaultctl(case, tmp_path)
     assert shown.stdout == "Success! Revoked token (if it existed)\n"
     assert _body(shown.asked, "PUT", "/v1/auth/token/revoke") == {"token": "s.typed"}
+
+
+def test_a_slash_alone_names_no_secret(stage: Theatre, tmp_path: Path) -> None:
+    shown = stage.by_vaultctl(Case("kv get /"), tmp_path)
+    assert (shown.stdout, shown.code, shown.stderr) == ("", 2, "No value found at \n")
+
+
+def test_a_time_that_is_none_is_shown_as_it_came(stage: Theatre, tmp_path: Path) -> None:
+    answer = {"data": {"term": 1, "install_time": "long ago, in winter", "encryptions": 0}}
+    shown = stage.by_vaultctl(
+        Case("operator key-status", {"GET /v1/sys/key-status": (200, answer)}), tmp_path
+    )
+    assert "Install Time        long ago, in winter\n" in shown.stdout
+
+
+def test_the_curl_line_says_how_the_server_is_trusted(stage: Theatre, tmp_path: Path) -> None:
+    line = 'read -output-curl-string -ca-cert=a.pem -client-cert="it\'s.crt" -client-key=k x'
+    shown = stage.by_vaultctl(Case(line), tmp_path)
+    assert shown.stdout.startswith("curl --cacert 'a.pem' --cert 'it'\"'\"'s.crt' --key 'k' \"http://")
+    assert "s.held" not in shown.stdout
+    assert not shown.asked
+
+
+@pytest.mark.parametrize("name", ["X-Vault-Token", "x-vault-wrap-ttl"])
+def test_a_header_of_our_own_cannot_be_given(name: str, stage: Theatre, tmp_path: Path) -> None:
+    shown = stage.by_vaultctl(Case(f"read -header={name}=hunter2 x"), tmp_path)
+    assert (shown.stdout, shown.code, shown.asked) == ("", 2, [])
+    assert shown.stderr.startswith(f"-header {name}: headers that start with X-Vault- are set by vaultctl")
+    assert "hunter2" not in shown.stderr
+
+
+def test_a_header_with_a_line_break_is_printed_in_no_curl_line(stage: Theatre, tmp_path: Path) -> None:
+    shown = stage.by_vaultctl(Case("read -output-curl-string -header='a=b\nc: d' x"), tmp_path)
+    assert (shown.stdout, shown.code) == ("", 2)
+    assert shown.stderr == "-header: a header has no line break\n"

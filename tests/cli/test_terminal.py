@@ -37,6 +37,11 @@ def test_non_interactive_asks_nothing(command: list[str], server: Server, tmp_pa
     assert "will be hidden" not in shown
 
 
+def test_a_field_ends_its_line_on_a_terminal(server: Server, tmp_path: Path) -> None:
+    shown, code = _typed(["status", "-field=sealed"], "", server, tmp_path)
+    assert (shown, code) == ("false\r\n", 0)
+
+
 def _typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple[str, int]:
     """What the terminal showed and the exit code, when `text` is typed at the first prompt."""
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT / "cli")}
