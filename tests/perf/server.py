@@ -32,6 +32,8 @@ class Program:
     command: Sequence[str]
     environment: Mapping[str, str]
     port: int
+    token_sealed: bool = False
+    """Whether a key slot opens it, so that initialising gives recovery shares."""
 
     @property
     def address(self) -> str:
@@ -91,9 +93,11 @@ def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
 
     Returns a service token, not root, that holds one ACL policy: the token that is measured.
     """
-    made = call(program, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+    kind = "recovery" if program.token_sealed else "secret"
+    made = call(program, "PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1})
     root = str(made["root_token"])
-    call(program, "PUT", "sys/unseal", {"key": made["keys"][0]})
+    if not program.token_sealed:
+        call(program, "PUT", "sys/unseal", {"key": made["keys"][0]})
     _await_active(program)
     call(program, "POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
     call(program, "PUT", "sys/policies/acl/bench", {"policy": _POLICY}, root)
