@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.servers import Server
+from tests.integration.processes import certificate
 
 _ROOT = Path(__file__).parents[2]
 
@@ -40,6 +41,16 @@ def test_non_interactive_asks_nothing(command: list[str], server: Server, tmp_pa
 def test_a_field_ends_its_line_on_a_terminal(server: Server, tmp_path: Path) -> None:
     shown, code = _typed(["status", "-field=sealed"], "", server, tmp_path)
     assert (shown, code) == ("false\r\n", 0)
+
+
+def test_the_passphrase_of_a_client_key_is_never_asked_for(server: Server, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "client", password=b"hunter2")
+    flags = ["-address=https://127.0.0.1:1", f"-client-cert={cert}", f"-client-key={key}"]
+    shown, code = _typed(["read", *flags, "x"], "", server, tmp_path)
+    assert code == 1
+    assert shown.startswith(
+        "-client-cert or -client-key: cannot read a matching PEM pair there, the key without"
+    )
 
 
 def _typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple[str, int]:
