@@ -157,7 +157,7 @@ class Application:
 
         await self.vault(scope, receive, send)
         start, *rest = out
-        found = {name.decode(): value.decode() for name, value in start["headers"]}
+        found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Answer(start["status"], found, b"".join(part["body"] for part in rest))
 
     def request(

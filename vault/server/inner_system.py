@@ -12,6 +12,7 @@ from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
 from vault.engines.system.leases import LeaseEngine
+from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
@@ -33,6 +34,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     ExternalKeyEngine,
     InterfaceEngine,
     LeaseEngine,
+    LockoutEngine,
     MountsEngine,
     NamespaceEngine,
     PasswordPolicyEngine,

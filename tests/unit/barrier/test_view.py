@@ -152,3 +152,22 @@ def test_views_fit_the_contract_of_transactions() -> None:
         assert list(await reader.scan("")) == ["twice/a"]
 
     asyncio.run(scenario())
+
+
+def test_a_view_gives_another_namespaces_own_data_and_nothing_opens_elsewhere() -> None:
+    async def scenario() -> None:
+        _, barrier = await open_barrier()
+        async with barrier.write("root", "ns/root/") as view:
+            inner = view.space("tenant")
+            await inner.put("a", b"theirs")
+            assert await inner.get("a") == b"theirs" and await view.get("a") is None
+            await inner.sub("m/").put("b", b"deep")
+        reader = barrier.reader("root", "ns/root/").space("tenant")
+        assert await reader.get("a") == b"theirs" and list(await reader.scan("")) == ["a", "m/b"]
+        assert not isinstance(reader, View)
+        with pytest.raises(BarrierFailure):
+            await barrier.reader("root", "ns/tenant/").get("a")
+        with pytest.raises(BarrierFailure):
+            await barrier.reader("root", "ns/").get("tenant/a")
+
+    asyncio.run(scenario())

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.engines.driver import who
-from tests.unit.engines.system.house import CORE, House
-from vault.framework.call import ROOT, Call, Identity, Operation, Reply
+from tests.unit.engines.system.house import CORE, House, play
+from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
 from vault.policy import store as module
+from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry
 
 READ = 'path "a" { capabilities = ["read"] }'
@@ -187,3 +188,42 @@ def test_a_listing_of_which_nothing_may_be_seen_is_not_found() -> None:
             house.gate.filter(call, Reply({"keys": ["x", "y"]}))
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("home", "path", "seen"),
+    [
+        ("", "a/b", "a/b"),
+        ("team/", "team/a", "a"),
+        ("team/", "team/", ""),
+        ("team/", "team2/a", None),
+        ("team/", "a", None),
+        ("team/inner/", "team/a", None),
+    ],
+)
+def test_sl_07_policies_see_paths_from_their_own_namespace_on(home: str, path: str, seen: str | None) -> None:
+    identity = _caller("all")
+    identity.namespace = Namespace("aaaaaa" if home else "root", home)
+    assert seen_by(identity, path) == seen
+
+
+def test_outside_of_its_namespace_a_policy_allows_nothing_whatever_it_says() -> None:
+    async def scenario() -> None:
+        house = await _house()
+        tenant = await house.namespace("team")
+        async with house.barrier.write("root", "ns/root/") as core:
+            entry = PolicyEntry(text='path "*" { capabilities = ["read"] }', version=1, modified=1)
+            await house.policies.put(core.space(tenant.id), "all", entry, tenant.id)
+            await house.policies.put(core.space(tenant.id), "root", entry, tenant.id)
+        await house.follower.catch_up()
+        identity = _caller("all", "root")
+        identity.namespace = tenant
+        inside, outside = _call(house, "x", identity), _call(house, "x", identity)
+        inside.namespace = tenant
+        assert (await house.gate.check(inside)).allowed and not (await house.gate.check(inside)).root
+        assert not (await house.gate.check(outside)).allowed
+        beside = _call(house, "x", identity)
+        beside.namespace = Namespace("bbbbbb", "team2/")
+        assert not (await house.gate.check(beside)).allowed
+
+    play(scenario)
