@@ -42,6 +42,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     orphan: bool = False
     bound_cidrs: tuple[str, ...] = ()
     """Addresses that may use it; none for any."""
+    role: str = ""
+    """Name of the token role that it was made with."""
     mount: str = ""
     """Uuid of the auth mount whose login it came from; empty for a token that another one made."""
     login: str = ""

@@ -15,14 +15,14 @@ from vault.engines.token.model import (
     Keys,
     RenewAccessorParams,
     RenewParams,
-    RoleName,
     TokenInfo,
     TokenParams,
 )
+from vault.engines.token.roles import RoleRoutes, role_named
+from vault.engines.token.wishes import lesser
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
-from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, NotFound, Unauthenticated
+from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
 from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
@@ -35,7 +35,7 @@ from vault.token.store import TokenStore
 _SECOND = 1_000_000_000
 
 
-class TokenEngine(Engine):
+class TokenEngine(RoleRoutes):
     """Service tokens."""
 
     def __init__(
@@ -49,6 +49,7 @@ class TokenEngine(Engine):
         renewals: Renewals | None = None,
     ) -> None:
         """`renewals` knows the auth methods; without it there are no tokens of logins."""
+        super().__init__(limits)
         self._renewals = renewals
         self._batch = batch
         self._tokens = tokens
@@ -70,20 +71,10 @@ class TokenEngine(Engine):
     @write("create/{role_name}")
     async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
         """Make a token as a role says."""
-        del call
-        raise Malformed(f"unknown role {params.role_name}")
-
-    @list_("roles")
-    async def list_roles(self, call: Call) -> Keys:
-        """List token roles."""
-        del call
-        raise NotFound
-
-    @read("roles/{role_name}")
-    async def read_role(self, call: Call, params: RoleName) -> Keys:
-        """Read a token role."""
-        del call, params
-        raise NotFound
+        role = await role_named(call.core, params.role_name)
+        if role is None:
+            raise Malformed(f"unknown role {params.role_name}")
+        return await self._maker.make(call, params, orphan=False, role=role)
 
     @write("lookup", writes=False)
     async def lookup(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
@@ -245,6 +236,7 @@ class TokenEngine(Engine):
             period=entry.period or unset,
             policies=entry.policies,
             renewable=entry.renewable if entry.leased else unset,
+            role=entry.role or unset,
             ttl=entry.remaining(self._clock.nanos()),
             type=kind,
         )
@@ -278,7 +270,17 @@ class TokenEngine(Engine):
             terms, config = found
             limits, current = login_limits(terms, config, self._limits), terms.ttl
             entry = msgspec.structs.replace(entry, period=terms.period)
-        life = renewed_lifetime(increment, current, entry.period, entry.explicit_max_ttl, age, limits)
+        explicit_max, period = entry.explicit_max_ttl, entry.period
+        if entry.role:
+            role = await role_named(
+                call.core.space((self._tokens.namespace(key) or call.namespace).id), entry.role
+            )
+            if role is None:
+                raise Failed(
+                    f'failed to renew entry: original token role "{entry.role}" could not be found, not renewing'
+                )
+            explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
+        life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )

@@ -41,12 +41,6 @@ class CreateWithRole(CreateToken, frozen=True):
     role_name: Annotated[str, Doc("Name of the role.")] = ""
 
 
-class RoleName(Params, frozen=True):
-    """A token role."""
-
-    role_name: Annotated[str, Doc("Name of the role.")] = ""
-
-
 class TokenParams(Params, frozen=True):
     """A token, in the body."""
 
@@ -94,6 +88,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     period: int | msgspec.UnsetType = msgspec.UNSET
     policies: Sequence[str]
     renewable: bool | msgspec.UnsetType = msgspec.UNSET
+    role: str | msgspec.UnsetType = msgspec.UNSET
     ttl: int
     type: str = "service"
 

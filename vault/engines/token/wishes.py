@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a new token is to be like: what its maker asks for, within what its role says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from vault.engines.token.model import CreateToken
+from vault.engines.token.roles import TokenRole
+from vault.framework.errors import Malformed
+from vault.framework.fields import Mismatch, parse_duration
+
+_CUSTOM_ID: Final = (
+    "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC "
+    "for token obfuscation. SHA1 hashed tokens on the wire leads to less secure lookups."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A new token. Durations in seconds, 0 for none; the `own` ones are its maker's, without the role's."""
+
+    params: CreateToken
+    role: TokenRole | None
+    batch: bool
+    ttl: int
+    period: int
+    explicit_max: int
+    own_period: int
+    own_explicit_max: int
+    uses: int
+    renewable: bool
+    warnings: tuple[str, ...]
+
+
+def wished(params: CreateToken, role: TokenRole | None) -> Wish:
+    """Return what the token is to be like. Raises `Malformed` for durations that cannot be, or not together."""
+    ttl = _seconds("ttl", params.ttl or params.lease)
+    explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
+    period = _seconds("period", params.period)
+    batch = _is_batch(params, role)
+    if batch:
+        _check_batch({"explicit_max_ttl": explicit_max, "num_uses": params.num_uses, "period": period})
+    warnings = [_CUSTOM_ID] if params.id else []
+    of_role = (0, 0) if role is None or batch else (role.explicit_max_ttl, role.period)
+    if explicit_max and of_role[0]:
+        warnings.append(_both("Explicit max TTL", min(explicit_max, of_role[0])))
+    if period and of_role[1]:
+        warnings.append(_both("Period", min(period, of_role[1])))
+    if role is not None and role.no_default_policy:
+        params = msgspec.structs.replace(params, no_default_policy=True)
+    return Wish(
+        params=params,
+        role=role,
+        batch=batch,
+        ttl=ttl,
+        period=lesser(period, of_role[1]),
+        explicit_max=lesser(explicit_max, of_role[0]),
+        own_period=period,
+        own_explicit_max=explicit_max,
+        uses=lesser(params.num_uses, role.num_uses if role is not None else 0),
+        renewable=params.renewable and (role is None or role.renewable),
+        warnings=tuple(warnings),
+    )
+
+
+def lesser(one: int, other: int) -> int:
+    """Return the lesser of two limits, of which 0 is none."""
+    return min(one, other) if one and other else one or other
+
+
+def _is_batch(params: CreateToken, role: TokenRole | None) -> bool:
+    if role is not None and role.type in {"service", "batch"}:
+        return role.type == "batch"
+    wanted = params.type or (role.type.removeprefix("default-") if role is not None else "service")
+    return wanted == "batch"
+
+
+def _both(what: str, seconds: int) -> str:
+    return (
+        f"{what} specified both during creation call and in role; using the lesser value of {seconds} seconds"
+    )
+
+
+def _check_batch(limits: Mapping[str, int]) -> None:
+    for name, value in limits.items():
+        if value:
+            raise Malformed(f'batch tokens cannot have "{name}" set')
+
+
+def _seconds(name: str, text: str) -> int:
+    if not text:
+        return 0
+    try:
+        seconds = parse_duration(text)
+    except Mismatch as mismatch:
+        raise Malformed(str(mismatch)) from None
+    if seconds < 0:
+        raise Malformed(f"{name} must be positive")
+    return seconds
