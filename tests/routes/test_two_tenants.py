@@ -237,6 +237,18 @@ def test_whoever_is_above_acts_below_by_the_policies_of_its_own_namespace(tenant
     assert tenants.request("GET", "/v1/plain/x", token=token).status == 403
 
 
+def test_a_strangers_token_shows_no_more_than_none(tenants: Tenants) -> None:
+    config = {"listing_visibility": "unauth"}
+    tenants.root("POST", "theirs/sys/mounts/seen", {"type": "kv", "config": config})
+    stranger = tenants.new_token(MINE)["client_token"]
+    for place in (THEIRS, BLANK):
+        path = f"/v1/{place}sys/internal/ui/mounts"
+        assert told(tenants.request("GET", path, token=stranger)) == told(tenants.request("GET", path))
+    shown = tenants.request("GET", "/v1/theirs/sys/internal/ui/mounts", token=stranger).json()["data"]
+    assert list(shown["secret"]) == ["seen/"] and "accessor" not in shown["secret"]["seen/"]
+    tenants.root("DELETE", "theirs/sys/mounts/seen")
+
+
 def test_records_name_the_namespace_and_the_path_in_it(tenants: Tenants) -> None:
     tenants.records()
     tenants.root("GET", "mine/plain/x")

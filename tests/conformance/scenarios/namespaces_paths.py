@@ -104,7 +104,6 @@ ROOT_ONLY = [
     ),
     get("sys/leader", headers=inside("only")),
     post("only/sys/tools/hash", {"input": "YQ=="}),
-    get("only/sys/internal/counters/entities"),
 ]
 
 LOCK = [

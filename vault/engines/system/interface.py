@@ -128,9 +128,10 @@ class InterfaceEngine(Engine):
 
     @read("internal/ui/mounts", public=True)
     async def read_visible_mounts(self, call: Call) -> VisibleMounts:
-        """Show the mounts that the token reaches into; without a token, those that want to be seen."""
+        """Show the mounts that the token reaches into; to everybody else, those that want to be seen."""
         found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
-        acl = await self._gate.acl(call.caller(), call.now) if call.token else None
+        known = bool(call.token) and call.caller().namespace.holds(call.namespace)
+        acl = await self._gate.acl(call.caller(), call.now) if known else None
         for mount in sorted(self._router.of(call.namespace), key=lambda mount: mount.entry.path):
             entry = mount.entry
             visible = entry.config.listing_visibility == "unauth"
