@@ -197,3 +197,41 @@ def test_a_header_with_a_line_break_is_printed_in_no_curl_line(stage: Theatre, t
     shown = stage.by_vaultctl(Case("read -output-curl-string -header='a=b\nc: d' x"), tmp_path)
     assert (shown.stdout, shown.code) == ("", 2)
     assert shown.stderr == "-header: a header has no line break\n"
+
+
+@pytest.mark.parametrize(("flag", "mount"), [("", "approle"), ("-path=machines/ ", "machines")])
+def test_a_machine_logs_in_with_role_and_secret_id_and_sends_no_token(
+    flag: str, mount: str, stage: Theatre, tmp_path: Path
+) -> None:
+    target = f"/v1/auth/{mount}/login"
+    case = Case(
+        f"login -method=approle -token-only {flag}role_id=r secret_id=s",
+        {f"PUT {target}": (200, {"auth": {"client_token": "s.made"}})},
+    )
+    shown = stage.by_vaultctl(case, tmp_path)
+    assert (shown.stdout, shown.code, shown.stderr) == ("s.made", 0, "")
+    body = {"role_id": "r", "secret_id": "s"}
+    assert shown.asked == [("PUT", target, body, None, None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("secret_id=hunter2", "Error authenticating: 'role_id' must be specified"),
+        ("role_id=r", "Error authenticating: Secret ID is needed, but standard input is not a terminal"),
+    ],
+)
+def test_a_machine_without_one_of_its_ids_is_told_which(
+    words: str, told: str, stage: Theatre, tmp_path: Path
+) -> None:
+    shown = stage.by_vaultctl(Case(f"login -method=approle {words}"), tmp_path)
+    assert (shown.stdout, shown.code, shown.asked) == ("", 2, [])
+    assert shown.stderr.startswith(told)
+    assert "hunter2" not in shown.stderr
+
+
+def test_no_token_at_all_is_refused_before_anything_is_sent(stage: Theatre, tmp_path: Path) -> None:
+    shown = stage.by_vaultctl(Case("login -no-print -", text="\n"), tmp_path)
+    assert (shown.code, shown.asked) == (2, [])
+    assert shown.stderr.startswith("Error authenticating: ")
+    assert not (tmp_path / ".vault-token").exists()
