@@ -44,7 +44,8 @@ def test_a_role_gives_policies_that_its_maker_has_not() -> None:
 def test_sl_11_no_role_makes_a_root_token_for_those_who_have_none(spelled: str) -> None:
     async def scenario() -> None:
         house = await opened()
-        mine = await maker(house)
+        await house.policy("makes", MAKES)
+        mine = await house.token("makes")
         for fields in (
             {"allowed_policies": [spelled]},
             {"allowed_policies_glob": "*"},
@@ -143,5 +144,77 @@ def test_roles_are_of_their_namespace() -> None:
         assert (await house("GET", "auth/token/roles/ci")).status == 200
         listed = await house("LIST", "auth/token/roles")
         assert listed.data["keys"] == ["ci"]
+
+    play(scenario)
+
+
+def test_a_role_is_written_shown_and_removed() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        path = "auth/token/roles/ci"
+        assert (await house("LIST", "auth/token/roles")).status == 404
+        await role(house, allowed_entity_aliases="b,a", bound_cidrs="::1/128", explicit_max_ttl=60)
+        seen = (await house("GET", path)).data
+        assert (seen["allowed_entity_aliases"], seen["bound_cidrs"]) == (["a", "b"], ["::1"])
+        assert (seen["explicit_max_ttl"], seen["period"]) == (60, 0)
+        both = await house("POST", path, {"token_explicit_max_ttl": "9000h", "explicit_max_ttl": 1})
+        assert len(both.body["warnings"]) == 2
+        assert (await house("GET", path)).data["explicit_max_ttl"] == 0
+        await house("DELETE", path)
+        assert (await house("GET", path)).status == 404
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"path_suffix": "/x"}, "path suffix contains invalid characters"),
+        ({"path_suffix": "a..b"}, "parent references"),
+        ({"token_type": "odd"}, "invalid 'token_type' value"),
+        ({"token_num_uses": -1}, "cannot be negative"),
+        ({"token_bound_cidrs": "x"}, "error parsing role fields"),
+        ({"token_type": "batch"}, "non-orphan"),
+        ({"token_type": "batch", "orphan": True}, "renewable"),
+        ({"token_type": "batch", "orphan": True, "renewable": False, "period": 1}, "periodic"),
+    ],
+)
+def test_a_role_that_cannot_be_is_refused(fields: dict[str, object], words: str) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        refused = await house("POST", "auth/token/roles/ci", fields)
+        assert (refused.status, words in refused.error) == (400, True)
+        assert (await house("GET", "auth/token/roles/ci")).status == 404
+
+    play(scenario)
+
+
+def test_a_role_decides_the_kind_of_token() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        for kind, asked, made in (
+            ("default-batch", "", "batch"),
+            ("default-batch", "service", "service"),
+            ("service", "batch", "service"),
+            ("default-service", "batch", "batch"),
+        ):
+            await role(house, token_type=kind)
+            auth = await house.make(to="create/ci", policies=["default"], type=asked)
+            assert auth["token_type"] == made
+        refused = await house("POST", "auth/token/create/ci", {"entity_alias": "x"})
+        assert refused.error == "invalid 'entity_alias' value"
+
+    play(scenario)
+
+
+def test_a_role_and_its_maker_give_the_lesser_period() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await role(house, token_period="1h", path_suffix="nightly", token_no_default_policy=True)
+        made = await house.make(to="create/ci", policies=["p"], period="30m")
+        assert (made["lease_duration"], made["policies"]) == (HOUR // 2, ["p"])
+        entry = await house.entry(made["client_token"])
+        assert entry is not None
+        assert (entry.path, entry.role) == ("auth/token/create/ci/nightly", "ci")
 
     play(scenario)
