@@ -21,6 +21,9 @@ COMPARED_HEADERS = (
     "x-vault-inline-auth-failed",
     "access-control-allow-origin",
     "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-allow-credentials",
+    "access-control-max-age",
 )
 
 

@@ -38,6 +38,7 @@ from vault.server.application import Answer, DevResult, Message
 from vault.server.catalog import catalog
 from vault.server.edge import edge
 from vault.server.failure import StartFailure
+from vault.server.origins import Origins
 from vault.server.parts import Parts, make
 from vault.server.seal_slots import new_slots
 from vault.server.seal_watch import SealWatch
@@ -121,7 +122,7 @@ class Vault:
             fixed=self._fixed,
             sealed=lambda: parts.barrier.sealed,
         )
-        return edge(listener, front, parts.metrics, parts.config.telemetry)
+        return Origins(edge(listener, front, parts.metrics, parts.config.telemetry), parts.origins)
 
     @property
     def catalog(self) -> Catalog:

@@ -9,6 +9,7 @@ import msgspec
 
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
+from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
 from vault.engines.system.seal import Cluster
 from vault.mount.entry import MOUNT_KIND, MountEntry
@@ -45,6 +46,7 @@ def own_facts(parts: Parts) -> None:
     parts.follower.own(AUDIT_KIND, reload_audit)
     parts.follower.own(SEAL_KIND, _nothing)
     parts.follower.own(QUOTA_KIND, parts.quotas.drop)
+    parts.follower.own(CORS_KIND, parts.origins.drop)
 
 
 async def load(parts: Parts) -> None:
@@ -72,6 +74,7 @@ async def close(parts: Parts) -> None:
         parts.audit.forget()
         parts.follower.forget()
         parts.quotas.seal()
+        parts.origins.seal()
         await parts.policies.drop(None)
         parts.presence.cluster = None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from vault.engines.system.cors import CorsEngine
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.operating import LoggerEngine, OperatingEngine, WithoutToken
 from vault.engines.system.password_policies import PasswordPolicyEngine
@@ -18,6 +19,7 @@ def operators(parts: Parts) -> tuple[Engine, ...]:
         PasswordPolicyEngine(parts.barrier, parts.entropy),
         _leases(parts),
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
+        CorsEngine(parts.origins),
         LoggerEngine(parts.log, parts.config.log_level),
         OperatingEngine(parts.tokens, parts.barrier, parts.router, parts.namespaces),
         WithoutToken(),

@@ -10,6 +10,7 @@ from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
+from vault.engines.system.cors import CrossOrigins
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal import Cluster
 from vault.framework.clock import Clock, Entropy
@@ -75,6 +76,7 @@ class Parts:
     leases: LeaseStore
     endings: Endings
     quotas: Quotas
+    origins: CrossOrigins
     presence: Presence = field(default_factory=Presence)
 
 
@@ -126,6 +128,7 @@ def make(
         ),
         leases=leases,
         quotas=Quotas(barrier, namespaces),
+        origins=CrossOrigins(barrier),
         endings=Endings(
             barrier,
             leases,

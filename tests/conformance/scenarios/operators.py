@@ -130,7 +130,6 @@ ABSENT = [
     get("sys/mfa/method"),
     get("sys/storage/raft/configuration"),
     get("sys/internal/counters/requests"),
-    get("sys/internal/counters/entities"),
     get("sys/internal/counters/activity"),
     get("sys/internal/counters/config"),
     lst("sys/version-history", shape=2),
@@ -161,6 +160,7 @@ RIGHTS = [
 COUNT = [
     init(1, 1),
     unseal("{k0}"),
+    get("sys/internal/counters/entities", token="{top}"),
     get("sys/internal/counters/tokens", token="{top}"),
     post("auth/token/create", {"policies": ["default"]}, token="{top}"),
     post("auth/token/create", {"policies": ["default"], "type": "batch"}, token="{top}"),

@@ -96,12 +96,6 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
 
 
-class CrossOrigin(msgspec.Struct, frozen=True):
-    """Whether browsers on other origins may call: never."""
-
-    enabled: bool
-
-
 class StatusEngine(Engine):
     """Nodes, versions, host, requests in flight, metrics, settings."""
 
@@ -170,12 +164,6 @@ class StatusEngine(Engine):
         """Show the settings that are no secret."""
         del call
         return Reply(data=self._server.settings())
-
-    @read("config/cors", sudo=True)
-    async def read_cors(self, call: Call) -> Reply[CrossOrigin]:
-        """Tell whether browsers on other origins may call; they may not. Needs sudo."""
-        del call
-        return Reply(data=CrossOrigin(enabled=False), embed=True)
 
 
 def _text(message: str) -> Reply[object]:

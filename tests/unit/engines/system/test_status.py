@@ -60,12 +60,10 @@ def test_metrics_come_in_two_forms() -> None:
     play(scenario)
 
 
-def test_settings_and_origins() -> None:
+def test_settings_and_what_is_not_there() -> None:
     async def scenario() -> None:
         house = await estate()
         assert (await house("GET", "sys/config/state/sanitized")).data == {"log_level": "info"}
-        answer = await house("GET", "sys/config/cors")
-        assert answer.data == {"enabled": False} and answer.body["enabled"] is False
         nothing = await house("GET", "sys/replication/status", token="")
         assert (nothing.status, nothing.error) == (404, "unsupported path")
         assert (await house("GET", "sys/pprof/heap")).status == 404
@@ -82,7 +80,6 @@ def test_settings_and_origins() -> None:
         "GET in-flight-req",
         "GET metrics",
         "GET config/state/sanitized",
-        "GET config/cors",
     ],
 )
 def test_none_of_it_is_for_everybody(path: str) -> None:

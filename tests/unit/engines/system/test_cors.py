@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Browsers: pages of origins that are not listed are refused, whatever they ask for; at first none is listed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import Answer, Application
+
+CORS = "/v1/sys/config/cors"
+PAGE = "https://page.example"
+
+
+@pytest.fixture
+def server() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+def _set(server: Application, **body: object) -> int:
+    return server.request("POST", CORS, body, token="root").status
+
+
+def _from(server: Application, origin: str, method: str = "GET", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return server.request(method, "/v1/sys/leader", headers={"origin": origin, **named})
+
+
+def test_at_first_an_origin_means_nothing(server: Application) -> None:
+    assert server.request("GET", CORS, token="root").json()["data"] == {"enabled": False}
+    answer = _from(server, PAGE)
+    assert answer.status == 200
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_listed_origin_is_told_that_it_may(server: Application) -> None:
+    assert _set(server, allowed_origins=[PAGE], allow_credentials=True) == 204
+    answer = _from(server, PAGE)
+    assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert answer.headers["vary"] == "Origin"
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    refused = server.request("GET", "/v1/sys/mounts", headers={"origin": PAGE})
+    assert (refused.status, refused.headers["access-control-allow-origin"]) == (403, PAGE)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://PAGE.example", "https://page.example.evil", "https://page", "null"]
+)
+def test_any_other_origin_is_refused(server: Application, origin: str) -> None:
+    _set(server, allowed_origins=[PAGE])
+    for method in ("GET", "POST", "OPTIONS"):
+        answer = _from(server, origin, method)
+        assert (answer.status, answer.body) == (403, b'{"errors":["origin not allowed"]}\n')
+        assert "access-control-allow-origin" not in answer.headers
+    assert server.request("GET", "/v1/sys/leader").status == 200
+
+
+def test_a_browser_is_answered_before_it_calls(server: Application) -> None:
+    _set(server, allowed_origins="*", allowed_headers="X-Own")
+    answer = _from(server, PAGE, "OPTIONS", access_control_request_method="LIST")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "LIST" in answer.headers["access-control-allow-methods"].split(",")
+    assert answer.headers["access-control-allow-headers"].split(",")[-1] == "X-Own"
+    for method in ("PATCH", "get", ""):
+        assert _from(server, PAGE, "OPTIONS", access_control_request_method=method).status == 405
+
+
+def test_the_wildcard_stands_alone_and_something_must_be_listed(server: Application) -> None:
+    assert _set(server) == 400
+    assert _set(server, allowed_origins=["*", PAGE]) == 400
+    assert server.request("GET", CORS, token="root").json()["data"] == {"enabled": False}
+
+
+def test_settings_outlive_a_seal_and_end_when_they_are_deleted(server: Application) -> None:
+    _set(server, allowed_origins=[PAGE])
+    server.request("PUT", "/v1/sys/seal", token="root")
+    assert _from(server, "https://other").status == 200
+    server.reopen()
+    assert _from(server, "https://other").status == 403
+    assert server.request("DELETE", CORS, token="root").status == 204
+    assert _from(server, "https://other").status == 200

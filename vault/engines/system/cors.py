@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/config/cors`: which web pages of other origins may have browsers call this server. At first none may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import core_prefix
+from vault.framework.call import ROOT, Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import CommaList, Doc
+from vault.framework.route import Params, delete, read, write
+
+CORS_KIND: Final = "cors"
+"""Kind of the cached fact that these settings are."""
+_STORED: Final = "config/cors"
+_ANY: Final = "*"
+_HEADERS: Final = (
+    "Content-Type",
+    "Authorization",
+    "X-Vault-Token",
+    "X-Vault-MFA",
+    "X-Vault-No-Request-Forwarding",
+    "X-Vault-Wrap-Format",
+    "X-Vault-Wrap-TTL",
+    "X-Requested-With",
+    "X-Vault-AWS-IAM-Server-ID",
+    "X-Vault-Policy-Override",
+)
+"""Headers that a page may always send."""
+
+
+class CorsSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Origins that may call, and headers that their pages may send beside the usual ones."""
+
+    origins: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    credentials: bool = False
+
+    def allows(self, origin: str) -> bool:
+        """Whether pages of this origin may call; origins are compared letter by letter."""
+        return self.origins == (_ANY,) or origin in self.origins
+
+    @property
+    def all_headers(self) -> tuple[str, ...]:
+        """Every header that a page may send."""
+        return _HEADERS + self.headers
+
+
+class CrossOrigins:
+    """The settings, in memory while unsealed; None while no other origin may call."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        self._barrier = barrier
+        self.settings: CorsSettings | None = None
+
+    async def drop(self, key: str | None) -> None:
+        """Read the settings again: they changed."""
+        del key
+        if not self._barrier.sealed:
+            value = await self._barrier.reader(ROOT.id, core_prefix(ROOT.id)).get(_STORED)
+            self.settings = None if value is None else msgspec.msgpack.decode(value, type=CorsSettings)
+
+    def seal(self) -> None:
+        """Forget them."""
+        self.settings = None
+
+
+class CorsWrite(Params, frozen=True):
+    """Which origins. What is not given is reset."""
+
+    allowed_origins: Annotated[CommaList, Doc("Origins whose pages may call, or `*` alone for all.")] = ()
+    allowed_headers: Annotated[CommaList, Doc("Headers that pages may send beside the usual ones.")] = ()
+    allow_credentials: Annotated[bool, Doc("Whether pages may send cookies and client certificates.")] = False
+    enable: Annotated[bool, Doc("Kept for clients: deleting is what turns it off.")] = True
+
+
+class CorsView(msgspec.Struct, frozen=True):
+    """Which origins may call."""
+
+    enabled: bool
+    allowed_origins: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    allowed_headers: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    allow_credentials: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class CorsEngine(Engine):
+    """The settings. Every request obeys them at once."""
+
+    def __init__(self, origins: CrossOrigins) -> None:
+        self._origins = origins
+
+    @read("config/cors", sudo=True)
+    async def read_cors(self, call: Call) -> Reply[CorsView]:
+        """Show which origins may call. Needs sudo."""
+        del call
+        found = self._origins.settings
+        if found is None:
+            return Reply(CorsView(enabled=False), embed=True)
+        view = CorsView(
+            enabled=True,
+            allowed_origins=found.origins,
+            allowed_headers=found.all_headers,
+            allow_credentials=found.credentials,
+        )
+        return Reply(view, embed=True)
+
+    @write("config/cors", sudo=True)
+    async def write_cors(self, call: Call, params: CorsWrite) -> None:
+        """Let pages of some origins call. Needs sudo."""
+        if not params.allowed_origins:
+            raise Malformed("at least one origin or the wildcard must be provided", chained=True)
+        if _ANY in params.allowed_origins and len(params.allowed_origins) > 1:
+            raise Malformed(
+                "to allow all origins the '*' must be the only value for allowed_origins", chained=True
+            )
+        settings = CorsSettings(
+            origins=params.allowed_origins,
+            headers=params.allowed_headers,
+            credentials=params.allow_credentials,
+        )
+        await call.core.put(_STORED, msgspec.msgpack.encode(settings))
+        await call.core.invalidate(CORS_KIND, "")
+
+    @delete("config/cors", sudo=True)
+    async def delete_cors(self, call: Call) -> None:
+        """Let no other origin call. Needs sudo."""
+        await call.core.delete(_STORED)
+        await call.core.invalidate(CORS_KIND, "")

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Browsers: who may call from a page of another origin, and what a browser asks before it does (Fetch, section 3.2).
+
+While no other origin may call, a request passes by one comparison. From then on one that says it comes from an
+origin that is not listed is refused, whatever it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from vault.engines.system.cors import CorsSettings, CrossOrigins
+from vault.server.application import Answer, Message
+from vault.wire.http import RESPOND
+
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_METHODS: Final = ("DELETE", "GET", "OPTIONS", "POST", "PUT", "LIST", "SCAN")
+_MAX_AGE: Final = b"300"
+_STORE: Final = (b"cache-control", b"no-store")
+_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
+
+
+class Origins:
+    """Stands before what answers on a listener."""
+
+    def __init__(self, inner: Answer, origins: CrossOrigins) -> None:
+        self._inner = inner
+        self._origins = origins
+
+    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request."""
+        settings = self._origins.settings
+        if settings is None:
+            return self._inner(scope, receive, send)
+        origin = _header(scope, b"origin")
+        if not origin:
+            return self._inner(scope, receive, send)
+        if not settings.allows(origin.decode("latin-1")):
+            kind = (b"content-type", b"application/json")
+            return _send(send, 403, [_STORE, kind, _TRANSPORT], _REFUSED)
+        if scope["method"] == "OPTIONS":
+            return self._before(scope, send, settings, origin)
+        allowed = _allowed(settings, origin)
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *allowed]
+            await send(message)
+
+        scope.pop(RESPOND, None)
+        return self._inner(scope, receive, headed)
+
+    def _before(self, scope: Message, send: Send, settings: CorsSettings, origin: bytes) -> Awaitable[None]:
+        """Answer what a browser asks before it calls."""
+        if _header(scope, b"access-control-request-method").decode("latin-1") not in _METHODS:
+            return _send(send, 405, [_STORE, _TRANSPORT], b"")
+        headers = [
+            _STORE,
+            *_allowed(settings, origin),
+            (b"access-control-allow-headers", ",".join(settings.all_headers).encode("latin-1", "replace")),
+            (b"access-control-allow-methods", ",".join(_METHODS).encode()),
+            (b"access-control-max-age", _MAX_AGE),
+        ]
+        return _send(send, 200, headers, b"")
+
+
+def _allowed(settings: CorsSettings, origin: bytes) -> Headers:
+    credentials = [(b"access-control-allow-credentials", b"true")] if settings.credentials else []
+    return [(b"access-control-allow-origin", origin), (b"vary", b"Origin"), *credentials]
+
+
+def _header(scope: Message, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
