@@ -148,14 +148,22 @@ class Pipeline:
                 if not (call.bound.route.access.writes or call.wrap_ttl):
                     return await self.attempt(call)
                 await self.authenticate(call)
-                async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
+                where = call.namespace.id
+                async with self._barrier.write(where, core_prefix(where)) as core:
                     await self._follower.catch_up()
+                    self.stay(call, where)
                     reply = await self.attempt(call, core)
                 await self._follower.follow()
                 return reply
             except Moved:
                 continue
         raise Unavailable(detail="facts kept changing")
+
+    def stay(self, call: Call, where: str) -> None:
+        """Make sure that the path leads into the namespace that the transaction was opened on. Raises `Moved`."""
+        self.resolve(call)
+        if call.namespace.id != where:
+            raise Moved
 
     def resolve(self, call: Call) -> None:
         """Find namespace, mount and route; from here on the path is split into namespace and path, and stays so.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.routes.driver import Answer, Application
+from vault.framework.call import Namespace
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
@@ -291,3 +292,26 @@ def test_help_on_a_mount_heads_each_operation_with_its_verb_and_path(application
     assert one.startswith(
         "Request:        undelete/x\nMatching Route: undelete/{path}\n\n## UPDATE secret/undelete/{path}\n"
     )
+
+
+def test_a_write_that_waited_never_goes_to_a_namespace_that_its_path_no_longer_leads_to(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path, body in (("sys/namespaces/team", {}), ("team/sys/mounts/kv", {"type": "kv"})):
+        assert application.request("POST", f"/v1/{path}", body, token="root").status < 300
+    parts = application.vault._parts
+    tenant = parts.namespaces._by_path["team/"]
+    catch_up, before, turns = parts.follower.catch_up, tenant.namespace, iter(("as it was", "another"))
+
+    async def another_for_a_moment() -> None:
+        await catch_up()
+        turn = next(turns, "as it was")
+        tenant.namespace = Namespace("zzzzzz", "team/") if turn == "another" else before
+        parts.router._found.clear()
+
+    monkeypatch.setattr(parts.follower, "catch_up", another_for_a_moment)
+    answer = ask_after_a_change(application, "POST", "team/kv/a", {"x": "1"})
+    assert answer.status == 204 and next(turns, None) is None
+    paths = application.run(application.storage.reader().scan("ns/"))
+    assert not [path for path in paths if "zzzzzz" in path]
+    assert application.request("GET", "/v1/team/kv/a", token="root").json()["data"] == {"x": "1"}
