@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
@@ -40,7 +40,7 @@ _MILLI: Final = 1_000_000
 class Endings:
     """Works off the leases that are over; runs while the vault is open.
 
-    `revokers` are the engines' parts by kind of mount. `chance` gives a number from 0 to 1, by which waits differ.
+    `chance` gives a number from 0 to 1, by which waits differ.
     """
 
     longest: float = 30.0
@@ -50,7 +50,6 @@ class Endings:
         self,
         barrier: Barrier,
         store: LeaseStore,
-        revokers: Mapping[str, Revoker],
         *,
         clock: Clock,
         chance: Callable[[], float],
@@ -59,7 +58,7 @@ class Endings:
     ) -> None:
         self._barrier = barrier
         self._store = store
-        self._revokers = revokers
+        self._revokers: dict[str, Revoker] = {}
         self._clock = clock
         self._chance = chance
         self._log = log
@@ -69,6 +68,10 @@ class Endings:
         self._revoked = metrics.counter("expire.revoked")
         self._failed = metrics.counter("expire.revoke_failed")
         self._parked = metrics.counter("expire.parked")
+
+    def serve(self, kind: str, revoker: Revoker) -> None:
+        """Register an engine's part, for all mounts of its kind."""
+        self._revokers[kind] = revoker
 
     def start(self) -> None:
         """Begin; without effect while running."""

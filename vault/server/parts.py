@@ -132,7 +132,6 @@ def make(
         endings=Endings(
             barrier,
             leases,
-            {},
             clock=clock,
             chance=lambda: entropy.bytes(1)[0] / 256,
             log=log,

@@ -4,7 +4,6 @@
 import asyncio
 import io
 import os
-from collections.abc import Mapping
 
 from tests.unit.engines.driver import FakeClock, who
 from vault.barrier.barrier import Barrier
@@ -16,7 +15,7 @@ from vault.framework.clock import Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.lease.ending import Endings
-from vault.lease.model import Lease, LeaseFailure, Revoker
+from vault.lease.model import Lease, LeaseFailure
 from vault.lease.store import LeaseStore
 from vault.storage.memory import MemoryStorage
 
@@ -68,7 +67,8 @@ class OtherSystem:
 class Bench:
     """An open barrier with a lease store and the workers that end leases."""
 
-    def __init__(self, revokers: Mapping[str, Revoker] | None = None) -> None:
+    def __init__(self, *, known: bool = True) -> None:
+        """With `known`, the other system's engine is one that this server has."""
         self.clock = FakeClock()
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
@@ -80,12 +80,13 @@ class Bench:
         self.endings = Endings(
             self.barrier,
             self.store,
-            {"fake": self.other} if revokers is None else revokers,
             clock=self.clock,
             chance=lambda: 0.0,
             log=self.log,
             metrics=self.metrics,
         )
+        if known:
+            self.endings.serve("fake", self.other)
         self.made = 0
 
     async def open(self) -> "Bench":

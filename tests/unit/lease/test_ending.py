@@ -151,7 +151,7 @@ def test_an_engine_has_a_time_limit_and_no_defect_of_its_stops_anything() -> Non
 
 def test_a_kind_without_an_engine_fails_and_is_kept() -> None:
     async def scenario() -> None:
-        bench = await Bench({}).open()
+        bench = await Bench(known=False).open()
         lease = await bench.issue()
         with pytest.raises(LeaseFailure, match="no engine"):
             await bench.endings.end(lease.id)

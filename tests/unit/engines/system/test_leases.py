@@ -33,12 +33,12 @@ class Leased(House):
         self.endings = Endings(
             self.barrier,
             self.leases,
-            {"fake": self.other},
             clock=self.clock,
             chance=lambda: 0.0,
             log=Log(stream=self.worked),
             metrics=Metrics(self.clock),
         )
+        self.endings.serve("fake", self.other)
         self.tidying = Tidy(self.barrier, self.leases, self.tokens, Log(stream=self.worked))
         self.made = 0
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The whole application with an engine that makes accounts elsewhere: they go with their lease and their token."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import Application
+from tests.unit.engines.driver import who
+from tests.unit.lease.bench import CORE, MOST_TURNS, OtherSystem
+from vault.framework.call import Call, Mounted
+
+
+class Leasing:
+    """The application, and how an engine in it makes something."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.parts = application.vault._parts
+        self.other = OtherSystem()
+        self.parts.endings.serve("fake", self.other)
+
+    async def issue(self, token: str, *, ttl: int) -> str:
+        """Make an account for the holder of a token; return its lease."""
+        call = Call()
+        call.path, call.now = "fake/creds/role", self.parts.clock.millis()
+        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.identity = who("holder")
+        call.identity.key = self.parts.tokens.key(token)
+        self.other.accounts.add("account")
+        lease = self.parts.leases.new(call, ttl=ttl, longest=3600, detail=b"account")
+        async with self.parts.barrier.write("root", CORE) as core:
+            await self.parts.leases.issue(core, lease)
+        return lease.id
+
+    async def work(self) -> None:
+        """Let everything that is due be done."""
+        await self.application.vault._background.work()
+        for _ in range(MOST_TURNS):
+            if not self.parts.endings.waiting:
+                break
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def leasing() -> Iterator[Leasing]:
+    with Application() as application:
+        yield Leasing(application)
+
+
+def test_an_account_goes_when_its_lease_is_over(leasing: Leasing) -> None:
+    leasing.application.run(leasing.issue("root", ttl=0))
+    leasing.application.run(leasing.work())
+    assert leasing.other.accounts == set()
+
+
+def test_an_account_goes_with_its_token(leasing: Leasing) -> None:
+    application = leasing.application
+    made = application.request("POST", "/v1/auth/token/create", {"ttl": "1h"}, token="root").json()
+    token = made["auth"]["client_token"]
+    application.run(leasing.issue(token, ttl=3600))
+    application.run(leasing.work())
+    assert leasing.other.accounts == {"account"}
+    application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
+    application.run(leasing.work())
+    assert leasing.other.accounts == set()
+
+
+def test_what_is_due_while_the_vault_is_sealed_is_done_when_it_opens(leasing: Leasing) -> None:
+    application = leasing.application
+    lease = application.run(leasing.issue("root", ttl=0))
+    application.request("PUT", "/v1/sys/seal", token="root")
+    application.reopen()
+    application.run(leasing.work())
+    assert leasing.other.accounts == set()
+    gone = application.request("POST", "/v1/sys/leases/lookup", {"lease_id": lease}, token="root")
+    assert gone.json() == {"errors": ["invalid lease"]}
