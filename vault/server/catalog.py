@@ -126,7 +126,7 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
         NamespaceEngine(namespaces, router, parts.policies, parts.clock, parts.entropy),
         MountsEngine(router, parts.entropy, parts.tokens, max_ttl=limits.longest),
         TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
-        RemountEngine(router, namespaces, parts.barrier, parts.entropy),
+        RemountEngine(router, namespaces, parts.barrier, parts.entropy, parts.tokens),
         InterfaceEngine(router, namespaces, parts.gate),
         SpecsEngine(router, parts.gate),
         PluginEngine(router),

@@ -159,7 +159,8 @@ def _bound(call: Call, grant: Grant) -> tuple[str, ...]:
 
 
 def _display_name(call: Call, name: str) -> str:
-    mount = call.mount.path.removeprefix("auth/").strip("/").replace("/", "-")
+    path = call.namespace.path + call.mount.path
+    mount = path.removeprefix("auth/").strip("/").replace("/", "-")
     return f"{mount}-{name}" if name else mount
 
 

@@ -356,7 +356,13 @@ LOGINS = [
     mount("ar-login"),
     post(
         L + "t1",
-        {"role_id": "login-t1", "secret_id_num_uses": 3, "secret_id_ttl": "1h", "token_policies": "pa"},
+        {
+            "role_id": "login-t1",
+            "secret_id_num_uses": 3,
+            "secret_id_ttl": "1h",
+            "token_policies": "pa",
+            "token_ttl": "1h",
+        },
     ),
     post(L + "t1/custom-secret-id", {"secret_id": "three"}),
     post(
@@ -391,7 +397,7 @@ LOGINS = [
     post(L + "free/custom-secret-id", {"secret_id": "x1"}),
     post(L + "far", {"role_id": "login-far", "bind_secret_id": False, "secret_id_bound_cidrs": "10.0.0.0/8"}),
     post(LOGIN, {"role_id": "login-far"}, token="", divergence="DV-39"),
-    *role("ar-login", "bound", token_bound_cidrs="10.0.0.0/8", secret_id_num_uses=2),
+    *role("ar-login", "bound", token_bound_cidrs="10.0.0.0/8", secret_id_num_uses=2, token_ttl="1h"),
     enter("ar-login", "bound", "bound"),
     get("auth/token/lookup-self", token="{t}"),
     post("auth/token/lookup", {"token": "{t}"}, pick=TOKEN),
@@ -453,7 +459,7 @@ RENEWAL = [
     enter("ar-renew", "renew-b", "renew-b"),
     post("auth/ar-renew/role/renew-b", {"token_period": "20m", "token_explicit_max_ttl": "15m"}),
     post("auth/token/renew-self", {}, token="{t}", pick=AUTH),
-    post("auth/ar-renew/role/renew-b", {"token_period": 0, "token_max_ttl": "5m"}),
+    post("auth/ar-renew/role/renew-b", {"token_period": 0, "token_ttl": "3m", "token_max_ttl": "5m"}),
     post("auth/token/renew-self", {}, token="{t}", pick=AUTH),
     delete("sys/auth/ar-renew"),
     get("auth/token/lookup-self", token="{t}"),

@@ -4,7 +4,7 @@
 from tests.conformance.scenario import Scenario, Step, get, lst, post
 from tests.conformance.scenario import delete as remove
 from tests.conformance.scenarios import approle, userpass
-from tests.conformance.scenarios.approle import AUTH
+from tests.conformance.scenarios.approle import AUTH, TOKEN
 
 LOCKED = "sys/locked-users"
 
@@ -121,8 +121,36 @@ ROLES = [
     remove("sys/auth/al"),
 ]
 
+SEEN = ("data.total", "data.by_namespace.0.mount_accessors", "data.by_namespace.0.counts")
+INSIDE = {"X-Vault-Namespace": "lns"}
+NAMESPACES = [
+    post("sys/namespaces/lns", {}),
+    post("sys/auth/ln", {"type": "userpass"}, headers=INSIDE),
+    get("sys/auth/ln", headers=INSIDE, pick=("data.type",), save=("ln:data.accessor",)),
+    post("auth/ln/users/kim", {"password": "x", "token_ttl": "1h"}, headers=INSIDE),
+    right("ln", "kim", headers=INSIDE, pick=AUTH, save=("t:auth.client_token",)),
+    get("auth/token/lookup-self", token="{t}", pick=TOKEN),
+    get(LOCKED, headers=INSIDE, pick=SEEN),
+    *(post("auth/ln/login/kim", {"password": "bad"}, token="", headers=INSIDE) for _ in range(6)),
+    get(LOCKED, headers=INSIDE, pick=SEEN),
+    get(LOCKED + "?mount_accessor={ln}"),
+    post("auth/token/renew-self", {}, token="{t}", pick=AUTH),
+    post(LOCKED + "/{ln}/unlock/kim", headers=INSIDE),
+    right("ln", "kim", headers=INSIDE, pick=AUTH),
+]
+MOVED = [
+    userpass.mount("lm"),
+    post("auth/lm/users/kim", {"password": "x"}),
+    right("lm", "kim", pick=AUTH, save=("t:auth.client_token",)),
+    post("sys/remount", {"from": "auth/lm", "to": "auth/lm2"}),
+    get("auth/token/lookup-self", token="{t}", settle=403),
+    right("lm2", "kim", pick=AUTH),
+]
+
 SCENARIOS = [
     Scenario("lockout", "lockout-users", USERS),
     Scenario("lockout", "lockout-tuning", TUNING),
     Scenario("lockout", "lockout-roles", ROLES),
+    Scenario("lockout", "lockout-namespaces", NAMESPACES),
+    Scenario("lockout", "lockout-moved", MOVED),
 ]

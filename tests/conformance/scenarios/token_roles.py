@@ -161,9 +161,9 @@ RENEWAL = [
     post("auth/token/lookup", {"token": "{t}"}, pick=SEEN),
     post(R + "tn2", {"token_explicit_max_ttl": "1h"}),
     post(C + "tn2", {"policies": ["default"]}, save=("t:auth.client_token",)),
-    post("auth/token/renew-self", {"increment": "3h"}, token="{t}"),
+    post("auth/token/renew-self", {"increment": "30m"}, token="{t}"),
     post(R + "tn2", {"token_explicit_max_ttl": "2h"}),
-    post("auth/token/renew-self", {"increment": "3h"}, token="{t}"),
+    post("auth/token/renew-self", {"increment": "30m"}, token="{t}"),
 ]
 RIGHTS = [
     policy("token-roles", 'path "auth/token/create/*" { capabilities = ["update"] }'),

@@ -15,6 +15,7 @@ from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
 from vault.mount.entry import LockoutConfig
 from vault.mount.router import Router
+from vault.mount.table import MountTable
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
 
@@ -66,21 +67,33 @@ class LockoutEngine(Engine):
 
     @read("locked-users")
     async def read_locked(self, call: Call, params: LockedParams) -> LockedUsers:
-        """Show who is locked out of this namespace."""
-        rows: list[LockedMount] = []
-        core = core_reader(self._barrier, call.namespace)
-        for mount in self._router.of(call.namespace):
+        """Show who is locked out of this namespace, and of those below it where somebody is."""
+        spaces = []
+        for table in self._router.within(call.namespace):
+            own = table.namespace.id == call.namespace.id
+            if params.mount_accessor and not own:
+                continue
+            rows = await self._locked(table, params.mount_accessor)
+            if own and params.mount_accessor and not rows:
+                rows.append(LockedMount(params.mount_accessor, 0, None))
+            if own or rows:
+                counts = sum(row.counts for row in rows)
+                spaces.append(LockedNamespace(table.namespace.id, table.namespace.path, counts, rows))
+        spaces.sort(key=lambda space: space.namespace_path)
+        return LockedUsers(spaces, sum(space.counts for space in spaces))
+
+    async def _locked(self, table: MountTable, accessor: str) -> list[LockedMount]:
+        """Return the auth methods of a namespace that somebody is locked out of."""
+        rows = []
+        core = core_reader(self._barrier, table.namespace)
+        for mount in table:
             entry = mount.entry
-            if entry.is_auth and params.mount_accessor in {"", entry.accessor}:
+            if entry.is_auth and accessor in {"", entry.accessor}:
                 config = entry.config.user_lockout or LockoutConfig()
                 names = await self._lockout.locked(core.sub(entry.prefix), config)
                 if names:
                     rows.append(LockedMount(entry.accessor, len(names), names))
-        if params.mount_accessor and not rows:
-            rows.append(LockedMount(params.mount_accessor, 0, None))
-        rows.sort(key=lambda row: row.mount_accessor)
-        total = sum(row.counts for row in rows)
-        return LockedUsers([LockedNamespace(call.namespace.id, call.namespace.path, total, rows)], total)
+        return sorted(rows, key=lambda row: row.mount_accessor)
 
     @write("locked-users/{mount_accessor}/unlock/{alias_identifier:path}")
     async def unlock(self, call: Call, params: UnlockParams) -> None:

@@ -22,6 +22,7 @@ from vault.mount.router import Router
 from vault.mount.table import MountTable
 from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
+from vault.token.store import TokenStore
 
 _PREFIX: Final = "remount/"
 _QUEUED: Final = (
@@ -78,15 +79,18 @@ class Place:
 class RemountEngine(Engine):
     """Moves mounts, also from one namespace to another, at once and in one transaction."""
 
-    def __init__(self, router: Router, namespaces: Namespaces, barrier: Barrier, entropy: Entropy) -> None:
+    def __init__(
+        self, router: Router, namespaces: Namespaces, barrier: Barrier, entropy: Entropy, tokens: TokenStore
+    ) -> None:
         self._router = router
+        self._tokens = tokens
         self._namespaces = namespaces
         self._barrier = barrier
         self._entropy = entropy
 
     @write("remount", sudo=True)
     async def remount(self, call: Call, params: RemountParams) -> Reply[Queued]:
-        """Move a mount with all its data. Needs sudo.
+        """Move a mount with all its data. Needs sudo. The tokens of an auth method's logins are revoked.
 
         Done when it answers; clients that poll `remount/status` find it finished.
         """
@@ -101,10 +105,12 @@ class RemountEngine(Engine):
         taken = target.table.conflict(target.path)
         if taken:
             raise Malformed(f'path already in use at "{taken}"')
+        home = call.core.space(source.table.namespace.id)
+        await self._tokens.revoke_mount(home, mount.entry.uuid)
         moved = msgspec.structs.replace(mount.entry, path=target.path)
         if target.table is not source.table:
             await _carry(call.core, source.table, target.table, moved)
-            await source.table.remove(call.core.space(source.table.namespace.id), mount.entry)
+            await source.table.remove(home, mount.entry)
         await target.table.put(call.core.space(target.table.namespace.id), moved)
         identifier = self._entropy.uuid()
         done = Migration(source.shown, target.shown, "success")

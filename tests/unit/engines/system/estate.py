@@ -43,7 +43,7 @@ async def estate(*, prometheus: bool = True) -> House:
     engines = (
         MountsEngine(house.router, house.entropy, house.tokens),
         TuningEngine(house.router, house.clock, upgrade),
-        RemountEngine(house.router, house.namespaces, house.barrier, house.entropy),
+        RemountEngine(house.router, house.namespaces, house.barrier, house.entropy, house.tokens),
         InterfaceEngine(house.router, house.namespaces, house.gate),
         SpecsEngine(house.router, house.gate),
         PluginEngine(house.router),

@@ -21,6 +21,7 @@ from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
 from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
+from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.tuning import TuningEngine
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
@@ -75,6 +76,7 @@ class AuthHouse(TokenHouse):
         await self.open(
             MountsEngine(self.router, self.entropy, self.tokens),
             TuningEngine(self.router, self.clock, _no_upgrade),
+            RemountEngine(self.router, self.namespaces, self.barrier, self.entropy, self.tokens),
             LockoutEngine(self.lockout, self.router, self.barrier),
         )
         limits = Limits(DEFAULT, LONGEST)
@@ -97,8 +99,9 @@ class AuthHouse(TokenHouse):
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (UserEngine(proofs), UserpassLogin(issuer, self.lockout, proofs))
+        secrets = self.mounts.catalog._secrets
         self.router.catalog = Catalog(
-            self.mounts.catalog._secrets,
+            {**secrets, ("ns_system", ""): secrets["system", ""]},
             {
                 "token": Backend([token], RouteTable([token])),
                 "approle": Backend(approle, RouteTable(approle)),

@@ -181,3 +181,25 @@ def test_unlocking_asks_for_the_mount_and_does_nothing_for_others() -> None:
         assert await locked(house) == ["ada"]
 
     play(scenario)
+
+
+def test_a_namespace_sees_who_is_locked_out_of_those_below_it_and_not_beside_it() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        for path in ("team", "other"):
+            await house.namespace(path)
+            await house.good("POST", f"{path}/sys/auth/userpass", {"type": "userpass"})
+            await house.good("POST", f"{path}/auth/userpass/users/{path}", {"password": "right"})
+            for _ in range(5):
+                await house("POST", f"{path}/auth/userpass/login/{path}", {"password": "wrong"}, token="")
+        assert await seen_by(house, "") == ["other", "team"]
+        assert await seen_by(house, "team/") == ["team"]
+
+    play(scenario)
+
+
+async def seen_by(house: AuthHouse, path: str) -> list[str]:
+    found = []
+    for space in (await house.good("GET", f"{path}sys/locked-users")).data["by_namespace"]:
+        found += [name for row in space["mount_accessors"] for name in row["alias_identifiers"]]
+    return found

@@ -188,3 +188,18 @@ def test_addresses() -> None:
     assert covers(("10.0.0.0/8",), ("10.1.0.0/16", "10.2.0.1"))
     assert not covers(("10.0.0.0/8",), ("10.1.0.0/16", "11.0.0.0/8"))
     assert not covers(("10.0.0.0/8",), ("::1",))
+
+
+def test_tokens_of_logins_do_not_move_with_their_mount() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        token = auth(await house.log_in())["client_token"]
+        await house.good("POST", "sys/remount", {"from": "auth/userpass", "to": "auth/people"})
+        assert await house.status(token) == 403
+        again = await house("POST", "auth/people/login/ada", {"password": "right"}, token="")
+        entry = await house.entry(auth(again)["client_token"])
+        assert entry is not None
+        assert (entry.display_name, entry.path) == ("people-ada", "auth/people/login/ada")
+
+    play(scenario)
