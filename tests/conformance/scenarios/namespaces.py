@@ -136,10 +136,27 @@ REMOVAL = [
     get(f"{NS}/gone", settle=404),
 ]
 
+SEALING = [
+    post(f"{NS}/sealed"),
+    get(f"{NS}/sealed/seal-status"),
+    post(f"{NS}/sealed/unseal", {"key": "aa"}),
+    delete(f"{NS}/sealed/delete-sealed"),
+    get(f"{NS}/sealed/inner/seal-status"),
+    get(f"{NS}/root/seal-status"),
+    get(f"{NS}/sealed/seal-status", token=""),
+    post(f"{NS}/none/seal", {}),
+    post(f"{NS}/sealed/seal", {}, divergence="DV-14"),
+    post(f"{NS}/sealed/unseal", {}, divergence="DV-14"),
+    get(f"{NS}/none/seal-status", divergence="DV-14"),
+    post(f"{NS}/sealed2", {"pgp_keys": ["x"]}),
+    post(f"{NS}/sealed3", {"seal": 'seal "shamir" { shares = 3 threshold = 2 }'}, divergence="DV-14"),
+]
+
 SCENARIOS = (
     Scenario("namespaces", "crud", CRUD),
     Scenario("namespaces", "names", NAMES),
     Scenario("namespaces", "starting", STARTING),
     Scenario("namespaces", "collisions", COLLISIONS),
     Scenario("namespaces", "removal", REMOVAL),
+    Scenario("namespaces", "sealing", SEALING),
 )

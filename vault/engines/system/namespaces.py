@@ -10,16 +10,16 @@ from typing import Annotated, Final
 
 import msgspec
 
+from vault.engines.system.namespace_seals import NamespacePath, NamespaceSeals
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, Entropy
-from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound
-from vault.framework.fields import Doc, Json, Map
+from vault.framework.fields import Anything, Doc, Json, Map
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in
 from vault.namespace.book import Namespaces
-from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
+from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.namespace.ids import LENGTH
 from vault.policy.store import PolicyStore
 from vault.storage.protocol import Timer
@@ -30,16 +30,12 @@ _TAINTED: Final = "namespace with that name exists and is currently tainted"
 _ROOT_LOCK: Final = "root namespace cannot be locked/unlocked"
 
 
-class NamespacePath(Params, frozen=True):
-    """Names a namespace."""
-
-    path: Annotated[str, Doc("Name of the namespace, in the one that is asked.")]
-
-
 class NamespaceWrite(NamespacePath, frozen=True):
     """A namespace, new or changed."""
 
     custom_metadata: Annotated[Map | None, Doc("Texts by name, for people and tools.")] = None
+    seal: Annotated[Anything | None, Doc("Refused: no namespace has keys of its own.")] = None
+    pgp_keys: Annotated[Anything | None, Doc("For the shares of a namespace's key; there are none.")] = None
 
 
 class LockParams(Params, frozen=True):
@@ -98,13 +94,13 @@ class UnlockKey(msgspec.Struct, frozen=True):
     unlock_key: str
 
 
-class NamespaceEngine(Engine):
+class NamespaceEngine(NamespaceSeals):
     """Making, showing, changing, locking and removing the namespaces in the one that is asked."""
 
     def __init__(
         self, namespaces: Namespaces, router: Router, policies: PolicyStore, clock: Clock, entropy: Entropy
     ) -> None:
-        self._namespaces = namespaces
+        super().__init__(namespaces)
         self._router = router
         self._policies = policies
         self._clock = clock
@@ -135,6 +131,8 @@ class NamespaceEngine(Engine):
     @write("namespaces/{path:path}")
     async def write_namespace(self, call: Call, params: NamespaceWrite) -> NamespaceView:
         """Make a namespace in this one, or replace the metadata of one that is there."""
+        if "seal" in call.data:
+            raise Malformed("seal: namespaces with keys of their own are not supported; leave it out")
         metadata = _texts(params.custom_metadata or {})
         entry = self._find(call, params.path)
         if entry is None:
@@ -196,15 +194,6 @@ class NamespaceEngine(Engine):
     async def unlock_inner(self, call: Call, params: InnerUnlockParams) -> Reply[None] | None:
         """Open the API of a namespace below this one again, with the key, or by sudo without it."""
         return await self._unlock(call, params.path, params.unlock_key)
-
-    def _find(self, call: Call, given: str) -> NamespaceEntry | None:
-        """Return the namespace with this name in the call's. Raises `Malformed` for what is no name."""
-        name = given.rstrip("/")
-        try:
-            check_name(name)
-        except WrongName as wrong:
-            raise Malformed(str(wrong)) from None
-        return self._namespaces.at(f"{call.namespace.path}{name}/")
 
     def _listed(self, call: Call, *, deep: bool) -> NamespaceList:
         outer = len(call.namespace.path)

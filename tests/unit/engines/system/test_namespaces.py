@@ -252,3 +252,29 @@ def test_many_namespaces_have_ids_of_their_own(application: Application) -> None
         data(ask(application, "SCAN", f"n1/{NS}")) == {}
         and ask(application, "LIST", f"n1/{NS}").status == 404
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "words"),
+    [
+        ("GET", "a/seal-status", None, "namespace is not sealable"),
+        ("POST", "a/seal", {}, "namespace is not sealable"),
+        ("POST", "a/unseal", {"key": "aa"}, "namespace is not sealable"),
+        ("POST", "a/unseal", {}, "1 error occurred:\n\t* provided key is empty\n\n"),
+        ("DELETE", "a/delete-sealed", None, "namespace is not sealed"),
+        ("GET", "none/seal-status", None, "namespace doesn't exist"),
+        ("DELETE", "none/delete-sealed", None, "namespace doesn't exist"),
+        ("POST", "a/b/seal", {}, "namespace name cannot contain /"),
+        (
+            "POST",
+            "c",
+            {"seal": ""},
+            "seal: namespaces with keys of their own are not supported; leave it out",
+        ),
+    ],
+)
+def test_nobody_believes_that_a_namespace_is_sealed(
+    application: Application, method: str, path: str, body: object, words: str
+) -> None:
+    make(application, "a")
+    assert error(ask(application, method, f"{NS}/{path}", body)) == (400, words)
