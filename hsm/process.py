@@ -118,12 +118,10 @@ class AgentProcess:
                 self._alarm()
         return job.result
 
-    def end(self, *, abruptly: bool = False) -> None:
-        """Let the process end, or kill it; requests that are not answered yet fail. Returns at once."""
+    def end(self) -> None:
+        """Let the process end; requests that are not answered yet fail, and then it is killed. Returns at once."""
         with self._lock:
             self._stop = _TOLD
-            if abruptly and self._child is not None:
-                self._child.kill()
             self._alarm()
 
     def retire(self) -> None:

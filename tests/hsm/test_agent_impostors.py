@@ -46,6 +46,7 @@ ANSWER_TEXT = "r = decode(receive(), Request)\nchannel.sendall(encode(Reply(r.nu
     ("body", "said", "seconds"),
     [
         ("", "the agent died|the agent is gone", 10.0),
+        (READY_TEXT + "receive()", "the agent died", 10.0),
         ("channel.sendall(b'\\xff' * 8)\nreceive()\ntime.sleep(60)", "answers nonsense", 10.0),
         (READY_TEXT + "channel.sendall(encode(Reply(99, raw)))\ntime.sleep(60)", "answers nonsense", 10.0),
         (READY_TEXT + ANSWER_TEXT + "time.sleep(60)", "answers nonsense", 10.0),

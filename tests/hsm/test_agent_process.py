@@ -243,7 +243,7 @@ def test_a_process_takes_nothing_after_its_end(softhsm: SoftHsm) -> None:
     process = slot._client._start()
     cancelled = process.submit(Random(8), 10.0)
     assert cancelled.cancel()
-    process.end(abruptly=True)
+    process.end()
     process.join(10)
     assert process.dead
     assert process.reason == "the agent was told to end"
