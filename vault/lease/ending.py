@@ -95,7 +95,16 @@ class Endings:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that belongs to leases beside requests, until the vault is sealed."""
-        self._tasks.append(asyncio.get_running_loop().create_task(work))
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.get_running_loop().create_task(self._aside(work)))
+
+    async def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except BarrierSealed:
+            return
+        except Exception as error:  # noqa: BLE001 -- nobody waits for it: the log is where its end is told
+            self._log.crash("expiration", "work on leases ended early; it can be asked for again", error)
 
     async def due(self, core: View, lease_id: str) -> None:
         """Take up a lease whose timer is due; called in a transaction, possibly more than once."""

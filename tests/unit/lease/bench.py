@@ -70,7 +70,8 @@ class Bench:
     def __init__(self, *, known: bool = True) -> None:
         """With `known`, the other system's engine is one that this server has."""
         self.clock = FakeClock()
-        self.storage = MemoryStorage()
+        self.failing: Exception | None = None
+        self.storage = MemoryStorage(on_statement=self._statement)
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.metrics = Metrics(self.clock)
         self.stream = io.StringIO()
@@ -88,6 +89,10 @@ class Bench:
         if known:
             self.endings.serve("fake", self.other)
         self.made = 0
+
+    def _statement(self, name: str) -> None:
+        if self.failing is not None:
+            raise self.failing
 
     async def open(self) -> "Bench":
         """Make the keyring and unseal."""

@@ -4,6 +4,7 @@
 import asyncio
 
 from tests.unit.lease.bench import CORE, Bench
+from vault.barrier.failure import BarrierSealed
 from vault.framework.clock import Entropy
 from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
@@ -70,6 +71,27 @@ def test_parked_leases_stay_and_strays_go() -> None:
         assert parked.id == kept.id
         assert await bench.due() is None
         assert len(await bench.storage.reader().scan("ns/root/lease/")) == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_run_that_fails_is_told_in_the_log_and_another_may_begin() -> None:
+    async def scenario() -> None:
+        bench, tidy, _ = await _bench()
+        bench.endings.start()
+        await bench.issue()
+        for ending, told in ((ValueError("hunter2"), True), (BarrierSealed(), False)):
+            bench.failing = ending
+            assert tidy.begin()
+            bench.endings.spawn(tidy.run("root"))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert ("ended early" in bench.stream.getvalue()) is told
+            bench.stream.truncate(0)
+        bench.failing = None
+        assert "hunter2" not in bench.stream.getvalue()
+        assert tidy.begin()
+        await bench.endings.stop()
 
     asyncio.run(scenario())
 
