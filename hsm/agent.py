@@ -29,11 +29,12 @@ from hsm.classify import SessionLost, Undecided, classify
 from hsm.device import Device, tokens
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.frames import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
-from hsm.login import LoginGate, boot_id
+from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module, load
 from hsm.operations import Opening
 from hsm.pin import Pin
+from hsm.runtime import boot_id
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4

@@ -9,14 +9,15 @@ from typing import Final, TypeVar
 from hsm import generation, keys, mechanisms, signatures
 from hsm.classify import Undecided
 from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, SlotUnavailable
-from hsm.keys import KeyVersion
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module
 from hsm.operations import Opening, Probed
 from hsm.pin import Pin
 from hsm.sessions import Held, Sessions
-from hsm.token import TokenInfo, Wanted, info_of, present, quirks
+from hsm.token import Wanted, info_of, present, quirks
+from hsm.token_info import TokenInfo
+from hsm.versions import KeyVersion, from_printable, newest, printable
 from hsm.wrapping import DEK_BYTES, Wrapped
 
 Found = TypeVar("Found")
@@ -136,7 +137,7 @@ class Device:
     def retire(self, version: str) -> None:
         """Let a version decrypt only."""
         try:
-            key_id = keys.from_printable(version)
+            key_id = from_printable(version)
         except ValueError:
             raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
         self._run(lambda held: keys.retire(held, self._label, key_id), f"retire {version}", write=True)
@@ -211,13 +212,13 @@ class Device:
         generation_now = self._sessions.generation
         if self._current is None or self._current[0] != generation_now:
             found = keys.versions(held, self._label)
-            version = self._configured(found) if self._opening.key_id else keys.newest(found, self._label)
-            self._current = (generation_now, keys.from_printable(version.version), self._way(version))
+            version = self._configured(found) if self._opening.key_id else newest(found, self._label)
+            self._current = (generation_now, from_printable(version.version), self._way(version))
             self._seen.add((self._label, None))
         return self._current[1:]
 
     def _configured(self, found: list[KeyVersion]) -> KeyVersion:
-        wanted = keys.printable(self._opening.key_id)
+        wanted = printable(self._opening.key_id)
         for version in found:
             if version.version == wanted:
                 return version
@@ -245,7 +246,7 @@ class Device:
 
     def _canary_of(self, wrapped: Wrapped) -> HsmError | None:
         """Wrap and unwrap something fresh with the key of `wrapped`, or with the newest if it only decrypts."""
-        key_id = keys.from_printable(wrapped.k)
+        key_id = from_printable(wrapped.k)
         dek = self._entropy(DEK_BYTES)
         try:
             self._run(lambda held: self._wrap_with(held, key_id, wrapped.m, dek), "canary")

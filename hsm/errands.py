@@ -25,12 +25,14 @@ from hsm.errors import (
     SlotUnavailable,
 )
 from hsm.importing import import_kek, token_check_value
-from hsm.keys import KeyVersion, from_printable, next_version, versions
-from hsm.login import LoginGate, boot_id
+from hsm.keys import versions
+from hsm.login import LoginGate
 from hsm.module import load
 from hsm.pin import Pin
+from hsm.runtime import boot_id
 from hsm.sessions import Sessions
 from hsm.token import Wanted
+from hsm.versions import KeyVersion, from_printable, next_version
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.errands")
 

@@ -10,21 +10,11 @@ import pkcs11
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous
-from hsm.keys import (
-    HMAC_SUFFIX,
-    KeyVersion,
-    companion,
-    exists,
-    find,
-    flag,
-    name,
-    next_version,
-    printable,
-    versions,
-)
+from hsm.keys import HMAC_SUFFIX, companion, exists, find, flag, versions
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
+from hsm.versions import KeyVersion, name, next_version, printable
 
 KEK_ALGORITHMS: Final = ("aes", "aes+hmac", "rsa3072", "rsa4096")
 PAIR_ALGORITHMS: Final = ("ed25519", "p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096")

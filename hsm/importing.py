@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hsm.errors import BadConfig
-from hsm.keys import KeyVersion, exists, find, flag, name, printable, versions
+from hsm.keys import exists, find, flag, versions
 from hsm.sessions import Held
+from hsm.versions import KeyVersion, name, printable
 
 KEY_BYTES: Final = 32
 

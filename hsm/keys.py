@@ -6,54 +6,20 @@ Tokens accept a second key of the same label and id; a key that could be either 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
 import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous, KeyMissing
 from hsm.sessions import Held
+from hsm.versions import KeyVersion, name, order, printable
 
 HMAC_SUFFIX: Final = "-hmac"
 """The key that authenticates for `AES_CBC_HMAC` has the AES key's label with this; see `companion`."""
 
 _PROHIBITED: Final = "0x1b"
 """`CKR_ACTION_PROHIBITED`, which python-pkcs11 has no class for."""
-_VERSION: Final = re.compile(rb"v(\d{4,9})")
-_PRINTABLE: Final = re.compile(rb"(?!0x)[\x21-\x7e]+")
-
-
-class KeyVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a key that wraps, as the token has it."""
-
-    version: str
-    """`CKA_ID`, printable or as `0x…`."""
-    kind: str
-    """`aes` or `rsa`."""
-    bits: int
-    """Size of the key; 0 where the token does not tell."""
-    retired: bool
-    """Whether it only decrypts."""
-    protected: bool
-    """Whether the token says that it is sensitive and was never extractable."""
-    authenticated: bool = False
-    """Whether an HMAC key belongs to it."""
-
-
-def printable(key_id: bytes) -> str:
-    """Return a `CKA_ID` as text that `from_printable` reads back."""
-    return key_id.decode("ascii") if _PRINTABLE.fullmatch(key_id) else f"0x{key_id.hex()}"
-
-
-def from_printable(text: str) -> bytes:
-    """Return the `CKA_ID` for its text. Raises `ValueError` for text that `printable` never gives."""
-    key_id = bytes.fromhex(text[2:]) if text.startswith("0x") else text.encode("ascii")
-    if printable(key_id) != text:
-        raise ValueError("is not the text of an id")
-    return key_id
 
 
 def companion(key_id: bytes) -> bytes:
@@ -88,11 +54,6 @@ def exists(held: Held, kind: ObjectClass, label: str, key_id: bytes) -> bool:
     return bool(_search(held, kind, label, key_id, None))
 
 
-def name(label: str, key_id: bytes | None) -> str:
-    """Return how messages call a key."""
-    return f"key {label} id {printable(key_id)}" if key_id else f"key {label}"
-
-
 def versions(held: Held, label: str) -> list[KeyVersion]:
     """Return all keys of a label that wrap: AES keys and RSA private keys, in the order of their versions.
 
@@ -107,31 +68,7 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
                     f"{name(label, key_id)}: the token has more than one; remove or rename all but one"
                 )
             found[key_id] = _described(held, key, label, key_id)
-    return [found[key_id] for key_id in sorted(found, key=_order)]
-
-
-def newest(found: Iterable[KeyVersion], label: str) -> KeyVersion:
-    """Return the version that wraps: the highest that is not retired.
-
-    Raises `KeyMissing`, and `KeyAmbiguous` where the ids do not tell an order.
-    """
-    current = [version for version in found if not version.retired]
-    if not current:
-        raise KeyMissing(
-            f"key {label}: the token has none that encrypts; make one with vaultctl hsm generate-kek",
-            ckr="NoSuchKey",
-        )
-    numbered = [v for v in current if _VERSION.fullmatch(from_printable(v.version))]
-    if len(current) > 1 and not numbered:
-        ids = ", ".join(version.version for version in current)
-        raise KeyAmbiguous(f"key {label}: the token has several (ids {ids}); set key_id")
-    return (numbered or current)[-1]
-
-
-def next_version(found: Iterable[KeyVersion]) -> bytes:
-    """Return the id of the version after all that there are."""
-    numbers = [int(m[1]) for v in found if (m := _VERSION.fullmatch(from_printable(v.version)))]
-    return b"v%04d" % (max(numbers, default=0) + 1)
+    return [found[key_id] for key_id in sorted(found, key=order)]
 
 
 def retire(held: Held, label: str, key_id: bytes) -> None:
@@ -207,8 +144,3 @@ def _bits(key: Any, *, secret: bool) -> int:  # noqa: ANN401 - as in `find`
         return int(key[Attribute.VALUE_LEN]) * 8 if secret else len(key[Attribute.MODULUS]) * 8
     except pkcs11.PKCS11Error:
         return 0
-
-
-def _order(key_id: bytes) -> tuple[int, bytes]:
-    numbered = _VERSION.fullmatch(key_id)
-    return (int(numbered[1]) if numbered else 0, key_id)

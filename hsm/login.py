@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,6 @@ from hsm.classify import classify
 from hsm.errors import BadConfig, PinBlocked
 from hsm.pin import Pin
 
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _SCRYPT_COST: Final = 1 << 14
 _WRONG: Final = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
 """Answers that may have cost a try; a locked or expired PIN costs none."""
@@ -75,25 +74,6 @@ class LoginGate:
         digest = hashlib.scrypt(pin.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()
         self._known = (serial, pin, digest)
         return digest
-
-
-def boot_id() -> str:
-    """Return the kernel's id of this boot."""
-    return _BOOT_ID.read_text(encoding="ascii").strip()
-
-
-def runtime_directory(environment: Mapping[str, str]) -> Path:
-    """Return where this user's markers go: systemd's runtime directory, or one of the user's own.
-
-    It must be empty after a boot or survive until one, and be the same for all servers of this user.
-    """
-    for variable in ("RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"):
-        first = environment.get(variable, "").split(":")[0]
-        if first.startswith("/"):
-            return Path(first) / "coffre-hsm"
-    if os.geteuid() == 0:
-        return Path("/run/coffre-hsm")
-    return Path(f"/tmp/coffre-hsm-{os.geteuid()}")  # noqa: S108 - checked for owner and mode before use
 
 
 def _prepare(directory: Path) -> None:

@@ -18,8 +18,9 @@ from pkcs11 import MGF, Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 
 from hsm.classify import classify
 from hsm.errors import BadConfig, IntegrityError
-from hsm.keys import HMAC_SUFFIX, companion, find, from_printable, name, printable
+from hsm.keys import HMAC_SUFFIX, companion, find
 from hsm.sessions import Held
+from hsm.versions import from_printable, name, printable
 from hsm.wrapping import DEK_BYTES, Wrapped
 
 Entropy = Callable[[int], bytes]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import msgspec
 
-from hsm.keys import KeyVersion
-from hsm.token import TokenInfo
+from hsm.token_info import TokenInfo
+from hsm.versions import KeyVersion
 from hsm.wrapping import Wrapped
 
 

@@ -18,14 +18,14 @@ from hsm import operations
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
 from hsm.errors import HsmError, KeyMissing, SlotUnavailable
-from hsm.keys import KeyVersion
 from hsm.launch import PROGRAM, Launch
-from hsm.login import runtime_directory
 from hsm.measures import Counters
 from hsm.operations import Opening, Operation, Probed, TokenInfo
 from hsm.pin import Pin
 from hsm.process import AgentProcess
+from hsm.runtime import runtime_directory
 from hsm.settings import Pkcs11Settings
+from hsm.versions import KeyVersion
 from hsm.wrapping import SlotState, Wrapped
 
 GENERATION_SECONDS: Final = 120.0

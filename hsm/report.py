@@ -25,7 +25,8 @@ from hsm.classify import classify
 from hsm.errands import Place, Told, opened
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.mechanisms import Entropy
-from hsm.token import TokenInfo, info_of
+from hsm.token import info_of
+from hsm.token_info import TokenInfo
 
 SOFTWARE_WARNING: Final = "software token: no hardware protection"
 """What everybody is told of a token that is a program, in these words."""

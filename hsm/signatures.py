@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
 
 from hsm.errors import BadConfig
-from hsm.keys import find, name
+from hsm.keys import find
 from hsm.mechanisms import able, rsa_public
 from hsm.sessions import Held
+from hsm.versions import name
 
 _PSS_HASHES: Final = {
     32: (Mechanism.SHA256, MGF.SHA256),

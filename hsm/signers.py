@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm.errors import BadConfig, IntegrityError
-from hsm.keys import name
 from hsm.operations import Operation, Sign
 from hsm.operations import PublicKey as AskPublicKey
+from hsm.versions import name
 
 A = TypeVar("A")
 K = TypeVar("K")

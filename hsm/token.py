@@ -12,43 +12,11 @@ from hsm.classify import classify
 from hsm.errors import KeyAmbiguous, PinBlocked, SlotUnavailable
 from hsm.module import Module
 from hsm.quirks import Quirks, quirks_of
+from hsm.token_info import TokenInfo
 
-FLAG_WORDS: Final = {
-    0x00002: "write-protected",
-    0x00100: "PIN pad",
-    0x10000: "a wrong PIN was tried",
-    0x20000: "one more wrong PIN locks it",
-    0x40000: "PIN locked",
-    0x80000: "PIN to be changed",
-}
 _INITIALIZED: Final = 0x400
 _FINAL_TRY: Final = 0x20000
 _LOCKED: Final = 0x40000
-
-
-class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`CK_TOKEN_INFO` and the mechanisms of a token; all of it may be shown."""
-
-    slot: int
-    label: str
-    serial: str
-    manufacturer: str
-    model: str
-    firmware: str
-    flags: int
-    mechanisms: tuple[str, ...]
-    """Names without `CKM_`, or numbers; sorted."""
-    software: bool
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The flags that an operator should know of, in words."""
-        return tuple(word for bit, word in FLAG_WORDS.items() if self.flags & bit)
-
-    @property
-    def description(self) -> str:
-        """Manufacturer, model, serial number and label."""
-        return f"{self.manufacturer} {self.model}, serial {self.serial}, label {self.label}"
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,11 +17,11 @@ from hsm.agent import Agent, failure, perform, quieter
 from hsm.classify import SessionLost, Undecided
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
-from hsm.keys import KeyVersion
 from hsm.module import Module
 from hsm.operations import Opening, Probed
 from hsm.pin import Pin
-from hsm.token import TokenInfo
+from hsm.token_info import TokenInfo
+from hsm.versions import KeyVersion
 from hsm.wrapping import Wrapped
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm

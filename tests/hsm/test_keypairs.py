@@ -13,8 +13,8 @@ from pkcs11 import Attribute, KeyType
 
 from hsm.device import Device
 from hsm.errors import BadConfig, KeyAmbiguous, KeyMissing, SlotUnavailable
-from hsm.keys import printable
 from hsm.module import Module
+from hsm.versions import printable
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 

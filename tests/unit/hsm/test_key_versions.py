@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm.errors import KeyAmbiguous, KeyMissing
-from hsm.keys import KeyVersion, from_printable, name, newest, next_version, printable
 from hsm.quirks import quirks_of
+from hsm.versions import KeyVersion, from_printable, name, newest, next_version, printable
 
 
 def _version(text: str, *, retired: bool = False) -> KeyVersion:

@@ -10,8 +10,9 @@ import pkcs11
 import pytest
 
 from hsm.errors import BadConfig, PinBlocked
-from hsm.login import LoginGate, boot_id, runtime_directory
+from hsm.login import LoginGate
 from hsm.pin import Pin
+from hsm.runtime import boot_id, runtime_directory
 
 RIGHT, WRONG = Pin(b"right-3141"), Pin(b"wrong-2718")
 

@@ -13,10 +13,10 @@ import msgspec
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
 from hsm.launch import Launch
-from hsm.login import runtime_directory
 from hsm.operations import Opening, TokenInfo
 from hsm.pin import Pin
 from hsm.process import AgentProcess
+from hsm.runtime import runtime_directory
 from hsm.signers import Agent
 from vault.engines.system.external_keys_token import Pair, Token
 from vault.framework.external import PrivateKey

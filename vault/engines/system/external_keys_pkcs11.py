@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.keys import printable
 from hsm.operations import ListTokens, TokenInfo
 from hsm.signers import Agent, TokenSigner, private_key
+from hsm.versions import printable
 from vault.engines.system.external_keys import Options
 from vault.engines.system.external_keys_agents import Agents, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token

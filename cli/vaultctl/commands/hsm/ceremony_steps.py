@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hsm.ceremony import Step, Task
-    from hsm.token import TokenInfo, Wanted
+    from hsm.token import Wanted
+    from hsm.token_info import TokenInfo
 
 _UNWRAPS = 100
 
@@ -106,7 +107,7 @@ def _generate(invocation: Invocation, device: Device) -> dict[str, str]:
 
 
 def _newest(device: Device) -> dict[str, str]:
-    from hsm.keys import newest
+    from hsm.versions import newest
     from vaultctl.commands.hsm.keys import key_document
 
     versions = device.run(lambda slot: slot.keys())

@@ -84,7 +84,7 @@ class Device:
         import os
 
         from hsm.errands import Place
-        from hsm.login import runtime_directory
+        from hsm.runtime import runtime_directory
 
         return Place(
             lib=self.lib,

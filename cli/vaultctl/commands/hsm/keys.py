@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hsm.keys import KeyVersion
+    from hsm.versions import KeyVersion
 
 _CUSTODIANS = ("first", "second")
 
@@ -27,7 +27,7 @@ def generate(invocation: Invocation) -> int:
 def rotate(invocation: Invocation) -> int:
     """Make the next version of a key that wraps; older ones still unwrap."""
     with Reaching():
-        from hsm.keys import newest
+        from hsm.versions import newest
 
         device = Device(invocation)
         found = device.run(lambda slot: slot.keys())
@@ -41,7 +41,7 @@ def retire(invocation: Invocation) -> int:
     """Let an old version of a key unwrap only."""
     version = invocation.args[0]
     with Reaching():
-        from hsm.keys import newest
+        from hsm.versions import newest
 
         device = Device(invocation)
         found = device.run(lambda slot: slot.keys())
@@ -116,7 +116,7 @@ def _make(
 
 
 def _say_next(invocation: Invocation, device: Device, found: Sequence[KeyVersion], verb: str) -> int:
-    from hsm.keys import next_version, printable
+    from hsm.versions import next_version, printable
 
     versions = ", ".join(known.version for known in found) or "none"
     return invocation.succeed(

@@ -12,7 +12,7 @@ from vaultctl.invocation import Invocation
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hsm.report import Report
-    from hsm.token import TokenInfo
+    from hsm.token_info import TokenInfo
 
 _SHOWN = {
     "AES-GCM": "AES_GCM",

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a token says of itself, as it is shown. Nothing here touches a token."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+FLAG_WORDS: Final = {
+    0x00002: "write-protected",
+    0x00100: "PIN pad",
+    0x10000: "a wrong PIN was tried",
+    0x20000: "one more wrong PIN locks it",
+    0x40000: "PIN locked",
+    0x80000: "PIN to be changed",
+}
+
+
+class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`CK_TOKEN_INFO` and the mechanisms of a token; all of it may be shown."""
+
+    slot: int
+    label: str
+    serial: str
+    manufacturer: str
+    model: str
+    firmware: str
+    flags: int
+    mechanisms: tuple[str, ...]
+    """Names without `CKM_`, or numbers; sorted."""
+    software: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The flags that an operator should know of, in words."""
+        return tuple(word for bit, word in FLAG_WORDS.items() if self.flags & bit)
+
+    @property
+    def description(self) -> str:
+        """Manufacturer, model, serial number and label."""
+        return f"{self.manufacturer} {self.model}, serial {self.serial}, label {self.label}"
