@@ -7,6 +7,8 @@ from tests.conformance.scenario import MERGE, Scenario, delete, get, lst, patch,
 
 UNORDERED = ("data.keys",)
 NS = "sys/namespaces"
+RESERVED = "root"
+"""A name that no namespace has."""
 
 
 def inside(name: str) -> Mapping[str, str]:
@@ -142,7 +144,7 @@ SEALING = [
     post(f"{NS}/sealed/unseal", {"key": "aa"}),
     delete(f"{NS}/sealed/delete-sealed"),
     get(f"{NS}/sealed/inner/seal-status"),
-    get(f"{NS}/root/seal-status"),
+    get(f"{NS}/{RESERVED}/seal-status"),
     get(f"{NS}/sealed/seal-status", token=""),
     post(f"{NS}/none/seal", {}),
     post(f"{NS}/sealed/seal", {}, divergence="DV-14"),

@@ -77,7 +77,7 @@ CHILD = MAKE + [
         pick=("data.root", "data.exact_paths.tok/sys/namespaces"),
     ),
     get("sys/internal/ui/resultant-acl", token=T),
-    get("sys/internal/ui/mounts", token=T),
+    get("sys/internal/ui/mounts", token=T, pick=("data.auth",)),
     get("sys/internal/ui/mounts", token=T, headers=inside("tok2")),
     get("sys/internal/ui/mounts", token=T, headers=inside("tok"), shape=3),
     get("sys/internal/ui/mounts/tok/kv/a", token=T),
