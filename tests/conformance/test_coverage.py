@@ -2,7 +2,7 @@
 """The table of coverage is what code and scenarios say, over what the real binary offers."""
 
 from tests.conformance import coverage
-from tests.conformance.coverage import COVERED, IMPLEMENTED, MISSING, OUT, Asked, Operation
+from tests.conformance.coverage import COVERED, IMPLEMENTED, OUT, Asked, Operation
 from tests.conformance.reference import fetch
 from tests.conformance.scenario import Scenario, get, lst, post, put
 
@@ -23,8 +23,19 @@ def test_operations_that_are_known_well_are_judged_rightly() -> None:
     assert found[Operation("sys/policies/acl/{name}", "PATCH")] == COVERED
     assert found[Operation("sys/tools/random/{source}/{urlbytes}", "POST")] == COVERED
     assert found[Operation("sys/pprof/heap", "GET")] == OUT
-    assert found[Operation("sys/namespaces/{path}/seal", "POST")] == MISSING
     assert found[Operation("kv1/{path}", "DELETE")] in (COVERED, IMPLEMENTED)
+
+
+def test_a_route_of_ours_takes_places_of_theirs_and_never_their_words() -> None:
+    patterns = [pattern for verb, pattern in coverage.ours() if verb == "POST"]
+
+    def there(path: str) -> bool:
+        return any(pattern.fullmatch(path.replace("{}", "\0")) for pattern in patterns)
+
+    assert there("sys/namespaces/{}")
+    assert there("sys/tools/random/{}/{}")
+    assert not there("sys/namespaces/{}/nothing-like-it")
+    assert not there("sys/nothing-like-it")
 
 
 def test_every_reason_to_leave_something_out_is_needed() -> None:
