@@ -146,7 +146,7 @@ MADE = [
     get(f"{P}/three/generate", shape=2),
     post(
         f"{P}/narrow",
-        {"policy": _charset('charset = "ab"') + '\nrule "charset" { charset = "c" min-chars = 19 }'},
+        {"policy": _charset('charset = "ab"', "100") + '\nrule "charset" { charset = "c" min-chars = 99 }'},
     ),
     get(f"{P}/narrow/generate"),
 ]
