@@ -110,6 +110,13 @@ async def follow_links(tx: ReadTx, config: SealConfig, root_key: Key, version: i
     return root_key
 
 
+async def recovery_record(tx: ReadTx, config: SealConfig) -> RecoveryKey:
+    """Return the record of the recovery key, which there must be; raises `SealFailure`."""
+    assert config.recovery is not None
+    path = recovery_path(config.recovery.revision)
+    return decode(path, await _filled(tx, path), RecoveryKey)
+
+
 async def unwrap_recovery(tx: ReadTx, config: SealConfig, slots: Slots) -> Key:
     """Return the recovery key. Raises `NoSlotAnswers` or `SealFailure`."""
     assert config.recovery is not None

@@ -9,7 +9,7 @@ slots that worked before. Device calls happen outside transactions; what is stor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, TypeVar
 
 import msgspec
@@ -153,14 +153,23 @@ class Keeper:
         )
         return await self.tidy(tx, config.with_entry(name, entry))
 
-    async def remove(self, name: str) -> SealConfig:
-        """Take slot `name` from the vault; refused unless another slot is seen to work now."""
+    async def remove(
+        self, name: str, *, carry: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
+    ) -> SealConfig:
+        """Take slot `name` from the vault; refused unless another slot is seen to work now.
+
+        What it alone holds goes to the key slots that stay: the recovery key here, other values by `carry`, which
+        is told their names. Refused where they cannot take it.
+        """
         async with self.lock:
             config = await self.config()
             if name not in config.slots:
                 raise SealRefusal(f"there is no seal slot {name}")
             if not await self._works_without(config, name):
                 raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
+            config = await self._recovery_without(config, name)
+            if carry is not None:
+                await carry(config.without(name).wrapped)
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config)
                 await tx.delete(slot_path(name, config.entry(name).revision))
@@ -267,6 +276,38 @@ class Keeper:
         place = book.recovery_place(slot.name, config.generation, path)
         value = await envelope.seal(slot, place, key.reveal(), self.random)
         return msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
+
+    async def _recovery_without(self, config: SealConfig, name: str) -> SealConfig:
+        """Wrap the recovery key for a key slot besides `name` where no other has it; `SealRefusal` if none can."""
+        others = [other for other in config.wrapped if other != name]
+        if config.recovery is None or not others or name not in config.wrapped:
+            return config
+        held = await book.recovery_record(self.storage.reader(), config)
+        if not held.wrapped.keys().isdisjoint(others):
+            return config
+        for other in others:
+            slot = self.slots.get(other)
+            if slot is None:
+                continue
+            try:
+                return await self._take_recovery(slot, config)
+            except (HsmError, SealFailure):
+                continue
+        raise SealRefusal(
+            f"slot {name} alone holds the recovery key, and no other slot can take it now; "
+            "repair them, or rotate the recovery key first"
+        )
+
+    async def _take_recovery(self, slot: KeySlot, config: SealConfig) -> SealConfig:
+        """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
+        record = await self._recovery_for(slot, config)
+        if record is None or config.recovery is None:
+            raise SealFailure("no slot gives the recovery key")
+        path = recovery_path(config.recovery.revision)
+        async with self.storage.write() as tx:
+            config = await self.unchanged(tx, config)
+            await tx.put(path, encode(path, record))
+        return config
 
     async def _works_without(self, config: SealConfig, name: str) -> bool:
         """Whether a slot other than `name` opens the vault: shares are taken for good, key slots are tried."""

@@ -65,22 +65,27 @@ class SealWrap:
         It asks devices, so call it outside transactions. Raises `NoSlotAnswers` when there are slots and none answers.
         """
         config = await self._config(self._storage.reader())
-        if not config.wrapped:
-            return msgspec.json.encode(Wrapped(plain=value))
+        return msgspec.json.encode(await self._wrapped(config.wrapped, config, (namespace_id, path), value))
+
+    async def _wrapped(
+        self, names: tuple[str, ...], config: SealConfig, where: tuple[str, str], value: bytes
+    ) -> Wrapped:
+        """Return `value` for those of the slots `names` that answer; `where` is its namespace and path."""
+        if not names:
+            return Wrapped(plain=value)
         found: dict[str, bytes] = {}
         reasons: Reasons = {}
-        for name in config.wrapped:
+        for name in names:
             slot = self._slots.get(name)
             if slot is None:
                 continue
             try:
-                place = _place(name, config, namespace_id, path)
-                found[name] = await envelope.seal(slot, place, value, self._random)
+                found[name] = await envelope.seal(slot, _place(name, config, *where), value, self._random)
             except HsmError as failure:
                 reasons[name] = failure
         if not found:
             raise NoSlotAnswers(reasons)
-        return msgspec.json.encode(Wrapped(slots=found))
+        return Wrapped(slots=found)
 
     async def put(self, core: View, path: str, wrapped: bytes) -> None:
         """Store what `wrap` gave for the namespace of `core` and `path`."""
@@ -120,6 +125,25 @@ class SealWrap:
                 await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
             done += 1
         return done
+
+    async def carry(self, names: tuple[str, ...]) -> None:
+        """Give every value that none of the slots `names` holds to those that answer; to the barrier if there are none.
+
+        For slots that are about to be all there are, or have become so. Raises `NoSlotAnswers` where a value
+        cannot be read or taken; then what was done until then stays, and every value opens as before.
+        """
+        config = await self._config(self._storage.reader())
+        for path in await self._paths():
+            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            found = _decoded(data) if data is not None else Wrapped()
+            if data is None or not found.slots or not found.slots.keys().isdisjoint(names):
+                continue
+            value = await self._open(_ROOT, path, data)
+            taken = await self._wrapped(names, config, (_ROOT, path), value)
+            async with self._barrier.write(_ROOT, _CORE) as core:
+                if await core.get(PREFIX + path) == data:
+                    more = Wrapped(slots={**found.slots, **taken.slots}) if names else taken
+                    await core.put(PREFIX + path, msgspec.json.encode(more))
 
     async def forget(self, name: str) -> None:
         """Remove what is wrapped for slot `name`, which is no part of the vault any more, where others hold it too."""

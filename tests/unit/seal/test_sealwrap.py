@@ -131,6 +131,30 @@ def test_only_so_many_values_are_kept() -> None:
     asyncio.run(scenario())
 
 
+def test_what_a_slot_alone_holds_is_given_to_those_that_stay() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        b.away = SlotUnavailable("away")
+        await here.put("audit/salt", b"secret")
+        here.wraps.drop()
+        with pytest.raises(NoSlotAnswers):
+            await here.wraps.carry(("b",))
+        b.away = None
+        await here.machine.keeper.remove("a", carry=here.wraps.carry)
+        await here.wraps.forget("a")
+        here.wraps.drop()
+        a.away = SlotUnavailable("gone for good")
+        assert await here.get("audit/salt") == b"secret"
+        await here.wraps.carry(("b",))
+        await here.wraps.carry(())
+        here.wraps.drop()
+        b.away = SlotUnavailable("gone too")
+        assert await here.get("audit/salt") == b"secret"
+
+    asyncio.run(scenario())
+
+
 def test_a_value_opens_at_its_own_path_only() -> None:
     async def scenario() -> None:
         here = await Wraps(*named("a")).open()

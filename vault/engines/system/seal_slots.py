@@ -136,13 +136,17 @@ class SealSlotEngine(Engine):
             if params.name in (await self._config()).slots:
                 raise Malformed(f"slot {params.name} is part of the vault already; rewrap renews it")
             await told(self._lifecycle.keeper.renew(params.name))
+            await told(self._wraps.rewrap(params.name))
         return await self._changed("a slot was added", params.name)
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
     async def remove(self, call: Call, params: SlotName) -> None:
-        """Take a slot from the vault. The last one that works is refused."""
+        """Take a slot from the vault. The last one that works is refused.
+
+        What it alone holds is given to the others first; refused where none can take it.
+        """
         await alone(call)
-        await told(self._lifecycle.keeper.remove(params.name))
+        await told(self._lifecycle.keeper.remove(params.name, carry=self._wraps.carry))
         await self._wraps.forget(params.name)
         self._log.note("seal", "a slot was removed", slot=params.name)
 
