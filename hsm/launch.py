@@ -18,7 +18,8 @@ from hsm.pin import Pin
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
 
-_PIN_VARIABLES: Final = ("BAO_HSM_PIN", "VAULT_HSM_PIN")
+_OURS: Final = ("BAO_", "VAULT_", "COFFRE_")
+"""What the server's own variables begin with: tokens, PINs, passwords. No module needs any."""
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +61,11 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _environment(launch: Launch) -> dict[str, str]:
-    """The server's environment without PINs, and with the way to this package."""
-    hidden = {*launch.hidden_variables, *_PIN_VARIABLES}
-    kept = {name: value for name, value in launch.environment.items() if name not in hidden}
+    """The server's environment without its secrets, and with the way to this package."""
+    kept = {
+        name: value
+        for name, value in launch.environment.items()
+        if name not in launch.hidden_variables and not name.startswith(_OURS)
+    }
     kept["PYTHONPATH"] = str(Path(__file__).parent.parent)
     return kept

@@ -28,7 +28,10 @@ _LARGEST_BYTES: Final = 4096
 
 def make_slots(config: Config, entropy: Entropy, environment: Mapping[str, str] = os.environ) -> Slots:
     """Make the slots of `config`. Raises `StartFailure` for a static key that cannot be read."""
-    made = [(seal, _slot(seal, entropy, environment)) for seal in config.seals if seal.kind != SHAMIR_SLOT]
+    shown = agents_environment(config, environment)
+    made = [
+        (seal, _slot(seal, entropy, environment, shown)) for seal in config.seals if seal.kind != SHAMIR_SLOT
+    ]
     tokens = [slot for seal, slot in made if isinstance(slot, Pkcs11Slot) and not seal.disabled]
     shamir = next((seal for seal in config.seals if seal.kind == SHAMIR_SLOT), None)
     mixed = _mixed(config.hsm, tokens, entropy)
@@ -47,11 +50,24 @@ def new_slots(
     config: Config, known: Slots, entropy: Entropy, environment: Mapping[str, str] = os.environ
 ) -> list[KeySlot]:
     """Make the slots of `config` that are not `known`; those are as they were at the start. Raises `StartFailure`."""
+    shown = agents_environment(config, environment)
     return [
-        _slot(seal, entropy, environment)
+        _slot(seal, entropy, environment, shown)
         for seal in config.seals
         if seal.kind != SHAMIR_SLOT and not seal.disabled and known.get(seal.name) is None
     ]
+
+
+def agents_environment(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` without what any seal's secret is in: a slot's agent is not to see another slot's."""
+    hidden: set[str] = set()
+    for seal in config.seals:
+        if seal.pkcs11 is not None:
+            hidden.update(seal.pkcs11.pin.hidden_variables)
+        if seal.static is not None:
+            for source in (seal.static.current_key, seal.static.previous_key):
+                hidden.add(source.reveal().removeprefix("env://"))
+    return {name: value for name, value in environment.items() if name not in hidden}
 
 
 def _mixed(policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy) -> MixedEntropy | None:
@@ -69,9 +85,13 @@ def _mixed(policy: HsmPolicy, tokens: Sequence[Pkcs11Slot], entropy: Entropy) ->
     return MixedEntropy(entropy.bytes, first, policy=wanted)
 
 
-def _slot(seal: SealSettings, entropy: Entropy, environment: Mapping[str, str]) -> KeySlot:
+def _slot(
+    seal: SealSettings, entropy: Entropy, environment: Mapping[str, str], shown: Mapping[str, str]
+) -> KeySlot:
     if seal.pkcs11 is not None:
-        return Pkcs11Slot(seal.pkcs11, chance=lambda: int.from_bytes(entropy.bytes(6)) / (1 << 48))
+        return Pkcs11Slot(
+            seal.pkcs11, environment=shown, chance=lambda: int.from_bytes(entropy.bytes(6)) / (1 << 48)
+        )
     assert seal.static is not None
     try:
         return _static(seal.static, entropy, environment)

@@ -16,7 +16,7 @@ from vault.seal.static_slot import StaticSlot
 from vault.server.config import load
 from vault.server.failure import StartFailure
 from vault.server.sanitized import sanitized
-from vault.server.seal_slots import make_slots, new_slots
+from vault.server.seal_slots import agents_environment, make_slots, new_slots
 from vault.server.settings import Config
 from vault.server.trial import problems
 
@@ -228,3 +228,14 @@ def test_a_trial_tells_of_a_key_that_a_start_would_not_find(tmp_path: Path) -> N
     text = 'seal "static" { current_key_id = "a" current_key = "file:///does/not/exist" }'
     assert any("/does/not/exist cannot be read" in line for line in problems(loaded(tmp_path, text), Clock()))
     assert problems(loaded(tmp_path, f'seal "pkcs11" {{ {TOKEN} }}'), Clock()) == []
+
+
+def test_a_slots_agent_does_not_see_another_slots_secret(tmp_path: Path) -> None:
+    text = (
+        f'seal "pkcs11" {{ name = "a"\n {TOKEN} }}\n'
+        f'seal "pkcs11" {{ name = "b"\n {TOKEN.replace("file:///run/pin", "env://PIN_B")} }}\n'
+        'seal "static" { name = "c" current_key_id = "1" current_key = "env://KEY_C" }\n'
+    )
+    environment = {"PIN_B": "4711", "KEY_C": KEY.hex(), "SOFTHSM2_CONF": "/etc/softhsm2.conf"}
+    config = loaded(tmp_path, text, environment)
+    assert agents_environment(config, environment) == {"SOFTHSM2_CONF": "/etc/softhsm2.conf"}

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an agent inherits from the server."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from hsm.launch import Launch, start
+from hsm.operations import Opening
+from hsm.pin import Pin
+
+_PROGRAM = "import json, os, sys; os.write(int(sys.argv[1]), json.dumps(dict(os.environ)).encode())"
+
+
+def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
+    given = {
+        "SOFTHSM2_CONF": "/etc/softhsm2.conf",
+        "PIN_A": "1",
+        "BAO_HSM_PIN": "2",
+        "BAO_TOKEN": "3",
+        "VAULT_DEV_ROOT_TOKEN_ID": "4",
+        "COFFRE_X": "5",
+    }
+    launch = Launch(
+        opening=Opening(lib="/l.so", login=False),
+        pin=lambda: Pin(b"never asked for"),
+        hidden_variables=("PIN_A",),
+        environment=given,
+        program=(sys.executable, "-c", _PROGRAM),
+        opening_seconds=1.0,
+    )
+    reading, writing = os.pipe()
+    with start(launch, writing) as process:
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            found = json.loads(pipe.read())
+        assert process.wait(10.0) == 0
+    assert found.pop("PYTHONPATH") == str(Path(__file__).parents[3])
+    found.pop("LC_CTYPE", None)
+    assert found == {"SOFTHSM2_CONF": "/etc/softhsm2.conf"}
