@@ -7,18 +7,22 @@ from typing import Final
 
 import msgspec
 
+from hsm.errors import HsmError
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
 from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
 from vault.engines.system.seal import Cluster
+from vault.framework.log import Log
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.table import accessor
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.policy.store import POLICY_KIND
 from vault.quota.model import QUOTA_KIND
+from vault.seal.failure import SealFailure
 from vault.seal.init import InitRequest
-from vault.seal.lifecycle import SEAL_KIND
+from vault.seal.lifecycle import SEAL_KIND, Lifecycle
+from vault.seal.sealwrap import SealWrap
 from vault.server.application import DevResult
 from vault.server.counting import show_state
 from vault.server.parts import Parts
@@ -51,6 +55,7 @@ def own_facts(parts: Parts) -> None:
 
 async def load(parts: Parts) -> None:
     """Load everything that an open vault keeps in memory."""
+    await carry_wrapped(parts.lifecycle, parts.wraps, parts.log)
     core = parts.barrier.reader("root", _CORE)
     async with parts.barrier.write("root", _CORE) as tx:
         await parts.audit.prepare(tx)
@@ -62,6 +67,17 @@ async def load(parts: Parts) -> None:
         parts.presence.cluster = Cluster(entry.name, entry.id)
         show_state(parts.metrics, parts.barrier, entry.name)
     await parts.follower.catch_up()
+
+
+async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, log: Log) -> None:
+    """Bring wrapped values along to the slots that there are now: the vault may just have left all others."""
+    config = await lifecycle.config()
+    if config is None:
+        return
+    try:
+        await wraps.carry(config.wrapped)
+    except (HsmError, SealFailure) as failure:
+        log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
 
 
 async def close(parts: Parts) -> None:
