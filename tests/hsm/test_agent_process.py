@@ -28,8 +28,10 @@ def test_a_module_that_crashes_costs_the_requests_under_way_and_no_more(softhsm:
     async def story(slot: Pkcs11Slot) -> None:
         wrapped = await slot.wrap(DEK)
         for deadly in (signal.SIGSEGV, signal.SIGKILL):
-            assert slot.agent_pid is not None
-            os.kill(slot.agent_pid, deadly)
+            dying = slot.agent_pid
+            assert dying is not None
+            os.kill(dying, deadly)
+            assert gone(dying)
             with contextlib.suppress(SlotUnavailable):
                 await slot.unwrap(wrapped)
             assert await slot.unwrap(wrapped) == DEK

@@ -123,24 +123,6 @@ def test_a_slot_joins_even_if_nobody_knows_the_recovery_key() -> None:
     asyncio.run(scenario())
 
 
-def test_a_slot_that_alone_holds_the_recovery_key_gives_it_to_another_before_it_goes() -> None:
-    async def scenario() -> None:
-        a, b, c = named("a", "b", "c")
-        machine, keys = await opened(Slots(enabled=[a]))
-        machine.keeper.slots = Slots(enabled=[a, b])
-        a.away = AWAY
-        await machine.keeper.renew("b")
-        assert "alone holds the recovery key" in await refused(machine.keeper.remove("a"))
-        a.away = None
-        machine.keeper.slots = Slots(enabled=[a, c, b])
-        await machine.keeper.remove("a")
-        again = machine.restart(Slots(enabled=[b]))
-        await again.give(keys[:2])
-        assert await again.reads()
-
-    asyncio.run(scenario())
-
-
 def test_the_last_slot_that_works_is_not_removed() -> None:
     async def scenario() -> None:
         a, b = named("a", "b")
