@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Final
@@ -13,6 +14,7 @@ import msgspec
 from vault.audit.device import Device, DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer
+from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
 from vault.framework.call import Call, Reply
@@ -24,6 +26,7 @@ from vault.framework.metrics import Metrics
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _SALT: Final = "audit/salt/"
+"""Where salts lay before they were wrapped for the seal's slots."""
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
 _KINDS: Final = ("request", "response")
@@ -43,13 +46,15 @@ class Broker:
     """All audit devices of this server.
 
     With at least one device, a record that no device takes refuses the request (SL-53); without any device
-    requests proceed, as in the field. While sealed there are no keys to hash with: the devices that the
+    requests proceed, as in the field. A device whose salt no slot opens records with another one until it does:
+    its hashes then differ from earlier ones, and nothing is recorded in clear. While sealed there are no keys to hash with: the devices that the
     configuration declares take records without any value.
     """
 
     def __init__(
         self,
         declared: Sequence[DeviceConfig],
+        salts: Salts,
         clock: Clock,
         entropy: Entropy,
         log: Log,
@@ -61,6 +66,9 @@ class Broker:
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
         self._log = log
         self._complained = 0
+        self._salts = salts
+        self._unopened: set[str] = set()
+        """Devices whose salt no slot opened when it was last asked for."""
         self._clock = clock
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
@@ -141,17 +149,43 @@ class Broker:
             return False
         return True
 
-    async def prepare(self, core: View) -> None:
-        """Store a salt for each declared device that has none, in the transaction of an init or unseal."""
+    async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
+        """Give each declared device a salt that has none. It may ask a token, so only storing is done in `write`."""
         for path in self._declared:
-            await self._salt(core, path)
+            wrapped = await self._missing(core, path)
+            if wrapped is not None:
+                async with write() as tx:
+                    await self._salts.put(tx, path, wrapped)
+                    await tx.delete(_SALT + path)
 
-    async def _salt(self, core: View, path: str) -> bytes:
-        salt = await core.get(_SALT + path)
-        if salt is None:
-            salt = self._entropy.bytes(32).hex().encode()
-            await core.put(_SALT + path, salt)
-        return salt
+    async def _missing(self, core: ReadView, path: str) -> bytes | None:
+        """Return a wrapped salt for a device without one; None where it has one, or no slot answers for now."""
+        earlier = await core.get(_SALT + path)
+        try:
+            if earlier is None and await self._salts.get(core, path) is not None:
+                wrapped = None
+            else:
+                wrapped = await self._salts.wrap(path, earlier or self._fresh_salt())
+        except SaltUnreadable as error:
+            self._unopened.add(path)
+            self._log.caution("audit", "no slot opens a salt: hashes differ for now", reason=str(error))
+            return None
+        self._unopened.discard(path)
+        return wrapped
+
+    async def _readable(self, core: ReadView, path: str) -> bytes:
+        """Return a device's salt; one for this time only where no slot opens it. Raises `DeviceFailure`."""
+        try:
+            salt = await self._salts.get(core, path) or await core.get(_SALT + path)
+        except SaltUnreadable:
+            self._unopened.add(path)
+            salt = None
+        if salt is None and path not in self._unopened:
+            raise DeviceFailure(f'audit device "{path}" has no salt; unseal again')
+        return salt or self._fresh_salt()
+
+    def _fresh_salt(self) -> bytes:
+        return self._entropy.bytes(32).hex().encode()
 
     async def load(self, core: ReadView) -> None:
         """Start recording with hashed values, after unseal or when the configuration of devices changed."""
@@ -162,9 +196,7 @@ class Broker:
                 configs[path] = msgspec.msgpack.decode(value, type=DeviceConfig)
         opened: dict[str, _Open] = {}
         for path, config in configs.items():
-            salt = await core.get(_SALT + path)
-            if salt is None:
-                raise DeviceFailure(f'audit device "{path}" has no salt; unseal again')
+            salt = await self._readable(core, path)
             device = self._devices.pop(path, None) or open_device(config)
             opened[path] = _assemble(config, device, salt)
             self._devices[path] = device
@@ -196,7 +228,7 @@ class Broker:
         """Store a device that was asked for through the API, after it took a test line."""
         if config.path in self._open:
             raise Malformed("path already in use")
-        await self._salt(core, config.path)
+        wrapped = await self._missing(core, config.path)
         try:
             device = open_device(config)
             now = self._clock.nanos()
@@ -204,6 +236,8 @@ class Broker:
             device.close()
         except DeviceFailure as failure:
             raise Malformed(str(failure)) from failure
+        if wrapped is not None:
+            await self._salts.put(core, config.path, wrapped)
         await core.put(_DEVICE + config.path, msgspec.msgpack.encode(config))
         await core.invalidate(AUDIT_KIND, "")
 
@@ -212,7 +246,7 @@ class Broker:
         if path in self._declared:
             raise Malformed("cannot disable configuration-managed audit device")
         await core.delete(_DEVICE + path)
-        await core.delete(_SALT + path)
+        await self._salts.delete(core, path)
         await core.invalidate(AUDIT_KIND, "")
 
     async def audit_header(self, core: View, name: str, *, hashed: bool | None) -> None:

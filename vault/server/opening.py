@@ -57,8 +57,7 @@ async def load(parts: Parts) -> None:
     """Load everything that an open vault keeps in memory."""
     await carry_wrapped(parts.lifecycle, parts.wraps, parts.log)
     core = parts.barrier.reader("root", _CORE)
-    async with parts.barrier.write("root", _CORE) as tx:
-        await parts.audit.prepare(tx)
+    await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))
     await parts.audit.load(core)
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)

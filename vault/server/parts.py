@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.salts import Salts
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.cors import CrossOrigins
@@ -96,7 +97,7 @@ def make(
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
     try:
-        audit = Broker(_devices(config), clock, entropy, log, metrics)
+        audit = Broker(_devices(config), Salts(wraps), clock, entropy, log, metrics)
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure
     return Parts(
@@ -119,9 +120,7 @@ def make(
         namespaces=namespaces,
         router=router,
         audit=audit,
-        genesis=Genesis(
-            storage, lifecycle, policies, router.root, audit, clock, entropy, config.cluster_name
-        ),
+        genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
         limits=Limits(
             default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
             longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,

@@ -3,15 +3,20 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hsm.errors import SlotUnavailable
 from tests.unit.engines.driver import FakeClock
 from tests.unit.engines.system.house import CORE, House, play
+from tests.unit.seal.auto import RECOVERY, Machine
+from tests.unit.seal.soft import SoftSlot
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.salts import Salts
 from vault.engines.system.auditing import AuditEngine
 from vault.framework.call import Call, Operation
 from vault.framework.clock import Entropy
@@ -19,6 +24,8 @@ from vault.framework.errors import Forbidden, Malformed, Unavailable
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
+from vault.seal.sealwrap import SealWrap
+from vault.seal.slots import Slots
 
 
 def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:
@@ -131,7 +138,14 @@ def test_without_any_device_requests_go_on() -> None:
 
 
 def _sealed(file: Path) -> Broker:
-    return Broker([_config(file)], FakeClock(), Entropy(), Log(stream=io.StringIO()), Metrics(FakeClock()))
+    return Broker(
+        [_config(file)],
+        House().salts,
+        FakeClock(),
+        Entropy(),
+        Log(stream=io.StringIO()),
+        Metrics(FakeClock()),
+    )
 
 
 def test_while_sealed_records_have_no_value_at_all(tmp_path: Path) -> None:
@@ -179,7 +193,7 @@ def test_a_declared_device_without_its_salt_lets_nothing_be_loaded(tmp_path: Pat
     async def scenario() -> None:
         house = await _house(_config(tmp_path / "audit.log"))
         async with house.barrier.write("root", CORE) as core:
-            await core.delete("audit/salt/file/")
+            await house.salts.delete(core, "file/")
         with pytest.raises(DeviceFailure, match='"file/" has no salt'):
             await house.audit.load(house.barrier.reader("root", CORE))
 
@@ -210,5 +224,53 @@ def test_a_header_is_recorded_until_it_no_longer_is(tmp_path: Path) -> None:
             await house.follower.catch_up()
             headers.append(dict(house.audit.headers))
         assert headers == [{"x-seen": True}, {"x-seen": False}, {}, {}]
+
+    play(scenario)
+
+
+def test_salts_are_wrapped_for_the_seals_slots_and_a_slot_that_is_away_opens_the_vault_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        slot = SoftSlot("a")
+        machine = Machine(Slots(enabled=[slot]), os.urandom)
+        await machine.init(RECOVERY)
+        await machine.life.auto_unseal()
+        core = machine.barrier.reader("root", CORE)
+
+        async def opened() -> Broker:
+            wraps = SealWrap(
+                machine.storage, machine.barrier, Slots(enabled=[slot]), now=lambda: 0, random=os.urandom
+            )
+            stream = io.StringIO()
+            config = _config(tmp_path / "audit.log")
+            broker = Broker([config], Salts(wraps), FakeClock(), Entropy(), Log(stream=stream))
+            await broker.prepare(core, lambda: machine.barrier.write("root", CORE))
+            await broker.load(core)
+            assert ("no slot opens a salt" in stream.getvalue()) is (slot.away is not None)
+            return broker
+
+        hashed = (await opened()).hash("file/", "x")
+        assert (await opened()).hash("file/", "x") == hashed
+        stored = await core.get("sealwrap/audit/salt/file/")
+        assert stored is not None and b'"slots":{"a"' in stored
+        slot.away = SlotUnavailable("unplugged")
+        assert (await opened()).hash("file/", "x") not in {hashed, "x"}
+        slot.away = None
+        assert (await opened()).hash("file/", "x") == hashed
+
+    play(scenario)
+
+
+def test_a_salt_from_before_is_wrapped_and_stays_the_same(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        core = house.barrier.reader("root", CORE)
+        async with house.barrier.write("root", CORE) as tx:
+            await house.salts.delete(tx, "file/")
+            await tx.put("audit/salt/file/", b"from-before")
+        await house.audit.prepare(core, lambda: house.barrier.write("root", CORE))
+        assert await core.get("audit/salt/file/") is None
+        assert await house.salts.get(core, "file/") == b"from-before"
 
     play(scenario)

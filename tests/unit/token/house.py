@@ -6,13 +6,13 @@ from typing import Any
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.token.engine import TokenEngine
-from vault.token.lifetime import Limits
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage
 from vault.token.batch import BatchTokens
+from vault.token.lifetime import Limits
 from vault.token.model import TOKEN_KIND, TokenEntry
 
 __all__ = ["CORE", "DEFAULT", "HOUR", "LONGEST", "Answer", "TokenHouse", "opened", "play"]

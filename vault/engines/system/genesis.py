@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.audit.broker import Broker
 from vault.barrier.view import View
 from vault.framework.clock import Clock, Entropy
 from vault.mount.entry import MountEntry
@@ -40,7 +39,6 @@ class Genesis:
         lifecycle: Lifecycle,
         policies: PolicyStore,
         mounts: MountTable,
-        audit: Broker,
         clock: Clock,
         entropy: Entropy,
         cluster_name: str,
@@ -49,7 +47,6 @@ class Genesis:
         self._lifecycle = lifecycle
         self._policies = policies
         self._mounts = mounts
-        self._audit = audit
         self._clock = clock
         self._entropy = entropy
         self._cluster_name = cluster_name
@@ -105,4 +102,3 @@ class Genesis:
             await self._mounts.put(core, mount)
         name = self._cluster_name or f"vault-cluster-{self._entropy.bytes(4).hex()}"
         await core.put(CLUSTER_PATH, msgspec.msgpack.encode(ClusterEntry(name, self._entropy.uuid())))
-        await self._audit.prepare(core)

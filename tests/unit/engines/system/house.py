@@ -12,6 +12,7 @@ import msgspec
 from tests.unit.engines.driver import FakeClock
 from vault.audit.broker import AUDIT_KIND, Broker
 from vault.audit.device import DeviceConfig
+from vault.audit.salts import Salts
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
@@ -35,6 +36,9 @@ from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.pipeline import Pipeline
 from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND, PolicyEntry, PolicyStore
+from vault.seal.record import CONFIG_PATH, SealConfig, encode
+from vault.seal.sealwrap import SealWrap
+from vault.seal.slots import Slots
 from vault.storage.memory import MemoryStorage
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
@@ -80,7 +84,11 @@ class House:
         self.tokens = TokenStore(self.entropy, self.namespaces.live)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
-        self.audit = Broker(devices, self.clock, self.entropy, Log(stream=io.StringIO()))
+        wraps = SealWrap(
+            self.storage, self.barrier, Slots(), now=self.clock.millis, random=self.entropy.bytes
+        )
+        self.salts = Salts(wraps)
+        self.audit = Broker(devices, self.salts, self.clock, self.entropy, Log(stream=io.StringIO()))
         self.signed = SignedTokens(self.entropy, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
         self.mounts = self.router.root
@@ -122,6 +130,8 @@ class House:
         )
         root = Key(bytes(32))
         async with self.storage.write() as tx:
+            config = SealConfig(generation="1", slots=("shamir",), confirmed=True)
+            await tx.put(CONFIG_PATH, encode(CONFIG_PATH, config))
             await self.barrier.create_in(tx, root, Keyring.create(self.clock.millis(), os.urandom))
         await self.barrier.load(root)
         async with self.barrier.write("root", CORE) as core:
@@ -129,7 +139,7 @@ class House:
             await self.policies.prepare(core, self.clock.nanos())
             for mount in built_in(self.entropy):
                 await self.mounts.put(core, mount)
-            await self.audit.prepare(core)
+        await self.audit.prepare(self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE))
         await self.tokens.load(self.barrier.reader("root", CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
         self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)

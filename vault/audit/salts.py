@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where the keys of the audit hashes lie: behind the barrier, and wrapped for the seal's key slots where there are any."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vault.barrier.view import ReadView, View
+from vault.seal.sealwrap import SealWrap
+from vault.seal.slots import NoSlotAnswers
+
+_PREFIX: Final = "audit/salt/"
+_NAMESPACE: Final = "root"
+
+
+class SaltUnreadable(Exception):
+    """There is a salt, and no slot that answers opens it."""
+
+
+class Salts:
+    """The salt of each device, by the device's path. `core` is the root namespace's own data."""
+
+    def __init__(self, wraps: SealWrap) -> None:
+        self._wraps = wraps
+
+    async def get(self, core: ReadView, device: str) -> bytes | None:
+        """Return a device's salt, or None where it has none. Raises `SaltUnreadable`."""
+        try:
+            return await self._wraps.get(core, _NAMESPACE, _PREFIX + device)
+        except NoSlotAnswers as error:
+            raise SaltUnreadable(str(error)) from error
+
+    async def wrap(self, device: str, salt: bytes) -> bytes:
+        """Wrap a device's salt, to be stored with `put`; outside transactions, for it may ask a token.
+
+        Raises `SaltUnreadable` where no slot answers.
+        """
+        try:
+            return await self._wraps.wrap(_NAMESPACE, _PREFIX + device, salt)
+        except NoSlotAnswers as error:
+            raise SaltUnreadable(str(error)) from error
+
+    async def put(self, core: View, device: str, wrapped: bytes) -> None:
+        """Store what `wrap` gave."""
+        await self._wraps.put(core, _PREFIX + device, wrapped)
+
+    async def delete(self, core: View, device: str) -> None:
+        """Remove a device's salt."""
+        await self._wraps.delete(core, _PREFIX + device)
