@@ -159,13 +159,13 @@ class Renderer:
         key = (self, allowed, granting)
         known = identity.cache.get(key)
         if not isinstance(known, bytes):
-            known = schema.encode(self._identity(identity, call, granting, allowed=allowed))
+            known = schema.encode(self._identity(identity, granting, allowed=allowed))
             identity.cache[key] = known
         return known
 
-    def _identity(self, identity: Identity, call: Call, granting: Sequence[str], *, allowed: bool) -> object:
+    def _identity(self, identity: Identity, granting: Sequence[str], *, allowed: bool) -> object:
         hasher = self._hasher
-        namespace = call.namespace.id
+        namespace = identity.namespace.id
         policies = [{"name": name, "namespace_id": namespace, "type": "acl"} for name in granting]
         results: dict[str, object] = {"allowed": allowed}
         if policies:
@@ -194,7 +194,7 @@ class Renderer:
         if call.data:
             data = b',"data":' + _bounded(self._hasher.members(call.data, call.mount.clear_request_keys))
         return _PLACE % (
-            b',"client_id":' + _client_id(identity, call.namespace.id) if identity is not None else b"",
+            b',"client_id":' + _client_id(identity) if identity is not None else b"",
             call.operation.encode(),
             self._mount(call, b"mount_running_version") if call.mount.path else b"",
             self._credential(call),
@@ -336,13 +336,13 @@ def _namespace(call: Call) -> Mapping[str, str]:
     return {"id": namespace.id, "path": namespace.path} if namespace.path else {"id": namespace.id}
 
 
-def _client_id(identity: Identity, namespace: str) -> bytes:
+def _client_id(identity: Identity) -> bytes:
     """Name the caller across tokens: the entity, or a digest of the policies, as the field counts clients."""
     if identity.entity_id:
         return schema.encode(identity.entity_id)
     known = identity.cache.get("client_id")
     if not isinstance(known, bytes):
-        text = "\x7f".join(identity.policies) + "\0" + namespace
+        text = "\x7f".join(identity.policies) + "\0" + identity.namespace.id
         digest = hashlib.sha256(text.encode()).digest()
         known = schema.encode(base64.b64encode(digest).decode())
         identity.cache["client_id"] = known

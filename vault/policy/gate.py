@@ -93,9 +93,14 @@ class Gate:
         )
 
     def filter(self, call: Call, reply: Reply[object]) -> None:
-        """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` when nothing is."""
+        """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` when nothing is.
+
+        By the ACL that the caller was last decided by, though it may be older than the newest policies: the fence
+        has found the listing to be no newer than the decision.
+        """
         identity = call.identity
-        acl = self._known(identity, call.now) if identity is not None else None
+        known = identity.cache.get("acl") if identity is not None else None
+        acl: Acl | None = known[1] if isinstance(known, tuple) else None
         path = seen_by(identity, call.namespace.path + call.path) if identity is not None else None
         data = schema.to_plain(reply.data)
         if (
