@@ -15,6 +15,7 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.engines.system import external_keys_store as store
 from vault.engines.system.external_keys_store import Config, Key
+from vault.engines.system.words import shown
 from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedPath
@@ -259,7 +260,7 @@ class ExternalKeyEngine(Engine):
     def _provider(self, plugin: str) -> Provider:
         provider = self._providers.get(plugin)
         if provider is None:
-            raise Malformed(f"unknown plugin: {plugin}")
+            raise Malformed(f"unknown plugin: {shown(plugin)}")
         return provider
 
     def _readable(self, plugin: str) -> Provider:
@@ -267,7 +268,9 @@ class ExternalKeyEngine(Engine):
         try:
             return self._provider(plugin)
         except Malformed as unknown:
-            raise Malformed(f'failed to read metadata for plugin "{plugin}": {unknown.message}') from None
+            raise Malformed(
+                f'failed to read metadata for plugin "{shown(plugin)}": {unknown.message}'
+            ) from None
 
 
 def _own(call: Call, *ours: str) -> dict[str, Json]:

@@ -237,7 +237,8 @@ class OperatingEngine(Engine):
             path = given.rstrip("/") + "/"
             mount = self._router.root.get(path)
             if mount is None:
-                faults.append(f'cannot fetch mount entry on "{path}"')
+                told = "/".join(shown(part) for part in path[:-1].split("/")) if path != "/" else ""
+                faults.append(f'cannot fetch mount entry on "{told}/"')
             elif mount.entry.kind in _SINGLE:
                 faults.append(
                     f'cannot reload plugin on "{path}": singleton plugin cannot be reloaded: "{mount.entry.kind}"'
