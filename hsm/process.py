@@ -98,11 +98,12 @@ class AgentProcess:
         """Ask for `operation`, which may take so many seconds once it is under way, and wait as long before.
 
         The future ends in any case: with the encoded result, or with an `HsmError`. Raises `BadConfig` for a
-        request that is too large, and `SlotUnavailable` when the process is dead or too many requests wait.
+        request that is too large, `SlotUnavailable` when too many requests wait, and when the process is dead
+        what it died of: whoever asks late hears the same as who asked in time.
         """
         with self._lock:
             if self._ended is not None:
-                raise SlotUnavailable(str(self._ended))
+                raise _again(self._ended)
             if len(self._waiting) >= MOST_WAITING:
                 raise SlotUnavailable(f"{MOST_WAITING} requests wait for the agent already")
             number, self._number = self._number, self._number + 1
@@ -286,4 +287,9 @@ class AgentProcess:
 def _fail(job: _Job, error: HsmError) -> None:
     """End a job with an error, unless whoever asked has gone."""
     if job.result.running() or job.result.set_running_or_notify_cancel():
-        job.result.set_exception(type(error)(str(error), ckr=error.ckr))
+        job.result.set_exception(_again(error))
+
+
+def _again(error: HsmError) -> HsmError:
+    """The same error for one more caller: an exception that is raised twice collects both tracebacks."""
+    return type(error)(str(error), ckr=error.ckr)

@@ -156,7 +156,8 @@ class Pair:
 def _unsettled(step: Step, answer: Answer) -> bool:
     if step.settle and answer.status != step.settle:
         return True
-    return bool(step.settle_on) and step.settle_on.encode() not in answer.body
+    texts = (step.settle_on,) if isinstance(step.settle_on, str) else step.settle_on
+    return any(text.encode() not in answer.body for text in texts)
 
 
 def _without(seen: Mapping[str, object], extra: Sequence[str]) -> Mapping[str, object]:

@@ -34,8 +34,8 @@ class Step:
     """Compare keys down to this depth and only types below (texts that are our own)."""
     settle: int = 0
     """Repeat until this status, at most 20 s: for work that the reference does in the background."""
-    settle_on: str = ""
-    """Repeat until this text is in the body, at most 20 s, as `settle`."""
+    settle_on: str | Sequence[str] = ()
+    """Repeat until this text, or each of these, is in the body, at most 20 s, as `settle`."""
     extra: Sequence[str] = ()
     """Keys of the JSON body that the subject has and the reference does not."""
     restart: str | None = None

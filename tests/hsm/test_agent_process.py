@@ -187,6 +187,14 @@ def test_a_pin_that_cannot_be_read_says_where_it_was_looked_for(softhsm: SoftHsm
     asyncio.run(story())
 
 
+def test_who_asks_after_the_agent_ended_hears_why_it_ended(softhsm: SoftHsm) -> None:
+    """However the race between its end and the first request goes."""
+    process = slot_on(softhsm, pin="")._client._start()
+    process.join(10)
+    with pytest.raises(BadConfig, match=f"pin variable {PIN_VARIABLE}: is empty"):
+        process.submit(Random(8), 10.0)
+
+
 def test_a_program_that_cannot_be_run_says_so(softhsm: SoftHsm) -> None:
     async def story() -> None:
         slot = with_program(softhsm, ("/absent/agent",))
