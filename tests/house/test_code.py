@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT, files
+from vault.framework.log import FIELDS
 
 _OURS = ("vault/", "hsm/", "nhi/", "cli/")
 _SAYS_NOTHING = ("Manager", "Core", "Context", "Helper", "Util", "Utils")
@@ -80,3 +81,16 @@ def test_no_class_has_a_name_that_says_nothing() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     lacking = [p for p in _sources() if not ast.get_docstring(_tree(p))]
     assert [str(path.relative_to(ROOT)) for path in lacking] == []
+
+
+def test_every_field_that_we_log_is_one_that_is_written() -> None:
+    methods = {"detail", "note", "caution", "failure", "crash"}
+    logged = [
+        (f"{name}:{node.lineno}", keyword.arg)
+        for name, node in _nodes()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in methods and ast.unparse(node.func.value).endswith("log")
+        for keyword in node.keywords
+    ]
+    assert len(logged) > 20
+    assert [f"{place}: {field}" for place, field in logged if field not in FIELDS] == []

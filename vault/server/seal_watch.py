@@ -182,7 +182,7 @@ class SealWatch:
             level = self._log.failure if view.refused else self._log.caution
             level("seal", "a key slot does not work", slot=view.name, reason=view.reason)
             return
-        self._log.note("seal", "a key slot works", slot=view.name, key=view.key_version)
+        self._log.note("seal", "a key slot works", slot=view.name, key_version=view.key_version)
         if view.software and view.kind == "pkcs11":
             self._log.caution("seal", "software token: no hardware protection", slot=view.name)
 

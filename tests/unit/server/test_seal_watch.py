@@ -243,6 +243,7 @@ def test_slots_are_told_of_when_they_change() -> None:
         await here.run(130)
         text = here.text.getvalue()
         assert text.count("a key slot works") == 2
+        assert "slot=a key_version=v0001" in text
         assert text.count("software token: no hardware protection") == 1
         gauges = here.gauges()
         assert (gauges["seal.slot.up/a"], gauges["seal.slot.behind/a"]) == (1, 0)
