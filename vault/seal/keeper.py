@@ -14,17 +14,16 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from hsm import envelope
 from hsm.errors import HsmError, IntegrityError
 from hsm.wrapping import KeySlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key, Random
-from vault.seal import book
+from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.record import (
     LINKS_PREFIX,
     SHAMIR_SLOT,
-    RecoveryKey,
+    SLOTS_PREFIX,
     SealConfig,
     SlotEntry,
     WrappedSlot,
@@ -99,7 +98,7 @@ class Keeper:
         configured, `HsmError` when it does not answer; then nothing has changed.
         """
         async with self.lock:
-            slot = self._configured(name)
+            slot = self.configured(name)
             await slot.probe()  # it looks for its newest key then, and remembers it until the next time
             return await self.renew_held(slot)
 
@@ -146,8 +145,6 @@ class Keeper:
         old = config.entry(name).revision if name in config.slots else 0
         path = slot_path(name, old + 1)
         await tx.put(path, encode(path, slot))
-        if name in config.slots:
-            await tx.delete(slot_path(name, old))
         entry = SlotEntry(
             kind=SHAMIR_SLOT, revision=old + 1, root_version=config.root_version, added=self._now()
         )
@@ -167,12 +164,11 @@ class Keeper:
                 raise SealRefusal(f"there is no seal slot {name}")
             if not await self._works_without(config, name):
                 raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
-            config = await self._recovery_without(config, name)
+            config = await sharing.leave_recovery(self, config, name)
             if carry is not None:
                 await carry(config.without(name).wrapped)
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config)
-                await tx.delete(slot_path(name, config.entry(name).revision))
                 config = await self.tidy(tx, config.without(name))
                 if config.recovery is not None and not config.wrapped:
                     config = await book.drop_recovery(tx, config)
@@ -199,7 +195,7 @@ class Keeper:
         config = await self.config()
         if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
             raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
-        slot = self._configured(name)
+        slot = self.configured(name)
         if name not in config.slots:
             raise SealRefusal(f"slot {name} is configured and not part of the vault yet; add it")
         reader = self.storage.reader()
@@ -214,14 +210,11 @@ class Keeper:
         """As `renew`, for whoever holds `lock`."""
         config = await self.config()
         root_key = self.root_key
-        known = slot.name in config.slots
-        old = config.entry(slot.name).revision if known else 0
+        old = config.entry(slot.name).revision if slot.name in config.slots else 0
         record = await self.write(slot, root_key, config, config.root_version, old + 1)
-        recovery = await self._recovery_for(slot, config)
+        recovery = await sharing.recovery_for(self, slot, config)
         async with self.storage.write() as tx:
             config = await self.unchanged(tx, config)
-            if known:
-                await tx.delete(slot_path(slot.name, old))
             config = await self.tidy(
                 tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1))
             )
@@ -257,58 +250,6 @@ class Keeper:
         await check_canary(slot, again, generation=config.generation, revision=revision)
         return again
 
-    async def _recovery_for(self, slot: KeySlot, config: SealConfig) -> RecoveryKey | None:
-        """Return the recovery key's record with another or a newer wrap under `slot`; None where there is none.
-
-        Where no slot gives the recovery key, its record stays as it is.
-        """
-        if config.recovery is None:
-            return None
-        reader = self.storage.reader()
-        path = recovery_path(config.recovery.revision)
-        data = await reader.get(path)
-        try:
-            key = await book.unwrap_recovery(reader, config, self.slots)
-        except SealFailure:
-            return None
-        assert data is not None
-        record = decode(path, data, RecoveryKey)
-        place = book.recovery_place(slot.name, config.generation, path)
-        value = await envelope.seal(slot, place, key.reveal(), self.random)
-        return msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
-
-    async def _recovery_without(self, config: SealConfig, name: str) -> SealConfig:
-        """Wrap the recovery key for a key slot besides `name` where no other has it; `SealRefusal` if none can."""
-        others = [other for other in config.wrapped if other != name]
-        if config.recovery is None or not others or name not in config.wrapped:
-            return config
-        held = await book.recovery_record(self.storage.reader(), config)
-        if not held.wrapped.keys().isdisjoint(others):
-            return config
-        for other in others:
-            slot = self.slots.get(other)
-            if slot is None:
-                continue
-            try:
-                return await self._take_recovery(slot, config)
-            except (HsmError, SealFailure):
-                continue
-        raise SealRefusal(
-            f"slot {name} alone holds the recovery key, and no other slot can take it now; "
-            "repair them, or rotate the recovery key first"
-        )
-
-    async def _take_recovery(self, slot: KeySlot, config: SealConfig) -> SealConfig:
-        """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
-        record = await self._recovery_for(slot, config)
-        if record is None or config.recovery is None:
-            raise SealFailure("no slot gives the recovery key")
-        path = recovery_path(config.recovery.revision)
-        async with self.storage.write() as tx:
-            config = await self.unchanged(tx, config)
-            await tx.put(path, encode(path, record))
-        return config
-
     async def _works_without(self, config: SealConfig, name: str) -> bool:
         """Whether a slot other than `name` opens the vault: shares are taken for good, key slots are tried."""
         for other in config.slots:
@@ -325,11 +266,18 @@ class Keeper:
 
     @staticmethod
     async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
-        """Remove the links that no slot needs any more."""
+        """Remove what `config` does not need: links between older root keys, and records that do not count.
+
+        A record may be left from a change that was interrupted: it holds the root key for a slot that may be gone.
+        """
         oldest = min(config.entry(name).root_version for name in config.slots)
         for version in await tx.list(LINKS_PREFIX):
             if int(version) < oldest:
                 await tx.delete(LINKS_PREFIX + version)
+        counting = {slot_path(name, config.entry(name).revision) for name in config.slots}
+        for path in await tx.scan(SLOTS_PREFIX):
+            if SLOTS_PREFIX + path not in counting:
+                await tx.delete(SLOTS_PREFIX + path)
         return config
 
     def entry(self, record: WrappedSlot, version: int, revision: int) -> SlotEntry:
@@ -342,7 +290,8 @@ class Keeper:
             added=self._now(),
         )
 
-    def _configured(self, name: str) -> KeySlot:
+    def configured(self, name: str) -> KeySlot:
+        """Return the configured slot `name`; raises `SealRefusal` where there is none."""
         slot = self.slots.get(name)
         if slot is None:
             raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}" and restart')

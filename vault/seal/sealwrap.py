@@ -104,8 +104,12 @@ class SealWrap:
         """Forget everything that was read."""
         self._kept.clear()
 
-    async def rewrap(self, name: str) -> int:
-        """Wrap every value of the root namespace anew for slot `name`; return how many. Raises `HsmError`."""
+    async def rewrap(self, name: str, *, missing: bool = False) -> int:
+        """Wrap every value of the root namespace anew for slot `name`; return how many. Raises `HsmError`.
+
+        With `missing` only those that the slot lacks: it was away when they were written, or its joining was
+        interrupted. Raises `NoSlotAnswers` for a value that no slot opens.
+        """
         slot = self._slots.get(name)
         if slot is None:
             return 0
@@ -113,7 +117,7 @@ class SealWrap:
         config = await self._config(self._storage.reader())
         for path in await self._paths():
             data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
-            if data is None:
+            if data is None or (missing and name in _decoded(data).slots):
                 continue
             value = await self._open(_ROOT, path, data)
             wrap = await envelope.seal(slot, _place(name, config, _ROOT, path), value, self._random)

@@ -12,7 +12,7 @@ from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
-from vault.seal.record import RecoveryEntry, RecoveryKey, SealConfig, SlotEntry, link_path, slot_path
+from vault.seal.record import RecoveryEntry, RecoveryKey, SealConfig, SlotEntry, link_path
 from vault.seal.slots import NoSlotAnswers, Reasons
 from vault.storage.protocol import Tx
 
@@ -97,12 +97,11 @@ async def enter_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> 
         async with keeper.storage.write() as tx:
             config = await keeper.unchanged(tx, config)
             config = await book.store_recovery(tx, config, record, entry)
-            config = await _drop(tx, config, left & set(config.slots))
-            shamir = config.shamir
+            config = _without(config, left & set(config.slots))
             if keeper.slots.recovery_can_unseal or keeper.slots.shamir_kept:
                 config = await keeper.put_shamir(tx, config, key, shares, threshold)
-            elif shamir is not None:
-                config = await _drop(tx, config, [shamir])
+            elif config.shamir is not None:
+                config = config.without(config.shamir)
             await book.write_config(tx, await keeper.tidy(tx, config))
         return config
 
@@ -114,7 +113,7 @@ async def leave_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> 
         async with keeper.storage.write() as tx:
             config = await keeper.unchanged(tx, config)
             config = await keeper.put_shamir(tx, config, key, shares, threshold)
-            config = await _drop(tx, config, set(config.wrapped))
+            config = _without(config, set(config.wrapped))
             config = await book.drop_recovery(tx, config)
             await book.write_config(tx, await keeper.tidy(tx, config))
         return config
@@ -156,15 +155,13 @@ async def _switch(
     tx: Tx, config: SealConfig, renewed: dict[str, SlotEntry], dropped: Iterable[str], version: int
 ) -> SealConfig:
     for name, entry in renewed.items():
-        await tx.delete(slot_path(name, config.entry(name).revision))
         config = config.with_entry(name, entry)
-    config = msgspec.structs.replace(await _drop(tx, config, dropped), root_version=version)
+    config = msgspec.structs.replace(_without(config, dropped), root_version=version)
     return await Keeper.tidy(tx, config)
 
 
-async def _drop(tx: Tx, config: SealConfig, names: Iterable[str]) -> SealConfig:
+def _without(config: SealConfig, names: Iterable[str]) -> SealConfig:
     for name in names:
-        await tx.delete(slot_path(name, config.entry(name).revision))
         config = config.without(name)
     return config
 

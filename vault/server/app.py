@@ -82,6 +82,7 @@ class Vault:
         self._seal_watch = SealWatch(
             parts.lifecycle,
             parts.health,
+            parts.wraps,
             config.hsm,
             open_vault=self._open_by_slots,
             close_vault=self._closing,

@@ -16,9 +16,11 @@ from hsm.errors import HsmError
 from vault.barrier.failure import BarrierSealed
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.seal import sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
+from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import NoSlotAnswers, SlotView
 from vault.server.seal_metrics import SlotMetrics
 from vault.server.seal_settings import HsmPolicy
@@ -39,6 +41,7 @@ class SealWatch:
         self,
         lifecycle: Lifecycle,
         health: SlotHealth,
+        wraps: SealWrap,
         policy: HsmPolicy,
         *,
         open_vault: Callable[[], Awaitable[bool]],
@@ -51,6 +54,7 @@ class SealWatch:
         """`open_vault` tries the slots and says whether the vault is open; `now` gives seconds that only grow."""
         self._lifecycle = lifecycle
         self._health = health
+        self._wraps = wraps
         self._policy = policy
         self._open_vault = open_vault
         self._close_vault = close_vault
@@ -65,6 +69,7 @@ class SealWatch:
         self._look_at = 0.0
         self._lost_since: float | None = None
         self._told = False
+        self._behind: dict[str, str] = {}
         metrics.gauge("seal.unreachable.time", self._unreachable)
         metrics.gauge("hsm.entropy.fallbacks", lambda: float(lifecycle.slots.fallbacks()))
 
@@ -150,20 +155,33 @@ class SealWatch:
         self._slot_metrics.update(up, config, references, list(self._lifecycle.slots))
 
     async def _catch_up(self) -> None:
-        """Give slots that came back the newest root key."""
+        """Give slots that came back what they missed: the newest root key, the recovery key, wrapped values."""
         config = await self._lifecycle.config()
-        for name in config.behind if config is not None else ():
+        if config is None:
+            return
+        for name in (slot.name for slot in self._lifecycle.slots.enabled if slot.name in config.wrapped):
             view = self._health.seen.get(name)
             if view is None or not view.up:
                 continue
             try:
-                await self._lifecycle.keeper.renew(name)
+                await self._give_missed(name, behind=name in config.behind)
             except BarrierSealed:
                 return
             except (HsmError, SealFailure, SealRefusal, StorageFailure) as failure:
-                self._log.caution("seal", "a slot is still behind", slot=name, reason=str(failure))
+                if self._behind.get(name) != str(failure):
+                    self._log.caution("seal", "a slot is still behind", slot=name, reason=str(failure))
+                self._behind[name] = str(failure)
             else:
-                self._log.note("seal", "a slot has caught up with the root key", slot=name)
+                self._behind.pop(name, None)
+
+    async def _give_missed(self, name: str, *, behind: bool) -> None:
+        keeper = self._lifecycle.keeper
+        if behind:
+            await keeper.renew(name)
+            self._log.note("seal", "a slot has caught up with the root key", slot=name)
+        count = await self._wraps.rewrap(name, missing=True)
+        if await sharing.give_recovery(keeper, name) or count:
+            self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
 
     async def _act(self, now: float) -> None:
         """Seal the vault if the policy says so; it opens by itself once a slot answers again."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from hsm.errors import HsmError, SlotUnavailable
+from hsm.errors import HsmError, IntegrityError, SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
 from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
+from vault.seal.record import SLOTS_PREFIX, slot_path
 from vault.seal.slots import Slots
 from vault.storage.protocol import StorageFailure
 
@@ -271,5 +272,28 @@ def test_from_shares_to_one_token_to_another_and_back_all_without_a_pause() -> N
         await last.give([key.reveal().hex()])
         assert await last.reads()
         assert a.calls and b.calls
+
+    asyncio.run(scenario())
+
+
+def test_what_an_interrupted_change_left_of_a_slot_goes_with_the_next_change() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine = Machine(Slots(enabled=[a]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        machine.keeper.slots = Slots(enabled=[a, b])
+        b.before = lambda call: b.replace() if call == "unwrap" else None
+        with pytest.raises(IntegrityError):
+            await machine.keeper.renew("b")
+        reader = machine.storage.reader()
+        assert await reader.get(slot_path("b", 1)) is not None
+        await machine.keeper.renew("a")
+        config = await machine.config()
+        left = {SLOTS_PREFIX + path for path in await reader.scan(SLOTS_PREFIX)}
+        assert left == {slot_path(name, config.entry(name).revision) for name in config.slots}
+        again = machine.restart(Slots(enabled=[a]))
+        await again.life.auto_unseal()
+        assert await again.reads()
 
     asyncio.run(scenario())

@@ -11,11 +11,13 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import ONE
 from tests.unit.seal.soft import SoftSlot
+from vault.barrier.key import Key
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.seal import turnover
 from vault.seal.health import SlotHealth
 from vault.seal.record import CONFIG_PATH
+from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots, SlotView
 from vault.server.seal_settings import HsmPolicy
 from vault.server.seal_watch import LONGEST_PAUSE, SealWatch
@@ -41,9 +43,17 @@ class Watched:
         """Be another start of the same server."""
         self.machine = self.machine.restart(Slots(enabled=slots))
         self.health = SlotHealth(self.machine.storage, self.machine.life.slots, now=lambda: int(self.now))
+        self.wraps = SealWrap(
+            self.machine.storage,
+            self.machine.barrier,
+            self.machine.life.slots,
+            now=lambda: int(self.now),
+            random=os.urandom,
+        )
         self.watch = SealWatch(
             self.machine.life,
             self.health,
+            self.wraps,
             policy or HsmPolicy(),
             open_vault=self.open,
             close_vault=self.machine.life.seal,
@@ -232,6 +242,50 @@ def test_a_slot_that_comes_back_catches_up_with_the_root_key() -> None:
 def _refuse_wrap(call: str) -> None:
     if call == "wrap":
         raise SlotUnavailable("full")
+
+
+def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = Watched([a, b])
+        await here.machine.init()
+        await here.run(1)
+        b.away = AWAY
+        key = Key(os.urandom(32))
+        await turnover.replace_shares(here.machine.keeper, key, 1, 1)
+        value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
+        async with here.machine.barrier.write("root", "ns/root/") as core:
+            await here.wraps.put(core, "audit/salt/file", value)
+        await here.run(70)
+        b.away = None
+        await here.run(70)
+        text = here.text.getvalue()
+        assert text.count("a slot was given what it had missed: slot=b count=1") == 1
+        a.away = AWAY
+        here.restart([a, b])
+        await here.run(1)
+        core_data = here.machine.barrier.reader("root", "ns/root/")
+        assert await here.wraps.get(core_data, "root", "audit/salt/file") == b"salt"
+        assert await here.machine.life.vouches(key.reveal())
+
+    asyncio.run(scenario())
+
+
+def test_what_no_slot_opens_is_told_once() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = Watched([a, b])
+        await here.machine.init()
+        await here.run(1)
+        b.away = AWAY
+        value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
+        async with here.machine.barrier.write("root", "ns/root/") as core:
+            await here.wraps.put(core, "audit/salt/file", value)
+        a.away, b.away = AWAY, None
+        await here.run(300)
+        assert here.text.getvalue().count("a slot is still behind: slot=b") == 1
+
+    asyncio.run(scenario())
 
 
 def test_slots_are_told_of_when_they_change() -> None:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The recovery key under every key slot: given to those that join or come back, and kept when one leaves.
+
+The functions that do not say otherwise are for whoever holds `keeper.lock`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from hsm import envelope
+from hsm.errors import HsmError
+from hsm.wrapping import KeySlot
+from vault.seal import book
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path
+
+if TYPE_CHECKING:
+    from vault.seal.keeper import Keeper
+
+
+async def give_recovery(keeper: Keeper, name: str) -> bool:
+    """Wrap the recovery key for key slot `name` too if it lacks that; return whether it did. Takes the lock.
+
+    A slot lacks it that was away when recovery shares were made. Raises `HsmError`, `SealFailure`, `SealRefusal`.
+    """
+    async with keeper.lock:
+        config = await keeper.config()
+        if config.recovery is None or name not in config.wrapped:
+            return False
+        if name in (await book.recovery_record(keeper.storage.reader(), config)).wrapped:
+            return False
+        await _take(keeper, keeper.configured(name), config)
+        return True
+
+
+async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> RecoveryKey | None:
+    """Return the recovery key's record with another or a newer wrap under `slot`; None where there is none.
+
+    Where no slot gives the recovery key, its record stays as it is. Raises `HsmError`.
+    """
+    if config.recovery is None:
+        return None
+    reader = keeper.storage.reader()
+    path = recovery_path(config.recovery.revision)
+    data = await reader.get(path)
+    try:
+        key = await book.unwrap_recovery(reader, config, keeper.slots)
+    except SealFailure:
+        return None
+    assert data is not None
+    record = decode(path, data, RecoveryKey)
+    place = book.recovery_place(slot.name, config.generation, path)
+    value = await envelope.seal(slot, place, key.reveal(), keeper.random)
+    return msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
+
+
+async def leave_recovery(keeper: Keeper, config: SealConfig, name: str) -> SealConfig:
+    """Wrap the recovery key for a key slot besides `name` where no other has it; `SealRefusal` if none can."""
+    others = [other for other in config.wrapped if other != name]
+    if config.recovery is None or not others or name not in config.wrapped:
+        return config
+    held = await book.recovery_record(keeper.storage.reader(), config)
+    if not held.wrapped.keys().isdisjoint(others):
+        return config
+    for other in others:
+        slot = keeper.slots.get(other)
+        if slot is None:
+            continue
+        try:
+            return await _take(keeper, slot, config)
+        except (HsmError, SealFailure):
+            continue
+    raise SealRefusal(
+        f"slot {name} alone holds the recovery key, and no other slot can take it now; "
+        "repair them, or rotate the recovery key first"
+    )
+
+
+async def _take(keeper: Keeper, slot: KeySlot, config: SealConfig) -> SealConfig:
+    """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
+    record = await recovery_for(keeper, slot, config)
+    if record is None or config.recovery is None:
+        raise SealFailure("no slot gives the recovery key")
+    path = recovery_path(config.recovery.revision)
+    async with keeper.storage.write() as tx:
+        config = await keeper.unchanged(tx, config)
+        await tx.put(path, encode(path, record))
+    return config
