@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+import msgspec
+
 from vault.audit.hasher import Hasher
 from vault.cache.follow import Bounded
 from vault.framework import schema
@@ -175,8 +177,9 @@ class Renderer:
                 "client_token": hasher.text(identity.token.reveal()),
                 "accessor": hasher.accessor(identity.accessor),
                 "display_name": identity.display_name,
-                "policies": identity.policies,
+                "policies": identity.all_policies,
                 "token_policies": identity.policies,
+                "identity_policies": identity.identity_policies,
                 "policy_results": results,
                 "metadata": identity.metadata,
                 "entity_id": identity.entity_id,
@@ -295,7 +298,8 @@ class Renderer:
                 "accessor": hasher.accessor(auth.accessor),
                 "display_name": reply.display_name,
                 "policies": auth.policies,
-                "token_policies": auth.policies,
+                "token_policies": _given(auth.token_policies, auth.policies),
+                "identity_policies": _given(auth.identity_policies, ()),
                 "metadata": auth.metadata,
                 "entity_id": auth.entity_id,
                 "num_uses": auth.num_uses,
@@ -347,6 +351,10 @@ def _client_id(identity: Identity) -> bytes:
         known = schema.encode(base64.b64encode(digest).decode())
         identity.cache["client_id"] = known
     return known
+
+
+def _given(names: Sequence[str] | msgspec.UnsetType, otherwise: Sequence[str]) -> Sequence[str]:
+    return otherwise if isinstance(names, msgspec.UnsetType) else names
 
 
 def _issue_time(created: int) -> str:

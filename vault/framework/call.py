@@ -12,6 +12,7 @@ import msgspec
 
 from vault.framework.errors import Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.identity import Standing
 from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
@@ -148,6 +149,19 @@ class Identity:
     """Stands for this very object where it must not be kept alive."""
     namespace: Namespace = ROOT
     """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
+    standing: Standing | None = field(default=None, repr=False)
+    """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
+
+    @property
+    def identity_policies(self) -> tuple[str, ...]:
+        """The policies that entity and groups give, sorted; `policies` are the credential's own."""
+        return self.standing.policies if self.standing is not None else ()
+
+    @property
+    def all_policies(self) -> tuple[str, ...]:
+        """Every policy that counts, sorted."""
+        given = self.identity_policies
+        return tuple(sorted({*self.policies, *given})) if given else self.policies
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from vault.framework.identity import IdentityFacts
 from vault.policy.builtin import ROOT
 from vault.policy.constraints import forced_limit, parameters_pass, wrapping_passes
 from vault.policy.listing import compile_filter
 from vault.policy.match import RuleTable
 from vault.policy.merge import MergedRule, merge
 from vault.policy.model import CAPABILITY_NAMES, Capability, Policy, PolicyError
-from vault.policy.template import IdentityFacts, render
+from vault.policy.template import render
 
 _MEMO_SIZE = 2048
 _LONGEST = 512

@@ -41,7 +41,8 @@ class Gate:
         generation = self._policies.generation
         namespace = identity.namespace
         core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
-        acl, until = await self._policies.acl(core, namespace.id, identity.policies, now)
+        facts = identity.standing.facts if identity.standing is not None else None
+        acl, until = await self._policies.acl(core, namespace.id, identity.all_policies, now, facts)
         if core.epoch in (0, self._policies.epoch()):
             identity.cache["acl"] = (generation, acl, until)
         return acl

@@ -7,12 +7,14 @@ Keyed by tuples of (namespace id, names), never by glued strings (SL-06).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
+from vault.framework.identity import IdentityFacts
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
@@ -47,6 +49,16 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(PolicyEntry).decode
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The ACL of some policies for whoever has no entity; `until` is in milliseconds, 0 for as long as the epoch."""
+
+    acl: Acl
+    until: int
+    templated: tuple[Policy, ...] = ()
+    """The policies, where one of them says something else to every entity."""
+
+
 class PolicyStore:
     """Policies of a namespace, and compiled ACLs that live until one of theirs changes."""
 
@@ -55,7 +67,7 @@ class PolicyStore:
         self.epoch = epoch
         self.generation = 0
         """Moves when anything compiled becomes untrue."""
-        self._compiled: dict[tuple[str, tuple[str, ...]], tuple[Acl, int]] = {}
+        self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
 
     async def drop(self, key: str | None) -> None:
         """Forget what was cached; compiled sets are few and all of them go."""
@@ -88,16 +100,33 @@ class PolicyStore:
         await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
 
     async def acl(
-        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
+        self,
+        core: ReadView,
+        namespace_id: str,
+        names: tuple[str, ...],
+        now: int,
+        facts: IdentityFacts | None = None,
     ) -> tuple[Acl, int]:
         """Return the compiled ACL of these policies, and until when (ms) it holds; 0 for as long as the epoch.
 
-        An unknown or expired policy grants nothing. `now` is in milliseconds.
+        An unknown or expired policy grants nothing. `now` is in milliseconds; `facts` are of the entity that the
+        policies are for, and without them none of their templates stands for anything.
         """
         key = (namespace_id, names)
         known = self._compiled.get(key)
-        if known is not None and (known[1] == 0 or now < known[1]):
-            return known
+        if known is None or (known.until and now >= known.until):
+            known = await self._compile(core, namespace_id, names, now)
+            if core.epoch in (0, self.epoch()):
+                if len(self._compiled) >= _COMPILED:
+                    self._compiled.clear()
+                self._compiled[key] = known
+        if known.templated and facts is not None:
+            return compile_acl(known.templated, now=now // 1000, facts=facts), known.until
+        return known.acl, known.until
+
+    async def _compile(
+        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
+    ) -> _Compiled:
         policies: list[Policy] = []
         until = 0
         for name in names:
@@ -107,12 +136,8 @@ class PolicyStore:
             if policy is not None and (expires == 0 or now < expires):
                 policies.append(policy)
                 until = min(until or expires, expires or until)
-        compiled = (compile_acl(policies, now=now // 1000), until)
-        if core.epoch in (0, self.epoch()):
-            if len(self._compiled) >= _COMPILED:
-                self._compiled.clear()
-            self._compiled[key] = compiled
-        return compiled
+        templated = tuple(policies) if any(policy.templated for policy in policies) else ()
+        return _Compiled(compile_acl(policies, now=now // 1000), until, templated)
 
     async def _policy(self, core: ReadView, name: str) -> tuple[Policy | None, int]:
         """Return a policy and when it expires (ms)."""

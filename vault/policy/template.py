@@ -9,36 +9,14 @@ to every path it could have meant, and then takes part in the match choice like 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 import msgspec
 
+from vault.framework.identity import AliasFacts, IdentityFacts
 from vault.policy.model import Capability, PathRule, Policy, PolicyError
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class AliasFacts(msgspec.Struct, frozen=True):
-    """An entity's alias on one auth mount."""
-
-    id: str
-    name: str
-    metadata: Mapping[str, str] = {}
-    custom_metadata: Mapping[str, str] = {}
-
-
-class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What templates may ask about the entity behind a request.
-
-    `aliases` by mount accessor, `groups` (the entity's own) as id to name.
-    """
-
-    entity_id: str
-    entity_name: str
-    metadata: Mapping[str, str] = {}
-    aliases: Mapping[str, AliasFacts] = {}
-    groups: Mapping[str, str] = {}
 
 
 def is_templated(path: str) -> bool:
@@ -102,12 +80,27 @@ def _value(selector: str, facts: IdentityFacts | None) -> str | None:
     parts = selector.split(".")
     if parts[:2] == ["identity", "entity"]:
         return _entity_value(parts[2:], facts)
-    if parts[:3] == ["identity", "groups", "ids"] and len(parts) == 5 and parts[4] == "name":
-        return facts.groups.get(parts[3])
-    if parts[:3] == ["identity", "groups", "names"] and len(parts) >= 5 and parts[-1] == "id":
-        name = ".".join(parts[3:-1])
-        return next((group for group, its_name in facts.groups.items() if its_name == name), None)
+    if parts[:2] == ["identity", "groups"]:
+        return _group_value(parts[2:], facts)
     return None
+
+
+def _group_value(parts: list[str], facts: IdentityFacts) -> str | None:
+    match parts:
+        case ["ids", group, "name"] if group in facts.groups:
+            return facts.groups[group].name
+        case ["ids", group, "metadata", *key] if key and group in facts.groups:
+            return facts.groups[group].metadata.get(".".join(key))
+        case ["names", *name, "id"] if name:
+            return _named(".".join(name), facts)
+        case ["names", name, "metadata", *key] if key:
+            found = _named(name, facts)
+            return None if found is None else facts.groups[found].metadata.get(".".join(key))
+    return None
+
+
+def _named(name: str, facts: IdentityFacts) -> str | None:
+    return next((group for group, its in facts.groups.items() if its.name == name), None)
 
 
 def _entity_value(parts: list[str], facts: IdentityFacts) -> str | None:

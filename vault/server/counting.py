@@ -9,6 +9,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 from vault.framework.metrics import Metrics
+from vault.token.entities import Entities
 from vault.token.model import TokenEntry
 from vault.token.store import Live, TokenStore
 
@@ -16,8 +17,8 @@ from vault.token.store import Live, TokenStore
 class CountedTokens(TokenStore):
     """The token store, timed. What is answered from memory never gets here, so it costs no request anything."""
 
-    def __init__(self, entropy: Entropy, live: Live, metrics: Metrics) -> None:
-        super().__init__(entropy, live)
+    def __init__(self, entropy: Entropy, live: Live, metrics: Metrics, entities: Entities) -> None:
+        super().__init__(entropy, live, entities)
         self._lookups = metrics.timing("token.lookup")
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nhi.identity.entering import Identities
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
@@ -65,6 +66,7 @@ class Parts:
     wraps: SealWrap
     follower: Follower
     tokens: TokenStore
+    identities: Identities
     batch: BatchTokens
     policies: PolicyStore
     gate: Gate
@@ -93,7 +95,8 @@ def make(
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
-    tokens = CountedTokens(entropy, namespaces.live, metrics)
+    identities = Identities(clock, entropy)
+    tokens = CountedTokens(entropy, namespaces.live, metrics, identities)
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
     try:
@@ -113,6 +116,7 @@ def make(
         wraps=wraps,
         follower=follower,
         tokens=tokens,
+        identities=identities,
         batch=BatchTokens(tokens, barrier, entropy),
         policies=policies,
         gate=Gate(policies, barrier),

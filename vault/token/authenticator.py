@@ -11,8 +11,10 @@ from vault.barrier.view import ReadView, core_prefix
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import ROOT, Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
+from vault.framework.identity import Standing
 from vault.framework.secret import Secret
 from vault.token.addresses import within
+from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
 
@@ -50,7 +52,9 @@ class ServiceTokens:
         self._follower = follower
         self._cache: Bounded[bytes, Identity] = Bounded(_CACHED)
         self._digests: dict[str, bytes] = {}
+        self._owned: dict[str, set[bytes]] = {}
         follower.own(TOKEN_KIND, self._drop)
+        follower.own(ENTITY_KIND, self._drop_entity)
 
     def recognises(self, token: str) -> bool:
         """Everything that no other authenticator claims."""
@@ -60,9 +64,16 @@ class ServiceTokens:
         if key is None:
             self._cache.drop(None)
             self._digests.clear()
+            self._owned.clear()
         else:
             digest = self._digests.pop(key, None)
             if digest is not None:
+                self._cache.drop(digest)
+
+    async def _drop_entity(self, key: str | None) -> None:
+        """Forget the tokens of an entity, or of all: what they are worth, or whether they are anything, changed."""
+        for owner in list(self._owned) if key is None or key.endswith(":") else [key]:
+            for digest in self._owned.pop(owner, ()):
                 self._cache.drop(digest)
 
     def known(self, call: Call) -> Identity | None:
@@ -84,6 +95,7 @@ class ServiceTokens:
         key = self._store.key(token)
         core = core_reader(self._barrier, call.namespace)
         entry = await self._store.get(core, key)
+        seen = core.epoch
         now = call.now * 1_000_000
         if entry is None or (entry.expires and now >= entry.expires) or (entry.uses < 0 and not call.spent):
             raise Unauthenticated
@@ -91,12 +103,15 @@ class ServiceTokens:
             raise Unauthenticated
         if entry.uses and not call.spent:
             return await self._spend(call, key)
-        identity = self._identity(call, key, entry)
-        if not entry.uses and core.epoch == self._follower.epoch:
+        identity = await self._identity(core, call, key, entry)
+        if not entry.uses and seen == core.epoch == self._follower.epoch:
             if len(self._digests) > 2 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)
             self._digests[key] = digest
+            if entry.entity:
+                owner = entity_key(identity.namespace.id, entry.entity)
+                self._owned.setdefault(owner, set()).add(digest)
         return identity
 
     async def _spend(self, call: Call, key: str) -> Identity:
@@ -106,13 +121,14 @@ class ServiceTokens:
         if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
             raise Unauthenticated
         call.spent = True
-        return self._identity(call, key, entry)
+        return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry)
 
-    def _identity(self, call: Call, key: str, entry: TokenEntry) -> Identity:
+    async def _identity(self, core: ReadView, call: Call, key: str, entry: TokenEntry) -> Identity:
         home = self._store.namespace(key)
         if home is None:
             raise Unauthenticated
-        return to_identity(call.token, key, entry, home)
+        standing = await present(self._store.entities, core, home.id, entry.entity)
+        return to_identity(call.token, key, entry, home, standing)
 
 
 def _digest(token: Secret) -> bytes:
@@ -131,8 +147,10 @@ def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
     return barrier.reader(namespace.id, core_prefix(namespace.id))
 
 
-def to_identity(token: Secret, key: str, entry: TokenEntry, namespace: Namespace) -> Identity:
-    """Return the identity that a stored token of `namespace` stands for."""
+def to_identity(
+    token: Secret, key: str, entry: TokenEntry, namespace: Namespace, standing: Standing | None
+) -> Identity:
+    """Return the identity that a stored token of `namespace` stands for; `standing` is that of its entity."""
     identity = Identity(
         token=token,
         key=key,
@@ -140,6 +158,8 @@ def to_identity(token: Secret, key: str, entry: TokenEntry, namespace: Namespace
         policies=entry.policies,
         display_name=entry.display_name,
         metadata=entry.metadata,
+        entity_id=entry.entity,
+        standing=standing,
         orphan=entry.orphan,
         created=entry.created,
         expires=entry.expires // 1_000_000,

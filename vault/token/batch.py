@@ -17,6 +17,7 @@ from vault.framework.errors import Unauthenticated
 from vault.namespace.ids import bound
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
+from vault.token.entities import present
 from vault.token.model import TokenEntry, decode, encode
 from vault.token.store import TokenStore
 
@@ -79,6 +80,7 @@ class BatchTokens:
             raise Unauthenticated
         if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
+        standing = await present(self._store.entities, core, home.id, entry.entity)
         return Identity(
             token=call.token,
             key="",
@@ -87,6 +89,8 @@ class BatchTokens:
             display_name=entry.display_name,
             metadata=entry.metadata,
             kind="batch",
+            entity_id=entry.entity,
+            standing=standing,
             orphan=entry.orphan,
             created=entry.created,
             expires=entry.expires // 1_000_000,

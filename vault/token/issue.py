@@ -13,6 +13,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
+from vault.framework.identity import LoginAlias, Standing
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
 from vault.token.batch import BatchTokens
@@ -37,6 +38,8 @@ class Grant:
     metadata: Mapping[str, str]
     name: str = ""
     bound_cidrs: tuple[str, ...] = ()
+    alias: LoginAlias | None = None
+    """Who logged in: the entity of this alias is found or made, and the token belongs to it. None for nobody."""
 
 
 class Issuer:
@@ -62,6 +65,9 @@ class Issuer:
         terms = grant.terms
         config = self._config(call)
         kind = _kind(terms.type, config.token_type)
+        standing = None
+        if grant.alias is not None:
+            standing = await self._tokens.entities.enter(call, grant.alias, call.mount.accessor)
         limits = login_limits(terms, config, self._limits)
         life = first_lifetime(terms.ttl, terms.period, terms.explicit_max_ttl, limits)
         batch = kind == "batch"
@@ -85,6 +91,7 @@ class Issuer:
             orphan=True,
             bound_cidrs=_bound(call, grant),
             mount=call.mount.uuid,
+            entity=standing.facts.entity_id if standing is not None else "",
             login=grant.login,
         )
         if batch:
@@ -92,7 +99,7 @@ class Issuer:
         else:
             token = self._tokens.new_token(call.namespace)
             await self._tokens.create(call.core, token, entry)
-        auth = to_auth(entry, token, entry.ttl, kind=kind)
+        auth = to_auth(entry, token, entry.ttl, kind=kind, standing=standing)
         return Reply(auth=auth, warnings=list(life.warnings), display_name=entry.display_name)
 
 
@@ -164,16 +171,21 @@ def _display_name(call: Call, name: str) -> str:
     return f"{mount}-{name}" if name else mount
 
 
-def to_auth(entry: TokenEntry, token: str, ttl: int, *, kind: str = "service") -> Auth:
-    """Return the wire's description of a token; `ttl` is what is left of its life."""
+def to_auth(
+    entry: TokenEntry, token: str, ttl: int, *, kind: str = "service", standing: Standing | None = None
+) -> Auth:
+    """Return the wire's description of a token; `ttl` is what is left of its life, `standing` that of its entity."""
+    given = standing.policies if standing is not None else ()
     return Auth(
         client_token=token,
         accessor=entry.accessor,
-        policies=entry.policies,
+        policies=tuple(sorted({*entry.policies, *given})),
         token_policies=entry.policies or msgspec.UNSET,
+        identity_policies=given or msgspec.UNSET,
         metadata=entry.metadata,
         lease_duration=ttl,
         renewable=entry.renewable,
+        entity_id=entry.entity,
         token_type=kind,
         orphan=entry.orphan,
         num_uses=entry.granted_uses,

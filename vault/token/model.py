@@ -46,6 +46,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the token role that it was made with."""
     mount: str = ""
     """Uuid of the auth mount whose login it came from; empty for a token that another one made."""
+    entity: str = ""
+    """Id of the entity, of the token's own namespace, that it belongs to; empty for none."""
     login: str = ""
     """What that auth method finds the role or user of the login by."""
 

@@ -20,6 +20,7 @@ from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.protocol import Timer
+from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
 
 _SALT: Final = "token/salt"
@@ -45,8 +46,11 @@ _decode_accessor = msgspec.msgpack.Decoder(_AccessorEntry).decode
 class TokenStore:
     """Service tokens. Loaded at unseal with the salt that keys their hashes."""
 
-    def __init__(self, entropy: Entropy, live: Live = {ROOT.id: ROOT}.get) -> None:
-        """`live` knows the namespaces; without it there is the root one alone."""
+    def __init__(
+        self, entropy: Entropy, live: Live = {ROOT.id: ROOT}.get, entities: Entities | None = None
+    ) -> None:
+        """`live` knows the namespaces, without it there is the root one alone; `entities` whose tokens they are."""
+        self.entities = entities or NoEntities()
         self._entropy = entropy
         self._live = live
         self._salt = b""

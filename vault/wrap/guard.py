@@ -18,6 +18,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
 from vault.token.authenticator import Authenticator, core_reader, to_identity
+from vault.token.entities import present
 from vault.token.store import TokenStore
 from vault.wrap.signed import IllegalSignature
 from vault.wrap.wrapper import Wrapped, Wrapper
@@ -69,12 +70,14 @@ class WrappingGuard:
         """Return who calls with a use-limited token, leaving its uses; None for any other token."""
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)
-        entry = await self._tokens.get(core_reader(self._barrier, call.namespace), key)
+        core = core_reader(self._barrier, call.namespace)
+        entry = await self._tokens.get(core, key)
         if entry is None or home is None or not entry.uses:
             return None
         if not entry.alive(call.now * 1_000_000):
             raise Unauthenticated
-        return to_identity(call.token, key, entry, home)
+        standing = await present(self._tokens.entities, core, home.id, entry.entity)
+        return to_identity(call.token, key, entry, home, standing)
 
 
 async def waiting(

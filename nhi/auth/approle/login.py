@@ -15,6 +15,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Kind, coerce
+from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer
@@ -56,8 +57,13 @@ class LoginEngine(Engine):
         usage = await store.usage(call.tx, role)
         await store.put_usage(call.tx, role, Usage(usage.count + 1, now))
         await self._lockout.succeeded(call.tx, role.role_id)
+        metadata["role_name"] = role.name
         grant = Grant(
-            role.terms, login=role.name, metadata={**metadata, "role_name": role.name}, bound_cidrs=blocks
+            role.terms,
+            login=role.name,
+            metadata=metadata,
+            bound_cidrs=blocks,
+            alias=LoginAlias(role.role_id, metadata=metadata),
         )
         return await self._issuer.issue(call, grant)
 

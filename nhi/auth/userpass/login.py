@@ -13,6 +13,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.fields import Kind, coerce
+from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer, policies_of
@@ -43,7 +44,13 @@ class LoginEngine(Engine):
         if user.terms.bound_cidrs and not within(call.client_address, user.terms.bound_cidrs):
             raise Unauthenticated
         await self._lockout.succeeded(call.tx, user.name)
-        grant = Grant(user.terms, login=user.name, name=user.name, metadata={"username": user.name})
+        grant = Grant(
+            user.terms,
+            login=user.name,
+            name=user.name,
+            metadata={"username": user.name},
+            alias=LoginAlias(user.name),
+        )
         return await self._issuer.issue(call, grant)
 
     @write("login/{rest:any}", public=True)

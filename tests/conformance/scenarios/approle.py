@@ -3,24 +3,8 @@
 
 from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, put, scan
 
-AUTH = (
-    "auth.client_token",
-    "auth.accessor",
-    "auth.policies",
-    "auth.token_policies",
-    "auth.metadata",
-    "auth.lease_duration",
-    "auth.renewable",
-    "auth.token_type",
-    "auth.orphan",
-    "auth.mfa_requirement",
-    "auth.num_uses",
-    "warnings",
-    "wrap_info",
-    "data",
-    "errors",
-)
-"""All of a login's answer but the entity, which there is none of yet."""
+AUTH = ("auth", "warnings", "wrap_info", "data", "errors")
+"""All of a login's answer but what is the request's own."""
 TOKEN = tuple(
     f"data.{name}"
     for name in (
@@ -28,7 +12,10 @@ TOKEN = tuple(
         "bound_cidrs",
         "creation_ttl",
         "display_name",
+        "entity_id",
         "explicit_max_ttl",
+        "external_namespace_policies",
+        "identity_policies",
         "id",
         "meta",
         "num_uses",

@@ -3,16 +3,17 @@
 
 import pytest
 
+from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts
 from vault.policy.acl import compile_acl
 from vault.policy.parse import parse_policy
-from vault.policy.template import AliasFacts, IdentityFacts, render
+from vault.policy.template import render
 
 FACTS = IdentityFacts(
     entity_id="e1",
     entity_name="ann",
     metadata={"team": "red", "a.b": "dotted"},
     aliases={"acc1": AliasFacts("al1", "ann@x", {"k": "meta"}, {"c": "custom"})},
-    groups={"g1": "ops"},
+    groups={"g1": GroupFacts("ops", {"site": "north"})},
 )
 
 

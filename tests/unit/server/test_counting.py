@@ -24,7 +24,7 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
     async def scenario() -> None:
         house = await House().open()
         metrics = Metrics()
-        tokens = CountedTokens(house.entropy, house.namespaces.live, metrics)
+        tokens = CountedTokens(house.entropy, house.namespaces.live, metrics, house.tokens.entities)
         await tokens.load(house.barrier.reader("root", CORE))
         assert _counts(metrics) == [0, 0, 0]
         async with house.barrier.write("root", CORE) as core:

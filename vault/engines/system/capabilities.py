@@ -7,20 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import ROOT, Call, Identity, Reply
+from vault.barrier.view import ReadView
+from vault.framework.call import ROOT, Call, Identity, Namespace, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed
+from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, read, write
 from vault.framework.secret import Secret
 from vault.policy.gate import Gate, seen_by
 from vault.policy.resultant import resultant_acl
 from vault.token.authenticator import core_reader, to_identity
+from vault.token.entities import present
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
 _APPENDED: Final = ("patch", "scan")
 """Capabilities that the resultant ACL names after all others, as the field does."""
+
+_UNKNOWN: Final = "invalid token"
 
 Capabilities = dict[str, Sequence[str]]
 
@@ -59,8 +63,10 @@ class CapabilityEngine(Engine):
         key = self._tokens.key(params.token)
         home = self._tokens.namespace(key)
         reached = home is not None and call.namespace.holds(home)
-        entry = _alive(call, await self._tokens.get(core, key) if reached else None, "invalid token")
-        return await self._answer(call, to_identity(Secret(params.token), key, entry, home or ROOT), paths)
+        entry = _alive(call, await self._tokens.get(core, key) if reached else None, _UNKNOWN)
+        return await self._answer(
+            call, await self._identity(core, key, entry, home or ROOT, params.token), paths
+        )
 
     @write("capabilities-self", writes=False)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
@@ -80,7 +86,7 @@ class CapabilityEngine(Engine):
         key, stored = found if found is not None else ("", None)
         entry = _alive(call, stored, "invalid accessor")
         paths = _asked(params.paths, params.path)
-        return await self._answer(call, to_identity(Secret(""), key, entry, call.namespace), paths)
+        return await self._answer(call, await self._identity(core, key, entry, call.namespace), paths)
 
     @read("internal/ui/resultant-acl")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
@@ -93,6 +99,16 @@ class CapabilityEngine(Engine):
             if isinstance(rules, dict):
                 shown[name] = {inside + path: _reordered(rule) for path, rule in sorted(rules.items())}
         return shown
+
+    async def _identity(
+        self, core: ReadView, key: str, entry: TokenEntry, home: Namespace, token: str = ""
+    ) -> Identity:
+        """Return who a token stands for. Raises `Malformed` where its entity may do nothing."""
+        try:
+            standing = await present(self._tokens.entities, core, home.id, entry.entity)
+        except Unauthenticated:
+            raise Malformed(_UNKNOWN, chained=True) from None
+        return to_identity(Secret(token), key, entry, home, standing)
 
     async def _answer(self, call: Call, identity: Identity, paths: Sequence[str]) -> Reply[Capabilities]:
         if "" in paths:

@@ -44,7 +44,7 @@ def role_policies(
     if role.allowed_policies or role.allowed_policies_glob:
         allowed = set(role.allowed_policies) | plain
         wanted = _with(given, plain) if given else allowed
-        if any(name not in allowed and not _matches(name, role.allowed_policies_glob) for name in wanted):
+        if any(name not in allowed and not matches(name, role.allowed_policies_glob) for name in wanted):
             raise Malformed(
                 f"token policies ({_listed(wanted)}) must be subset of the role's allowed policies "
                 f"({_listed(allowed)}) or glob policies ({_listed(role.allowed_policies_glob)})"
@@ -52,7 +52,7 @@ def role_policies(
     else:
         wanted = _with(given, plain) if given else _inherited(held, inherits=inherits)
     for name in sorted(wanted):
-        if name in role.disallowed_policies or _matches(name, role.disallowed_policies_glob):
+        if name in role.disallowed_policies or matches(name, role.disallowed_policies_glob):
             raise Malformed(f'token policy "{name}" is disallowed by this role')
     return _settled(wanted, held, inherits=inherits)
 
@@ -94,7 +94,7 @@ def _with(given: set[str], plain: set[str]) -> set[str]:
     return given if "root" in given else given | plain
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def matches(name: str, patterns: Sequence[str]) -> bool:
     """Whether a name fits one of the patterns, in which `*` stands for anything."""
     return any(re.fullmatch(".*".join(map(re.escape, one.split("*"))), name) for one in patterns)
 

@@ -23,6 +23,7 @@ from vault.engines.token.wishes import lesser
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
+from vault.framework.identity import Standing
 from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
@@ -100,7 +101,8 @@ class TokenEngine(RoleRoutes):
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
         """Show a token by its accessor, without the token itself."""
         _, entry = await self._by_accessor(self._core(call), params.accessor)
-        return self._info(entry, "", call.namespace)
+        standing = await self._standing(self._core(call), call.namespace, entry)
+        return self._info(entry, "", call.namespace, standing)
 
     @write("renew")
     async def renew(self, call: Call, params: RenewParams) -> Reply[None] | None:
@@ -194,15 +196,24 @@ class TokenEngine(RoleRoutes):
             batch = await self._batch.open(core, token, now)
             if batch is None:
                 raise Unauthenticated("bad token")
-            return Reply(self._info(batch, token, home, kind="batch"))
+            standing = await self._standing(core, home, batch)
+            return Reply(self._info(batch, token, home, standing, kind="batch"))
         key = caller.key if own and caller is not None else self._tokens.key(token)
         entry = await self._tokens.get(core, key)
         call.reader.epoch = core.epoch
         spent = own and caller is not None and caller.uses
         if entry is None or not (entry.alive(now) or spent):
             raise Unauthenticated("bad token")
-        same = (key, entry.uses, entry.expires, entry.orphan, entry.remaining(now))
-        return Reply(self._info(entry, token, home), same=same)
+        standing = await self._standing(core, home, entry)
+        given = standing.policies if standing is not None else ()
+        same = (key, entry.uses, entry.expires, entry.orphan, entry.remaining(now), given)
+        return Reply(self._info(entry, token, home, standing), same=same)
+
+    async def _standing(self, core: ReadView, home: Namespace, entry: TokenEntry) -> Standing | None:
+        """Return the entity of a token as it is now, disabled or not; None without one."""
+        if not entry.entity:
+            return None
+        return await self._tokens.entities.standing(core, home.id, entry.entity)
 
     async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
         if not accessor:
@@ -213,15 +224,25 @@ class TokenEngine(RoleRoutes):
         return found
 
     def _info(
-        self, entry: TokenEntry, token: str, namespace: Namespace, *, kind: str = "service"
+        self,
+        entry: TokenEntry,
+        token: str,
+        namespace: Namespace,
+        standing: Standing | None,
+        *,
+        kind: str = "service",
     ) -> TokenInfo:
         unset = msgspec.UNSET
+        given = standing is not None and (standing.policies or standing.elsewhere)
         return TokenInfo(
             accessor=entry.accessor,
             bound_cidrs=entry.bound_cidrs or unset,
             creation_time=entry.created // _SECOND,
             creation_ttl=entry.ttl,
             display_name=entry.display_name,
+            entity_id=entry.entity,
+            external_namespace_policies=standing.elsewhere if standing is not None and given else unset,
+            identity_policies=standing.policies if standing is not None and given else unset,
             expire_time=remembered_rfc3339(entry.expires) if entry.expires else None,
             explicit_max_ttl=entry.explicit_max_ttl,
             id=token,
@@ -285,8 +306,10 @@ class TokenEngine(RoleRoutes):
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )
         await self._tokens.update(call.core, key, extended)
+        home = self._tokens.namespace(key) or call.namespace
+        standing = await self._standing(call.core, home, extended)
         return Reply(
-            auth=to_auth(extended, token, life.ttl),
+            auth=to_auth(extended, token, life.ttl, standing=standing),
             warnings=list(life.warnings),
             display_name=entry.display_name,
             issued=entry.created,

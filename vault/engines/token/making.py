@@ -6,13 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vault.engines.token.choosing import choose_policies, role_policies
+import msgspec
+
+from vault.engines.token.choosing import choose_policies, matches, role_policies
 from vault.engines.token.model import CreateToken
 from vault.engines.token.roles import TokenRole
 from vault.engines.token.wishes import Wish, wished
 from vault.framework.call import Call, Identity, Reply
 from vault.framework.clock import Clock
-from vault.framework.errors import Malformed
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.identity import LoginAlias, Standing
 from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
@@ -58,13 +61,16 @@ class Maker:
         else:
             policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
         orphaned = role.orphan if role is not None else orphan or params.no_parent
+        standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
         entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned)
+        if standing is not None:
+            entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
         if wish.batch:
             token = self._batch.make(call.namespace, entry)
         else:
             token = await self._store(call, params.id, entry)
         warnings = [*wish.warnings, *warnings, *await self._unknown(call, policies)]
-        auth = to_auth(entry, token, entry.ttl, kind="batch" if wish.batch else "service")
+        auth = to_auth(entry, token, entry.ttl, kind="batch" if wish.batch else "service", standing=standing)
         return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
 
     def _entry(
@@ -106,6 +112,20 @@ class Maker:
         )
         return entry, life.warnings
 
+    async def _owner(
+        self, call: Call, alias: str, role: TokenRole | None, caller: Identity, *, orphan: bool
+    ) -> Standing | None:
+        """Return whose the new token is: the entity of an alias that the role allows, or whose its parent is."""
+        if not alias or role is None:
+            within = caller.namespace.id == call.namespace.id
+            return caller.standing if within and not orphan else None
+        if not matches(alias.lower(), [name.lower() for name in role.allowed_entity_aliases or ()]):
+            raise Malformed("invalid 'entity_alias' value")
+        try:
+            return await self._tokens.entities.enter(call, LoginAlias(alias), call.mount.accessor)
+        except Unauthenticated:
+            raise Unauthenticated("entity from given entity alias is disabled") from None
+
     async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
         token = wanted or self._tokens.new_token(call.namespace)
         if wanted and await self._tokens.get(call.core, self._tokens.key(wanted)) is not None:
@@ -142,8 +162,6 @@ def _check_kind(params: CreateToken, role: TokenRole | None) -> None:
         raise Malformed("number of uses cannot be negative")
     if params.entity_alias and role is None:
         raise Malformed("'entity_alias' is only allowed in combination with token role")
-    if params.entity_alias:
-        raise Malformed("invalid 'entity_alias' value")
 
 
 def _check_privileges(params: CreateToken, *, privileged: bool, parent_too: bool) -> None:

@@ -76,7 +76,9 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str = ""
     expire_time: str | None
     explicit_max_ttl: int
+    external_namespace_policies: Mapping[str, Sequence[str]] | msgspec.UnsetType = msgspec.UNSET
     id: str
+    identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     issue_time: str | msgspec.UnsetType = msgspec.UNSET
     last_renewal: str | msgspec.UnsetType = msgspec.UNSET
     last_renewal_time: int | msgspec.UnsetType = msgspec.UNSET

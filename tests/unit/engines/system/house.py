@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from nhi.identity.entering import Identities
 from tests.unit.engines.driver import FakeClock
 from vault.audit.broker import AUDIT_KIND, Broker
 from vault.audit.device import DeviceConfig
@@ -81,7 +82,8 @@ class House:
         self.follower = Follower(self.storage)
         self.namespaces = Namespaces(self.barrier)
         self.router = Router(self.barrier, self.namespaces, Catalog({}, {}))
-        self.tokens = TokenStore(self.entropy, self.namespaces.live)
+        identities = Identities(self.clock, self.entropy)
+        self.tokens = TokenStore(self.entropy, self.namespaces.live, identities)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
         wraps = SealWrap(

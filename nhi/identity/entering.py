@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From a login, or a token that was made earlier, to the entity behind it and what that gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from nhi.identity import groups, store
+from nhi.identity.model import Alias, Entity, Group
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Call
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Unauthenticated
+from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts, LoginAlias, Standing
+from vault.token.entities import ENTITY_KIND, entity_key
+
+
+class Identities:
+    """The entities of all namespaces, as tokens need them; see `vault.token.entities.Entities`."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
+        """Return an entity of this namespace as it is now; None where it is gone."""
+        place = core.space(namespace_id)
+        found = await store.entity(place, entity_id)
+        if found is None:
+            return None
+        direct, inherited = await groups.all_of(place, entity_id)
+        return stands(found, [*direct, *inherited])
+
+    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
+        """Find or make the entity of an alias; see `vault.token.entities.Entities.enter`."""
+        core, namespace = call.core, call.namespace.id
+        found = await store.by_factor(core, accessor, alias.name)
+        if found is None:
+            entity = self.fresh(namespace)
+            local = self._alias(accessor, alias.name, alias.metadata)
+            entity = msgspec.structs.replace(entity, aliases=(local,))
+            await store.put(core, namespace, entity, None)
+        else:
+            entity = await self._refreshed(core, namespace, *found, alias)
+        if entity.disabled:
+            raise Unauthenticated
+        if alias.groups is not None:
+            await _assign(core, namespace, entity, accessor, alias.groups)
+        direct, inherited = await groups.all_of(core, entity.id)
+        return stands(entity, [*direct, *inherited])
+
+    def fresh(self, namespace_id: str, name: str = "") -> Entity:
+        """Return a new entity, which is not stored."""
+        now = self._clock.nanos()
+        name = name or f"entity_{self._entropy.bytes(4).hex()}.{namespace_id}"
+        return Entity(id=self._entropy.uuid(), name=name, created=now, updated=now)
+
+    def _alias(self, accessor: str, name: str, metadata: object) -> Alias:
+        now = self._clock.nanos()
+        known = dict(metadata) if isinstance(metadata, dict) and metadata else None
+        return Alias(
+            id=self._entropy.uuid(), accessor=accessor, name=name, created=now, updated=now, metadata=known
+        )
+
+    async def _refreshed(
+        self, core: View, namespace_id: str, entity: Entity, alias: Alias, seen: LoginAlias
+    ) -> Entity:
+        """Keep what the authority says of somebody today."""
+        metadata = dict(seen.metadata) if seen.metadata else None
+        if metadata == alias.metadata:
+            return entity
+        changed = msgspec.structs.replace(alias, metadata=metadata, updated=self._clock.nanos())
+        others = tuple(changed if one.id == alias.id else one for one in entity.aliases)
+        updated = msgspec.structs.replace(entity, aliases=others)
+        await store.put(core, namespace_id, updated, entity)
+        return updated
+
+
+async def _assign(core: View, namespace_id: str, entity: Entity, accessor: str, names: Sequence[str]) -> None:
+    """Make an entity a member of exactly those external groups of a mount that its authority names."""
+    wanted = [await groups.by_factor(core, accessor, name) for name in names]
+    ids = {one.id for one in wanted if one is not None}
+    known = set()
+    for group_id in await groups.of_entity(core, entity.id):
+        found = await groups.group(core, group_id)
+        if found is not None and found.alias is not None and found.alias.accessor == accessor:
+            known.add(group_id)
+    for group_id in known - ids:
+        await groups.leave(core, group_id, entity.id)
+    for group_id in ids - known:
+        await groups.join(core, group_id, entity.id)
+    if ids != known:
+        await core.invalidate(ENTITY_KIND, entity_key(namespace_id, entity.id))
+
+
+def stands(entity: Entity, memberships: Sequence[Group]) -> Standing:
+    """Return what an entity is worth that is in these groups."""
+    names = {*entity.policies, *(name for group in memberships for name in group.policies or ())}
+    facts = IdentityFacts(
+        entity_id=entity.id,
+        entity_name=entity.name,
+        metadata=entity.metadata or {},
+        aliases={
+            alias.accessor: AliasFacts(
+                alias.id, alias.name, alias.metadata or {}, alias.custom_metadata or {}
+            )
+            for alias in entity.aliases
+        },
+        groups={group.id: GroupFacts(group.name, group.metadata or {}) for group in memberships},
+    )
+    return Standing(facts, tuple(sorted(names)), entity.disabled)

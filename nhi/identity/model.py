@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is kept of entities, groups and their aliases. Times are nanoseconds since the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A name by which the authority of one mount knows an entity or, for `Group.alias`, a group."""
+
+    id: str
+    accessor: str
+    name: str
+    created: int
+    updated: int
+    metadata: Mapping[str, str] | None = None
+    custom_metadata: Mapping[str, str] | None = None
+    local: bool = False
+    merged_from: tuple[str, ...] = ()
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody, whichever way they log in. At most one alias for each mount."""
+
+    id: str
+    name: str
+    created: int
+    updated: int
+    metadata: Mapping[str, str] | None = None
+    policies: tuple[str, ...] = ()
+    disabled: bool = False
+    merged: tuple[str, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+
+    def on(self, accessor: str) -> Alias | None:
+        """Return the alias on the mount with this accessor."""
+        return next((alias for alias in self.aliases if alias.accessor == accessor), None)
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Entities, and groups, that share policies. Who is in it lies beside it; see `nhi.identity.groups`.
+
+    An external group's members are those whom the authority of its alias puts into it.
+    """
+
+    id: str
+    name: str
+    created: int
+    updated: int
+    index: int = 1
+    """How often it was written."""
+    external: bool = False
+    metadata: Mapping[str, str] | None = None
+    policies: tuple[str, ...] | None = None
+    alias: Alias | None = None
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_entity = msgspec.msgpack.Decoder(Entity).decode
+decode_group = msgspec.msgpack.Decoder(Group).decode

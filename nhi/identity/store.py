@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Entities in storage. Every path is of one namespace: an id of another one is as good as made up (SL-09).
+
+What must be unique is a path of its own, so that two writers cannot both have it (SL-34): the name of an entity,
+and an alias by mount and name. Names are compared without case, and lie hashed: storage reads none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from nhi.identity.model import Alias, Entity, decode_entity, encode
+from vault.barrier.view import ReadView, View
+from vault.token.entities import ENTITY_KIND, entity_key
+
+_ENTITY: Final = "identity/entity/"
+_NAME: Final = "identity/entity-name/"
+_ALIAS: Final = "identity/entity-alias/"
+_FACTOR: Final = "identity/entity-factor/"
+
+
+def hashed(*parts: str) -> str:
+    """Return the path segment that stands for names, in their one form. No part holds a NUL that another begins."""
+    return hashlib.sha256("\0".join(part.lower() for part in parts).encode()).hexdigest()
+
+
+async def entity(core: ReadView, entity_id: str) -> Entity | None:
+    """Return the entity with this id."""
+    value = await core.get(_ENTITY + entity_id)
+    return decode_entity(value) if value is not None else None
+
+
+async def entities(core: ReadView) -> Sequence[Entity]:
+    """Return all entities, by id."""
+    found = [await entity(core, name) for name in await core.list(_ENTITY)]
+    return [one for one in found if one is not None]
+
+
+async def by_name(core: ReadView, name: str) -> Entity | None:
+    """Return the entity with this name."""
+    return await _pointed(core, _NAME + hashed(name))
+
+
+async def by_alias(core: ReadView, alias_id: str) -> tuple[Entity, Alias] | None:
+    """Return the entity that has the alias with this id, and the alias."""
+    found = await _pointed(core, _ALIAS + alias_id)
+    alias = next((one for one in found.aliases if one.id == alias_id), None) if found is not None else None
+    return (found, alias) if found is not None and alias is not None else None
+
+
+async def by_factor(core: ReadView, accessor: str, name: str) -> tuple[Entity, Alias] | None:
+    """Return the entity that a mount's authority calls `name`, and that alias."""
+    value = await core.get(_FACTOR + hashed(accessor, name))
+    return await by_alias(core, value.decode()) if value is not None else None
+
+
+async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) -> None:
+    """Write an entity, with everything that it is found by; `old` is what was kept of it, None for a new one.
+
+    Nobody can have cached a new one, so only changes are told.
+    """
+    await core.put(_ENTITY + new.id, encode(new))
+    if old is None or hashed(old.name) != hashed(new.name):
+        if old is not None:
+            await core.delete(_NAME + hashed(old.name))
+        await core.put(_NAME + hashed(new.name), new.id.encode())
+    before = old.aliases if old is not None else ()
+    for alias in before:
+        if alias not in new.aliases:
+            await _unlink(core, alias)
+    for alias in new.aliases:
+        if alias not in before:
+            await core.put(_ALIAS + alias.id, new.id.encode())
+            await core.put(_FACTOR + hashed(alias.accessor, alias.name), alias.id.encode())
+    if old is not None:
+        await core.invalidate(ENTITY_KIND, entity_key(namespace_id, new.id))
+
+
+async def remove(core: View, namespace_id: str, old: Entity) -> None:
+    """Remove an entity and its aliases; see `nhi.identity.groups.leave` for its groups."""
+    await core.delete(_ENTITY + old.id)
+    await core.delete(_NAME + hashed(old.name))
+    for alias in old.aliases:
+        await _unlink(core, alias)
+    await core.invalidate(ENTITY_KIND, entity_key(namespace_id, old.id))
+
+
+async def _unlink(core: View, alias: Alias) -> None:
+    await core.delete(_ALIAS + alias.id)
+    await core.delete(_FACTOR + hashed(alias.accessor, alias.name))
+
+
+async def _pointed(core: ReadView, path: str) -> Entity | None:
+    value = await core.get(path)
+    return await entity(core, value.decode()) if value is not None else None
