@@ -82,6 +82,10 @@ generated: $(VENV)/.dev
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 5 minutes)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
+.PHONY: bench-leases
+bench-leases: system $(VENV)/.dev ## a million leases, OpenBao beside: restart, memory, reads while 100,000 are revoked (10 minutes)
+	$(BIN)/python -m tests.perf.leases $(BENCHFLAGS)
+
 .PHONY: bench-hsm
 bench-hsm: system $(VENV)/.dev ## what the agent process costs beside calls in process, on SoftHSM (half a minute)
 	$(BIN)/python -m tests.perf.hsm $(BENCHFLAGS)

@@ -75,10 +75,16 @@ def running(program: Program, *, core: int, log: Path) -> Iterator[Running]:
 
 
 def call(
-    program: Program, method: str, path: str, body: Mapping[str, object] | None = None, token: str = ""
+    program: Program,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    token: str = "",
+    *,
+    patience: float = 30.0,
 ) -> dict[str, Any]:
-    """One request for setting up; returns the JSON object, or an empty one for an empty answer."""
-    text = _exchange(program, method, path, body, token)
+    """One request for setting up, answered within `patience` seconds; returns the JSON object, if any."""
+    text = _exchange(program, method, path, body, token, patience)
     parsed: dict[str, Any] = json.loads(text) if text.strip() else {}
     return parsed
 
@@ -88,16 +94,31 @@ def answer_bytes(program: Program, path: str, token: str) -> int:
     return len(_exchange(program, "GET", path, None, token))
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens a server that was set up: a share, the root token, and a token with one ACL policy."""
+
+    share: str
+    root: str
+    reader: str
+
+
 def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
+    """As `set_up_whole`; return the token that is measured."""
+    return set_up_whole(program, secret=secret, keys=keys).reader
+
+
+def set_up_whole(program: Program, *, secret: Mapping[str, str], keys: int) -> Keys:
     """Initialise, unseal, mount KV v2 at `secret/`, write `bench/0` to `bench/<keys - 1>`.
 
-    Returns a service token, not root, that holds one ACL policy: the token that is measured.
+    The token that is measured is a service token, not root, that holds one ACL policy.
     """
     kind = "recovery" if program.token_sealed else "secret"
     made = call(program, "PUT", "sys/init", {f"{kind}_shares": 1, f"{kind}_threshold": 1})
     root = str(made["root_token"])
-    if not program.token_sealed:
-        call(program, "PUT", "sys/unseal", {"key": made["keys"][0]})
+    share = "" if program.token_sealed else str(made["keys"][0])
+    if share:
+        call(program, "PUT", "sys/unseal", {"key": share})
     _await_active(program)
     call(program, "POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
     call(program, "PUT", "sys/policies/acl/bench", {"policy": _POLICY}, root)
@@ -106,17 +127,22 @@ def set_up(program: Program, *, secret: Mapping[str, str], keys: int) -> str:
     _first_write(program, token, secret)
     for number in range(keys):
         call(program, "POST", f"secret/data/bench/{number}", {"data": dict(secret)}, token)
-    return token
+    return Keys(share, root, token)
 
 
 def _exchange(
-    program: Program, method: str, path: str, body: Mapping[str, object] | None, token: str
+    program: Program,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None,
+    token: str,
+    patience: float = 30.0,
 ) -> bytes:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{program.address}/v1/{path}", data=data, method=method)
     if token:
         request.add_header("X-Vault-Token", token)
-    with urllib.request.urlopen(request, context=_unverified(), timeout=30) as answer:
+    with urllib.request.urlopen(request, context=_unverified(), timeout=patience) as answer:
         text: bytes = answer.read()
     return text
 

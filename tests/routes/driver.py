@@ -225,4 +225,20 @@ def targets() -> list[Target]:
     return sorted(found, key=str)
 
 
+def mountable() -> dict[str, list[Target]]:
+    """The routes of every kind of mount that a new server does not have yet, by the path to mount it at."""
+    found = {}
+    with Application() as application:
+        catalog = application.vault.catalog
+        for auth in (False, True):
+            for kind in set(catalog.names(auth=auth)) - _MOUNTED:
+                backend = catalog.find(kind, {}, auth=auth)
+                assert backend is not None
+                path = f"{'auth/' if auth else ''}{kind}/"
+                found[path] = [Target(path, bound.route) for bound in backend.routes.all]
+    return found
+
+
+_MOUNTED = {"cubbyhole", "identity", "kv", "system", "token"}
 TARGETS = targets()
+MOUNTABLE = mountable()

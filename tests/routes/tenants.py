@@ -2,10 +2,15 @@
 """Two tenants with the same furniture, a third with none, and what may never pass between them."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.routes.driver import Answer, Application, Target
+from tests.routes.driver import MOUNTABLE, TARGETS, Answer, Application, Target
+from tests.unit.engines.driver import who
+from tests.unit.lease.bench import OtherSystem
+from vault.barrier.view import core_prefix
+from vault.framework.call import Call, Mounted
 from vault.storage.memory import MemoryStorage
 
 EVERYTHING = (
@@ -13,22 +18,29 @@ EVERYTHING = (
 )
 MARK = "theirs-alone"
 """Occurs in everything that the other tenant keeps, and in no answer to anybody else."""
+EVERYWHERE = [*TARGETS, *(target for path in sorted(MOUNTABLE) for target in MOUNTABLE[path])]
+"""Every route of every kind of mount that there is."""
 MINE, THEIRS, BLANK = "mine/", "theirs/", "blank/"
 
 
 class Tenants(Application):
-    """The application with namespaces `mine` and `theirs`, which hold the same things, and `blank`, with nothing."""
+    """The application with namespaces `mine` and `theirs`, which hold the same things, and `blank`, with nothing.
+
+    Every kind of mount is in each of them: only what is in the mounts is different.
+    """
 
     def __init__(self) -> None:
         self.memory = MemoryStorage()
         super().__init__(self.memory)
         self.ids: dict[str, dict[str, str]] = {}
         self._made = 0
+        self.vault._parts.endings.serve("fake", OtherSystem())
         for path in (MINE, THEIRS, BLANK):
             made = self.root("POST", f"sys/namespaces/{path.rstrip('/')}", {"custom_metadata": {"of": path}})
             self.ids[path] = {"namespace": made["data"]["id"], "uuid": made["data"]["uuid"]}
         for path in (MINE, THEIRS):
             self._furnish(path)
+        self._mount_all(BLANK, "")
 
     def another(self) -> str:
         """Make a tenant with mounts and a policy, for a test that changes its own namespace; return its path."""
@@ -38,7 +50,17 @@ class Tenants(Application):
         self.root("POST", f"{path}sys/mounts/secret", {"type": "kv-v2"})
         self.root("POST", f"{path}sys/mounts/plain", {"type": "kv"})
         self.root("POST", f"{path}sys/policies/acl/x", {"policy": EVERYTHING})
+        self._mount_all(path, "")
         return path
+
+    def _mount_all(self, path: str, mark: str) -> None:
+        for place in MOUNTABLE:
+            kind = place.rstrip("/").removeprefix("auth/")
+            where = place if place.startswith("auth/") else f"mounts/{place}"
+            self.root("POST", f"{path}sys/{where.rstrip('/')}", {"type": kind, "description": mark})
+            if place.startswith("auth/"):  # so that asking often is answered as asking once
+                never = {"user_lockout_config": {"lockout_disable": True}}
+                self.root("POST", f"{path}sys/mounts/{place}tune", never)
 
     def _furnish(self, path: str) -> None:
         mark = MARK if path == THEIRS else "mine-too"
@@ -55,8 +77,47 @@ class Tenants(Application):
             "GET", f"/v1/{path}plain/x", token=token["client_token"], headers={"x-vault-wrap-ttl": "3600"}
         ).json()["wrap_info"]
         self.ids[path] |= {"wrapping": wrapped["token"], "wrapping-accessor": wrapped["accessor"]}
+        self._mount_all(path, mark)
+        self._furnish_logins(path, mark)
+        self.root("POST", f"{path}sys/mounts/before", {"type": "kv"})
+        moved = self.root("POST", f"{path}sys/remount", {"from": "before", "to": "after"})
+        self.ids[path]["migration"] = moved["data"]["migration_id"]
+        self.ids[path]["lease"] = self.run(self._issue(path))
         mounts = self.root("GET", f"{path}sys/mounts")["data"]
         self.ids[path] |= {"mount": mounts["plain/"]["accessor"], "mount-uuid": mounts["plain/"]["uuid"]}
+
+    def _furnish_logins(self, path: str, mark: str) -> None:
+        role = f"{path}auth/approle/role/x"
+        self.root("POST", role, {"token_policies": ["x"]})
+        made = self.root("POST", f"{role}/secret-id", {"metadata": json.dumps({"of": mark})})["data"]
+        self.ids[path] |= {
+            "role-id": self.root("GET", f"{role}/role-id")["data"]["role_id"],
+            "secret-id": made["secret_id"],
+            "secret-id-accessor": made["secret_id_accessor"],
+        }
+        user = {"password": "x", "token_policies": ["x"]}
+        self.root("POST", f"{path}auth/userpass/users/x", user)
+        batch = {"type": "batch", "policies": ["x"], "ttl": "1h"}
+        self.ids[path]["batch"] = self.root("POST", f"{path}auth/token/create-orphan", batch)["auth"][
+            "client_token"
+        ]
+        mounts = self.root("GET", f"{path}sys/auth")["data"]
+        self.ids[path]["auth-mount"] = mounts["approle/"]["accessor"]
+
+    async def _issue(self, path: str) -> str:
+        """Make a lease, as an engine in this namespace does; return its identifier."""
+        parts, identifier = self.vault._parts, self.ids[path]["namespace"]
+        call = Call()
+        namespace = parts.namespaces.live(identifier)
+        assert namespace is not None
+        call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
+        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.identity = who("somebody")
+        call.identity.key = ""
+        lease = parts.leases.new(call, ttl=3600, longest=7200, detail=MARK.encode())
+        async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
+            await parts.leases.issue(core, lease)
+        return lease.id
 
     def root(self, method: str, path: str, body: object = None) -> Any:
         """Ask as root; the answer's JSON, if there is any."""
@@ -126,19 +187,22 @@ def refusal(answer: Answer, *secrets: str) -> tuple[int, object]:
     """What an answer says of something that it was asked about by `secrets`, whatever these are."""
     if answer.status < 400:
         return answer.status, None
-    text = answer.body.decode()
+    text = _REQUEST.sub("", answer.body.decode())
     for secret in secrets:
-        text = text.replace(secret, "<it>")
+        text = text.replace(secret, "<it>").replace(secret.casefold(), "<it>")
     return answer.status, text
 
 
 def made_up(identifier: str) -> str:
     """Return an id of the same shape, of the same namespace, which belongs to nothing."""
-    kind, dot, rest = identifier.partition(".") if identifier.startswith("s.") else ("", "", identifier)
+    kind, dot, rest = (
+        identifier.partition(".") if identifier.startswith(("s.", "b.")) else ("", "", identifier)
+    )
     own, end, namespace = rest.partition(".")
     return kind + dot + "".join(_NEXT.get(char, char) for char in own) + end + namespace
 
 
+_REQUEST = re.compile(r'"request_id":"[0-9a-f-]+"')
 _NEXT = {"a": "b", "b": "c", "c": "d", "d": "e", "e": "f", "f": "a"} | {
     str(digit): str((digit + 1) % 10) for digit in range(10)
 }

@@ -4,12 +4,26 @@
 Derived from the route table, so that a new route is covered before anybody thinks of it.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.routes.driver import TARGETS, Target
-from tests.routes.tenants import BLANK, EVERYTHING, MARK, MINE, THEIRS, Tenants, made_up, refusal, told
+from tests.routes.driver import Answer, Target
+from tests.routes.tenants import (
+    BLANK,
+    EVERYTHING,
+    MARK,
+    MINE,
+    THEIRS,
+    Tenants,
+    made_up,
+    refusal,
+    told,
+)
+from tests.routes.tenants import (
+    EVERYWHERE as TARGETS,
+)
 from vault.framework.call import Operation
 from vault.framework.route import Parameter
 from vault.server.inner_system import EVERYWHERE, PARTLY, UNSEALABLE
@@ -25,6 +39,30 @@ PURE = ("tools/",)
 """Routes whose answer depends on the bytes that they are given, and on nothing else."""
 PARSED = {"policy", "rules"}
 """Parameters whose refusal is about the grammar of what they hold."""
+SEEMS = re.compile(r"(^|_)(id|ids|uuid|accessors?|tokens?|leases?|entity|entities|alias|nonce|serial)$")
+"""How the parameters are called that seem to hold the identifier of something."""
+IDENTIFIERS = {
+    "accessor": {"accessor", "wrapping-accessor"},
+    "id": {"migration", "token"},
+    "lease_id": {"lease"},
+    "mount_accessor": {"mount", "auth-mount"},
+    "role_id": {"role-id"},
+    "secret_id": {"secret-id"},
+    "secret_id_accessor": {"secret-id-accessor"},
+    "token": {"token", "batch", "wrapping"},
+    "url_lease_id": {"lease"},
+}
+"""What each parameter that holds an identifier can be of: both tenants have one of each, which all routes are
+asked for. Whoever adds a parameter adds it here, and to the tenants what it identifies."""
+NO_IDENTIFIERS = {
+    "bind_secret_id",  # whether one is needed
+    "encoded_token",  # what a calculation is asked to decode, on the root namespace
+    "entity_alias",  # a name that a login gives
+    "lease",  # how long
+    "local_secret_ids",  # whether they are local
+    "nonce",  # of an attempt at the root namespace's keys
+}
+"""Parameters that are called so and identify nothing that a tenant has."""
 ABSENT = {name: "absent" for target in TARGETS for name in target.route.parameters}
 """A name of nothing for every place in a path."""
 
@@ -144,6 +182,56 @@ def test_sl_10_a_namespace_has_only_what_is_named_and_the_rest_says_so_to_everyb
                     assert answer.json()["errors"][0] in {ROOT_ONLY, "operation unavailable in namespaces"}
     status = tenants.request("GET", "/v1/sys/seal-status").json()
     assert status["sealed"] is False
+
+
+def test_whatever_takes_an_identifier_says_of_what() -> None:
+    named = {parameter.name for target in TARGETS for parameter in target.route.parameters.values()}
+    seeming = {name for name in named if SEEMS.search(name)}
+    assert seeming == (IDENTIFIERS.keys() | NO_IDENTIFIERS) & named, "name it in one of the two tables"
+
+
+def test_there_is_something_for_every_identifier_to_be_of(tenants: Tenants) -> None:
+    for path in (MINE, THEIRS):
+        assert {kind for kinds in IDENTIFIERS.values() for kind in kinds} <= tenants.ids[path].keys()
+    assert not set(tenants.ids[MINE].values()) & set(tenants.ids[THEIRS].values())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "auth/token/lookup", {"token": "token"}),
+        ("POST", "auth/token/lookup", {"token": "batch"}),
+        ("POST", "auth/token/lookup-accessor", {"accessor": "accessor"}),
+        ("POST", "auth/token/renew-accessor", {"accessor": "accessor"}),
+        ("POST", "sys/capabilities", {"token": "token", "path": "plain/x"}),
+        ("POST", "sys/capabilities-accessor", {"accessor": "accessor", "path": "plain/x"}),
+        ("POST", "sys/leases/lookup", {"lease_id": "lease"}),
+        ("POST", "sys/leases/renew", {"lease_id": "lease"}),
+        ("POST", "auth/approle/role/x/secret-id/lookup", {"secret_id": "secret-id"}),
+        (
+            "POST",
+            "auth/approle/role/x/secret-id-accessor/lookup",
+            {"secret_id_accessor": "secret-id-accessor"},
+        ),
+        ("POST", "auth/approle/login", {"role_id": "role-id", "secret_id": "secret-id"}),
+        ("GET", "sys/remount/status/<migration>", None),
+    ],
+)
+def test_ones_own_identifiers_lead_somewhere(
+    tenants: Tenants, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    token = tenants.new_token(MINE)["client_token"]
+
+    def ask(ids: Mapping[str, str]) -> Answer:
+        sent = None if body is None else {name: ids.get(value, value) for name, value in body.items()}
+        place = re.sub("<(.+)>", lambda found: ids[found[1]], path)
+        return tenants.request(method, f"/v1/{MINE}{place}", sent, token=token)
+
+    mine, theirs = ask(tenants.ids[MINE]), ask(tenants.ids[THEIRS])
+    nobodys = ask({kind: made_up(identifier) for kind, identifier in tenants.ids[THEIRS].items()})
+    assert mine.status == 200, mine.body
+    assert theirs.status != 200
+    assert (theirs.status, refusal(theirs)) == (nobodys.status, refusal(nobodys))
 
 
 def test_there_are_routes_on_both_sides() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +34,10 @@ _HOLD: Final = 120_000
 """Milliseconds after which a lease that was taken up is looked at again, in case that the process ended."""
 _WORKERS: Final = 8
 _ABREAST: Final = 4
+_TOGETHER: Final = 32
+"""Leases that an engine is asked about at once where somebody has all below a prefix ended."""
+_BREATH: Final = 32
+"""Leases that are removed before readers get their turn, about a millisecond; the transaction stays open."""
 _MILLI: Final = 1_000_000
 
 
@@ -124,19 +128,48 @@ class Endings:
 
         Raises `LeaseFailure`; the lease is then kept.
         """
-        place = home(lease_id)
-        lease = await self._store.get(self._barrier.reader(place, core_prefix(place)), lease_id)
-        if lease is None:
-            return
+        for failure in await self.end_all([lease_id], force=force):
+            if failure is not None:
+                raise failure
+
+    async def end_all(
+        self, lease_ids: Sequence[str], *, force: bool = False
+    ) -> Sequence[LeaseFailure | None]:
+        """As `end`, for leases of one namespace, which are removed together; return what became of each."""
+        place = home(lease_ids[0])
+        reader = self._barrier.reader(place, core_prefix(place))
+        leases = [await self._store.get(reader, lease_id) for lease_id in lease_ids]
+        failures: list[LeaseFailure | None] = []
+        for at in range(0, len(leases), _TOGETHER):
+            some = leases[at : at + _TOGETHER]
+            failures += await asyncio.gather(*(self._taken_back(lease, force=force) for lease in some))
+        over = [
+            lease
+            for lease, failure in zip(leases, failures, strict=True)
+            if lease is not None and failure is None
+        ]
+        if over:
+            await self._remove(place, over)
+        return failures
+
+    async def _taken_back(self, lease: Lease | None, *, force: bool) -> LeaseFailure | None:
+        """Take back what a lease is for; return why that could not be, unless force makes it not matter."""
         try:
-            await self._revoke(lease)
+            if lease is not None:
+                await self._revoke(lease)
         except LeaseFailure as failure:
             if not force:
-                raise
+                return failure
             self._log.caution("expiration", "a lease was removed by force", reason=str(failure))
+        return None
+
+    async def _remove(self, place: str, leases: Sequence[Lease]) -> None:
         async with self._barrier.write(place, core_prefix(place)) as core:
-            await self._store.remove(core, lease)
-        self._revoked.count += 1
+            for count, lease in enumerate(leases, 1):
+                await self._store.remove(core, lease)
+                if count % _BREATH == 0:
+                    await asyncio.sleep(0)
+        self._revoked.count += len(leases)
 
     async def renew(self, lease: Lease) -> None:
         """Have the engine prolong what a lease is for. Raises `LeaseFailure`."""

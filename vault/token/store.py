@@ -8,9 +8,10 @@ alone, so that one of another tenant cannot even be spelled (SL-09).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.namespace.ids import bound, namespace_id
+from vault.storage.paging import pages
 from vault.storage.protocol import Timer
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
@@ -28,6 +30,9 @@ _ENTRY: Final = "token/id/"
 _ACCESSOR: Final = "token/accessor/"
 _CHILD: Final = "token/child/"
 _MOUNT: Final = "token/mount/"
+_LEASE: Final = "token/lease/"
+_BREATH: Final = 16
+"""Tokens that are removed before readers get their turn, some milliseconds; the transaction stays open."""
 
 Purge = Callable[[View, str], Awaitable[None]]
 """Remove what belongs to the token with this key, in the transaction that revokes it; the view is its namespace's."""
@@ -117,11 +122,24 @@ class TokenStore:
     async def accessors(self, core: ReadView) -> Sequence[str]:
         """Return the accessors of all tokens in the namespace of `core`."""
         found = []
-        for name in await core.list(_ACCESSOR):
-            value = await core.get(_ACCESSOR + name)
-            if value is not None:
-                found.append(_decode_accessor(value).accessor)
+        async for page in pages(core.list, _ACCESSOR):
+            for name in page:
+                value = await core.get(_ACCESSOR + name)
+                if value is not None:
+                    found.append(_decode_accessor(value).accessor)
         return found
+
+    async def count(self, core: ReadView) -> int:
+        """Return how many tokens there are in the namespace of `core`."""
+        return sum([len(page) async for page in pages(core.list, _ACCESSOR)])
+
+    def leases(self, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+        """Yield, page by page and below `prefix`, the identifiers of the leases that tokens are shown as."""
+        return pages(core.scan, _LEASE + prefix)
+
+    def lease_names(self, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+        """Yield, page by page, the names directly below `prefix`; a folder ends in `/`."""
+        return pages(core.list, _LEASE + prefix)
 
     async def create(self, core: View, token: str, entry: TokenEntry) -> str:
         """Store a new token with its indexes and its expiry timer; return its key."""
@@ -136,6 +154,8 @@ class TokenStore:
             await _at(core, entry.parent).put(f"{_CHILD}{entry.parent}/{key}", b"")
         if entry.mount:
             await home.put(f"{_MOUNT}{entry.mount}/{key}", b"")
+        if entry.leased:
+            await home.put(f"{_LEASE}{entry.path}/{key}", b"")
         await self._arm(core, key, entry)
         return key
 
@@ -164,12 +184,19 @@ class TokenStore:
 
     async def revoke_tree(self, core: View, key: str) -> None:
         """Remove a token, everything made with it, and every token below it."""
-        pending = [key]
+        await self.revoke_trees(core, [key])
+
+    async def revoke_trees(self, core: View, keys: Sequence[str]) -> None:
+        """Remove several tokens, as `revoke_tree`. Whoever reads gets a turn in between; whoever writes waits."""
+        pending, removed = list(keys), 0
         while pending:
             current = pending.pop()
             below = await _at(core, current).list(f"{_CHILD}{current}/")
             pending += [name for name in below if not name.endswith("/")]
             await self._remove(core, current)
+            removed += 1
+            if removed % _BREATH == 0:
+                await asyncio.sleep(0)
 
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Remove one token; its children live on as orphans."""
@@ -181,8 +208,7 @@ class TokenStore:
 
     async def revoke_mount(self, core: View, uuid: str) -> None:
         """Remove every token that came from a login on this auth mount, which is going."""
-        for key in await core.list(f"{_MOUNT}{uuid}/"):
-            await self.revoke_tree(core, key)
+        await self.revoke_trees(core, await core.list(f"{_MOUNT}{uuid}/"))
 
     async def _remove(self, core: View, key: str) -> None:
         entry = await self.get(core, key)
@@ -196,6 +222,8 @@ class TokenStore:
             await _at(core, entry.parent).delete(f"{_CHILD}{entry.parent}/{key}")
         if entry.mount:
             await home.delete(f"{_MOUNT}{entry.mount}/{key}")
+        if entry.leased:
+            await home.delete(f"{_LEASE}{entry.path}/{key}")
         await home.delete(_ACCESSOR + self._accessor_key(entry.accessor))
         await home.delete(_ENTRY + key)
         for purge in self._purges:

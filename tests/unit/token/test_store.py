@@ -148,7 +148,7 @@ def test_a_child_that_is_gone_already_keeps_its_parent_from_nothing() -> None:
 
 def test_an_accessor_that_goes_while_they_are_listed_is_left_out() -> None:
     class Vanishing:
-        async def list(self, prefix: str) -> list[str]:
+        async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> list[str]:
             return ["gone"]
 
         async def get(self, path: str) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,13 +19,16 @@ from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
-from vault.lease.tokens import token_leases, token_of
+from vault.lease.tokens import token_of
+from vault.storage.paging import pages
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
-_PAGE: Final = 64
-"""Leases or tokens that are revoked before others get their turn."""
+_PAGE: Final = 256
+"""Leases that are removed in one transaction."""
+_TOKENS: Final = 128
+"""Tokens that are revoked in one transaction; other writers wait for it."""
 _SOON: Final = 60_000
 """Milliseconds after which a lease that is being revoked for somebody is looked at again."""
 _STARTED: Final = (
@@ -76,9 +79,8 @@ class LeaseEngine(Engine):
         core = core_reader(self._barrier, call.namespace)
         folder = f"{params.prefix.rstrip('/')}/".lstrip("/")
         names = set(await self._store.names(core, folder))
-        async for _, lease_id in token_leases(core, self._tokens, folder, self._clock.nanos()):
-            head, slash, _ = lease_id.removeprefix(folder).partition("/")
-            names.add(head + slash)
+        async for page in self._tokens.lease_names(core, folder):
+            names.update(page)
         if not names:
             raise NotFound
         return shapes.LeaseNames(sorted(names))
@@ -198,17 +200,15 @@ class LeaseEngine(Engine):
     async def _sweep(self, call: Call, prefix: str, *, force: bool) -> None:
         """Revoke all below a prefix. Raises `Malformed` for the first that failed, once all were tried."""
         core = core_reader(self._barrier, call.namespace)
-        failed, tried = "", 0
-        async for lease_id in self._below(call, core, prefix):
-            tried += 1
-            try:
-                await self._endings.end(lease_id, force=force)
-            except LeaseFailure as failure:
-                failed = (
-                    failed
-                    or f'failed to revoke "{lease_id}" ({tried} / {{}}): failed to revoke entry: {failure}'
-                )
         await self._sweep_tokens(call, core, prefix)
+        failed, tried = "", 0
+        async for page in self._below(call, core, prefix):
+            for lease_id, failure in zip(page, await self._endings.end_all(page, force=force), strict=True):
+                tried += 1
+                if failure is not None and not failed:
+                    failed = (
+                        f'failed to revoke "{lease_id}" ({tried} / {{}}): failed to revoke entry: {failure}'
+                    )
         if failed:
             raise Malformed(failed.format(tried))
 
@@ -224,26 +224,25 @@ class LeaseEngine(Engine):
             return None
         return await token_of(core, self._tokens, lease_id, self._clock.nanos())
 
-    async def _below(self, call: Call, core: ReadView, prefix: str) -> AsyncIterator[str]:
-        """Yield the identifiers that a prefix means: itself, or what lies below it."""
+    async def _below(self, call: Call, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+        """Yield, page by page, the identifiers that a prefix means: itself, or what lies below it."""
         if await self._find(call, core, prefix) is not None:
-            yield prefix
+            yield [prefix]
             return
-        folder, after = f"{prefix}/", ""
-        while page := await self._store.below(core, folder, after=after, limit=_PAGE):
-            for name in page:
-                yield folder + name
-            after = page[-1]
+        async for page in pages(partial(self._store.below, core), f"{prefix}/", size=_PAGE):
+            yield [f"{prefix}/{name}" for name in page]
 
     async def _sweep_tokens(self, call: Call, core: ReadView, prefix: str) -> None:
-        now = self._clock.nanos()
+        """Revoke the token that a prefix names, or those below it: whoever holds one acts no longer."""
         exact = await self._find_token(call, core, prefix)
         if exact is not None:
-            keys = [exact[0]]
-        else:
-            keys = [key async for key, _ in token_leases(core, self._tokens, f"{prefix}/", now)]
-        for at in range(0, len(keys), _PAGE):
+            await self._revoke_tokens(call, [exact[0]])
+            return
+        async for page in self._tokens.leases(core, f"{prefix}/"):
+            await self._revoke_tokens(call, [name.rpartition("/")[2] for name in page])
+
+    async def _revoke_tokens(self, call: Call, keys: Sequence[str]) -> None:
+        for at in range(0, len(keys), _TOKENS):
             async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as tx:
-                for key in keys[at : at + _PAGE]:
-                    await self._tokens.revoke_tree(tx, key)
+                await self._tokens.revoke_trees(tx, keys[at : at + _TOKENS])
             await self._follow()

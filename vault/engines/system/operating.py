@@ -167,7 +167,7 @@ class OperatingEngine(Engine):
         """Count service tokens."""
         del call
         spaces = [ROOT, *(entry.as_namespace() for entry in self._namespaces)]
-        counts = [len(await self._tokens.accessors(core_reader(self._barrier, space))) for space in spaces]
+        counts = [await self._tokens.count(core_reader(self._barrier, space)) for space in spaces]
         return TokenCounts(TokenCounters(Total(sum(counts))))
 
     @write("step-down", writes=False)

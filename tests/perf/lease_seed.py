@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Fills a stopped vault with leases and tokens, through the product's own storage code."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.perf.lease_server import KIND
+from tests.unit.engines.driver import who
+from vault.barrier.view import View
+from vault.framework.call import Call, Mounted
+from vault.framework.clock import Clock, Entropy
+from vault.framework.log import Log
+from vault.framework.metrics import Metrics
+from vault.server.parts import Parts, make
+from vault.server.settings import Config, Listener, StorageSettings
+from vault.storage.protocol import Storage
+from vault.storage.sqlite import SqliteStorage
+from vault.token.model import TokenEntry
+
+LEASES = "accounts/creds"
+TOKENS = "auth/token/create"
+STAYING, GOING = "staying", "going"
+"""Last parts of the paths whose leases and tokens stay, and of those that a measurement revokes."""
+_LIFE = 30 * 86400
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How many leases and tokens, and how many of each are to be revoked by prefix."""
+
+    leases: int
+    tokens: int
+    going: int
+
+
+async def seed(database: Path, share: str, amount: Amount) -> float:
+    """Fill the vault in `database`, which `share` opens; return the seconds that it took."""
+    storage = SqliteStorage.open(database)
+    try:
+        return await fill(storage, share, amount)
+    finally:
+        await storage.close()
+
+
+async def fill(storage: Storage, share: str, amount: Amount) -> float:
+    """As `seed`, for a storage that is open."""
+    began = time.perf_counter()
+    parts = _parts(storage)
+    await parts.lifecycle.unseal(share)
+    await parts.tokens.load(parts.barrier.reader("root", "ns/root/"))
+
+    async def lease(core: View, path: str) -> None:
+        call = Call()
+        call.path, call.now = f"{LEASES}/{path}", parts.clock.millis()
+        call.mount = Mounted(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0)
+        call.identity = who("somebody")
+        call.identity.key = parts.tokens.key("s.nobody")
+        made = parts.leases.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")
+        await parts.leases.issue(core, made)
+
+    async def token(core: View, path: str) -> None:
+        now = parts.clock.nanos()
+        entry = TokenEntry(
+            accessor=parts.tokens.new_accessor(),
+            policies=("bench", "default"),
+            path=f"{TOKENS}/{path}",
+            display_name="token",
+            created=now,
+            ttl=_LIFE,
+            expires=now + _LIFE * 1_000_000_000,
+            renewable=True,
+            orphan=True,
+        )
+        await parts.tokens.create(core, parts.tokens.new_token(), entry)
+
+    for one, count in ((lease, amount.leases), (token, amount.tokens)):
+        going = min(amount.going, count)
+        await _many(parts, one, STAYING, count - going)
+        await _many(parts, one, GOING, going)
+    await parts.barrier.save_counts()
+    return time.perf_counter() - began
+
+
+async def _many(parts: Parts, one: Callable[[View, str], Awaitable[None]], path: str, count: int) -> None:
+    for at in range(0, count, _AT_ONCE):
+        async with parts.barrier.write("root", "ns/root/") as core:
+            for _ in range(min(_AT_ONCE, count - at)):
+                await one(core, path)
+
+
+def _parts(storage: Storage) -> Parts:
+    clock = Clock()
+    config = Config(
+        listeners=(Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True),),
+        storage=StorageSettings(kind="inmem"),
+    )
+    return make(config, storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=Log())
