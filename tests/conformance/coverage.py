@@ -28,10 +28,7 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     r"sys/monitor$": "a stream of log lines: answers here leave whole, as the audit log has to take them first",
     r"sys/config/reload/": "answers 404 there too: the document lists it for a product that OpenBao is not",
     r"sys/config/ui/": "response headers of a web interface; there is none here",
-    r"sys/(rekey/(init|update|verify)|generate-root/(attempt|update)|generate-root)$": (
-        "the forms without a token, off by default there too (SL-72); `sys/rotate` and `sys/generate-root-token` "
-        "do the same"
-    ),
+    r"sys/generate-root$": "answers 405 there too, whatever is asked: only `attempt` and `update` are served",
     r"identity/(persona|alias)\b": "older names of `identity/entity-alias`",
     r"sys/internal/inspect/": "shows the insides of a Go process; off by default there too",
 }

@@ -117,18 +117,22 @@ class Pair:
             self._shared = self._shared or self._start(initialised=True)
             yield self._shared
             return
-        servers = self._start(initialised=False, seal=scenario.seal, lasting=scenario.lasting)
+        servers = self._start(
+            initialised=False, seal=scenario.seal, lasting=scenario.lasting, listener=scenario.listener
+        )
         try:
             yield servers
         finally:
             for server in servers:
                 server.stop()
 
-    def _start(self, *, initialised: bool, seal: str = "", lasting: bool = False) -> tuple[Server, Server]:
+    def _start(
+        self, *, initialised: bool, seal: str = "", lasting: bool = False, listener: str = ""
+    ) -> tuple[Server, Server]:
         with ExitStack() as undo:
             started: list[Server] = []
             for kind in self._kinds:
-                server = KINDS[kind](seal=seal, lasting=lasting)
+                server = KINDS[kind](seal=seal, lasting=lasting, listener=listener)
                 undo.callback(server.stop)
                 if initialised:
                     server.initialise()

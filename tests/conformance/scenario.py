@@ -61,6 +61,8 @@ class Scenario:
     """The ``seal`` stanza of that server, with ``{directory}`` for its folder."""
     lasting: bool = False
     """Whether its storage must outlive a restart."""
+    listener: str = ""
+    """More settings of the listener of that server."""
 
     @property
     def key(self) -> str:

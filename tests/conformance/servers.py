@@ -29,14 +29,18 @@ class Server:
 
     kind = ""
 
-    def __init__(self, *, seal: str = "", lasting: bool = False) -> None:
-        """`seal` is a stanza with ``{directory}`` in it; with `lasting` the storage outlives a restart."""
+    def __init__(self, *, seal: str = "", lasting: bool = False, listener: str = "") -> None:
+        """`seal` is a stanza with ``{directory}`` in it; with `lasting` the storage outlives a restart.
+
+        `listener` holds more settings of the listener.
+        """
         self.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
         for name, first in (("one", 0), ("two", 100)):
             (self.directory / f"{name}.key").write_bytes(bytes(range(first, first + 32)))
         self.port = _free_port()
         self.root = ""
         self._lasting = lasting
+        self._listener = listener
         self._start(seal)
 
     def _start(self, seal: str) -> None:
@@ -72,6 +76,7 @@ listener "tcp" {{
   address          = "127.0.0.1:{self.port}"
   tls_disable      = true
   max_request_size = {REQUEST_LIMIT}
+{self._listener}
 }}
 audit "file" "file" {{
   description = "conformance"

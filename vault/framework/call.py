@@ -255,6 +255,7 @@ class Call:
         "mount",
         "namespace",
         "now",
+        "offered",
         "operation",
         "params",
         "path",
@@ -293,6 +294,8 @@ class Call:
     wrap_asked: bool
     """Whether the caller said anything about wrapping, 0 seconds included: the ACL tells that from nothing."""
     wrap_format: str
+    offered: bool
+    """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
     echo: bytes
     """The namespace header as it came, which answers repeat."""
     within: str
@@ -347,6 +350,7 @@ class Call:
         self.facts = 0
         self.spent = False
         self.echo = b""
+        self.offered = False
         self.within = ""
         self.after = None
         self.identity = None

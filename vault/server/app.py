@@ -22,6 +22,7 @@ from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.rotation import keep_count
 from vault.engines.system.seal import Passage
+from vault.engines.system.without_token import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.framework.call import Call, Identity, JsonLimits, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
@@ -120,7 +121,7 @@ class Vault:
             self._plans,
             parts.clock,
             parts.entropy,
-            fixed=self._fixed,
+            fixed={**self._fixed, **dict.fromkeys(_offered(listener), TAKEN)},
             sealed=lambda: parts.barrier.sealed,
         )
         return Origins(edge(listener, front, parts.metrics, parts.config.telemetry), parts.origins)
@@ -311,6 +312,12 @@ def _background(parts: Parts) -> Background:
         clock=parts.clock,
         log=parts.log,
     )
+
+
+def _offered(listener: Listener) -> tuple[str, ...]:
+    """Return the paths that a listener lets anybody use to begin what shares then decide."""
+    rekey = () if listener.disable_unauthed_rekey_endpoints else REKEY_PATHS
+    return rekey if listener.disable_unauthed_generate_root_endpoints else (*rekey, *ROOT_PATHS)
 
 
 def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:

@@ -17,10 +17,11 @@ from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.generate_root import RootTokenEngine
 from vault.engines.system.host import machine
-from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.interface import InterfaceEngine, SpecsEngine
 from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
+from vault.engines.system.plugins import PluginEngine, ProgramEngine
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.resharing import ResharingEngine
@@ -31,6 +32,7 @@ from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tools import ToolEngine
 from vault.engines.system.tuning import TuningEngine
 from vault.engines.system.waiting_response import WaitingResponse
+from vault.engines.system.without_token import RekeyEngine, RootEngine
 from vault.engines.system.wrapping import WrappingEngine
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Reply
@@ -100,12 +102,15 @@ def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
 
 
 def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
+    shares, root_tokens = _resharing(parts), _root_tokens(parts)
     return (
         SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
         RotationEngine(parts.barrier),
-        _resharing(parts),
+        shares,
         SealSlotEngine(parts.lifecycle, parts.health, parts.wraps, parts.log, parts.storage.reader),
-        _root_tokens(parts),
+        root_tokens,
+        RekeyEngine(shares),
+        RootEngine(root_tokens),
     )
 
 
@@ -130,6 +135,7 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
         InterfaceEngine(router, namespaces, parts.gate),
         SpecsEngine(router, parts.gate),
         PluginEngine(router),
+        ProgramEngine(router),
     )
 
 

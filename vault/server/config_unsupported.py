@@ -12,9 +12,7 @@ from typing import Final
 _CLUSTER: Final = "nodes need no address for each other"
 _TUNING: Final = "there is nothing to tune here"
 _CLIENT_CERT: Final = "client certificates from a proxy are not supported yet; let clients connect directly"
-_FORWARDED: Final = (
-    "addresses from a proxy are not supported yet; remove it, and audit shows the proxy's address"
-)
+_FORWARDED: Final = "use x_forwarded_for_authorized_addrs instead; remove it"
 _ACME: Final = (
     "certificates are read from tls_cert_file and tls_key_file; run an ACME client beside the server"
 )
@@ -95,16 +93,6 @@ UNBUILT: Final[dict[str, dict[str, tuple[bool, str]]]] = {
         "raw_storage_endpoint": (True, "`sys/raw` does not exist here; remove it"),
         "introspection_endpoint": (True, "`sys/internal/inspect` does not exist here; remove it"),
     },
-    "listener": {
-        "disable_unauthed_rekey_endpoints": (
-            False,
-            "the unauthenticated `sys/rekey/*` endpoints do not exist here; remove it",
-        ),
-        "disable_unauthed_generate_root_endpoints": (
-            False,
-            "the unauthenticated `sys/generate-root/*` endpoints do not exist here; remove it",
-        ),
-    },
 }
 """Stanza ("" is the top level) -> key -> the value that asks for what does not exist, and what to do instead."""
 
@@ -122,10 +110,6 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
         "cors_allowed_headers": "configure it with `vaultctl write sys/config/cors`; remove it here",
         "proxy_protocol_behavior": _FORWARDED,
         "proxy_protocol_authorized_addrs": _FORWARDED,
-        "x_forwarded_for_authorized_addrs": _FORWARDED,
-        "x_forwarded_for_hop_skips": _FORWARDED,
-        "x_forwarded_for_reject_not_present": _FORWARDED,
-        "x_forwarded_for_reject_not_authorized": _FORWARDED,
         "x_forwarded_for_client_cert_header": _CLIENT_CERT,
         "x_forwarded_for_client_cert_decoders": _CLIENT_CERT,
         "require_request_header": "it protects agents, not servers; remove it",

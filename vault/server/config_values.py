@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from vault.framework import hcl
+from vault.token.addresses import NoAddress, canonical
 
 
 class Unreadable(ValueError):
@@ -103,6 +104,14 @@ def words(value: hcl.Value) -> tuple[str, ...]:
     if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
         return tuple(str(part) for part in value)
     raise Unreadable("a list of strings")
+
+
+def blocks(value: hcl.Value) -> tuple[str, ...]:
+    """Read addresses and blocks of addresses, as `words`."""
+    try:
+        return tuple(canonical(part) for part in words(value))
+    except NoAddress:
+        raise Unreadable("addresses or blocks of addresses, such as 10.0.0.0/8") from None
 
 
 def mode(value: hcl.Value) -> int:

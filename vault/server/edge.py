@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from vault.framework.metrics import Metrics
 from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.server.application import Answer, Message
+from vault.server.forwarded import Forwarded
 from vault.server.settings import Listener, Telemetry
 from vault.wire.http import RESPOND, Front
 
@@ -36,6 +37,8 @@ def edge(listener: Listener, front: Front, metrics: Metrics, telemetry: Telemetr
         answer = _Restricted(answer, only=listener.telemetry.metrics_only)
     if listener.telemetry.unauthenticated_metrics_access and not listener.telemetry.disallow_metrics:
         answer = _OpenMetrics(answer, metrics, telemetry)
+    if listener.x_forwarded_for_authorized_addrs:
+        answer = Forwarded(answer, listener)
     if listener.custom_response_headers:
         answer = _Headed(answer, listener.custom_response_headers)
     return answer

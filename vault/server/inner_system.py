@@ -10,12 +10,13 @@ from typing import Final
 
 from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.interface import InterfaceEngine, SpecsEngine
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
+from vault.engines.system.plugins import PluginEngine
 from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.resharing import ResharingEngine

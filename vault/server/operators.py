@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vault.engines.system.cors import CorsEngine
 from vault.engines.system.leases import LeaseEngine
-from vault.engines.system.operating import LoggerEngine, OperatingEngine, WithoutToken
+from vault.engines.system.operating import LoggerEngine, OperatingEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
 from vault.engines.system.quotas import QuotaEngine
 from vault.framework.engine import Engine
@@ -21,8 +21,7 @@ def operators(parts: Parts) -> tuple[Engine, ...]:
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
         CorsEngine(parts.origins),
         LoggerEngine(parts.log, parts.config.log_level),
-        OperatingEngine(parts.tokens, parts.barrier, parts.router, parts.namespaces),
-        WithoutToken(),
+        OperatingEngine(parts.tokens, parts.barrier, parts.namespaces),
     )
 
 

@@ -109,17 +109,34 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     socket_group: Annotated[
         str, Setting(read.filled, "Group of the `unix` socket, by name or number.", "this process's group")
     ] = ""
+    x_forwarded_for_authorized_addrs: Annotated[
+        tuple[str, ...],
+        Setting(
+            read.blocks,
+            "Proxies whose `X-Forwarded-For` is believed: addresses or blocks. Only they must be able to send it.",
+        ),
+    ] = ()
+    x_forwarded_for_hop_skips: Annotated[
+        int, Setting(read.whole, "How many entries to skip from the end: the proxies before the nearest one.")
+    ] = 0
+    x_forwarded_for_reject_not_present: Annotated[
+        bool, Setting(read.boolean, "Refuse a request without `X-Forwarded-For`.")
+    ] = False
+    x_forwarded_for_reject_not_authorized: Annotated[
+        bool, Setting(read.boolean, "Refuse a request with `X-Forwarded-For` from anywhere else.")
+    ] = False
     disable_unauthed_rekey_endpoints: Annotated[
         bool,
         Setting(
-            read.boolean, "The unauthenticated `sys/rekey/*` endpoints do not exist here; false is refused."
+            read.boolean,
+            "Do not let anybody begin to make new shares by `sys/rekey`; `sys/rotate` does that.",
         ),
     ] = True
     disable_unauthed_generate_root_endpoints: Annotated[
         bool,
         Setting(
             read.boolean,
-            "The unauthenticated `sys/generate-root/*` endpoints do not exist here; false is refused.",
+            "Do not let anybody begin to make a root token; `sys/generate-root-token` does that.",
         ),
     ] = True
 

@@ -80,7 +80,7 @@ class Front:
         fixed: Mapping[str, Collection[Operation]],
         sealed: Callable[[], bool],
     ) -> None:
-        """`fixed` names the paths that answer in every state, with what they take; any other verb is a 405."""
+        """`fixed` names the paths that the listener serves by itself, with what they take; any other verb is a 405."""
         self._fixed = fixed
         self._sealed = sealed
         self._lane = lane
@@ -192,6 +192,7 @@ class Front:
         operation = _METHODS.get(call.method)
         taken = self._fixed.get(call.path)
         if taken is not None:
+            call.offered, call.key = True, None
             if call.method == "HEAD" and call.path == "sys/health":
                 operation = Operation.READ
             if operation not in taken:

@@ -85,6 +85,12 @@ CATALOG = [
     get(f"{PLUGINS}/catalog/secret/nope"),
     lst(f"{PLUGINS}/catalog/secret", pick=("nothing",)),
     lst(f"{PLUGINS}/catalog/nope"),
+    *(step(method, f"{PLUGINS}/catalog/{name}") for method in ("GET", "DELETE") for name in ("foo", "kv")),
+    get(f"{PLUGINS}/catalog/secret"),
+    post(f"{PLUGINS}/catalog/foo", {}),
+    post(f"{PLUGINS}/catalog/foo", {"sha256": "zz", "command": "x"}),
+    post(f"{PLUGINS}/catalog/foo", {"sha256": DIGEST, "command": "x"}, divergence="DV-07"),
+    delete(f"{PLUGINS}/catalog/foo", token=""),
 ]
 
 OFF = ("rekey/init", "rekey/update", "rekey/verify", "generate-root/attempt", "generate-root/update")
@@ -103,6 +109,8 @@ ABSENT = [
         for token in ("", "{root}")
         if (method, token) != ("LIST", "{root}")
     ),
+    *(step(method, "sys/rekey-recovery-key/init") for method in ("GET", "PUT", "DELETE")),
+    get("sys/rekey-recovery-key/update", token=""),
     get("sys/rekey/nope"),
     get("sys/generate-root/nope"),
     *(

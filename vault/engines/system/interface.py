@@ -10,21 +10,20 @@ import msgspec
 
 from vault.engines.system import mount_rules as rules
 from vault.engines.system.mount_access import touches
-from vault.engines.system.mount_row import RUNNING, BriefRow, MountRow, show, show_briefly
+from vault.engines.system.mount_row import BriefRow, MountRow, show, show_briefly
 from vault.engines.system.seal import VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Forbidden, Malformed, NotFound, UnsupportedOperation
+from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.openapi import document
-from vault.framework.route import Params, Route, list_, read, write
+from vault.framework.route import Params, Route, read, write
 from vault.framework.schema import encode
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.policy.acl import Acl
 from vault.policy.gate import Gate, seen_by
 
-_KINDS: Final = ("auth", "database", "secret")
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
 
 
@@ -39,19 +38,6 @@ class SpecsParams(Params, frozen=True):
 
     generic_mount_paths: Annotated[bool, Doc("Write mount paths as parameters.")] = False
     context: Annotated[str, Doc("Kept for clients.")] = ""
-
-
-class KindParams(Params, frozen=True):
-    """Names a kind of plugin."""
-
-    kind: Annotated[str, Doc("auth, database or secret.")]
-
-
-class PluginParams(Params, frozen=True):
-    """Names a plugin."""
-
-    kind: Annotated[str, Doc("auth, database or secret.")]
-    name: Annotated[str, Doc("Its name.")]
 
 
 class VisibleMounts(msgspec.Struct, frozen=True):
@@ -77,45 +63,6 @@ class EntityCounts(msgspec.Struct, frozen=True):
     """How many entities there are, as clients unwrap it."""
 
     counters: EntityCounters
-
-
-class PluginLine(msgspec.Struct, frozen=True):
-    """One plugin in the catalogue's list."""
-
-    builtin: bool
-    deprecation_status: str
-    name: str
-    type: str
-    version: str
-
-
-class PluginCatalog(msgspec.Struct, frozen=True):
-    """What can be mounted."""
-
-    auth: list[str]
-    database: list[str]
-    detailed: list[PluginLine]
-    secret: list[str]
-
-
-class PluginNames(msgspec.Struct, frozen=True):
-    """The plugins of one kind."""
-
-    keys: list[str]
-
-
-class Plugin(msgspec.Struct, frozen=True, kw_only=True):
-    """One plugin: part of the server, never a program of its own."""
-
-    args: None = None
-    builtin: bool = True
-    command: str = ""
-    declarative: bool = False
-    deprecation_status: str = "supported"
-    name: str
-    oci: bool = False
-    sha256: str = ""
-    version: str = RUNNING
 
 
 class InterfaceEngine(Engine):
@@ -228,46 +175,3 @@ class SpecsEngine(Engine):
         )
         answer = document(mounts, generic=movable if generic else frozenset(), version=VERSION)
         return Reply(raw=encode(answer))
-
-
-class PluginEngine(Engine):
-    """The catalogue of what can be mounted: everything in it is part of the server (SL-95)."""
-
-    def __init__(self, router: Router) -> None:
-        self._router = router
-
-    @read("plugins/catalog")
-    async def read_catalog(self, call: Call) -> PluginCatalog:
-        """Show everything that can be mounted."""
-        del call
-        names = {kind: self._names(kind) for kind in _KINDS}
-        lines = [
-            PluginLine(builtin=True, deprecation_status="supported", name=name, type=kind, version=RUNNING)
-            for kind in _KINDS
-            for name in names[kind]
-        ]
-        return PluginCatalog(
-            auth=names["auth"], database=names["database"], detailed=lines, secret=names["secret"]
-        )
-
-    @list_("plugins/catalog/{kind}", sudo=True)
-    async def list_plugins(self, call: Call, params: KindParams) -> PluginNames:
-        """List the plugins of one kind. Needs sudo."""
-        del call
-        if params.kind not in _KINDS:
-            raise UnsupportedOperation
-        return PluginNames(self._names(params.kind))
-
-    @read("plugins/catalog/{kind}/{name}", sudo=True)
-    async def read_plugin(self, call: Call, params: PluginParams) -> Plugin:
-        """Show one plugin. Needs sudo."""
-        del call
-        if params.kind not in _KINDS or params.name not in self._names(params.kind):
-            raise NotFound
-        return Plugin(name=params.name)
-
-    def _names(self, kind: str) -> list[str]:
-        """Return what can be mounted, by name; there are no database plugins."""
-        if kind == "database":
-            return []
-        return [name for name in self._router.catalog.names(auth=kind == "auth") if name not in _OWN]

@@ -20,7 +20,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.resharing import Done, Resharing, ShareKind, Wish
+from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
 
 BACKUP_PATH: Final = "seal/backup/"
 """Below the root namespace's own data: shares that were encrypted to their holders, by kind."""
@@ -148,7 +148,7 @@ class ResharingEngine(Engine):
     @write("rotate/root/init", writes=False)
     async def begin_root(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
         """Begin to replace the root key and the unseal shares; it takes the consent of those who hold them."""
-        return await self._begin("root", call, params)
+        return await self.begin("root", call, params)
 
     @delete("rotate/root/init", writes=False)
     async def cancel_root(self, call: Call) -> None:
@@ -159,7 +159,7 @@ class ResharingEngine(Engine):
     @write("rotate/root/update", writes=False)
     async def submit_root(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
-        return await self._submit("root", call, params)
+        return await self.submit("root", call, params)
 
     @read("rotate/root/verify")
     async def read_root_verification(self, call: Call) -> VerificationState:
@@ -170,7 +170,7 @@ class ResharingEngine(Engine):
     @write("rotate/root/verify", writes=False)
     async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | Verified:
         """Give back one of the new shares; with enough of them they count, and the old ones no longer do."""
-        return await self._verify("root", call, params)
+        return await self.verify("root", call, params)
 
     @delete("rotate/root/verify", writes=False)
     async def restart_root_verification(self, call: Call) -> VerificationState:
@@ -199,7 +199,7 @@ class ResharingEngine(Engine):
     @write("rotate/recovery/init", writes=False)
     async def begin_recovery(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
         """Begin to replace the recovery shares. Where nobody holds any, they are made at once."""
-        return await self._begin("recovery", call, params)
+        return await self.begin("recovery", call, params)
 
     @delete("rotate/recovery/init", writes=False)
     async def cancel_recovery(self, call: Call) -> None:
@@ -210,7 +210,7 @@ class ResharingEngine(Engine):
     @write("rotate/recovery/update", writes=False)
     async def submit_recovery(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
         """Give one of the old recovery shares, as consent; the last one is answered with the new shares."""
-        return await self._submit("recovery", call, params)
+        return await self.submit("recovery", call, params)
 
     @read("rotate/recovery/verify")
     async def read_recovery_verification(self, call: Call) -> VerificationState:
@@ -221,7 +221,7 @@ class ResharingEngine(Engine):
     @write("rotate/recovery/verify", writes=False)
     async def verify_recovery(self, call: Call, params: ShareParams) -> VerificationState | Verified:
         """Give back one of the new recovery shares; with enough of them they count."""
-        return await self._verify("recovery", call, params)
+        return await self.verify("recovery", call, params)
 
     @delete("rotate/recovery/verify", writes=False)
     async def restart_recovery_verification(self, call: Call) -> VerificationState:
@@ -241,7 +241,8 @@ class ResharingEngine(Engine):
         """Forget the encrypted recovery shares."""
         await call.core.delete(BACKUP_PATH + "recovery")
 
-    async def _begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+    async def begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+        """Begin to make new shares of a kind. Raises `Malformed` or `Failed`."""
         await alone(call)
         wish = Wish(
             shares=params.secret_shares,
@@ -258,19 +259,41 @@ class ResharingEngine(Engine):
             shown, nonce=msgspec.UNSET, n=params.secret_shares, t=params.secret_threshold
         )
 
-    async def _submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
+    async def submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
+        """Take one of the old shares. Raises `Malformed` or `Failed`."""
         await alone(call)
         return await self._shown(kind, await told(self._kinds[kind].submit(params.key, params.nonce)))
 
-    async def _verify(self, kind: ShareKind, call: Call, params: ShareParams) -> VerificationState | Verified:
+    async def verify(self, kind: ShareKind, call: Call, params: ShareParams) -> VerificationState | Verified:
+        """Take one of the new shares back. Raises `Malformed` or `Failed`."""
         await alone(call)
         if await told(self._kinds[kind].give_back(params.key, params.nonce)):
             return Verified(complete=True, nonce=params.nonce)
         return self._verification(kind)
 
-    async def _restart(self, kind: ShareKind) -> VerificationState:
+    def state(self, kind: ShareKind) -> State:
+        """Return how far making new shares of a kind has come."""
+        return self._kinds[kind].state
+
+    async def required(self, kind: ShareKind) -> int:
+        """Return how many old shares it takes. Raises `Malformed` where there is nothing of the kind."""
+        return await told(self._kinds[kind].required())
+
+    async def recoverable(self) -> bool:
+        """Whether there can be recovery shares: where a key slot opens the vault."""
+        return await self._lifecycle.opens_itself()
+
+    def cancel(self, kind: ShareKind) -> None:
+        """Give up making new shares of a kind."""
+        self._kinds[kind].cancel()
+
+    def restart(self, kind: ShareKind) -> None:
+        """Begin to verify the new shares anew. Raises `Malformed`."""
         with refusing():
             self._kinds[kind].restart_verification()
+
+    async def _restart(self, kind: ShareKind) -> VerificationState:
+        self.restart(kind)
         return self._verification(kind)
 
     async def _shown(self, kind: ShareKind, done: Done | None) -> ReshareState | NewShares:

@@ -7,8 +7,9 @@ from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.host import machine
-from vault.engines.system.interface import InterfaceEngine, PluginEngine, SpecsEngine
+from vault.engines.system.interface import InterfaceEngine, SpecsEngine
 from vault.engines.system.mounts import MountsEngine
+from vault.engines.system.plugins import PluginEngine
 from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.rotation import RotationEngine
 from vault.engines.system.status import Server, StatusEngine
