@@ -9,9 +9,7 @@ frames, and a pipe that holds the PIN until it was read once.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
 import signal
 import socket
 import sys
@@ -29,6 +27,7 @@ from hsm.classify import SessionLost, Undecided, classify
 from hsm.device import Device, tokens
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.frames import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
+from hsm.hardening import harden
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module, load
@@ -36,28 +35,10 @@ from hsm.operations import Opening
 from hsm.pin import Pin
 from hsm.runtime import boot_id
 
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_DUMPABLE: Final = 4
-_LOCK_ALL: Final = 1 | 2 | 4
-"""`MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT`."""
-_LOCK_NONE: Final = 0
-"""Refused without effect. With a limit, locking all that is to come would make a later allocation fail."""
 _RECEIVE: Final = 1 << 16
 _FINISH_SECONDS: Final = 0.5
 _LONGEST_MESSAGE: Final = 4096
 """Characters of an error, so that it fits a frame."""
-
-
-def harden() -> None:
-    """Die with the server, leave no core dump, let nobody trace or read this process, stay out of swap."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
-    libc.mlockall(_LOCK_ALL if unlimited else _LOCK_NONE)
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
 
 
 class Agent:
@@ -215,6 +196,8 @@ def quieter(hook: Callable[[Any], object]) -> Callable[[Unraisable], object]:
 def main(arguments: list[str], *, entropy: Entropy) -> None:
     """Read the PIN, then serve the channel until the server closes it."""
     harden()
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the server says when it is over
+        signal.signal(ignored, signal.SIG_IGN)
     sys.unraisablehook = quieter(sys.unraisablehook)
     channel_number, pin_number = map(int, arguments)
     with os.fdopen(pin_number, "rb") as pipe:

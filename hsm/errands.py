@@ -7,6 +7,7 @@ line, and writes its answer on standard output.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,8 +25,10 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
+from hsm.hardening import harden
 from hsm.importing import import_kek, token_check_value
 from hsm.keys import versions
+from hsm.launch import without_secrets
 from hsm.login import LoginGate
 from hsm.module import load
 from hsm.pin import Pin
@@ -123,6 +126,7 @@ def opened(place: Place) -> Sessions:
 
 def main() -> int:
     """Be the process with the module."""
+    harden()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
     try:
         answer = _performed(opened(order.place), order.task)
@@ -146,7 +150,11 @@ def _performed(sessions: Sessions, task: CheckValue | ImportKek) -> _Answer:
 
 def _done(order: _Order, seconds: float, program: Sequence[str]) -> _Answer:
     with subprocess.Popen(
-        list(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        list(program),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=without_secrets(os.environ),
     ) as child:
         try:
             said, _ = child.communicate(msgspec.json.encode(order), seconds)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,7 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
             [*launch.program, str(channel), str(reading)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=_environment(launch),
+            env=without_secrets(launch.environment, launch.hidden_variables),
             pass_fds=(channel, reading),
             start_new_session=True,
         )
@@ -60,12 +60,12 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
         os.close(writing)
 
 
-def _environment(launch: Launch) -> dict[str, str]:
-    """The server's environment without its secrets, and with the way to this package."""
+def without_secrets(environment: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:
+    """Return `environment` for a process with a module: without our own variables and those that are `hidden`."""
     kept = {
         name: value
-        for name, value in launch.environment.items()
-        if name not in launch.hidden_variables and not name.startswith(_OURS)
+        for name, value in environment.items()
+        if name not in hidden and not name.startswith(_OURS)
     }
     kept["PYTHONPATH"] = str(Path(__file__).parent.parent)
     return kept

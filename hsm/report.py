@@ -24,6 +24,8 @@ from hsm.checks import CHECKS, FAILURES, Bench, described
 from hsm.classify import classify
 from hsm.errands import Place, Told, opened
 from hsm.errors import HsmError, SlotUnavailable
+from hsm.hardening import harden
+from hsm.launch import without_secrets
 from hsm.mechanisms import Entropy
 from hsm.token import info_of
 from hsm.token_info import TokenInfo
@@ -118,6 +120,7 @@ def probe(place: Place, *, seconds: float, program: Sequence[str] = _PROGRAM) ->
 
 def main(*, entropy: Entropy) -> int:
     """Be the process with the module: take an order, try, tell."""
+    harden()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     try:
         sessions = opened(order.place)
@@ -155,7 +158,12 @@ def _run(
 ) -> tuple[list[_Line], Literal["", "crashed", "hung"]]:
     """One life of the child: its lines, and how it ended if not by itself."""
     with subprocess.Popen(
-        list(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        list(program),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env=without_secrets(os.environ),
     ) as child:
         assert child.stdin is not None
         assert child.stdout is not None

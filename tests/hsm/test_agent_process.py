@@ -111,7 +111,9 @@ def test_an_agent_leaves_no_core_and_takes_no_signals_of_the_terminal(softhsm: S
 
 def test_an_agent_cannot_be_traced() -> None:
     """Its memory is nobody's to read; the kernel answers `PR_GET_DUMPABLE` (3) to the process alone."""
-    program = "import ctypes, hsm.agent; hsm.agent.harden(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    program = (
+        "import ctypes, hsm.hardening; hsm.hardening.harden(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
+    )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT)
     assert told.stdout == b"0\n"
 

@@ -10,6 +10,7 @@ import pytest
 from hsm.errands import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
 from hsm.errors import KeyMissing, PinBlocked, SlotUnavailable
 from hsm.importing import check_value as expected_value
+from hsm.report import probe
 from hsm.token import Wanted
 from tests.house.tree import ROOT
 from tests.hsm.faults import Fault, FaultPlan
@@ -63,3 +64,23 @@ def test_a_module_that_fails_is_told(
 def test_neither_pin_nor_key_is_shown(place: Place) -> None:
     assert PIN not in repr(place)
     assert repr(ImportKek("kek", _KEY)) == "ImportKek('kek')"
+
+
+@pytest.mark.parametrize("module", ["hsm.errands", "hsm.report"])
+def test_a_process_with_pin_and_key_leaves_no_core_and_has_none_of_our_variables(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setenv("BAO_TOKEN", "s.token")
+    seen = tmp_path / "seen"
+    program = (
+        "import ctypes, os, resource, runpy, sys\n"
+        "try:\n runpy.run_module(sys.argv[2], run_name='__main__', alter_sys=True)\n"
+        "finally:\n open(sys.argv[1], 'w').write(f'{resource.getrlimit(resource.RLIMIT_CORE)} '"
+        " f'{ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)} {\"BAO_TOKEN\" in os.environ}')"
+    )
+    command = (sys.executable, "-c", program, str(seen), module)
+    if module == "hsm.errands":
+        import_key(place, ImportKek("kek", _KEY), seconds=30, program=command)
+    else:
+        probe(place, seconds=30, program=command)
+    assert seen.read_text(encoding="utf-8") == "(0, 0) 0 False"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 
 from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
@@ -32,7 +33,8 @@ class Reaching:
     """`with Reaching():` turns errors of a device, and a package that is not installed, into the command's own."""
 
     def __enter__(self) -> None:
-        """Nothing to prepare."""
+        """Forbid core dumps: a PIN may be typed, and a key's components."""
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Replace the error on its way out."""

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What every process does first that holds a PIN beside a vendor's module."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+import signal
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_LOCK_ALL: Final = 1 | 2 | 4
+"""`MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT`."""
+_LOCK_NONE: Final = 0
+"""Refused without effect. With a limit, locking all that is to come would make a later allocation fail."""
+
+
+def harden() -> None:
+    """Die with the parent, leave no core dump, let nobody trace or read this process, stay out of swap."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    forbid_core_dumps()
+    unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
+    libc.mlockall(_LOCK_ALL if unlimited else _LOCK_NONE)
+
+
+def forbid_core_dumps() -> None:
+    """Leave no core dump, here and in every child."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

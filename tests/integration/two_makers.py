@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A server with two tokens of different makers, SoftHSM's and NSS's, that can be unplugged; and clients that never stop."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from hsm.pin import FilePin
+from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.settings import Pkcs11Settings
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.hsm.tokens_nss import NssToken, new_nss_token
+from tests.integration.processes import PATIENCE, VAULT, Running, free_port, running
+
+MAKERS = ("softhsm", "nss")
+
+
+class Makers:
+    """A folder with both tokens, a key in each, a database and a configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.token = ""
+        self.softhsm = SoftHsm(folder / "softhsm")
+        self.softhsm.initialise("a")
+        self.nss: NssToken = new_nss_token(folder / "nss")
+        self._at = {"softhsm": self.softhsm.tokens, "nss": folder / "nss"}
+        for name, pin in zip(MAKERS, (PIN, self.nss.pin), strict=True):
+            self.pin_file(name).write_text(pin)
+            self.pin_file(name).chmod(0o400)
+        asyncio.run(self._make_keys())
+
+    def pin_file(self, maker: str) -> Path:
+        """Where the PIN of a maker's token is."""
+        return self.folder / f"pin-{maker}"
+
+    async def _make_keys(self) -> None:
+        for name, algorithm in zip(MAKERS, ("aes", "aes+hmac"), strict=True):
+            settings = Pkcs11Settings(
+                lib=SOFTHSM if name == "softhsm" else str(self.nss.library),
+                library_parameters="" if name == "softhsm" else self.nss.parameters,
+                token_label="a" if name == "softhsm" else self.nss.label,
+                pin=FilePin(self.pin_file(name)),
+                key_label="kek",
+                timeout=20,
+            )
+            slot = Pkcs11Slot(
+                settings,
+                chance=lambda: 0.0,
+                directory=self.softhsm.runtime,
+                environment=self.softhsm.environment,
+            )
+            try:
+                await slot.generate_kek(algorithm)
+            finally:
+                await slot.close()
+
+    def stanza(self, maker: str) -> str:
+        """The seal stanza of a maker's token."""
+        lib, label, parameters = (
+            (SOFTHSM, "a", "")
+            if maker == "softhsm"
+            else (self.nss.library, self.nss.label, self.nss.parameters)
+        )
+        return (
+            f'seal "pkcs11" {{\n name = "{maker}"\n lib = "{lib}"\n token_label = "{label}"\n key_label = "kek"\n'
+            f' library_parameters = "{parameters}"\n pin = "file://{self.pin_file(maker)}"\n timeout = "5s"\n'
+            f" priority = {1 + MAKERS.index(maker)}\n}}\n"
+        )
+
+    @contextlib.contextmanager
+    def serving(self, policy: str = "") -> Iterator[Running]:
+        """Start a server that looks at its tokens every second; `policy` is more of the stanza `hsm`."""
+        configuration = self.folder / "server.hcl"
+        configuration.write_text(
+            f'storage "sqlite" {{ path = "{self.folder}/vault.db" }}\nlog_level = "trace"\n'
+            f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n'
+            + "".join(map(self.stanza, MAKERS))
+            + f'hsm {{\n canary_interval = "1s"\n{policy}}}\n'
+        )
+        environment = {
+            "SOFTHSM2_CONF": str(self.softhsm.configuration),
+            "RUNTIME_DIRECTORY": str(self.folder),
+        }
+        with running(
+            f"-config={configuration}", home=self.folder, environment=environment, module=VAULT
+        ) as server:
+            yield server
+
+    def unplug(self, maker: str, server: Running | None = None) -> None:
+        """Take a token away. NSS works on with what it has open, so its agent of `server` goes too."""
+        self._at[maker].rename(self.folder / f"away-{maker}")
+        self._at[maker].mkdir()
+        if maker == "nss" and server is not None:
+            for pid in agents(server):
+                if "libsoftokn3" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
+                    os.kill(pid, signal.SIGKILL)
+
+    def plug(self, maker: str) -> None:
+        """Bring a token back."""
+        here = self._at[maker]
+        for left in here.iterdir():  # what the module made where it found nothing
+            left.unlink()
+        here.rmdir()
+        (self.folder / f"away-{maker}").rename(here)
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """One request on a connection of its own."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            return self.asked(connection, method, path, body)
+
+    def asked(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: object = None
+    ) -> tuple[int, Any]:
+        """One request with the root token."""
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, f"/v1/{path}", sent, {"X-Vault-Token": self.token} if self.token else {})
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+    def initialise(self) -> None:
+        """Make the vault, with a value at `kv/a`."""
+        status, made = self.ask("PUT", "sys/init", {"recovery_shares": 1, "recovery_threshold": 1})
+        assert status == 200, made
+        self.token = made["root_token"]
+        assert self.ask("POST", "sys/mounts/kv", {"type": "kv"})[0] == 204
+        assert self.ask("POST", "kv/a", {"x": "1"})[0] == 204
+
+    def reads(self) -> bool:
+        """Whether what was written at first is there."""
+        status, answer = self.ask("GET", "kv/a")
+        return status == 200 and answer["data"] == {"x": "1"}
+
+    def wait(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until the seal's status is such, with each slot of it by its name in `slots`."""
+        deadline = time.monotonic() + 2 * PATIENCE
+        while True:
+            status = self.ask("GET", "sys/seal-status")[1]
+            status["slots"] = {slot["name"]: slot for slot in status["slots"]}
+            if what(status):
+                return dict(status)
+            assert time.monotonic() < deadline, status
+            time.sleep(0.1)
+
+    def wait_for(self, maker: str, *, up: bool) -> None:
+        """Wait until a token is seen to work, with the newest root key, or not to work."""
+
+        def seen(status: dict[str, Any]) -> bool:
+            slot = status["slots"][maker]
+            return bool(slot["up"]) == up and (not up or slot["behind"] == 0)
+
+        self.wait(seen)
+
+
+def agents(server: Running) -> list[int]:
+    """The server's agents: its children."""
+    pid = server.process.pid
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+class Load:
+    """Clients that read, write and change root keys until the end, and note every answer that is no success."""
+
+    def __init__(self, makers: Makers) -> None:
+        self._makers = makers
+        self._stop = threading.Event()
+        self.failures: list[object] = []
+        self.count = 0
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), daemon=True) for number in range(4)
+        ]
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End, and wait for the last answers."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def goes_on(self, count: int) -> None:
+        """Wait until so many more requests were answered."""
+        before = self.count
+        self._makers.wait(lambda _: self.count > before + count)
+
+    def _run(self, number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._makers.port, timeout=60)
+        for turn in range(1 << 30):
+            if self._stop.is_set():
+                break
+            try:
+                self._turn(connection, number, turn)
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(error)
+                return
+        connection.close()
+
+    def _turn(self, connection: http.client.HTTPConnection, number: int, turn: int) -> None:
+        if number == 0:
+            self._one(connection, "POST", "sys/rotate/root", {}, 204)
+            self._stop.wait(0.2)
+            return
+        self._one(connection, "POST", f"kv/load-{number}", {"turn": str(turn)}, 204)
+        answer = self._one(connection, "GET", f"kv/load-{number}", None, 200)
+        if answer is not None and answer["data"] != {"turn": str(turn)}:
+            self.failures.append((number, turn, answer))
+
+    def _one(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: object, expected: int
+    ) -> Any:
+        status, answer = self._makers.asked(connection, method, path, body)
+        self.count += 1
+        if status != expected:
+            self.failures.append((method, path, status, answer))
+            return None
+        return answer
