@@ -14,7 +14,7 @@ from hsm.keys import HMAC_SUFFIX, companion, exists, find, flag, versions
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
-from hsm.versions import KeyVersion, name, next_version, printable
+from hsm.versions import KeyVersion, following, name, next_version, printable
 
 KEK_ALGORITHMS: Final = ("aes", "aes+hmac", "rsa3072", "rsa4096")
 PAIR_ALGORITHMS: Final = ("ed25519", "p256", "p384", "p521", "rsa2048", "rsa3072", "rsa4096")
@@ -37,7 +37,8 @@ _REFUSED_TEMPLATE: Final = (
 def generate_kek(held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool) -> KeyVersion:
     """Make the next version of the key `label`; `algorithm` is one of `KEK_ALGORITHMS`.
 
-    `modifiable` lets it be retired on the token later. Raises `BadConfig`, `KeyAmbiguous` when somebody else
+    `modifiable` lets it be retired on the token later. A version is passed over whose HMAC key is all that there is:
+    its making was interrupted, and a second one of the same id could not be told from it. Raises `BadConfig`, `KeyAmbiguous` when somebody else
     made the same version meanwhile, and python-pkcs11's exceptions.
     """
     if algorithm not in KEK_ALGORITHMS:
@@ -48,16 +49,14 @@ def generate_kek(held: Held, label: str, algorithm: str, quirks: Quirks, *, modi
     if quirks.one_key_per_id:
         found += versions(held, "")
     key_id = next_version(found)
+    while exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)):
+        key_id = following(key_id)
     templates = _templates(quirks, modifiable=modifiable)
     made: list[Any] = []
     if algorithm.startswith("rsa"):
         made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates)
     else:
-        if algorithm == "aes+hmac":
-            made.append(
-                _secret(held, label + HMAC_SUFFIX, companion(key_id), KeyType.GENERIC_SECRET, templates)
-            )
-        made.append(_secret(held, label, key_id, KeyType.AES, templates))
+        made += _aes(held, label, key_id, templates, authenticated=algorithm == "aes+hmac")
     _check(made, label, key_id)
     held.keys.clear()
     try:
@@ -98,6 +97,22 @@ def _templates(quirks: Quirks, *, modifiable: bool) -> list[dict[Attribute, bool
     if not modifiable:
         full[Attribute.MODIFIABLE] = False
     return [_MINIMAL] if quirks.minimal_template else [full, _MINIMAL]
+
+
+def _aes(
+    held: Held, label: str, key_id: bytes, templates: list[dict[Attribute, bool]], *, authenticated: bool
+) -> list[Any]:
+    """Make an AES key, and before it the one that authenticates; where the second fails, neither stays."""
+    made: list[Any] = []
+    if authenticated:
+        other = companion(key_id)
+        made.append(_secret(held, label + HMAC_SUFFIX, other, KeyType.GENERIC_SECRET, templates))
+    try:
+        made.append(_secret(held, label, key_id, KeyType.AES, templates))
+    except pkcs11.PKCS11Error:
+        _destroy(made)
+        raise
+    return made
 
 
 def _secret(

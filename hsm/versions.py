@@ -77,6 +77,11 @@ def next_version(found: Iterable[KeyVersion]) -> bytes:
     return b"v%04d" % (max(numbers, default=0) + 1)
 
 
+def following(key_id: bytes) -> bytes:
+    """Return the id after one that `next_version` gave."""
+    return b"v%04d" % (int(key_id[1:]) + 1)
+
+
 def order(key_id: bytes) -> tuple[int, bytes]:
     """Return what versions are sorted by: the number in the id, or the id where there is none."""
     numbered = _VERSION.fullmatch(key_id)

@@ -27,7 +27,7 @@ from tests.hsm.tokens import SoftHsm
 
 DEK = bytes(range(32))
 OK = 0
-GENERAL_ERROR, DEVICE_ERROR, DEVICE_REMOVED = 0x05, 0x30, 0x32
+GENERAL_ERROR, DEVICE_ERROR, DEVICE_MEMORY, DEVICE_REMOVED = 0x05, 0x30, 0x31, 0x32
 OPERATION_ACTIVE, SESSION_COUNT, SESSION_HANDLE_INVALID = 0x90, 0xB1, 0xB3
 PIN_INCORRECT, USER_NOT_LOGGED_IN = 0xA0, 0x101
 BUFFER_TOO_SMALL = 0x150
@@ -375,6 +375,29 @@ def test_two_programs_that_make_the_same_version_do_not_leave_two(device: Device
         device.generate_kek("aes", modifiable=False)
     found = device.keys()
     assert [version.version for version in found] == ["v0001", "v0002"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True], ids=["full", "killed"])
+def test_half_a_pair_of_keys_hinders_no_later_one(
+    softhsm: SoftHsm, module: Module, *, interrupted: bool
+) -> None:
+    """The token is full when the second key is to be made, or the process ends between the two."""
+    device = softhsm.device("a", module=module, mechanism="AES_CBC_HMAC")
+    device.start()
+    count = 0
+
+    def second_fails(real: Callable[..., int], *arguments: int) -> int:
+        nonlocal count
+        count += 1
+        return DEVICE_MEMORY if count == 2 else real(*arguments)
+
+    ended = {"C_DestroyObject": lambda _real, *_arguments: GENERAL_ERROR} if interrupted else {}
+    with spoiled(module, C_GenerateKey=second_fails, **ended), pytest.raises(SlotUnavailable):
+        device.generate_kek("aes+hmac", modifiable=False)
+    assert device.keys() == []
+    made = device.generate_kek("aes+hmac", modifiable=False)
+    assert made.version == ("v0002" if interrupted else "v0001")
+    assert device.unwrap(device.wrap(DEK)) == DEK
 
 
 def test_errors_tell_no_secrets(device: Device, module: Module) -> None:

@@ -33,3 +33,30 @@ def test_from_one_token_to_the_other_and_back_no_request_fails(makers: Makers) -
             assert makers.reads()
             makers.wait_for(maker, up=False)
         makers.plug(maker)
+
+
+@pytest.mark.parametrize(
+    ("policy", "seals"),
+    [("", False), ('on_loss = "seal"\n', True), ('on_loss = "seal_after"\nseal_after = "3s"\n', True)],
+    ids=["keep", "seal", "seal_after"],
+)
+def test_when_every_token_is_lost_the_policy_decides(makers: Makers, policy: str, *, seals: bool) -> None:
+    with makers.serving(policy) as server:
+        makers.initialise()
+        for maker in MAKERS:
+            makers.wait_for(maker, up=True)
+            makers.unplug(maker, server)
+        for maker in MAKERS:
+            makers.wait_for(maker, up=False)
+        if seals:
+            makers.wait(lambda status: status["sealed"])
+            assert makers.ask("GET", "kv/a")[0] == 503
+            server.wait_for("no key slot answers: the vault is sealed, as on_loss says")
+        else:
+            server.wait_for("a key slot does not work", times=2)
+            assert makers.reads()
+        for maker in MAKERS:
+            makers.plug(maker)
+            makers.wait_for(maker, up=True)
+        makers.wait(lambda status: not status["sealed"])
+        assert makers.reads()

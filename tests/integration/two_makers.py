@@ -78,14 +78,15 @@ class Makers:
         )
 
     @contextlib.contextmanager
-    def serving(self, policy: str = "") -> Iterator[Running]:
-        """Start a server that looks at its tokens every second; `policy` is more of the stanza `hsm`."""
+    def serving(self, policy: str = "", *, more: str = "") -> Iterator[Running]:
+        """Start a server that looks at its tokens every second; `policy` is more of `hsm`, `more` other stanzas."""
         configuration = self.folder / "server.hcl"
         configuration.write_text(
             f'storage "sqlite" {{ path = "{self.folder}/vault.db" }}\nlog_level = "trace"\n'
             f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n'
             + "".join(map(self.stanza, MAKERS))
             + f'hsm {{\n canary_interval = "1s"\n{policy}}}\n'
+            + more
         )
         environment = {
             "SOFTHSM2_CONF": str(self.softhsm.configuration),
@@ -126,7 +127,7 @@ class Makers:
         connection.request(method, f"/v1/{path}", sent, {"X-Vault-Token": self.token} if self.token else {})
         answer = connection.getresponse()
         text = answer.read()
-        return answer.status, json.loads(text) if text else None
+        return answer.status, json.loads(text) if text[:1] == b"{" else text.decode() or None
 
     def initialise(self) -> None:
         """Make the vault, with a value at `kv/a`."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hsm import envelope as slot_envelope
 from hsm.envelope import Place
-from hsm.errors import HsmError
+from hsm.errors import HsmError, IntegrityError
 from hsm.wrapping import KeySlot
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
@@ -37,6 +37,9 @@ from vault.storage.protocol import ReadTx, Tx
 
 SEAL_KIND: Final = "seal"
 """Kind of the invalidation (key "") when the stored seal changes."""
+
+DAMAGED: Final = "damaged"
+"""Stands for the version of a key where a record does not say it; no version of a PKCS#11 key is called so by us."""
 
 _LINK: Final = "coffre.root-link"
 _NAMESPACE: Final = "root"
@@ -187,8 +190,11 @@ async def references(tx: ReadTx, config: SealConfig) -> dict[str, dict[str, int]
 
 
 def count(found: dict[str, int], value: bytes) -> None:
-    """Add one to the version of the key that the record `value` is under."""
-    version = slot_envelope.key_version(value)
+    """Add one to the version of the key that the record `value` is under, or to `DAMAGED`."""
+    try:
+        version = slot_envelope.key_version(value)
+    except IntegrityError:
+        version = DAMAGED
     found[version] = found.get(version, 0) + 1
 
 

@@ -29,6 +29,7 @@ from vault.seal.record import (
     WrappedSlot,
     decode,
     encode,
+    link_path,
     make_shamir_slot,
     recovery_path,
     slot_path,
@@ -271,13 +272,12 @@ class Keeper:
         A record may be left from a change that was interrupted: it holds the root key for a slot that may be gone.
         """
         oldest = min(config.entry(name).root_version for name in config.slots)
-        for version in await tx.list(LINKS_PREFIX):
-            if int(version) < oldest:
-                await tx.delete(LINKS_PREFIX + version)
-        counting = {slot_path(name, config.entry(name).revision) for name in config.slots}
-        for path in await tx.scan(SLOTS_PREFIX):
-            if SLOTS_PREFIX + path not in counting:
-                await tx.delete(SLOTS_PREFIX + path)
+        needed = {link_path(version) for version in range(oldest, config.root_version)}
+        needed |= {slot_path(name, config.entry(name).revision) for name in config.slots}
+        for prefix in (LINKS_PREFIX, SLOTS_PREFIX):
+            for path in await tx.scan(prefix):
+                if prefix + path not in needed:
+                    await tx.delete(prefix + path)
         return config
 
     def entry(self, record: WrappedSlot, version: int, revision: int) -> SlotEntry:

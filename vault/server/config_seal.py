@@ -64,7 +64,24 @@ def seals(
         made.append(seal)
     if sum(seal.kind == "shamir" for seal in made) > 1:
         findings.refuse(found[-1][0], 'there can be only one seal "shamir"; remove the others')
+    _tell_of_twins(made, findings)
     return tuple(sorted(made, key=lambda seal: seal.priority))
+
+
+def _tell_of_twins(made: Sequence[SealSettings], findings: Findings) -> None:
+    """Warn of two slots that are one key in one token: when it is lost, both are."""
+    first: dict[object, str] = {}
+    for seal in made:
+        if seal.pkcs11 is None or seal.disabled:
+            continue
+        one = seal.pkcs11
+        token = (one.lib, one.library_parameters, one.token_label, one.token_serial, one.slot)
+        key = (token, one.key_label, one.key_id)
+        if key in first:
+            findings.warnings.append(
+                f'seal "pkcs11" {seal.name}: is the same key in the same token as {first[key]}, and no second way in'
+            )
+        first.setdefault(key, seal.name)
 
 
 def policy(found: Sequence[Stanza], seals: Sequence[SealSettings], findings: Findings) -> HsmPolicy:

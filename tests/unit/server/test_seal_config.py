@@ -143,6 +143,18 @@ def test_what_cannot_work_is_refused_with_its_line(tmp_path: Path, text: str, ex
     assert "server.hcl:" in message
 
 
+def test_two_slots_on_one_key_are_told_of(tmp_path: Path) -> None:
+    def warned(one: str, other: str) -> bool:
+        text = f'seal "pkcs11" {{ name = "a" {one} }}\nseal "pkcs11" {{ name = "b" {other} }}'
+        return any(
+            "b: is the same key in the same token as a" in told for told in loaded(tmp_path, text).warnings
+        )
+
+    assert warned(TOKEN, TOKEN)
+    assert not warned(TOKEN, TOKEN + ' token_serial = "2"')
+    assert not warned(TOKEN, TOKEN + ' disabled = "true"')
+
+
 def test_what_has_no_effect_is_told(tmp_path: Path) -> None:
     text = f'seal "pkcs11" {{ {TOKEN} health_check_interval = "10m" }}'
     assert any("health_check_interval has no effect" in text for text in loaded(tmp_path, text).warnings)

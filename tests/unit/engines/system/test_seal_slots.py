@@ -6,13 +6,15 @@ import io
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from hsm.errors import SlotUnavailable
 from tests.routes.driver import Answer, Application
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
-from vault.seal.record import link_path
+from vault.seal.record import WrappedSlot, decode, encode, link_path
 from vault.server.app import Vault
 from vault.server.seal_settings import HsmPolicy, SealSettings, StaticSeal
 from vault.server.settings import Config, Listener, StorageSettings
@@ -242,6 +244,20 @@ def test_a_damaged_record_is_no_reason_to_hide_the_list() -> None:
             500,
             "the stored seal record fails its integrity check",
         )
+
+    play(scenario)
+
+
+def test_a_record_without_a_version_of_its_key_is_counted_as_damaged() -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        path = "core/seal/slots/a"
+        async with here.storage.write() as tx:
+            record = decode(path, await tx.get(path) or b"", WrappedSlot)
+            await tx.put(path, encode(path, msgspec.structs.replace(record, root=b"x" * 40)))
+        assert (await here.slots())["key_info"]["a"]["references"]["damaged"] == 1
+        answer = await here("POST", "seal-slots/a/verify")
+        assert "was damaged or cut short" in answer.json()["errors"][0]
 
     play(scenario)
 
