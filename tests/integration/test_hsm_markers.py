@@ -131,7 +131,7 @@ def test_pins_and_keys_are_found_nowhere(makers: Makers, monkeypatch: pytest.Mon
     makers.pin_file("nss").write_text(_WRONG)
     with makers.serving(more=_AUDIT.format(path=audit)) as server:
         makers.wait(lambda status: not status["sealed"])
-        makers.wait_for("nss", up=False)
+        server.wait_for("a key slot does not work: slot=nss")
         assert "PIN is wrong" in sinks.ask("GET", "sys/seal-slots/nss")["data"]["reason"]
         exercise(sinks)
         sinks.look_at(server)
