@@ -8,8 +8,6 @@ as it must be: whoever holds a token can attenuate it.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from biscuit_auth import (
     Biscuit,
@@ -19,17 +17,11 @@ from biscuit_auth import (
     PublicKey,
 )
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from nhi.biscuit.wire import LATEST_VERSION, Authority, BiscuitError, parse, serialise
-
-RootKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-"""A root key: Ed25519, or P-256. It may be in a token, and then it waits at each signature."""
-
-_P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.keys import RootKey, sign
+from nhi.biscuit.wire import LATEST_VERSION, Authority, parse, serialise
 
 
 def build(builder: BiscuitBuilder, root: RootKey, root_key_id: int | None = None) -> bytes:
@@ -48,7 +40,7 @@ def resign(token: bytes, root: RootKey, root_key_id: int | None = None) -> bytes
     public = root_public_key(root)
     old = parse(token)
     unsigned = msgspec.structs.replace(old, version=LATEST_VERSION, root_key_id=root_key_id)
-    signed = msgspec.structs.replace(unsigned, signature=_sign(root, payload(unsigned)))
+    signed = msgspec.structs.replace(unsigned, signature=sign(root, payload(unsigned)))
     raw = serialise(signed)
     try:
         Biscuit.from_bytes(raw, public)
@@ -81,15 +73,3 @@ def root_public_key(root: RootKey) -> PublicKey:
         raise BiscuitError(f"a root key must be Ed25519 or on the curve secp256r1, not on {root.curve.name}")
     der = root.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicKey.from_der(der)  # type: ignore[attr-defined,no-any-return]  # its stub is older than itself
-
-
-def low_s(signature: bytes) -> bytes:
-    """Return a P-256 signature (DER) in the one of its two forms that has the smaller s, the only one we make."""
-    r, s = decode_dss_signature(signature)
-    return encode_dss_signature(r, min(s, _P256_ORDER - s))
-
-
-def _sign(root: RootKey, message: bytes) -> bytes:
-    if isinstance(root, Ed25519PrivateKey):
-        return root.sign(message)
-    return low_s(root.sign(message, ec.ECDSA(SHA256())))

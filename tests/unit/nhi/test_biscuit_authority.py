@@ -24,8 +24,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from nhi.biscuit.authority import RootKey, build, low_s, payload, resign, root_public_key
-from nhi.biscuit.wire import Authority, BiscuitError, parse
+from nhi.biscuit.authority import build, payload, resign, root_public_key
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.keys import RootKey, low_s
+from nhi.biscuit.wire import Authority, parse
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "biscuit.json").read_text(encoding="utf-8"))
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm, Authority, BiscuitError, parse, serialise
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm, Authority, parse, serialise
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "biscuit.json").read_text(encoding="utf-8"))
 TOKENS = [bytes.fromhex(case["token"]) for case in (*VECTORS["ours"], *VECTORS["library"])]

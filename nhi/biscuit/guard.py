@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one door to the library, whose panics are no `Exception`, and the limits of every evaluation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+from biscuit_auth import AuthorizerBuilder, Biscuit
+
+T = TypeVar("T")
+MAX_TIME: Final = timedelta(milliseconds=50)
+"""Limit of an evaluation: far over what the linter lets through, so that a busy machine refuses nobody."""
+MAX_FACTS: Final = 1000
+MAX_ITERATIONS: Final = 100
+Term = str | int | bytes | datetime | frozenset[str] | frozenset[int]
+"""What the server says of a request: never a list, which the library takes for bytes."""
+
+
+def guarded(ask: Callable[[], T]) -> T | None:
+    """Return what the library answers, or None where it refuses or panics.
+
+    A panic is a `BaseException`; what ends this process or this request passes through.
+    """
+    try:
+        return ask()
+    except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException:  # noqa: BLE001 -- pyo3's PanicException derives from it; either way the token is refused
+        return None
+
+
+def _limits() -> object:
+    limits = AuthorizerBuilder("").limits()  # type: ignore[attr-defined]  # its stub is older than itself
+    limits.max_time = MAX_TIME
+    limits.max_facts = MAX_FACTS
+    limits.max_iterations = MAX_ITERATIONS
+    return limits
+
+
+_LIMITS: Final = _limits()
+
+
+def holds(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
+    """Whether every check of a linted token holds for what `facts` says, Datalog of ours with `terms` put in.
+
+    The token's own rights are no matter here: what it may do was decided before.
+    """
+
+    def authorised() -> bool:
+        builder = AuthorizerBuilder(f"{facts} allow if true", dict(terms))
+        builder.set_limits(_LIMITS)  # type: ignore[attr-defined]  # its stub is older than itself
+        builder.build(token).authorize()
+        return True
+
+    return guarded(authorised) is True
+
+
+def utc(milliseconds: int) -> datetime:
+    """Return a time as the library takes it: whole seconds, UTC."""
+    return datetime.fromtimestamp(milliseconds // 1000, UTC)
