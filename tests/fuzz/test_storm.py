@@ -47,7 +47,7 @@ def rage(vault: VaultProcess, requests: int, connections: int) -> Storm:
     return storm
 
 
-def test_three_thousand_random_requests_find_no_defect(vault: VaultProcess) -> None:
+def test_sl_74_sl_75_three_thousand_random_requests_find_no_defect(vault: VaultProcess) -> None:
     storm = rage(vault, 2500, 500)
     check(vault, storm)
     assert {200, 204, 400, 403, 404, 405} <= set(storm.account.statuses)

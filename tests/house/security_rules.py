@@ -2,7 +2,8 @@
 """``python -m tests.house.security_rules``: brings ``docs/security-rules.md`` up to date.
 
 Rules and what they say are written by hand, and so are tests that hold them; a test that is called
-``test_sl_<number>_…`` is put into its rule's row by itself. What is open is counted.
+``test_sl_<number>_…`` is put into its rule's row by itself (``test_sl_<number>_sl_<number>_…`` into those of two).
+What is open is counted.
 """
 
 import ast
@@ -16,7 +17,7 @@ TABLE = ROOT / "docs" / "security-rules.md"
 OPEN = "open"
 _ROW = re.compile(r"^\| (SL-\d{2,3}) \| (.+?) \| (.+) \|$", re.MULTILINE)
 _COUNT = re.compile(r"^\d+ rules, \d+ open\.$", re.MULTILINE)
-_CALLED = re.compile(r"test_sl_(\d{2,3})_\w+")
+_CALLED = re.compile(r"test_((?:sl_\d{2,3}_)+)\w+")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def called() -> Iterator[tuple[str, str]]:
         if name.startswith("tests/") and "test_sl_" in (text := path.read_text(encoding="utf-8")):
             for function in functions(text):
                 if found := _CALLED.fullmatch(function):
-                    yield f"SL-{found[1]}", f"{name.removeprefix('tests/')}::{function}"
+                    for number in re.findall(r"\d+", found[1]):
+                        yield f"SL-{number}", f"{name.removeprefix('tests/')}::{function}"
 
 
 def functions(text: str) -> set[str]:

@@ -72,7 +72,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_image_runs_the_server_as_a_user_without_rights(built: Built) -> None:
+def test_sl_43_the_image_runs_the_server_as_a_user_without_rights(built: Built) -> None:
     configuration = built.configuration
     assert configuration["User"] == f"{_USER}:{_USER}"
     assert configuration["Entrypoint"] == ["vaultctl", "server"]

@@ -24,7 +24,7 @@ TOKENS = "auth/token/create"
 STAYING, GOING = "staying", "going"
 """Last parts of the paths whose leases and tokens stay, and of those that a measurement revokes."""
 _LIFE = 30 * 86400
-_AT_ONCE = 1000
+_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)

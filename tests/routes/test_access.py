@@ -74,21 +74,21 @@ def test_there_are_routes_of_every_engine() -> None:
 
 
 @guarded_route
-def test_without_a_token_a_route_refuses(application: Application, target: Target) -> None:
+def test_sl_72_without_a_token_a_route_refuses(application: Application, target: Target) -> None:
     answer = ask(application, target, "")
     check_refused(target, answer, "permission denied")
     check_records(application, target, answer)
 
 
 @guarded_route
-def test_with_an_invalid_token_a_route_refuses(application: Application, target: Target) -> None:
+def test_sl_40_with_an_invalid_token_a_route_refuses(application: Application, target: Target) -> None:
     answer = ask(application, target, "s.nobodyHasThisToken000000")
     check_refused(target, answer, "permission denied")
     check_records(application, target, answer)
 
 
 @guarded_route
-def test_a_token_whose_policy_covers_another_path_is_refused(
+def test_sl_12_a_token_whose_policy_covers_another_path_is_refused(
     application: Application, target: Target, narrow: str
 ) -> None:
     answer = ask(application, target, narrow)
@@ -105,7 +105,7 @@ def test_a_route_that_needs_sudo_refuses_every_other_capability(
 
 
 @every_route
-def test_with_the_root_token_a_route_answers_a_declared_status_and_is_recorded_twice(
+def test_sl_54_with_the_root_token_a_route_answers_a_declared_status_and_is_recorded_twice(
     application: Application, target: Target
 ) -> None:
     token = application.token(EVERYTHING) if "self" in target.route.template else "root"
@@ -128,7 +128,7 @@ def test_with_the_root_token_a_route_answers_a_declared_status_and_is_recorded_t
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.values()))
-def test_a_mount_that_is_missing_looks_like_one_that_is_there(
+def test_sl_17_a_mount_that_is_missing_looks_like_one_that_is_there(
     application: Application, method: str, narrow: str
 ) -> None:
     for token in ("", narrow):
@@ -148,3 +148,29 @@ def test_a_sealed_vault_answers_503_and_nothing_else(application: Application, t
     answer = ask(application, target, "root")
     assert answer.status == 503
     assert answer.json() == {"errors": ["Vault is sealed"]}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "storage/raft/join",
+        "storage/raft/bootstrap/challenge",
+        "storage/raft/bootstrap/answer",
+        "storage/raft/remove-peer",
+        "storage/raft/snapshot-force",
+        "replication/primary/enable",
+    ],
+)
+def test_sl_73_nobody_joins_removes_or_replaces_a_member_through_the_api(
+    application: Application, path: str
+) -> None:
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        body = (
+            {"leader_api_addr": "https://127.0.0.1:1", "server_id": "x"}
+            if method in {"POST", "PUT"}
+            else None
+        )
+        assert application.request(method, f"/v1/sys/{path}", body).status == 403
+        assert application.request(method, f"/v1/sys/{path}", body, token="root").status == 404
+    members = [t.route for t in TARGETS if "raft" in t.route.template or "replication" in t.route.template]
+    assert all(route.operation is Operation.READ for route in members)

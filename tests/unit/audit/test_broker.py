@@ -106,7 +106,7 @@ def test_when_no_device_takes_the_record_nothing_is_done(tmp_path: Path) -> None
     play(scenario)
 
 
-def test_a_change_whose_answer_cannot_be_recorded_is_undone(tmp_path: Path) -> None:
+def test_sl_53_a_change_whose_answer_cannot_be_recorded_is_undone(tmp_path: Path) -> None:
     async def scenario() -> None:
         file = tmp_path / "audit.log"
         house = await _house(_config(file))
@@ -189,7 +189,7 @@ def test_sealing_forgets_the_keys_and_keeps_declared_devices_open(tmp_path: Path
     play(scenario)
 
 
-def test_a_declared_device_without_its_salt_lets_nothing_be_loaded(tmp_path: Path) -> None:
+def test_sl_25_a_declared_device_without_its_salt_lets_nothing_be_loaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = await _house(_config(tmp_path / "audit.log"))
         async with house.barrier.write("root", CORE) as core:

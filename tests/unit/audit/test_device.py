@@ -94,7 +94,7 @@ def test_a_file_whose_lines_are_whole_is_continued_as_it_is(tmp_path: Path) -> N
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_was_removed_is_made_again_within_a_second(tmp_path: Path) -> None:
+def test_sl_56_a_file_that_was_removed_is_made_again_within_a_second(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     device = _device(path)
     device.write(b"one\n", 2 * SECOND)
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_made_again_refuses_every_line(tmp_path: Path) -> 
             device.write(b"lost\n", moment)
 
 
-def test_a_link_is_not_followed_and_a_pipe_is_no_file(tmp_path: Path) -> None:
+def test_sl_76_a_link_is_not_followed_and_a_pipe_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     with pytest.raises(DeviceFailure, match="cannot open"):
         _device(tmp_path / "link")

@@ -58,7 +58,7 @@ def _expected(value: Any) -> Any:
 
 
 @given(_TREES)
-def test_every_string_is_hashed_and_nothing_else_is_changed(value: Any) -> None:
+def test_sl_50_every_string_is_hashed_and_nothing_else_is_changed(value: Any) -> None:
     hasher = Hasher(KEY, raw=False, hash_accessor=True)
     for _ in range(2):
         assert hasher.tree(value) == _expected(value)
@@ -125,7 +125,7 @@ def test_data_that_is_no_object_is_hashed_too() -> None:
     assert _response(_renderer(), _call(), Reply(["a", 1]))["response"]["data"] == [_hashed("a"), 1]
 
 
-def test_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
+def test_sl_55_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_LARGEST", 200)
     call = _call(data={"a": list(range(200))})
     record = json.loads(_renderer().request(call, 1, {}, None))

@@ -177,7 +177,7 @@ def test_a_key_does_not_show_itself() -> None:
     assert repr(keyring.active) == "Term(1)"
 
 
-def test_a_key_is_compared_only_in_constant_time_and_never_serialised() -> None:
+def test_sl_23_a_key_is_compared_only_in_constant_time_and_never_serialised() -> None:
     key = Key(bytes(32))
     assert key.same(Key(bytes(32)))
     assert not key.same(Key(bytes(31) + b"\1"))
@@ -199,3 +199,10 @@ def test_a_key_has_32_bytes(length: int) -> None:
 
 def test_keys_come_from_the_entropy_that_was_given() -> None:
     assert Keyring.create(0, stream("x")).active.key.same(Key(stream("x")(32)))
+
+
+def test_sl_85_the_nonce_is_drawn_here_each_time_and_nobody_can_give_one() -> None:
+    ring = Keyring.create(0, os.urandom)
+    scope = envelope.entry_scope("root")
+    sealed = {ring.encrypt(scope, "a", b"the same text", os.urandom) for _ in range(500)}
+    assert len(sealed) == len({data[: -len(b"the same text") - 16] for data in sealed}) == 500

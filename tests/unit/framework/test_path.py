@@ -39,7 +39,7 @@ def test_a_clean_path_is_decoded_once(raw: bytes, path: str) -> None:
     [b"secret/%2e%2e/x", b"secret/%2E/x", b"..%2fx", b"secret/x%2f..", b"%2e", b"a%2f%2fb", b"%2fa", b"a/%2fb", b"\xff",
      b"%ff", b"secret/%c3"],
 )  # fmt: skip
-def test_a_spelling_that_hides_its_dots_or_slashes_is_refused(raw: bytes) -> None:
+def test_sl_02_a_spelling_that_hides_its_dots_or_slashes_is_refused(raw: bytes) -> None:
     with pytest.raises(Malformed):
         canonical(raw)
 
@@ -76,7 +76,9 @@ def test_dots_and_empty_segments_in_the_clear_are_redirected(raw: bytes, locatio
 
 
 @given(st.lists(SEGMENT, max_size=5), st.sampled_from(["", "/", "/.%", "%"]))
-def test_whatever_is_accepted_has_one_spelling_and_no_dot_segment(segments: list[str], safe: str) -> None:
+def test_sl_01_whatever_is_accepted_has_one_spelling_and_no_dot_segment(
+    segments: list[str], safe: str
+) -> None:
     raw = "/".join(quote(segment, safe=safe) for segment in segments).encode()
     try:
         path = canonical(raw)

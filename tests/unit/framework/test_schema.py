@@ -58,7 +58,7 @@ def test_a_refusal_names_the_place_and_never_the_text(body: str) -> None:
         b'{"a":' + b"9" * 1001 + b"}",
     ],
 )
-def test_a_body_that_would_be_costly_is_refused_before_it_is_parsed(body: bytes) -> None:
+def test_sl_70_a_body_that_would_be_costly_is_refused_before_it_is_parsed(body: bytes) -> None:
     with pytest.raises(Malformed, match=r"high complexity|cannot unmarshal number"):
         schema.decode_object(body)
 

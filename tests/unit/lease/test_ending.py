@@ -170,7 +170,7 @@ def test_the_engine_prolongs_what_the_lease_is_for() -> None:
     asyncio.run(scenario())
 
 
-def test_a_storm_of_leases_waits_in_storage_and_not_in_memory() -> None:
+def test_sl_79_a_storm_of_leases_waits_in_storage_and_not_in_memory() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
         for _ in range(WAITING + 10):

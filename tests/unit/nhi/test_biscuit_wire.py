@@ -158,7 +158,7 @@ def test_what_could_not_be_read_is_not_written(values: dict[str, Any], refusal: 
         serialise(msgspec.structs.replace(GOOD, **values))
 
 
-def test_the_largest_token_can_be_read_and_no_larger_one() -> None:
+def test_sl_41_the_largest_token_can_be_read_and_no_larger_one() -> None:
     spare = LARGEST - len(serialise(GOOD))
     largest = serialise(msgspec.structs.replace(GOOD, block=b"b" * spare))
     assert LARGEST - 8 < len(largest) <= LARGEST

@@ -159,7 +159,7 @@ def test_facts_that_never_stand_still_are_a_refusal_and_no_loop(
     assert "defect" not in application.log.getvalue()
 
 
-def test_a_credential_that_nobody_recognises_is_refused(application: Application) -> None:
+def test_sl_38_a_credential_that_nobody_recognises_is_refused(application: Application) -> None:
     handle: Any = application.vault._requests.handle
     pipeline = handle.__self__
     pipeline._authenticators = ()

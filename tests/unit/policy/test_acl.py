@@ -77,7 +77,7 @@ def test_a_listing_also_looks_without_its_trailing_slash_but_nothing_else_does()
     assert not allowed(acl, "list", "z/")
 
 
-def test_a_deny_clears_its_path_whatever_the_order_and_no_other() -> None:
+def test_sl_03_a_deny_clears_its_path_whatever_the_order_and_no_other() -> None:
     for texts in ([one("a", "deny"), one("a", "read")], [one("a", "read"), one("a", "deny")]):
         acl = compiled(*texts, one("a*", "read"))
         assert acl.capabilities("a", now=0) == ["deny"]
@@ -197,7 +197,7 @@ def test_the_tighter_bound_counts_and_bounds_that_exclude_each_other_refuse() ->
         (["1"], None),
     ],
 )
-def test_a_listing_gets_its_page_size_from_the_rule(limit: object, forced: int | None) -> None:
+def test_sl_16_a_listing_gets_its_page_size_from_the_rule(limit: object, forced: int | None) -> None:
     acl = compiled(one("a/*", "list", "pagination_limit = 3"), one("a/*", "list", "pagination_limit = 5"))
     data = {} if limit is None else {"limit": limit}
     verdict = acl.check("list", "a/", now=0, data=data)

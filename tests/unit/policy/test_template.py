@@ -93,7 +93,7 @@ def test_a_widened_deny_reaches_over_slashes_where_values_may() -> None:
 
 
 @pytest.mark.parametrize("value", ["a/b", "+", "*", "a*", "..", ".", "", "a\0", "a\n", "a/../b"])
-def test_a_value_with_a_meaning_in_paths_refuses_everything(value: str) -> None:
+def test_sl_04_a_value_with_a_meaning_in_paths_refuses_everything(value: str) -> None:
     facts = IdentityFacts(entity_id="e1", entity_name=value)
     assert rendered("s/{{identity.entity.name}}", facts) == "an identity value may not stand in a path"
     policies = [
@@ -120,7 +120,7 @@ def test_the_policys_settings_let_such_values_in() -> None:
     )
 
 
-def test_a_token_without_entity_does_not_lose_a_templated_deny() -> None:
+def test_sl_05_a_token_without_entity_does_not_lose_a_templated_deny() -> None:
     text = (
         'path "s/*" { capabilities = ["read"] } path "s/{{identity.entity.id}}" { capabilities = ["deny"] }'
     )

@@ -37,7 +37,7 @@ def test_a_development_flag_alone_means_development_mode() -> None:
         (["-log-rotate-bytes=hunter2hunter2"], "use logrotate and SIGHUP"),
     ],
 )
-def test_what_is_wrong_is_refused_without_its_value(arguments: list[str], expected: str) -> None:
+def test_sl_52_what_is_wrong_is_refused_without_its_value(arguments: list[str], expected: str) -> None:
     with pytest.raises(StartFailure) as caught:
         parse(arguments)
     assert expected in str(caught.value)

@@ -35,7 +35,7 @@ def _config() -> Config:
     )
 
 
-def test_no_value_that_was_not_listed_is_shown() -> None:
+def test_sl_57_no_value_that_was_not_listed_is_shown() -> None:
     shown = sanitized(_config())
     assert MARKER.encode() not in encode(shown)
     assert shown["seals"] == [{"disabled": False, "type": "static"}]

@@ -92,7 +92,7 @@ def test_every_request_carries_the_token_and_the_marker(script: _Script) -> None
     assert headers["X-Vault-Wrap-TTL"] == "30s"
 
 
-def test_an_error_holds_neither_token_nor_body(script: _Script) -> None:
+def test_sl_59_an_error_holds_neither_token_nor_body(script: _Script) -> None:
     script.answers = [(400, b'{"errors":["bad field"]}', {}), (502, f"proxy saw {_TOKEN}".encode(), {})]
     for _ in range(2):
         with pytest.raises(ApiError) as caught:

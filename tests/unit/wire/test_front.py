@@ -65,7 +65,7 @@ def test_a_token_comes_in_either_header_and_vaults_own_goes_first(application: A
         ("GET", "/", 404),
     ],
 )
-def test_a_head_is_understood_or_refused(
+def test_sl_14_a_head_is_understood_or_refused(
     application: Application, method: str, target: str, status: int
 ) -> None:
     answer = application.request(method, target, token="root")
@@ -150,7 +150,7 @@ def test_a_body_arrives_in_parts_or_not_at_all(application: Application) -> None
     )
 
 
-def test_no_answer_is_kept_by_anybody_and_markup_in_it_is_inert(application: Application) -> None:
+def test_sl_58_sl_60_no_answer_is_kept_by_anybody_and_markup_in_it_is_inert(application: Application) -> None:
     body = {"data": {"a": "<script>&"}}
     application.request("POST", "/v1/secret/data/markup", body, token="root")
     answer = application.request("GET", "/v1/secret/data/markup", token="root")

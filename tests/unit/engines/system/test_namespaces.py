@@ -278,3 +278,17 @@ def test_nobody_believes_that_a_namespace_is_sealed(
 ) -> None:
     make(application, "a")
     assert error(ask(application, method, f"{NS}/{path}", body)) == (400, words)
+
+
+def test_sl_39_what_unlocks_one_namespace_unlocks_no_other(application: Application) -> None:
+    make(application, "a", "b", "a/inner")
+    keys = {
+        path: data(ask(application, "POST", f"{NS}/api-lock/lock/{path}"))["unlock_key"]
+        for path in ("a/inner", "a", "b")
+    }
+    for path, key in (("a", keys["b"]), ("b", keys["a"]), ("a", keys["a/inner"])):
+        refused = ask(application, "POST", f"{NS}/api-lock/unlock/{path}", {"unlock_key": key})
+        assert error(refused) == (400, "incorrect unlock key")
+    for path in ("a", "a/inner", "b"):
+        done = ask(application, "POST", f"{NS}/api-lock/unlock/{path}", {"unlock_key": keys[path]})
+        assert done.status == 204, path

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Ways into the product: who listens, and who gets to see the headers that a caller's token comes in."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.house.tree import ROOT, files
+
+_LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
+_LISTENERS = {"vault/server/listening.py"}
+"""The server's own listeners: every request that comes through them is judged."""
+_HEADERS = {"vault/audit/record.py", "vault/wire/http.py"}
+"""Who reads a call's headers: to take the token out of them, and to record those that an operator has named."""
+
+
+def _used(names: set[str], *, of: str = "") -> Iterator[str]:
+    """Yield the files of the product in which an attribute of one of these names is used, of `of` if given."""
+    for path in files(".py"):
+        name = str(path.relative_to(ROOT))
+        if not name.startswith(("vault/", "nhi/", "hsm/", "cli/")):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in names:
+                if not of or (isinstance(node.value, ast.Name) and node.value.id == of):
+                    yield name
+
+
+def test_sl_78_nobody_but_the_server_listens() -> None:
+    assert set(_used(_LISTENING)) == _LISTENERS
+
+
+def test_sl_42_no_engine_sees_the_headers_that_a_token_comes_in() -> None:
+    assert set(_used({"headers"}, of="call")) == _HEADERS
