@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from nhi.identity import groups, store
 from nhi.identity.model import Alias, Entity, Group
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts, LoginAlias, Standing
+from vault.namespace.ids import bound
 from vault.token.entities import ENTITY_KIND, entity_key
 
 
@@ -38,9 +39,9 @@ class Identities:
         core, namespace = call.core, call.namespace.id
         found = await store.by_factor(core, accessor, alias.name)
         if found is None:
-            entity = self.fresh(namespace)
-            local = self._alias(accessor, alias.name, alias.metadata)
-            entity = msgspec.structs.replace(entity, aliases=(local,))
+            entity = self.fresh(call.namespace)
+            first = self.alias(call.namespace, accessor, alias.name, metadata=alias.metadata)
+            entity = msgspec.structs.replace(entity, aliases=(first,))
             await store.put(core, namespace, entity, None)
         else:
             entity = await self._refreshed(core, namespace, *found, alias)
@@ -51,17 +52,41 @@ class Identities:
         direct, inherited = await groups.all_of(core, entity.id)
         return stands(entity, [*direct, *inherited])
 
-    def fresh(self, namespace_id: str, name: str = "") -> Entity:
+    def fresh(self, namespace: Namespace, name: str = "") -> Entity:
         """Return a new entity, which is not stored."""
         now = self._clock.nanos()
-        name = name or f"entity_{self._entropy.bytes(4).hex()}.{namespace_id}"
-        return Entity(id=self._entropy.uuid(), name=name, created=now, updated=now)
+        name = name or self.name("entity", namespace)
+        return Entity(id=self.id(namespace), name=name, created=now, updated=now)
 
-    def _alias(self, accessor: str, name: str, metadata: object) -> Alias:
+    def name(self, kind: str, namespace: Namespace) -> str:
+        """Return a name for an entity or a group that nobody named."""
+        return f"{kind}_{self._entropy.bytes(4).hex()}.{namespace.id}"
+
+    def id(self, namespace: Namespace) -> str:
+        """Return a new id."""
+        return bound(self._entropy.uuid(), namespace)
+
+    def alias(
+        self,
+        namespace: Namespace,
+        accessor: str,
+        name: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        custom_metadata: Mapping[str, str] | None = None,
+        local: bool = False,
+    ) -> Alias:
+        """Return a new alias, which is not stored."""
         now = self._clock.nanos()
-        known = dict(metadata) if isinstance(metadata, dict) and metadata else None
         return Alias(
-            id=self._entropy.uuid(), accessor=accessor, name=name, created=now, updated=now, metadata=known
+            id=self.id(namespace),
+            accessor=accessor,
+            name=name,
+            created=now,
+            updated=now,
+            metadata=dict(metadata) if metadata else None,
+            custom_metadata=custom_metadata,
+            local=local,
         )
 
     async def _refreshed(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from nhi.identity.model import Group, decode_group, encode
 from nhi.identity.store import hashed
 from vault.barrier.view import ReadView, View
@@ -62,6 +64,13 @@ async def put(core: View, namespace_id: str, new: Group, old: Group | None) -> N
         await core.put(_ALIAS + new.alias.id, new.id.encode())
         await core.put(_FACTOR + hashed(new.alias.accessor, new.alias.name), new.id.encode())
     await changed(core, namespace_id)
+
+
+async def touch(core: View, group_id: str) -> None:
+    """Count that another group took this one in, or let it go."""
+    found = await group(core, group_id)
+    if found is not None:
+        await core.put(_GROUP + group_id, encode(msgspec.structs.replace(found, index=found.index + 1)))
 
 
 async def changed(core: View, namespace_id: str) -> None:

@@ -22,8 +22,9 @@ _FACTOR: Final = "identity/entity-factor/"
 
 
 def hashed(*parts: str) -> str:
-    """Return the path segment that stands for names, in their one form. No part holds a NUL that another begins."""
-    return hashlib.sha256("\0".join(part.lower() for part in parts).encode()).hexdigest()
+    """Return the path segment that stands for names in their one form; each is hashed, so none reaches into another."""
+    digests = [hashlib.sha256(part.lower().encode()).digest() for part in parts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 async def entity(core: ReadView, entity_id: str) -> Entity | None:

@@ -30,11 +30,12 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
         seen["note"] = "no newline at the end"
     if step.pick and answer.status < 400:
         body = {path: dig(body, path) for path in step.pick}
-    for path in step.unordered:
-        _sort(body, path)
     if step.shape:
         body = outline(body, step.shape)
-    return seen | {"json": normaliser.value(body)}
+    body = normaliser.value(body)
+    for path in step.unordered:
+        _sort(body, path)
+    return seen | {"json": body}
 
 
 def _header(name: str, value: str, normaliser: Normaliser) -> str:
@@ -75,7 +76,7 @@ def outline(value: object, depth: int) -> object:
 
 
 def _sort(body: object, path: str) -> None:
-    found = dig(body, path)
+    found = body[path] if isinstance(body, Mapping) and path in body else dig(body, path)
     if isinstance(found, list):
         found.sort(key=lambda item: json.dumps(item, sort_keys=True))
 

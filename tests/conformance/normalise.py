@@ -19,7 +19,8 @@ _ANYWHERE = (
     ("token", re.compile(rf"\bs\.{_B62}{{24}}{_TENANT}\b")),
     ("batch-token", re.compile(rf"\bb\.[A-Za-z0-9_-]{{60,}}{_TENANT}")),
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")),
-    ("uuid", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")),
+    ("uuid", re.compile(rf"\b[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{_TENANT}\b")),
+    ("named", re.compile(rf"\b(?:entity|group)_[0-9a-f]{{8}}\.(?:root|{_B62}{{6}})\b")),
     ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
     ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
 )
@@ -91,7 +92,7 @@ class Normaliser:
             return self._name(f"share in {key}, length {len(value)}", value)
         if key in {*_SHARE, "root_token"} and len(value) > _PGP_MINIMUM:
             return f"<pgp:{_alphabet(value)}>"
-        if key == "id" and _NAMESPACE_ID.fullmatch(value):
+        if key in {"id", "namespace_id"} and _NAMESPACE_ID.fullmatch(value):
             return self._name("namespace-id", value)
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):
@@ -112,7 +113,9 @@ class Normaliser:
 
     def _name(self, kind: str, value: str) -> str:
         """Return the placeholder; what says which namespace it is of shows that beside its own number."""
-        if kind in {"token", "accessor", "batch-token"} and re.search(rf"\.{_B62}{{6}}$", value):
+        if kind in {"token", "accessor", "batch-token", "uuid", "named"} and re.search(
+            rf"\.{_B62}{{6}}$", value
+        ):
             value, _, tenant = value.rpartition(".")
             return f"{self._name(kind, value)}.{self._name('namespace-id', tenant)}"
         known = self._names.setdefault(kind, {})

@@ -79,6 +79,7 @@ class Tenants(Application):
         self.ids[path] |= {"wrapping": wrapped["token"], "wrapping-accessor": wrapped["accessor"]}
         self._mount_all(path, mark)
         self._furnish_logins(path, mark)
+        self._people(path, mark)
         self.root("POST", f"{path}sys/mounts/before", {"type": "kv"})
         moved = self.root("POST", f"{path}sys/remount", {"from": "before", "to": "after"})
         self.ids[path]["migration"] = moved["data"]["migration_id"]
@@ -118,6 +119,21 @@ class Tenants(Application):
         async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
             await parts.leases.issue(core, lease)
         return lease.id
+
+    def _people(self, path: str, mark: str) -> None:
+        """Make an entity with an alias, and an external group with one."""
+        accessor = self.root("GET", f"{path}sys/auth")["data"]["token/"]["accessor"]
+        alias = {"name": mark, "mount_accessor": accessor}
+        entity = self.root("POST", f"{path}identity/entity-alias", alias)["data"]
+        named = {"name": "x", "metadata": {"of": mark}}
+        self.root("POST", f"{path}identity/entity/id/{entity['canonical_id']}", named)
+        group = self.root("POST", f"{path}identity/group-alias", alias)["data"]
+        self.ids[path] |= {
+            "entity": entity["canonical_id"],
+            "entity-alias": entity["id"],
+            "group": group["canonical_id"],
+            "group-alias": group["id"],
+        }
 
     def root(self, method: str, path: str, body: object = None) -> Any:
         """Ask as root; the answer's JSON, if there is any."""

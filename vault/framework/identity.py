@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -48,8 +48,6 @@ class Standing:
     facts: IdentityFacts
     policies: tuple[str, ...] = ()
     disabled: bool = False
-    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Policies that groups of namespaces below the entity's own give in those, by the path of the namespace."""
 
 
 @dataclass(frozen=True, slots=True)

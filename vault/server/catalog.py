@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
+from nhi.identity.engines import identity_store
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.kv.engine import VersionedKV
@@ -50,10 +51,6 @@ from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
 
 
-class Identities(Engine):
-    """The identity mount; its routes come with identities themselves."""
-
-
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.limits.default))
@@ -80,7 +77,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
             ("system", ""): system,
             ("ns_system", ""): inner_system(system),
             ("cubbyhole", ""): backend(*_cubbyhole(parts)),
-            ("identity", ""): backend(Identities()),
+            ("identity", ""): backend(*identity_store(parts.identities, parts.router, parts.clock)),
             ("kv", ""): plain,
             ("kv", "1"): plain,
             ("kv", "2"): backend(VersionedKV(parts.clock)),

@@ -29,6 +29,7 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "api-spec"
 _MOUNTS: Final[Sequence[tuple[str, str, Mapping[str, str], bool]]] = (
     ("auth/token/", "token", {}, True),
     ("cubbyhole/", "cubbyhole", {}, False),
+    ("identity/", "identity", {}, False),
     ("kv/", "kv", {"version": "1"}, False),
     ("secret/", "kv", {"version": "2"}, False),
     ("sys/", "system", {}, False),

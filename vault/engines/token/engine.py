@@ -233,7 +233,7 @@ class TokenEngine(RoleRoutes):
         kind: str = "service",
     ) -> TokenInfo:
         unset = msgspec.UNSET
-        given = standing is not None and (standing.policies or standing.elsewhere)
+        given = standing.policies if standing is not None else ()
         return TokenInfo(
             accessor=entry.accessor,
             bound_cidrs=entry.bound_cidrs or unset,
@@ -241,8 +241,8 @@ class TokenEngine(RoleRoutes):
             creation_ttl=entry.ttl,
             display_name=entry.display_name,
             entity_id=entry.entity,
-            external_namespace_policies=standing.elsewhere if standing is not None and given else unset,
-            identity_policies=standing.policies if standing is not None and given else unset,
+            external_namespace_policies={} if given else unset,
+            identity_policies=given or unset,
             expire_time=remembered_rfc3339(entry.expires) if entry.expires else None,
             explicit_max_ttl=entry.explicit_max_ttl,
             id=token,

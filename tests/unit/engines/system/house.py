@@ -82,8 +82,8 @@ class House:
         self.follower = Follower(self.storage)
         self.namespaces = Namespaces(self.barrier)
         self.router = Router(self.barrier, self.namespaces, Catalog({}, {}))
-        identities = Identities(self.clock, self.entropy)
-        self.tokens = TokenStore(self.entropy, self.namespaces.live, identities)
+        self.identities = Identities(self.clock, self.entropy)
+        self.tokens = TokenStore(self.entropy, self.namespaces.live, self.identities)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
         wraps = SealWrap(

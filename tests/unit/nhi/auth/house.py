@@ -17,6 +17,7 @@ from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.proofs import Proofs
 from nhi.auth.userpass.users import UserEngine
+from nhi.identity.engines import identity_store
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
 from vault.engines.system.lockout import LockoutEngine
@@ -99,7 +100,8 @@ class AuthHouse(TokenHouse):
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (UserEngine(proofs), UserpassLogin(issuer, self.lockout, proofs))
-        secrets = self.mounts.catalog._secrets
+        store = identity_store(self.identities, self.router, self.clock)
+        secrets = {**self.mounts.catalog._secrets, ("identity", ""): Backend(store, RouteTable(store))}
         self.router.catalog = Catalog(
             {**secrets, ("ns_system", ""): secrets["system", ""]},
             {

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an entity is worth: the policies that it, its groups and templates give, at the request; and to whom."""
+
+from tests.conformance.scenario import Scenario, Step, delete, get, post
+from tests.conformance.scenarios.identity import alias, entity, group, home
+
+P = "idp/identity/"
+
+
+def may(token: str, *paths: str) -> Step:
+    """Asks what a token may do, which says what its entity gives it now."""
+    return post("idp/sys/capabilities-self", {"paths": list(paths)}, token=token)
+
+
+def grants(name: str, path: str, capability: str = "read") -> Step:
+    """Writes a policy with one rule."""
+    text = f'path "{path}" {{ capabilities = ["{capability}"] }}'
+    return post(f"idp/sys/policies/acl/{name}", {"policy": text})
+
+
+WORTH = [
+    *home("idp", "pa", "pb"),
+    post("idp/auth/pa/users/ann", {"password": "p", "token_policies": "own"}),
+    post(
+        "idp/auth/pa/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
+    ),
+    grants("own", "kv/own"),
+    grants("by-entity", "kv/entity"),
+    grants("by-group", "kv/group"),
+    grants("by-outer", "kv/outer"),
+    grants("by-id", "kv/id/{{identity.entity.id}}"),
+    grants("by-name", "kv/name/{{identity.entity.name}}/*"),
+    grants("by-meta", "kv/meta/{{identity.entity.metadata.team}}"),
+    post(
+        "idp/sys/policies/acl/by-alias",
+        {"policy": 'path "kv/alias/{{identity.entity.aliases.{pa}.name}}" { capabilities = ["read"] }'},
+    ),
+    get("idp/auth/token/lookup-self", token="{t}"),
+    may("{t}", "kv/own", "kv/entity"),
+    post(
+        P + "entity/id/{e}",
+        {"name": "ann", "policies": "by-entity,by-id,by-name,by-meta,by-alias", "metadata": {"team": "red"}},
+    ),
+    get("idp/auth/token/lookup-self", token="{t}"),
+    may(
+        "{t}", "kv/own", "kv/entity", "kv/group", "kv/id/{e}", "kv/name/ann/x", "kv/meta/red", "kv/alias/ann"
+    ),
+    may("{t}", "kv/id/other", "kv/name/bob/x", "kv/meta/blue", "kv/alias/bob"),
+    post(P + "entity/id/{e}", {"metadata": {"team": "blue"}}),
+    may("{t}", "kv/meta/red", "kv/meta/blue"),
+    post(
+        P + "group",
+        {"name": "inner", "member_entity_ids": "{e}", "policies": "by-group"},
+        save=("inner:data.id",),
+    ),
+    may("{t}", "kv/group", "kv/outer"),
+    post(
+        P + "group",
+        {"name": "outer", "member_group_ids": "{inner}", "policies": "by-outer"},
+        save=("outer:data.id",),
+    ),
+    may("{t}", "kv/group", "kv/outer"),
+    get("idp/auth/token/lookup-self", token="{t}", unordered=("data.identity_policies",)),
+    post("idp/auth/token/renew-self", {}, token="{t}", pick=("auth",)),
+    post("idp/auth/pa/login/ann", {"password": "p"}, token=""),
+    post(P + "group/id/{inner}", {"member_entity_ids": []}),
+    may("{t}", "kv/group", "kv/outer", "kv/entity"),
+    post(P + "entity-alias", {"name": "anna", "mount_accessor": "{pb}", "canonical_id": "{e}"}),
+    post("idp/auth/pb/users/anna", {"password": "q"}),
+    post("idp/auth/pb/login/anna", {"password": "q"}, token="", save=("u:auth.client_token",)),
+    may("{u}", "kv/entity", "kv/own"),
+    post(P + "entity/id/{e}", {"disabled": True}),
+    get("idp/auth/token/lookup-self", token="{t}"),
+    may("{u}", "kv/entity"),
+    post("idp/auth/pa/login/ann", {"password": "p"}, token=""),
+    post("idp/auth/token/lookup", {"token": "{t}"}),
+    post("idp/sys/capabilities", {"token": "{t}", "paths": ["kv/own"]}),
+    post(P + "entity/id/{e}", {"disabled": False}),
+    may("{t}", "kv/entity", "kv/own"),
+    delete(P + "entity/id/{e}"),
+    get("idp/auth/token/lookup-self", token="{t}"),
+    may("{u}", "kv/own"),
+    post("idp/auth/token/lookup", {"token": "{t}"}),
+    post("idp/sys/capabilities", {"token": "{t}", "paths": ["kv/own"]}),
+    post("idp/auth/pa/login/ann", {"password": "p"}, token="", save=("n:auth.entity_id",)),
+    get(P + "entity/id/{n}"),
+]
+
+TOKENS = [
+    *home("idt", "ta"),
+    post(
+        "idt/sys/policies/acl/mk",
+        {"policy": 'path "auth/token/create*" { capabilities = ["update", "sudo"] }'},
+    ),
+    post("idt/auth/ta/users/ann", {"password": "p"}),
+    post(
+        "idt/auth/ta/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
+    ),
+    post("idt/identity/entity/id/{e}", {"policies": "mk"}),
+    post("idt/auth/token/create", {}, token="{t}", save=("c:auth.client_token",)),
+    post("idt/auth/token/create", {"policies": ["default"]}, token="{t}"),
+    post("idt/auth/token/create", {"policies": ["mk"]}, token="{t}"),
+    post("idt/auth/token/create", {"no_parent": True, "policies": ["default"]}, token="{t}"),
+    post("idt/auth/token/create", {"type": "batch"}, token="{t}", save=("b:auth.client_token",)),
+    get(
+        "idt/auth/token/lookup-self",
+        token="{b}",
+        pick=("data.entity_id", "data.identity_policies", "data.policies"),
+    ),
+    post("idt/auth/token/create-orphan", {}, token="{t}"),
+    post("idt/auth/token/roles/tr", {"allowed_entity_aliases": "Foo,ba*"}),
+    post("idt/auth/token/create/tr", {"entity_alias": "foo"}, token="{t}", save=("f:auth.entity_id",)),
+    post("idt/auth/token/create/tr", {"entity_alias": "foo"}, token="{t}"),
+    post("idt/auth/token/create/tr", {"entity_alias": "BAR"}, token="{t}", save=("bar:auth.entity_id",)),
+    post("idt/auth/token/create/tr", {"entity_alias": "bar"}, token="{t}"),
+    get("idt/identity/entity/id/{bar}"),
+    post("idt/auth/token/create/tr", {"entity_alias": "nope"}, token="{t}"),
+    post("idt/auth/token/create", {"entity_alias": "foo"}, token="{t}"),
+    post("idt/auth/token/create/tr", {}, token="{t}"),
+    post("idt/identity/entity/id/{bar}", {"disabled": True}),
+    post("idt/auth/token/create/tr", {"entity_alias": "bar"}, token="{t}"),
+    post("idt/identity/entity/id/{e}", {"disabled": True}),
+    get("idt/auth/token/lookup-self", token="{c}"),
+    get("idt/auth/token/lookup-self", token="{b}"),
+    delete("idt/identity/entity/id/{e}"),
+    get("idt/auth/token/lookup-self", token="{c}"),
+]
+
+TENANTS = [
+    *home("id1", "n1"),
+    *home("id2", "n2"),
+    entity("id1", "mine"),
+    entity("id2", "theirs"),
+    get("id2/identity/entity/id/{mine}"),
+    get("identity/entity/id/{mine}"),
+    post("id2/identity/entity/id/{mine}", {"name": "z"}),
+    delete("id2/identity/entity/id/{mine}"),
+    post("id2/identity/entity/batch-delete", {"entity_ids": ["{mine}"]}),
+    get("id1/identity/entity/id/{mine}"),
+    post("id2/identity/entity/merge", {"to_entity_id": "{theirs}", "from_entity_ids": ["{mine}"]}),
+    post("id2/identity/lookup/entity", {"id": "{mine}"}),
+    post("id2/identity/group", {"name": "g", "member_entity_ids": ["{mine}"]}, divergence="DV-60"),
+    post("id2/identity/entity-alias", {"name": "x", "mount_accessor": "{n1}"}, divergence="DV-11"),
+    post("id2/identity/entity-alias", {"name": "x", "mount_accessor": "{n2}", "canonical_id": "{mine}"}),
+    group("id1", "grp", policies="p"),
+    get("id2/identity/group/id/{grp}"),
+    post("id2/identity/group/id/{grp}", {"policies": "root2"}),
+    delete("id2/identity/group/id/{grp}"),
+    get("id1/identity/group/id/{grp}"),
+    alias("id1", "al", "n1", "mine"),
+    get("id2/identity/entity-alias/id/{al}"),
+    delete("id2/identity/entity-alias/id/{al}"),
+    post("id2/identity/entity-alias/id/{al}", {"name": "stolen"}),
+    get("id1/identity/entity-alias/id/{al}"),
+]
+
+
+SCENARIOS = [
+    Scenario("identity", "worth", WORTH),
+    Scenario("identity", "tokens", TOKENS),
+    Scenario("identity", "tenants", TENANTS),
+]
