@@ -59,6 +59,10 @@ async def load(parts: Parts) -> None:
     core = parts.barrier.reader("root", _CORE)
     await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))
     await parts.audit.load(core)
+    try:
+        await parts.signing.prepare(core, lambda: parts.barrier.write("root", _CORE))
+    except SealFailure as failure:
+        parts.log.caution("seal", "no slot opens the key that signs wrapping tokens", reason=str(failure))
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
     if cluster is not None:

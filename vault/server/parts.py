@@ -40,6 +40,7 @@ from vault.token.lifetime import Limits
 from vault.token.store import TokenStore
 from vault.wire.v1 import reply_body
 from vault.wrap.signed import SignedTokens
+from vault.wrap.signing_key import SigningKey
 from vault.wrap.wrapper import Wrapper
 
 
@@ -64,6 +65,7 @@ class Parts:
     lifecycle: Lifecycle
     health: SlotHealth
     wraps: SealWrap
+    signing: SigningKey
     follower: Follower
     tokens: TokenStore
     identities: Identities
@@ -92,6 +94,8 @@ def make(
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
+    signing = SigningKey(wraps, entropy)
+    lifecycle.on_seal(signing.forget)
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
@@ -114,13 +118,14 @@ def make(
         lifecycle=lifecycle,
         health=SlotHealth(storage, slots, now=clock.millis),
         wraps=wraps,
+        signing=signing,
         follower=follower,
         tokens=tokens,
         identities=identities,
         batch=BatchTokens(tokens, barrier, entropy),
         policies=policies,
         gate=Gate(policies, barrier),
-        wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(entropy, address(config))),
+        wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),
         namespaces=namespaces,
         router=router,
         audit=audit,

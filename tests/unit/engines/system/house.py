@@ -47,6 +47,7 @@ from vault.token.store import TokenStore
 from vault.wire.v1 import STATUS, error_body, reply_body
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import SignedTokens
+from vault.wrap.signing_key import SigningKey
 from vault.wrap.wrapper import Wrapper
 
 CORE = "ns/root/"
@@ -91,7 +92,8 @@ class House:
         )
         self.salts = Salts(wraps)
         self.audit = Broker(devices, self.salts, self.clock, self.entropy, Log(stream=io.StringIO()))
-        self.signed = SignedTokens(self.entropy, "https://vault.example:8200")
+        self.signing = SigningKey(wraps, self.entropy)
+        self.signed = SignedTokens(self.signing, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
         self.mounts = self.router.root
         self.log = io.StringIO()
@@ -142,6 +144,9 @@ class House:
             for mount in built_in(self.entropy):
                 await self.mounts.put(core, mount)
         await self.audit.prepare(self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE))
+        await self.signing.prepare(
+            self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE)
+        )
         await self.tokens.load(self.barrier.reader("root", CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
         self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)
