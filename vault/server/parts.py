@@ -103,10 +103,7 @@ def make(
     tokens = CountedTokens(entropy, namespaces.live, metrics, identities)
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
-    try:
-        audit = Broker(_devices(config), Salts(wraps), clock, entropy, log, metrics)
-    except DeviceFailure as failure:
-        raise StartFailure(str(failure)) from failure
+    audit = _audit(config, Salts(wraps), clock, entropy, log, metrics)
     return Parts(
         config=config,
         storage=storage,
@@ -156,6 +153,15 @@ def address(config: Config) -> str:
         if listener.kind == "tcp":
             return f"{'http' if listener.tls_disable else 'https'}://{listener.address}"
     return ""
+
+
+def _audit(
+    config: Config, salts: Salts, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
+) -> Broker:
+    try:
+        return Broker(_devices(config), salts, clock, entropy, log, metrics)
+    except DeviceFailure as failure:
+        raise StartFailure(str(failure)) from failure
 
 
 def _devices(config: Config) -> Sequence[DeviceConfig]:
