@@ -58,7 +58,8 @@ def remove(invocation: Invocation) -> int:
     if invocation.truth("dry-run"):
         return _rehearse(invocation, name, "remove")
     with Doing(f"Error removing seal slot {name}"):
-        invocation.client.send("DELETE", _slot(name))
+        answer = invocation.client.send("DELETE", _slot(name))
+        invocation.print_warnings(answer.json())
     return invocation.succeed(f"Success! Slot {name} is no longer part of the vault.")
 
 

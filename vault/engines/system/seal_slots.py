@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from vault.engines.system.resharing import alone, told
-from vault.framework.call import Call
+from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
@@ -24,6 +24,10 @@ from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import SlotView
 from vault.storage.protocol import ReadTx
 
+_NOBODY: Final = (
+    "nobody holds shares of this vault any more: make recovery keys with sys/rotate/recovery/init, or it is lost "
+    "with its last token"
+)
 _NAME = Doc("Name of the slot, as its seal stanza has it.")
 
 
@@ -140,15 +144,19 @@ class SealSlotEngine(Engine):
         return await self._changed("a slot was added", params.name)
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
-    async def remove(self, call: Call, params: SlotName) -> None:
+    async def remove(self, call: Call, params: SlotName) -> Reply[None] | None:
         """Take a slot from the vault. The last one that works is refused.
 
-        What it alone holds is given to the others first; refused where none can take it.
+        What it alone holds is given to the others first; refused where none can take it. Warns when nobody holds
+        shares any more.
         """
         await alone(call)
         await told(self._lifecycle.keeper.remove(params.name, carry=self._wraps.carry))
         await self._wraps.forget(params.name)
         self._log.note("seal", "a slot was removed", slot=params.name)
+        config = await self._config()
+        alone_with_tokens = config.shamir is None and config.recovery is None
+        return Reply(warnings=[_NOBODY]) if alone_with_tokens else None
 
     @write("seal-slots/{name}/verify", sudo=True, writes=False)
     async def verify(self, call: Call, params: SlotName) -> Verification:
