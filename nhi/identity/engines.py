@@ -12,14 +12,19 @@ from nhi.identity.group_alias_routes import GroupAliasEngine
 from nhi.identity.group_routes import GroupEngine
 from nhi.identity.lookup_routes import LookupEngine
 from nhi.identity.merge_routes import MergeEngine
+from nhi.identity.oidc.key_routes import SigningEngine
+from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.token_routes import IdentityTokenEngine
 from nhi.identity.shapes import Shapes
-from vault.framework.clock import Clock
+from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.mount.router import Router
 
 
-def identity_store(identities: Identities, router: Router, clock: Clock) -> Sequence[Engine]:
-    """Return the engines of entities, groups and their aliases."""
+def identity_store(
+    identities: Identities, router: Router, pairs: Pairs, address: str, clock: Clock, entropy: Entropy
+) -> Sequence[Engine]:
+    """Return the engines of `identity/`; `address` is the URL at which clients reach this server."""
     shapes = Shapes(router)
     entities = EntityEngine(identities, shapes, clock)
     groups = GroupEngine(identities, shapes, clock)
@@ -30,4 +35,6 @@ def identity_store(identities: Identities, router: Router, clock: Clock) -> Sequ
         groups,
         GroupAliasEngine(identities, shapes, groups, clock),
         LookupEngine(entities, groups),
+        SigningEngine(pairs, clock, entropy),
+        IdentityTokenEngine(address, clock),
     )

@@ -15,6 +15,7 @@ from time import monotonic, perf_counter_ns
 from typing import Final
 
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.identity.oidc.model import KEY_KIND
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier.view import View
@@ -307,6 +308,7 @@ def _background(parts: Parts) -> Background:
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
             SECRET_ID_KIND: expire_secret_id,
+            KEY_KIND: parts.pairs.rotate,
         },
         {"keyring": count_encryptions},
         clock=parts.clock,

@@ -77,7 +77,16 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
             ("system", ""): system,
             ("ns_system", ""): inner_system(system),
             ("cubbyhole", ""): backend(*_cubbyhole(parts)),
-            ("identity", ""): backend(*identity_store(parts.identities, parts.router, parts.clock)),
+            ("identity", ""): backend(
+                *identity_store(
+                    parts.identities,
+                    parts.router,
+                    parts.pairs,
+                    address(parts.config),
+                    parts.clock,
+                    parts.entropy,
+                )
+            ),
             ("kv", ""): plain,
             ("kv", "1"): plain,
             ("kv", "2"): backend(VersionedKV(parts.clock)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nhi.identity.entering import Identities
+from nhi.identity.oidc.pairs import Pairs
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
@@ -69,6 +70,7 @@ class Parts:
     follower: Follower
     tokens: TokenStore
     identities: Identities
+    pairs: Pairs
     batch: BatchTokens
     policies: PolicyStore
     gate: Gate
@@ -119,6 +121,7 @@ def make(
         follower=follower,
         tokens=tokens,
         identities=identities,
+        pairs=Pairs(clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         policies=policies,
         gate=Gate(policies, barrier),

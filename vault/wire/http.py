@@ -250,7 +250,9 @@ def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Header
     if reply is None:
         return 204, b"", common
     if reply.raw is not None:
-        headers = [_COMMON[0], (b"content-type", reply.content_type.encode()), *common[2:]]
+        own = {name.encode(): value.encode() for name, value in reply.headers.items()}
+        usual = [header for header in (_COMMON[0], *common[2:]) if header[0] not in own]
+        headers = [*usual, (b"content-type", reply.content_type.encode()), *own.items()]
         return reply.status or 200, reply.raw, headers
     if reply.embed and call.namespace.path != call.within:
         reply.embed = False  # as the field, whose old clients know no namespaces in paths

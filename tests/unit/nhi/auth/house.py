@@ -18,6 +18,7 @@ from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.proofs import Proofs
 from nhi.auth.userpass.users import UserEngine
 from nhi.identity.engines import identity_store
+from nhi.identity.oidc.pairs import Pairs
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
 from vault.engines.system.lockout import LockoutEngine
@@ -100,7 +101,10 @@ class AuthHouse(TokenHouse):
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (UserEngine(proofs), UserpassLogin(issuer, self.lockout, proofs))
-        store = identity_store(self.identities, self.router, self.clock)
+        self.pairs = Pairs(self.clock, self.entropy)
+        store = identity_store(
+            self.identities, self.router, self.pairs, "https://vault.example:8200", self.clock, self.entropy
+        )
         secrets = {**self.mounts.catalog._secrets, ("identity", ""): Backend(store, RouteTable(store))}
         self.router.catalog = Catalog(
             {**secrets, ("ns_system", ""): secrets["system", ""]},

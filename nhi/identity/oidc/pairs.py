@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Key pairs are made before a transaction begins, for writers wait for each other; and rotated when it is time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from nhi.identity.oidc.model import NamedKey, named_key, put_key
+from nhi.identity.oidc.signing import SigningKey, generate
+from vault.barrier.view import View
+from vault.cache.follow import Bounded
+from vault.framework.call import Call
+from vault.framework.clock import Clock, Entropy
+
+_SPARES: Final = 2
+_CALLS: Final = 64
+"""Calls whose pairs wait for their transaction."""
+
+
+class Pairs:
+    """Makes key pairs, and rotates the keys that they belong to."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+        self._made: Bounded[str, list[SigningKey]] = Bounded(_CALLS)
+
+    async def prepare(self, call: Call, algorithm: str, count: int = _SPARES) -> None:
+        """Make pairs for a call that is about to begin."""
+        self._made.put(call.id, [await self._new(algorithm) for _ in range(count)])
+
+    def take(self, call: Call, algorithm: str) -> SigningKey:
+        """Return a pair that was prepared; one that nobody thought of is made now."""
+        made = self._made.get(call.id) or []
+        for pair in made:
+            if pair.algorithm == algorithm:
+                made.remove(pair)
+                return pair
+        return generate(algorithm, self._entropy.uuid())
+
+    async def rotate(self, core: View, key: str) -> None:
+        """Rotate a key whose timer has come."""
+        namespace_id, _, name = key.partition(":")
+        place = core.space(namespace_id)
+        found = await named_key(place, name)
+        now = self._clock.nanos()
+        if found is None or found.following is None:
+            return
+        if found.rotates <= now:
+            fresh = await self._new(found.algorithm)
+            found = found.with_pairs(found.following, fresh, now, found.verification_ttl)
+        await put_key(place, namespace_id, found)
+
+    async def ready(self, call: Call, key: NamedKey) -> NamedKey:
+        """Return a key that can sign, in the open transaction: the default one gets its pairs when it is needed."""
+        if key.current is not None:
+            return key
+        now = self._clock.nanos()
+        pairs = self.take(call, key.algorithm), self.take(call, key.algorithm)
+        made = key.with_pairs(*pairs, now, key.verification_ttl)
+        await put_key(call.core, call.namespace.id, made)
+        return made
+
+    async def _new(self, algorithm: str) -> SigningKey:
+        return await asyncio.to_thread(generate, algorithm, self._entropy.uuid())

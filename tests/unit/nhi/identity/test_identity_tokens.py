@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Identity tokens: what is in them, who can verify them, and how their keys come and go."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, OctKey
+
+from nhi.identity.oidc.model import KEY_KIND
+from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, generate, sign, verify
+from tests.unit.engines.system.house import CORE
+from tests.unit.nhi.auth.house import AuthHouse, auth, opened
+from tests.unit.token.house import HOUR, play
+
+OIDC = "identity/oidc/"
+DAY = 24 * HOUR
+READS = 'path "identity/oidc/token/*" { capabilities = ["read"] }'
+
+
+async def signed_in(template: str = "", **key: object) -> tuple[AuthHouse, str, str]:
+    """Return a vault with a key `k` and a role `r`, a token that may use it, and its entity."""
+    house = await opened()
+    await house.policy("oidc", READS)
+    await house.user(token_policies="oidc")
+    found = auth(await house.log_in())
+    await house.good("POST", OIDC + "key/k", {"allowed_client_ids": "*", "algorithm": "ES256", **key})
+    await house.good("POST", OIDC + "role/r", {"key": "k", "client_id": "them", "template": template})
+    return house, found["client_token"], found["entity_id"]
+
+
+async def issued(house: AuthHouse, token: str) -> str:
+    """Return a new identity token."""
+    return str((await house.good("GET", OIDC + "token/r", token=token)).data["token"])
+
+
+async def published(house: AuthHouse) -> list[dict[str, str]]:
+    """Return what verifiers read."""
+    answer = await house("GET", OIDC + ".well-known/keys", token="")
+    found: list[dict[str, str]] = json.loads(answer.text)["keys"]
+    return found
+
+
+def parts(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return header and claims of a token, unverified."""
+    head, body, _ = token.split(".")
+    decoded = [json.loads(base64.urlsafe_b64decode(part + "==")) for part in (head, body)]
+    return decoded[0], decoded[1]
+
+
+async def active(house: AuthHouse, token: str) -> bool:
+    """Whether introspection calls a token good."""
+    answer = await house("POST", OIDC + "introspect", {"token": token})
+    return bool(json.loads(answer.text)["active"])
+
+
+def test_a_token_says_who_its_caller_is_and_anybody_can_verify_it_by_the_published_keys() -> None:
+    async def scenario() -> None:
+        house, token, entity = await signed_in('{"team":{{identity.entity.metadata.team}},"n":[1]}')
+        await house.good("POST", f"identity/entity/id/{entity}", {"metadata": {"team": 'r"ed'}})
+        made = await issued(house, token)
+        header, claims = parts(made)
+        now = house.clock.millis() // 1000
+        assert claims == {
+            "iss": "https://vault.example:8200/v1/identity/oidc",
+            "sub": entity,
+            "aud": "them",
+            "namespace": "root",
+            "iat": now,
+            "exp": now + DAY,
+            "team": 'r"ed',
+            "n": [1],
+        }
+        keys = [key for key in await published(house) if key["kid"] == header["kid"]]
+        found = jwt.decode(made, KeySet.import_key_set({"keys": keys}), algorithms=["ES256"])
+        assert found.claims["sub"] == entity
+        assert await active(house, made)
+
+    play(scenario)
+
+
+def test_the_key_that_signs_next_is_published_before_it_signs_and_the_last_one_while_its_tokens_live() -> (
+    None
+):
+    async def scenario() -> None:
+        house, token, _ = await signed_in(rotation_period="24h", verification_ttl="24h")
+        first = await issued(house, token)
+        kid = parts(first)[0]["kid"]
+        before = {key["kid"] for key in await published(house)}
+        assert len(before) == 2
+        await rotated(house, DAY)
+        second = await issued(house, auth(await house.log_in())["client_token"])
+        assert parts(second)[0]["kid"] in before - {kid}
+        assert kid in {key["kid"] for key in await published(house)}
+        house.clock.sleep(DAY + 1)
+        assert kid not in {key["kid"] for key in await published(house)}
+        assert not await active(house, first)
+
+    play(scenario)
+
+
+async def rotated(house: AuthHouse, seconds: int) -> None:
+    """Let time pass, and do what is due then."""
+    house.clock.sleep(seconds)
+    timers = [one for one in await house.storage.claim(house.clock.millis(), 100, 0) if one.kind == KEY_KIND]
+    assert [timer.key for timer in timers] == ["root:k"]
+    async with house.barrier.write("root", CORE) as core:
+        await house.pairs.rotate(core, timers[0].key)
+
+
+def test_a_token_is_good_until_it_expires_and_no_longer() -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        made = await issued(house, token)
+        house.clock.sleep(DAY - 1)
+        assert await active(house, made)
+        house.clock.sleep(1)
+        assert not await active(house, made)
+
+    play(scenario)
+
+
+def test_tokens_that_nobody_signed_are_no_good_whatever_they_say_of_themselves() -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        header, claims = parts(await issued(house, token))
+        public = (await published(house))[0]
+        none = ".".join([encoded({**header, "alg": "none"}), encoded(claims), ""])
+        confused = jwt.encode(
+            {"alg": "HS256", "kid": header["kid"]},
+            dict(claims),
+            OctKey.import_key(json.dumps(public).encode()),
+            algorithms=["HS256"],
+        )
+        foreign = sign(generate("ES256", header["kid"]), claims)
+        own_key = sign(generate("ES256", "x"), {**claims, "jwk": public})
+        for forged in (none, confused, foreign, own_key, "a.b.c", "..", "x"):
+            assert not await active(house, forged), forged
+
+    play(scenario)
+
+
+def encoded(value: Mapping[str, Any]) -> str:
+    """Return JSON in base64url."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_signs_and_its_own_key_alone_verifies(algorithm: str) -> None:
+    key, other = generate(algorithm, "one"), generate(algorithm, "one")
+    made = sign(key, {"sub": "x"})
+    assert verify(made, [other.public, key.public]) == {"sub": "x"}
+    with pytest.raises(Illegitimate):
+        verify(made, [other.public])
+    assert "d" not in key.public and repr(key) == "<SigningKey one>"
+
+
+def test_nothing_is_signed_for_a_client_that_the_key_is_not_for_or_for_a_token_without_an_entity() -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        assert (await house("GET", OIDC + "token/r")).status == 400
+        await house.good("POST", OIDC + "key/k", {"allowed_client_ids": "others"})
+        assert (await house("GET", OIDC + "token/r", token=token)).status == 400
+
+    play(scenario)
+
+
+def test_no_private_key_is_shown_or_logged() -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        await issued(house, token)
+        shown = (await house.good("GET", OIDC + "key/k")).text
+        assert b"private" not in shown and not any("d" in key for key in await published(house))
+
+    play(scenario)
