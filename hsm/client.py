@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Asks an agent, from a coroutine or from a thread, and starts another agent when there is none to ask.
 
-A wrong PIN ends it: nothing starts an agent again, because each start would try the PIN once more.
+A wrong PIN ends it: nothing starts an agent again, because each start would try the PIN once more. Another PIN in its
+place is another matter.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from hsm.breaker import Breaker
-from hsm.errors import HsmError, PinBlocked, SlotUnavailable
+from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.measures import Counters
 from hsm.operations import Operation
+from hsm.pin import Pin
 from hsm.process import AgentProcess
 
 DOUBTS: Final = 2
@@ -39,14 +41,18 @@ class AgentClient:
         breaker: Breaker,
         *,
         now: Callable[[], float] = time.monotonic,
+        pin: Callable[[], Pin] | None = None,
     ) -> None:
+        """`pin` reads the PIN that `start` would use; without it a refusal is for good."""
         self._start: Final = start
+        self._pin: Final = pin
         self._breaker: Final = breaker
         self._now: Final = now
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._agent: AgentProcess | None = None
         self._refused: PinBlocked | None = None
+        self._wrong: Pin | None = None
         self._closed = False
         self.counters: Final = Counters()
 
@@ -100,10 +106,14 @@ class AgentClient:
     def _usable(self) -> AgentProcess:
         """Return an agent to ask, started if need be. Raises `HsmError`. Holds the lock."""
         agent = self._agent
-        if agent is not None and agent.refused is not None:
-            self._refused = agent.refused
+        if agent is not None and agent.refused not in {None, self._refused}:
+            self._refused, self._wrong = agent.refused, self._read_pin()
         if self._refused is not None:
-            raise PinBlocked(str(self._refused), ckr=self._refused.ckr)
+            if not self._other_pin():
+                raise PinBlocked(str(self._refused), ckr=self._refused.ckr)
+            if agent is not None:
+                agent.end()
+            self._agent = agent = None
         if self._closed:
             raise SlotUnavailable("the slot is closed")
         alive = agent is not None and not agent.dead
@@ -124,6 +134,22 @@ class AgentClient:
         except (OSError, RuntimeError) as error:
             raise SlotUnavailable(f"no agent can be started: {error}") from error
         return self._agent
+
+    def _read_pin(self) -> Pin | None:
+        if self._pin is None:
+            return None
+        try:
+            return self._pin()
+        except BadConfig:
+            return None
+
+    def _other_pin(self) -> bool:
+        """Whether there is another PIN now than the one that was refused; then that refusal is over."""
+        found = self._read_pin()
+        if found is None or (self._wrong is not None and found.reveal() == self._wrong.reveal()):
+            return False
+        self._refused = self._wrong = None
+        return True
 
     def _learn(self, future: Future[msgspec.Raw], name: str, begin: float) -> None:
         """Count how an answer ended. Runs in the agent's thread, or in the caller's."""

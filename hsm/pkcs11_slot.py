@@ -68,7 +68,9 @@ class Pkcs11Slot:
             opening_seconds=settings.timeout * OPENING_FACTOR,
         )
         breaker = Breaker(now=now, chance=chance)
-        self._client = AgentClient(lambda: AgentProcess(launch, now=now), breaker, now=now)
+        self._client = AgentClient(
+            lambda: AgentProcess(launch, now=now), breaker, now=now, pin=settings.pin.read
+        )
         self._seen = False
         self._probed: Probed | None = None
 

@@ -5,14 +5,16 @@ import asyncio
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot, list_tokens
 from hsm.wrapping import KeySlot, Wrapped
 from tests.hsm.faults import FaultPlan
 from tests.hsm.slots import DEK, gone, run, slot_on, with_program
-from tests.hsm.tokens import SOFTHSM, SoftHsm
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 
 def test_everything_that_a_slot_does(softhsm: SoftHsm) -> None:
@@ -88,6 +90,35 @@ def test_a_wrong_pin_is_tried_once_by_all_servers_together(softhsm: SoftHsm) -> 
 
     asyncio.run(story())
     assert plan.calls("C_Login") == 1
+
+
+def test_after_a_wrong_pin_the_slot_waits_for_another_one(softhsm: SoftHsm, tmp_path: Path) -> None:
+    source = tmp_path / "pin-of-slot"
+
+    def put(pin: str) -> None:
+        source.unlink(missing_ok=True)
+        source.write_text(pin)
+        source.chmod(0o400)
+
+    async def story() -> None:
+        settings = msgspec.structs.replace(slot_on(softhsm).settings, pin=FilePin(source))
+        slot = Pkcs11Slot(
+            settings, chance=lambda: 0.0, directory=softhsm.runtime, environment=softhsm.environment
+        )
+        put("not-the-pin")
+        for _ in range(3):
+            with pytest.raises(PinBlocked, match="the PIN is wrong"):
+                await slot.keys()
+        assert slot.counters.starts == 1
+        source.unlink()
+        with pytest.raises(PinBlocked):
+            await slot.keys()
+        put(PIN)
+        assert await slot.keys() == []
+        assert slot.counters.starts == 2
+        await slot.close()
+
+    asyncio.run(story())
 
 
 def test_a_token_that_comes_back_is_used_again(softhsm: SoftHsm) -> None:
