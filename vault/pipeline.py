@@ -197,6 +197,11 @@ class Pipeline:
         token = call.token.reveal()
         public = call.bound.route.access.public
         call.identity = None
+        if call.login is not None and call.login.identity is not None:
+            call.identity, call.token = call.login.identity, call.login.identity.token
+            if call.identity.namespace is not call.namespace:
+                self.come_home(call, call.identity)
+            return
         if self._barrier.sealed or (public and not token):
             return
         try:

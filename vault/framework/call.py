@@ -147,6 +147,8 @@ class Identity:
     """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
     mark: object = field(default_factory=object, repr=False)
     """Stands for this very object where it must not be kept alive."""
+    fleeting: bool = False
+    """Whether it is of one request alone: nothing is stored of it, so it can own nothing."""
     namespace: Namespace = ROOT
     """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
     standing: Standing | None = field(default=None, repr=False)
@@ -225,6 +227,14 @@ class Reply(Generic[T]):
     """When the token in `auth` was made (nanoseconds), where it was made before: for the audit record alone."""
 
 
+@dataclass(slots=True)
+class Login:
+    """A login that is part of one request: no token is kept of it."""
+
+    identity: Identity | None = None
+    """Who logged in, once that is known."""
+
+
 class Call:
     """One request on its way through the pipeline. Each stage fills in what it found out."""
 
@@ -251,6 +261,7 @@ class Call:
         "key",
         "limits",
         "local",
+        "login",
         "method",
         "mount",
         "namespace",
@@ -327,8 +338,10 @@ class Call:
     """The open transaction on this mount; set only while a write handler runs."""
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
+    login: Login | None
+    """For a request that brings its login along, and for that login: what is found out; None for all others."""
     admission: Sequence[tuple[bytes, bytes]] | None
-    """Headers that tell of rate limits; None until the quotas were asked, which is once for each request."""
+    """Headers that tell of rate limits, or that a login failed which came along; None until the quotas were asked, which is once for each request."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
     spent: bool
@@ -351,6 +364,7 @@ class Call:
         self.spent = False
         self.echo = b""
         self.offered = False
+        self.login = None
         self.within = ""
         self.after = None
         self.identity = None

@@ -17,6 +17,7 @@ import msgspec
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.protocol import Timer
@@ -41,9 +42,12 @@ class LeaseStore:
     def new(self, call: Call, *, ttl: int, longest: int, detail: bytes, renewable: bool = True) -> Lease:
         """Return a lease for what `call` makes; it is stored by `issue`. `ttl` and `longest` are in seconds.
 
+        Raises `Malformed` for a caller of one request alone: nothing would end with it.
         A batch token leaves no trace to follow, so what it has made ends with it at the latest.
         """
         caller, mount = call.caller(), call.mount
+        if caller.fleeting:
+            raise Malformed("inline authentication cannot create leases: log in, and ask with the token")
         if caller.kind == "batch" and caller.expires:
             longest = min(longest, max(0, (caller.expires - call.now) // 1000))
         ttl = min(ttl, longest)

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from vault.barrier.view import ReadView
-from vault.framework.call import Auth, Call, Namespace, Reply
+from vault.framework.call import Auth, Call, Identity, Namespace, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import LoginAlias, Standing
+from vault.framework.secret import Secret
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
+from vault.token.authenticator import to_identity
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import Limits, first_lifetime
 from vault.token.model import TokenEntry
@@ -94,13 +96,21 @@ class Issuer:
             entity=standing.facts.entity_id if standing is not None else "",
             login=grant.login,
         )
-        if batch:
-            token = self._batch.make(call.namespace, entry)
-        else:
-            token = self._tokens.new_token(call.namespace)
+        token = self._batch.make(call.namespace, entry) if batch else self._tokens.new_token(call.namespace)
+        if call.login is not None:
+            call.login.identity = self._passing(call, token, entry, kind, standing)
+        elif not batch:
             await self._tokens.create(call.core, token, entry)
         auth = to_auth(entry, token, entry.ttl, kind=kind, standing=standing)
         return Reply(auth=auth, warnings=list(life.warnings), display_name=entry.display_name)
+
+    def _passing(
+        self, call: Call, token: str, entry: TokenEntry, kind: str, standing: Standing | None
+    ) -> Identity:
+        """Return who logged in for one request alone: nothing is stored, so no use is counted and nothing revoked."""
+        key = self._tokens.key(token)
+        identity = to_identity(Secret(token), key, entry, call.namespace, standing)
+        return replace(identity, kind=kind, fleeting=True)
 
 
 Rule = Callable[[ReadView, TokenEntry], Awaitable[TokenTerms | None]]

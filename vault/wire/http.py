@@ -12,18 +12,19 @@ from typing import Any, Final
 
 from vault.cache.plans import Plans
 from vault.framework import schema
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.errors import (
     Internal,
     Malformed,
     Sealed,
+    Unauthenticated,
     UnsupportedOperation,
     VaultError,
 )
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
-from vault.wire import native, v1
+from vault.wire import inline, native, v1
 from vault.wire.asked import (
     ANYWHERE,
     ROOT_ONLY,
@@ -103,6 +104,8 @@ class Front:
                 call.body = await _body(receive, lane.max_body)
             running[call] = began = perf_counter_ns()
             try:
+                if call.login is not None:
+                    await self._log_in(call)
                 reply = await self._handle(call)
             finally:
                 del running[call]
@@ -132,8 +135,8 @@ class Front:
         client = scope.get("client")
         call.client_address, call.client_port = client or ("", 0)
         call.headers = scope["headers"]
-        wrap = namespace = b""
-        bearer = b""
+        wrap = namespace = bearer = b""
+        inlined = False
         plain = call.method == "GET" and not scope["query_string"]
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
@@ -150,6 +153,8 @@ class Front:
                     namespace = value
                 elif name == b"x-vault-wrap-ttl":
                     wrap = value
+                elif name[:20] == inline.PREFIX:
+                    inlined = True
                 elif name == b"x-vault-wrap-format":
                     call.wrap_format = value.decode("latin-1")
                 else:
@@ -169,8 +174,26 @@ class Front:
         if wrap and call.path not in self._fixed:
             call.wrap_ttl = wrap_ttl(wrap)
             call.wrap_asked = True
+        call.login = (
+            Login() if inlined and call.path not in self._fixed and inline.named(call.headers) else None
+        )
         if call.within:
             call.path = call.within + call.path
+
+    async def _log_in(self, call: Call) -> None:
+        """Do the login that a request brings along. Raises its refusal."""
+        try:
+            login = inline.login_of(call, self._ids.next(), self._fixed)
+            await self._handle(login)
+            call.login = login.login
+            if call.login is None or call.login.identity is None:
+                raise Unauthenticated
+        except VaultError as error:
+            known = inline.refusal(error)
+            call.login = None
+            if inline.told(known):
+                call.admission = [inline.FAILED]
+            raise known from error
 
     def _namespace(self, call: Call, value: bytes) -> None:
         """Put the namespace of the header before the path: from here on both are one path."""

@@ -4,10 +4,12 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
+from vault.framework.errors import Malformed
 from vault.lease.model import prolonged
 
 
@@ -43,6 +45,14 @@ def test_what_a_batch_token_makes_ends_with_it() -> None:
     lease = bench.store.new(bench.call(identity=caller), ttl=3600, longest=7200, detail=b"")
     assert lease.ttl in (29, 30)
     assert (lease.longest, lease.token) == (lease.ttl, "")
+
+
+def test_a_caller_of_one_request_alone_makes_none() -> None:
+    bench = Bench()
+    caller = who("passing")
+    caller.fleeting = True
+    with pytest.raises(Malformed, match="inline authentication cannot create leases"):
+        bench.store.new(bench.call(identity=caller), ttl=1, longest=1, detail=b"")
 
 
 def test_a_lease_is_kept_in_its_namespace_and_its_token_finds_it_from_another() -> None:

@@ -69,6 +69,7 @@ def _own(call: Call) -> str:
 
     What nobody stores, nobody revokes: nothing would ever remove what such a token left here.
     """
-    if call.identity is None or call.identity.kind != "service" or not call.identity.key:
+    caller = call.identity
+    if caller is None or caller.kind != "service" or not caller.key or caller.fleeting:
         raise Malformed("cubbyhole operations are only supported by 'service' type tokens")
-    return store.prefix(call.identity.key)
+    return store.prefix(caller.key)

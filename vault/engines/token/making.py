@@ -146,6 +146,8 @@ def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
     caller = call.caller()
     if caller.kind == "batch":
         raise Malformed("batch tokens cannot create more tokens")
+    if caller.fleeting:
+        raise Malformed("parent token lookup failed: no parent found")
     if caller.uses:
         raise Malformed("restricted use token cannot generate child tokens")
     if caller.namespace.id != call.namespace.id and not privileged:

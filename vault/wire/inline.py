@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Logging in with the request itself: `X-Vault-Inline-Auth-*` headers name a login, and no token is kept.
+
+The login is a call of its own through the whole pipeline: it is limited, recorded, counted against lockouts and
+refused like any other. What it finds out stands for a token in the request that brought it, and for nothing after.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from vault.framework import schema
+from vault.framework.call import Call, Login, Operation
+from vault.framework.errors import Malformed, Unauthenticated, UnsupportedOperation, VaultError
+from vault.framework.fields import Json
+from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.wire.asked import within
+
+PREFIX: Final = b"x-vault-inline-auth-"
+"""Begins the names of these headers."""
+FAILED: Final = (b"x-vault-inline-auth-failed", b"true")
+"""The header of an answer that is the login's refusal, not the request's."""
+_PATH: Final = PREFIX + b"path"
+_OPERATION: Final = PREFIX + b"operation"
+_NAMESPACE: Final = PREFIX + b"namespace"
+_PARAMETER: Final = PREFIX + b"parameter-"
+_OPERATIONS: Final = {"create": Operation.UPDATE, "update": Operation.UPDATE, "read": Operation.READ}
+_PROBLEM: Final = "failed to perform inline authentication: "
+_MOST: Final = 100
+"""Parameters of one login."""
+
+
+def named(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether the headers name a login; parameters alone mean nothing."""
+    return any(name == _PATH for name, _ in headers)
+
+
+def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
+    """Return the login that the headers of `call` name, as a call of its own.
+
+    `fixed` are the paths that a listener serves by itself, which log nobody in. Raises `Malformed` for headers that
+    cannot be read, `Unauthenticated` for a path that leads nowhere.
+    """
+    if call.token:
+        raise Malformed(f"{_PROBLEM}cannot layer inline authentication with token authentication")
+    headers = dict(reversed(call.headers))
+    login = Call()
+    login.id, login.now = request_id, call.now
+    login.client_address, login.client_port = call.client_address, call.client_port
+    login.token, login.limits = call.token, call.limits
+    login.accept, login.content_type = b"", b"application/json"
+    login.headers = [(name, value) for name, value in call.headers if not name.startswith(PREFIX)]
+    operation = _OPERATIONS.get(headers.get(_OPERATION, b"update").decode("latin-1"))
+    if operation is None:
+        raise Malformed(f"{_PROBLEM}expected a valid login operation in X-Vault-Inline-Auth-Operation")
+    login.operation, login.method = operation, "GET" if operation is Operation.READ else "POST"
+    login.within = within(headers[_NAMESPACE]) if _NAMESPACE in headers else call.within
+    try:
+        path = canonical(headers[_PATH])
+    except (NotATarget, Redirect, Unprintable, VaultError):
+        raise Unauthenticated from None
+    if path in fixed:
+        raise UnsupportedOperation(f"{_PROBLEM}unsupported operation", chained=False)
+    if operation is Operation.UPDATE and path.endswith("/"):
+        raise Malformed("cannot write to a path ending in '/'")
+    login.path = login.within + path
+    login.data = _parameters(call)
+    login.body = schema.encode(login.data)
+    login.login = Login()
+    return login
+
+
+def refusal(error: VaultError) -> VaultError:
+    """Return the login's refusal in the words that the request is answered with."""
+    if isinstance(error, UnsupportedOperation):
+        return UnsupportedOperation(f"{_PROBLEM}unsupported operation", chained=False)
+    return error
+
+
+def told(error: VaultError) -> bool:
+    """Whether the answer says that it is the login's."""
+    return not error.message.startswith(_PROBLEM)
+
+
+def _parameters(call: Call) -> dict[str, Json]:
+    """Return what the login is given: each header holds one key and value. Raises `Malformed`, repeating neither."""
+    found: dict[str, Json] = {}
+    for name, value in call.headers:
+        if not name.startswith(_PARAMETER):
+            continue
+        key, given = _parameter(call, value)
+        if key in found:
+            raise Malformed(f"{_PROBLEM}a parameter is given twice")
+        found[key] = given
+        if len(found) > _MOST:
+            raise Malformed(f"{_PROBLEM}there are more than {_MOST} parameters")
+    return found
+
+
+def _parameter(call: Call, value: bytes) -> tuple[str, Json]:
+    if b"=" in value or b"+" in value or b"/" in value:
+        raise Malformed(f"{_PROBLEM}failed raw url-safe base64 decoding header value")
+    try:
+        decoded = urlsafe_b64decode(value + b"=" * (-len(value) % 4))
+    except ValueError:
+        raise Malformed(f"{_PROBLEM}failed raw url-safe base64 decoding header value") from None
+    try:
+        pair = schema.decode_object(decoded, limits=call.limits)
+    except VaultError:
+        raise Malformed(f"{_PROBLEM}failed json decoding header value") from None
+    for field in ("key", "value"):
+        if field not in pair:
+            raise Malformed(f"{_PROBLEM}decoded header lacked `{field}` field")
+    if len(pair) > len(("key", "value")):
+        raise Malformed(f"{_PROBLEM}unexpected field in decoded request parameter")
+    key = pair["key"]
+    if not isinstance(key, str):
+        raise Malformed(f"{_PROBLEM}`key` field must be a string")
+    return key, pair["value"]
