@@ -160,6 +160,9 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
         assert "Would add slot hsm-a" in vaultctl("operator", "seal-slots", "add", "--dry-run", "hsm-a")
         assert "is part of the vault now" in vaultctl("operator", "seal-slots", "add", "hsm-a")
         assert "no seal stanza has the name nix" in vaultctl("operator", "seal-slots", "add", "nix", code=2)
+        assert "Would not add slot nix" in vaultctl(
+            "operator", "seal-slots", "add", "-dry-run", "nix", code=2
+        )
         shown = json.loads(vaultctl("operator", "seal-slots", "list", *_JSON))
         assert set(shown["data"]["key_info"]) == {"hsm-a", "shamir"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from vaultctl.errors import EXIT_OK
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
 
@@ -88,7 +88,15 @@ def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
 def _rehearse(invocation: Invocation, name: str, verb: str) -> int:
     """Show the slot as it is; nothing is changed."""
     with Doing(f"Error reading seal slot {name}"):
-        answer = invocation.client.send("GET", _slot(name)).json()
+        try:
+            answer = invocation.client.send("GET", _slot(name)).json()
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            raise CommandError(
+                f"Would not {verb} slot {name}: neither the vault nor the server's configuration has one of this name",
+                EXIT_REMOTE,
+            ) from None
     if invocation.tabular:
         invocation.say(f"Would {verb} slot {name}, which is now:")
     return _show(invocation, answer)
