@@ -25,7 +25,6 @@ COVERED, IMPLEMENTED, MISSING, OUT = WORDS = ("covered", "implemented", "missing
 OUT_OF_SCOPE: Mapping[str, str] = {
     r"sys/pprof\b": "profiles of a Go process; this one is none",
     r"sys/raw\b": "reads storage past every policy; off by default there too",
-    r"sys/monitor$": "a stream of log lines: answers here leave whole, as the audit log has to take them first",
     r"sys/config/reload/": "answers 404 there too: the document lists it for a product that OpenBao is not",
     r"sys/config/ui/": "response headers of a web interface; there is none here",
     r"sys/generate-root$": "answers 405 there too, whatever is asked: only `attempt` and `update` are served",

@@ -149,8 +149,10 @@ class Application:
         }
         out: list[Any] = []
 
+        arriving = [{"type": "http.request", "body": sent, "more_body": False}]
+
         async def receive() -> Any:
-            return {"type": "http.request", "body": sent, "more_body": False}
+            return arriving.pop() if arriving else {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             out.append(message)

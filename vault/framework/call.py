@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -201,6 +201,7 @@ class Reply(Generic[T]):
 
     `data` None with no `auth` is an empty object, unlike returning None (nothing at all: 204). `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
+    `stream` is sent piece by piece after the rest, without a type, until it ends or nobody listens any more.
     `embed` repeats the data's keys on the envelope's top level, for old clients; `unended` leaves out the line
     break that most bodies end in. `same`, if set, stands for `data`: replies of one mount with equal `same` have
     equal data, so that what was derived from it (and holds no secret) may be used again.
@@ -216,6 +217,7 @@ class Reply(Generic[T]):
     status: int = 0
     plain: bool = False
     raw: bytes | None = None
+    stream: AsyncGenerator[bytes, None] | None = None
     content_type: str = "application/json"
     embed: bool = False
     unended: bool = False

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, TextIO
 
 from vault.framework.clock import Clock
+from vault.framework.watch import Watch
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 """Level names and their weight."""
@@ -36,6 +37,7 @@ MODULES: Final = ("audit", "background", "core", "expiration", "seal", "server")
 """What events are about."""
 
 _LONGEST: Final = 400
+_MOST_WATCHES: Final = 16
 _WITHHELD: Final = "(withheld)"
 
 
@@ -57,6 +59,7 @@ class Log:
         self._clock = clock or Clock()
         self._line: Callable[[str, str, str, dict[str, Value]], str]
         self._line = self._json if form == "json" else self._standard
+        self._watches: list[Watch] = []
         self.stream = stream or sys.stderr
         self.dropped = 0
         self.set_level(level)
@@ -76,7 +79,32 @@ class Log:
 
     def enabled(self, level: str) -> bool:
         """Tell whether an event of `level` would be written."""
-        return LEVELS[level] >= self._threshold
+        weight = LEVELS[level]
+        return weight >= self._threshold or any(weight >= watch.weight for watch in self._watches)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether as many read along as may."""
+        return len(self._watches) >= _MOST_WATCHES
+
+    def watch(self, level: str, form: str) -> Watch:
+        """Return what reads along from now on, whatever is written. Give it to `unwatch` in the end.
+
+        `level` and `form` are the reader's own.
+        """
+        watch = Watch(LEVELS[level], self._json if form == "json" else self._standard)
+        self._watches.append(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Let nobody read along there any more."""
+        if watch in self._watches:
+            self._watches.remove(watch)
+
+    def end_watches(self) -> None:
+        """Let everybody who reads along come to an end."""
+        for watch in self._watches:
+            watch.end()
 
     def detail(self, module: str, message: str, /, **fields: Value) -> None:
         """Log what helps to find a problem."""
@@ -100,9 +128,15 @@ class Log:
 
     def event(self, level: str, module: str, message: str, /, **fields: Value) -> None:
         """Log `message`, a fixed text, about `module`, with typed fields."""
-        if LEVELS[level] < (LEVELS[self.level(module)] if self._levels else self._threshold):
+        quiet = LEVELS[level] < (LEVELS[self.level(module)] if self._levels else self._threshold)
+        if quiet and not self._watches:
             return
         shown = {name: value if name in FIELDS else _WITHHELD for name, value in fields.items()}
+        for watch in self._watches:
+            if LEVELS[level] >= watch.weight:
+                watch.take(watch.line(level, module, message, shown))
+        if quiet:
+            return
         try:
             self.stream.write(self._line(level, module, message, shown) + "\n")
             self.stream.flush()

@@ -133,8 +133,18 @@ class Vault:
         return self._parts.router.catalog
 
     async def start(self) -> None:
-        """Begin to watch over requests and key slots. Other background work begins when the vault is unsealed."""
+        """Begin to watch over requests and key slots, and let a new vault set itself up. Raises `StartFailure`.
+
+        Other background work begins when the vault is unsealed.
+        """
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        first = self._parts.config.initialize
+        if first:
+            from vault.server.initializing import Initializing
+
+            await Initializing(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
+                first
+            )
         self._seal_watch.start()
 
     async def stop(self) -> None:

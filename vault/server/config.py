@@ -16,13 +16,15 @@ import msgspec
 from vault.framework import hcl
 from vault.server import config_seal
 from vault.server import config_stanzas as stanzas
+from vault.server.config_initialize import initialize
 from vault.server.config_reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config_values import Unreadable
 from vault.server.failure import StartFailure
 from vault.server.settings import Config, StorageSettings, Telemetry
 
 _LARGEST_BYTES: Final = 1 << 20
-_STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout")
+_SHAMIR: Final = "shamir"
+_STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout", "initialize")
 _ENVIRONMENT: Final = {"API_ADDR": "api_addr", "LOG_LEVEL": "log_level", "LOG_FORMAT": "log_format"}
 _LABELS: Final = {
     "listener": 1,
@@ -32,6 +34,7 @@ _LABELS: Final = {
     "audit": 2,
     "telemetry": 0,
     "user_lockout": 1,
+    "initialize": 1,
 }
 
 
@@ -138,6 +141,9 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
     telemetry = read(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
+    first = initialize(inside["initialize"], findings)
+    if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
+        findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
     values |= _from_environment(environment)
     _check_missing(inside, findings)
     _check_lifetimes(values, findings)
@@ -151,6 +157,7 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
         telemetry=Telemetry(**telemetry),
         seals=seals,
         hsm=hsm,
+        initialize=first,
         warnings=tuple(findings.warnings),
         **values,
     )

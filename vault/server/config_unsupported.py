@@ -99,7 +99,6 @@ UNBUILT: Final[dict[str, dict[str, tuple[bool, str]]]] = {
 REFUSED: Final[dict[str, dict[str, str]]] = {
     "": {
         "ha_storage": "remove it: the storage itself is what nodes share",
-        "initialize": "self-initialisation is not supported yet; run `vaultctl operator init`",
         "plugin": "declared plugins are not supported; remove it",
         "entropy": "extra entropy is not supported yet; remove it",
         "unsafe_cross_namespace_identity": "identities never cross namespaces; remove it",
@@ -124,6 +123,11 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
         "tls_acme_domains": _ACME,
         "tls_acme_disable_http_challenge": _ACME,
         "tls_acme_disable_alpn_challenge": _ACME,
+    },
+    "request": {
+        "headers": "requests of the configuration have no headers; name a namespace in the path",
+        "namespace": "begin path with the namespace",
+        "when": "requests are never left out; remove it",
     },
     "audit": {
         "path": 'name the device in its label: audit "file" "NAME" { … }',

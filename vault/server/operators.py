@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from vault.engines.system.cors import CorsEngine
 from vault.engines.system.leases import LeaseEngine
+from vault.engines.system.monitor import MonitorEngine
 from vault.engines.system.operating import LoggerEngine, OperatingEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
 from vault.engines.system.quotas import QuotaEngine
@@ -20,6 +21,7 @@ def operators(parts: Parts) -> tuple[Engine, ...]:
         _leases(parts),
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
         CorsEngine(parts.origins),
+        MonitorEngine(parts.log, parts.tokens, parts.barrier, parts.clock),
         LoggerEngine(parts.log, parts.config.log_level),
         OperatingEngine(parts.tokens, parts.barrier, parts.namespaces),
     )

@@ -21,7 +21,7 @@ _INTRODUCTION = """\
 
 `vaultctl server -config=PATH` reads a file, or every `.hcl` and `.json` file of a directory in the order
 of their names. `-config` may be repeated. A key that a later file repeats replaces the earlier one;
-`listener`, `seal`, `audit` and `user_lockout` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
+`listener`, `seal`, `audit`, `user_lockout` and `initialize` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
 an existing file carries over. `vaultctl server -test-config -config=PATH` checks without starting.
 
 ```hcl
@@ -63,6 +63,45 @@ seal "pkcs11" {
 
 Every seal stanza is a slot, and any slot opens the vault. At initialisation each one that answers is used;
 later ones are added with `sys/seal-slots`, after SIGHUP without a restart. No dead token keeps the server from starting.
+"""
+
+_INITIALIZE = """\
+## `initialize "NAME"`
+
+What a new vault is told before any listener answers: requests, in this order, by a root token that nobody sees
+and that is revoked at the end. It needs a seal that opens by itself. No recovery shares are made;
+`sys/rotate/recovery/init` makes them later, at once. A vault that is initialised already is left alone.
+A request that fails stops the server, and this storage is never served: remove it and start again.
+
+```hcl
+initialize "access" {
+  request "userpass" {
+    operation = "update"
+    path      = "sys/auth/userpass"
+    data      = { type = "userpass" }
+  }
+  request "admin" {
+    operation = "update"
+    path      = "auth/userpass/users/admin"
+    data = {
+      password       = { eval_type = "string" eval_source = "file" path = "/run/credentials/coffre/admin" }
+      token_policies = ["admin"]
+    }
+  }
+}
+```
+
+| key of `request` | meaning |
+|---|---|
+| `operation` | create, update, read, list, scan, delete or patch; required. |
+| `path` | Where to; required. A namespace is named in it. |
+| `data` | The body. |
+| `token` | Another token than the root token. |
+| `allow_failure` | Go on although it is refused. |
+
+`path`, `token` and every value in `data` may come from elsewhere: a block with `eval_type` (`string`, `int`,
+`float64`, `bool`, `any`) and `eval_source`: `env` with `env_var` (and `require_present = true`), `file` with `path`,
+or `response` with `initialize_name`, `response_name` and `field_selector`, which leads into that answer's `data` or `auth`.
 """
 
 _ENVIRONMENT = """\
@@ -116,6 +155,7 @@ def render() -> str:
         _list('`seal "pkcs11"`', ("key", "meaning"), _PKCS11, level="##"),
         _table('`seal "static"`', _STATIC, seal_settings.StaticSeal),
         _table("`hsm`", "", seal_settings.HsmPolicy),
+        _INITIALIZE,
         _ENVIRONMENT,
         _SIGNALS,
         _foreign("Refused", "What to do instead", config_unsupported.REFUSED),

@@ -116,6 +116,7 @@ class Server:
         log.note(
             "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
         )
+        log.end_watches()
         cut = await listening.stop(DRAIN_SECONDS)
         if cut:
             log.caution("server", "requests took too long and were cut off", count=cut)

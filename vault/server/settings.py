@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from vault.server import config_values as read
+from vault.server.config_initialize import FirstRequest
 from vault.server.config_values import Setting
 from vault.server.seal_settings import HsmPolicy, SealSettings
 
@@ -199,6 +200,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     seals: tuple[SealSettings, ...] = ()
     hsm: HsmPolicy = HsmPolicy()
+    initialize: tuple[FirstRequest, ...] = ()
     api_addr: Annotated[
         str,
         Setting(

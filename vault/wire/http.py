@@ -35,6 +35,7 @@ from vault.wire.asked import (
     wrap_ttl,
 )
 from vault.wire.requests import Lane
+from vault.wire.streaming import stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -124,6 +125,9 @@ class Front:
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             await _refuse(call, Internal(detail=type(error).__name__), scope, send)
         else:
+            if reply is not None and reply.stream is not None:
+                await stream(reply.stream, _common(call), receive, send)
+                return
             answer = _answer(call, reply)
             if not _at_once(scope, *answer):
                 await _send(send, *answer)

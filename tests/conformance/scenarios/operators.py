@@ -93,6 +93,15 @@ CATALOG = [
     delete(f"{PLUGINS}/catalog/foo", token=""),
 ]
 
+MONITOR = [
+    get("sys/monitor?log_level=nope"),
+    get("sys/monitor?log_level=notice"),
+    get("sys/monitor?log_format=nope"),
+    get("sys/monitor", token=""),
+    get("sys/monitor", headers={"X-Vault-Namespace": "team"}),
+    *(step(method, "sys/monitor") for method in ("POST", "PUT", "LIST", "DELETE")),
+]
+
 OFF = ("rekey/init", "rekey/update", "rekey/verify", "generate-root/attempt", "generate-root/update")
 ABSENT = [
     *(
@@ -179,6 +188,7 @@ SCENARIOS = [
     Scenario("operators", "loggers", LOGGERS),
     Scenario("operators", "reload", [post("sys/mounts/ops-kv", {"type": "kv"}), *RELOAD]),
     Scenario("operators", "catalog", CATALOG),
+    Scenario("operators", "monitor", MONITOR),
     Scenario("operators", "absent", ABSENT),
     Scenario("operators", "rights", RIGHTS),
     Scenario("operators", "count", COUNT, fresh=True),

@@ -58,10 +58,12 @@ class Genesis:
         replace: bool = False,
         root_token: str = "",
         extra: Sequence[MountEntry] = (),
+        pending: str = "",
     ) -> tuple[InitPlan, str]:
         """Create a vault and return its keys and its root token as they are to be shown.
 
-        `replace` allows to replace one that was never unsealed. Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
+        `replace` allows to replace one that was never unsealed; `pending` is written as a sign that more is to
+        follow. Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
         """
         if not replace and await self._lifecycle.is_initialized():
             raise SealRefusal("Vault is already initialized")
@@ -80,6 +82,8 @@ class Genesis:
             await self._fill(
                 core, tokens, token, [*built_in(self._entropy), *extra], from_init=not root_token
             )
+            if pending:
+                await core.put(pending, b"")
             shown = plan.present_token(token)
         return plan, shown
 

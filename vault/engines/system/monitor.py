@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/monitor`: the server's log as it is written. It holds no secrets, so a policy on this path is all it takes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Final
+
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call, Identity, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Limited, Malformed
+from vault.framework.fields import Doc
+from vault.framework.log import LEVELS, Log
+from vault.framework.route import Params, read
+from vault.token.authenticator import core_reader
+from vault.token.store import TokenStore
+
+_FORMS: Final = ("standard", "json")
+_LOOK_SECONDS: Final = 5.0
+"""How often it is asked whether whoever reads still may."""
+
+
+class MonitorParams(Params, frozen=True):
+    """What is read, and how it looks."""
+
+    log_level: Annotated[str, Doc("From which level on: trace, debug, info, warn or error.")] = "info"
+    log_format: Annotated[str, Doc("standard or json.")] = "standard"
+
+
+class MonitorEngine(Engine):
+    """Reading along, until whoever reads leaves, their token ends, or the server does."""
+
+    def __init__(self, log: Log, tokens: TokenStore, barrier: Barrier, clock: Clock) -> None:
+        self._log = log
+        self._tokens = tokens
+        self._barrier = barrier
+        self._clock = clock
+
+    @read("monitor")
+    async def monitor(self, call: Call, params: MonitorParams) -> Reply[None]:
+        """Stream the server's log."""
+        level = params.log_level.lower() or "info"
+        form = params.log_format.lower() or "standard"
+        if level not in LEVELS:
+            raise Malformed("unknown log level")
+        if form not in _FORMS:
+            raise Malformed("unknown log format")
+        if self._log.crowded:
+            raise Limited("too many clients read the log already")
+        return Reply(stream=self._lines(level, form, call.caller()), plain=True)
+
+    async def _lines(self, level: str, form: str, caller: Identity) -> AsyncGenerator[bytes, None]:
+        watch = self._log.watch(level, form)
+        try:
+            while not watch.ended and await self._welcome(caller):
+                text = await watch.read(_LOOK_SECONDS)
+                if text:
+                    yield text.encode()
+        finally:
+            self._log.unwatch(watch)
+
+    async def _welcome(self, caller: Identity) -> bool:
+        """Whether the token of whoever reads is still good."""
+        if self._barrier.sealed or (caller.expires and self._clock.millis() >= caller.expires):
+            return False
+        if caller.kind != "service" or caller.fleeting:
+            return True
+        entry = await self._tokens.get(core_reader(self._barrier, caller.namespace), caller.key)
+        return entry is not None and (entry.uses < 0 or entry.alive(self._clock.nanos()))

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Answers without an end: sent piece by piece, until there is no more or nobody listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def stream(
+    pieces: AsyncGenerator[bytes, None],
+    headers: list[tuple[bytes, bytes]],
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Send `pieces` as they come. What is sent says nothing of its type, as the field's streams do not.
+
+    The generator is closed in every case, so that what it holds is given back.
+    """
+    kept = [header for header in headers if header[0] != b"content-type"]
+    gone = asyncio.create_task(_gone(receive))
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": kept})
+        while not gone.done():
+            piece = asyncio.ensure_future(anext(pieces, None))
+            await asyncio.wait({piece, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not piece.done():
+                piece.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await piece
+                break
+            found = piece.result()
+            if found is None:
+                break
+            await send({"type": "http.response.body", "body": found, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        await pieces.aclose()
+
+
+async def _gone(receive: Receive) -> None:
+    """Return once the client has left."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
