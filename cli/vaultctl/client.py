@@ -13,7 +13,7 @@ from vaultctl.jsontext import as_list, as_map, compact, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from vaultctl.settings import Settings
 
@@ -85,6 +85,29 @@ class Client:
             return Response(status, content)
         raise self._refusal(method, path, target, search, status, content)
 
+    def follow(self, path: str, query: Mapping[str, str | list[str]]) -> Iterator[str]:
+        """The pieces of an answer without an end, as they come. ApiError for status 400 and above."""
+        search = urlencode(sorted(query.items()), doseq=True)
+        target = f"/v1/{path}?{search}"
+        headers = self._settings.request_headers(with_token=True)
+        self._print_instead("GET", path, target, search, headers, None)
+        connection = connect(self._settings, self._address)
+        self._connection = connection
+        try:
+            connection.request("GET", target, headers=_encoded(headers))
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise self._refusal("GET", path, target, search, answer.status, answer.read())
+            if connection.sock is not None:
+                connection.sock.settimeout(None)  # nothing may be logged for a long time
+            while piece := answer.read1(65536):
+                yield piece.decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException) as err:
+            why = reason(err, plain=self._address.startswith("http:"))
+            raise RequestError(f"GET {self._address}{target}: {why}") from None
+        finally:
+            self.close()
+
     def _print_instead(
         self, method: str, path: str, target: str, search: str, headers: dict[str, str], payload: bytes | None
     ) -> None:
@@ -149,6 +172,11 @@ class Client:
             self.close()
             self._address = f"{parts.scheme}://{parts.netloc}"
         return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def address(self) -> str:
+        """The server's address."""
+        return self._address
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""

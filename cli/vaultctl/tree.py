@@ -106,14 +106,16 @@ FIELD = Flag("field", "text", "Print only this field, without a newline; wins ov
 
 GROUPS = {
     "audit": "Audit devices",
+    "auth": "Auth methods and their mounts",
     "hsm": "Tokens of hardware security modules on this machine",
     "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
     "kv": "Key-value secrets",
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
     "namespace": "Namespaces: tenants with mounts, policies and tokens of their own",
-    "operator": "Running the server: init, unseal, seal, key rotation",
+    "operator": "Running the server: init, unseal, seal, keys, root tokens",
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
+    "plugin": "What can be mounted",
     "policy": "ACL policies",
     "print": "What this command line would use",
     "secrets": "Secrets engines and their mounts",
@@ -141,10 +143,11 @@ def all_commands() -> list[Command]:
     from vaultctl.tree_hsm import COMMANDS as hsm
     from vaultctl.tree_kv import COMMANDS as kv
     from vaultctl.tree_namespaces import COMMANDS as namespaces
+    from vaultctl.tree_operating import COMMANDS as operating
     from vaultctl.tree_system import COMMANDS as system
     from vaultctl.tree_tokens import COMMANDS as tokens
 
-    return sorted((*hsm, *kv, *namespaces, *system, *tokens), key=lambda command: command.name)
+    return sorted((*hsm, *kv, *namespaces, *operating, *system, *tokens), key=lambda command: command.name)
 
 
 def flags_of(command: Command) -> list[Flag]:
@@ -173,8 +176,12 @@ def _commands(first: str) -> Sequence[Command]:
         return hsm
     from vaultctl.tree_system import COMMANDS as system
 
+    if first in ("status", "server", "policy", "path-help", "version", "completion"):
+        return system
+    from vaultctl.tree_operating import COMMANDS as operating
+
     if first == "operator":
         from vaultctl.tree_hsm import COMMANDS as hsm
 
-        return (*system, *hsm)
-    return system
+        return (*system, *operating, *hsm)
+    return (*system, *operating)

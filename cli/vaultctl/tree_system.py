@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.flags import Flag
 from vaultctl.tree import Command
 
-_TUNING = (
+TUNING = (
     Flag("description", "text", "What the mount is for."),
     Flag("default-lease-ttl", "duration", "Default lifetime of leases and tokens."),
     Flag("max-lease-ttl", "duration", "Longest lifetime of leases and tokens."),
@@ -32,6 +32,7 @@ _TUNING = (
     Flag("plugin-version", "text", "Version of the plugin."),
     Flag("version", "int", "Version of the KV engine: 1 or 2."),
 )
+"""Settings of every mount."""
 _NONE = (0, 0, "0")
 _ONE = (1, 1, "1")
 
@@ -119,7 +120,7 @@ COMMANDS = (
         _ONE,
         "Mount a secrets engine",
         flags=(
-            *_TUNING,
+            *TUNING,
             Flag("path", "text", "Where to mount it; default: the type."),
             Flag("force-no-cache", "bool", "Bypass caches."),
             Flag("local", "bool", "Not replicated."),
@@ -138,7 +139,7 @@ COMMANDS = (
         flags=(Flag("detailed", "bool", "Show every setting."),),
     ),
     Command(
-        "secrets tune", "secrets:tune", "[options] PATH", _ONE, "Change a mount's settings", flags=_TUNING
+        "secrets tune", "secrets:tune", "[options] PATH", _ONE, "Change a mount's settings", flags=TUNING
     ),
     Command("secrets disable", "secrets:disable", "[options] PATH", _ONE, "Remove a mount and all its data"),
     Command(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""audit list, path-help and version."""
+"""audit list, enable and disable, path-help and version."""
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, UsageError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
 
@@ -35,6 +35,37 @@ def list_devices(invocation: Invocation) -> int:
         more = ("local" if device.get("local") else "replicated", options) if detailed else ()
         rows.append((path, str(device.get("type") or ""), str(device.get("description") or ""), *more))
     invocation.say(columns(rows))
+    return EXIT_OK
+
+
+def enable(invocation: Invocation) -> int:
+    """Create an audit device, on servers that take them from the API."""
+    kind, *pairs = invocation.args
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError("options are given as key=value")
+        options[name] = value
+    path = (invocation.text("path") or kind).strip(" /")
+    body = {
+        "type": kind,
+        "description": invocation.text("description"),
+        "options": dict(sorted(options.items())),
+        "local": invocation.truth("local"),
+    }
+    with Doing("Error enabling audit device"):
+        invocation.client.send("PUT", f"sys/audit/{path}", body=body)
+    invocation.say(f"Success! Enabled the {kind} audit device at: {path}/")
+    return EXIT_OK
+
+
+def disable(invocation: Invocation) -> int:
+    """Remove an audit device that the API created."""
+    path = invocation.args[0].strip(" /")
+    with Doing("Error disabling audit device"):
+        invocation.client.send("DELETE", f"sys/audit/{path}")
+    invocation.say(f"Success! Disabled audit device (if it was enabled) at: {path}/")
     return EXIT_OK
 
 

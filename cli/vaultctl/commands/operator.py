@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""operator init, unseal, seal, rotate and key-status."""
+"""operator init, unseal, seal, rotate, key-status, step-down, members and validate-config."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def _init_body(invocation: Invocation, *, by_slots: bool) -> dict[str, object]:
     """What to ask for: shares that unseal, or where key slots do that (`by_slots`), recovery shares."""
     number = invocation.number
     return {
-        "secret_shares": _count(invocation, "key-shares", "n", 0 if by_slots else 5),
-        "secret_threshold": _count(invocation, "key-threshold", "t", 0 if by_slots else 3),
-        "pgp_keys": _pgp_keys(invocation.texts("pgp-keys")),
+        "secret_shares": count(invocation, "key-shares", "n", 0 if by_slots else 5),
+        "secret_threshold": count(invocation, "key-threshold", "t", 0 if by_slots else 3),
+        "pgp_keys": pgp_keys(invocation.texts("pgp-keys")),
         "recovery_shares": (number("recovery-shares") or 5) if by_slots else 0,
         "recovery_threshold": (number("recovery-threshold") or 3) if by_slots else 0,
-        "recovery_pgp_keys": _pgp_keys(invocation.texts("recovery-pgp-keys")),
-        "root_token_pgp_key": "".join(_pgp_keys([invocation.text("root-token-pgp-key")]) or []),
+        "recovery_pgp_keys": pgp_keys(invocation.texts("recovery-pgp-keys")),
+        "root_token_pgp_key": "".join(pgp_keys([invocation.text("root-token-pgp-key")]) or []),
     }
 
 
@@ -143,7 +143,74 @@ def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapp
         )
 
 
-def _count(invocation: Invocation, name: str, short: str, default: int) -> int:
+def step_down(invocation: Invocation) -> int:
+    """Have a node give up leading the others."""
+    with Doing("Error stepping down"):
+        invocation.client.send("PUT", "sys/step-down")
+    invocation.say(f"Success! Stepped down: {invocation.client.address}")
+    return EXIT_OK
+
+
+def members(invocation: Invocation) -> int:
+    """List the nodes of the cluster."""
+    from vaultctl.output import columns
+
+    with Doing("Error listing members"):
+        answer = invocation.client.send("GET", "sys/ha-status").json()
+    nodes = [as_map(node) for node in as_list((as_map(answer.get("data")) or answer).get("nodes"))]
+    if not invocation.tabular:
+        return invocation.print_value({"Nodes": nodes})
+    rows = [
+        (
+            "Host Name",
+            "API Address",
+            "Cluster Address",
+            "Active Node",
+            "Version",
+            "Upgrade Version",
+            "Last Echo",
+        )
+    ]
+    for node in nodes:
+        words = ("hostname", "api_address", "cluster_address", "active_node", "version", "upgrade_version")
+        cells = [str(node.get(word) if node.get(word) is not None else "") for word in words]
+        cells[3] = cells[3].lower()
+        rows.append((*cells, str(node.get("last_echo") or "")))  # type: ignore[arg-type]  # seven cells again
+    invocation.say(columns(rows))
+    return EXIT_OK
+
+
+def validate_config(invocation: Invocation) -> int:
+    """Check configuration files without starting; the server's own check says what is wrong."""
+    from vault.server.__main__ import run
+
+    paths = invocation.texts("config")
+    if not paths:
+        raise CommandError("give a file or a directory with -config")
+    return run(["-test-config", *(f"-config={path}" for path in paths)])
+
+
+def share(
+    invocation: Invocation, state: Mapping[str, object], what: str, *, started: bool
+) -> tuple[str, str]:
+    """The nonce and the share that were given, or asked for on the terminal. CommandError where one is missing."""
+    if not started:
+        raise CommandError(f"no {what} is in progress: begin one with -init")
+    nonce = invocation.text("nonce")
+    if invocation.args and invocation.args[0] != "-":
+        if not nonce:
+            raise CommandError("Missing nonce value: specify it via the -nonce flag")
+        return nonce, invocation.args[0].strip()
+    if not invocation.args and not nonce:
+        nonce = str(state.get("nonce") or "")
+        invocation.say(f"Operation nonce: {nonce}")
+    if not nonce:
+        raise CommandError("Missing nonce value: specify it via the -nonce flag")
+    return nonce, _unseal_key(invocation)
+
+
+def count(invocation: Invocation, name: str, short: str, default: int) -> int:
+    """A number that has a long and a short flag."""
     for flag in (name, short):
         value = invocation.number(flag)
         if value is not None:
@@ -159,7 +226,7 @@ def _unseal_key(invocation: Invocation) -> str:
     return from_stdin(invocation) if invocation.args[0] == "-" else invocation.args[0].strip()
 
 
-def _pgp_keys(paths: list[str]) -> list[str] | None:
+def pgp_keys(paths: list[str]) -> list[str] | None:
     """The keys in base64, from binary, base64 or armoured files; None without any."""
     import base64
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""secrets enable, list, tune and disable."""
+"""secrets enable, list, tune, move and disable."""
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_OK
+from vaultctl.errors import EXIT_LOCAL, EXIT_OK, CommandError
 from vaultctl.gotext import duration_text, go_text
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
@@ -61,7 +61,7 @@ def enable(invocation: Invocation) -> int:
         "default_lease_ttl": duration_text(invocation.number("default-lease-ttl") or 0),
         "max_lease_ttl": duration_text(invocation.number("max-lease-ttl") or 0),
         "force_no_cache": invocation.truth("force-no-cache"),
-        **_details(invocation),
+        **details(invocation),
     }
     body: dict[str, object] = {
         "type": engine,
@@ -70,7 +70,7 @@ def enable(invocation: Invocation) -> int:
         "local": invocation.truth("local"),
         "seal_wrap": invocation.truth("seal-wrap"),
         "external_entropy_access": invocation.truth("external-entropy-access"),
-        "options": _options(invocation),
+        "options": options_of(invocation),
     }
     version = invocation.text("plugin-version")
     if version:
@@ -84,14 +84,14 @@ def enable(invocation: Invocation) -> int:
 
 def tune(invocation: Invocation) -> int:
     """Change a mount's settings; those not given stay as they are."""
-    body: dict[str, object] = {"options": _options(invocation)}
+    body: dict[str, object] = {"options": options_of(invocation)}
     default, longest = invocation.number("default-lease-ttl"), invocation.number("max-lease-ttl")
     body["default_lease_ttl"] = "" if default is None else duration_text(default)
     if "description" in invocation.flags:
         body["description"] = invocation.text("description")
     body["max_lease_ttl"] = "" if longest is None else duration_text(longest)
     body["force_no_cache"] = False
-    body.update(_details(invocation))
+    body.update(details(invocation))
     if invocation.text("plugin-version"):
         body["plugin_version"] = invocation.text("plugin-version")
     return send_tuning(invocation, invocation.args[0], body)
@@ -117,28 +117,64 @@ def disable(invocation: Invocation) -> int:
     return EXIT_OK
 
 
+def move(invocation: Invocation) -> int:
+    """Move a secrets engine to another path, into another namespace too."""
+    return moved(invocation, "secrets engine")
+
+
+def moved(invocation: Invocation, what: str) -> int:
+    """Move a mount, and wait until it has moved."""
+    import time
+
+    source, target = (f"{path.strip(' /')}/" for path in invocation.args)
+    with Doing(f"Error moving {what} {source} to {target}"):
+        answer = invocation.client.send("POST", "sys/remount", body={"from": source, "to": target}).json()
+    known = as_map(answer.get("data")).get("migration_id")
+    invocation.say(f"Started moving {what} {source} to {target}, with migration ID {known}")
+    while True:
+        with Doing(f"Error checking migration status for {known}"):
+            found = invocation.client.send("GET", f"sys/remount/status/{known}").json()
+        state = as_map(as_map(found.get("data")).get("migration_info")).get("status")
+        if state == "success":
+            invocation.say(f"Success! Finished moving {what} {source} to {target}, with migration ID {known}")
+            return EXIT_OK
+        if state == "failure":
+            raise CommandError(f"Failure! Error encountered moving {what} {source} to {target}", EXIT_LOCAL)
+        time.sleep(1)
+
+
 def list_mounts(invocation: Invocation) -> int:
     """List the mounts."""
+    return list_table(invocation, "sys/mounts", "Error listing secrets engines")
+
+
+def list_table(invocation: Invocation, table: str, doing: str) -> int:
+    """List a mount table: secrets engines, or auth methods, which say more of their tokens and nothing of caches."""
     from vaultctl.output import columns
 
-    with Doing("Error listing secrets engines"):
-        answer = invocation.client.send("GET", "sys/mounts").json()
+    auth = table == "sys/auth"
+    with Doing(doing):
+        answer = invocation.client.send("GET", table).json()
     mounts = as_map(answer.get("data"))
     if not invocation.tabular:
         return invocation.print_value({path: _document(as_map(mounts[path])) for path in sorted(mounts)})
     rows: list[tuple[str, ...]]
     if invocation.truth("detailed"):
-        rows = [_DETAILS, *(_detailed_row(path, as_map(mounts[path])) for path in sorted(mounts))]
+        head = tuple("Token Type" if auth and name == "Force No Cache" else name for name in _DETAILS)
+        rows = [head, *(_detailed_row(path, as_map(mounts[path]), auth=auth) for path in sorted(mounts))]
     else:
-        rows = [("Path", "Type", "Accessor", "Description")]
+        rows = [("Path", "Type", "Accessor", "Description", *(("Version",) if auth else ()))]
         for path in sorted(mounts):
             mount = as_map(mounts[path])
-            rows.append((path, _text(mount, "type"), _text(mount, "accessor"), _text(mount, "description")))
+            version = (_text(mount, "plugin_version"),) if auth else ()
+            row = (path, _text(mount, "type"), _text(mount, "accessor"), _text(mount, "description"))
+            rows.append((*row, *version))
     invocation.say(columns(rows))
     return EXIT_OK
 
 
-def _details(invocation: Invocation) -> dict[str, object]:
+def details(invocation: Invocation) -> dict[str, object]:
+    """The settings that are sent where they were given."""
     details: dict[str, object] = {}
     for name in _LISTS:
         if name in invocation.flags:
@@ -151,7 +187,8 @@ def _details(invocation: Invocation) -> dict[str, object]:
     return details
 
 
-def _options(invocation: Invocation) -> dict[str, str] | None:
+def options_of(invocation: Invocation) -> dict[str, str] | None:
+    """The options of the engine, or None."""
     options = invocation.pairs("options")
     version = invocation.number("version")
     if version:
@@ -168,7 +205,7 @@ def _document(mount: Mapping[str, object]) -> dict[str, object]:
     return document
 
 
-def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
+def _detailed_row(path: str, mount: Mapping[str, object], *, auth: bool) -> tuple[str, ...]:
     config = as_map(mount.get("config"))
     engine = mount.get("type")
     options = mount.get("options")
@@ -178,7 +215,7 @@ def _detailed_row(path: str, mount: Mapping[str, object]) -> tuple[str, ...]:
         _text(mount, "accessor"),
         _ttl(config.get("default_lease_ttl"), engine),
         _ttl(config.get("max_lease_ttl"), engine),
-        go_text(bool(config.get("force_no_cache"))),
+        _text(config, "token_type") if auth else go_text(bool(config.get("force_no_cache"))),
         "local" if mount.get("local") else "replicated",
         go_text(bool(mount.get("seal_wrap"))),
         go_text(bool(mount.get("external_entropy_access"))),
