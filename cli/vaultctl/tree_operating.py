@@ -28,7 +28,7 @@ COMMANDS = (
     ),
     Command(
         "operator validate-config",
-        "operator:validate_config",
+        "server:validate_config",
         "-config=PATH",
         _NONE,
         "Check configuration files",

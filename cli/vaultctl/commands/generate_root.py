@@ -110,7 +110,7 @@ def _print(invocation: Invocation, state: Mapping[str, object]) -> int:
     if not invocation.tabular:
         return invocation.print_value({key: state.get(key, default) for key, default in _KEYS.items()})
     rows = [
-        ("Nonce", state.get("nonce") or ""),
+        ("Nonce", state.get("nonce") or "n/a"),
         ("Started", "true" if state.get("started") else "false"),
         ("Progress", f"{state.get('progress')}/{state.get('required')}"),
         ("Complete", "true" if state.get("complete") else "false"),

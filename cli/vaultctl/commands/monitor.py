@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_OK, UsageError
+from vaultctl.errors import EXIT_LOCAL, EXIT_OK, UsageError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_list, as_map
 
@@ -19,7 +19,7 @@ def monitor(invocation: Invocation) -> int:
         "log_level": level,
         "log_format": invocation.text("log-format", "standard"),
     }
-    with Doing("Error starting monitor"):
+    with Doing("Error starting monitor", EXIT_LOCAL):
         try:
             for text in invocation.client.follow("sys/monitor", query):
                 invocation.stdout.write(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""operator init, unseal, seal, rotate, key-status, step-down, members and validate-config."""
+"""operator init, unseal, seal, rotate, key-status, step-down and members."""
 
 from __future__ import annotations
 
@@ -178,16 +178,6 @@ def members(invocation: Invocation) -> int:
         rows.append((*cells, str(node.get("last_echo") or "")))  # type: ignore[arg-type]  # seven cells again
     invocation.say(columns(rows))
     return EXIT_OK
-
-
-def validate_config(invocation: Invocation) -> int:
-    """Check configuration files without starting; the server's own check says what is wrong."""
-    from vault.server.__main__ import run
-
-    paths = invocation.texts("config")
-    if not paths:
-        raise CommandError("give a file or a directory with -config")
-    return run(["-test-config", *(f"-config={path}" for path in paths)])
 
 
 def share(

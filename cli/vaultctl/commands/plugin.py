@@ -22,9 +22,8 @@ def list_plugins(invocation: Invocation) -> int:
     found = [one for one in found if kind in ("", one.get("type"))]
     if not invocation.tabular:
         names = {name: catalog.get(name) for name in KINDS if kind in ("", name)}
-        return invocation.print_value(
-            {**names, "details": [_detail(one) for one in found]} | _secret_last(names)
-        )
+        shown = {**names, "details": [_detail(one) for one in found]}
+        return invocation.print_value(dict(sorted(shown.items())))
     more = invocation.truth("detailed")
     head = ["Name", *([] if kind else ["Type"]), "Version", *(["Deprecation Status"] if more else [])]
     rows = [head]
@@ -43,7 +42,7 @@ def info(invocation: Invocation) -> int:
     with Doing(f"Error reading plugin named {name}"):
         found = as_map(invocation.client.send("GET", f"sys/plugins/catalog/{kind}/{name}").json().get("data"))
     shown = {
-        "args": found.get("args") or [],
+        "args": found.get("args"),
         "builtin": found.get("builtin"),
         "command": found.get("command") or "",
         "deprecation_status": found.get("deprecation_status") or "",
@@ -57,7 +56,9 @@ def info(invocation: Invocation) -> int:
         return invocation.print_value(shown)
     from vaultctl.gotext import go_text
 
-    invocation.say(key_values([(key, go_text(value)) for key, value in shown.items()]))
+    invocation.say(
+        key_values([(key, go_text([] if value is None else value)) for key, value in shown.items()])
+    )
     return EXIT_OK
 
 
@@ -129,7 +130,3 @@ def _detail(one: object) -> dict[str, object]:
         for key in ("type", "name", "version", "builtin", "deprecation_status")
         if found.get(key) not in (None, "")
     }
-
-
-def _secret_last(names: dict[str, object]) -> dict[str, object]:
-    return {"secret": names["secret"]} if "secret" in names else {}

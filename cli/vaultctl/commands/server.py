@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from vaultctl.invocation import Invocation
+
 
 def run(argv: Sequence[str]) -> int:
     """Start the server with `argv` as it is; its exit code."""
@@ -20,3 +22,11 @@ def run(argv: Sequence[str]) -> int:
         raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
     start: Callable[[Sequence[str]], int] = module.main
     return start(argv)
+
+
+def validate_config(invocation: Invocation) -> int:
+    """Have the server check configuration files without starting; the exit code is its own."""
+    paths = invocation.texts("config")
+    if not paths:
+        raise CommandError("give a file or a directory with -config")
+    return run(["-test-config", *(f"-config={path}" for path in paths)])
