@@ -111,7 +111,15 @@ def _request(stanza: str, entry: Entry, inside: Collection[Entry], findings: Fin
     for name, there in (("operation", values.get("operation")), ("path", given.get("path"))):
         if not there:
             findings.refuse(entry, f"request needs {name}")
-    return FirstRequest(stanza=stanza, name=entry.item.labels[0], place=entry.place, **values, **given)
+    return FirstRequest(
+        stanza=stanza,
+        name=entry.item.labels[0],
+        place=entry.place,
+        path=given.get("path", ""),
+        token=given.get("token", ""),
+        data=given.get("data"),
+        **values,
+    )
 
 
 def _joined(entries: Sequence[Entry]) -> Template:

@@ -190,7 +190,7 @@ def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Pa
         ('listener "tcp" { tls_cert_file = "a" tls_key_file = "b" tls_client_ca_file = "c" tls_disable_client_certs = true tls_require_and_verify_client_cert = true }', "exclude each other"),
         ('listener "tcp" { tls_disable = true custom_response_headers { "default" = { "A" = [1] } } }', "a value must be a printable string"),
         ('storage "inmem" {}', ":3: storage is already set on line 1"),
-        ('initialize "a" {}', "initialize: self-initialisation is not supported yet"),
+        ('initialize "a" {}', "initialize holds no request; add one, or remove it"),
         ('default_lease_ttl = "2h"\nmax_lease_ttl = "1h"', "default_lease_ttl is longer than max_lease_ttl"),
         ("ui = ", ":3: "),
         ('pin = "hunter2hunter2', ":3: "),

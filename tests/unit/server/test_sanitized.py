@@ -5,12 +5,13 @@ import msgspec
 
 from vault.framework.schema import encode
 from vault.framework.secret import Secret
+from vault.server.config_initialize import FirstRequest
 from vault.server.sanitized import sanitized
 from vault.server.seal_settings import SealSettings, StaticSeal
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 
 MARKER = "hunter2"
-HIDDEN = {"audit", "hsm", "log_file", "pid_file", "ui", "user_lockout", "warnings"}
+HIDDEN = {"initialize", "audit", "hsm", "log_file", "pid_file", "ui", "user_lockout", "warnings"}
 """Parts of the configuration that nobody who asks needs to see. A new part is put here, or shown on purpose."""
 
 
@@ -31,6 +32,7 @@ def _config() -> Config:
                 kind="static", name="s", static=StaticSeal(current_key=Secret(MARKER), current_key_id=MARKER)
             ),
         ),
+        initialize=(FirstRequest(stanza="s", name="n", place="p", path=MARKER, data={"a": MARKER}),),
         audit=(AuditDevice(kind="file", path="file/", options={"file_path": MARKER}),),
     )
 
