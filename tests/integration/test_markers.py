@@ -160,7 +160,8 @@ def found(text: str) -> set[str]:
 
 
 def test_a_marker_in_any_field_header_query_or_body_is_found_nowhere(vault: VaultProcess) -> None:
-    kept = [t for t in TARGETS if t.route.template not in {"seal", "revoke-self", "step-down"}]
+    left_out = {"seal", "revoke-self", "step-down", "monitor"}  # the last answers without an end
+    kept = [t for t in TARGETS if t.route.template not in left_out]
     planted = plant(vault, kept)
     assert len(planted) > 2000
     assert vault.alive
