@@ -326,7 +326,7 @@ class Pipeline:
         """Record the answer before anybody sees it, and before what it did is committed (SL-53)."""
         reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
         if reply is not None and call.warnings:
-            reply.warnings = [*call.warnings, *reply.warnings]
+            reply.warnings = [*reply.warnings, *call.warnings]
         if call.decision is not None and call.decision.filter_path and reply is not None:
             self._gate.filter(call, reply)
         if not call.bound.route.access.unaudited:

@@ -34,6 +34,7 @@ MERGE_PATCH = "application/merge-patch+json"
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
+_MOUNTED = {"cubbyhole", "identity", "kv", "system", "token"}
 _LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
 
 
@@ -78,7 +79,10 @@ class Target:
 
 
 class Application:
-    """The application, initialised and unsealed, with KV v2 at `secret/`, KV v1 at `plain/`, and something at `x`."""
+    """The application, initialised and unsealed, with something at `x` of every mount.
+
+    There are KV v2 at `secret/`, KV v1 at `plain/`, and every other kind of mount at its own name.
+    """
 
     def __init__(self, storage: Storage | None = None) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close."""
@@ -109,9 +113,23 @@ class Application:
         made = await self.vault.bootstrap_dev(root_token_id="root", mount_kv=True, unseal_key=None)
         self.key = made.unseal_key
         await self.ask("POST", "/v1/sys/mounts/plain", {"type": "kv"}, token="root")
+        for table, kind in self.mountable():
+            await self.ask("POST", f"/v1/sys/{table}/{kind}", {"type": kind}, token="root")
         for target in ("secret/data/x", "secret/data/x", "plain/x", "cubbyhole/x", "sys/policies/acl/x"):
             body = {"data": {"a": {"b": 1}}, "policy": ELSEWHERE}
             await self.ask("POST", f"/v1/{target}", body, token="root")
+        await self.ask("POST", "/v1/auth/approle/role/x", {"role_id": "x"}, token="root")
+        await self.ask("POST", "/v1/auth/userpass/users/x", {"password": "x"}, token="root")
+
+    def mountable(self) -> list[tuple[str, str]]:
+        """The kinds of mount that a new server has not: each with the part of `sys/` that mounts it."""
+        names = self.vault.catalog.names
+        return [
+            (table, kind)
+            for table in ("mounts", "auth")
+            for kind in names(auth=table == "auth")
+            if kind not in _MOUNTED
+        ]
 
     @staticmethod
     def state() -> dict[str, Any]:
@@ -217,7 +235,7 @@ def os_truncate(file: Path) -> None:
 
 
 def targets() -> list[Target]:
-    """Every route of every engine that a new server mounts, in order of their names."""
+    """Every route of every kind of mount, in order of their names."""
     with Application() as application:
         found = [
             Target(mount.mounted.path, bound.route)
@@ -227,20 +245,4 @@ def targets() -> list[Target]:
     return sorted(found, key=str)
 
 
-def mountable() -> dict[str, list[Target]]:
-    """The routes of every kind of mount that a new server does not have yet, by the path to mount it at."""
-    found = {}
-    with Application() as application:
-        catalog = application.vault.catalog
-        for auth in (False, True):
-            for kind in set(catalog.names(auth=auth)) - _MOUNTED:
-                backend = catalog.find(kind, {}, auth=auth)
-                assert backend is not None
-                path = f"{'auth/' if auth else ''}{kind}/"
-                found[path] = [Target(path, bound.route) for bound in backend.routes.all]
-    return found
-
-
-_MOUNTED = {"cubbyhole", "identity", "kv", "system", "token"}
 TARGETS = targets()
-MOUNTABLE = mountable()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tests.routes.driver import MOUNTABLE, TARGETS, Answer, Application, Target
+from tests.routes.driver import Answer, Application, Target
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
@@ -18,8 +18,6 @@ EVERYTHING = (
 )
 MARK = "theirs-alone"
 """Occurs in everything that the other tenant keeps, and in no answer to anybody else."""
-EVERYWHERE = [*TARGETS, *(target for path in sorted(MOUNTABLE) for target in MOUNTABLE[path])]
-"""Every route of every kind of mount that there is."""
 MINE, THEIRS, BLANK = "mine/", "theirs/", "blank/"
 
 
@@ -54,13 +52,11 @@ class Tenants(Application):
         return path
 
     def _mount_all(self, path: str, mark: str) -> None:
-        for place in MOUNTABLE:
-            kind = place.rstrip("/").removeprefix("auth/")
-            where = place if place.startswith("auth/") else f"mounts/{place}"
-            self.root("POST", f"{path}sys/{where.rstrip('/')}", {"type": kind, "description": mark})
-            if place.startswith("auth/"):  # so that asking often is answered as asking once
+        for table, kind in self.mountable():
+            self.root("POST", f"{path}sys/{table}/{kind}", {"type": kind, "description": mark})
+            if table == "auth":  # so that asking often is answered as asking once
                 never = {"user_lockout_config": {"lockout_disable": True}}
-                self.root("POST", f"{path}sys/mounts/{place}tune", never)
+                self.root("POST", f"{path}sys/mounts/auth/{kind}/tune", never)
 
     def _furnish(self, path: str) -> None:
         mark = MARK if path == THEIRS else "mine-too"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.routes.driver import Answer, Target
+from tests.routes.driver import TARGETS, Answer, Target
 from tests.routes.tenants import (
     BLANK,
     EVERYTHING,
@@ -20,9 +20,6 @@ from tests.routes.tenants import (
     made_up,
     refusal,
     told,
-)
-from tests.routes.tenants import (
-    EVERYWHERE as TARGETS,
 )
 from vault.framework.call import Operation
 from vault.framework.route import Parameter

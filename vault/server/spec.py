@@ -7,7 +7,8 @@ import inspect
 import io
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.openapi import document
 from vault.framework.route import Route
+from vault.mount.table import Backend, Catalog
 from vault.server.app import Vault
 from vault.server.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
@@ -26,15 +28,8 @@ from vault.wire.v1 import STATUS
 FOLDER: Final = Path(__file__).resolve().parents[2] / "api-spec"
 """Where the files are."""
 
-_MOUNTS: Final[Sequence[tuple[str, str, Mapping[str, str], bool]]] = (
-    ("auth/token/", "token", {}, True),
-    ("cubbyhole/", "cubbyhole", {}, False),
-    ("identity/", "identity", {}, False),
-    ("kv/", "kv", {"version": "1"}, False),
-    ("secret/", "kv", {"version": "2"}, False),
-    ("sys/", "system", {}, False),
-)
-"""Example mounts: path, kind, options, whether it is an auth method."""
+_PATHS: Final = {"system": "sys/"}
+"""Where a kind of mount lies that is not called like its path."""
 _VERBS: Final = {
     Operation.READ: "GET",
     Operation.LIST: "LIST",
@@ -77,16 +72,23 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
 
 
 def _routes() -> Mapping[str, Sequence[Route]]:
-    """Return the routes of the example mounts, from the application itself."""
+    """Return the routes of one mount of every kind that there is, by path, from the application itself."""
     config = Config(listeners=(Listener(kind="tcp"),), storage=StorageSettings(kind="inmem"))
     log = Log(stream=io.StringIO())
     vault = Vault(config, MemoryStorage(), clock=Clock(), entropy=Entropy(), metrics=Metrics(), log=log)
-    found: dict[str, Sequence[Route]] = {}
-    for path, kind, options, auth in _MOUNTS:
-        backend = vault.catalog.find(kind, options, auth=auth)
+    return {path: [bound.route for bound in backend.routes.all] for path, backend in _mounts(vault.catalog)}
+
+
+def _mounts(catalog: Catalog) -> Iterator[tuple[str, Backend]]:
+    """Yield path and backend of one mount of every kind, in order of the paths; of KV both versions."""
+    found = [("secret/", catalog.find("kv", {"version": "2"}, auth=False))]
+    for auth in (True, False):
+        for kind in catalog.names(auth=auth):
+            path = f"auth/{kind}/" if auth else _PATHS.get(kind, f"{kind}/")
+            found.append((path, catalog.find(kind, {}, auth=auth)))
+    for path, backend in sorted(found, key=itemgetter(0)):
         assert backend is not None, path
-        found[path] = [bound.route for bound in backend.routes.all]
-    return found
+        yield path, backend
 
 
 def _lines(mounts: Mapping[str, Sequence[Route]]) -> Sequence[str]:

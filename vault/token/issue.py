@@ -102,7 +102,8 @@ class Issuer:
         elif not batch:
             await self._tokens.create(call.core, token, entry)
         auth = to_auth(entry, token, entry.ttl, kind=kind, standing=standing)
-        return Reply(auth=auth, warnings=list(life.warnings), display_name=entry.display_name)
+        call.warnings += life.warnings  # behind those about what was sent, unlike a handler's own
+        return Reply(auth=auth, display_name=entry.display_name)
 
     def _passing(
         self, call: Call, token: str, entry: TokenEntry, kind: str, standing: Standing | None

@@ -69,7 +69,7 @@ class Wrapper:
         reply: Reply[object] = result if isinstance(result, Reply) else Reply(data=result)
         if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
             return result
-        warnings, call.warnings = [*call.warnings, *reply.warnings], []
+        warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = replace(reply, embed=False, warnings=warnings)
         body = reply.raw if reply.raw is not None else self._render(inner, call.id).removesuffix(b"\n")
         wrapped = Wrapped(

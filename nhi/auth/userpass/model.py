@@ -37,8 +37,8 @@ class UserName(Params, frozen=True, kw_only=True):
 class PasswordParams(UserName, frozen=True):
     """A new password, or its hash."""
 
-    password: Annotated[BareText | None, Doc("The password.")] = None
-    password_hash: Annotated[BareText | None, Doc("A bcrypt hash of the password, instead.")] = None
+    password: Annotated[str | None, Doc("The password.")] = None
+    password_hash: Annotated[str | None, Doc("A bcrypt hash of the password, instead.")] = None
 
 
 class UserParams(TermsParams, frozen=True, kw_only=True):

@@ -92,9 +92,10 @@ class UserEngine(Engine):
     async def hash_and_exists(self, call: Call) -> bool:
         """Tell update from create, and hash the password that came before any transaction is begun."""
         user = await store.user(call.reader, call.captures["username"].lower())
-        password = call.data.get("password")
-        if password and isinstance(password, str | int | float) and not call.audited:
-            await self._proofs.hash(call, to_string(password))
+        given = call.data.get("password")
+        password = to_string(given) if isinstance(given, str | int | float) else ""
+        if password and not call.audited:
+            await self._proofs.hash(call, password)
         return user is not None
 
     def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:

@@ -91,6 +91,22 @@ CATALOG = [
     post(f"{PLUGINS}/catalog/foo", {"sha256": "zz", "command": "x"}),
     post(f"{PLUGINS}/catalog/foo", {"sha256": DIGEST, "command": "x"}, divergence="DV-07"),
     delete(f"{PLUGINS}/catalog/foo", token=""),
+    *(
+        one
+        for name in ("kv", "nope", "secret", "auth")
+        for one in (
+            get(f"{PLUGINS}/catalog/{name}"),
+            get(f"{PLUGINS}/catalog/{name}", token=""),
+            delete(f"{PLUGINS}/catalog/{name}"),
+            delete(f"{PLUGINS}/catalog/{name}", token=""),
+            post(f"{PLUGINS}/catalog/{name}", {}),
+            post(f"{PLUGINS}/catalog/{name}", {"sha256": "x"}),
+            post(f"{PLUGINS}/catalog/{name}", {"sha256": "aa", "command": "x"}),
+            post(f"{PLUGINS}/catalog/{name}", {"sha_256": "zz", "command": "x"}),
+        )
+    ),
+    post(f"{PLUGINS}/catalog/kv", {"sha256": DIGEST, "command": "x"}, divergence="DV-07"),
+    delete(f"{PLUGINS}/catalog/kv?colour=red"),
 ]
 
 MONITOR = [

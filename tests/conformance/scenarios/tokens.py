@@ -59,6 +59,8 @@ BAD_CREATION = [
     post(CREATE + "/norole", {}),
     put(CREATE, {"ttl": "1h"}),
     post("auth/token/create-orphan", {"ttl": "1h"}),
+    post(CREATE, {"policies": ["nobody-wrote-it"], "ttl": "90000h", "colour": "red", "shade": 1}),
+    post("sys/tools/random/4/seal", {"source": "all", "colour": "red"}, pick=("warnings",)),
     post(CREATE, {"id": "tokens-custom-id", "ttl": "1h"}),
     post(CREATE, {"id": "tokens-custom-id", "ttl": "1h"}),
     get("auth/token/lookup-self", token="tokens-custom-id"),

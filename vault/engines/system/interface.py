@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/internal` and `sys/plugins/catalog`: what clients and user interfaces look up before they ask."""
+"""`sys/internal`: what clients and user interfaces look up before they ask."""
 
 from __future__ import annotations
 

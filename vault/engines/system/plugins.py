@@ -157,20 +157,23 @@ class ProgramEngine(Engine):
     @read("plugins/catalog/{kind}", sudo=True)
     async def read_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
-        if params.kind in _KINDS:
-            raise UnsupportedOperation
-        return _older(call, f'cannot read plugin information from catalog for "{shown(params.kind)}"')
+        del call
+        _check_untyped(params)
+        return _older(f'cannot read plugin information from catalog for "{shown(params.kind)}"')
 
     @write("plugins/catalog/{kind}", sudo=True, writes=False)
     async def register_untyped(self, call: Call, params: ProgramParams) -> None:
         """Refuse a program, as in the form with a kind. Needs sudo."""
         del call
+        _check_untyped(params)
         _refuse_program(params)
 
     @delete("plugins/catalog/{kind}", sudo=True, writes=False)
     async def deregister_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
-        return _older(call, f'cannot deregister plugin from catalog for "{shown(params.kind)}"')
+        del call
+        _check_untyped(params)
+        return _older(f'cannot deregister plugin from catalog for "{shown(params.kind)}"')
 
     @write("plugins/reload/backend", writes=False)
     async def reload_plugins(self, call: Call, params: ReloadParams) -> Reply[Reloaded]:
@@ -222,9 +225,14 @@ class ProgramEngine(Engine):
             raise Malformed(count + "".join(f"\n\t* {fault}" for fault in faults) + "\n\n")
 
 
-def _older(call: Call, text: str) -> Reply[None]:
-    call.warnings.append(f"Deprecated API endpoint, {text}")
-    return Reply(None)
+def _check_untyped(params: KindParams) -> None:
+    """Leave the names of kinds to the list of what has this kind."""
+    if params.kind in _KINDS:
+        raise UnsupportedOperation
+
+
+def _older(text: str) -> Reply[None]:
+    return Reply(warnings=[f"Deprecated API endpoint, {text}"])
 
 
 def _refuse_program(params: ProgramParams) -> None:

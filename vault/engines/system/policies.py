@@ -144,8 +144,7 @@ class PolicyEngine(Engine):
         """Create or replace an ACL policy."""
         await self._replace(call, params, params.policy or params.rules)
         if params.rules and not params.policy:
-            unknown, call.warnings[:] = list(call.warnings), []
-            return Reply(warnings=[_RULES_WARNING, *unknown])
+            return Reply(warnings=[_RULES_WARNING])
         return None
 
     @delete("policy/{name:path}")

@@ -130,8 +130,8 @@ def test_a_wrapped_login_names_its_accessor_and_keeps_its_warning() -> None:
         inner = await _unwrap(house, answer.body["wrap_info"]["token"])
         assert inner.body["auth"]["client_token"] == "s.inner"
         assert inner.body["warnings"] == [
-            "Endpoint ignored these unrecognized parameters: [bogus]",
             "mind this",
+            "Endpoint ignored these unrecognized parameters: [bogus]",
         ]
 
     play(scenario)
