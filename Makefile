@@ -51,13 +51,29 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	touch $@
 
+CLIENTS := $(VENV)/clients
+COLLECTION := ansible_collections/community/hashi_vault
+NODE := tests/integration/node
+$(VENV)/.clients: requirements-clients.lock $(NODE)/package-lock.json $(VENV)/.dev
+	@echo "installing the locked clients that tests drive into $(CLIENTS)"
+	rm -rf $(CLIENTS)
+	mkdir -p $(CLIENTS)
+	$(PIP) download --require-hashes --no-deps --only-binary :all: -r requirements-clients.lock -d $(CLIENTS)
+	$(BIN)/python -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall(
+	    sys.argv[2], [name for name in wheel.namelist() if name.startswith(sys.argv[3])])' \
+	    $(CLIENTS)/*.whl $(CLIENTS) $(COLLECTION)/
+	rm $(CLIENTS)/*.whl
+	cp $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(CLIENTS)
+	npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund
+	touch $@
+
 # ------------------------------------------------------------------------------------------- to change it
 .PHONY: system
 system:
 	@PYTHON="$(PYTHON)" .ci/system-packages test
 
 .PHONY: test
-test: system check ## everything that must hold, on a bare Debian machine too
+test: system check $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
 	export HYPOTHESIS_PROFILE=ci
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak"
@@ -91,11 +107,11 @@ bench-hsm: system $(VENV)/.dev ## what the agent process costs beside calls in p
 	$(BIN)/python -m tests.perf.hsm $(BENCHFLAGS)
 
 .PHONY: soak
-soak: system $(VENV)/.dev ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
+soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800
 
 .PHONY: coverage
-coverage: system $(VENV)/.dev ## branch coverage of the quick tests
+coverage: system $(VENV)/.clients ## branch coverage of the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone" --cov --cov-report=term
 
 .PHONY: lock
@@ -103,6 +119,8 @@ lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move ver
 	$(LOCK) --extra server --extra hsm -o requirements.lock pyproject.toml
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements-dev.lock -o requirements-build.lock .ci/build.in
+	$(LOCK) --no-deps -o requirements-clients.lock .ci/clients.in
+	cd tests/integration/node && npm install --package-lock-only --no-audit --no-fund
 
 .PHONY: clean
 clean: ## remove what was built; secrets in ./data stay

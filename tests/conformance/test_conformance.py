@@ -10,8 +10,8 @@ from tests.conformance.play import Pair
 from tests.conformance.scenario import Scenario
 from tests.conformance.scenarios import SCENARIOS
 
-MINIMUM_REQUESTS = 450
 MOST_DIVERGENCES = 25
+MINIMUM_REQUESTS = 5_000
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.key)
