@@ -8,7 +8,7 @@ from typing import Final
 
 from vault.audit.broker import Broker
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
@@ -18,6 +18,7 @@ from vault.framework.errors import (
     Forbidden,
     Internal,
     Limited,
+    Locked,
     NotFound,
     Sealed,
     Unauthenticated,
@@ -29,7 +30,7 @@ from vault.framework.errors import (
 from vault.framework.log import Log
 from vault.framework.plan import Plan
 from vault.framework.route import Access, Bound, special
-from vault.mount.router import Barred, Router
+from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
 from vault.storage.protocol import StorageFailure
 from vault.token.authenticator import Authenticator
@@ -90,6 +91,10 @@ class Pipeline:
         except VaultError as error:
             self.refuse(call, error)
             raise
+        except NamespaceSealed as error:
+            shut = Locked(SEALED)
+            self.refuse(call, shut)
+            raise shut from error
         except (BarrierSealed, StorageFailure, BarrierFailure) as error:
             refusal = (
                 Sealed() if isinstance(error, BarrierSealed) else Unavailable(detail=type(error).__name__)

@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 from pytest_socket import enable_socket
 
-from tests.cli import cases_consent, cases_estate, cases_operating, cases_secrets, cases_tokens
+from tests.cli import (
+    cases_consent,
+    cases_estate,
+    cases_namespaces,
+    cases_operating,
+    cases_secrets,
+    cases_tokens,
+)
 from tests.cli.canned import Case, Theatre, theatre
 
 _CASES = [
     *cases_consent.CASES,
     *cases_estate.CASES,
+    *cases_namespaces.CASES,
     *cases_operating.CASES,
     *cases_secrets.CASES,
     *cases_tokens.CASES,

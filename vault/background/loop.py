@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierSealed
+from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.log import Log
+from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
 
 Handler = Callable[[View, str], Awaitable[None]]
@@ -98,6 +99,10 @@ class Background:
             async with self._barrier.write("root", "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
                 await handler(core, timer.key)
+        except NamespaceSealed as sealed:
+            async with self._barrier.write("root", "ns/root/") as core:
+                await core.cancel(timer.kind, timer.key)
+                await park(core, sealed.owner, TIMER + timer.kind, timer.key)
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others

@@ -6,16 +6,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final
 
-from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
+from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import KEYRING_PATH, Keyring, RotationConfig
-from vault.barrier.view import ReadView, View
+from vault.barrier.ring import KEYRING_KIND, Ring
+from vault.barrier.view import ReadView, Reload, View
 from vault.storage.protocol import ReadTx, Storage, Tx
 
-KEYRING_KIND: Final = "keyring"
-"""Kind of the invalidation (key "") that says: call `Barrier.refresh`."""
+__all__ = ["KEYRING_KIND", "Barrier"]
 
 
 class Barrier:
@@ -33,6 +32,8 @@ class Barrier:
         self._root_key: Key | None = None
         self._next_root_key: Key | None = None
         self._keyring: Keyring | None = None
+        self._owners: dict[str, str] = {}
+        self._rings: dict[str, Ring] = {}
         self._reloading = asyncio.Lock()
         self._saving = asyncio.Lock()
 
@@ -73,6 +74,9 @@ class Barrier:
         """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first."""
         if self._keyring is not None:
             self._keyring.drop()
+        for namespace_id in list(self._rings):
+            self.close(namespace_id)
+        self._owners.clear()
         self._keyring = None
         self._root_key = None
         self._next_root_key = None
@@ -94,15 +98,21 @@ class Barrier:
 
     def reader(self, namespace_id: str, prefix: str) -> ReadView:
         """Return a read-only view of committed data; raises `BarrierSealed`."""
-        return ReadView(self._storage.reader(), self.keyring, namespace_id, prefix, reload=self.refresh)
+        if namespace_id in self._owners:
+            return self.read_view(self._storage.reader(), namespace_id, prefix)
+        return ReadView(
+            self._storage.reader(), self.keyring, namespace_id, prefix, reload=self.refresh, keys=self.keys
+        )
 
     def read_view(self, tx: ReadTx, namespace_id: str, prefix: str) -> ReadView:
         """Return a read-only view through `tx`, whatever else `tx` can do; raises `BarrierSealed`."""
-        return ReadView(tx, self.keyring, namespace_id, prefix, reload=self.refresh)
+        keyring, reload = self.keys(namespace_id)
+        return ReadView(tx, keyring, namespace_id, prefix, reload=reload, keys=self.keys)
 
     def view(self, tx: Tx, namespace_id: str, prefix: str) -> View:
         """Return a view within the caller's transaction; raises `BarrierSealed`."""
-        return View(tx, self.keyring, namespace_id, prefix, random=self._random, reload=self.refresh)
+        keyring, reload = self.keys(namespace_id)
+        return View(tx, keyring, namespace_id, prefix, random=self._random, reload=reload, keys=self.keys)
 
     def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
         """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
@@ -114,6 +124,54 @@ class Barrier:
             raise BarrierSealed
         async with self._storage.write() as tx:
             yield self.view(tx, namespace_id, prefix)
+
+    def keys(self, namespace_id: str) -> tuple[Keyring, Reload]:
+        """Return the keyring that encrypts a namespace, and what makes it follow storage.
+
+        Raises `BarrierSealed`, and `NamespaceSealed` where the namespace has keys of its own that are not in memory.
+        """
+        owner = self._owners.get(namespace_id)
+        if owner is None:
+            return self.keyring, self.refresh
+        ring = self._rings.get(owner)
+        if ring is None:
+            raise NamespaceSealed(owner)
+        return ring.keyring, ring.refresh
+
+    def own(self, namespace_id: str, owner: str) -> None:
+        """Say whose keys encrypt a namespace: its own, those of one above it, or with "" the vault's."""
+        if owner:
+            self._owners[namespace_id] = owner
+        else:
+            self._owners.pop(namespace_id, None)
+
+    def ring(self, namespace_id: str) -> Ring | None:
+        """Return the keys that encrypt a namespace, None where these are the vault's; raises `NamespaceSealed`."""
+        owner = self._owners.get(namespace_id)
+        if owner is not None and owner not in self._rings:
+            raise NamespaceSealed(owner)
+        return None if owner is None else self._rings[owner]
+
+    def rings(self) -> list[Ring]:
+        """Return the keys of all namespaces that are open by themselves."""
+        return list(self._rings.values())
+
+    def serves(self, owner: str) -> bool:
+        """Whether the namespace that owns keys is open to requests."""
+        ring = self._rings.get(owner)
+        return ring is not None and ring.serving
+
+    def admit(self, ring: Ring) -> None:
+        """Keep the keys of a namespace in memory; raises `BarrierSealed`."""
+        if self.sealed:
+            raise BarrierSealed
+        self._rings[ring.namespace_id] = ring
+
+    def close(self, owner: str) -> None:
+        """Forget the keys of a namespace."""
+        ring = self._rings.pop(owner, None)
+        if ring is not None:
+            ring.drop()
 
     def due(self) -> bool:
         """Return whether the active key should be rotated now; false while sealed."""

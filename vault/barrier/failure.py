@@ -16,5 +16,13 @@ class BarrierSealed(Exception):
     """There are no keys in memory: unseal first."""
 
 
+class NamespaceSealed(Exception):
+    """The keys of one namespace are not in memory, those of the vault are; `owner` is the id of that namespace."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__("namespace is sealed")
+        self.owner = owner
+
+
 class KeyringMissing(BarrierFailure):
     """Storage holds no keyring: it was never initialised, or is another vault's."""

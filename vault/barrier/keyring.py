@@ -22,7 +22,7 @@ MIN_MAX_OPERATIONS: Final = 1_000_000
 MIN_INTERVAL: Final = 24 * 60 * 60
 """Shortest rotation interval, in seconds."""
 
-_PLACE: Final = ("coffre.keyring", KEYRING_PATH)
+_PURPOSE: Final = "coffre.keyring"
 _FORMAT: Final = 1
 
 
@@ -96,13 +96,15 @@ class Keyring:
     `adopt`, which follows what was stored, and by `drop`; so every view of it follows at once.
     """
 
-    __slots__ = ("_active", "_terms", "rotation")
+    __slots__ = ("_active", "_terms", "gone", "rotation")
 
     def __init__(self, terms: Iterable[Term], rotation: RotationConfig) -> None:
         """Hold `terms`, at least one; the one with the highest number is active."""
         self._terms = {term.number: term for term in terms}
         self._active: Term | None = self._terms[max(self._terms)]
         self.rotation = rotation
+        self.gone: Exception = BarrierSealed()
+        """What whoever uses it is told once it was dropped."""
 
     @classmethod
     def create(cls, now: int, random: Random) -> Keyring:
@@ -111,9 +113,9 @@ class Keyring:
 
     @property
     def active(self) -> Term:
-        """The term that encrypts; `BarrierSealed` once dropped."""
+        """The term that encrypts; `gone` once dropped."""
         if self._active is None:
-            raise BarrierSealed
+            raise self.gone
         return self._active
 
     @property
@@ -144,7 +146,7 @@ class Keyring:
         """Encrypt under the active key, and count it."""
         term = self._active
         if term is None:
-            raise BarrierSealed
+            raise self.gone
         term.unsaved += 1
         return envelope.seal(term.key, term.head, scope, path, plaintext, random(envelope.NONCE_BYTES))
 
@@ -153,17 +155,17 @@ class Keyring:
         term = self._terms.get(envelope.term_of(data))
         if term is None:
             if self._active is None:
-                raise BarrierSealed
+                raise self.gone
             raise UnknownTerm("stored entry names an unknown key term")
         return envelope.open_entry(term.key, scope, path, data)
 
     def drop(self) -> None:
-        """Forget the keys: views that are still held raise `BarrierSealed` from now on."""
+        """Forget the keys: views that are still held raise `gone` from now on."""
         self._terms = {}
         self._active = None
 
-    def wrap(self, root_key: Key, random: Random) -> bytes:
-        """Return the keyring as it is stored at `KEYRING_PATH`, encrypted under the root key."""
+    def wrap(self, root_key: Key, random: Random, path: str = KEYRING_PATH) -> bytes:
+        """Return the keyring as it is stored at `path`, encrypted under the root key."""
         stored = _StoredKeyring(
             v=_FORMAT,
             terms=[
@@ -171,12 +173,12 @@ class Keyring:
             ],
             rotation=self.rotation,
         )
-        return envelope.wrap(root_key, _PLACE, msgspec.json.encode(stored), random)
+        return envelope.wrap(root_key, (_PURPOSE, path), msgspec.json.encode(stored), random)
 
     @classmethod
-    def unwrap(cls, root_key: Key, data: bytes) -> Keyring:
-        """Return the keyring that `wrap` stored; `BarrierFailure` for another root key or any change."""
-        plain = envelope.unwrap(root_key, _PLACE, data)
+    def unwrap(cls, root_key: Key, data: bytes, path: str = KEYRING_PATH) -> Keyring:
+        """Return the keyring that `wrap` stored; `BarrierFailure` for another root key or place, or any change."""
+        plain = envelope.unwrap(root_key, (_PURPOSE, path), data)
         try:
             stored = msgspec.json.decode(plain, type=_StoredKeyring)
         except msgspec.DecodeError:

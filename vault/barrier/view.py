@@ -20,6 +20,10 @@ Reload = Callable[[], Awaitable[None]]
 """Makes the keyring follow storage, for an entry whose term another worker or node made."""
 
 
+Keys = Callable[[str], tuple[Keyring, Reload]]
+"""Gives the keyring that encrypts the namespace with an id, and what reloads it; raises `NamespaceSealed`."""
+
+
 def core_prefix(namespace_id: str) -> str:
     """Return where a namespace keeps its own data: tokens, policies, mount table and, below it, its mounts' data."""
     return f"ns/{namespace_id}/"
@@ -28,17 +32,28 @@ def core_prefix(namespace_id: str) -> str:
 class ReadView:
     """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
 
-    __slots__ = ("_keyring", "_prefix", "_reload", "_scope", "_tx")
+    __slots__ = ("_keyring", "_keys", "_prefix", "_reload", "_scope", "_tx")
 
     def __init__(
-        self, tx: ReadTx, keyring: Keyring, namespace_id: str, prefix: str, *, reload: Reload | None = None
+        self,
+        tx: ReadTx,
+        keyring: Keyring,
+        namespace_id: str,
+        prefix: str,
+        *,
+        reload: Reload | None = None,
+        keys: Keys | None = None,
     ) -> None:
-        """`prefix` is empty or ends in `/`; with `namespace_id` it is bound into every value."""
+        """`prefix` is empty or ends in `/`; with `namespace_id` it is bound into every value.
+
+        `keys` finds the keyring of other namespaces; without it all have this one.
+        """
         self._tx = tx
         self._keyring = keyring
         self._scope = envelope.entry_scope(namespace_id)
         self._prefix = prefix
         self._reload = reload
+        self._keys = keys
 
     @property
     def prefix(self) -> str:
@@ -84,7 +99,13 @@ class ReadView:
 
     def space(self, namespace_id: str) -> ReadView:
         """Return a view of a namespace's own data, through the same transaction."""
-        return ReadView(self._tx, self._keyring, namespace_id, core_prefix(namespace_id), reload=self._reload)
+        keyring, reload = self._of(namespace_id)
+        prefix = core_prefix(namespace_id)
+        return ReadView(self._tx, keyring, namespace_id, prefix, reload=reload, keys=self._keys)
+
+    def _of(self, namespace_id: str) -> tuple[Keyring, Reload | None]:
+        """Return the keyring of a namespace. Raises `NamespaceSealed`."""
+        return (self._keyring, self._reload) if self._keys is None else self._keys(namespace_id)
 
     def _descend(self, below: ReadView, prefix: str) -> None:
         below._tx = self._tx
@@ -92,6 +113,7 @@ class ReadView:
         below._scope = self._scope
         below._prefix = self._prefix + prefix
         below._reload = self._reload
+        below._keys = self._keys
 
 
 class View(ReadView):
@@ -108,9 +130,10 @@ class View(ReadView):
         *,
         random: Random,
         reload: Reload | None = None,
+        keys: Keys | None = None,
     ) -> None:
         """As `ReadView`; `random` gives the nonces."""
-        super().__init__(tx, keyring, namespace_id, prefix, reload=reload)
+        super().__init__(tx, keyring, namespace_id, prefix, reload=reload, keys=keys)
         self._write = tx
         self._random = random
 
@@ -154,11 +177,13 @@ class View(ReadView):
 
     def space(self, namespace_id: str) -> View:
         """Return a view of a namespace's own data, within the same transaction."""
+        keyring, reload = self._of(namespace_id)
         return View(
             self._write,
-            self._keyring,
+            keyring,
             namespace_id,
             core_prefix(namespace_id),
             random=self._random,
-            reload=self._reload,
+            reload=reload,
+            keys=self._keys,
         )

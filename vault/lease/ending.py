@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierSealed
+from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.clock import Clock
 from vault.framework.log import Log
@@ -105,7 +105,7 @@ class Endings:
     async def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except BarrierSealed:
+        except (BarrierSealed, NamespaceSealed):
             return
         except Exception as error:  # noqa: BLE001 -- nobody waits for it: the log is where its end is told
             self._log.crash("expiration", "work on leases ended early; it can be asked for again", error)
@@ -191,7 +191,7 @@ class Endings:
                 await question(revoker, data)
         except TimeoutError:
             raise LeaseFailure("the other system did not answer in time") from None
-        except (LeaseFailure, BarrierSealed, asyncio.CancelledError):
+        except (LeaseFailure, BarrierSealed, NamespaceSealed, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 -- an engine's defect is a failure as any other
             self._log.crash("expiration", "an engine met a defect with a lease", error, type=lease.kind)
@@ -208,6 +208,8 @@ class Endings:
                 await self._settle(taken[1])
             except BarrierSealed:
                 return
+            except NamespaceSealed:  # its timer brings it to where it waits
+                continue
             except Exception as error:  # noqa: BLE001 -- one lease's trouble must not end the others
                 self._log.crash("expiration", "a lease was left alone; its timer brings it back", error)
             finally:

@@ -14,12 +14,14 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
+from vault.namespace.waiting import ENDED_LEASE, park
 from vault.storage.protocol import Timer
 
 _ID: Final = "lease/id/"
@@ -125,9 +127,18 @@ class LeaseStore:
         prefix = f"{_TOKEN}{token}/"
         for name in await core.list(prefix):
             lease_id = await core.get(prefix + name)
-            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
-            if lease is not None and not lease.parked:
-                await self.replace(core, self.ended(lease))
+            if lease_id is not None:
+                await self.end(core, lease_id.decode())
+
+    async def end(self, core: View, lease_id: str) -> None:
+        """Have one lease taken back, now or once its namespace is open again."""
+        try:
+            lease = await self.get(core, lease_id)
+        except NamespaceSealed as sealed:
+            await park(core, sealed.owner, ENDED_LEASE, lease_id)
+            return
+        if lease is not None and not lease.parked:
+            await self.replace(core, self.ended(lease))
 
     async def drop_strays(self, core: View) -> int:
         """Remove what only points at leases that are gone; return how many there were."""

@@ -24,6 +24,8 @@ UNLOCK: Final = "sys/namespaces/api-lock/unlock"
 
 
 _MISSING: Final = "namespace not found"
+SEALED: Final = "namespace is sealed"
+"""What everybody is told who asks for anything in a namespace that is sealed by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Router:
         path = call.path = full[len(namespace.path) :]
         closed = self._namespaces.closed(namespace)
         if closed is not None:
-            _refuse(call, closed)
+            _refuse(call, closed, sealed=self._namespaces.sealed(closed))
         table = self._tables.get(namespace.id)
         if table is None:
             raise Barred(NotFound(_MISSING))
@@ -164,8 +166,8 @@ class Router:
         self.root.seal()
 
 
-def _refuse(call: Call, closed: NamespaceEntry) -> None:
-    """Refuse what is locked or being removed, but for its own unlocking. Raises `Barred`."""
+def _refuse(call: Call, closed: NamespaceEntry, *, sealed: bool) -> None:
+    """Refuse what is sealed, locked or being removed, but for its own unlocking. Raises `Barred`."""
     if closed.tainted:
         raise Barred(
             NotFound(
@@ -173,6 +175,8 @@ def _refuse(call: Call, closed: NamespaceEntry) -> None:
                 "route entry or namespace is tainted."
             )
         )
+    if sealed:
+        raise Barred(Locked(SEALED))
     if closed.id != call.namespace.id or call.path != UNLOCK or call.operation is not Operation.UPDATE:
         raise Barred(
             Locked(

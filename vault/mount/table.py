@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation
 from vault.framework.clock import Entropy
@@ -189,7 +190,16 @@ class MountTable:
         return found
 
     async def load(self) -> None:
-        """Read the table; a mount of a kind that this server does not have is left out, and kept in storage."""
+        """Read the table; a mount of a kind that this server does not have is left out, and kept in storage.
+
+        Of a namespace that is sealed nothing can be read: it has no mounts here.
+        """
+        try:
+            await self._read()
+        except NamespaceSealed:
+            self._by_path, self._asleep, self._deepest = {}, frozenset(), 1
+
+    async def _read(self) -> None:
         core = self._barrier.reader(self._namespace.id, core_prefix(self._namespace.id))
         loaded: dict[str, Mount] = {}
         asleep: set[str] = set()

@@ -10,6 +10,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, decode, encode
+from vault.namespace.waiting import forget
 
 _PREFIX: Final = "namespace/"
 
@@ -69,13 +70,30 @@ class Namespaces:
             end = path.find("/", end + 1)
         return found
 
+    def owner(self, namespace: Namespace) -> str:
+        """Return whose keys encrypt a namespace, and those that are made in it; empty for the vault's."""
+        tenant = self._by_id.get(namespace.id)
+        return tenant.entry.owner if tenant is not None else ""
+
+    def sealed(self, entry: NamespaceEntry) -> bool:
+        """Whether the namespace has keys of its own, and these are not in memory."""
+        return entry.seal is not None and not self._barrier.serves(entry.id)
+
+    def shut(self, namespace: Namespace) -> bool:
+        """Whether nothing of `namespace` can be read: it is sealed, or is in a namespace that is."""
+        return any(
+            self.sealed(entry)
+            for entry in self
+            if namespace.path.startswith(entry.path) and entry.seal is not None
+        )
+
     def closed(self, namespace: Namespace) -> NamespaceEntry | None:
-        """Return the outermost namespace on the way to `namespace` that is locked or being removed."""
+        """Return the outermost namespace on the way to `namespace` that is sealed, locked or being removed."""
         path = namespace.path
         end = path.find("/")
         while end >= 0:
             entry = self._by_path[path[: end + 1]].entry
-            if entry.lock or entry.tainted:
+            if entry.lock or entry.tainted or (entry.seal is not None and self.sealed(entry)):
                 return entry
             end = path.find("/", end + 1)
         return None
@@ -95,6 +113,7 @@ class Namespaces:
                 self._keep(decode(value))
 
     def _keep(self, entry: NamespaceEntry) -> None:
+        self._barrier.own(entry.id, entry.owner)
         tenant = self._by_id.get(entry.id)
         if tenant is None:
             self._by_id[entry.id] = self._by_path[entry.path] = Tenant(entry)
@@ -102,6 +121,8 @@ class Namespaces:
             tenant.entry = entry
 
     def _forget(self, namespace_id: str) -> None:
+        self._barrier.close(namespace_id)
+        self._barrier.own(namespace_id, "")
         tenant = self._by_id.pop(namespace_id, None)
         if tenant is not None and self._by_path.get(tenant.entry.path) is tenant:
             del self._by_path[tenant.entry.path]
@@ -113,6 +134,7 @@ class Namespaces:
 
     async def put(self, core: View, entry: NamespaceEntry) -> None:
         """Store a namespace, new or changed; `core` is a view of any namespace's own data."""
+        self._barrier.own(entry.id, entry.owner)
         await core.space(ROOT.id).put(_PREFIX + entry.id, encode(entry))
         await core.invalidate(NAMESPACE_KIND, entry.id)
 
@@ -123,6 +145,7 @@ class Namespaces:
 
     async def sweep(self, core: View, namespace_id: str) -> None:
         """Remove everything that a namespace holds, then the namespace itself."""
-        await core.space(namespace_id).delete_prefix("")
+        await core.transaction.delete_prefix(core_prefix(namespace_id))
+        await forget(core, namespace_id)
         await core.space(ROOT.id).delete(_PREFIX + namespace_id)
         await core.invalidate(NAMESPACE_KIND, namespace_id)

@@ -16,11 +16,24 @@ RESERVED: Final = frozenset({"root", "sys", "audit", "auth", "cubbyhole", "ident
 """Names that mean something else in a path (SL-08)."""
 
 
+class ShareSeal(msgspec.Struct, frozen=True, kw_only=True):
+    """The root key of a namespace under a key that people hold shares of."""
+
+    shares: int
+    threshold: int
+    wrapped: bytes
+
+    def __repr__(self) -> str:
+        """Say how many shares, and nothing of the key."""
+        return f"<ShareSeal {self.threshold} of {self.shares}>"
+
+
 class NamespaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One namespace. `path` is all of it and ends in `/`; `uuid` and `id` are never used again.
 
     `lock` is the SHA-256 of the key that unlocks it, empty while it is open. `tainted`: it is being removed, and
-    nothing in it answers any more.
+    nothing in it answers any more; `abandoned`: without having been opened before. `owner` is the id of the namespace
+    whose keys encrypt it, empty where these are the vault's; `seal` says how its own are come by.
     """
 
     id: str
@@ -29,6 +42,9 @@ class NamespaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     custom_metadata: Mapping[str, str] = {}
     lock: bytes = b""
     tainted: bool = False
+    abandoned: bool = False
+    owner: str = ""
+    seal: ShareSeal | None = None
 
     @property
     def parent(self) -> str:

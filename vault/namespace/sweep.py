@@ -36,6 +36,10 @@ class Sweeper:
         entry = await self._namespaces.stored(core, namespace_id)
         if entry is None or not entry.tainted:
             return
+        if entry.abandoned:
+            self._log.caution("core", "a namespace went sealed: what its leases stand for was not taken back")
+            await self._namespaces.sweep(core, namespace_id)
+            return
         waiting, lost = await self._end_leases(core, namespace_id)
         if waiting:
             await core.at(Timer(NAMESPACE_KIND, namespace_id, self._clock.millis() + _AGAIN))

@@ -32,6 +32,7 @@ from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.sweep import Sweeper
+from vault.namespace.waiting import ENDED_LEASE, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.seal.lifecycle import Lifecycle
@@ -45,7 +46,7 @@ from vault.server.parts import Parts, make
 from vault.server.seal_slots import new_slots
 from vault.server.seal_watch import SealWatch
 from vault.server.settings import Config, Listener
-from vault.storage.protocol import Storage
+from vault.storage.protocol import Storage, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
 from vault.wire.http import Front
@@ -97,6 +98,7 @@ class Vault:
         opening.own_facts(parts)
         parts.tokens.on_revoke(self._purge_cubbyhole)
         parts.tokens.on_revoke(parts.leases.token_gone)
+        parts.sealing.on_opening(self._resume)
         counting.show_state(metrics, parts.barrier, "")
         counting.show_keys(metrics, parts.barrier)
 
@@ -245,6 +247,16 @@ class Vault:
                 self._parts.log.caution(
                     "core", "requests took longer than they may and were ended", count=ended
                 )
+
+    async def _resume(self, core: View, kind: str, key: str) -> None:
+        """Do what waited for a namespace to open."""
+        parts = self._parts
+        if kind == REVOKED_TOKEN:
+            await parts.tokens.revoke_tree(core, key)
+        elif kind == ENDED_LEASE:
+            await parts.leases.end(core, key)
+        else:
+            await core.at(Timer(kind.removeprefix(TIMER), key, parts.clock.millis()))
 
     async def _purge_cubbyhole(self, core: View, key: str) -> None:
         home = self._parts.tokens.namespace(key)

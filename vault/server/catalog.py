@@ -134,7 +134,7 @@ def _resharing(parts: Parts) -> ResharingEngine:
 def _mounts(parts: Parts) -> tuple[Engine, ...]:
     router, namespaces, limits = parts.router, parts.namespaces, parts.limits
     return (
-        NamespaceEngine(namespaces, router, parts.policies, parts.clock, parts.entropy),
+        NamespaceEngine(namespaces, parts.sealing, router, parts.policies, parts.clock, parts.entropy),
         MountsEngine(router, parts.entropy, parts.tokens, max_ttl=limits.longest),
         TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
         RemountEngine(router, namespaces, parts.barrier, parts.entropy, parts.tokens),

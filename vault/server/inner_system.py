@@ -42,6 +42,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     PluginEngine,
     PolicyEngine,
     RemountEngine,
+    RotationEngine,
     SpecsEngine,
     ToolEngine,
     TuningEngine,
@@ -53,8 +54,8 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
     StatusEngine: frozenset({"ha-status", "version-history"}),
 }
 """Routes that only tell what every client asks of a server."""
-UNSEALABLE: Final[tuple[type[Engine], ...]] = (RotationEngine, ResharingEngine)
-"""Engines about keys that a namespace would have to have of its own."""
+UNSEALABLE: Final[tuple[type[Engine], ...]] = (ResharingEngine,)
+"""Engines about shares that no namespace gets anew: it keeps those that it was made with."""
 
 
 class _Part(Engine):

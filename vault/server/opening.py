@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Final
 
 import msgspec
@@ -10,6 +12,7 @@ import msgspec
 from hsm.errors import HsmError
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
+from vault.barrier.failure import BarrierFailure
 from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
 from vault.engines.system.seal import Cluster
@@ -21,11 +24,12 @@ from vault.policy.store import POLICY_KIND
 from vault.quota.model import QUOTA_KIND
 from vault.seal.failure import SealFailure
 from vault.seal.init import InitRequest
-from vault.seal.lifecycle import SEAL_KIND, Lifecycle
+from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
 from vault.seal.sealwrap import SealWrap
 from vault.server.application import DevResult
 from vault.server.counting import show_state
 from vault.server.parts import Parts
+from vault.storage.protocol import StorageFailure
 from vault.token.model import TokenEntry
 
 _CORE: Final = "ns/root/"
@@ -37,6 +41,8 @@ def own_facts(parts: Parts) -> None:
     async def refresh_keyring(key: str | None) -> None:
         del key
         await parts.barrier.refresh()
+        for ring in parts.barrier.rings():
+            await ring.refresh()
 
     async def reload_audit(key: str | None) -> None:
         del key
@@ -86,8 +92,10 @@ async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, log: Log) -> None
 async def close(parts: Parts) -> None:
     """Seal, and forget everything that came from the open vault, whatever fails."""
     try:
+        await _save_counts(parts)
         await parts.lifecycle.seal()
     finally:
+        parts.sealing.forget()
         parts.tokens.forget()
         parts.router.seal()
         parts.audit.forget()
@@ -96,6 +104,13 @@ async def close(parts: Parts) -> None:
         parts.origins.seal()
         await parts.policies.drop(None)
         parts.presence.cluster = None
+
+
+async def _save_counts(parts: Parts) -> None:
+    """Save how often the keys of namespaces were used; storage that does not answer keeps nobody from sealing."""
+    with contextlib.suppress(TimeoutError, StorageFailure, BarrierFailure):
+        async with asyncio.timeout(SAVE_SECONDS):
+            await parts.sealing.rest()
 
 
 async def first_start(parts: Parts, root_token: str, *, mount_kv: bool) -> DevResult | None:

@@ -25,6 +25,7 @@ from vault.mount.entry import SYSTEM_MAX_TTL
 from vault.mount.router import Router
 from vault.mount.table import Catalog
 from vault.namespace.book import Namespaces
+from vault.namespace.sealing import NamespaceSealing
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.quota.book import Quotas
@@ -76,6 +77,7 @@ class Parts:
     gate: Gate
     wrapper: Wrapper
     namespaces: Namespaces
+    sealing: NamespaceSealing
     router: Router
     audit: Broker
     genesis: Genesis
@@ -127,6 +129,7 @@ def make(
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),
         namespaces=namespaces,
+        sealing=_sealing(namespaces, storage, barrier, follower, clock, entropy),
         router=router,
         audit=audit,
         genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
@@ -145,6 +148,19 @@ def make(
             log=log,
             metrics=metrics,
         ),
+    )
+
+
+def _sealing(
+    namespaces: Namespaces,
+    storage: Storage,
+    barrier: Barrier,
+    follower: Follower,
+    clock: Clock,
+    entropy: Entropy,
+) -> NamespaceSealing:
+    return NamespaceSealing(
+        storage, barrier, namespaces, follower.follow, now=clock.millis, random=entropy.bytes
     )
 
 

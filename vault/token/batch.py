@@ -38,7 +38,9 @@ class BatchTokens:
     def make(self, namespace: Namespace, entry: TokenEntry) -> str:
         """Return the token that is this entry."""
         scope = entry_scope(namespace.id)
-        sealed = self._barrier.keyring.encrypt(scope, _PLACE, encode(entry), self._entropy.bytes)
+        sealed = self._barrier.keys(namespace.id)[0].encrypt(
+            scope, _PLACE, encode(entry), self._entropy.bytes
+        )
         return bound(PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("="), namespace)
 
     def recognises(self, token: str) -> bool:
@@ -58,7 +60,7 @@ class BatchTokens:
         try:
             text = token.removeprefix(PREFIX).partition(".")[0]
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            value = self._barrier.keyring.decrypt(entry_scope(home.id), _PLACE, sealed)
+            value = self._barrier.keys(home.id)[0].decrypt(entry_scope(home.id), _PLACE, sealed)
         except (binascii.Error, ValueError, BarrierFailure):
             return None
         entry = decode(value)

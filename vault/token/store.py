@@ -16,10 +16,12 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.namespace.ids import bound, namespace_id
+from vault.namespace.waiting import REVOKED_TOKEN, park
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
 from vault.token.entities import Entities, NoEntities
@@ -191,7 +193,11 @@ class TokenStore:
         pending, removed = list(keys), 0
         while pending:
             current = pending.pop()
-            below = await _at(core, current).list(f"{_CHILD}{current}/")
+            try:
+                below = await _at(core, current).list(f"{_CHILD}{current}/")
+            except NamespaceSealed as sealed:
+                await park(core, sealed.owner, REVOKED_TOKEN, current)
+                continue
             pending += [name for name in below if not name.endswith("/")]
             await self._remove(core, current)
             removed += 1
@@ -201,7 +207,10 @@ class TokenStore:
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Remove one token; its children live on as orphans."""
         for child in await _at(core, key).list(f"{_CHILD}{key}/"):
-            entry = await self.get(core, child)
+            try:
+                entry = await self.get(core, child)
+            except NamespaceSealed:
+                continue  # it lives on all the same, and nobody is above it any more
             if entry is not None:
                 await self.update(core, child, msgspec.structs.replace(entry, parent="", orphan=True))
         await self._remove(core, key)

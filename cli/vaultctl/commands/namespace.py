@@ -16,11 +16,14 @@ If the unlock key is lost, sudo capability is required to unlock the namespace w
 
 def create(invocation: Invocation) -> int:
     """Make a namespace."""
-    metadata = invocation.pairs("custom-metadata")
+    from vaultctl.commands import namespace_seal as keys
+
+    body: dict[str, object] = {"custom_metadata": invocation.pairs("custom-metadata")}
+    body |= keys.wanted(invocation)
     with Doing("Error creating namespace"):
-        answer = invocation.client.send(
-            "POST", f"{_PATH}/{_name(invocation)}", body={"custom_metadata": metadata or None}
-        ).json()
+        answer = invocation.client.send("POST", f"{_PATH}/{_name(invocation)}", body=body).json()
+    if invocation.tabular and not answer.get("wrap_info"):
+        answer = {**answer, "data": keys.print_shares(invocation, as_map(answer.get("data")))}
     return _show(invocation, answer)
 
 

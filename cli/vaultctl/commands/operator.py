@@ -40,7 +40,11 @@ def unseal(invocation: Invocation) -> int:
         body: dict[str, object] = {"reset": True}
         doing = "Error resetting unseal process"
     else:
-        body = {"key": _unseal_key(invocation), "reset": False, "migrate": invocation.truth("migrate")}
+        body = {
+            "key": unseal_key(invocation, invocation.args),
+            "reset": False,
+            "migrate": invocation.truth("migrate"),
+        }
         doing = "Error unsealing"
     with Doing(doing):
         seal = invocation.client.send("PUT", "sys/unseal", body=body).json()
@@ -196,7 +200,7 @@ def share(
         invocation.say(f"Operation nonce: {nonce}")
     if not nonce:
         raise CommandError("Missing nonce value: specify it via the -nonce flag")
-    return nonce, _unseal_key(invocation)
+    return nonce, unseal_key(invocation, invocation.args)
 
 
 def count(invocation: Invocation, name: str, short: str, default: int) -> int:
@@ -208,12 +212,13 @@ def count(invocation: Invocation, name: str, short: str, default: int) -> int:
     return default
 
 
-def _unseal_key(invocation: Invocation) -> str:
+def unseal_key(invocation: Invocation, args: list[str]) -> str:
+    """The key that is given as the only one of `args`; asked for where there is none."""
     from vaultctl.prompt import ask_hidden, from_stdin
 
-    if not invocation.args:
+    if not args:
         return ask_hidden(invocation, "Unseal Key")
-    return from_stdin(invocation) if invocation.args[0] == "-" else invocation.args[0].strip()
+    return from_stdin(invocation) if args[0] == "-" else args[0].strip()
 
 
 def pgp_keys(paths: list[str]) -> list[str] | None:

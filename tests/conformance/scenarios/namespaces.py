@@ -9,6 +9,8 @@ UNORDERED = ("data.keys",)
 NS = "sys/namespaces"
 RESERVED = "root"
 """A name that no namespace has."""
+ONE_OF_ONE = 'seal "shamir" { shares = 1 threshold = 1 }'
+TWO_OF_TWO = 'seal "shamir" { shares = 2 threshold = 2 }'
 
 
 def inside(name: str) -> Mapping[str, str]:
@@ -150,8 +152,108 @@ SEALING = [
     post(f"{NS}/sealed/seal", {}, divergence="DV-14"),
     post(f"{NS}/sealed/unseal", {}, divergence="DV-14"),
     get(f"{NS}/none/seal-status", divergence="DV-14"),
+    delete(f"{NS}/none/delete-sealed"),
     post(f"{NS}/sealed2", {"pgp_keys": ["x"]}),
-    post(f"{NS}/sealed3", {"seal": 'seal "shamir" { shares = 3 threshold = 2 }'}, divergence="DV-14"),
+    post(f"{NS}/sealed", {"seal": ONE_OF_ONE}),
+]
+
+KEYS_OF_ITS_OWN = [
+    post(f"{NS}/own", {"seal": ONE_OF_ONE}, save=("own:data.key_shares.0",), shape=2),
+    get(f"{NS}/own"),
+    get(f"{NS}/own/seal-status"),
+    get("own/sys/mounts"),
+    get("own/kid/sys/mounts"),
+    get("own/sys/seal-status"),
+    get("own/sys/mounts", token="s.unknown"),
+    post(f"own/{NS}/kid", {}),
+    post(f"{NS}/own", {"custom_metadata": {"a": "b"}}),
+    post(f"{NS}/own", {"seal": ONE_OF_ONE}),
+    delete(f"{NS}/own"),
+    post(f"{NS}/own/unseal", {"key": "zz"}),
+    post(f"{NS}/own/unseal", {"key": "abcd"}),
+    post(f"{NS}/own/unseal", {"key": "00" * 40}),
+    post(f"{NS}/own/unseal", {"key": "00" * 32}),
+    get(f"{NS}/own/seal-status"),
+    post(f"{NS}/own/unseal", {"key": "{own}"}),
+    post(f"{NS}/own/unseal", {"key": "{own}"}),
+    get(f"{NS}/own/seal-status"),
+    post("own/sys/mounts/kv", {"type": "kv"}),
+    post("own/kv/a", {"of": "own"}),
+    post(f"own/{NS}/kid", {}),
+    post("own/kid/sys/mounts/kv", {"type": "kv"}),
+    post("own/kid/kv/a", {"of": "kid"}),
+    post("own/auth/token/create", {"policies": ["default"]}, save=("own_token:auth.client_token",)),
+    get("own/sys/key-status", shape=2),
+    post("own/sys/rotate", {}),
+    get("own/sys/key-status", shape=2),
+    get("own/sys/rotate/config"),
+    post("own/sys/rotate/config", {"max_operations": 2000000, "interval": "24h"}),
+    get("own/sys/rotate/config"),
+    get("own/kid/sys/key-status"),
+    delete(f"{NS}/own/delete-sealed"),
+    post(f"{NS}/own/seal", {}),
+    post(f"{NS}/own/seal", {}),
+    get(f"{NS}/own/seal-status"),
+    get("own/kv/a"),
+    get("own/kid/kv/a"),
+    get("own/auth/token/lookup-self", token="{own_token}"),
+    get("auth/token/lookup-self", token="{own_token}", divergence="DV-15"),
+    get("own/sys/internal/ui/mounts", token=""),
+    post(f"{NS}/own/unseal", {"key": "{own}"}),
+    get("own/kv/a"),
+    get("own/kid/kv/a"),
+    get("auth/token/lookup-self", token="{own_token}", pick=("data.policies", "data.path")),
+    post(f"own/{NS}/inner", {"seal": ONE_OF_ONE}, save=("inner:data.key_shares.0",), shape=2),
+    post(f"own/{NS}/inner/unseal", {"key": "{inner}"}),
+    get("own/inner/sys/policies/acl"),
+    post(f"{NS}/own/seal", {}),
+    get(f"own/{NS}/inner/seal-status"),
+    post(f"{NS}/own/unseal", {"key": "{own}"}),
+    get(f"own/{NS}/inner/seal-status"),
+    get("own/inner/sys/policies/acl"),
+    post(f"{NS}/own/seal", {}),
+    delete(f"{NS}/own/delete-sealed"),
+    delete(f"{NS}/own/delete-sealed?force=true"),
+    get(f"{NS}/own", settle=404),
+]
+
+SHARES = [
+    post(
+        f"{NS}/two",
+        {"seal": TWO_OF_TWO},
+        save=("first:data.key_shares.0", "second:data.key_shares.1"),
+        shape=2,
+    ),
+    post(f"{NS}/two/unseal", {"key": "{first}"}, shape=2),
+    get(f"{NS}/two/seal-status", shape=2),
+    post(f"{NS}/two/unseal", {"key": "{first}"}, shape=2),
+    post(f"{NS}/two/unseal", {"reset": True}),
+    post(f"{NS}/two/unseal", {"key": "{second}"}, shape=2),
+    post(f"{NS}/two/unseal", {"key": "{first}"}),
+    get("two/sys/policies/acl"),
+    post(f"{NS}/two/seal", {}),
+    delete(f"{NS}/two/delete-sealed"),
+    get(f"{NS}/two", settle=404),
+    *(
+        post(f"{NS}/never", {"seal": text})
+        for text in (
+            'seal "shamir" {}',
+            'seal "shamir" { shares = 0 threshold = 0 }',
+            'seal "shamir" { shares = 1 threshold = 2 }',
+            'seal "shamir" { shares = 2 threshold = 1 }',
+            'seal "shamir" { shares = 256 threshold = 2 }',
+            'seal "shamir" { key_shares = 2 key_threshold = 2 }',
+        )
+    ),
+    *(
+        post(f"{NS}/never", {"seal": text}, divergence="DV-14")
+        for text in ('seal "nope" {}', "garbage", "", f"{ONE_OF_ONE} {ONE_OF_ONE}")
+    ),
+    get(f"{NS}/never"),
+    post(f"{NS}/json", {"seal": '{"seal":{"shamir":{"shares":1,"threshold":1}}}'}, shape=2),
+    post(f"{NS}/quoted", {"seal": 'seal "shamir" { shares = "2" threshold = "2" }'}, shape=2),
+    delete(f"{NS}/json/delete-sealed"),
+    delete(f"{NS}/quoted/delete-sealed"),
 ]
 
 SCENARIOS = (
@@ -161,4 +263,6 @@ SCENARIOS = (
     Scenario("namespaces", "collisions", COLLISIONS),
     Scenario("namespaces", "removal", REMOVAL),
     Scenario("namespaces", "sealing", SEALING),
+    Scenario("namespaces", "keys of its own", KEYS_OF_ITS_OWN),
+    Scenario("namespaces", "shares", SHARES),
 )

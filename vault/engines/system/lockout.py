@@ -85,9 +85,9 @@ class LockoutEngine(Engine):
     async def _locked(self, table: MountTable, accessor: str) -> list[LockedMount]:
         """Return the auth methods of a namespace that somebody is locked out of."""
         rows = []
-        core = core_reader(self._barrier, table.namespace)
-        for mount in table:
+        for mount in table:  # a namespace that is sealed has none here
             entry = mount.entry
+            core = core_reader(self._barrier, table.namespace)
             if entry.is_auth and accessor in {"", entry.accessor}:
                 config = entry.config.user_lockout or LockoutConfig()
                 names = await self._lockout.locked(core.sub(entry.prefix), config)

@@ -10,18 +10,21 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.engines.system.namespace_seals import NamespacePath, NamespaceSeals
+from vault.barrier.view import View
+from vault.engines.system.namespace_seals import NamespacePath, NamespaceSeals, Removal, seal_stanza
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound
-from vault.framework.fields import Anything, Doc, Json, Map
+from vault.framework.fields import Doc, Json, Map, StringList
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.namespace.ids import LENGTH
+from vault.namespace.sealing import NamespaceSealing
 from vault.policy.store import PolicyStore
+from vault.seal.failure import SealRefusal
 from vault.storage.protocol import Timer
 
 _KEY_LENGTH: Final = 24
@@ -34,8 +37,11 @@ class NamespaceWrite(NamespacePath, frozen=True):
     """A namespace, new or changed."""
 
     custom_metadata: Annotated[Map | None, Doc("Texts by name, for people and tools.")] = None
-    seal: Annotated[Anything | None, Doc("Refused: no namespace has keys of its own.")] = None
-    pgp_keys: Annotated[Anything | None, Doc("For the shares of a namespace's key; there are none.")] = None
+    seal: Annotated[
+        str | None,
+        Doc('At its creation: gives it keys of its own, as `seal "shamir" { shares = 5 threshold = 3 }`.'),
+    ] = None
+    pgp_keys: Annotated[StringList, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
 
 
 class LockParams(Params, frozen=True):
@@ -69,6 +75,8 @@ class NamespaceView(msgspec.Struct, frozen=True, kw_only=True):
 
     custom_metadata: Mapping[str, str]
     id: str
+    key_shares: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    key_threshold: int | msgspec.UnsetType = msgspec.UNSET
     locked: bool
     path: str
     tainted: bool
@@ -82,12 +90,6 @@ class NamespaceList(msgspec.Struct, frozen=True):
     keys: Sequence[str]
 
 
-class Removal(msgspec.Struct, frozen=True):
-    """How far the removal of a namespace is."""
-
-    status: str
-
-
 class UnlockKey(msgspec.Struct, frozen=True):
     """What unlocks the namespace again."""
 
@@ -98,9 +100,15 @@ class NamespaceEngine(NamespaceSeals):
     """Making, showing, changing, locking and removing the namespaces in the one that is asked."""
 
     def __init__(
-        self, namespaces: Namespaces, router: Router, policies: PolicyStore, clock: Clock, entropy: Entropy
+        self,
+        namespaces: Namespaces,
+        sealing: NamespaceSealing,
+        router: Router,
+        policies: PolicyStore,
+        clock: Clock,
+        entropy: Entropy,
     ) -> None:
-        super().__init__(namespaces)
+        super().__init__(namespaces, sealing)
         self._router = router
         self._policies = policies
         self._clock = clock
@@ -131,15 +139,15 @@ class NamespaceEngine(NamespaceSeals):
     @write("namespaces/{path:path}")
     async def write_namespace(self, call: Call, params: NamespaceWrite) -> NamespaceView:
         """Make a namespace in this one, or replace the metadata of one that is there."""
-        if "seal" in call.data:
-            raise Malformed("seal: namespaces with keys of their own are not supported; leave it out")
         metadata = _texts(params.custom_metadata or {})
         entry = self._find(call, params.path)
         if entry is None:
-            entry = await self._make(call, params.path.rstrip("/"), metadata)
-        elif entry.tainted:
+            return await self._make(call, params, metadata)
+        if entry.tainted:
             raise Malformed(_TAINTED)
-        elif entry.custom_metadata != metadata:
+        if params.seal is not None:
+            raise Malformed("cannot modify existing namespace seal config")
+        if entry.custom_metadata != metadata:
             entry = msgspec.structs.replace(entry, custom_metadata=metadata)
             await self._namespaces.put(call.core, entry)
         return _view(entry)
@@ -168,7 +176,7 @@ class NamespaceEngine(NamespaceSeals):
         entry = self._find(call, params.path)
         if entry is None:
             return Reply(warnings=["requested namespace does not exist"])
-        if self._namespaces.below(entry.path):
+        if self._namespaces.below(self._open(entry).path):
             raise Malformed("unable to delete namespace containing child namespaces")
         if not entry.tainted:
             await self._namespaces.put(call.core, msgspec.structs.replace(entry, tainted=True))
@@ -203,7 +211,8 @@ class NamespaceEngine(NamespaceSeals):
         }
         return NamespaceList(found, list(found))
 
-    async def _make(self, call: Call, name: str, metadata: Mapping[str, str]) -> NamespaceEntry:
+    async def _make(self, call: Call, params: NamespaceWrite, metadata: Mapping[str, str]) -> NamespaceView:
+        name = params.path.rstrip("/")
         taken = self._router.of(call.namespace).conflict(f"{name}/")
         if taken:
             raise Malformed(f"new namespace conflicts with existing mount: {call.namespace.path}{taken}")
@@ -215,14 +224,33 @@ class NamespaceEngine(NamespaceSeals):
             uuid=self._entropy.uuid(),
             path=f"{call.namespace.path}{name}/",
             custom_metadata=metadata,
+            owner=self._namespaces.owner(call.namespace),
         )
+        if params.seal is not None:
+            return await self._make_sealed(call, entry, seal_stanza(params.seal), params.pgp_keys)
         await self._namespaces.put(call.core, entry)
-        await self._fill(call, entry.as_namespace())
-        return entry
+        await self._fill(call.core.space(entry.id), entry.as_namespace())
+        return _view(entry)
 
-    async def _fill(self, call: Call, namespace: Namespace) -> None:
+    async def _make_sealed(
+        self, call: Call, entry: NamespaceEntry, split: tuple[int, int], pgp_keys: Sequence[str]
+    ) -> NamespaceView:
+        """Make a namespace with keys of its own: it is sealed from the start, and its shares are shown once."""
+        try:
+            made = self._sealing.make(entry.id, *split, pgp_keys)
+        except SealRefusal as refusal:
+            raise Malformed(str(refusal)) from None
+        entry = msgspec.structs.replace(entry, owner=entry.id, seal=made.seal)
+        tx = call.core.transaction
+        await self._namespaces.put(call.core, entry)
+        await made.ring.store(tx, made.ring.keyring)
+        await self._fill(made.ring.view(tx, entry.id), entry.as_namespace())
+        return msgspec.structs.replace(
+            _view(entry), key_shares=made.shares.keys, key_threshold=made.seal.threshold
+        )
+
+    async def _fill(self, core: View, namespace: Namespace) -> None:
         """Write what every namespace has from the start."""
-        core = call.core.space(namespace.id)
         await self._policies.prepare(core, self._clock.nanos(), namespace.id)
         table: MountTable = self._router.fresh(namespace)
         for mount in built_in(self._entropy, namespace):

@@ -127,7 +127,8 @@ class OperatingEngine(Engine):
     async def count_tokens(self, call: Call) -> TokenCounts:
         """Count service tokens."""
         del call
-        spaces = [ROOT, *(entry.as_namespace() for entry in self._namespaces)]
+        inner = (entry.as_namespace() for entry in self._namespaces)
+        spaces = [ROOT, *(space for space in inner if not self._namespaces.shut(space))]
         counts = [await self._tokens.count(core_reader(self._barrier, space)) for space in spaces]
         return TokenCounts(TokenCounters(Total(sum(counts))))
 

@@ -9,7 +9,8 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.keyring import InvalidRotation, RotationConfig
-from vault.framework.call import Call, Reply
+from vault.barrier.ring import Ring
+from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
@@ -42,7 +43,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
 
 
 class RotationEngine(Engine):
-    """Replacing the keys that encrypt storage. What was written under older keys stays readable."""
+    """Replacing the keys that encrypt storage, or one namespace that has keys of its own. What was written under older keys stays readable."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
@@ -60,14 +61,12 @@ class RotationEngine(Engine):
     @read("rotate/config")
     async def read_config(self, call: Call) -> RotationView:
         """Show when keys are replaced without being asked."""
-        del call
-        return _show(self._barrier.keyring.rotation)
+        return _show(self._keys(call).keyring.rotation)
 
     @read("rotate/keyring/config")
     async def read_keyring_config(self, call: Call) -> RotationView:
         """Show when keys are replaced without being asked."""
-        del call
-        return _show(self._barrier.keyring.rotation)
+        return _show(self._keys(call).keyring.rotation)
 
     @write("rotate/config")
     async def configure(self, call: Call, params: RotationParams) -> None:
@@ -82,23 +81,31 @@ class RotationEngine(Engine):
     @read("key-status")
     async def read_key_status(self, call: Call) -> Reply[KeyStatus]:
         """Show the key in use."""
-        del call
-        term = self._barrier.keyring.active
+        term = self._keys(call).keyring.active
         status = KeyStatus(term.encryptions, rfc3339(term.install_time * 1_000_000), term.number)
         return Reply(data=status, embed=True)
 
+    def _keys(self, call: Call) -> Barrier | Ring:
+        """Return the keys of the namespace that is asked. Raises `Malformed` where it has none of its own."""
+        if call.namespace.id == ROOT.id:
+            return self._barrier
+        ring = self._barrier.ring(call.namespace.id)
+        if ring is None or ring.namespace_id != call.namespace.id:
+            raise Malformed("namespace is not sealable")
+        return ring
+
     async def _rotate(self, call: Call) -> None:
-        await self._barrier.rotate_in(call.core.transaction)
+        await self._keys(call).rotate_in(call.core.transaction)
 
     async def _configure(self, call: Call, params: RotationParams) -> None:
-        old = self._barrier.keyring.rotation
+        old = self._keys(call).keyring.rotation
         rule = RotationConfig(
             enabled=old.enabled if params.enabled is None else params.enabled,
             interval=old.interval if params.interval is None else params.interval,
             max_operations=old.max_operations if params.max_operations is None else params.max_operations,
         )
         try:
-            await self._barrier.configure_in(call.core.transaction, rule)
+            await self._keys(call).configure_in(call.core.transaction, rule)
         except InvalidRotation as refusal:
             raise Malformed(str(refusal)) from None
 
@@ -108,6 +115,8 @@ async def keep_count(barrier: Barrier) -> None:
 
     Of several workers that find a rotation due, one rotates. Raises `BarrierSealed` while sealed.
     """
+    for ring in barrier.rings():
+        await ring.tend()
     await barrier.save_counts()
     if not barrier.due():
         return

@@ -263,14 +263,9 @@ def test_many_namespaces_have_ids_of_their_own(application: Application) -> None
         ("POST", "a/unseal", {}, "1 error occurred:\n\t* provided key is empty\n\n"),
         ("DELETE", "a/delete-sealed", None, "namespace is not sealed"),
         ("GET", "none/seal-status", None, "namespace doesn't exist"),
-        ("DELETE", "none/delete-sealed", None, "namespace doesn't exist"),
+        ("POST", "none/seal", {}, "namespace doesn't exist"),
         ("POST", "a/b/seal", {}, "namespace name cannot contain /"),
-        (
-            "POST",
-            "c",
-            {"seal": ""},
-            "seal: namespaces with keys of their own are not supported; leave it out",
-        ),
+        ("POST", "a", {"seal": "x"}, "cannot modify existing namespace seal config"),
     ],
 )
 def test_nobody_believes_that_a_namespace_is_sealed(

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Namespaces with keys of their own, through the whole application: sealed and opened one by one."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.routes.driver import Answer, Application
+from tests.unit.engines.driver import who
+from tests.unit.lease.bench import MOST_TURNS, OtherSystem
+from vault.barrier import envelope
+from vault.barrier.failure import BarrierFailure
+from vault.barrier.view import core_prefix
+from vault.framework.call import Call, Mounted
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
+
+NS = "sys/namespaces"
+SEALED = (503, "namespace is sealed")
+TWO = 'seal "shamir" { shares = 3 threshold = 2 }'
+ONE = 'seal "shamir" { shares = 1 threshold = 1 }'
+
+
+class Tenancy(Application):
+    """The application, with storage that can be made to fail at a statement."""
+
+    def __init__(self) -> None:
+        self.fails_at: int | None = None
+        self.memory = MemoryStorage(on_statement=self._statement)
+        super().__init__(self.memory)
+        self.shares: dict[str, Sequence[str]] = {}
+
+    def _statement(self, name: str) -> None:
+        if self.fails_at is not None:
+            self.fails_at -= 1
+            if self.fails_at < 0:
+                raise StorageFailure("the disk is full")
+
+    def do(self, method: str, path: str, body: object = None, *, token: str = "root") -> Any:
+        answer = self.request(method, f"/v1/{path}", body, token=token)
+        assert answer.status < 300, (path, answer.body)
+        return answer.json() if answer.body else None
+
+    def status_of(
+        self, method: str, path: str, body: object = None, *, token: str = "root"
+    ) -> tuple[int, str]:
+        return said(self.request(method, f"/v1/{path}", body, token=token))
+
+    def make(self, path: str, seal: str = ONE) -> Any:
+        """Make a sealable namespace, sealed."""
+        outer, _, name = path.rpartition("/")
+        made = self.do("POST", f"{outer}/{NS}/{name}" if outer else f"{NS}/{name}", {"seal": seal})["data"]
+        self.shares[path] = made["key_shares"]
+        return made
+
+    def open(self, path: str) -> None:
+        """Unseal a namespace with as many of its shares as it takes."""
+        for share in self.shares[path]:
+            if not self.unseal(path, {"key": share})["sealed"]:
+                return
+        raise AssertionError
+
+    def unseal(self, path: str, body: object) -> Any:
+        outer, _, name = path.rpartition("/")
+        place = f"{outer}/{NS}/{name}" if outer else f"{NS}/{name}"
+        return self.do("PUT", f"{place}/unseal", body)["data"]
+
+    def furnished(self, path: str, seal: str = ONE) -> str:
+        """Make and open a namespace that holds something; return its id."""
+        made = self.make(path, seal)
+        self.open(path)
+        self.do("POST", f"{path}/sys/mounts/kv", {"type": "kv"})
+        self.do("POST", f"{path}/kv/x", {"of": path})
+        identifier: str = made["id"]
+        return identifier
+
+    def kept(self, namespace_id: str) -> dict[str, bytes]:
+        """Everything that lies in storage for a namespace."""
+
+        async def read() -> dict[str, bytes]:
+            reader, prefix = self.memory.reader(), core_prefix(namespace_id)
+            found = {}
+            for name in await reader.scan(prefix):
+                value = await reader.get(prefix + name)
+                assert value is not None
+                found[prefix + name] = value
+            return found
+
+        return self.run(read())  # type: ignore[no-any-return]  # what `read` returns
+
+    def work(self) -> None:
+        """Let everything that is due be done."""
+
+        async def work() -> None:
+            await self.vault._background.work()
+            for _ in range(MOST_TURNS):
+                if not self.vault._parts.endings.waiting:
+                    break
+                await asyncio.sleep(0)
+
+        self.run(work())
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    return answer.status, (answer.json()["errors"] or [""])[0] if answer.body and answer.status >= 400 else ""
+
+
+@pytest.fixture
+def tenancy() -> Iterator[Tenancy]:
+    with Tenancy() as tenancy:
+        yield tenancy
+
+
+def test_a_sealable_namespace_is_sealed_until_enough_shares_came(tenancy: Tenancy) -> None:
+    made = tenancy.make("a", TWO)
+    assert (len(made["key_shares"]), made["key_threshold"]) == (3, 2)
+    for path in ("a/sys/mounts", "a/kid/sys/mounts", "a/kv/x", "a/sys/seal-status"):
+        assert tenancy.status_of("GET", path) == SEALED
+        assert tenancy.status_of("GET", path, token="s.unknown") == SEALED
+    first, second, third = made["key_shares"]
+    state = tenancy.unseal("a", {"key": second})
+    nonce = state.pop("nonce")
+    assert nonce
+    assert state == {"initialized": True, "n": 3, "progress": 1, "sealed": True, "t": 2, "type": "shamir"}
+    assert tenancy.unseal("a", {"key": second})["progress"] == 1
+    assert tenancy.unseal("a", {"reset": True})["progress"] == 0
+    tenancy.unseal("a", {"key": third})
+    state = tenancy.unseal("a", {"key": first})
+    assert (state["sealed"], state["progress"], state["nonce"]) == (False, 0, "")
+    assert tenancy.status_of("GET", "a/sys/mounts")[0] == 200
+    assert tenancy.unseal("a", {"key": first})["sealed"] is False
+    shown = tenancy.do("GET", f"{NS}/a")["data"]
+    assert "key_shares" not in shown
+
+
+def test_wrong_shares_open_nothing_and_are_forgotten(tenancy: Tenancy) -> None:
+    first, second, _ = tenancy.make("a", TWO)["key_shares"]
+    other = tenancy.make("b", TWO)["key_shares"][0]
+    for share in ("zz", "ab", "0" * 66, "0" * 80):
+        assert tenancy.status_of("PUT", f"{NS}/a/unseal", {"key": share})[0] in {200, 400}
+        tenancy.unseal("a", {"reset": True})
+    tenancy.unseal("a", {"key": first})
+    status, text = tenancy.status_of("PUT", f"{NS}/a/unseal", {"key": other})
+    assert status == 400 and "invalid key: " in text
+    assert tenancy.do("GET", f"{NS}/a/seal-status")["data"]["progress"] == 0
+    tenancy.unseal("a", {"key": first})
+    assert tenancy.unseal("a", {"key": second})["sealed"] is False
+
+
+def test_sealing_closes_one_namespace_with_all_in_it_and_no_other(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    tenancy.furnished("b")
+    tenancy.furnished("a/own")
+    tenancy.do("POST", f"a/{NS}/kid", {})
+    tenancy.do("POST", "a/kid/sys/mounts/kv", {"type": "kv"})
+    tenancy.do("POST", "a/kid/kv/x", {"of": "kid"})
+    for _ in range(3):
+        assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "a"}  # planned by now
+    for _ in range(2):
+        tenancy.do("PUT", f"{NS}/a/seal")
+        for path in ("a/kv/x", "a/own/kv/x", "a/kid/kv/x", f"a/{NS}/own/seal-status"):
+            assert tenancy.status_of("GET", path) == SEALED
+    assert tenancy.do("GET", "b/kv/x")["data"] == {"of": "b"}
+    assert tenancy.status_of("GET", "secret/data/x")[0] == 200
+    assert all(not list(table) for table in _tables(tenancy, "a/"))
+    tenancy.open("a")
+    assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "a"}
+    assert tenancy.do("GET", "a/kid/kv/x")["data"] == {"of": "kid"}
+    assert tenancy.status_of("GET", "a/own/kv/x") == SEALED
+    tenancy.open("a/own")
+    assert tenancy.do("GET", "a/own/kv/x")["data"] == {"of": "a/own"}
+
+
+def _tables(tenancy: Tenancy, path: str) -> list[Any]:
+    root = tenancy.vault._parts.router.root.namespace
+    return [t for t in tenancy.vault._parts.router.within(root) if t.namespace.path.startswith(path)]
+
+
+def test_the_vaults_keys_open_nothing_in_it(tenancy: Tenancy) -> None:
+    ids = [tenancy.furnished("a")]
+    tenancy.do("POST", f"a/{NS}/kid", {})
+    tenancy.do("POST", "a/kid/sys/mounts/kv", {"type": "kv"})
+    ids.append(tenancy.do("GET", f"a/{NS}/kid")["data"]["id"])
+    ids.append(tenancy.furnished("a/own"))
+    keyring = tenancy.vault._parts.barrier.keyring
+    for identifier in ids:
+        kept = tenancy.kept(identifier)
+        assert len(kept) > 4
+        for path, value in kept.items():
+            with pytest.raises(BarrierFailure):
+                keyring.decrypt(envelope.entry_scope(identifier), path, value)
+
+
+def test_a_namespace_is_sealed_again_when_the_vault_was(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    tenancy.do("PUT", "sys/seal")
+    tenancy.reopen()
+    assert tenancy.status_of("GET", "a/kv/x") == SEALED
+    tenancy.open("a")
+    assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "a"}
+
+
+def test_its_tokens_are_nobody_elsewhere_while_it_is_sealed(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    made = tenancy.do("POST", "a/auth/token/create", {"policies": ["default"]})["auth"]
+    batch = tenancy.do("POST", "a/auth/token/create", {"type": "batch", "policies": ["default"]})["auth"]
+    for token in (made["client_token"], batch["client_token"]):
+        assert tenancy.status_of("GET", "auth/token/lookup-self", token=token)[0] == 200
+    tenancy.do("PUT", f"{NS}/a/seal")
+    for token in (made["client_token"], batch["client_token"]):
+        for path in ("auth/token/lookup-self", "a/auth/token/lookup-self", "sys/mounts"):
+            assert tenancy.status_of("GET", path, token=token) == SEALED
+    assert tenancy.status_of("POST", "auth/token/lookup", {"token": made["client_token"]}) == SEALED
+    assert tenancy.status_of("POST", "auth/token/lookup-accessor", {"accessor": made["accessor"]})[0] in {
+        400,
+        403,
+    }
+    tenancy.open("a")
+    assert tenancy.status_of("GET", "auth/token/lookup-self", token=made["client_token"])[0] == 200
+
+
+def test_what_was_revoked_meanwhile_is_gone_before_anybody_is_let_in(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    parent = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
+    child = tenancy.do("POST", "a/auth/token/create", {"policies": ["default"]}, token=parent)["auth"]
+    orphan = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
+    lives = tenancy.do("POST", "a/auth/token/create", {"policies": ["default"]}, token=orphan)["auth"]
+    tenancy.do("PUT", f"{NS}/a/seal")
+    tenancy.do("POST", "auth/token/revoke", {"token": parent})
+    tenancy.do("POST", "auth/token/revoke-orphan", {"token": orphan})
+    tenancy.open("a")
+    assert tenancy.status_of("GET", "a/auth/token/lookup-self", token=child["client_token"])[0] == 403
+    assert tenancy.status_of("GET", "a/auth/token/lookup-self", token=lives["client_token"])[0] == 200
+    assert [path for path in tenancy.kept("root") if "namespace-waiting/" in path] == []
+
+
+@pytest.mark.parametrize("how", ["over", "token revoked"])
+def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenancy, how: str) -> None:
+    identifier = tenancy.furnished("a")
+    parts = tenancy.vault._parts
+    other = OtherSystem()
+    other.accounts.add("account")
+    parts.endings.serve("fake", other)
+    holder = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
+
+    async def issue() -> None:
+        call = Call()
+        namespace = parts.namespaces.live(identifier)
+        assert namespace is not None
+        call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
+        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.identity = who("holder")
+        call.identity.key = parts.tokens.key(holder)
+        ttl = 0 if how == "over" else 3600
+        lease = parts.leases.new(call, ttl=ttl, longest=7200, detail=b"account")
+        async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
+            await parts.leases.issue(core, lease)
+
+    tenancy.run(issue())
+    tenancy.do("PUT", f"{NS}/a/seal")
+    if how != "over":
+        tenancy.do("POST", "auth/token/revoke", {"token": holder})
+    tenancy.work()
+    tenancy.work()
+    assert other.accounts == {"account"}
+    assert [path for path in tenancy.kept("root") if "namespace-waiting/" in path] != []
+    tenancy.open("a")
+    tenancy.work()
+    assert other.accounts == set()
+    assert [path for path in tenancy.kept("root") if "namespace-waiting/" in path] == []
+
+
+def test_its_keys_are_rotated_by_themselves(tenancy: Tenancy) -> None:
+    tenancy.furnished("a")
+    tenancy.do("POST", f"a/{NS}/kid", {})
+    before = tenancy.do("GET", "sys/key-status")["term"]
+    tenancy.do("POST", "a/sys/rotate", {})
+    tenancy.do("POST", "a/sys/rotate/config", {"max_operations": 2_000_000, "interval": "48h"})
+    assert tenancy.do("GET", "a/sys/key-status")["data"]["term"] == 2
+    assert tenancy.do("GET", "a/sys/rotate/config")["data"]["max_operations"] == 2_000_000
+    assert tenancy.do("GET", "sys/key-status")["term"] == before
+    tenancy.do("POST", "a/kv/x", {"of": "the second key"})
+    tenancy.do("PUT", f"{NS}/a/seal")
+    tenancy.open("a")
+    status = tenancy.do("GET", "a/sys/key-status")["data"]
+    assert status["term"] == 2 and status["encryptions"] > 0
+    assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "the second key"}
+    assert tenancy.status_of("GET", "a/kid/sys/key-status") == (400, "namespace is not sealable")
+
+
+def test_a_sealed_namespace_is_removed_only_as_such(tenancy: Tenancy) -> None:
+    identifier = tenancy.furnished("a")
+    inner = tenancy.furnished("a/own")
+    assert tenancy.status_of("DELETE", f"{NS}/a/delete-sealed") == (400, "namespace is not sealed")
+    tenancy.do("PUT", f"{NS}/a/seal")
+    assert tenancy.status_of("DELETE", f"{NS}/a") == SEALED
+    status, text = tenancy.status_of("DELETE", f"{NS}/a/delete-sealed")
+    assert status == 400 and "leftover child namespaces" in text
+    tenancy.do("DELETE", f"{NS}/a/delete-sealed?force=true")
+    assert tenancy.status_of("PUT", f"{NS}/a/unseal", {"key": tenancy.shares["a"][0]})[0] == 400
+    tenancy.work()
+    assert tenancy.kept(identifier) == tenancy.kept(inner) == {}
+    assert tenancy.status_of("GET", f"{NS}/a")[0] == 404
+    tenancy.furnished("a")
+    assert tenancy.do("GET", "a/kv/x")["data"] == {"of": "a"}
+
+
+@pytest.mark.parametrize(
+    ("seal", "text"),
+    [
+        ('seal "shamir" {}', "invalid seal config: shares must be at least one"),
+        (
+            'seal "shamir" { shares = 1 threshold = 2 }',
+            "invalid seal config: threshold cannot be larger than shares",
+        ),
+        ('seal "shamir" { shares = 256 threshold = 2 }', "invalid seal config: shares must be less than 256"),
+        ('seal "shamir" { shares = [] threshold = 2 }', "invalid seal config: shares must be a whole number"),
+        (
+            'seal "shamir" { shares = 1.5 threshold = 1 }',
+            "invalid seal config: shares must be a whole number",
+        ),
+        ('seal "static" {}', "namespaces currently only support shamir seals"),
+        ("seal {}", "namespaces currently only support shamir seals"),
+        ("", "seal config must contain exactly one seal stanza"),
+        ("seal = 5", "seal config must contain exactly one seal stanza"),
+        (f"{ONE} {ONE}", "seal config must contain exactly one seal stanza"),
+        (f'{ONE} listener "tcp" {{}}', "seal config must contain exactly one seal stanza"),
+        ("garbage", "unable to parse seal config: "),
+    ],
+)
+def test_a_seal_that_cannot_be_is_refused_and_nothing_is_made(tenancy: Tenancy, seal: str, text: str) -> None:
+    status, said = tenancy.status_of("POST", f"{NS}/a", {"seal": seal})
+    assert status == 400 and text in said
+    assert tenancy.status_of("GET", f"{NS}/a")[0] == 404
+
+
+def test_the_seal_of_a_namespace_is_never_changed(tenancy: Tenancy) -> None:
+    tenancy.make("a")
+    tenancy.do("POST", f"{NS}/bare", {})
+    for name in ("a", "bare"):
+        refused = tenancy.status_of("POST", f"{NS}/{name}", {"seal": ONE})
+        assert refused == (400, "cannot modify existing namespace seal config")
+    assert tenancy.do("POST", f"{NS}/a", {"custom_metadata": {"k": "v"}})["data"]["custom_metadata"] == {
+        "k": "v"
+    }
+    for call, body in (
+        (("GET", "seal-status"), None),
+        (("PUT", "seal"), None),
+        (("PUT", "unseal"), {"key": "ab"}),
+    ):
+        assert tenancy.status_of(call[0], f"{NS}/bare/{call[1]}", body) == (400, "namespace is not sealable")
+
+
+@pytest.mark.parametrize("at", range(0, 60, 3))
+def test_a_failure_at_any_statement_leaves_it_sealed_or_open_and_never_lost(
+    tenancy: Tenancy, at: int
+) -> None:
+    tenancy.fails_at = at
+    made = tenancy.request("POST", f"/v1/{NS}/a", {"seal": ONE}, token="root")
+    tenancy.fails_at = None
+    if made.status != 200:  # nobody has the shares, and there is nothing in it
+        if tenancy.status_of("GET", f"{NS}/a")[0] == 200:
+            tenancy.do("DELETE", f"{NS}/a/delete-sealed")
+            tenancy.work()
+        tenancy.make("a")
+    else:
+        tenancy.shares["a"] = made.json()["data"]["key_shares"]
+    for step, body in (("unseal", {"key": tenancy.shares["a"][0]}), ("seal", None)):
+        tenancy.fails_at = at
+        tenancy.request("PUT", f"/v1/{NS}/a/{step}", body, token="root")
+        tenancy.fails_at = None
+        sealed = tenancy.do("GET", f"{NS}/a/seal-status")["data"]["sealed"]
+        assert (tenancy.status_of("GET", "a/sys/mounts") == SEALED) is sealed
+    tenancy.do("PUT", f"{NS}/a/seal")
+    assert tenancy.status_of("GET", "a/sys/mounts") == SEALED
+    tenancy.open("a")
+    assert "cubbyhole/" in tenancy.do("GET", "a/sys/mounts")["data"]

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The keys of a namespace that is sealed by itself: a keyring of its own, under a root key of its own.
+
+The stored keyring is the truth, as the vault's own is. Without the root key of such a namespace nothing in it can be
+read, whoever has the vault's keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from vault.barrier.failure import KeyringMissing, NamespaceSealed
+from vault.barrier.key import Key, Random
+from vault.barrier.keyring import Keyring, RotationConfig
+from vault.barrier.view import View, core_prefix
+from vault.storage.protocol import ReadTx, Storage, Tx
+
+KEYRING_KIND = "keyring"
+"""Kind of the invalidation that says: call `Barrier.refresh`; the key is the namespace's id, empty for the vault."""
+
+
+class Ring:
+    """Open from the moment it is made until `drop`. `serving`: whether requests may use it already."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        namespace_id: str,
+        root_key: Key,
+        keyring: Keyring,
+        *,
+        now: Callable[[], int],
+        random: Random,
+    ) -> None:
+        """`keyring` is what `stored` gave, or a new one; `now` gives milliseconds, `random` entropy."""
+        self.namespace_id = namespace_id
+        self.keyring = keyring
+        self.keyring.gone = NamespaceSealed(namespace_id)
+        self.serving = False
+        self._storage = storage
+        self._path = keyring_path(namespace_id)
+        self._root_key = root_key
+        self._now = now
+        self._random = random
+        self._reloading = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        """Name the namespace without its keys."""
+        return f"<Ring {self.namespace_id}>"
+
+    def view(self, tx: Tx, namespace_id: str) -> View:
+        """Return a view of the own data of a namespace that this keyring encrypts."""
+        return View(tx, self.keyring, namespace_id, core_prefix(namespace_id), random=self._random)
+
+    async def store(self, tx: Tx, keyring: Keyring) -> Keyring:
+        """Store `keyring` within `tx`; call `refresh` after the commit."""
+        await tx.put(self._path, keyring.wrap(self._root_key, self._random, self._path))
+        await tx.invalidate(KEYRING_KIND, self.namespace_id)
+        return keyring
+
+    async def rotate_in(self, tx: Tx) -> Keyring:
+        """As `Barrier.rotate_in`."""
+        return await self.store(tx, (await self._stored(tx)).rotate(self._now(), self._random))
+
+    async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:
+        """As `Barrier.configure_in`; raises `InvalidRotation`."""
+        return await self.store(tx, (await self._stored(tx)).configure(rotation))
+
+    async def tend(self) -> None:
+        """Save how often keys were used, and replace the active one if it is time."""
+        taken = [(term, term.unsaved) for term in self.keyring.terms.values() if term.unsaved]
+        due = self.keyring.due(self._now())
+        if not taken and not due:
+            return
+        async with self._storage.write() as tx:
+            stored = await self._stored(tx)
+            for term, count in taken:
+                stored.terms[term.number].saved += count
+            if stored.due(self._now()):
+                stored = stored.rotate(self._now(), self._random)
+            await self.store(tx, stored)
+        for term, count in taken:
+            term.save(count, stored.terms[term.number].saved)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """As `Barrier.refresh`."""
+        async with self._reloading:
+            try:
+                found = await self._stored(self._storage.reader())
+            except KeyringMissing:
+                return  # the namespace is gone, and so is what it could be asked for
+            if self.keyring.terms:
+                self.keyring.adopt(found)
+
+    def drop(self) -> None:
+        """Forget the keys: views that are still held raise `NamespaceSealed` from now on."""
+        self.serving = False
+        self.keyring.drop()
+
+    async def _stored(self, tx: ReadTx) -> Keyring:
+        return await stored(tx, self.namespace_id, self._root_key)
+
+
+def keyring_path(namespace_id: str) -> str:
+    """Return where the keyring of a namespace is stored: among its data, so that it goes with them."""
+    return f"{core_prefix(namespace_id)}core/keyring"
+
+
+async def stored(tx: ReadTx, namespace_id: str, root_key: Key) -> Keyring:
+    """Return the stored keyring of a namespace; raises `BarrierFailure` for another root key."""
+    path = keyring_path(namespace_id)
+    data = await tx.get(path)
+    if data is None:
+        raise KeyringMissing("storage holds no keyring of this namespace")
+    return Keyring.unwrap(root_key, data, path)

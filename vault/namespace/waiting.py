@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What has to wait until a sealed namespace opens: timers that came due, tokens and leases that were revoked.
+
+It is kept in the root namespace, by the namespace that owns the keys, and done before that one answers anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT
+from vault.storage.paging import pages
+
+REVOKED_TOKEN: Final = "revoked-token"  # noqa: S105 -- the kind of what waits, not a token
+"""A token whose parent was revoked; the key is the token's key."""
+ENDED_LEASE: Final = "ended-lease"
+"""A lease whose token was revoked; the key is its identifier."""
+TIMER: Final = "timer."
+"""Begins the kind of what was a timer; the rest is the timer's own kind."""
+_PREFIX: Final = "namespace-waiting/"
+
+
+async def park(core: View, owner: str, kind: str, key: str) -> None:
+    """Have something wait for the namespace that owns keys; `core` is a view of any namespace that is open."""
+    await core.space(ROOT.id).put(f"{_PREFIX}{owner}/{kind}/{key}", b"")
+
+
+async def waiting(core: ReadView, owner: str) -> AsyncIterator[Sequence[tuple[str, str]]]:
+    """Yield, page by page, kind and key of what waits for a namespace."""
+    async for page in pages(core.space(ROOT.id).scan, f"{_PREFIX}{owner}/"):
+        yield [(kind, key) for kind, _, key in (name.partition("/") for name in page)]
+
+
+async def done(core: View, owner: str, kind: str, key: str) -> None:
+    """Say that something need not wait any more."""
+    await core.space(ROOT.id).delete(f"{_PREFIX}{owner}/{kind}/{key}")
+
+
+async def forget(core: View, owner: str) -> None:
+    """Forget all that waits for a namespace, which is being removed."""
+    await core.space(ROOT.id).delete_prefix(f"{_PREFIX}{owner}/")
