@@ -9,8 +9,14 @@ from tests.house.tree import ROOT, files
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
 _LISTENERS = {"vault/server/listening.py"}
 """The server's own listeners: every request that comes through them is judged."""
-_HEADERS = {"vault/audit/record.py", "vault/wire/http.py"}
-"""Who reads a call's headers: to take the token out of them, and to record those that an operator has named."""
+_HEADERS = {
+    "vault/audit/record.py",
+    "vault/server/initializing.py",
+    "vault/wire/http.py",
+    "vault/wire/inline.py",
+}
+"""Who touches a call's headers: to take the token or a login out of them, to record those that an operator has
+named, and to make calls of the server's own, which have none."""
 
 
 def _used(names: set[str], *, of: str = "") -> Iterator[str]:
