@@ -13,7 +13,7 @@ from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Identity, Operation, Reply
+from vault.framework.call import ROOT, Call, Identity, Operation, Refused, Reply
 from vault.framework.errors import (
     Forbidden,
     Internal,
@@ -82,7 +82,9 @@ class Pipeline:
         """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
         try:
             try:
-                reply = await (self.attempt(call) if call.plan is None else self.repeat(call, call.plan))
+                reply = _kept(
+                    await (self.attempt(call) if call.plan is None else self.repeat(call, call.plan))
+                )
             except Moved:
                 reply = await self.persist(call)
             if call.after is not None:
@@ -151,7 +153,7 @@ class Pipeline:
             try:
                 self.resolve(call)
                 if not (call.bound.route.access.writes or call.wrap_ttl):
-                    return await self.attempt(call)
+                    return _kept(await self.attempt(call))
                 await self.authenticate(call)
                 where = call.namespace.id
                 async with self._barrier.write(where, core_prefix(where)) as core:
@@ -159,7 +161,7 @@ class Pipeline:
                     self.stay(call, where)
                     reply = await self.attempt(call, core)
                 await self._follower.follow()
-                return reply
+                return _kept(reply)
             except Moved:
                 continue
         raise Unavailable(detail="facts kept changing")
@@ -283,7 +285,7 @@ class Pipeline:
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             reply = await self.write(call, core)
         await self._follower.follow()
-        return reply
+        return _kept(reply)
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
@@ -293,6 +295,8 @@ class Pipeline:
         if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
             raise Moved  # what the caller may do depends on whether there is something: it changed since
         result = await self.invoke(call, core)
+        if isinstance(result, Refused):
+            return result
         return self.finish(call, await self._wrapper.wrap(call, core, result))
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
@@ -347,6 +351,13 @@ class Pipeline:
         if not call.audited:
             self._audit.request(call, error)
         self._audit.response(call, None, error)
+
+
+def _kept(reply: Reply[object] | None) -> Reply[object] | None:
+    """Refuse what was to be refused, now that what it wrote is kept. Raises `VaultError`."""
+    if isinstance(reply, Refused):
+        raise reply.reason
+    return reply
 
 
 def _refusing(error: VaultError, access: Access | None = None) -> Bound:

@@ -12,6 +12,8 @@ from nhi.identity.group_alias_routes import GroupAliasEngine
 from nhi.identity.group_routes import GroupEngine
 from nhi.identity.lookup_routes import LookupEngine
 from nhi.identity.merge_routes import MergeEngine
+from nhi.identity.mfa.enforcement_routes import EnforcementEngine
+from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.oidc.key_routes import SigningEngine
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
@@ -35,6 +37,8 @@ def identity_store(
         groups,
         GroupAliasEngine(identities, shapes, groups, clock),
         LookupEngine(entities, groups),
+        MethodEngine(entropy),
+        EnforcementEngine(router, entropy),
         SigningEngine(pairs, clock, entropy),
         IdentityTokenEngine(address, clock),
     )

@@ -298,7 +298,7 @@ class Renderer:
                 "accessor": hasher.accessor(auth.accessor),
                 "display_name": reply.display_name,
                 "policies": auth.policies,
-                "token_policies": _given(auth.token_policies, auth.policies),
+                "token_policies": _given(auth.token_policies, auth.policies or ()),
                 "identity_policies": _given(auth.identity_policies, ()),
                 "metadata": auth.metadata,
                 "entity_id": auth.entity_id,

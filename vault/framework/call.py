@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from vault.framework.errors import Unauthenticated
+from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.identity import Standing
 from vault.framework.secret import Secret
@@ -171,7 +171,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
 
     client_token: str
     accessor: str
-    policies: Sequence[str]
+    policies: Sequence[str] | None
     token_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     metadata: Mapping[str, str] | None = None
@@ -180,7 +180,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str = ""
     token_type: str = "service"  # noqa: S105 -- the kind of token, not a token
     orphan: bool = False
-    mfa_requirement: None = None
+    mfa_requirement: Mapping[str, object] | None = None
     num_uses: int = 0
 
 
@@ -235,6 +235,13 @@ class Login:
 
     identity: Identity | None = None
     """Who logged in, once that is known."""
+
+
+@dataclass(slots=True)
+class Refused(Reply[T]):
+    """The answer of a write that is refused for `reason`, and keeps what it wrote: a failure that was counted."""
+
+    reason: VaultError = field(default_factory=Unauthenticated)
 
 
 class Call:

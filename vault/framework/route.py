@@ -31,6 +31,7 @@ _CAPTURE: Final = {
     "path": ".+",
     "any": ".*",
     "name": r"\w(?:[\w.@-]*\w)?",
+    "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
     "word": r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?",
 }
 

@@ -87,6 +87,11 @@ class Namespaces:
             if namespace.path.startswith(entry.path) and entry.seal is not None
         )
 
+    def chain(self, namespace: Namespace) -> list[Namespace]:
+        """Return a namespace and all above it, the root one first."""
+        above = [tenant.namespace for tenant in self._by_path.values() if tenant.namespace.holds(namespace)]
+        return [ROOT, *sorted(above, key=lambda one: one.path)]
+
     def closed(self, namespace: Namespace) -> NamespaceEntry | None:
         """Return the outermost namespace on the way to `namespace` that is sealed, locked or being removed."""
         path = namespace.path

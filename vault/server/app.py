@@ -15,6 +15,8 @@ from time import monotonic, perf_counter_ns
 from typing import Final
 
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.identity.mfa.model import MFA_KIND
+from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
@@ -331,6 +333,7 @@ def _background(parts: Parts) -> Background:
             LEASE_KIND: parts.endings.due,
             SECRET_ID_KIND: expire_secret_id,
             KEY_KIND: parts.pairs.rotate,
+            MFA_KIND: forget,
         },
         {"keyring": count_encryptions},
         clock=parts.clock,

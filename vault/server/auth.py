@@ -27,11 +27,7 @@ from vault.token.lockout import Lockout
 
 def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     """Return the engines of every auth method that has logins, by kind."""
-
-    def config(call: Call) -> MountConfig:
-        return _config(parts.router, call)
-
-    issuer = Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config)
+    issuer = make_issuer(parts)
     proofs = Proofs(Passwords(argon2id()))
     longest = parts.limits.longest
     return {
@@ -44,6 +40,15 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
         ),
         "userpass": (UserEngine(proofs), UserpassLogin(issuer, lock, proofs)),
     }
+
+
+def make_issuer(parts: Parts) -> Issuer:
+    """Return what makes the tokens of logins."""
+
+    def config(call: Call) -> MountConfig:
+        return _config(parts.router, call)
+
+    return Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
 
 
 def lockout(parts: Parts) -> Lockout:

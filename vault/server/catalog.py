@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 
 from nhi.identity.engines import identity_store
+from nhi.identity.mfa.validate_routes import ValidateEngine
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.kv.engine import VersionedKV
@@ -43,7 +44,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.seal.consent import RootConsent
 from vault.seal.resharing import Resharing
-from vault.server.auth import auth_methods, lockout, renewals
+from vault.server.auth import auth_methods, lockout, make_issuer, renewals
 from vault.server.external import external_key_providers
 from vault.server.inner_system import inner_system
 from vault.server.operators import operators
@@ -71,6 +72,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         *_status(parts, running),
         *operators(parts),
         LockoutEngine(lock, parts.router, parts.barrier),
+        ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.clock),
     )
     return Catalog(
         {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from nhi.identity.mfa.validate_routes import ValidateEngine
 from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.interface import InterfaceEngine, SpecsEngine
@@ -46,6 +47,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     SpecsEngine,
     ToolEngine,
     TuningEngine,
+    ValidateEngine,
     WrappingEngine,
 )
 """Engines whose every route works on the namespace of the call alone."""

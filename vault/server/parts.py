@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nhi.identity.entering import Identities
+from nhi.identity.mfa.checking import Codes
+from nhi.identity.mfa.waiting import SecondFactors
 from nhi.identity.oidc.pairs import Pairs
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
@@ -72,6 +74,7 @@ class Parts:
     tokens: TokenStore
     identities: Identities
     pairs: Pairs
+    factors: SecondFactors
     batch: BatchTokens
     policies: PolicyStore
     gate: Gate
@@ -124,6 +127,7 @@ def make(
         tokens=tokens,
         identities=identities,
         pairs=Pairs(clock, entropy),
+        factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         policies=policies,
         gate=Gate(policies, barrier),

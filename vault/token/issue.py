@@ -19,6 +19,7 @@ from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
 from vault.token.authenticator import to_identity
 from vault.token.batch import BatchTokens
+from vault.token.factors import Candidate, Factors, NoFactors
 from vault.token.lifetime import Limits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -54,8 +55,10 @@ class Issuer:
         clock: Clock,
         limits: Limits,
         config: Callable[[Call], MountConfig],
+        factors: Factors | None = None,
     ) -> None:
-        """`limits` are the server's; `config` returns how the mount of a call is tuned."""
+        """`limits` are the server's; `config` returns how the mount of a call is tuned; `factors` may ask for more."""
+        self._factors = factors or NoFactors()
         self._tokens = tokens
         self._batch = batch
         self._clock = clock
@@ -63,7 +66,10 @@ class Issuer:
         self._config = config
 
     async def issue(self, call: Call, grant: Grant) -> Reply[None]:
-        """Make a token and store it, in the open transaction. Raises `Malformed` for what no login may get."""
+        """Make a token and store it, in the open transaction, or say which second factor is missing.
+
+        Raises `Malformed` for what no login may get.
+        """
         terms = grant.terms
         config = self._config(call)
         kind = _kind(terms.type, config.token_type)
@@ -96,13 +102,21 @@ class Issuer:
             entity=standing.facts.entity_id if standing is not None else "",
             login=grant.login,
         )
+        candidate = Candidate(entry, kind, standing, tuple(life.warnings))
+        demanded = await self._factors.demand(call, candidate)
+        return demanded if demanded is not None else await self.settle(call, candidate)
+
+    async def settle(self, call: Call, candidate: Candidate) -> Reply[None]:
+        """Make the token of a login that has all that it needs, in the open transaction."""
+        entry, kind = candidate.entry, candidate.kind
+        batch = kind == "batch"
         token = self._batch.make(call.namespace, entry) if batch else self._tokens.new_token(call.namespace)
         if call.login is not None:
-            call.login.identity = self._passing(call, token, entry, kind, standing)
+            call.login.identity = self._passing(call, token, entry, kind, candidate.standing)
         elif not batch:
             await self._tokens.create(call.core, token, entry)
-        auth = to_auth(entry, token, entry.ttl, kind=kind, standing=standing)
-        call.warnings += life.warnings  # behind those about what was sent, unlike a handler's own
+        auth = to_auth(entry, token, entry.ttl, kind=kind, standing=candidate.standing)
+        call.warnings += candidate.warnings  # behind those about what was sent, unlike a handler's own
         return Reply(auth=auth, display_name=entry.display_name)
 
     def _passing(

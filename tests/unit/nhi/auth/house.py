@@ -18,6 +18,9 @@ from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.proofs import Proofs
 from nhi.auth.userpass.users import UserEngine
 from nhi.identity.engines import identity_store
+from nhi.identity.mfa.checking import Codes
+from nhi.identity.mfa.validate_routes import ValidateEngine
+from nhi.identity.mfa.waiting import SecondFactors
 from nhi.identity.oidc.pairs import Pairs
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
@@ -66,6 +69,7 @@ class AuthHouse(TokenHouse):
         self.passwords = Passwords(hasher or cheap())
         self.door = Door(self.pipeline)
         self.lockout = self.new_lockout()
+        self.factors = SecondFactors(Codes(self.clock), self.namespaces.chain, self.clock, self.entropy)
 
     def new_lockout(self) -> Lockout:
         """Return what counts failed logins, as after a start of the server."""
@@ -75,14 +79,15 @@ class AuthHouse(TokenHouse):
 
     async def start(self) -> "AuthHouse":
         """Open the vault and mount the auth methods."""
+        limits = Limits(DEFAULT, LONGEST)
+        issuer = Issuer(self.tokens, self.batch, self.clock, limits, self._config, self.factors)
         await self.open(
             MountsEngine(self.router, self.entropy, self.tokens),
             TuningEngine(self.router, self.clock, _no_upgrade),
             RemountEngine(self.router, self.namespaces, self.barrier, self.entropy, self.tokens),
             LockoutEngine(self.lockout, self.router, self.barrier),
+            ValidateEngine(self.factors, self.identities, issuer, self.clock),
         )
-        limits = Limits(DEFAULT, LONGEST)
-        issuer = Issuer(self.tokens, self.batch, self.clock, limits, self._config)
         proofs = Proofs(self.passwords)
         token = TokenEngine(
             self.tokens,

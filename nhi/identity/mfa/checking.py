@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One-time codes (RFC 6238): right or wrong, used at most once, and not to be guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
+from cryptography.hazmat.primitives.twofactor import InvalidToken
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from nhi.identity.mfa import model
+from nhi.identity.mfa.model import Enforcement, Method, Seed
+from vault.barrier.view import View
+from vault.framework.clock import Clock
+
+HASHES: Final[Mapping[str, type[SHA1 | SHA256 | SHA512]]] = {
+    "SHA1": SHA1,  # what authenticators know; RFC 6238 needs no collision resistance
+    "SHA256": SHA256,
+    "SHA512": SHA512,
+}
+_SECOND: Final = 1_000_000_000
+_WRONG: Final = "MFA credentials not supplied or incorrect"
+
+
+class Unsatisfied(Exception):
+    """A second factor is missing or wrong; the text is for who completes a login."""
+
+
+class Codes:
+    """Checks what came with a login against the enforcements that are about it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def satisfy(
+        self,
+        core: View,
+        place: str,
+        one: Enforcement,
+        given: Mapping[str, Sequence[str]],
+        entity_id: str,
+    ) -> None:
+        """Check one factor for an enforcement; `given` has codes by method id or name. Raises `Unsatisfied`.
+
+        Failures are counted in the transaction, which must be kept although this raises. `core` is the data of
+        the enforcement's namespace, `place` its path.
+        """
+        problems: list[str] = []
+        for method_id in one.methods:
+            method = await model.method(core, method_id)
+            codes = None
+            if method is not None:
+                codes = given.get(method.id) or (given.get(method.name) if method.name else None)
+            if method is None or not codes:
+                continue
+            problem = await self._check(core, method, codes[0], entity_id)
+            if not problem:
+                return
+            problems += [problem, f"login MFA validation failed for methodID: [{method.id}]"]
+        if not problems:
+            raise Unsatisfied(
+                f"failed to satisfy enforcement {one.name}. error: failed to sanitize MFA creds, 1 error "
+                "occurred:\n\t* failed to find MFA credentials associated with an MFA method ID "
+                f"{one.methods[0]}, method name {place}{await _name(core, one.methods[0])}\n\n"
+            )
+        lines = "".join(f"\t* {problem}\n" for problem in problems)
+        raise Unsatisfied(
+            f"failed to satisfy enforcement {one.name}. error: {len(problems)} errors occurred:\n{lines}\n"
+        )
+
+    async def _check(self, core: View, method: Method, given: str, entity_id: str) -> str:
+        """Return what is wrong with a code, "" for nothing; it is good once."""
+        seed = await model.seed(core, method.id, entity_id)
+        if seed is None:
+            return f'MFA secret for method name "{method.name}" not present in entity "{entity_id}"'
+        now = self._clock.nanos()
+        over = seed.failed + method.period * _SECOND
+        if seed.failures >= method.max_validation_attempts and now < over:
+            return (
+                f"maximum TOTP validation attempts exceeded the allowed attempts "
+                f"{method.max_validation_attempts}. Please try again in {(over - now) // _SECOND + 1}s"
+            )
+        period = matching(method, seed, given, now // _SECOND)
+        if period is None:
+            count = 1 if now >= over else seed.failures + 1
+            failed = msgspec.structs.replace(seed, failures=count, failed=now)
+            await model.put_seed(core, method.id, entity_id, failed)
+            return _WRONG
+        used = msgspec.structs.replace(seed, used=period, failures=0, failed=0)
+        await model.put_seed(core, method.id, entity_id, used)
+        return ""
+
+
+def matching(method: Method, seed: Seed, given: str, now: int) -> int | None:
+    """Return the period whose code was given, None for none that still counts; `now` in seconds.
+
+    The code is taken as digits or not at all, so that no spelling of it counts a second time (SL-24).
+    """
+    code = given.removeprefix("passcode=")
+    if len(code) != method.digits or not (code.isascii() and code.isdigit()):
+        return None
+    totp = TOTP(
+        seed.secret, method.digits, HASHES[method.algorithm](), method.period, enforce_key_length=False
+    )
+    current = now // method.period
+    for period in range(max(0, current - method.skew), current + method.skew + 1):
+        if period <= seed.used:
+            continue
+        try:
+            totp.verify(code.encode(), period * method.period)
+        except InvalidToken:
+            continue
+        return period
+    return None
+
+
+async def _name(core: View, method_id: str) -> str:
+    method = await model.method(core, method_id)
+    return method.name if method is not None else ""

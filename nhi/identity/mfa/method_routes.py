@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`identity/mfa/method`: TOTP methods, and what entities share with their authenticators."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+import segno
+
+from nhi.identity import store
+from nhi.identity.entity_routes import KeyInfo, own
+from nhi.identity.mfa import model
+from nhi.identity.mfa.checking import HASHES
+from nhi.identity.mfa.model import Method, Seed
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Doc, Json, Span
+from vault.framework.route import Params, delete, list_, read, write
+
+_DIGITS = (6, 8)
+_LARGEST_KEY = 1024
+
+
+class TotpParams(Params, frozen=True, kw_only=True):
+    """A TOTP method; what is not given has its default, in an old method too."""
+
+    method_name: Annotated[str, Doc("Name that clients may use instead of the id.")] = ""
+    issuer: Annotated[str, Doc("Who an authenticator says that the code is for.")] = ""
+    period: Annotated[Span, Doc("How long a code is good.")] = 30
+    digits: Annotated[int, Doc("Digits of a code: 6 or 8.")] = 6
+    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.")] = "SHA1"
+    skew: Annotated[int, Doc("Periods before and after the current one that count: 0 or 1.")] = 1
+    key_size: Annotated[int, Doc("Bytes of a secret.")] = 20
+    qr_size: Annotated[int, Doc("Pixels of a barcode's side; 0 for none.")] = 200
+    max_validation_attempts: Annotated[int, Doc("Wrong codes in a row before a pause.")] = 5
+
+
+class TotpIdParams(TotpParams, frozen=True, kw_only=True):
+    """A TOTP method by its id."""
+
+    method_id: Annotated[str, Doc("Id of the method.")]
+
+
+class MethodId(Params, frozen=True):
+    """Which method."""
+
+    method_id: Annotated[str, Doc("Id of the method.")]
+
+
+class OwnMethod(Params, frozen=True):
+    """Which method, for the caller."""
+
+    method_id: Annotated[str, Doc("Id of the method.")] = ""
+
+
+class EntityMethod(Params, frozen=True):
+    """Which method, for whom."""
+
+    method_id: Annotated[str, Doc("Id of the method.")] = ""
+    entity_id: Annotated[str, Doc("Id of the entity.")] = ""
+
+
+class MadeMethod(msgspec.Struct, frozen=True):
+    """The id of a method."""
+
+    method_id: str
+
+
+class SharedSecret(msgspec.Struct, frozen=True):
+    """What an authenticator takes in: a picture (PNG in base64) and a URL. The secret is in both."""
+
+    barcode: str
+    url: str
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return "<SharedSecret>"
+
+
+class MethodEngine(Engine):
+    """TOTP methods and their secrets. Methods of other makers' services are answered as absent."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+
+    @write("mfa/method/totp")
+    async def write_totp(self, call: Call, params: TotpParams) -> MadeMethod:
+        """Make a TOTP method, or change the one with this name."""
+        known = [one for one in await model.methods(call.core) if one.name == params.method_name]
+        method_id = known[0].id if params.method_name and known else self._entropy.uuid()
+        await model.put_method(call.core, _checked(method_id, params))
+        return MadeMethod(method_id)
+
+    @write("mfa/method/totp/{method_id:uuid}")
+    async def write_totp_by_id(self, call: Call, params: TotpIdParams) -> None:
+        """Change a TOTP method."""
+        known = await model.method(call.core, params.method_id)
+        if known is None:
+            raise NotFound
+        changed = _checked(params.method_id, params)
+        name = params.method_name or known.name
+        await model.put_method(call.core, msgspec.structs.replace(changed, name=name))
+
+    @read("mfa/method/totp/{method_id:uuid}")
+    @read("mfa/method/{method_id:uuid}")
+    async def read_method(self, call: Call, params: MethodId) -> dict[str, Json]:
+        """Read a method."""
+        found = await model.method(own(call), params.method_id)
+        if found is None:
+            raise NotFound
+        return _shown(call, found)
+
+    @list_("mfa/method/totp")
+    @list_("mfa/method")
+    async def list_methods(self, call: Call) -> KeyInfo:
+        """List methods by id, with what they are."""
+        found = {one.id: _shown(call, one) for one in await model.methods(own(call))}
+        if not found:
+            raise NotFound
+        return KeyInfo(found, list(found))
+
+    @delete("mfa/method/totp/{method_id:uuid}")
+    async def delete_totp(self, call: Call, params: MethodId) -> None:
+        """Remove a method that nothing enforces, with all secrets."""
+        for one in await model.enforcements(call.core):
+            if params.method_id in one.methods:
+                raise Malformed(
+                    f"methodID is still used by an enforcement configuration with ID: {one.id}", chained=True
+                )
+        await call.core.delete(model.METHODS + params.method_id)
+        await call.core.delete_prefix(f"{model.SECRETS}{params.method_id}/")
+
+    @write("mfa/method/duo")
+    @write("mfa/method/okta")
+    @write("mfa/method/pingid")
+    async def write_absent(self, call: Call) -> None:
+        """Refuse a method that this server does not have."""
+        del call
+        raise Malformed("this server has no such second factor: use mfa/method/totp")
+
+    @list_("mfa/method/duo")
+    @list_("mfa/method/okta")
+    @list_("mfa/method/pingid")
+    async def list_absent(self, call: Call) -> KeyInfo:
+        """List methods that this server does not have: none."""
+        del call
+        raise NotFound
+
+    @write("mfa/method/totp/generate")
+    async def generate(self, call: Call, params: OwnMethod) -> Reply[SharedSecret]:
+        """Make the caller's own secret. It is shown this once, and never replaced."""
+        if not params.method_id:
+            raise Malformed("missing method ID")
+        caller = call.caller()
+        inside = caller.namespace.id == call.namespace.id
+        return await self._share(call, params.method_id, caller.entity_id if inside else "")
+
+    @write("mfa/method/totp/admin-generate")
+    async def admin_generate(self, call: Call, params: EntityMethod) -> Reply[SharedSecret]:
+        """Make an entity's secret. It is shown this once, and never replaced."""
+        if not params.method_id:
+            raise Malformed("missing method ID")
+        return await self._share(call, params.method_id, params.entity_id)
+
+    @write("mfa/method/totp/admin-destroy")
+    async def admin_destroy(self, call: Call, params: EntityMethod) -> None:
+        """Forget an entity's secret, so that another can be made."""
+        if not params.method_id:
+            raise Malformed("missing method ID")
+        await _known(call, params.method_id, params.entity_id)
+        await model.delete_seed(call.core, params.method_id, params.entity_id)
+
+    async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
+        method = await _known(call, method_id, entity_id)
+        if await model.seed(call.core, method_id, entity_id) is not None:
+            return Reply(warnings=[f'Entity already has a secret for MFA method "{method.name}"'])
+        secret = self._entropy.bytes(method.key_size)
+        await model.put_seed(call.core, method_id, entity_id, Seed(secret=secret))
+        url = (
+            f"otpauth://totp/{quote(method.issuer, safe='')}:{entity_id}?algorithm={method.algorithm}"
+            f"&digits={method.digits}&issuer={quote(method.issuer, safe='')}&period={method.period}"
+            f"&secret={base64.b32encode(secret).decode().rstrip('=')}"
+        )
+        return Reply(SharedSecret(_barcode(url, method.qr_size), url))
+
+
+async def _known(call: Call, method_id: str, entity_id: str) -> Method:
+    """Return a method, for an entity that there is. Raises `Malformed`."""
+    if not entity_id:
+        raise Malformed("missing entityID")
+    method = await model.method(call.core, method_id)
+    if method is None:
+        raise Malformed(f'configuration for method ID "{method_id}" does not exist')
+    if await store.entity(call.core, entity_id) is None:
+        raise Malformed("invalid entity ID")
+    return method
+
+
+def _checked(method_id: str, params: TotpParams) -> Method:
+    """Return a method that holds together. Raises `Malformed`."""
+    for wrong, words in (
+        (not params.issuer, "issuer must be set"),
+        (params.digits not in _DIGITS, "digits can only be 6 or 8"),
+        (params.algorithm not in HASHES, "unrecognized algorithm"),
+        (params.skew not in {0, 1}, "skew must be 0 or 1"),
+        (params.period < 1, "period must be greater than zero"),
+        (params.key_size < 1, "key_size must be greater than zero"),
+        (params.key_size > _LARGEST_KEY, f"key_size must be at most {_LARGEST_KEY}"),
+        (params.max_validation_attempts < 0, "max_validation_attempts must be greater than zero"),
+    ):
+        if wrong:
+            raise Malformed(words)
+    return Method(
+        id=method_id,
+        issuer=params.issuer,
+        name=params.method_name,
+        period=params.period,
+        digits=params.digits,
+        algorithm=params.algorithm,
+        skew=params.skew,
+        key_size=params.key_size,
+        qr_size=params.qr_size,
+        max_validation_attempts=params.max_validation_attempts or 5,
+    )
+
+
+def _shown(call: Call, method: Method) -> dict[str, Json]:
+    found: dict[str, Json] = msgspec.to_builtins(method)
+    place = {"namespace_id": call.namespace.id, "namespace_path": call.namespace.path, "type": "totp"}
+    return {**found, **place}
+
+
+def _barcode(url: str, size: int) -> str:
+    """Return a PNG of about `size` pixels, in base64; "" where none is wanted."""
+    if size <= 0:
+        return ""
+    code = segno.make(url, error="m", micro=False)
+    picture = io.BytesIO()
+    code.save(picture, kind="png", scale=max(1, min(size, 2000) // code.symbol_size()[0]))
+    return base64.b64encode(picture.getvalue()).decode()

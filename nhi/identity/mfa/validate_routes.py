@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/mfa/validate`: the second half of a login."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from nhi.identity.mfa import model
+from nhi.identity.mfa.waiting import SecondFactors
+from nhi.identity.store import hashed
+from vault.framework.call import Call, Refused, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Forbidden, Malformed
+from vault.framework.fields import Doc, Json, Map
+from vault.framework.route import Params, write
+from vault.token.entities import Entities, present
+from vault.token.factors import Candidate
+from vault.token.issue import Issuer
+
+
+class ValidateParams(Params, frozen=True):
+    """A login that waits, and its second factors."""
+
+    mfa_request_id: Annotated[str, Doc("Id that the first half of the login answered.")] = ""
+    mfa_payload: Annotated[Map | None, Doc("Codes by the id or name of their method.")] = None
+
+
+class ValidateEngine(Engine):
+    """Completes logins."""
+
+    def __init__(self, factors: SecondFactors, entities: Entities, issuer: Issuer, clock: Clock) -> None:
+        self._factors = factors
+        self._entities = entities
+        self._issuer = issuer
+        self._clock = clock
+
+    @write("mfa/validate", public=True)
+    async def validate(self, call: Call, params: ValidateParams) -> Reply[None]:
+        """Complete a login by its second factor. Once it is complete, or too late, it is not there any more."""
+        if not params.mfa_request_id:
+            raise Malformed("missing request ID")
+        request = hashed(params.mfa_request_id)
+        waits = await model.waiting(call.core, request)
+        if waits is None or waits.expires <= self._clock.nanos():
+            raise Malformed("invalid request ID")
+        given = _codes(params.mfa_payload or {})
+        core, entry = call.core, waits.entry
+        standing = await present(self._entities, core, call.namespace.id, entry.entity)
+        if standing is None:
+            raise AssertionError("only logins with an entity wait")
+        found = await self._factors.applying(core, call.namespace, waits.accessor, waits.mount_kind, standing)
+        problem = await self._factors.satisfied(core, found, given, standing)
+        if problem:
+            return Refused(reason=Forbidden(problem, chained=False))
+        await core.delete(model.WAITING + request)
+        await core.cancel(model.MFA_KIND, f"{call.namespace.id}:{request}")
+        now = self._clock.nanos()
+        begun = now - now % 1_000_000_000 if waits.kind == "batch" else now
+        entry = msgspec.structs.replace(entry, created=begun, expires=begun + entry.ttl * 1_000_000_000)
+        return await self._issuer.settle(call, Candidate(entry, waits.kind, standing, waits.warnings))
+
+
+def _codes(payload: Mapping[str, Json]) -> Mapping[str, Sequence[str]]:
+    """Return the codes of a payload. Raises `Malformed`."""
+    for codes in payload.values():
+        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+            raise Malformed("invalid mfa payload")
+    return {name: codes or [""] for name, codes in payload.items()}

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Second factors: methods, whose logins need them, and logins that wait for them."""
+
+from tests.conformance.scenario import Scenario, delete, get, lst, post
+from tests.conformance.scenarios.identity import home
+
+M = "idf/identity/mfa/"
+ABSENT = "00000000-0000-0000-0000-000000000000"
+TOTP = {"issuer": "I"}
+METHODS = [
+    *home("idf", "fa"),
+    lst(M + "method"),
+    lst(M + "method/totp"),
+    get(M + "method/totp/none"),
+    get(M + "method/none"),
+    get(f"{M}method/{ABSENT}"),
+    get(f"{M}method/totp/{ABSENT}"),
+    post(M + "method/totp", {}),
+    post(M + "method/totp", TOTP, save=("plain:data.method_id",)),
+    get(M + "method/totp/{plain}"),
+    post(M + "method/totp", {**TOTP, "method_name": "m1"}, save=("m1:data.method_id",)),
+    post(M + "method/totp", {**TOTP, "method_name": "m1", "period": "1m"}),
+    get(M + "method/{m1}"),
+    *(
+        post(M + "method/totp", {**TOTP, **wrong})
+        for wrong in (
+            {"digits": 7},
+            {"algorithm": "MD5"},
+            {"skew": 2},
+            {"period": 0},
+            {"key_size": 0},
+            {"key_size": -1},
+            {"max_validation_attempts": -1},
+        )
+    ),
+    post(M + "method/totp", {**TOTP, "period": -5}, divergence="DV-02"),
+    post(
+        M + "method/totp/{m1}",
+        {"issuer": "J", "digits": 8, "algorithm": "SHA256", "skew": 0, "key_size": 32, "qr_size": 0},
+    ),
+    get(M + "method/totp/{m1}"),
+    post(M + "method/totp/{m1}", {}),
+    post(M + "method/totp/none", {"issuer": "J"}),
+    lst(M + "method/totp", unordered=("data.keys",)),
+    lst(M + "method", unordered=("data.keys",)),
+    post(M + "method/bogus", {}),
+    post(M + "method/duo", {}, divergence="DV-64"),
+    post(M + "method/okta", {}, divergence="DV-64"),
+    post(M + "method/pingid", {}, divergence="DV-64"),
+    lst(M + "method/duo"),
+    lst(M + "method/okta"),
+    lst(M + "method/pingid"),
+    delete(M + "method/totp/none"),
+    delete(M + "method/totp/{plain}"),
+    get(M + "method/totp/{plain}"),
+    get(M + "nothing"),
+]
+
+ENFORCEMENTS = [
+    *home("idn", "na"),
+    post("idn/identity/mfa/method/totp", {"issuer": "I", "method_name": "tm"}, save=("m:data.method_id",)),
+    lst("idn/identity/mfa/login-enforcement"),
+    get("idn/identity/mfa/login-enforcement/x"),
+    *(
+        post("idn/identity/mfa/login-enforcement/e1", body)
+        for body in (
+            {},
+            {"mfa_method_ids": ["none"]},
+            {"mfa_method_ids": ["{m}"]},
+            {"mfa_method_ids": ["{m}"], "auth_method_accessors": ["bad"]},
+            {"mfa_method_ids": ["{m}"], "auth_method_types": ["bogus"]},
+            {"mfa_method_ids": ["{m}"], "identity_group_ids": ["bogus"]},
+            {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["bogus"]},
+            {"mfa_method_ids": ["{m}"], "auth_method_types": ["userpass"]},
+        )
+    ),
+    get("idn/identity/mfa/login-enforcement/e1"),
+    lst("idn/identity/mfa/login-enforcement"),
+    delete("idn/identity/mfa/method/totp/{m}", divergence="DV-60"),
+    post("idn/auth/na/users/ann", {"password": "p"}),
+    post(
+        "idn/auth/na/login/ann", {"password": "p"}, token="", save=("r:auth.mfa_requirement.mfa_request_id",)
+    ),
+    post("idn/auth/na/login/ann", {"password": "wrong"}, token=""),
+    post("idn/sys/mfa/validate", {}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "none"}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "none", "mfa_payload": {"{m}": ["1"]}}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}"}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {}}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": "x"}}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"zz": ["1"]}}, token=""),
+    post(
+        "idn/identity/lookup/entity",
+        {"alias_name": "ann", "alias_mount_accessor": "{na}"},
+        save=("e:data.id",),
+    ),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["1"]}}, token=""),
+    get("idn/sys/mfa/validate", token=""),
+    *(
+        post("idn/identity/mfa/method/totp/admin-generate", body)
+        for body in (
+            {},
+            {"method_id": "{m}"},
+            {"method_id": "{m}", "entity_id": "none"},
+            {"method_id": "none", "entity_id": "{e}"},
+        )
+    ),
+    post("idn/identity/mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{e}"}, shape=2),
+    post("idn/identity/mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{e}"}),
+    post("idn/identity/mfa/method/totp/generate", {}),
+    post("idn/identity/mfa/method/totp/generate", {"method_id": "{m}"}),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["000000"]}}, token=""),
+    post(
+        "idn/sys/mfa/validate",
+        {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["passcode=00000"]}},
+        token="",
+    ),
+    *(
+        post("idn/auth/na/login/ann", {"password": "p"}, token="", headers={"X-Vault-MFA": value})
+        for value in ("{m}:00000", "tm:00000", "{m}", "bad", "zz:11")
+    ),
+    post("idn/identity/mfa/method/totp/admin-destroy", {}),
+    post("idn/identity/mfa/method/totp/admin-destroy", {"method_id": "{m}", "entity_id": "none"}),
+    post("idn/identity/mfa/method/totp/admin-destroy", {"method_id": "{m}", "entity_id": "{e}"}),
+    post("idn/identity/mfa/method/totp/admin-destroy", {"method_id": "{m}", "entity_id": "{e}"}),
+    post(
+        "idn/identity/mfa/login-enforcement/e1", {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["{e}"]}
+    ),
+    get("idn/identity/mfa/login-enforcement/e1"),
+    delete("idn/identity/mfa/login-enforcement/e1"),
+    post(
+        "idn/identity/mfa/login-enforcement/e2", {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["{e}"]}
+    ),
+    post("idn/auth/na/users/bob", {"password": "p"}),
+    post("idn/auth/na/login/bob", {"password": "p"}, token=""),
+    post("idn/auth/na/login/ann", {"password": "p"}, token=""),
+    delete("idn/identity/mfa/login-enforcement/e2"),
+    post("idn/identity/group", {"name": "g", "member_entity_ids": "{e}"}, save=("g:data.id",)),
+    post("idn/identity/mfa/login-enforcement/e1", {"mfa_method_ids": ["{m}"], "identity_group_ids": ["{g}"]}),
+    post("idn/auth/na/login/ann", {"password": "p"}, token=""),
+    delete("idn/identity/mfa/login-enforcement/none"),
+    delete("idn/identity/mfa/login-enforcement/e1"),
+    post("idn/auth/na/login/ann", {"password": "p"}, token=""),
+    delete("idn/identity/mfa/method/totp/{m}"),
+]
+
+SCENARIOS = [
+    Scenario("identity-mfa", "methods", METHODS),
+    Scenario("identity-mfa", "enforcements", ENFORCEMENTS),
+]

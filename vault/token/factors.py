@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What logins need of second factors: nothing here knows which there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vault.framework.call import Call, Reply
+from vault.framework.identity import Standing
+from vault.token.model import TokenEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A login of which everything but a second factor was right: the token that it would get."""
+
+    entry: TokenEntry
+    kind: str
+    standing: Standing | None
+    warnings: tuple[str, ...]
+
+
+class Factors(Protocol):
+    """The second factors of all namespaces."""
+
+    async def demand(self, call: Call, candidate: Candidate) -> Reply[None] | None:
+        """Return what a login that needs a second factor is told; None where it has all that it needs."""
+        ...
+
+
+class NoFactors:
+    """A server without second factors."""
+
+    async def demand(self, call: Call, candidate: Candidate) -> Reply[None] | None:
+        """Return None."""
+        del call, candidate
+        return None
