@@ -46,6 +46,9 @@ _NOTHING: Final = "mnt//"
 """Below this, no namespace ever stores anything."""
 
 
+Record = Callable[[Call, Reply[object] | None], None]
+
+
 class Moved(Exception):
     """The facts that this call was allowed by are older than the data that it saw."""
 
@@ -88,6 +91,7 @@ class Pipeline:
             except Moved:
                 reply = await self.persist(call)
             if call.after is not None:
+                self.settle(call)
                 await call.after()
             return reply
         except VaultError as error:
@@ -130,7 +134,8 @@ class Pipeline:
         if access.writes or call.wrap_ttl:
             return await self.commit(call)
         reply = self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
-        if call.key is not None and call.identity is not None:
+        streams = reply is not None and reply.stream is not None
+        if call.key is not None and call.identity is not None and not streams:
             until = self._gate.until(call.identity)
             self.plans.keep(call, era, until)
         return reply
@@ -142,7 +147,7 @@ class Pipeline:
         call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
         self._audit.request(call, hold=True)
         call.audited = True
-        return self.finish(call, await self.invoke(call, call.reader))
+        return self.finish(call, await self.invoke(call, call.reader), self._audit.exchange)
 
     async def persist(self, call: Call) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
@@ -331,16 +336,26 @@ class Pipeline:
         if seen.epoch != call.facts:
             raise Moved
 
-    def finish(self, call: Call, result: object) -> Reply[object] | None:
-        """Record the answer before anybody sees it, and before what it did is committed (SL-53)."""
+    def finish(self, call: Call, result: object, record: Record | None = None) -> Reply[object] | None:
+        """Record the answer before anybody sees it, and before what it did is committed (SL-53).
+
+        `record` is how, if not at once: where the answer itself will wait for it.
+        """
         reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
         if reply is not None and call.warnings:
             reply.warnings = [*reply.warnings, *call.warnings]
         if call.decision is not None and call.decision.filter_path and reply is not None:
             self._gate.filter(call, reply)
         if not call.bound.route.access.unaudited:
-            self._audit.response(call, reply)
+            (record or self._audit.response)(call, reply)
         return reply
+
+    def settle(self, call: Call) -> None:
+        """Write the audit lines of a call now. Raises `Unavailable` where no device takes them."""
+        batch, call.batch = call.batch, None
+        failure = None if batch is None else batch.flush()
+        if failure is not None:
+            raise failure
 
     def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""

@@ -12,11 +12,12 @@ _LISTENERS = {"vault/server/listening.py"}
 _HEADERS = {
     "vault/audit/record.py",
     "vault/server/initializing.py",
+    "vault/wire/again.py",
     "vault/wire/http.py",
     "vault/wire/inline.py",
 }
-"""Who touches a call's headers: to take the token or a login out of them, to record those that an operator has
-named, and to make calls of the server's own, which have none."""
+"""Who reads or sets a call's headers: to take a login out of them, to hand them to a request of the same bytes, to
+give the server's own calls none, and to record those that an operator has named."""
 
 
 def _used(names: set[str], *, of: str = "") -> Iterator[str]:

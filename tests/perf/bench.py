@@ -9,7 +9,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.perf import programs
 from tests.perf.cli import cli_seconds
 from tests.perf.load import Operation, Request, Round, Target, median_of, run_round
 from tests.perf.report import table, verdicts
-from tests.perf.server import Program, Running, answer_bytes, running, set_up
+from tests.perf.server import Program, Running, answer_bytes, running, set_up_logins, set_up_whole
 
 KEYS = 256
 SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
@@ -35,7 +35,7 @@ class Figures:
 
 
 def operations() -> list[Operation]:
-    """The four measured operations, the writes over many keys so that no single row is the bottleneck."""
+    """The operations that are the same everywhere, the writes over many keys so that no single row is the bottleneck."""
     body = json.dumps({"data": SECRET}, separators=(",", ":"))
     paths = [f"/v1/secret/data/bench/{number}" for number in range(KEYS)]
     token = json.dumps({"policies": ["bench"], "ttl": "1h"}, separators=(",", ":"))
@@ -44,6 +44,18 @@ def operations() -> list[Operation]:
         Operation("kv write", [Request("POST", path, body) for path in paths]),
         Operation("token lookup", [Request("GET", "/v1/auth/token/lookup-self")]),
         Operation("token create", [Request("POST", "/v1/auth/token/create", token)]),
+    ]
+
+
+def credentials(login: Mapping[str, str], accessor: str) -> list[Operation]:
+    """The operations that need what only one server knows: logging in, wrapping and unwrapping, a look by accessor."""
+    wrapped = json.dumps(SECRET, separators=(",", ":"))
+    asked = json.dumps({"accessor": accessor}, separators=(",", ":"))
+    body = json.dumps(dict(login), separators=(",", ":"))
+    return [
+        Operation("approle login", [Request("POST", "/v1/auth/approle/login", body)]),
+        Operation("wrap, unwrap", [Request("POST", "/v1/sys/wrapping/wrap", wrapped)], unwrapped=True),
+        Operation("lookup accessor", [Request("POST", "/v1/auth/token/lookup-accessor", asked)]),
     ]
 
 
@@ -56,25 +68,33 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Figur
     figures = {program.name: _started(program, scratch, options.server_core) for program in servers}
     with ExitStack() as stack:
         live = [_enter(stack, program, scratch, options.server_core) for program in servers]
-        tokens = {program.name: set_up(program, secret=SECRET, keys=KEYS) for program in servers}
+        tokens, work = _prepared(servers)
         size = answer_bytes(servers[-1], "secret/data/bench/0", tokens[servers[-1].name])
         ceiling = programs.bare(tls, body_bytes=size)
         figures[ceiling.name] = _started(ceiling, scratch, options.server_core)
         live.append(_enter(stack, ceiling, scratch, options.server_core))
         for connections in options.connections:
-            for operation in operations():
-                aims = [
-                    (server.program, tokens.get(server.program.name, "s.ignored-by-the-bare-server"))
-                    for server in live
-                    if server.program is not ceiling or operation.name == "kv read"
-                ]
-                taken = _alternate(options, scratch, operation, aims, connections)
+            for each in zip(*work.values(), strict=True):
+                aims = [(p, tokens[p.name], operation) for p, operation in zip(servers, each, strict=True)]
+                if each[0].name == "kv read":
+                    aims.append((ceiling, "s.ignored-by-the-bare-server", each[0]))
+                taken = _alternate(options, scratch, aims, connections)
                 for name, rounds in taken.items():
-                    figures[name].rounds[f"{operation.name} c={connections}"] = median_of(rounds)
+                    figures[name].rounds[f"{each[0].name} c={connections}"] = median_of(rounds)
         for server in live:
             figures[server.program.name].resident = server.resident_mebibytes()
         seconds = cli_seconds({p.name: p for p in servers}, tokens, tls[0], scratch)
     return figures, seconds
+
+
+def _prepared(servers: Sequence[Program]) -> tuple[dict[str, str], dict[str, list[Operation]]]:
+    """Set every server up; returns the token that is measured and the operations, by server name."""
+    tokens, work = {}, {}
+    for program in servers:
+        keys = set_up_whole(program, secret=SECRET, keys=KEYS)
+        tokens[program.name] = keys.reader
+        work[program.name] = [*operations(), *credentials(*set_up_logins(program, keys.root, keys.reader))]
+    return tokens, work
 
 
 def _started(program: Program, scratch: Path, core: int) -> Figures:
@@ -93,14 +113,13 @@ def _enter(stack: ExitStack, program: Program, scratch: Path, core: int) -> Runn
 def _alternate(
     options: argparse.Namespace,
     scratch: Path,
-    operation: Operation,
-    aims: Sequence[tuple[Program, str]],
+    aims: Sequence[tuple[Program, str, Operation]],
     connections: int,
 ) -> dict[str, list[Round]]:
     """A short warm-up of each server, which does not count, then the rounds in turn."""
-    taken: dict[str, list[Round]] = {program.name: [] for program, _ in aims}
+    taken: dict[str, list[Round]] = {program.name: [] for program, *_ in aims}
     for number in range(-1, options.rounds):
-        for program, token in aims:
+        for program, token, operation in aims:
             measured = run_round(
                 Target(program.address, [("X-Vault-Token", token)]),
                 operation,

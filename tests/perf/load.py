@@ -31,6 +31,8 @@ class Operation:
 
     name: str
     requests: Sequence[Request]
+    unwrapped: bool = False
+    """Whether each answer is asked for wrapped, and every other request fetches what waits behind the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ def run_round(
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
     command += ["--timeout", "10s", "-s", str(_SCRIPT), target.address]
     environment = {**os.environ, "LOAD_FILE": str(load_file)}
+    if operation.unwrapped:
+        environment["LOAD_UNWRAP"] = "1"
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         message = f"wrk failed on {operation.name}: {finished.stderr.strip()}"

@@ -130,6 +130,17 @@ def set_up_whole(program: Program, *, secret: Mapping[str, str], keys: int) -> K
     return Keys(share, root, token)
 
 
+def set_up_logins(program: Program, root: str, token: str) -> tuple[Mapping[str, str], str]:
+    """Enable AppRole and make a role; returns what logs in to it, and the accessor of `token`."""
+    call(program, "POST", "sys/auth/approle", {"type": "approle"}, root)
+    role = "auth/approle/role/bench"
+    call(program, "POST", role, {"token_policies": ["bench"], "token_ttl": "1h"}, root)
+    role_id = call(program, "GET", f"{role}/role-id", None, root)["data"]["role_id"]
+    secret_id = call(program, "POST", f"{role}/secret-id", {}, root)["data"]["secret_id"]
+    accessor = call(program, "GET", "auth/token/lookup-self", None, token)["data"]["accessor"]
+    return {"role_id": str(role_id), "secret_id": str(secret_id)}, str(accessor)
+
+
 def _exchange(
     program: Program,
     method: str,

@@ -17,6 +17,7 @@ from vault.audit.record import Renderer
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
+from vault.framework.batch import Batch
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.errors import Malformed, Unavailable, VaultError
@@ -74,6 +75,7 @@ class Broker:
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, _Open] = {}
         self._recording: Sequence[_Open] = ()
+        self._batch: Batch | None = None
         self._headers: dict[str, bool] = {}
         self._devices = {path: open_device(config) for path, config in self._declared.items()}
 
@@ -123,14 +125,41 @@ class Broker:
                 self._send_sealed(sealed_line(call, "request", held, None), now)
             self._send_sealed(sealed_line(call, "response", now, error), now)
 
-    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str) -> None:
+    def exchange(self, call: Call, reply: Reply[object] | None) -> None:
+        """Record a held request and its response with those of others, in `call.batch`: the answer has to wait there."""
+        batch = self._batch
+        if batch is None:
+            self.response(call, reply)
+            return
+        times = (call.held, self._clock.nanos())
+        call.held = 0
+        headers = self._headers
+        batch.add([entry.renderer.exchange(call, reply, times, headers, None) for entry in self._recording])
+        call.batch = batch
+
+    def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
+        now = self._clock.nanos()
+        try:
+            self._send(list(zip(self._recording, of_devices, strict=True)), now, "response", count)
+        except Unavailable as failure:
+            return failure
+        return None
+
+    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str, count: int = 0) -> None:
+        """Write one call's lines, or `count` calls' in one; what waits to be written goes first."""
+        if self._batch is not None and not count:
+            self._batch.flush()
         began = perf_counter_ns()
         taken = False
         for entry, line in lines:
             taken = self._write(entry.device, line, now) or taken
-        self._written[kind].observe(perf_counter_ns() - began)
+        spent = perf_counter_ns() - began
+        if count:
+            self._written[kind].extend([spent // count] * count)
+        else:
+            self._written[kind].observe(spent)
         if not taken:
-            self._failures[kind].count += 1
+            self._failures[kind].count += count or 1
             raise Unavailable(detail="no audit device took the record")
 
     def _send_sealed(self, line: bytes, now: int) -> None:
@@ -202,24 +231,34 @@ class Broker:
             self._devices[path] = device
         for path in set(self._devices) - set(opened):
             self._devices.pop(path).close()
-        self._open = opened
-        self._recording = tuple(opened.values())
+        self._record_on(opened)
         headers = await core.get(_HEADERS)
         self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
 
     def forget(self) -> None:
         """Drop the keys at seal; declared devices stay open."""
-        self._open = {}
-        self._recording = ()
+        self._record_on({})
         self._headers = {}
+
+    def _record_on(self, opened: dict[str, _Open]) -> None:
+        """Exchange the devices; what waits goes to those that it was written for."""
+        if self._batch is not None:
+            self._batch.flush()
+        self._open = opened
+        self._recording = tuple(opened.values())
+        self._batch = Batch(len(opened), self._write_batch) if opened else None
 
     def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming the first that fails."""
+        if self._batch is not None:
+            self._batch.flush()
         for device in self._devices.values():
             device.reopen()
 
     def close(self) -> None:
         """Release every target."""
+        if self._batch is not None:
+            self._batch.flush()
         for device in self._devices.values():
             device.close()
         self._devices = {}

@@ -34,15 +34,15 @@ class Plans:
     def recall(self, call: Call, key: Key) -> bool:
         """Fill in what is known of a call; False when that is nothing, or no longer true."""
         plan = self._kept.get(key)
-        if plan is None or plan.era is not self._follower.era or (plan.until and call.now >= plan.until):
+        if plan is None or not self.holds(plan, call.now):
             call.key = key if len(key[1]) <= _LONGEST else None
             return False
-        call.plan = plan
-        call.operation = Operation.READ
-        call.namespace, call.path, call.mount, call.local = plan.namespace, plan.path, plan.mount, plan.local
-        call.bound, call.captures, call.params = plan.bound, plan.captures, plan.params
-        call.identity, call.decision = plan.identity, plan.decision
+        plan.fill(call)
         return True
+
+    def holds(self, plan: Plan, now: int) -> bool:
+        """Whether a plan is still true at `now` (milliseconds since the epoch)."""
+        return plan.era is self._follower.era and not (plan.until and now >= plan.until)
 
     def keep(self, call: Call, era: object, until: int) -> None:
         """Remember a call that was answered by the facts of `era`, if another one like it would be let in too."""

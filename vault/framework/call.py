@@ -17,6 +17,7 @@ from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
+    from vault.framework.batch import Batch
     from vault.framework.plan import Plan
     from vault.framework.route import Bound
 
@@ -252,6 +253,7 @@ class Call:
         "admission",
         "after",
         "audited",
+        "batch",
         "body",
         "bound",
         "captures",
@@ -353,6 +355,8 @@ class Call:
     """Headers that tell of rate limits, or that a login failed which came along; None until the quotas were asked, which is once for each request."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
+    batch: Batch | None
+    """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
@@ -369,6 +373,7 @@ class Call:
         self.mount = NOWHERE
         self.admission = None
         self.audited = False
+        self.batch = None
         self.facts = 0
         self.spent = False
         self.echo = b""

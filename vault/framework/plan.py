@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vault.framework.call import Decision, Identity, Mounted, Namespace
+from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
 from vault.framework.route import Bound, Params
 
 
@@ -26,3 +26,11 @@ class Plan:
     identity: Identity
     decision: Decision | None
     params: Params
+
+    def fill(self, call: Call) -> None:
+        """Fill in what is known of a call."""
+        call.plan = self
+        call.operation = Operation.READ
+        call.namespace, call.path, call.mount, call.local = self.namespace, self.path, self.mount, self.local
+        call.bound, call.captures, call.params = self.bound, self.captures, self.params
+        call.identity, call.decision = self.identity, self.decision

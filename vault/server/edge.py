@@ -49,6 +49,7 @@ class _Plain:
 
     def __init__(self, front: Front) -> None:
         self._front = front
+        self.again = front.again
         self._elsewhere: Answer | None = None
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:

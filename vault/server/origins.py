@@ -7,11 +7,12 @@ origin that is not listed is refused, whatever it asks for.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 from vault.engines.system.cors import CorsSettings, CrossOrigins
 from vault.server.application import Answer, Message
+from vault.wire.again import Again, Outlet
 from vault.wire.http import RESPOND
 
 Receive = Callable[[], Awaitable[Message]]
@@ -31,6 +32,13 @@ class Origins:
     def __init__(self, inner: Answer, origins: CrossOrigins) -> None:
         self._inner = inner
         self._origins = origins
+        self._again: Again | None = getattr(inner, "again", None)
+
+    def again(self, head: bytes, client: tuple[str, int], outlet: Outlet) -> Coroutine[Any, Any, None] | None:
+        """Answer a request that came before, byte for byte, where that can be done; see `Front.again`."""
+        if self._again is None or self._origins.settings is not None:
+            return None
+        return self._again(head, client, outlet)
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""

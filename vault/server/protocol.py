@@ -12,6 +12,7 @@ import sys
 import types
 from collections.abc import Coroutine, Generator
 from functools import partial
+from hashlib import sha256
 from typing import Any, Final, cast
 
 from httptools import HttpParserUpgrade
@@ -19,8 +20,10 @@ from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from vault.framework.batch import Batch
 from vault.server.settings import Listener
 from vault.server.verbs import FAST, AnyVerb
+from vault.wire.again import HEAD, Again
 from vault.wire.http import RESPOND
 
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
@@ -32,6 +35,9 @@ LONGEST_HEAD: Final = 64 * 1024
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
+
+
+_HEAD_END: Final = b"\r\n\r\n"
 
 
 async def _rest(begun: Coroutine[Any, Any, None], waited: object) -> None:
@@ -73,6 +79,11 @@ class Connection(HttpToolsProtocol):
         self._begun = False
         self._queued = False
         self._arrived = b""
+        self._again: Again | None = getattr(self.app, "again", None)
+        self._head: bytes | None = None
+        self._repeating = False
+        self._batch: Batch | None = None
+        self._always: tuple[object, bytes] = (None, b"")
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -103,14 +114,93 @@ class Connection(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.message_event.set()
-        always = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(
-            b"%b%b%bcontent-length: %d\r\n%b%b" % (STATUS_LINE[status], always, head, len(body), ending, body)
+            b"%b%b%bcontent-length: %d\r\n%b%b"
+            % (STATUS_LINE[status], self._default_head(), head, len(body), ending, body)
         )
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
+        return True
+
+    def _default_head(self) -> bytes:
+        """Return the header lines of every answer; they change once a second."""
+        headers = self.server_state.default_headers
+        if self._always[0] is not headers:
+            self._always = (headers, b"".join([b"%b: %b\r\n" % header for header in headers]))
+        return self._always[1]
+
+    def respond(self, status: int, head: bytes, body: bytes) -> bool:
+        """Answer a request that came again, as `_respond` does; one that had to wait has a cycle by now."""
+        cycle: Any = self.cycle
+        self._batch = None
+        if cycle is not None and not cycle.response_complete:
+            return self._respond(cycle, status, head, body)
+        if self.transport.is_closing():
+            return True
+        self.server_state.total_requests += 1
+        self.transport.write(
+            b"%b%b%bcontent-length: %d\r\n\r\n%b"
+            % (STATUS_LINE[status], self._default_head(), head, len(body), body)
+        )
+        return True
+
+    def wait(self, batch: Batch) -> None:
+        """Know that an answer is ready and leaves with this batch."""
+        self._batch = batch
+
+    def shutdown(self) -> None:
+        if self._batch is not None:
+            self._batch.flush()
+        super().shutdown()
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        """Answer a request that came again by ASGI's messages."""
+        await self._waiting_cycle().send(message)
+
+    def _waiting_cycle(self) -> RequestResponseCycle:
+        """Return the cycle of a request that came again, and was not answered at once."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            cycle = self.cycle = RequestResponseCycle(
+                scope={"type": "http", "method": "GET"},  # type: ignore[typeddict-item]  # nobody asks for more
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=False,
+                keep_alive=True,
+                on_response=self.on_response_complete,
+            )
+            cycle.more_body = False
+        return cast("RequestResponseCycle", cycle)
+
+    def _repeated(self, data: bytes) -> bool:
+        """Answer a read whose head came before, byte for byte, without parsing it; False where it has to be.
+
+        Only what is one whole head, between requests and with nothing in flight, may be known from now on.
+        """
+        cycle: Any = self.cycle
+        busy = cycle is not None and not cycle.response_complete
+        if self._again is None or busy or self.flow.write_paused:
+            return False
+        head = sha256(data).digest()
+        begun = self._again(head, self.client or ("", 0), self)
+        if begun is None:
+            self._head = head if data.find(_HEAD_END) == len(data) - len(_HEAD_END) else None
+            return False
+        self._repeating = True
+        self._arrived = data
+        try:
+            waited = begun.send(None)
+        except StopIteration:
+            return True
+        self._waiting_cycle()
+        self._go_on(begun, waited)
         return True
 
     def on_response_complete(self) -> None:
@@ -133,6 +223,7 @@ class Connection(HttpToolsProtocol):
         """
         scope: dict[str, Any] = cast("Any", cycle.scope)
         scope[RESPOND] = partial(self._respond, cycle)
+        scope[HEAD] = self._head
         if self._queued or scope["method"] != "GET":
             super()._start_asgi_task(cycle, app)
             return
@@ -141,6 +232,9 @@ class Connection(HttpToolsProtocol):
             waited = begun.send(None)
         except StopIteration:
             return
+        self._go_on(begun, waited)
+
+    def _go_on(self, begun: Coroutine[Any, Any, None], waited: object) -> None:
         task = self.loop.create_task(_rest(begun, waited))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -178,6 +272,12 @@ class Connection(HttpToolsProtocol):
         other.data_received(data)
 
     def data_received(self, data: bytes) -> None:
+        self._head = None
+        if self._batch is not None:
+            self._batch.flush()
+        if self._between and data[:4] == b"GET " and self._repeated(data):
+            return
+        self._repeating = False
         if self._between and not data.startswith(FAST):
             cycle: Any = self.cycle
             if cycle is None or cycle.response_complete:
@@ -207,6 +307,9 @@ class Connection(HttpToolsProtocol):
         return now - self._watched_since > patience
 
     def _awaited(self) -> tuple[object | None, float]:
+        cycle: Any = self.cycle
+        if self._repeating and not self.flow.write_paused and (cycle is None or cycle.response_complete):
+            return self._arrived, self.listener.http_idle_timeout
         scope: dict[str, Any] | None = cast("Any", self.scope)
         if scope is None:
             return self.parser, self.listener.http_read_header_timeout
@@ -214,7 +317,6 @@ class Connection(HttpToolsProtocol):
             return scope, self.listener.http_read_header_timeout
         if self.flow.write_paused:
             return self.flow, self.listener.http_read_timeout  # a client that does not read its answers
-        cycle: Any = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_complete:
             return cycle, self.listener.http_read_timeout
         if cycle is not None and cycle.response_complete and self.timeout_keep_alive_task is None:

@@ -31,6 +31,10 @@ T = TypeVar("T")
 _SOON: Final = timedelta(days=14)
 
 
+_GARBAGE: Final = 10_000
+"""Containers more than there were before the collector looks at the young ones: requests make no cycles."""
+
+
 class Guest(Protocol):
     """Somebody who works with the application before clients do, and speaks once they can: development mode."""
 
@@ -112,6 +116,7 @@ class Server:
             guest.announce(listening.addresses)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_GARBAGE)
         await self._ending.wait()
         log.note(
             "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
+from functools import partial
 from hashlib import sha256
 from html import escape
 from time import perf_counter_ns
@@ -25,6 +26,7 @@ from vault.framework.errors import (
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import inline, native, v1
+from vault.wire.again import Heads, Known, Outlet
 from vault.wire.asked import (
     ANYWHERE,
     ROOT_ONLY,
@@ -87,22 +89,39 @@ class Front:
         self._sealed = sealed
         self._lane = lane
         self._plans = plans
+        self._heads = Heads(plans)
         self._handle = lane.handle
         self._clock = clock
         self._ids = Ids(entropy)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Serve one request. Nothing that a request contains can make this raise."""
+        return self._serve(scope, receive, send, None, None)
+
+    def again(self, head: bytes, client: tuple[str, int], outlet: Outlet) -> Coroutine[Any, Any, None] | None:
+        """Serve a request whose every byte came before, by their digest; None for one that has to be parsed."""
+        known = self._heads.find(head, client[0], self._clock.millis())
+        if known is None:
+            return None
+        scope = {"client": client, RESPOND: outlet.respond}
+        return self._serve(scope, _nothing, outlet.send, known, outlet)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, known: Known | None, outlet: Outlet | None
+    ) -> None:
         lane = self._lane
         running = lane.running
         call = Call()
         call.id = self._ids.next()
         call.now = self._clock.millis()
         try:
-            self._head(call, scope)
-            if call.method in _BODIED:
-                call.limits = lane.json_limits
-                call.body = await _body(receive, lane.max_body)
+            if known is not None:
+                known.fill(call, scope["client"])
+            else:
+                self._head(call, scope)
+                if call.method in _BODIED:
+                    call.limits = lane.json_limits
+                    call.body = await _body(receive, lane.max_body)
             running[call] = began = perf_counter_ns()
             try:
                 if call.login is not None:
@@ -129,8 +148,14 @@ class Front:
                 await stream(reply.stream, _common(call), receive, send)
                 return
             answer = _answer(call, reply)
-            if not _at_once(scope, *answer):
-                await _send(send, *answer)
+            if call.batch is None:
+                if not _at_once(scope, *answer):
+                    await _send(send, *answer)
+            elif outlet is not None and answer[2] is _COMMON and answer[0] not in _BODILESS:
+                outlet.wait(call.batch)
+                call.batch.then(partial(_leave, outlet, answer[0], answer[1]))
+            else:
+                await _behind(call, answer, scope, send)
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]
@@ -166,6 +191,7 @@ class Front:
         if plain and call.token and not bearer:
             digest = sha256(call.token.reveal().encode()).digest()
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
+                self._heads.learn(scope, call)
                 return
         if bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
@@ -244,6 +270,10 @@ class Front:
             call.path += "/"
 
 
+async def _nothing() -> MutableMapping[str, Any]:
+    return {"type": "http.request", "body": b""}
+
+
 async def _body(receive: Receive, limit: int) -> bytes:
     """Read a body, never more than the limit. Raises `TooLarge`."""
     message = await receive()
@@ -289,6 +319,22 @@ def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Header
     elif reply.status >= _UNKNOWN:
         common = common[:2]
     return reply.status or 200, body, common
+
+
+def _leave(outlet: Outlet, status: int, body: bytes, failure: VaultError | None) -> None:
+    if failure is None:
+        outlet.respond(status, _COMMON_HEAD, body)
+    else:
+        outlet.respond(v1.STATUS[type(failure)], _COMMON_HEAD, v1.error_body(failure))
+
+
+async def _behind(call: Call, answer: tuple[int, bytes, Headers], scope: Scope, send: Send) -> None:
+    """Answer once the audit lines that wait are written, now."""
+    failure = None if call.batch is None else call.batch.flush()
+    if failure is not None:
+        await _refuse(call, failure, scope, send)
+    elif not _at_once(scope, *answer):
+        await _send(send, *answer)
 
 
 async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:

@@ -48,6 +48,9 @@ async def front(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"front"})
 
 
+front.again = None  # type: ignore[attr-defined]  # it knows no head
+
+
 def ask(
     target: str,
     listener: ListenerTelemetry,

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Requests that come again byte for byte: answered without parsing, and as if each were the first.
+
+Each test lets a head become known by sending it three times over one connection, then goes on with its bytes.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from uvicorn.server import ServerState
+
+from tests.routes.driver import Application
+from tests.unit.server.test_connection import Wire
+from vault.server.listening import _uvicorn
+from vault.server.protocol import Connection
+from vault.server.settings import Listener
+
+READER = 'path "secret/*" { capabilities = ["read"] }'
+LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
+
+
+class Client(Wire):
+    """One connection to the application, without a network."""
+
+    def __init__(self, application: Application, listener: Listener = LISTENER) -> None:
+        super().__init__()
+        self.application = application
+        self.lost = False
+        application.run(self._connect(listener))
+
+    async def _connect(self, listener: Listener) -> None:
+        app = _uvicorn(self.application.vault.at(listener), listener)
+        self.reader = Connection(app, ServerState(), listener, asyncio.get_running_loop())
+        self.reader.connection_made(self)
+
+    def send(self, *parts: bytes) -> list[tuple[int, Any]]:
+        """Send the parts, each in a turn of its own; return status and body of each answer."""
+
+        async def turns() -> None:
+            for part in parts:
+                self.reader.data_received(bytes(bytearray(part)))
+                for _ in range(20):
+                    await asyncio.sleep(0)
+
+        self.written = b""
+        self.application.run(turns())
+        return read(self.written)
+
+    def passes(self, head: bytes) -> bool:
+        """Whether a head is answered without anything being parsed."""
+        cycle = self.reader.cycle
+        self.send(head)
+        return self.reader.cycle is cycle
+
+
+def read(received: bytes) -> list[tuple[int, Any]]:
+    """Return status and body of each answer in `received`."""
+    found = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        found.append((int(head.split()[1]), json.loads(rest[:length])))
+        received = rest[length:]
+    return found
+
+
+def get(token: str, *lines: bytes, target: bytes = b"/v1/secret/data/x") -> bytes:
+    more = b"".join(line + b"\r\n" for line in lines)
+    return b"GET %b HTTP/1.1\r\nhost: x\r\nX-Vault-Token: %b\r\n%b\r\n" % (target, token.encode(), more)
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+@pytest.fixture
+def client(application: Application) -> Client:
+    return Client(application)
+
+
+@pytest.fixture
+def head(application: Application, client: Client) -> bytes:
+    """A head that is known."""
+    head = get(application.token(READER))
+    assert [status for status, _ in client.send(head, head, head)] == [200] * 3
+    assert client.passes(head)
+    return head
+
+
+def test_each_answer_and_each_record_is_that_of_a_first_request(
+    application: Application, client: Client
+) -> None:
+    head = get(application.token(READER))
+    application.records()
+    answers = [body for _, body in client.send(head, head, head, head)]
+    assert len({answer.pop("request_id") for answer in answers}) == 4
+    assert answers == [answers[0]] * 4
+    records = application.records()
+    assert [record["type"] for record in records] == ["request", "response"] * 4
+    assert len({record["request"]["id"] for record in records}) == 4
+    for record in records:
+        del record["time"], record["request"]["id"]
+    assert records == records[:2] * 4
+
+
+def test_no_answer_leaves_before_its_records_are_written(
+    application: Application, client: Client, head: bytes
+) -> None:
+    others = [Client(application) for _ in range(3)]
+    for each in others:
+        each.reader._again = client.reader._again
+
+    async def at_once() -> tuple[int, bytes]:
+        application.records()
+        client.written = b""
+        for each in (client, *others):
+            each.reader.data_received(head)
+        return len(application.audit.read_bytes()), b"".join(each.written for each in (client, *others))
+
+    assert application.run(at_once()) == (0, b"")
+    application.run(asyncio.sleep(0))
+    assert [read(each.written)[0][0] for each in (client, *others)] == [200] * 4
+    assert [record["type"] for record in application.records()] == ["request", "response"] * 4
+
+
+def test_what_no_device_records_is_not_answered(
+    application: Application, client: Client, head: bytes
+) -> None:
+    (device,) = application.vault._parts.audit._devices.values()
+    other = Client(application)
+    kept = os.dup(device._fd)  # type: ignore[attr-defined]  # a file that may not be written, in the device's place
+    closed = os.open(application.audit, os.O_RDONLY)
+    os.dup2(closed, device._fd)  # type: ignore[attr-defined]  # a file device has one
+    try:
+        refused = client.send(head)
+        assert [status for status, _ in refused] == [500]
+        assert "data" not in refused[0][1]
+    finally:
+        os.dup2(kept, device._fd)  # type: ignore[attr-defined]  # a file device has one
+        os.close(kept)
+        os.close(closed)
+    assert [status for status, _ in (*client.send(head), *other.send(head))] == [200, 200]
+
+
+def test_two_in_a_row_are_answered_in_order_before_the_first_has_left(
+    application: Application, client: Client, head: bytes
+) -> None:
+    other = get("root", target=b"/v1/sys/policies/acl/x")
+
+    async def in_a_row() -> None:
+        for part in (head, other, head):
+            client.reader.data_received(part)
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    client.written = b""
+    application.run(in_a_row())
+    first, second, third = read(client.written)
+    assert (first[1]["data"]["data"], second[1]["data"]["name"]) == ({"a": {"b": 1}}, "x")
+    assert third[1]["data"] == first[1]["data"]
+    assert len(client.send(head + head)) == 2
+    assert len(client.send(head + head[:9], head[9:])) == 2
+
+
+def test_a_right_that_ended_is_refused_at_once(application: Application, client: Client, head: bytes) -> None:
+    token = head.partition(b"X-Vault-Token: ")[2].partition(b"\r\n")[0].decode()
+    application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
+    assert [status for status, _ in client.send(head)] == [403]
+
+
+def test_a_sealed_vault_answers_nobody(application: Application, client: Client, head: bytes) -> None:
+    application.request("PUT", "/v1/sys/seal", token="root")
+    assert [status for status, _ in client.send(head)] == [503]
+
+
+def test_a_token_that_expires_is_refused_at_its_time(application: Application, client: Client) -> None:
+    body = {"policies": ["root"], "ttl": "1s"}
+    made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
+    head = get(made["auth"]["client_token"])
+    deadline = time.monotonic() + 6
+    assert [status for status, _ in client.send(head, head, head)] == [200] * 3
+    while client.send(head)[0][0] == 200:
+        assert time.monotonic() < deadline
+    assert client.send(head)[0][0] == 403
+
+
+def test_what_was_written_since_is_what_is_read(
+    application: Application, client: Client, head: bytes
+) -> None:
+    application.request("POST", "/v1/secret/data/x", {"data": {"a": "new"}}, token="root")
+    assert client.send(head)[0][1]["data"]["data"] == {"a": "new"}
+    application.request("DELETE", "/v1/secret/data/x", token="root")
+    ((status, body),) = client.send(head)
+    assert (status, body["data"]["data"]) == (404, None)
+    application.request("DELETE", "/v1/secret/metadata/x", token="root")
+    assert client.send(head, head) == [(404, {"errors": []})] * 2
+
+
+def test_a_rate_limit_counts_and_tells_each_request(
+    application: Application, client: Client, head: bytes
+) -> None:
+    body = {"rate": 2, "interval": "1h"}
+    application.request("POST", "/v1/sys/quotas/rate-limit/few", body, token="root")
+    application.request(
+        "POST", "/v1/sys/quotas/config", {"enable_rate_limit_response_headers": True}, token="root"
+    )
+    assert 429 in [status for status, _ in client.send(head, head, head, head)]
+
+
+def test_pages_of_other_origins_are_looked_at_as_soon_as_any_may_call(
+    application: Application, client: Client
+) -> None:
+    head = get("root", b"origin: https://elsewhere.example")
+    assert [status for status, _ in client.send(head, head, head)] == [200] * 3
+    body = {"allowed_origins": "https://here.example"}
+    assert application.request("POST", "/v1/sys/config/cors", body, token="root").status == 204
+    assert [status for status, _ in client.send(head)] == [403]
+
+
+def test_another_address_is_another_client(application: Application, client: Client) -> None:
+    head = get("root")
+    client.send(head, head, head)
+    other = Client(application)
+    other.reader.client = ("192.0.2.1", 1)
+    assert not other.passes(head)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"content-length: 0", b"connection: close", b"expect: 100-continue", b"x-vault-wrap-ttl: 60"],
+)
+def test_a_head_that_says_more_than_what_is_read_is_parsed_each_time(
+    application: Application, line: bytes
+) -> None:
+    head = get("root", line)
+    for _ in range(4):
+        assert not Client(application).passes(head)
+
+
+def test_a_head_that_asks_to_keep_the_connection_may_be_known(client: Client) -> None:
+    head = get("root", b"Connection: keep-alive")
+    client.send(head, head, head)
+    assert client.passes(head)
+
+
+def test_a_body_is_no_head(client: Client) -> None:
+    inner = get("root")
+    client.send(inner, inner, inner)
+    assert client.passes(inner)
+    outer = (
+        b"POST /v1/sys/tools/hash HTTP/1.1\r\nhost: x\r\nX-Vault-Token: root\r\ncontent-length: %d\r\n\r\n"
+    )
+    ((status, _),) = client.send(outer % len(inner), inner)
+    assert status == 400
+
+
+def test_headers_of_a_listener_stand_in_every_answer(application: Application) -> None:
+    listener = Listener(
+        kind="tcp",
+        address="127.0.0.1:1",
+        tls_disable=True,
+        custom_response_headers={"default": {"X-Own": "yes"}},
+    )
+    client = Client(application, listener)
+    client.send(*[get("root")] * 4)
+    assert client.written.count(b"x-own: yes") == 4
+
+
+def test_a_connection_that_ends_lets_its_answer_leave_first(client: Client, head: bytes) -> None:
+    async def ending() -> None:
+        client.written = b""
+        client.reader.data_received(head)
+        client.reader.shutdown()
+
+    client.application.run(ending())
+    assert [status for status, _ in read(client.written)] == [200] and client.closing
+
+
+def test_an_idle_connection_is_waited_for_as_long_as_the_listener_says(client: Client, head: bytes) -> None:
+    client.send(head)
+    assert not client.reader.stalled(100.0)
+    assert not client.reader.stalled(100.0 + LISTENER.http_idle_timeout)
+    assert client.reader.stalled(101.0 + LISTENER.http_idle_timeout)
+    client.send(head)
+    assert not client.reader.stalled(102.0 + LISTENER.http_idle_timeout)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Requests that come again byte for byte: what parsing found is kept beside the plan, and a digest finds both.
+
+A client sends the same head whenever it reads the same secret. Equal bytes mean the same request, so nothing is
+decided here: the plan says until when it holds, and the pipeline audits, runs and fences each call as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from typing import Any, Final, Protocol
+
+from vault.cache.follow import Bounded
+from vault.cache.plans import Plans
+from vault.framework.batch import Batch
+from vault.framework.call import Call
+from vault.framework.plan import Plan
+
+HEAD: Final = "coffre.head"
+"""Key of the ASGI scope: the digest of all bytes of a request that came alone and at once; None for any other."""
+_KEPT: Final = 4096
+"""Heads in memory."""
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
+"""Headers of requests whose end or answer depends on more than the head."""
+
+
+class Outlet(Protocol):
+    """The way back to a client."""
+
+    def respond(self, status: int, head: bytes, body: bytes, /) -> bool:
+        """Send a whole answer; `head` holds finished header lines. False where ASGI's messages must do it."""
+        ...
+
+    def send(self, message: Any, /) -> Coroutine[Any, Any, None]:  # noqa: ANN401 - ASGI's own type
+        """Send one of ASGI's messages."""
+        ...
+
+    def wait(self, batch: Batch, /) -> None:
+        """Know that the answer comes once this batch is written."""
+        ...
+
+
+Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | None]
+"""Serves a request by the digest of its bytes, its client and the way back; None where it has to be parsed."""
+
+
+class Known:
+    """What a head says, and the plan of what it asks for."""
+
+    __slots__ = ("accept", "headers", "plan")
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self.plan: Final = plan
+        self.headers: Final[Sequence[tuple[bytes, bytes]]] = call.headers
+        self.accept: Final = call.accept
+
+    def fill(self, call: Call, client: tuple[str, int]) -> None:
+        """Fill in a call as parsing and planning would."""
+        call.method = "GET"
+        call.client_address, call.client_port = client
+        call.headers, call.accept, call.content_type = self.headers, self.accept, b""
+        call.token = self.plan.identity.token
+        self.plan.fill(call)
+
+
+class Heads:
+    """The heads that are known, of one listener."""
+
+    def __init__(self, plans: Plans) -> None:
+        self._plans = plans
+        self._kept: Bounded[tuple[bytes, str], Known] = Bounded(_KEPT)
+
+    def find(self, head: bytes, client: str, now: int) -> Known | None:
+        """Return what is known of a request by the digest of its bytes; None when that is no longer true."""
+        known = self._kept.get((head, client))
+        return known if known is not None and self._plans.holds(known.plan, now) else None
+
+    def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:
+        """Remember the head of a call that has a plan, if the head is all that the request consists of."""
+        head = scope.get(HEAD)
+        if head is None or call.plan is None or scope["http_version"] != "1.1":
+            return
+        for name, value in call.headers:
+            if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
+                return
+        self._kept.put((head, call.client_address), Known(call.plan, call))
