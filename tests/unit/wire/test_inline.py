@@ -19,7 +19,6 @@ def server() -> Iterator[Application]:
     with Application() as application:
         rules = 'path "plain/*" { capabilities = ["read"] }'
         for target, body in (
-            ("sys/auth/userpass", {"type": "userpass"}),
             ("sys/policies/acl/reader", {"policy": rules}),
             ("plain/kept", {"of": "value"}),
             ("auth/userpass/users/ada", {"password": "opensesame", "token_policies": "reader"}),
