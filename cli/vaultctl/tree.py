@@ -109,6 +109,7 @@ GROUPS = {
     "auth": "Auth methods and their mounts",
     "hsm": "Tokens of hardware security modules on this machine",
     "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
+    "identity": "Entities: whoever logs in, and what that is worth",
     "kv": "Key-value secrets",
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
@@ -162,7 +163,7 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree_kv import COMMANDS as kv
 
         return kv
-    if first in ("token", "login", "print", "unwrap", "lease"):
+    if first in ("token", "login", "print", "unwrap", "lease", "identity"):
         from vaultctl.tree_tokens import COMMANDS as tokens
 
         return tokens

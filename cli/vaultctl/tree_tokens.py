@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Declarations: login, tokens, leases, unwrapping."""
+"""Declarations: login, tokens, identities, leases, unwrapping."""
 
 from __future__ import annotations
 
@@ -110,6 +110,15 @@ COMMANDS = (
         (0, 1, "0-1"),
         "Open a wrapped response",
         output="field",
+    ),
+    Command(
+        "identity explain",
+        "identity:explain",
+        "[options] ENTITY",
+        (1, 1, "1"),
+        "Show where each policy of an entity comes from",
+        output="format",
+        details="ENTITY is an id or a name. Group policies count while the entity is in the group.",
     ),
     Command("lease lookup", "lease:lookup", "[options] ID", (0, 1, "1"), "Show a lease", output="format"),
     Command(

@@ -130,6 +130,18 @@ class Tenants(Application):
             "group": group["canonical_id"],
             "group-alias": group["id"],
         }
+        self._second_factor(path)
+
+    def _second_factor(self, path: str) -> None:
+        """Let a login wait for its second factor."""
+        self.root("POST", f"{path}auth/userpass/users/y", {"password": "y"})
+        body = {"password": "y"}
+        entity = self.root("POST", f"{path}auth/userpass/login/y", body)["auth"]["entity_id"]
+        method = self.root("POST", f"{path}identity/mfa/method/totp", {"issuer": "x"})["data"]["method_id"]
+        rule = {"mfa_method_ids": [method], "identity_entity_ids": [entity]}
+        self.root("POST", f"{path}identity/mfa/login-enforcement/x", rule)
+        waits = self.root("POST", f"{path}auth/userpass/login/y", body)["auth"]["mfa_requirement"]
+        self.ids[path] |= {"mfa-method": method, "mfa-request": waits["mfa_request_id"]}
 
     def root(self, method: str, path: str, body: object = None) -> Any:
         """Ask as root; the answer's JSON, if there is any."""
