@@ -264,6 +264,7 @@ class Call:
         "data",
         "decision",
         "echo",
+        "factors",
         "facts",
         "headers",
         "held",
@@ -318,6 +319,8 @@ class Call:
     wrap_format: str
     offered: bool
     """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
+    factors: Sequence[str]
+    """The second factors that came in the head, each `method:code`."""
     echo: bytes
     """The namespace header as it came, which answers repeat."""
     within: str
@@ -377,6 +380,7 @@ class Call:
         self.facts = 0
         self.spent = False
         self.echo = b""
+        self.factors = ()
         self.offered = False
         self.login = None
         self.within = ""

@@ -137,10 +137,7 @@ def make(
         router=router,
         audit=audit,
         genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
-        limits=Limits(
-            default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
-            longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
-        ),
+        limits=_limits(config),
         leases=leases,
         quotas=Quotas(barrier, namespaces),
         origins=CrossOrigins(barrier),
@@ -165,6 +162,13 @@ def _sealing(
 ) -> NamespaceSealing:
     return NamespaceSealing(
         storage, barrier, namespaces, follower.follow, now=clock.millis, random=entropy.bytes
+    )
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
+        longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
     )
 
 

@@ -182,6 +182,8 @@ class Front:
                     namespace = value
                 elif name == b"x-vault-wrap-ttl":
                     wrap = value
+                elif name == b"x-vault-mfa":
+                    call.factors = (value.decode("latin-1"), *call.factors)
                 elif name[:20] == inline.PREFIX:
                     inlined = True
                 elif name == b"x-vault-wrap-format":

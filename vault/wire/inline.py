@@ -49,7 +49,7 @@ def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
     login = Call()
     login.id, login.now = request_id, call.now
     login.client_address, login.client_port = call.client_address, call.client_port
-    login.token, login.limits = call.token, call.limits
+    login.token, login.limits, login.factors = call.token, call.limits, call.factors
     login.accept, login.content_type = b"", b"application/json"
     login.headers = [(name, value) for name, value in call.headers if not name.startswith(PREFIX)]
     operation = _OPERATIONS.get(headers.get(_OPERATION, b"update").decode("latin-1"))

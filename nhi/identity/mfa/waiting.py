@@ -20,7 +20,6 @@ from vault.token.factors import Candidate
 
 Chain = Callable[[Namespace], Sequence[Namespace]]
 """Returns a namespace and all above it: what those enforce holds below them."""
-HEADER: Final = b"x-vault-mfa"
 _UNDECIDED: Final = "default"
 """What the field calls the kind of a token that is not made yet."""
 _SECOND: Final = 1_000_000_000
@@ -135,13 +134,12 @@ async def _constraints(
 
 
 def _given(call: Call) -> Mapping[str, Sequence[str]] | None:
-    """Return the factors in the headers, by method id or name; None where there is no such header."""
+    """Return the factors of a login, by method id or name; None where none came with it."""
+    if not call.factors:
+        return None
     found: dict[str, Sequence[str]] = {}
-    seen = False
-    for name, value in call.headers:
-        if name.lower() == HEADER:
-            seen = True
-            method, _, code = value.decode("latin-1").partition(":")
-            if method and code:
-                found.setdefault(method, (code,))
-    return found if seen else None
+    for text in call.factors:
+        method, _, code = text.partition(":")
+        if method and code:
+            found.setdefault(method, (code,))
+    return found

@@ -115,8 +115,8 @@ class House:
             log=Log(stream=self.log),
         )
         self.root = ""
-        self.headers: list[tuple[bytes, bytes]] = []
-        """What every request has in its head."""
+        self.factors_given: list[str] = []
+        """Second factors that every request brings along."""
 
     async def open(self, *engines: Engine) -> "House":
         """Serve `engines` below sys/, with a root token and the first policies."""
@@ -219,7 +219,8 @@ class House:
         call.now = self.clock.millis()
         call.method, call.path = method, path
         call.operation = Operation(_OPERATIONS.get(method, method.lower()))
-        call.headers, call.query, call.accept, call.content_type = self.headers, b"", b"", b""
+        call.headers, call.query, call.accept, call.content_type = (), b"", b"", b""
+        call.factors = self.factors_given
         call.client_address, call.client_port = "", 0
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
         call.data = dict(query or {})

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from nhi.identity.mfa.model import MFA_KIND
-from nhi.identity.mfa.waiting import HEADER, forget
+from nhi.identity.mfa.waiting import forget
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened
 from tests.unit.token.house import play
@@ -64,11 +64,11 @@ class Secured:
 
     async def at_once(self, code: str) -> Answer:
         """Log in with password and code in one request."""
-        self.house.headers = [(HEADER, f"{self.method}:{code}".encode())]
+        self.house.factors_given = [f"{self.method}:{code}"]
         try:
             return await self.house.log_in()
         finally:
-            self.house.headers = []
+            self.house.factors_given = []
 
 
 async def secured(**method: Any) -> Secured:
@@ -211,9 +211,9 @@ def test_an_enforcement_that_came_while_a_login_waited_holds_for_it_too() -> Non
 def test_a_wrong_password_is_refused_whatever_code_comes_with_it_and_costs_no_code() -> None:
     async def scenario() -> None:
         it = await secured()
-        it.house.headers = [(HEADER, f"{it.method}:{it.code()}".encode())]
+        it.house.factors_given = [f"{it.method}:{it.code()}"]
         assert (await it.house.log_in(password="wrong")).status == 400
-        it.house.headers = []
+        it.house.factors_given = []
         assert (await it.at_once(it.code())).status == 200
 
     play(scenario)
