@@ -129,6 +129,8 @@ class Pipeline:
             self._audit.request(call, hold=call.operation in _READS)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
+        if call.bound.before is not None and call.prepared is None:
+            call.prepared = await call.bound.before(call, call.params)
         if core is not None:
             return await self.write(call, core)
         if access.writes or call.wrap_ttl:
@@ -157,7 +159,8 @@ class Pipeline:
             call.facts = self._follower.epoch
             try:
                 self.resolve(call)
-                if not (call.bound.route.access.writes or call.wrap_ttl):
+                unprepared = call.bound.before is not None and call.prepared is None
+                if unprepared or not (call.bound.route.access.writes or call.wrap_ttl):
                     return _kept(await self.attempt(call))
                 await self.authenticate(call)
                 where = call.namespace.id

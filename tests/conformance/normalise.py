@@ -22,6 +22,9 @@ _ANYWHERE = (
     ("uuid", re.compile(rf"\b[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{_TENANT}\b")),
     ("named", re.compile(rf"\b(?:entity|group)_[0-9a-f]{{8}}\.(?:root|{_B62}{{6}})\b")),
     ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
+    ("state", re.compile(rf"\bst_{_B62}{{20}}\b")),
+    ("nonce", re.compile(rf"\bn_{_B62}{{20}}\b")),
+    ("challenge", re.compile(r"(?<=code_challenge=)[A-Za-z0-9_-]{43}")),
     ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
 )
 _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
+from tests.conformance import service
 from tests.conformance.compare import difference, dig, view
 from tests.conformance.divergences import ANSWER, comparable, declared
 from tests.conformance.normalise import Normaliser
@@ -58,7 +60,9 @@ class Side:
             answer = send(self._server.port, step.method, target, headers, body)
         for capture in step.save:
             name, path = capture.split(":", 1)
-            self._captured[name] = str(dig(answer.json(), path))
+            path, _, part = path.partition("?")
+            found = str(dig(answer.json(), path))
+            self._captured[name] = parse_qs(urlsplit(found).query).get(part, [""])[0] if part else found
         return answer
 
     def view(self, answer: Answer, step: Step, *, aside: bool) -> Mapping[str, object]:
@@ -81,6 +85,8 @@ class Side:
 
     def _fill(self, text: str, *, strict: bool) -> str:
         def found(hole: re.Match[str]) -> str:
+            if hole[1] == "service":
+                return service.address()
             if strict and hole[1] not in self._captured:
                 raise KeyError(f"nothing captured as {hole[1]!r}")
             return self._captured.get(hole[1], hole[0])

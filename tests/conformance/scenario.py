@@ -2,7 +2,7 @@
 """The vocabulary of recorded scenarios: what a step sends, and how its answer is to be compared.
 
 ``{name}`` in a path, token, header or body string is replaced by a captured value; ``{root}`` is the
-server's root token. Names that were never captured are left as they are in bodies (HCL has braces too).
+server's root token, ``{service}`` the address of what both servers ask (see ``service.py``). Names that were never captured are left as they are in bodies (HCL has braces too).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Step:
     token: str = ROOT
     headers: Mapping[str, str] = field(default_factory=dict)
     save: Sequence[str] = ()
-    """Captures, each ``name:dotted.path.into.the.json``."""
+    """Captures, each ``name:dotted.path.into.the.json``, or ``name:path?field`` for a field of a URL's query."""
     pick: Sequence[str] = ()
     """Compare only these dotted paths of the JSON body (lists that other scenarios also write to)."""
     unordered: Sequence[str] = ()

@@ -69,6 +69,10 @@ class Server:
         """The storage stanza."""
         raise NotImplementedError
 
+    def _outbound(self) -> str:
+        """What lets the server ask others on loopback."""
+        return ""
+
     def _config(self) -> str:
         return f"""
 {self._storage()}
@@ -84,6 +88,7 @@ audit "file" "file" {{
 }}
 api_addr = "http://127.0.0.1:{self.port}"
 ui       = false
+{self._outbound()}
 """
 
     def _wait(self) -> None:
@@ -155,6 +160,9 @@ class CoffreServer(Server):
 
     def _command(self, config: Path) -> list[str]:
         return [sys.executable, "-m", "vault.server", "-config", str(config)]
+
+    def _outbound(self) -> str:
+        return 'outbound_allow = ["127.0.0.0/8"]'
 
     def _storage(self) -> str:
         return f'storage "sqlite" {{\n  path = "{self.directory}/vault.db"\n}}'

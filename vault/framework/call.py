@@ -257,6 +257,7 @@ class Call:
         "body",
         "bound",
         "captures",
+        "certificate",
         "client_address",
         "client_port",
         "content_type",
@@ -283,6 +284,7 @@ class Call:
         "params",
         "path",
         "plan",
+        "prepared",
         "query",
         "reader",
         "recorded",
@@ -327,12 +329,16 @@ class Call:
     """The namespace that the header names, as the path begins with it; empty for none."""
     key: tuple[bytes, bytes, str] | None
     """What a plain GET consists of, so that what is found out about it may be kept; see `vault.cache.plans`."""
+    prepared: object
+    """What the route's `before` found out; None until it has run. It stays when the call starts over."""
     plan: Plan | None
     """What was found out about another call like this one, and is still true; else None."""
     namespace: Namespace
     """Where the path leads; the root namespace until the mount table was asked."""
     client_address: str
     client_port: int
+    certificate: bytes
+    """The certificate (DER) that the client has shown in the TLS handshake; empty for none, and for reads."""
     mount: Mounted
     local: str
     """The part of the path after the mount."""
@@ -395,6 +401,8 @@ class Call:
         self.held = 0
         self.key = None
         self.plan = None
+        self.prepared = None
+        self.certificate = b""
         self.namespace = ROOT
         self.body = b""
         self.limits = USUAL_LIMITS

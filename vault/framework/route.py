@@ -62,7 +62,9 @@ class Access:
     """Who may call, and in which state. Everything is off by default: a token is required.
 
     `sudo` also asks for the sudo capability. `unaudited` keeps a read out of the audit log (health and status
-    only). `exists` names the method that tells create from update. `body` is how the field calls the type of
+    only). `exists` names the method that tells create from update. `before` names the method that does what takes time
+    (asking others, hashing) for a caller who may, once that is recorded and before a transaction is begun; what it
+    returns is in `call.prepared`. `body` is how the field calls the type of
     the body when it refuses one that is no object. `own`: it is about the caller's own token alone, and answered
     in that token's namespace whichever the request names.
     """
@@ -73,6 +75,7 @@ class Access:
     unaudited: bool = False
     writes: bool = False
     exists: str = ""
+    before: str = ""
     own: bool = False
     body: str = "map[string]interface {}"
 
@@ -112,11 +115,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A route on a live engine: `invoke` runs its handler, `exists` its create-or-update question."""
+    """A route on a live engine: `invoke` runs its handler, `exists` its create-or-update question, `before` as `Access`."""
 
     route: Route
     invoke: Callable[[Call, Any], Awaitable[Reply[object] | msgspec.Struct | None]]
     exists: Callable[[Call], Awaitable[bool]] | None
+    before: Callable[[Call, Any], Awaitable[object]] | None = None
 
 
 def special(
@@ -219,8 +223,10 @@ def _build(
         raise WrongDeclaration(f"{where}: {names[2]} must be a Params struct")
     captures = {match[1] for match in _PLACE.finditer(template)}
     parameters = _parameters(where, params, captures)
-    if access.exists and not callable(getattr(engine, access.exists, None)):
-        raise WrongDeclaration(f"{where}: exists={access.exists} is not a method")
+    for what in ("exists", "before"):
+        method = getattr(access, what)
+        if method and not callable(getattr(engine, method, None)):
+            raise WrongDeclaration(f"{where}: {what}={method} is not a method")
     summary, _, description = doc.partition("\n")
     return Route(
         operation, template, access, params, parameters, hints["return"], summary, description.strip(), name
@@ -281,7 +287,8 @@ class RouteTable:
         for engine in engines:
             for route in engine.routes:
                 exists = getattr(engine, route.access.exists) if route.access.exists else None
-                bound = Bound(route, _invoker(getattr(engine, route.handler), route.params), exists)
+                before = getattr(engine, route.access.before) if route.access.before else None
+                bound = Bound(route, _invoker(getattr(engine, route.handler), route.params), exists, before)
                 group = shapes.setdefault(route.pattern, {})
                 if route.operation in group:
                     raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")

@@ -15,6 +15,8 @@ from time import monotonic, perf_counter_ns
 from typing import Final
 
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.auth.jwt.states import STATE_KIND
+from nhi.auth.jwt.states import expire as expire_sign_in
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND
@@ -334,6 +336,7 @@ def _background(parts: Parts) -> Background:
             SECRET_ID_KIND: expire_secret_id,
             KEY_KIND: parts.pairs.rotate,
             MFA_KIND: forget,
+            STATE_KIND: expire_sign_in,
         },
         {"keyring": count_encryptions},
         clock=parts.clock,

@@ -4,12 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from nhi.auth.approle.login import LoginEngine as AppRoleLogin
 from nhi.auth.approle.login import renewal as renew_approle
 from nhi.auth.approle.roles import RoleEngine
 from nhi.auth.approle.secretids import SecretIdEngine
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
+from nhi.auth.cert.config import ConfigEngine as CertConfigEngine
+from nhi.auth.cert.crls import CrlEngine
+from nhi.auth.cert.login import LoginEngine as CertLogin
+from nhi.auth.cert.login import renewal as renew_cert
+from nhi.auth.cert.revocation import Ocsp
+from nhi.auth.jwt.config import ConfigEngine as JwtConfigEngine
+from nhi.auth.jwt.exchange import Exchange
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.login import LoginEngine as JwtLogin
+from nhi.auth.jwt.login import renewal as renew_jwt
+from nhi.auth.jwt.oidc import OidcEngine
+from nhi.auth.jwt.provider import Providers
+from nhi.auth.jwt.roles import RoleEngine as JwtRoleEngine
+from nhi.auth.jwt.states import States
+from nhi.auth.kubernetes.config import ConfigEngine as KubernetesConfigEngine
+from nhi.auth.kubernetes.login import LoginEngine as KubernetesLogin
+from nhi.auth.kubernetes.login import renewal as renew_kubernetes
+from nhi.auth.kubernetes.pod import Pod
+from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.login import LoginEngine as UserpassLogin
 from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords, argon2id
@@ -24,12 +44,31 @@ from vault.server.parts import Parts
 from vault.token.issue import Issuer, Renewals
 from vault.token.lockout import Lockout
 
+_RENEWALS: Final = {
+    "approle": renew_approle,
+    "cert": renew_cert,
+    "jwt": renew_jwt,
+    "kubernetes": renew_kubernetes,
+    "oidc": renew_jwt,
+    "userpass": renew_userpass,
+}
+
 
 def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     """Return the engines of every auth method that has logins, by kind."""
     issuer = make_issuer(parts)
     proofs = Proofs(Passwords(argon2id()))
     longest = parts.limits.longest
+    providers = Providers(parts.fetcher)
+    sets = KeySets(parts.fetcher, parts.clock, providers)
+    exchange = Exchange(parts.fetcher, providers, sets, parts.clock)
+    states = States(parts.barrier)
+    jwt = (
+        JwtConfigEngine(sets),
+        JwtRoleEngine(longest),
+        JwtLogin(issuer, sets, parts.clock),
+        OidcEngine(issuer, exchange, providers, states, parts.clock, parts.entropy),
+    )
     return {
         "approle": (
             RoleEngine(parts.entropy, longest),
@@ -38,6 +77,10 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
             SecretIdEngine(parts.clock, parts.entropy, longest),
             AppRoleLogin(issuer, lock, parts.clock),
         ),
+        "cert": _cert(parts, issuer),
+        "jwt": jwt,
+        "kubernetes": _kubernetes(parts, issuer),
+        "oidc": jwt,
         "userpass": (UserEngine(proofs), UserpassLogin(issuer, lock, proofs)),
     }
 
@@ -49,6 +92,24 @@ def make_issuer(parts: Parts) -> Issuer:
         return _config(parts.router, call)
 
     return Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
+
+
+def _cert(parts: Parts, issuer: Issuer) -> Sequence[Engine]:
+    ocsp = Ocsp(parts.fetcher, parts.log)
+    return (
+        CertConfigEngine(parts.limits.longest),
+        CrlEngine(parts.fetcher),
+        CertLogin(issuer, parts.fetcher, ocsp, parts.clock),
+    )
+
+
+def _kubernetes(parts: Parts, issuer: Issuer) -> Sequence[Engine]:
+    pod = Pod()
+    server = ApiServer(parts.fetcher, pod, parts.log)
+    return (
+        KubernetesConfigEngine(pod, parts.limits.longest),
+        KubernetesLogin(issuer, server, parts.clock),
+    )
 
 
 def lockout(parts: Parts) -> Lockout:
@@ -66,7 +127,7 @@ def renewals(router: Router) -> Renewals:
     def find(namespace: Namespace, uuid: str) -> MountEntry | None:
         return next((mount.entry for mount in router.of(namespace) if mount.entry.uuid == uuid), None)
 
-    return Renewals(find, {"approle": renew_approle, "userpass": renew_userpass})
+    return Renewals(find, _RENEWALS)
 
 
 def _config(router: Router, call: Call) -> MountConfig:

@@ -28,6 +28,8 @@ from vault.mount.router import Router
 from vault.mount.table import Catalog
 from vault.namespace.book import Namespaces
 from vault.namespace.sealing import NamespaceSealing
+from vault.outbound.fetch import Fetcher
+from vault.outbound.places import Places
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.quota.book import Quotas
@@ -89,6 +91,7 @@ class Parts:
     endings: Endings
     quotas: Quotas
     origins: CrossOrigins
+    fetcher: Fetcher
     presence: Presence = field(default_factory=Presence)
 
 
@@ -141,6 +144,7 @@ def make(
         leases=leases,
         quotas=Quotas(barrier, namespaces),
         origins=CrossOrigins(barrier),
+        fetcher=Fetcher(Places(config.outbound_allow)),
         endings=Endings(
             barrier,
             leases,
@@ -149,6 +153,13 @@ def make(
             log=log,
             metrics=metrics,
         ),
+    )
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
+        longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
     )
 
 

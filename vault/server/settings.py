@@ -233,6 +233,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     disable_mlock: Annotated[
         bool, Setting(read.boolean, "Do not lock memory against swapping. Locking is tried, not required.")
     ] = False
+    outbound_allow: Annotated[
+        tuple[str, ...],
+        Setting(
+            read.blocks,
+            "Addresses and CIDR blocks that the server may ask although they are not public: key sets, identity "
+            "providers, Kubernetes, revocation lists. Loopback, link-local, private and metadata addresses are "
+            "refused otherwise.",
+            "none",
+        ),
+    ] = ()
     raw_storage_endpoint: Annotated[
         bool, Setting(read.boolean, "`sys/raw` does not exist here; true is refused.")
     ] = False

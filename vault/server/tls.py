@@ -133,5 +133,6 @@ def _load_client_authorities(context: ssl.SSLContext, listener: Listener) -> Non
         raise StartFailure(
             f"tls_client_ca_file {name}: cannot be read as PEM certificates; check the path and its permissions"
         ) from error
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a certificate that is pinned is its own authority
     required = listener.tls_require_and_verify_client_cert
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL

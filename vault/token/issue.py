@@ -128,7 +128,7 @@ class Issuer:
         return replace(identity, kind=kind, fleeting=True)
 
 
-Rule = Callable[[ReadView, TokenEntry], Awaitable[TokenTerms | None]]
+Rule = Callable[[ReadView, TokenEntry, Call], Awaitable[TokenTerms | None]]
 """Finds the terms that a login's token is renewed by, in its mount's data; None where it is left as it is."""
 Find = Callable[[Namespace, str], MountEntry | None]
 """Finds a namespace's mount by its uuid."""
@@ -143,7 +143,7 @@ class Renewals:
         self._rules = rules
 
     async def terms(
-        self, core: ReadView, home: Namespace, entry: TokenEntry
+        self, call: Call, core: ReadView, home: Namespace, entry: TokenEntry
     ) -> tuple[TokenTerms, MountConfig] | None:
         """Return today's terms and the mount's limits; None where nothing is renewed. Raises `Failed`.
 
@@ -152,7 +152,7 @@ class Renewals:
         mount = self._find(home, entry.mount)
         if mount is None:
             raise Failed("failed to renew entry: its auth method is gone")
-        terms = await self._rules[mount.kind](core.space(home.id).sub(mount.prefix), entry)
+        terms = await self._rules[mount.kind](core.space(home.id).sub(mount.prefix), entry, call)
         return None if terms is None else (terms, mount.config)
 
 

@@ -167,6 +167,8 @@ class Front:
         wrap = namespace = bearer = b""
         inlined = False
         plain = call.method == "GET" and not scope["query_string"]
+        if call.method != "GET":
+            call.certificate = scope["state"].get("client_certificate") or b""
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.decode("latin-1").strip())

@@ -121,8 +121,9 @@ async def _use(call: Call, role: Role, digest: str, secret: SecretId, now: int) 
     await store.put_secret(call, role, digest, used)
 
 
-async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms:
+async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
+    del call
     role = await store.role(view, entry.login)
     if role is None:
         raise Failed(f'failed to renew entry: role "{entry.login}" does not exist during renewal')

@@ -77,11 +77,12 @@ class LoginEngine(Engine):
         return True
 
 
-async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms | None:
+async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms | None:
     """Return the terms of the user that a token came from, or None where the user is gone: nothing is renewed.
 
     Raises `Failed` where the user's policies are others by now.
     """
+    del call
     user = await store.user(view, entry.login)
     if user is None:
         return None

@@ -11,7 +11,17 @@ from vault.server.seal_settings import SealSettings, StaticSeal
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 
 MARKER = "hunter2"
-HIDDEN = {"initialize", "audit", "hsm", "log_file", "pid_file", "ui", "user_lockout", "warnings"}
+HIDDEN = {
+    "initialize",
+    "audit",
+    "hsm",
+    "log_file",
+    "outbound_allow",
+    "pid_file",
+    "ui",
+    "user_lockout",
+    "warnings",
+}
 """Parts of the configuration that nobody who asks needs to see. A new part is put here, or shown on purpose."""
 
 

@@ -285,7 +285,7 @@ class TokenEngine(RoleRoutes):
         current = entry.current_ttl or entry.ttl
         if entry.mount and self._renewals is not None:
             home = self._tokens.namespace(key) or call.namespace
-            found = await self._renewals.terms(call.core, home, entry)
+            found = await self._renewals.terms(call, call.core, home, entry)
             if found is None:
                 return None
             terms, config = found

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether a certificate is one that a role trusts.
+
+A role names authorities, or pins one certificate. A pinned one is compared as a whole, every byte of it: a serial
+number and a subject are nothing that others could not write into theirs (SL-29). Paths to authorities are validated by
+cryptography's verifier (RFC 5280).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import verification
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from nhi.auth.cert.model import Role
+from vault.framework.errors import Malformed
+
+_PURPOSES: Final = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """What a role trusts: authorities, and certificates that are pinned (DER)."""
+
+    roots: tuple[x509.Certificate, ...]
+    pinned: frozenset[bytes]
+
+
+def authorities(role: Role) -> Trusted:
+    """Return what a role trusts. Raises `Malformed`."""
+    return _trusted(role.certificate)
+
+
+@lru_cache(maxsize=1024)
+def _trusted(text: str) -> Trusted:
+    try:
+        found = x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise Malformed("failed to parse certificate") from None
+    roots = tuple(one for one in found if _signs(one))
+    leaves = [one for one in found if not _signs(one)]
+    if not all(_for_clients(one) for one in leaves):
+        raise Malformed(
+            "nonCA certificates should have TLS client authentication set as an extended key usage"
+        )
+    return Trusted(roots, frozenset(one.public_bytes(Encoding.DER) for one in leaves))
+
+
+def read(der: bytes) -> x509.Certificate:
+    """Return the certificate of a connection. Raises `Malformed`."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except ValueError:
+        raise Malformed("invalid certificate or no client certificate supplied") from None
+
+
+def issuer_of(leaf: x509.Certificate, role: Role, now: int) -> x509.Certificate | None:
+    """Return who issued a certificate that a role trusts at `now` (seconds); itself where it is pinned, else None."""
+    trusted = authorities(role)
+    at = datetime.fromtimestamp(now, UTC)
+    der = leaf.public_bytes(Encoding.DER)
+    own = der in trusted.pinned or any(der == root.public_bytes(Encoding.DER) for root in trusted.roots)
+    if own:
+        return leaf if leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc else None
+    if not trusted.roots or not _for_clients(leaf):
+        return None
+    policy = verification.PolicyBuilder().store(verification.Store(list(trusted.roots))).time(at)
+    policy = policy.extension_policies(
+        ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
+        ee_policy=verification.ExtensionPolicy.permit_all(),
+    )
+    try:
+        chain = policy.build_client_verifier().verify(leaf, []).chain
+    except (verification.VerificationError, ValueError):
+        return None
+    return chain[1] if len(chain) > 1 else chain[0]
+
+
+def _signs(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+
+
+def _for_clients(certificate: x509.Certificate) -> bool:
+    """Whether a certificate may prove a client: it says so, or says nothing of purposes where it is an authority's."""
+    try:
+        usage: Sequence[x509.ObjectIdentifier] = list(
+            certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        )
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return bool(_PURPOSES & set(usage))

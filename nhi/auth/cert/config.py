@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Settings and roles of a mount."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from nhi.auth.cert import store
+from nhi.auth.cert.chain import authorities
+from nhi.auth.cert.model import (
+    OLD_NAMES,
+    Config,
+    ConfigParams,
+    Keys,
+    ListParams,
+    Role,
+    RoleName,
+    RoleParams,
+)
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Json
+from vault.framework.route import delete, list_, read, write
+from vault.token.terms import changed, shown
+
+_USUAL: Final = "current mount/system default"
+_FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"name", "terms"})
+
+
+class ConfigEngine(Engine):
+    """Settings and roles."""
+
+    def __init__(self, longest: int) -> None:
+        """`longest` is the server's longest TTL in seconds."""
+        self._longest = longest
+
+    @read("config")
+    async def read_config(self, call: Call) -> Config:
+        """Show the settings."""
+        return await store.config(call.reader)
+
+    @write("config")
+    async def write_config(self, call: Call, params: ConfigParams) -> None:
+        """Change settings; what is not given stays."""
+        size = params.ocsp_cache_size
+        if size is not None and not 2 <= size <= 100_000:
+            raise Malformed("invalid cache size, must be >= 2 and <= 100000")
+        given = {
+            name: value for name in Config.__struct_fields__ if (value := getattr(params, name)) is not None
+        }
+        old = await store.config(call.tx)
+        await store.put_config(call.tx, msgspec.structs.replace(old, **given))
+
+    @list_("certs")
+    async def list_roles(self, call: Call, params: ListParams) -> Keys:
+        """List the names of all roles."""
+        names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    @read("certs/{name:word}")
+    async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
+        """Show a role."""
+        role = await store.role(call.reader, params.name)
+        if role is None:
+            raise NotFound
+        return {**{name: getattr(role, name) for name in _FIELDS}, **shown(role.terms, OLD_NAMES)}
+
+    @write("certs/{name:word}")
+    async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
+        """Make or change a role; what is not given stays."""
+        old = await store.role(call.tx, params.name) or Role(name=params.name, display_name=params.name)
+        given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
+        role = msgspec.structs.replace(old, terms=changed(old.terms, params, OLD_NAMES), **given)
+        authorities(role)
+        await store.put_role(call.tx, role)
+        longest = call.mount.max_ttl or self._longest
+        if role.terms.max_ttl <= longest:
+            return None
+        given_ttl = role.terms.max_ttl
+        return Reply(
+            warnings=[f"Given max_ttl of {given_ttl} seconds is greater than {_USUAL} of {longest} seconds"]
+        )
+
+    @delete("certs/{name:word}")
+    async def delete_role(self, call: Call, params: RoleName) -> None:
+        """Remove a role; nothing happens where there is none."""
+        await store.delete_role(call.tx, params.name)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Logging in with the certificate of the connection; the handshake has proved that the client has its key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+
+from nhi.auth.cert import chain, constraints, store
+from nhi.auth.cert.constraints import Facts
+from nhi.auth.cert.crls import fetched
+from nhi.auth.cert.model import Config, LoginParams, Role
+from nhi.auth.cert.revocation import Ocsp
+from vault.barrier.view import ReadView
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.identity import LoginAlias
+from vault.framework.route import write
+from vault.outbound.fetch import Fetcher
+from vault.token.addresses import within
+from vault.token.issue import Grant, Issuer, policies_of
+from vault.token.model import TokenEntry
+from vault.token.terms import TokenTerms
+
+_NONE: Final = "no client certificate found"
+_WRONG: Final = "invalid certificate or no client certificate supplied"
+_UNMET: Final = "no chain matching all constraints could be found for this login certificate"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A certificate that this role trusts."""
+
+    role: Role
+    certificate: x509.Certificate
+    facts: Facts
+
+
+class LoginEngine(Engine):
+    """Logins. `verify` runs before any transaction: it may have to ask whether the certificate was revoked."""
+
+    def __init__(self, issuer: Issuer, fetcher: Fetcher, ocsp: Ocsp, clock: Clock) -> None:
+        self._issuer = issuer
+        self._fetcher = fetcher
+        self._ocsp = ocsp
+        self._clock = clock
+
+    @write("login", public=True, before="verify")
+    async def login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in."""
+        del params
+        proof = call.prepared
+        assert isinstance(proof, Proof)
+        if await store.role(call.tx, proof.role.name) != proof.role:
+            raise Malformed("the role has just changed; log in again")
+        config = await store.config(call.tx)
+        metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
+        grant = Grant(
+            proof.role.terms,
+            login=f"{proof.role.name}/{thumbprint(call.certificate)}",
+            name=proof.role.display_name,
+            metadata=metadata,
+            alias=_alias(config, proof.facts.common_name, metadata),
+        )
+        return await self._issuer.issue(call, grant)
+
+    async def verify(self, call: Call, params: LoginParams) -> Proof:
+        """Find the role that trusts the certificate. Raises `Malformed` or `Unauthenticated`."""
+        if not call.certificate:
+            raise Malformed(_NONE)
+        leaf = chain.read(call.certificate)
+        facts = Facts(leaf)
+        now = self._clock.millis() // 1000
+        trusting = [
+            (role, issuer)
+            for role in await store.roles(call.reader, params.name)
+            if (issuer := chain.issuer_of(leaf, role, now)) is not None
+        ]
+        if not trusting:
+            raise Malformed(_WRONG)
+        await self._check_lists(call, leaf, now)
+        reasons: list[str] = []
+        for role, issuer in trusting:
+            if not constraints.met(role, facts):
+                continue
+            reason = await self._ocsp.objection(role, leaf, issuer, now) if role.ocsp_enabled else ""
+            if reason:
+                reasons.append(reason)
+                continue
+            if role.terms.bound_cidrs and not within(call.client_address, role.terms.bound_cidrs):
+                raise Unauthenticated
+            if not facts.common_name:
+                raise Malformed("missing name in alias")
+            return Proof(role, leaf, facts)
+        raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)
+
+    async def _check_lists(self, call: Call, leaf: x509.Certificate, now: int) -> None:
+        """Refuse a certificate that is on a list, or of which a list that has to be fetched says nothing (SL-30)."""
+        serial = str(leaf.serial_number)
+        for listed in await store.crls(call.reader):
+            current = listed
+            if listed.url and listed.next_update and now > listed.next_update:
+                current = await fetched(self._fetcher, listed.url)
+                if current.next_update and now > current.next_update:
+                    raise Malformed(f"{_UNMET}; a revocation list is out of date")
+            if serial in current.serials:
+                raise Malformed(_UNMET)
+
+
+def thumbprint(der: bytes) -> str:
+    """Return what a token is bound to: the SHA-256 of the certificate (RFC 8705, section 3.1)."""
+    return hashlib.sha256(der).hexdigest()
+
+
+def _alias(config: Config, name: str, metadata: dict[str, str]) -> LoginAlias:
+    return LoginAlias(name, metadata=metadata if config.enable_identity_alias_metadata else None)
+
+
+async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms | None:
+    """Return the terms of the role that a token came from; None where it is gone: nothing is renewed.
+
+    The certificate of the login must be shown again (SL-31), unless the mount says otherwise.
+    Raises `Malformed` and `Failed`.
+    """
+    name, _, bound = entry.login.rpartition("/")
+    if not (await store.config(view)).disable_binding:
+        if not call.certificate:
+            raise Malformed(_NONE)
+        if thumbprint(call.certificate) != bound:
+            raise Failed(
+                "failed to renew entry: client identity during renewal not matching client identity used during login"
+            )
+    role = await store.role(view, name)
+    if role is None:
+        return None
+    if policies_of(role.terms) != entry.policies:
+        raise Failed("failed to renew entry: policies have changed, not renewing")
+    return role.terms

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where a mount's tokens come from. The address is asked before it is kept, and before any transaction."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+from nhi.auth.jwt import store
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.model import Config, ConfigParams
+from nhi.jose.signature import ALGORITHMS, from_pem
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Json
+from vault.framework.route import read, write
+from vault.outbound.failure import Unreachable
+
+_WAYS: Final = (
+    "exactly one of 'jwt_validation_pubkeys', 'jwks_url', 'jwks_pairs', 'oidc_discovery_url', or 'provider_config' "
+    "must be set"
+)
+_HIDDEN: Final = "oidc_client_secret"
+
+
+class ConfigEngine(Engine):
+    """The configuration."""
+
+    def __init__(self, sets: KeySets) -> None:
+        self._sets = sets
+
+    @read("config")
+    async def read_config(self, call: Call) -> Reply[dict[str, Json]]:
+        """Show the configuration, and whether the provider answers. The client secret is not shown."""
+        config = await store.config(call.reader)
+        if config is None:
+            raise NotFound
+        shown: dict[str, Json] = {
+            name: getattr(config, name) for name in Config.__struct_fields__ if name != _HIDDEN
+        }
+        shown["provider_config"] = {}
+        shown["status"] = "valid"
+        warnings = []
+        if config.oidc_discovery_url:
+            try:
+                await self._sets.keys(call.mount.uuid, config)
+            except Unreachable as failure:
+                shown["status"] = "invalid"
+                warnings = [f"failed to construct JWK validator: keyset configuration error: {failure}"]
+        return Reply(data=shown, warnings=warnings)
+
+    @write("config", before="ask")
+    async def write_config(self, call: Call, params: ConfigParams) -> Reply[None] | None:
+        """Change the configuration as a whole; what is not given is empty from now on."""
+        old = await store.config(call.tx)
+        in_state = params.namespace_in_state
+        if in_state is None:
+            in_state = old.namespace_in_state if old is not None else True
+        new = Config(
+            **{
+                name: getattr(params, name)
+                for name in Config.__struct_fields__
+                if name not in {"namespace_in_state", "jwt_validation_pubkeys"}
+            },
+            jwt_validation_pubkeys=tuple(key.strip() for key in params.jwt_validation_pubkeys),
+            namespace_in_state=in_state,
+        )
+        await store.put_config(call.tx, new)
+        warnings = call.prepared
+        assert isinstance(warnings, tuple)
+        return Reply(warnings=list(warnings)) if warnings else None
+
+    async def ask(self, call: Call, params: ConfigParams) -> tuple[str, ...]:
+        """Check what is given, the address too; return what there is to warn of. Raises `Malformed`."""
+        del call
+        check(params)
+        if params.jwt_validation_pubkeys:
+            from_pem(params.jwt_validation_pubkeys)
+            return ()
+        what = "oidc discovery URL" if params.oidc_discovery_url else "jwks URL"
+        config = Config(
+            jwks_url=params.jwks_url,
+            jwks_ca_pem=params.jwks_ca_pem,
+            oidc_discovery_url=params.oidc_discovery_url,
+            oidc_discovery_ca_pem=params.oidc_discovery_ca_pem,
+            override_allowed_server_names=params.override_allowed_server_names,
+        )
+        try:
+            await self._sets.check(config)
+        except Unreachable as failure:
+            if params.skip_jwks_validation:
+                return (f"error checking {what}",)
+            raise Malformed(f"error checking {what}: {failure}") from None
+        return ()
+
+
+def check(params: ConfigParams) -> None:
+    """Make sure that a configuration holds together. Raises `Malformed`."""
+    ways = (
+        params.jwt_validation_pubkeys,
+        params.jwks_url,
+        params.oidc_discovery_url,
+    )
+    if sum(map(bool, ways)) != 1:
+        raise Malformed(_WAYS)
+    if bool(params.oidc_client_id) != bool(params.oidc_client_secret):
+        raise Malformed("both 'oidc_client_id' and 'oidc_client_secret' must be set for OIDC")
+    if params.oidc_client_id and not params.oidc_discovery_url:
+        raise Malformed("'oidc_discovery_url' must be set for OIDC")
+    if params.provider_config:
+        raise Malformed("'provider_config' is not supported: configure the provider by its discovery URL")
+    if params.oidc_response_mode not in {"", "query", "form_post"}:
+        raise Malformed("invalid response_mode")
+    if not set(params.oidc_response_types) <= {"code", "id_token"}:
+        raise Malformed("invalid response_types")
+    if "id_token" in params.oidc_response_types and params.oidc_response_mode != "form_post":
+        raise Malformed("query response_mode may not be used with an id_token response_type")
+    if not set(params.jwt_supported_algs) <= set(ALGORITHMS):
+        raise Malformed("invalid jwt_supported_algs: unsupported signing algorithm")
+    for name in ("jwks_ca_pem", "oidc_discovery_ca_pem"):
+        _check_authorities(name, getattr(params, name))
+
+
+def _check_authorities(name: str, text: str) -> None:
+    if text:
+        try:
+            ssl.create_default_context(cadata=text)
+        except (ssl.SSLError, ValueError):
+            raise Malformed(f"error checking {name}") from None

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From an authorization code to what the user's ID token says (OpenID Connect Core 1.0, sections 3.1.3 and 5.3)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote_plus, urlencode
+
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.model import Config, Role
+from nhi.auth.jwt.provider import Provider, Providers, document
+from nhi.auth.jwt.states import SignIn
+from nhi.jose import registered, signature
+from vault.framework import schema
+from vault.framework.call import Call
+from vault.framework.clock import Clock
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+from vault.outbound.failure import Unreachable
+from vault.outbound.fetch import Answer, Fetcher, Outgoing
+
+_REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
+_PENDING: Final = frozenset({"authorization_pending", "slow_down"})
+_KINDS: Final = ("access_token", "id_token", "refresh_token")
+_SKEW: Final = 60
+
+
+class Exchange:
+    """Asks the provider's endpoints with the client's credentials."""
+
+    def __init__(self, fetcher: Fetcher, providers: Providers, sets: KeySets, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._providers = providers
+        self._sets = sets
+        self._clock = clock
+
+    async def begin_device(self, config: Config, role: Role) -> Mapping[str, Json]:
+        """Ask for a device code (RFC 8628 section 3.1). Raises `Unreachable`."""
+        provider = await self._providers.find(config)
+        fields = {"client_id": config.oidc_client_id, "scope": scope(role)}
+        return document(await self._post(config, provider.device_authorization_endpoint, fields))
+
+    async def claims(
+        self, call: Call, config: Config, role: Role, sign_in: SignIn, code: str
+    ) -> Mapping[str, Json]:
+        """Return what provider and userinfo say of the user. Raises `Malformed` and `Unreachable`.
+
+        A device that waits gets `authorization_pending` or `slow_down` as the refusal.
+        """
+        provider = await self._providers.find(config)
+        fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": sign_in.redirect_uri}
+        if sign_in.device_code:
+            device = "urn:ietf:params:oauth:grant-type:device_code"
+            fields = {"grant_type": device, "device_code": sign_in.device_code}
+        else:
+            fields["code_verifier"] = sign_in.verifier
+        answer = await self._post(config, provider.token_endpoint, fields)
+        if answer.status != 200:
+            raise Malformed(_refusal(answer))
+        tokens = document(answer)
+        verified = await self._verified(call, config, role, sign_in, provider, tokens.get("id_token"))
+        found = {**verified, **await self._userinfo(config, provider, tokens, verified)}
+        for kind in role.oauth2_metadata or ():
+            if kind in _KINDS and isinstance(tokens.get(kind), str):
+                found[_KEPT + kind] = tokens[kind]
+        return found
+
+    async def _post(self, config: Config, url: str, fields: Mapping[str, str]) -> Answer:
+        """Send a form, with the client's credentials (RFC 6749 section 2.3.1)."""
+        pair = f"{quote_plus(config.oidc_client_id)}:{quote_plus(config.oidc_client_secret)}"
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
+        }
+        body = urlencode(sorted(fields.items())).encode()
+        return await self._fetcher.send(self._outgoing(config, url, headers, body))
+
+    def _outgoing(self, config: Config, url: str, headers: Mapping[str, str], body: bytes = b"") -> Outgoing:
+        return Outgoing(
+            url,
+            method="POST" if body else "GET",
+            headers=headers,
+            body=body,
+            authorities=config.oidc_discovery_ca_pem,
+            names=config.override_allowed_server_names,
+        )
+
+    async def _verified(
+        self, call: Call, config: Config, role: Role, sign_in: SignIn, provider: Provider, given: Json
+    ) -> Mapping[str, Json]:
+        """Check an ID token (OpenID Connect Core 1.0, section 3.1.3.7). Raises `Malformed`."""
+        if not isinstance(given, str):
+            raise Malformed("the provider sent no id_token")
+        token = signature.read(given)
+        if token.algorithm not in (config.jwt_supported_algs or ("RS256",)):
+            raise Malformed("the id_token is signed with an unexpected algorithm")
+        uuid = call.mount.uuid
+        claims = token.claims(signature.named(token, await self._sets.keys(uuid, config)))
+        if claims is None:
+            claims = token.claims(signature.named(token, await self._sets.newer(uuid, config)))
+        if claims is None:
+            raise Malformed("no known key has signed the id_token")
+        if claims.get("iss") != provider.issuer:
+            raise Malformed("the id_token is of another issuer")
+        _check_audience(claims, config.oidc_client_id, role)
+        if not sign_in.device_code and claims.get("nonce") != sign_in.nonce:
+            raise Malformed("the id_token has another nonce: it was made for another sign-in")
+        _check_moments(claims, role, self._clock.millis() // 1000)
+        return claims
+
+    async def _userinfo(
+        self, config: Config, provider: Provider, tokens: Mapping[str, Json], claims: Mapping[str, Json]
+    ) -> Mapping[str, Json]:
+        """Return what userinfo adds; nothing where it speaks of somebody else (section 5.3.2)."""
+        access = tokens.get("access_token")
+        if not provider.userinfo_endpoint or not isinstance(access, str) or not access.isprintable():
+            return {}
+        headers = {"Authorization": f"Bearer {access}"}
+        try:
+            answer = await self._fetcher.send(self._outgoing(config, provider.userinfo_endpoint, headers))
+            found = document(answer)
+        except Unreachable:
+            return {}
+        if found.get("sub") != claims.get("sub"):
+            return {}
+        return {name: value for name, value in found.items() if name not in _REGISTERED}
+
+
+_KEPT: Final = "\0"
+"""Begins the names of the provider's tokens among the claims: no claim of the provider's can have it."""
+
+
+def kept_tokens(claims: Mapping[str, Json]) -> Mapping[str, str]:
+    """Return the provider's tokens that the role wants as metadata."""
+    return {f"oauth2_{name[1:]}": value for name, value in claims.items() if name.startswith(_KEPT)}
+
+
+def scope(role: Role) -> str:
+    """Return the scopes that are asked for, `openid` first."""
+    return " ".join(dict.fromkeys(("openid", *(role.oidc_scopes or ()))))
+
+
+def _refusal(answer: Answer) -> str:
+    """Return why there are no tokens. Only the errors that a device waits by are repeated (SL-35)."""
+    try:
+        error = schema.decode_object(answer.body).get("error")
+    except Malformed:
+        error = None
+    return str(error) if error in _PENDING else f"the provider answers with status {answer.status}"
+
+
+def _check_audience(claims: Mapping[str, Json], client_id: str, role: Role) -> None:
+    audiences = registered.audience(claims)
+    azp = claims.get("azp")
+    if client_id not in audiences or (azp is not None and azp != client_id):
+        raise Malformed("the id_token is for another client")
+    if len(audiences) > 1 and azp != client_id:
+        raise Malformed("the id_token is for several clients and does not say that it was made for this one")
+    if role.bound_audiences and not set(role.bound_audiences) & set(audiences):
+        raise Malformed("the id_token is for none of the role's audiences")
+
+
+def _check_moments(claims: Mapping[str, Json], role: Role, now: int) -> None:
+    expires, issued = registered.moment(claims, "exp"), registered.moment(claims, "iat")
+    if not expires or now > expires + _SKEW:
+        raise Malformed("the id_token has expired")
+    if now + _SKEW < issued or now + _SKEW < registered.moment(claims, "nbf"):
+        raise Malformed("the id_token is from the future")
+    if role.max_age:
+        at = registered.moment(claims, "auth_time")
+        if not at or now > at + role.max_age + _SKEW:
+            raise Malformed("the user signed in at the provider longer ago than max_age")

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Logging in with a token that an identity provider signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from nhi.auth.jwt import claims as said
+from nhi.auth.jwt import store, templates
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.model import Config, LoginParams, Role
+from nhi.jose import registered, signature
+from vault.barrier.view import ReadView
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed, Unauthenticated
+from vault.framework.fields import Json
+from vault.framework.identity import LoginAlias
+from vault.framework.route import write
+from vault.outbound.failure import Unreachable
+from vault.token.addresses import within
+from vault.token.issue import Grant, Issuer
+from vault.token.model import TokenEntry
+from vault.token.terms import TokenTerms
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A token that was verified by this configuration and is good for this role."""
+
+    config: Config
+    role: Role
+    claims: Mapping[str, Json]
+
+
+class LoginEngine(Engine):
+    """Logins. `verify` runs before any transaction: it may have to ask for keys."""
+
+    def __init__(self, issuer: Issuer, sets: KeySets, clock: Clock) -> None:
+        self._issuer = issuer
+        self._sets = sets
+        self._clock = clock
+
+    @write("login", public=True, before="verify")
+    async def login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in."""
+        del params
+        proof = call.prepared
+        assert isinstance(proof, Proof)
+        if (
+            await store.config(call.tx) != proof.config
+            or await store.role(call.tx, proof.role.name) != proof.role
+        ):
+            raise Malformed("the role or the configuration has just changed; log in again")
+        return await self._issuer.issue(call, grant(proof.role, proof.claims))
+
+    async def verify(self, call: Call, params: LoginParams) -> Proof:
+        """Find out whether the token is good for the role. Raises `Malformed` or `Unauthenticated`."""
+        config = await store.config(call.reader)
+        if config is None:
+            raise Malformed("could not load configuration")
+        role = await granted_role(call, params.role or config.default_role)
+        if role.role_type == "oidc":
+            raise Malformed("role with oidc role_type is not allowed")
+        if role.terms.bound_cidrs and not within(call.client_address, role.terms.bound_cidrs):
+            raise Unauthenticated
+        if not params.jwt:
+            raise Malformed("missing token")
+        claims = await self._claims(call, config, role, params.jwt)
+        if not role.bound_audiences and registered.audience(claims):
+            raise Malformed("audience claim found in JWT but no audiences bound to the role")
+        grant(role, claims)
+        try:
+            said.check_bound(claims, role)
+        except Malformed as refusal:
+            raise Malformed(f"error validating claims: {refusal.message}") from None
+        return Proof(config, role, claims)
+
+    async def _claims(self, call: Call, config: Config, role: Role, text: str) -> Mapping[str, Json]:
+        """Return what a good token says."""
+        try:
+            claims = await self._signed(call, config, text)
+            expected = registered.Expected(
+                issuer=config.bound_issuer,
+                subject=role.bound_subject,
+                audiences=role.bound_audiences or (),
+                clock_skew_leeway=role.clock_skew_leeway,
+                expiration_leeway=role.expiration_leeway,
+                not_before_leeway=role.not_before_leeway,
+            )
+            registered.check(claims, expected, self._clock.millis() // 1000)
+        except Malformed as refusal:
+            raise Malformed(f"error validating token: {refusal.message}") from None
+        return claims
+
+    async def _signed(self, call: Call, config: Config, text: str) -> Mapping[str, Json]:
+        where = "error verifying token signature: "
+        try:
+            token = signature.read(text)
+            claims = token.claims(signature.named(token, await self._sets.keys(call.mount.uuid, config)))
+            if claims is None:
+                claims = token.claims(signature.named(token, await self._sets.newer(call.mount.uuid, config)))
+        except Unreachable as failure:
+            raise Malformed(f"{where}fetching keys oidc: get keys failed: {failure}") from None
+        except Malformed as refusal:
+            raise Malformed(where + refusal.message) from None
+        if claims is None:
+            static = bool(config.jwt_validation_pubkeys)
+            raise Malformed(
+                where
+                + (
+                    "no known key successfully validated the token signature"
+                    if static
+                    else "failed to verify id token signature"
+                )
+            )
+        if config.jwt_supported_algs and token.algorithm not in config.jwt_supported_algs:
+            raise Malformed(
+                "invalid algorithm (alg) header parameter: token signed with unexpected algorithm"
+            )
+        return claims
+
+
+async def granted_role(call: Call, name: str) -> Role:
+    """Return the role of a login. Raises `Malformed`."""
+    if not name:
+        raise Malformed("missing role")
+    role = await store.role(call.reader, name)
+    if role is None:
+        raise Malformed(f'role "{name}" could not be found')
+    return role
+
+
+def grant(role: Role, claims: Mapping[str, Json]) -> Grant:
+    """Return what a role gives to whom the claims are about. Raises `Malformed`."""
+    name = said.user(claims, role)
+    metadata = {**said.metadata(claims, role), "role": role.name}
+    terms = role.terms
+    if role.token_policies_template_claims:
+        terms = msgspec.structs.replace(terms, policies=templates.fill(terms.policies, claims))
+    alias = LoginAlias(name, metadata=metadata, groups=said.groups(claims, role))
+    return Grant(terms, login=role.name, name=name, metadata=metadata, alias=alias)
+
+
+async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
+    """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
+    del call
+    role = await store.role(view, entry.login)
+    if role is None:
+        raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")
+    return role.terms

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the JWT method keeps and takes. Tokens of identity providers are never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.framework.fields import BareMap, CommaList, Doc, Json, Kind, LowerCase, Map
+from vault.framework.route import Params
+from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+
+OLD_NAMES: Final = {
+    "policies": "policies",
+    "ttl": "ttl",
+    "max_ttl": "max_ttl",
+    "period": "period",
+    "bound_cidrs": "bound_cidrs",
+    "num_uses": "num_uses",
+}
+"""Older names of fields of the terms."""
+
+BarePairs = Annotated[Mapping[str, str], Kind("pairs", bare=True)]
+BareDuration = Annotated[int, Kind("duration", bare=True)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a mount's tokens come from, and how its OpenID provider is asked."""
+
+    jwt_validation_pubkeys: tuple[str, ...] = ()
+    jwks_url: str = ""
+    jwks_ca_pem: str = ""
+    oidc_discovery_url: str = ""
+    oidc_discovery_ca_pem: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_response_mode: str = ""
+    oidc_response_types: tuple[str, ...] = ()
+    jwt_supported_algs: tuple[str, ...] = ()
+    bound_issuer: str = ""
+    default_role: str = ""
+    namespace_in_state: bool = True
+    override_allowed_server_names: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show nothing: there is a client secret in it."""
+        return "Config(…)"
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who may log in, and what they get. Leeways in seconds: 0 for the usual one, below 0 for none."""
+
+    name: str
+    terms: TokenTerms = TokenTerms()
+    role_type: str = "oidc"
+    user_claim: str = ""
+    user_claim_json_pointer: bool = False
+    bound_audiences: tuple[str, ...] | None = None
+    bound_subject: str = ""
+    bound_claims: Mapping[str, Json] | None = None
+    bound_claims_type: str = "string"
+    claim_mappings: Mapping[str, str] | None = None
+    groups_claim: str = ""
+    clock_skew_leeway: int = 0
+    expiration_leeway: int = 0
+    not_before_leeway: int = 0
+    max_age: int = 0
+    allowed_redirect_uris: tuple[str, ...] | None = None
+    oidc_scopes: tuple[str, ...] | None = None
+    callback_mode: str = "client"
+    poll_interval: int = 0
+    oidc_disable_confirmation: bool = False
+    oauth2_metadata: tuple[str, ...] | None = None
+    verbose_oidc_logging: bool = False
+    token_policies_template_claims: bool = False
+
+
+class ConfigParams(Params, frozen=True, kw_only=True):
+    """Where tokens come from; what is not given is empty from now on."""
+
+    bound_issuer: Annotated[str, Doc("What the iss claim must be.")] = ""
+    default_role: Annotated[LowerCase, Doc("Role of logins that name none.")] = ""
+    jwks_ca_pem: Annotated[str, Doc("CA certificates (PEM) for jwks_url; the machine's otherwise.")] = ""
+    jwks_url: Annotated[str, Doc("Address of a JSON Web Key Set.")] = ""
+    jwt_supported_algs: Annotated[
+        CommaList, Doc("Signature algorithms that are accepted; all asymmetric.")
+    ] = ()
+    jwt_validation_pubkeys: Annotated[CommaList, Doc("Public keys (PEM) that sign the tokens.")] = ()
+    namespace_in_state: Annotated[bool | None, Doc("Whether the OpenID state names the namespace; true.")] = (
+        None
+    )
+    oidc_client_id: Annotated[str, Doc("Client id at the OpenID provider.")] = ""
+    oidc_client_secret: Annotated[str, Doc("Client secret at the OpenID provider; never shown.")] = ""
+    oidc_discovery_ca_pem: Annotated[str, Doc("CA certificates (PEM) for oidc_discovery_url.")] = ""
+    oidc_discovery_url: Annotated[
+        str, Doc("Issuer of an OpenID provider, without .well-known/openid-configuration.")
+    ] = ""
+    oidc_response_mode: Annotated[str, Doc("query or form_post.")] = ""
+    oidc_response_types: Annotated[CommaList, Doc("code or id_token.")] = ()
+    override_allowed_server_names: Annotated[
+        CommaList, Doc("Names that the provider's TLS certificate may be for, instead of the host's.")
+    ] = ()
+    provider_config: Annotated[Map | None, Doc("Settings of single providers; there are none here.")] = None
+    skip_jwks_validation: Annotated[bool, Doc("Keep the configuration although the keys cannot be had.")] = (
+        False
+    )
+
+
+class RoleName(Params, frozen=True, kw_only=True):
+    """Names a role."""
+
+    name: Annotated[LowerCase, Doc("Name of the role.")]
+
+
+class RoleParams(TermsParams, frozen=True, kw_only=True):
+    """A role; what is not given stays."""
+
+    name: Annotated[LowerCase, Doc("Name of the role.")]
+    role_type: Annotated[BareText | None, Doc("oidc, the default, or jwt.")] = None
+    user_claim: Annotated[BareText | None, Doc("Claim that names the user.")] = None
+    user_claim_json_pointer: Annotated[BareBool | None, Doc("Whether user_claim may be a JSON pointer.")] = (
+        None
+    )
+    bound_audiences: Annotated[BareCommas | None, Doc("Audiences, one of which the token must be for.")] = (
+        None
+    )
+    bound_subject: Annotated[BareText | None, Doc("What the sub claim must be.")] = None
+    bound_claims: Annotated[BareMap | None, Doc("Claims and their value, or list of values.")] = None
+    bound_claims_type: Annotated[BareText | None, Doc("string or glob.")] = None
+    claim_mappings: Annotated[BarePairs | None, Doc("Claims that become metadata, and under which name.")] = (
+        None
+    )
+    groups_claim: Annotated[BareText | None, Doc("Claim that lists the user's groups.")] = None
+    clock_skew_leeway: Annotated[BareDuration | None, Doc("Leeway for every time; 60 s.")] = None
+    expiration_leeway: Annotated[BareDuration | None, Doc("Life of a token without exp; 150 s.")] = None
+    not_before_leeway: Annotated[BareDuration | None, Doc("How long before exp a token begins; 150 s.")] = (
+        None
+    )
+    max_age: Annotated[BareSpan | None, Doc("Seconds since the user last signed in at the provider.")] = None
+    allowed_redirect_uris: Annotated[BareCommas | None, Doc("Where the provider may send the browser.")] = (
+        None
+    )
+    oidc_scopes: Annotated[BareCommas | None, Doc("Scopes to ask for beside openid.")] = None
+    callback_mode: Annotated[BareText | None, Doc("client, direct or device.")] = None
+    poll_interval: Annotated[BareInt | None, Doc("Seconds between polls.")] = None
+    oidc_disable_confirmation: Annotated[BareBool | None, Doc("Sign in without asking the user.")] = None
+    oauth2_metadata: Annotated[BareCommas | None, Doc("Tokens of the provider to put into metadata.")] = None
+    verbose_oidc_logging: Annotated[BareBool | None, Doc("Kept for clients; nothing more is logged.")] = None
+    token_policies_template_claims: Annotated[
+        BareBool | None, Doc("Whether {{.claim}} in policies is replaced by the claim.")
+    ] = None
+    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
+    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
+    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.")] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
+    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
+    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
+
+
+class LoginParams(Params, frozen=True):
+    """Who logs in."""
+
+    jwt: Annotated[str, Doc("The token.")] = ""
+    role: Annotated[LowerCase, Doc("The role; the mount's default otherwise.")] = ""
+
+
+class ListParams(Params, frozen=True):
+    """Which part of a list."""
+
+    after: Annotated[str, Doc("Begin after this name.")] = ""
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """A list."""
+
+    keys: Sequence[str]

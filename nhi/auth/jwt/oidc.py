@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signing in with a browser, at an OpenID provider.
+
+A client asks for a URL (`auth_url`), the user signs in there, and the provider sends the browser back. In the mode
+`client` it is sent to the client, which hands the code to `callback`; in `direct` it is sent to `callback` itself,
+where the user is asked who began this, and the client polls; in `device` the client only polls. A state is good for
+one sign-in, the code for one verifier (RFC 7636), the ID token for one nonce.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from nhi.auth.jwt import claims as said
+from nhi.auth.jwt import page, states, store
+from nhi.auth.jwt.exchange import Exchange, kept_tokens, scope
+from nhi.auth.jwt.login import grant, granted_role
+from nhi.auth.jwt.model import Config, Role
+from nhi.auth.jwt.provider import Providers
+from nhi.auth.jwt.states import SignIn, States
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock, Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.fields import Doc, Json, LowerCase
+from vault.framework.route import Params, read, write
+from vault.outbound.failure import Unreachable
+from vault.token.addresses import within
+from vault.token.issue import Issuer
+
+_FAILED: Final = "OpenBao login failed. "
+_POLL: Final = 5
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class AuthUrlParams(Params, frozen=True):
+    """A sign-in to begin."""
+
+    role: Annotated[LowerCase, Doc("The role; the mount's default otherwise.")] = ""
+    redirect_uri: Annotated[str, Doc("Where the provider is to send the browser.")] = ""
+    client_nonce: Annotated[str, Doc("A random text that only this client knows.")] = ""
+
+
+class CallbackParams(Params, frozen=True):
+    """What the provider sent."""
+
+    state: Annotated[str, Doc("Names the sign-in.")] = ""
+    code: Annotated[str, Doc("The provider's authorization code.")] = ""
+    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
+    confirmation: Annotated[str, Doc("Shows that the user has confirmed.")] = ""
+    error: Annotated[str, Doc("Why the provider refused; not repeated.")] = ""
+    error_description: Annotated[str, Doc("Not looked at.")] = ""
+    error_uri: Annotated[str, Doc("Not looked at.")] = ""
+
+
+class PollParams(Params, frozen=True):
+    """A sign-in that is waited for."""
+
+    state: Annotated[str, Doc("Names the sign-in.")] = ""
+    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A sign-in that can begin: what the client is told, and what is kept."""
+
+    told: Mapping[str, str]
+    state: str = ""
+    sign_in: SignIn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """Somebody whom the provider vouches for."""
+
+    role: Role
+    claims: Mapping[str, Json]
+
+
+class OidcEngine(Engine):
+    """Sign-ins. The provider is asked before any transaction."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        exchange: Exchange,
+        providers: Providers,
+        kept: States,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._issuer = issuer
+        self._exchange = exchange
+        self._providers = providers
+        self._states = kept
+        self._clock = clock
+        self._entropy = entropy
+
+    @write("oidc/auth_url", public=True, before="prepare")
+    async def auth_url(self, call: Call, params: AuthUrlParams) -> Reply[Mapping[str, str]]:
+        """Begin a sign-in; the URL is empty where the role does not allow it."""
+        del params
+        begun = call.prepared
+        assert isinstance(begun, Begun)
+        if begun.sign_in is not None:
+            await states.begin(call, begun.state, begun.sign_in)
+        return Reply(data=begun.told)
+
+    @read("oidc/callback", public=True, writes=True, before="returned")
+    async def callback(self, call: Call, params: CallbackParams) -> Reply[None]:
+        """Take what the provider sent: log the client in, or ask the user to confirm."""
+        del params
+        found = call.prepared
+        if isinstance(found, Reply):
+            return found
+        return await self._enter(call, found)
+
+    @write("oidc/poll", public=True, before="polled")
+    async def poll(self, call: Call, params: PollParams) -> Reply[None]:
+        """Log the client in, once the user has signed in."""
+        del params
+        return await self._enter(call, call.prepared)
+
+    async def _enter(self, call: Call, entrant: object) -> Reply[None]:
+        assert isinstance(entrant, Entrant)
+        if await store.role(call.tx, entrant.role.name) != entrant.role:
+            raise Malformed("the role has just changed; log in again")
+        given = grant(entrant.role, entrant.claims)
+        metadata = {**given.metadata, **kept_tokens(entrant.claims)}
+        return await self._issuer.issue(call, replace(given, metadata=metadata))
+
+    async def prepare(self, call: Call, params: AuthUrlParams) -> Begun:
+        """Find out where the user is to go. Raises `Malformed`."""
+        config = await self._config(call)
+        role = await granted_role(call, params.role or config.default_role)
+        if role.callback_mode != "client" and not params.client_nonce:
+            raise Malformed("missing client_nonce")
+        if role.callback_mode == "device":
+            return await self._device(call, config, role, params)
+        if not params.redirect_uri:
+            raise Malformed("missing redirect_uri")
+        refused = role.role_type != "oidc" or not allowed(
+            params.redirect_uri, role.allowed_redirect_uris or ()
+        )
+        if refused or not config.oidc_client_id or "id_token" in config.oidc_response_types:
+            return Begun({"auth_url": ""})
+        try:
+            provider = await self._providers.find(config)
+        except Unreachable:
+            return Begun({"auth_url": ""})
+        sign_in = self._sign_in(call, role, params)
+        state = f"st_{self._entropy.base62(20)}"
+        if config.namespace_in_state and call.namespace.path:
+            state += f",ns={call.namespace.path.strip('/')}"
+        told = {"auth_url": _url(provider.authorization_endpoint, config, role, state, sign_in)}
+        if role.callback_mode == "direct":
+            told |= {"state": state, "poll_interval": str(role.poll_interval or _POLL)}
+        return Begun(told, state, sign_in)
+
+    async def _device(self, call: Call, config: Config, role: Role, params: AuthUrlParams) -> Begun:
+        try:
+            found = await self._exchange.begin_device(config, role)
+        except Unreachable as failure:
+            raise Malformed(f"the provider gives no device code: {failure}") from None
+        code = found.get("device_code")
+        url = found.get("verification_uri_complete") or found.get("verification_uri")
+        if not isinstance(code, str) or not isinstance(url, str):
+            raise Malformed("the provider gives no device code")
+        state = f"st_{self._entropy.base62(20)}"
+        told = {"auth_url": url, "state": state}
+        told["poll_interval"] = str(role.poll_interval or found.get("interval") or _POLL)
+        if "verification_uri_complete" not in found:
+            told["user_code"] = str(found.get("user_code"))
+        sign_in = msgspec.structs.replace(self._sign_in(call, role, params), device_code=code)
+        return Begun(told, state, sign_in)
+
+    def _sign_in(self, call: Call, role: Role, params: AuthUrlParams) -> SignIn:
+        return SignIn(
+            role=role.name,
+            mode=role.callback_mode,
+            expires=self._clock.nanos() + states.LIFETIME * 1_000_000_000,
+            redirect_uri=params.redirect_uri,
+            nonce=f"n_{self._entropy.base62(20)}",
+            verifier=self._entropy.base62(64),
+            client_nonce=params.client_nonce,
+            confirmation=self._entropy.base62(24),
+            address=call.client_address,
+        )
+
+    async def returned(self, call: Call, params: CallbackParams) -> Entrant | Reply[None]:
+        """Find out who came back, or what the browser is to show. Raises `Malformed`."""
+        if await store.config(call.reader) is None:
+            raise Malformed(f"{_FAILED}Could not load configuration")
+        now = self._clock.nanos()
+        sign_in = await states.find(call.reader, params.state, now)
+        direct = sign_in.mode == "direct"
+        if direct and params.code and not self._confirmed(sign_in, params):
+            return page.confirm(
+                role=sign_in.role,
+                address=sign_in.address,
+                state=params.state,
+                code=params.code,
+                confirmation=sign_in.confirmation,
+            )
+        sign_in = await self._states.take(call, params.state, now)
+        if not direct and not sign_in.begun_by(params.client_nonce):
+            raise Malformed("invalid client_nonce")
+        if params.error or not params.code or sign_in.mode == "device" or sign_in.claims is not None:
+            raise Malformed(f"{_FAILED}No code or id_token received.")
+        entrant = await self._vouched(call, sign_in, params.code)
+        if not direct:
+            return entrant
+        await self._states.confirmed(
+            call, params.state, msgspec.structs.replace(sign_in, claims=entrant.claims)
+        )
+        return page.done()
+
+    def _confirmed(self, sign_in: SignIn, params: CallbackParams) -> bool:
+        return hmac.compare_digest(params.confirmation.encode(), sign_in.confirmation.encode())
+
+    async def polled(self, call: Call, params: PollParams) -> Entrant:
+        """Find out who waits. Raises `Malformed`, with `authorization_pending` while the user has not signed in."""
+        now = self._clock.nanos()
+        sign_in = await states.find(call.reader, params.state, now)
+        if not sign_in.begun_by(params.client_nonce):
+            await self._states.take(call, params.state, now)
+            raise Malformed("invalid client_nonce")
+        if sign_in.mode == "device":
+            entrant = await self._vouched(call, sign_in, "")
+            await self._states.take(call, params.state, now)
+            return entrant
+        if sign_in.claims is None:
+            raise Malformed("authorization_pending")
+        sign_in = await self._states.take(call, params.state, now)
+        role = await self._admitted(call, sign_in)
+        return Entrant(role, sign_in.claims or {})
+
+    async def _vouched(self, call: Call, sign_in: SignIn, code: str) -> Entrant:
+        config = await self._config(call)
+        role = await self._admitted(call, sign_in)
+        try:
+            claims = await self._exchange.claims(call, config, role, sign_in, code)
+        except (Malformed, Unreachable) as failure:
+            if sign_in.device_code and str(failure) in {"authorization_pending", "slow_down"}:
+                raise Malformed(str(failure)) from None
+            raise Malformed(f"{_FAILED}Error exchanging oidc code: {failure}.") from None
+        try:
+            if role.bound_subject and claims.get("sub") != role.bound_subject:
+                raise Malformed("sub claim does not match bound subject")  # noqa: TRY301 -- the prefix is shared
+            grant(role, claims)
+        except Malformed as refusal:
+            raise Malformed(_FAILED + refusal.message) from None
+        try:
+            said.check_bound(claims, role)
+        except Malformed as refusal:
+            raise Malformed(f"{_FAILED}error validating claims: {refusal.message}") from None
+        return Entrant(role, claims)
+
+    async def _admitted(self, call: Call, sign_in: SignIn) -> Role:
+        role = await granted_role(call, sign_in.role)
+        if sign_in.mode != "direct" or sign_in.claims is not None:
+            blocks = role.terms.bound_cidrs
+            if blocks and not within(call.client_address, blocks):
+                raise Unauthenticated
+        return role
+
+    async def _config(self, call: Call) -> Config:
+        config = await store.config(call.reader)
+        if config is None:
+            raise Malformed("could not load configuration")
+        return config
+
+
+def allowed(uri: str, uris: tuple[str, ...]) -> bool:
+    """Whether the browser may be sent to `uri`: exactly one of `uris`, but for loopback's port (RFC 8252 7.3)."""
+    return uri in uris or any(_same_loopback(uri, one) for one in uris)
+
+
+def _same_loopback(uri: str, other: str) -> bool:
+    try:
+        one, two = urlsplit(uri), urlsplit(other)
+        plain = one.hostname in _LOOPBACK and one.port is not None and "@" not in one.netloc
+    except ValueError:
+        return False
+    return plain and one._replace(netloc=one.hostname or "") == two._replace(netloc=two.hostname or "")
+
+
+def _url(endpoint: str, config: Config, role: Role, state: str, sign_in: SignIn) -> str:
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(sign_in.verifier.encode()).digest()).rstrip(b"=")
+    fields = {
+        "client_id": config.oidc_client_id,
+        "code_challenge": challenge.decode(),
+        "code_challenge_method": "S256",
+        "nonce": sign_in.nonce,
+        "redirect_uri": sign_in.redirect_uri,
+        "response_type": "code",
+        "scope": scope(role),
+        "state": state,
+    }
+    if role.max_age:
+        fields["max_age"] = str(role.max_age)
+    if config.oidc_response_mode:
+        fields["response_mode"] = config.oidc_response_mode
+    return endpoint + ("&" if urlsplit(endpoint).query else "?") + urlencode(sorted(fields.items()))

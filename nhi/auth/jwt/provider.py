@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What an OpenID provider says of itself (OpenID Connect Discovery 1.0)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nhi.auth.jwt.model import Config
+from vault.framework import schema
+from vault.framework.call import JsonLimits
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+from vault.outbound.failure import Unreachable
+from vault.outbound.fetch import Answer, Fetcher, Outgoing
+
+_LIMITS = JsonLimits(strings=8192)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where a provider does what; empty for what it does not."""
+
+    issuer: str
+    jwks_uri: str = ""
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    userinfo_endpoint: str = ""
+    device_authorization_endpoint: str = ""
+
+
+class Providers:
+    """Asks providers."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    async def find(self, config: Config) -> Provider:
+        """Return what the provider of a configuration says. Raises `Unreachable`, also for another's document."""
+        url = config.oidc_discovery_url.removesuffix("/") + "/.well-known/openid-configuration"
+        answer = await self._fetcher.send(
+            Outgoing(
+                url,
+                authorities=config.oidc_discovery_ca_pem,
+                names=config.override_allowed_server_names,
+            )
+        )
+        found = document(answer)
+        if found.get("issuer") != config.oidc_discovery_url:
+            raise Unreachable("issuer did not match the returned issuer")
+        return Provider(
+            **{name: text for name in Provider.__slots__ if isinstance(text := found.get(name), str)}
+        )
+
+
+def document(answer: Answer) -> Mapping[str, Json]:
+    """Return the JSON object of a good answer. Raises `Unreachable`."""
+    if answer.status != 200:
+        raise Unreachable(f"it answers with status {answer.status}")
+    try:
+        return schema.decode_object(answer.body, limits=_LIMITS)
+    except Malformed:
+        raise Unreachable("the answer is no JSON object") from None

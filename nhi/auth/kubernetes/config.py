@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The cluster that a mount asks, and its roles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from nhi.auth.kubernetes import selector, store
+from nhi.auth.kubernetes.model import (
+    NAME,
+    OLD_NAMES,
+    UID,
+    Config,
+    ConfigParams,
+    Keys,
+    ListParams,
+    Role,
+    RoleName,
+    RoleParams,
+)
+from nhi.auth.kubernetes.pod import Pod
+from nhi.jose.signature import from_pem
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Json
+from vault.framework.route import delete, list_, read, write
+from vault.token.terms import changed, shown
+
+_HIDDEN: Final = "token_reviewer_jwt"
+_TRUNCATED: Final = (
+    "max_ttl is greater than the system or backend mount's maximum TTL value; issued tokens' max TTL value will be "
+    "truncated"
+)
+
+
+class ConfigEngine(Engine):
+    """The configuration and the roles."""
+
+    def __init__(self, pod: Pod, longest: int) -> None:
+        """`longest` is the server's longest TTL in seconds."""
+        self._pod = pod
+        self._longest = longest
+
+    @read("config")
+    async def read_config(self, call: Call) -> dict[str, Json]:
+        """Show the configuration, without the reviewer's token."""
+        config = await store.config(call.reader)
+        if config is None:
+            raise NotFound
+        shown = (name for name in Config.__struct_fields__ if name != _HIDDEN)
+        found = {name: getattr(config, name) for name in shown}
+        return {**found, f"{_HIDDEN}_set": bool(config.token_reviewer_jwt)}
+
+    @write("config")
+    async def write_config(self, call: Call, params: ConfigParams) -> None:
+        """Change the configuration as a whole; what is not given is empty from now on."""
+        if not params.kubernetes_host:
+            raise Malformed("no host provided")
+        if params.disable_local_ca_jwt and not params.kubernetes_ca_cert:
+            raise Malformed("kubernetes_ca_cert must be given when disable_local_ca_jwt is true")
+        try:
+            from_pem(params.pem_keys)
+        except Malformed:
+            raise Malformed("data does not contain any valid public keys") from None
+        if not params.kubernetes_ca_cert and not self._pod.authorities():
+            raise Malformed(f"open {self._pod.ca_file}: no such file or directory")
+        new = Config(**{name: getattr(params, name) for name in Config.__struct_fields__})
+        await store.put_config(call.tx, new)
+
+    @list_("role")
+    async def list_roles(self, call: Call, params: ListParams) -> Keys:
+        """List the names of all roles."""
+        names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    @read("role/{name:word}")
+    async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
+        """Show a role."""
+        role = await store.role(call.reader, params.name)
+        if role is None:
+            raise NotFound
+        found: dict[str, Json] = {
+            "bound_service_account_names": role.names,
+            "bound_service_account_namespaces": role.namespaces,
+            "bound_service_account_namespace_selector": role.selector,
+            "alias_name_source": role.alias_name_source,
+            **shown(role.terms, OLD_NAMES),
+        }
+        return {**found, "audience": role.audience} if role.audience else found
+
+    @write("role/{name:word}", exists="role_exists")
+    async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
+        """Make or change a role; what is not given stays."""
+        old = await store.role(call.tx, params.name) or Role(name=params.name)
+        given = {
+            "names": params.bound_service_account_names,
+            "namespaces": params.bound_service_account_namespaces,
+            "selector": params.bound_service_account_namespace_selector,
+            "audience": params.audience,
+            "alias_name_source": params.alias_name_source,
+        }
+        role = msgspec.structs.replace(
+            old,
+            terms=changed(old.terms, params, OLD_NAMES),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        check(role)
+        await store.put_role(call.tx, role)
+        if role.terms.max_ttl <= (call.mount.max_ttl or self._longest):
+            return None
+        return Reply(warnings=[_TRUNCATED])
+
+    @delete("role/{name:word}")
+    async def delete_role(self, call: Call, params: RoleName) -> None:
+        """Remove a role; nothing happens where there is none."""
+        await store.delete_role(call.tx, params.name)
+
+    async def role_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await store.role(call.reader, call.captures["name"].lower()) is not None
+
+
+def check(role: Role) -> None:
+    """Make sure that a role binds to something (SL-36). Raises `Malformed`."""
+    if not role.names:
+        raise Malformed('"bound_service_account_names" can not be empty')
+    if not role.namespaces and not role.selector:
+        raise Malformed(
+            '"bound_service_account_namespaces" can not be empty if "bound_service_account_namespace_selector" is '
+            "not set"
+        )
+    for listed in (role.names, role.namespaces or ()):
+        if "*" in listed and len(listed) > 1:
+            raise Malformed('can not mix "*" with values')
+    if role.selector:
+        selector.parse(role.selector)
+    if role.alias_name_source not in {UID, NAME}:
+        raise Malformed(f"invalid alias_name_source, must be one of: {UID}, {NAME}")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The claims that RFC 7519 names: who issued a token, about whom, for whom, and when it is good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+
+_EXPIRED: Final = "invalid expiration time (exp) claim: token is expired"
+_LARGEST_TIME: Final = 1 << 53
+_USUAL_LEEWAY: Final = 150
+_USUAL_SKEW: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a token must say; what is empty may be anything. Leeways in seconds: 0 for the usual, below 0 for none."""
+
+    issuer: str = ""
+    subject: str = ""
+    audiences: Sequence[str] = ()
+    clock_skew_leeway: int = 0
+    expiration_leeway: int = 0
+    not_before_leeway: int = 0
+
+
+def check(claims: Mapping[str, Json], expected: Expected, now: int) -> None:
+    """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds. Raises `Malformed`."""
+    audiences = audience(claims)
+    times = {name: moment(claims, name) for name in ("exp", "nbf", "iat")}
+    if expected.issuer and _text(claims, "iss") != expected.issuer:
+        raise Malformed("invalid issuer (iss) claim")
+    if expected.subject and _text(claims, "sub") != expected.subject:
+        raise Malformed("invalid subject (sub) claim")
+    if expected.audiences and not set(audiences) & set(expected.audiences):
+        raise Malformed("invalid audience (aud) claim: audience claim does not match any expected audience")
+    check_times(times["exp"], times["nbf"], times["iat"], expected, now)
+
+
+def audience(claims: Mapping[str, Json]) -> Sequence[str]:
+    """Return whom the token is for: a string counts as a list of one (SL-26). Raises `Malformed`."""
+    found = claims.get("aud", [])
+    listed = [found] if isinstance(found, str) else found
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        raise Malformed("go-jose/go-jose/jwt: expected string or array value to unmarshal to Audience")
+    return listed
+
+
+def _text(claims: Mapping[str, Json], name: str) -> str:
+    found = claims.get(name)
+    if found is not None and not isinstance(found, str):
+        raise Malformed(f"the {name} claim must be a string")
+    return found or ""
+
+
+def moment(claims: Mapping[str, Json], name: str) -> int:
+    """Return a claim's time in seconds, 0 where there is none. Raises `Malformed`."""
+    found = claims.get(name)
+    if found is None:
+        return 0
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise Malformed("go-jose/go-jose/jwt: expected number value to unmarshal NumericDate")
+    if abs(found) > _LARGEST_TIME:
+        raise Malformed(_EXPIRED)
+    return int(found)
+
+
+def _leeway(given: int, usual: int) -> int:
+    return max(given, 0) if given else usual
+
+
+def check_times(expires: int, begins: int, issued: int, expected: Expected, now: int) -> None:
+    """A token that lacks one time gets it from the others; one that has none is refused."""
+    if not (expires or begins or issued):
+        raise Malformed("no issued at (iat), not before (nbf), or expiration time (exp) claims in token")
+    if not expires:
+        expires = max(begins, issued) + _leeway(expected.expiration_leeway, _USUAL_LEEWAY)
+    if not begins:
+        begins = issued or expires - _leeway(expected.not_before_leeway, _USUAL_LEEWAY)
+    skew = _leeway(expected.clock_skew_leeway, _USUAL_SKEW)
+    if now + skew < begins:
+        raise Malformed("invalid not before (nbf) claim: token not yet valid")
+    if now > expires + skew:
+        raise Malformed(_EXPIRED)
+    if issued and now + skew < issued:
+        raise Malformed("invalid issued at (iat) claim: token issued in the future")

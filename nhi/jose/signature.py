@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signatures of tokens (RFC 7515). Which key, and which algorithm, is decided by what is configured.
+
+The header of a token chooses among the configured keys and says nothing else: `jku`, `jwk` and `x5u` are not looked
+at, `none` and the symmetric algorithms do not exist here, and a key signs only with the algorithms of its own kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+from vault.framework import schema
+from vault.framework.call import JsonLimits
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+
+ALGORITHMS: Final = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "EdDSA",
+)
+"""Algorithms that a token may be signed with (RFC 7518, RFC 8037)."""
+LARGEST: Final = 65_536
+"""Bytes that a token may have."""
+_SMALLEST_RSA: Final = 2048
+_MOST_KEYS: Final = 100
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_CLAIMS: Final = JsonLimits(strings=8192)
+_COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
+
+
+class Registry(jws.JWSRegistry):
+    """The library's rules, with room for headers that carry a chain of certificates."""
+
+    max_header_length = 32_768
+
+
+_REGISTRY: Final = Registry(algorithms=ALGORITHMS, strict_check_header=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyKey:
+    """A public key, the algorithms that it may sign with, and the name that a key set gives it."""
+
+    key: Key = field(repr=False)
+    algorithms: frozenset[str]
+    kid: str = ""
+
+
+class Token:
+    """A token whose signature nobody has looked at yet."""
+
+    def __init__(self, compact: jws.CompactSignature) -> None:
+        self._compact = compact
+        header = compact.headers()
+        self.algorithm = str(header.get("alg"))
+        kid = header.get("kid")
+        self.kid = kid if isinstance(kid, str) else ""
+        self._plain = "crit" not in header
+
+    def claims(self, keys: Sequence[VerifyKey]) -> Mapping[str, Json] | None:
+        """Return what the token says, if one of `keys` has signed it; else None."""
+        for one in keys if self._plain else ():
+            if self.algorithm in one.algorithms and self._signed_by(one.key):
+                return self.unverified()
+        return None
+
+    def unverified(self) -> Mapping[str, Json] | None:
+        """Return what the token says though nobody has looked at its signature: for those who ask its issuer next."""
+        if not self._plain or self.algorithm not in ALGORITHMS:
+            return None
+        try:
+            return schema.decode_object(self._compact.payload, limits=_CLAIMS)
+        except Malformed:
+            return None
+
+    def _signed_by(self, key: Key) -> bool:
+        try:
+            return jws.validate_compact(self._compact, key, registry=_REGISTRY)
+        except (JoseError, ValueError):
+            return False
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "<Token>"
+
+
+def named(token: Token, keys: Sequence[VerifyKey]) -> Sequence[VerifyKey]:
+    """Return the keys that a token may mean: those of its name, and those that have none."""
+    return [key for key in keys if not token.kid or not key.kid or key.kid == token.kid]
+
+
+def read(text: str) -> Token:
+    """Take a token apart. Raises `Malformed`; nothing repeats it."""
+    encoded = text.strip().encode()
+    if len(encoded) > LARGEST:
+        raise Malformed(f"the token is larger than {LARGEST} bytes")
+    if encoded.count(b".") != 2:
+        raise Malformed("go-jose/go-jose: compact JWS format must have three parts")
+    if not _COMPACT.fullmatch(encoded):
+        raise Malformed("illegal base64 data")
+    try:
+        return Token(jws.extract_compact(encoded, registry=_REGISTRY))
+    except (JoseError, ValueError, AttributeError, TypeError, RecursionError):
+        raise Malformed("the token's header cannot be read") from None
+
+
+def from_pem(texts: Sequence[str]) -> tuple[VerifyKey, ...]:
+    """Return public keys, or the keys of certificates, one from each text. Raises `Malformed`."""
+    return tuple(_from_pem(text) for text in texts)
+
+
+@lru_cache(maxsize=1024)
+def _from_pem(text: str) -> VerifyKey:
+    for block in _PEM.finditer(text) if text.lstrip().startswith("-----BEGIN ") else ():
+        try:
+            if block[1] == "CERTIFICATE":
+                return _known(x509.load_pem_x509_certificate(block[0].encode()).public_key())
+            return _known(load_pem_public_key(block[0].encode()))
+        except (ValueError, UnsupportedAlgorithm):
+            continue
+    raise Malformed("error parsing public key: data does not contain any valid public keys")
+
+
+def from_set(keys: object) -> tuple[VerifyKey, ...]:
+    """Return the keys of a JSON Web Key Set (RFC 7517) that can be used here; what else is in it is passed over.
+
+    Raises `ValueError` for what is no key set.
+    """
+    if not isinstance(keys, list) or len(keys) > _MOST_KEYS:
+        raise ValueError
+    found = (_from_jwk(key) for key in keys if isinstance(key, dict) and key.get("use", "sig") == "sig")
+    return tuple(key for key in found if key is not None)
+
+
+def _from_jwk(jwk: Mapping[str, Json]) -> VerifyKey | None:
+    kinds: Mapping[object, Callable[[Json], object]] = {
+        "RSA": RSAKey.binding.import_public_key,
+        "EC": ECKey.binding.import_public_key,
+        "OKP": OKPKey.binding.import_public_key,
+    }
+    kind = kinds.get(jwk.get("kty"))
+    names = ("kty", "n", "e", "crv", "x", "y")
+    public = {name: value for name, value in jwk.items() if name in names and isinstance(value, str)}
+    if kind is None:
+        return None
+    try:
+        known = _known(kind(public))
+    except (JoseError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        return None
+    alg = jwk.get("alg")
+    algorithms = known.algorithms if alg is None else known.algorithms & {str(alg)}
+    return VerifyKey(known.key, algorithms, str(jwk.get("kid") or ""))
+
+
+def _known(public: object) -> VerifyKey:
+    """Return a key of a kind that tokens are signed with. Raises `ValueError`."""
+    if isinstance(public, RSAPublicKey) and public.key_size >= _SMALLEST_RSA:
+        rsa = frozenset(name for name in ALGORITHMS if name[:2] in {"RS", "PS"})
+        return VerifyKey(RSAKey.import_key(public), rsa)
+    if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
+        return VerifyKey(ECKey.import_key(public), frozenset({_CURVES[public.curve.name]}))
+    if isinstance(public, Ed25519PublicKey):
+        return VerifyKey(OKPKey.import_key(public), frozenset({"EdDSA"}))
+    raise ValueError

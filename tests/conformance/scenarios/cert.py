@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""cert: settings, roles and revocation lists, and what a login without a certificate is told."""
+
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.conformance.scenario import Scenario, delete, get, lst, patch, post
+from tests.conformance.scenarios.jwt import mount
+from tests.unit.outbound.authority import Authority
+
+CA, OTHER = Authority("one"), Authority("other")
+LEAF = CA.issue("alice")
+R = "auth/cert-roles/certs/"
+C = "auth/cert-roles/config"
+CONFIGS: list[dict[str, object]] = [
+    {},
+    {"ocsp_cache_size": 1},
+    {"ocsp_cache_size": 100_001},
+    {"ocsp_cache_size": 10},
+    {"disable_binding": True},
+    {"enable_identity_alias_metadata": True},
+    {"disable_binding": False, "unknown": 1},
+]
+ROLES: list[tuple[dict[str, object], str]] = [
+    ({}, ""),
+    ({"certificate": "zz"}, ""),
+    ({"certificate": CA.pem}, ""),
+    ({"certificate": CA.pem + OTHER.pem}, ""),
+    ({"certificate": LEAF.pem}, ""),
+    ({"certificate": CA.issue("server", server=True).pem}, ""),
+    ({"certificate": CA.pem, "allowed_names": "a,b", "allowed_common_names": ["c*"]}, ""),
+    (
+        {"certificate": CA.pem, "allowed_dns_sans": "a", "allowed_email_sans": "b", "allowed_uri_sans": "c"},
+        "",
+    ),
+    ({"certificate": CA.pem, "allowed_organizational_units": "a,b", "display_name": "dn"}, ""),
+    ({"certificate": CA.pem, "required_extensions": "1.2.3:zz", "allowed_metadata_extensions": "1.2.3"}, ""),
+    ({"certificate": CA.pem, "required_extensions": "zz"}, ""),
+    ({"certificate": CA.pem, "ocsp_enabled": True, "ocsp_servers_override": "http://x,http://y"}, ""),
+    ({"certificate": CA.pem, "ocsp_fail_open": True, "ocsp_query_all_servers": True}, ""),
+    ({"certificate": CA.pem, "token_policies": "P,q", "ttl": "1h", "max_ttl": "2h", "policies": "z"}, ""),
+    ({"certificate": CA.pem, "period": "1m", "bound_cidrs": "10.0.0.0/8"}, ""),
+    ({"certificate": CA.pem, "token_type": "default-batch"}, "DV-02"),
+    ({"certificate": CA.pem, "token_bound_cidrs": "zz"}, "DV-02"),
+    ({"certificate": CA.pem, "token_ttl": "2h", "token_max_ttl": "1h"}, ""),
+    ({"certificate": CA.pem, "token_max_ttl": "9000h"}, ""),
+    ({"certificate": CA.pem, "token_type": "batch", "token_num_uses": 1}, ""),
+    ({"certificate": CA.pem, "unknown": 1}, ""),
+]
+ROLE = [
+    mount("cert-roles", "cert"),
+    get(C),
+    *(one for body in CONFIGS for one in (post(C, body), get(C))),
+    delete(C),
+    lst(R[:-1]),
+    get(R + "w"),
+    *(
+        one
+        for body, known in ROLES
+        for one in (delete(R + "w"), post(R + "w", body, divergence=known), get(R + "w"))
+    ),
+    post(R + "w", {"certificate": CA.pem, "allowed_names": "a"}),
+    post(R + "w", {"token_ttl": "1m"}),
+    get(R + "w"),
+    post(R + "AbC", {"certificate": CA.pem}),
+    get(R + "abc"),
+    lst(R[:-1]),
+    lst(R[:-1] + "?limit=1"),
+    post(R + "a%20b", {"certificate": CA.pem}),
+    post(R + "a/b", {"certificate": CA.pem}),
+    delete(R + "abc"),
+    delete(R + "abc"),
+    patch(R + "w", {}),
+    get("auth/cert-roles/nope"),
+]
+
+
+def crl(authority: Authority, *serials: int) -> str:
+    """A revocation list."""
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(authority.certificate.subject)
+        .last_update(now - timedelta(days=1))
+        .next_update(now + timedelta(days=1))
+    )
+    for serial in serials:
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
+        builder = builder.add_revoked_certificate(revoked)
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+L = "auth/cert-lists/crls/"
+LISTS = [
+    mount("cert-lists", "cert"),
+    lst(L[:-1]),
+    get(L + "c"),
+    post(L + "c", {}),
+    post(L + "c", {"crl": "zz"}, divergence="DV-02"),
+    post(L + "c", {"crl": crl(CA, 5, 1 << 100)}),
+    get(L + "c"),
+    post(L + "c", {"crl": crl(CA, 7), "url": "http://127.0.0.1:1/"}),
+    get(L + "c"),
+    post(L + "none", {"crl": crl(CA)}),
+    get(L + "none"),
+    post(L + "dead", {"url": "http://127.0.0.1:1/"}, divergence="DV-43"),
+    get(L + "dead"),
+    post(L + "AbC", {"crl": crl(OTHER, 5)}),
+    lst(L[:-1]),
+    lst(L[:-1] + "?limit=1"),
+    delete(L + "abc"),
+    delete(L + "abc"),
+    delete(L + "c"),
+    get(L + "c"),
+    post("auth/cert-lists/login", {}, token=""),
+    post("auth/cert-lists/login", {"name": "none"}, token=""),
+    post("auth/cert-lists/certs/r", {"certificate": CA.pem}),
+    post("auth/cert-lists/login", {"name": "r"}, token=""),
+    get("auth/cert-lists/login", token=""),
+    lst("auth/cert-lists/login", token=""),
+]
+
+SCENARIOS = [
+    Scenario("cert", "cert-roles", ROLE),
+    Scenario("cert", "cert-lists", LISTS),
+]

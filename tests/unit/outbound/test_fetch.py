@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the server asks others: bounded, pinned, verified, and nothing of its own sent along."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.unit.outbound.authority import Authority
+from tests.unit.outbound.service import Service, service
+from vault.outbound.failure import Unreachable
+from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.places import Places
+
+pytestmark = pytest.mark.loopback
+HERE = Places(["127.0.0.0/8"])
+
+
+def to(*addresses: str) -> Callable[[str, int], Awaitable[Sequence[str]]]:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return addresses
+
+    return resolve
+
+
+def asked(
+    setting: Callable[[Service], None] = lambda _: None, **options: object
+) -> tuple[Answer | str, Service]:
+    """Ask a service, and return its answer or why there is none."""
+
+    async def scenario() -> tuple[Answer | str, Service]:
+        async with service() as one:
+            setting(one)
+            try:
+                fetcher = Fetcher(HERE, to("127.0.0.1"))
+                return await fetcher.send(Outgoing(one.url, **options)), one  # type: ignore[arg-type]  # as the test says
+            except Unreachable as failure:
+                return str(failure), one
+
+    return asyncio.run(scenario())
+
+
+def test_an_answer_comes_whole_and_the_request_holds_what_was_given_and_no_more() -> None:
+    def setting(one: Service) -> None:
+        one.body, one.status = b'{"keys":[]}', "404 Not Found"
+
+    answer, one = asked(setting, method="POST", headers={"Authorization": "Bearer x"}, body=b"a=b")
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body) == (404, b'{"keys":[]}')
+    head, _, body = one.seen[0].partition(b"\r\n\r\n")
+    names = sorted(line.partition(b":")[0].lower() for line in head.split(b"\r\n")[1:])
+    assert names == [b"accept", b"authorization", b"connection", b"content-length", b"host", b"user-agent"]
+    assert body == b"a=b"
+    assert f"host: service.test:{one.port}".encode() in head.lower()
+
+
+def test_sl_77_a_redirect_is_not_followed() -> None:
+    def setting(one: Service) -> None:
+        one.status, one.head = "302 Found", f"Location: http://127.0.0.1:{one.port}/elsewhere\r\n"
+
+    answer, one = asked(setting)
+    assert answer == "it redirects elsewhere, which is not followed"
+    assert one.connections == 1
+
+
+def test_an_answer_is_bounded_in_size_however_it_is_framed() -> None:
+    def setting(one: Service) -> None:
+        one.body = b"x" * 5000
+
+    assert asked(setting, largest=4999)[0] == "the answer is larger than 4999 bytes"
+
+    async def endless(writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            await writer.drain()
+
+    def chunked(one: Service) -> None:
+        one.behave = endless
+
+    assert asked(chunked, largest=10_000)[0] == "the answer is larger than 10000 bytes"
+
+
+def test_an_answer_is_bounded_in_time_also_when_it_trickles() -> None:
+    async def trickle(writer: asyncio.StreamWriter, head: bytes) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    def setting(one: Service) -> None:
+        one.behave = trickle
+
+    assert asked(setting, seconds=0.2)[0] == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"", "the connection was closed before the answer was whole"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", "the answer is no HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "the answer is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000, "the answer is no HTTP"),
+    ],
+)
+def test_what_is_no_answer_is_said_to_be_none(sent: bytes, reason: str) -> None:
+    async def send(writer: asyncio.StreamWriter, head: bytes) -> None:
+        writer.write(sent)
+
+    def setting(one: Service) -> None:
+        one.behave = send
+
+    assert asked(setting)[0] in {reason, "the answer is no HTTP"}
+
+
+def test_sl_77_the_name_is_resolved_once_and_the_judged_address_is_connected_to() -> None:
+    async def scenario() -> None:
+        asked_for: list[str] = []
+
+        async def rebinding(host: str, port: int) -> Sequence[str]:
+            asked_for.append(host)
+            return ["127.0.0.1"] if len(asked_for) == 1 else ["169.254.169.254"]
+
+        async with service() as one:
+            await Fetcher(HERE, rebinding).send(Outgoing(one.url))
+            assert asked_for == ["service.test"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "fe80::1"])
+def test_sl_77_nothing_is_sent_to_an_address_that_is_not_allowed(address: str) -> None:
+    async def scenario() -> None:
+        async with service() as one:
+            fetcher = Fetcher(Places(), to(address))
+            with pytest.raises(Unreachable, match="`outbound_allow` does not name"):
+                await fetcher.send(Outgoing(one.url))
+            with pytest.raises(Unreachable, match="`outbound_allow` does not name"):
+                await Fetcher(Places()).send(Outgoing(f"http://127.0.0.1:{one.port}/"))
+            assert one.connections == 0
+
+    asyncio.run(scenario())
+
+
+def test_of_several_addresses_one_that_may_be_asked_is_taken() -> None:
+    async def scenario() -> None:
+        async with service() as one:
+            fetcher = Fetcher(HERE, to("10.0.0.1", "127.0.0.1"))
+            assert (await fetcher.send(Outgoing(one.url))).status == 200
+
+    asyncio.run(scenario())
+
+
+def test_a_dead_host_and_a_name_that_nobody_has_are_told_apart() -> None:
+    async def scenario() -> None:
+        async with service() as one:
+            port = one.port
+
+        async def nobody(host: str, port: int) -> Sequence[str]:
+            raise OSError
+
+        with pytest.raises(Unreachable, match="connection refused"):
+            await Fetcher(HERE, to("127.0.0.1")).send(Outgoing(f"http://x.test:{port}/"))
+        with pytest.raises(Unreachable, match="its name cannot be resolved"):
+            await Fetcher(HERE, nobody).send(Outgoing("http://x.test/"))
+        with pytest.raises(Unreachable, match="its name has no address"):
+            await Fetcher(HERE, to()).send(Outgoing("http://x.test/"))
+
+    asyncio.run(scenario())
+
+
+def test_the_servers_certificate_is_verified_by_authority_name_and_time(tmp_path: Path) -> None:
+    authority, other = Authority(), Authority()
+
+    async def reason(context: ssl.SSLContext, **options: object) -> str:
+        async with service(context) as one:
+            url = f"https://service.test:{one.port}/"
+            try:
+                await Fetcher(HERE, to("127.0.0.1")).send(Outgoing(url, **options))  # type: ignore[arg-type]  # as the test says
+            except Unreachable as failure:
+                return str(failure)
+            return ""
+
+    async def scenario() -> None:
+        good = authority.context(tmp_path, "service.test")
+        assert await reason(good, authorities=authority.pem) == ""
+        assert "is not accepted" in await reason(good, authorities=other.pem)
+        assert "is not accepted" in await reason(good)
+        named = authority.context(tmp_path, "elsewhere.test", "*.wild.test")
+        assert "is not accepted" in await reason(named, authorities=authority.pem)
+        assert await reason(named, authorities=authority.pem, names=("elsewhere.test",)) == ""
+        assert await reason(named, authorities=authority.pem, names=("x", "a.wild.test")) == ""
+        assert "for none of the names" in await reason(named, authorities=authority.pem, names=("wild.test",))
+        assert "is not accepted" in await reason(named, authorities=other.pem, names=("elsewhere.test",))
+        past = datetime.now(UTC) - timedelta(days=1)
+        old = authority.context(tmp_path, "service.test", until=past)
+        assert "is not accepted" in await reason(old, authorities=authority.pem)
+        assert await reason(good, authorities="zz") == "the CA certificates cannot be read"
+
+    asyncio.run(scenario())
