@@ -37,6 +37,7 @@ from vault.engines.system.waiting_response import WaitingResponse
 from vault.engines.system.without_token import RekeyEngine, RootEngine
 from vault.engines.system.wrapping import WrappingEngine
 from vault.engines.token.engine import TokenEngine
+from vault.engines.totp.engine import Totp
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.fields import Json
@@ -90,6 +91,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
                 )
             ),
             ("kv", ""): plain,
+            ("totp", ""): backend(Totp(parts.clock, parts.entropy)),
             ("kv", "1"): plain,
             ("kv", "2"): backend(VersionedKV(parts.clock)),
         },

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The routes of the TOTP engine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView
+from vault.engines.totp import codes
+from vault.engines.totp.model import (
+    Code,
+    CodeParams,
+    Exported,
+    Key,
+    KeyInfo,
+    KeyName,
+    KeyParams,
+    Keys,
+    ListParams,
+    Validity,
+)
+from vault.framework.call import Call
+from vault.framework.clock import Clock, Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.route import delete, list_, read, write
+
+_KEYS: Final = "key/"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Key).decode
+
+
+class Totp(Engine):
+    """Keys and codes."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    @list_("keys")
+    async def list_keys(self, call: Call, params: ListParams) -> Keys:
+        """List the names of all keys."""
+        names = await call.reader.list(_KEYS, after=params.after, limit=max(params.limit, 0))
+        if not names:
+            raise NotFound
+        return Keys(names)
+
+    @read("keys/{name:word}")
+    async def read_key(self, call: Call, params: KeyName) -> KeyInfo:
+        """Show what is known of a key; the key itself is not shown."""
+        key = await _find(call.reader, params.name)
+        if key is None:
+            raise NotFound
+        return KeyInfo(key.account_name, key.algorithm, key.digits, key.issuer, key.period)
+
+    @write("keys/{name:word}")
+    async def write_key(self, call: Call, params: KeyParams) -> Exported | None:
+        """Make a key, or take one from elsewhere; it replaces the one with this name."""
+        if not params.generate:
+            await call.tx.put(_KEYS + params.name, _encode(codes.given_key(params)))
+            return None
+        codes.check(params)
+        key = codes.new_key(params, self._entropy.bytes(params.key_size))
+        await call.tx.put(_KEYS + params.name, _encode(key))
+        if not params.exported:
+            return None
+        url = codes.url(key)
+        return Exported(url, codes.barcode(url, params.qr_size))
+
+    @delete("keys/{name:word}")
+    async def delete_key(self, call: Call, params: KeyName) -> None:
+        """Remove a key; nothing happens where there is none."""
+        await call.tx.delete(_KEYS + params.name)
+
+    @read("code/{name:word}")
+    async def read_code(self, call: Call, params: KeyName) -> Code:
+        """Make the code of this moment."""
+        key = await _known(call.reader, params.name)
+        now = self._clock.millis() // 1000
+        counter = now // key.period
+        return Code(codes.code(key, counter), now, (counter + 1) * key.period, codes.duration(key.period))
+
+    @write("code/{name:word}")
+    async def check_code(self, call: Call, params: CodeParams) -> Validity:
+        """Check a code. A good one is good once."""
+        key = await _known(call.tx, params.name)
+        if not params.code:
+            raise Malformed("the code value is required")
+        if len(params.code) != key.digits:
+            raise Malformed("invalid number of digits for the code")
+        counter = codes.matching(key, params.code, self._clock.millis() // 1000)
+        if counter is None:
+            return Validity(valid=False)
+        if counter in key.used:
+            raise Malformed("code already used; wait until the next time period")
+        await call.tx.put(_KEYS + params.name, _encode(codes.spend(key, counter)))
+        return Validity(valid=True)
+
+
+async def _find(view: ReadView, name: str) -> Key | None:
+    value = await view.get(_KEYS + name)
+    return _decode(value) if value is not None else None
+
+
+async def _known(view: ReadView, name: str) -> Key:
+    key = await _find(view, name)
+    if key is None:
+        raise Malformed(f"unknown key: {name}")
+    return key

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the TOTP engine keeps, takes and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from vault.framework.fields import Doc, Span
+from vault.framework.route import Params
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A key. `period` is in seconds, `skew` in periods; `used` are the latest periods whose code was used."""
+
+    secret: bytes
+    account_name: str = ""
+    issuer: str = ""
+    algorithm: str = "SHA1"
+    digits: int = 6
+    period: int = 30
+    skew: int = 1
+    used: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "Key(…)"
+
+
+class KeyName(Params, frozen=True, kw_only=True):
+    """Names a key."""
+
+    name: Annotated[str, Doc("Name of the key.")]
+
+
+class KeyParams(KeyName, frozen=True):
+    """A new key; it replaces the one with this name."""
+
+    account_name: Annotated[str, Doc("Whose key it is; needed where it is made here.")] = ""
+    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.")] = "SHA1"
+    digits: Annotated[int, Doc("Digits of a code: 6 or 8.")] = 6
+    exported: Annotated[bool, Doc("Whether a key that is made here is shown, this once.")] = True
+    generate: Annotated[bool, Doc("Whether the key is made here.")] = False
+    issuer: Annotated[str, Doc("Who the account is with; needed where the key is made here.")] = ""
+    key: Annotated[str, Doc("The key, in base32.")] = ""
+    key_size: Annotated[int, Doc("Bytes of a key that is made here.")] = 20
+    period: Annotated[Span, Doc("Seconds for which a code is good.")] = 30
+    qr_size: Annotated[int, Doc("Pixels of the QR code's sides; 0 for none.")] = 200
+    skew: Annotated[
+        int, Doc("Periods before and after the current one whose codes are good too: 0 or 1.")
+    ] = 1
+    url: Annotated[str, Doc("An otpauth URL, instead of the other fields.")] = ""
+
+
+class CodeParams(KeyName, frozen=True):
+    """A code to be checked."""
+
+    code: Annotated[str, Doc("The code.")] = ""
+
+
+class ListParams(Params, frozen=True):
+    """Which part of a list."""
+
+    after: Annotated[str, Doc("Begin after this name.")] = ""
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """A list."""
+
+    keys: Sequence[str]
+
+
+class KeyInfo(msgspec.Struct, frozen=True):
+    """What is shown of a key; never itself."""
+
+    account_name: str
+    algorithm: str
+    digits: int
+    issuer: str
+    period: int
+
+
+class Exported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new key, for the authenticator: the only time that it is shown."""
+
+    url: str
+    barcode: str = ""
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "Exported(…)"
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A code, and when it was made and ends (seconds since the epoch)."""
+
+    code: str
+    generated: int
+    expire_time: int
+    period: str
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """Whether a code is good."""
+
+    valid: bool
