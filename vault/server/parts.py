@@ -156,13 +156,6 @@ def make(
     )
 
 
-def _limits(config: Config) -> Limits:
-    return Limits(
-        default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
-        longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
-    )
-
-
 def _sealing(
     namespaces: Namespaces,
     storage: Storage,
