@@ -23,8 +23,8 @@ COMMANDS = (
             Flag(
                 "method",
                 "text",
-                "token (default), userpass or approle.",
-                words=("token", "userpass", "approle"),
+                "token (default), userpass, approle, jwt, kubernetes, cert or oidc.",
+                words=("token", "userpass", "approle", "jwt", "kubernetes", "cert", "oidc"),
             ),
             Flag("path", "text", "Mount path of the auth method; default: the method's name."),
             Flag("no-print", "bool", "Do not show the token."),

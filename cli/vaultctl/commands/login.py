@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.body import parse_body
+from vaultctl.commands.login_methods import with_certificate, with_jwt, with_kubernetes
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import environment_value
 from vaultctl.invocation import Doing, Invocation
@@ -28,7 +29,7 @@ def login(invocation: Invocation) -> int:
         raise UsageError("-no-store and -no-print cannot be used together")
     if method not in _METHODS:
         raise UsageError(
-            "Unknown auth method: use token, userpass or approle. Other methods log in with "
+            f"Unknown auth method: use {', '.join([*_METHODS][:-1])} or {[*_METHODS][-1]}. Other methods log in with "
             "`vaultctl write auth/<mount>/login key=value...`."
         )
     answer = _METHODS[method](invocation)
@@ -119,7 +120,21 @@ def _with_role(invocation: Invocation) -> dict[str, object]:
         return client.send("PUT", f"auth/{mount}/login", body=body, with_token=False).json()
 
 
-_METHODS = {"token": _with_token, "userpass": _with_password, "approle": _with_role}
+def _with_browser(invocation: Invocation) -> dict[str, object]:
+    from vaultctl.commands.login_oidc import with_browser
+
+    return with_browser(invocation)
+
+
+_METHODS = {
+    "token": _with_token,
+    "userpass": _with_password,
+    "approle": _with_role,
+    "jwt": with_jwt,
+    "kubernetes": with_kubernetes,
+    "cert": with_certificate,
+    "oidc": _with_browser,
+}
 
 
 def _pairs(invocation: Invocation, arguments: list[str]) -> dict[str, object]:
