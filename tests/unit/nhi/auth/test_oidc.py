@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signing in with a browser: whose click it is, what a page shows, and what can be used a second time."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from nhi.auth.jwt.exchange import Exchange
+from nhi.auth.jwt.oidc import OidcEngine, allowed
+from nhi.auth.jwt.provider import Providers
+from nhi.auth.jwt.states import LIFETIME, States, expire
+from tests.tokens import KEY, OTHER, jwk, token
+from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
+from tests.unit.nhi.auth.jwt_house import JwtHouse, _resolve
+from tests.unit.outbound.service import Service, service
+from tests.unit.token.house import DEFAULT
+from vault.framework.route import RouteTable
+from vault.mount.table import Backend, Catalog
+from vault.outbound.fetch import Fetcher
+from vault.outbound.places import Places
+from vault.token.issue import Issuer
+from vault.token.lifetime import Limits
+
+pytestmark = pytest.mark.loopback
+HOME = "https://vault.example/v1/auth/jwt/oidc/callback"
+GONE = "OpenBao login failed. Expired or missing OAuth state."
+
+
+class OidcHouse(JwtHouse):
+    """`JwtHouse` with sign-ins, and a provider on loopback whose ID token is `claims`."""
+
+    async def sign_ins(self, one: Service) -> "OidcHouse":
+        await self.begin()
+        fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
+        providers = Providers(fetcher)
+        issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
+        engine = OidcEngine(
+            issuer,
+            Exchange(fetcher, providers, self.sets, self.clock),
+            providers,
+            States(self.barrier),
+            self.clock,
+            self.entropy,
+        )
+        known = self.router.catalog
+        engines = (*known._auth["jwt"].engines, engine)
+        self.router.catalog = Catalog(
+            known._secrets, {**known._auth, "jwt": Backend(engines, RouteTable(engines))}
+        )
+        await self.router.drop(None)
+        self.provider = one
+        self.issuer = f"http://idp.test:{one.port}"
+        self.id_token: dict[str, Any] = {}
+        self.key = KEY
+        self.forms: list[Mapping[str, list[str]]] = []
+        one.behave = self._answer
+        await self.configure(
+            oidc_discovery_url=self.issuer,
+            oidc_client_id="client",
+            oidc_client_secret="very secret",
+            jwt_supported_algs="ES256",
+        )
+        for name, mode in (("people", "direct"), ("apps", "client")):
+            fields = {"user_claim": "sub", "allowed_redirect_uris": HOME, "callback_mode": mode}
+            await self.good("POST", f"auth/jwt/role/{name}", fields)
+        return self
+
+    async def _answer(self, writer: Any, head: bytes) -> None:
+        path = head.split(b" ")[1].decode()
+        body: dict[str, Any] = {"keys": [jwk(KEY)]}
+        if path.startswith("/.well-known"):
+            ends = {name: f"{self.issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint")}
+            body = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys", **ends}
+        elif path == "/token_endpoint":
+            self.forms.append(parse_qs(self.provider.seen[-1].partition(b"\r\n\r\n")[2].decode()))
+            body = {"access_token": "at", "id_token": token(self.id_token, self.key)}
+        content = json.dumps(body).encode()
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
+
+    async def ask(self, role: str = "people") -> dict[str, str]:
+        """Begin a sign-in; return the fields of the provider's URL."""
+        body = {"role": role, "redirect_uri": HOME, "client_nonce": "mine"}
+        answer = await self.good("POST", "auth/jwt/oidc/auth_url", body, token="")
+        query = parse_qs(urlsplit(answer.body["data"]["auth_url"]).query)
+        found = {name: values[0] for name, values in query.items()}
+        self.id_token = {
+            "iss": self.issuer,
+            "aud": "client",
+            "sub": "alice",
+            "exp": self.now + 600,
+            "iat": self.now,
+            "nonce": found["nonce"],
+        }
+        return found
+
+    async def back(self, **query: str) -> Answer:
+        """Come back with the browser."""
+        return await self("GET", "auth/jwt/oidc/callback", query=query, token="")
+
+    async def poll(self, state: str, nonce: str = "mine") -> Answer:
+        """Ask whether the user has signed in."""
+        return await self("POST", "auth/jwt/oidc/poll", {"state": state, "client_nonce": nonce}, token="")
+
+
+@asynccontextmanager
+async def house() -> AsyncIterator[OidcHouse]:
+    async with service() as one:
+        yield await OidcHouse().sign_ins(one)
+
+
+def confirmation(page: Answer) -> str:
+    found = re.search(rb'name="confirmation" value="([A-Za-z0-9]+)"', page.text)
+    assert found is not None
+    return found[1].decode()
+
+
+def test_sl_35_nobody_is_logged_in_before_the_user_has_confirmed_who_asked() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            page = await vault.back(state=asked["state"], code="c0de")
+            assert page.status == 200
+            assert b"people" in page.text
+            assert b"<script" not in page.text
+            assert vault.forms == []
+            assert (await vault.poll(asked["state"])).error == "authorization_pending"
+            for guess in ("1", "", "true", confirmation(page)[:-1], confirmation(page).lower() + "x"):
+                again = await vault.back(state=asked["state"], code="c0de", confirmation=guess)
+                assert confirmation(again) == confirmation(page)
+            assert vault.forms == []
+            done = await vault.back(state=asked["state"], code="c0de", confirmation=confirmation(page))
+            assert b"You are signed in" in done.text
+            made = auth(await vault.poll(asked["state"]))
+            assert made["metadata"] == {"role": "people"}
+            assert (await vault.poll(asked["state"])).error == GONE
+
+    play(scenario)
+
+
+def test_sl_35_a_page_shows_nothing_that_came_with_the_browser() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            evil = '"><script>alert(1)</script>'
+            page = await vault.back(state=asked["state"], code=evil, error_description=evil, error_uri=evil)
+            assert b"<script" not in page.text
+            assert page.text.count(b"&lt;script&gt;") == 1
+            refused = await vault.back(
+                state=asked["state"], error="access_denied", error_description=evil, confirmation="x"
+            )
+            assert refused.status == 400
+            assert "script" not in refused.error
+
+    play(scenario)
+
+
+def test_a_sign_in_is_good_once_and_for_its_client_alone() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask("apps")
+            given = {"state": asked["state"], "code": "c0de"}
+            assert (await vault.back(**given, client_nonce="another")).error == "invalid client_nonce"
+            assert (await vault.back(**given, client_nonce="mine")).error == GONE
+            asked = await vault.ask("apps")
+            given = {"state": asked["state"], "code": "c0de", "client_nonce": "mine"}
+            assert (await vault.back(**given)).status == 200
+            assert (await vault.back(**given)).error == GONE
+            asked = await vault.ask("apps")
+            vault.clock.sleep(LIFETIME + 1)
+            given["state"] = asked["state"]
+            assert (await vault.back(**given)).error == GONE
+
+    play(scenario)
+
+
+def test_the_code_is_exchanged_with_the_verifier_whose_challenge_was_sent() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask("apps")
+            await vault.back(state=asked["state"], code="c0de", client_nonce="mine")
+            (form,) = vault.forms
+            digest = hashlib.sha256(form["code_verifier"][0].encode()).digest()
+            assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == asked["code_challenge"]
+            assert (form["code"], form["redirect_uri"]) == (["c0de"], [HOME])
+            assert "client_secret" not in form
+
+    play(scenario)
+
+
+FORGED: dict[str, Callable[[OidcHouse], None]] = {
+    "another sign-in's": lambda vault: vault.id_token.update(nonce="n_another"),
+    "another client's": lambda vault: vault.id_token.update(aud="other"),
+    "several clients'": lambda vault: vault.id_token.update(aud=["client", "other"]),
+    "another party's": lambda vault: vault.id_token.update(azp="other"),
+    "another issuer's": lambda vault: vault.id_token.update(iss="https://idp.test"),
+    "old": lambda vault: vault.id_token.update(exp=vault.now - 100),
+    "endless": lambda vault: vault.id_token.pop("exp"),
+    "from the future": lambda vault: vault.id_token.update(iat=vault.now + 1000),
+    "signed by a stranger": lambda vault: setattr(vault, "key", OTHER),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_an_id_token_that_is_not_for_this_sign_in_is_refused(name: str) -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask("apps")
+            FORGED[name](vault)
+            answer = await vault.back(state=asked["state"], code="c0de", client_nonce="mine")
+            assert answer.status == 400
+            assert answer.error.startswith("OpenBao login failed. Error exchanging oidc code: ")
+
+    play(scenario)
+
+
+def test_nothing_of_a_sign_in_stays_in_the_clear_and_an_unfinished_one_is_swept() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            stored = "\n".join(await vault.storage.reader().scan(""))
+            assert asked["state"] not in stored
+            mount = next(one.entry for one in vault.router.root if one.entry.path == "auth/jwt/")
+            states = await vault.barrier.reader("root", CORE).sub(mount.prefix).list("state/")
+            assert len(states) == 1
+            async with vault.barrier.write("root", "") as core:
+                await expire(core, f"root/{mount.uuid}/state/{states[0]}")
+            assert (await vault.poll(asked["state"])).error == GONE
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("uri", "good"),
+    [
+        ("https://app.example/back", True),
+        ("https://app.example/back/", False),
+        ("https://app.example/back?x=1", False),
+        ("https://app.example:444/back", False),
+        ("https://app.example.evil/back", False),
+        ("https://app.example@evil/back", False),
+        ("HTTPS://app.example/back", False),
+        ("http://localhost:9/cb", True),
+        ("http://localhost/cb", False),
+        ("http://127.0.0.1:9/cb", False),
+        ("http://localhost:9/cb/..", False),
+        ("http://localhost:9@evil/cb", False),
+        ("https://localhost:9/cb", False),
+        ("", False),
+    ],
+)
+def test_sl_35_the_browser_is_sent_to_a_listed_address_and_to_loopback_on_any_port(
+    uri: str, good: bool
+) -> None:
+    assert allowed(uri, ("https://app.example/back", "http://localhost:8250/cb")) is good
