@@ -17,19 +17,31 @@ from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.oidc.key_routes import SigningEngine
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
+from nhi.identity.provider.client_routes import ClientEngine
+from nhi.identity.provider.provider_routes import ProviderEngine
+from nhi.identity.provider.redeeming import RedeemingEngine
 from nhi.identity.shapes import Shapes
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.mount.router import Router
+from vault.token.batch import BatchTokens
 
 
 def identity_store(
-    identities: Identities, router: Router, pairs: Pairs, address: str, clock: Clock, entropy: Entropy
+    identities: Identities,
+    router: Router,
+    pairs: Pairs,
+    batch: BatchTokens,
+    address: str,
+    clock: Clock,
+    entropy: Entropy,
 ) -> Sequence[Engine]:
     """Return the engines of `identity/`; `address` is the URL at which clients reach this server."""
     shapes = Shapes(router)
     entities = EntityEngine(identities, shapes, clock)
     groups = GroupEngine(identities, shapes, clock)
+    tokens = IdentityTokenEngine(address, clock)
+    providers = ProviderEngine(tokens, address, clock, entropy)
     return (
         entities,
         MergeEngine(),
@@ -40,5 +52,8 @@ def identity_store(
         MethodEngine(entropy),
         EnforcementEngine(router, entropy),
         SigningEngine(pairs, clock, entropy),
-        IdentityTokenEngine(address, clock),
+        tokens,
+        ClientEngine(pairs, entropy),
+        providers,
+        RedeemingEngine(providers, identities, batch, clock, entropy),
     )

@@ -34,7 +34,7 @@ WRAPPING = {"wrapping/unwrap", "wrapping/rewrap"}
 NO_WRAPPING = (400, {"errors": ["wrapping token is not valid or does not exist"]})
 PURE = ("tools/",)
 """Routes whose answer depends on the bytes that they are given, and on nothing else."""
-PARSED = {"policy", "rules", "seal"}
+PARSED = {"policy", "rules", "seal", "template"}
 """Parameters whose refusal is about the grammar of what they hold."""
 SEEMS = re.compile(r"(^|_)(id|ids|uuid|accessors?|tokens?|leases?|entity|entities|alias|nonce|serial)$")
 """How the parameters are called that seem to hold the identifier of something."""
@@ -49,6 +49,7 @@ IDENTIFIERS = {
     "from_entity_ids": {"entity"},
     "id": {"migration", "token", "entity", "entity-alias", "group", "group-alias"},
     "lease_id": {"lease"},
+    "group_ids": {"group"},
     "identity_entity_ids": {"entity"},
     "identity_group_ids": {"group"},
     "member_entity_ids": {"entity"},

@@ -106,6 +106,8 @@ class Broker:
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
+        if reply is not None and reply.refusal is not None:
+            error = reply.refusal
         now = self._clock.nanos()
         held, call.held = call.held, 0
         if self._open:

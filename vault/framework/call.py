@@ -226,6 +226,8 @@ class Reply(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     display_name: str = ""
     """Name of the token in `auth`, for the audit record alone."""
+    refusal: VaultError | None = None
+    """What a `raw` answer in the words of another protocol refuses, for the audit record alone."""
     issued: int = 0
     """When the token in `auth` was made (nanoseconds), where it was made before: for the audit record alone."""
 
@@ -236,6 +238,9 @@ class Login:
 
     identity: Identity | None = None
     """Who logged in, once that is known."""
+
+
+_NOTHING = Secret("")
 
 
 @dataclass(slots=True)
@@ -253,6 +258,7 @@ class Call:
         "admission",
         "after",
         "audited",
+        "basic",
         "batch",
         "body",
         "bound",
@@ -321,6 +327,8 @@ class Call:
     wrap_format: str
     offered: bool
     """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
+    basic: Secret
+    """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
     factors: Sequence[str]
     """The second factors that came in the head, each `method:code`."""
     echo: bytes
@@ -385,6 +393,7 @@ class Call:
         self.batch = None
         self.facts = 0
         self.spent = False
+        self.basic = _NOTHING
         self.echo = b""
         self.factors = ()
         self.offered = False

@@ -20,6 +20,7 @@ from nhi.auth.jwt.states import expire as expire_sign_in
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND
+from nhi.identity.provider.model import CODE_KIND, forget_code
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier.view import View
@@ -337,6 +338,7 @@ def _background(parts: Parts) -> Background:
             KEY_KIND: parts.pairs.rotate,
             MFA_KIND: forget,
             STATE_KIND: expire_sign_in,
+            CODE_KIND: forget_code,
         },
         {"keyring": count_encryptions},
         clock=parts.clock,

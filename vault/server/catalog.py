@@ -85,6 +85,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
                     parts.identities,
                     parts.router,
                     parts.pairs,
+                    parts.batch,
                     address(parts.config),
                     parts.clock,
                     parts.entropy,

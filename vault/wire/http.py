@@ -197,7 +197,9 @@ class Front:
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
                 self._heads.learn(scope, call)
                 return
-        if bearer[:7] == b"Bearer " and not call.token:
+        if bearer[:6] == b"Basic ":
+            call.basic = Secret(bearer[6:].decode("latin-1").strip())
+        elif bearer[:7] == b"Bearer " and not call.token:
             call.token = Secret(bearer[7:].decode("latin-1").strip())
         call.path = canonical(scope["raw_path"][4:])
         if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):

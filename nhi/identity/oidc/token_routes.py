@@ -25,7 +25,7 @@ from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
 
 _ISSUER: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]+)?")
-_EXPLICIT: Final = (
+EXPLICIT_ISSUER: Final = (
     'If "issuer" is set explicitly, all tokens must be validated against that address, including those issued '
     'by secondary clusters. Setting issuer to "" will restore the default behavior of using the cluster\'s '
     "api_addr as the issuer."
@@ -67,6 +67,15 @@ class IntrospectParams(Params, frozen=True):
     client_id: Annotated[str, Doc("Audience that it must be for.")] = ""
 
 
+def check_issuer(issuer: str) -> None:
+    """Refuse an issuer that is more than a server. Raises `Malformed`."""
+    if not _ISSUER.fullmatch(issuer):
+        raise Malformed(
+            "invalid issuer, which must include only a scheme, host, and optional port "
+            "(e.g. https://example.com:8200)"
+        )
+
+
 def published(document: Mapping[str, object], caching: str = "no-store") -> Reply[Mapping[str, object]]:
     """Return a document as anybody's library reads it; `caching` is its Cache-Control."""
     return Reply(raw=schema.encode(document), headers={"cache-control": caching})
@@ -88,13 +97,10 @@ class IdentityTokenEngine(Engine):
     @write("oidc/config")
     async def write_config(self, call: Call, params: ConfigParams) -> Reply[None] | None:
         """Say who tokens are from."""
-        if params.issuer and not _ISSUER.fullmatch(params.issuer):
-            raise Malformed(
-                "invalid issuer, which must include only a scheme, host, and optional port "
-                "(e.g. https://example.com:8200)"
-            )
+        if params.issuer:
+            check_issuer(params.issuer)
         await call.core.put(model.CONFIG, params.issuer.encode())
-        return Reply(warnings=[_EXPLICIT]) if params.issuer else None
+        return Reply(warnings=[EXPLICIT_ISSUER]) if params.issuer else None
 
     @read("oidc/token/{name:word}")
     async def read_token(self, call: Call, params: TokenParams) -> IdentityToken:

@@ -117,6 +117,8 @@ class House:
         self.root = ""
         self.factors_given: list[str] = []
         """Second factors that every request brings along."""
+        self.basic = Secret("")
+        """Credentials of an Authorization header that every request brings along."""
 
     async def open(self, *engines: Engine) -> "House":
         """Serve `engines` below sys/, with a root token and the first policies."""
@@ -220,7 +222,7 @@ class House:
         call.method, call.path = method, path
         call.operation = Operation(_OPERATIONS.get(method, method.lower()))
         call.headers, call.query, call.accept, call.content_type = (), b"", b"", b""
-        call.factors = self.factors_given
+        call.factors, call.basic = self.factors_given, self.basic
         call.client_address, call.client_port = "", 0
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
         call.data = dict(query or {})

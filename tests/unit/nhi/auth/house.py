@@ -108,7 +108,13 @@ class AuthHouse(TokenHouse):
         userpass = (UserEngine(proofs), UserpassLogin(issuer, self.lockout, proofs))
         self.pairs = Pairs(self.clock, self.entropy)
         store = identity_store(
-            self.identities, self.router, self.pairs, "https://vault.example:8200", self.clock, self.entropy
+            self.identities,
+            self.router,
+            self.pairs,
+            self.batch,
+            "https://vault.example:8200",
+            self.clock,
+            self.entropy,
         )
         secrets = {**self.mounts.catalog._secrets, ("identity", ""): Backend(store, RouteTable(store))}
         self.router.catalog = Catalog(

@@ -55,7 +55,7 @@ def test_a_policy_that_an_entity_gets_or_loses_counts_at_the_next_request() -> N
     play(scenario)
 
 
-def test_a_group_counts_while_the_entity_is_in_it_through_however_many_groups() -> None:
+def test_sl_34_a_group_counts_while_the_entity_is_in_it_through_however_many_groups() -> None:
     async def scenario() -> None:
         house = await opened()
         token, entity = await ada(house)
@@ -96,7 +96,7 @@ def test_tokens_of_an_entity_that_is_disabled_or_gone_are_refused_at_once(kind: 
     play(scenario)
 
 
-def test_another_process_obeys_a_change_of_an_entity_at_its_next_request() -> None:
+def test_sl_102_another_process_obeys_a_change_of_an_entity_at_its_next_request() -> None:
     async def scenario() -> None:
         house = await opened()
         token, entity = await ada(house)
@@ -114,7 +114,7 @@ def test_another_process_obeys_a_change_of_an_entity_at_its_next_request() -> No
     play(scenario)
 
 
-def test_a_value_that_may_not_stand_in_a_path_refuses_everything_the_deny_beside_it_too() -> None:
+def test_sl_05_a_value_that_may_not_stand_in_a_path_refuses_everything_the_deny_beside_it_too() -> None:
     async def scenario() -> None:
         house = await opened()
         token, entity = await ada(house)
@@ -129,7 +129,7 @@ def test_a_value_that_may_not_stand_in_a_path_refuses_everything_the_deny_beside
     play(scenario)
 
 
-def test_two_first_logins_at_once_are_one_entity() -> None:
+def test_sl_34_two_first_logins_at_once_are_one_entity() -> None:
     async def scenario() -> None:
         house = await opened()
         await house.user()
@@ -152,7 +152,7 @@ def test_a_name_belongs_to_its_own_mount_and_a_new_mount_at_the_same_path_is_ano
     play(scenario)
 
 
-def test_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -> None:
+def test_sl_34_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -> None:
     async def scenario() -> None:
         house = await opened()
         one = await enter(house, LoginAlias("b\0c"), "a")
@@ -186,7 +186,7 @@ async def members(house: AuthHouse, group: str) -> Any:
     return (await house.good("GET", f"identity/group/id/{group}")).data["member_entity_ids"]
 
 
-def test_every_login_puts_an_entity_into_exactly_the_external_groups_that_its_authority_names() -> None:
+def test_sl_34_every_login_puts_an_entity_into_exactly_the_external_groups_that_its_authority_names() -> None:
     async def scenario() -> None:
         house = await opened()
         accessor = await accessor_of(house, "userpass")
@@ -225,7 +225,7 @@ async def accessor_of(house: AuthHouse, mount: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["root", "ROOT", " root", "root\u200b", "\uff52\uff4f\uff4f\uff54"])
-def test_nobody_gets_the_root_policy_however_it_is_spelled(name: str) -> None:
+def test_sl_11_nobody_gets_the_root_policy_however_it_is_spelled(name: str) -> None:
     async def scenario() -> None:
         house = await opened()
         assert (await house("POST", "identity/entity", {"policies": [name]})).status == 400

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The answers of OAuth 2.0 (RFC 6749 section 5.2, RFC 6750 section 3), and its small tests."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_plus, urlsplit
+
+from vault.framework import schema
+from vault.framework.call import Reply
+from vault.framework.errors import Malformed
+
+CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+"""A code challenge or verifier (RFC 7636 section 4.1)."""
+_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+_HASHES: Final = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
+
+
+class OAuthError(Exception):
+    """A refusal in OAuth's words; the description is ours, and repeats no input."""
+
+    def __init__(self, error: str, description: str, status: int = 400) -> None:
+        super().__init__(error)
+        self.error, self.description, self.status = error, description, status
+
+    def reply(self, **more: str) -> Reply[Any]:
+        """Return it as it is answered."""
+        headers = {"cache-control": "no-store"}
+        if self.error == "invalid_token":
+            headers["www-authenticate"] = (
+                f'Bearer error="{self.error}",error_description="{self.description}"'
+            )
+        body = {"error": self.error, "error_description": self.description, **more}
+        end = b"\n" if self.error == "invalid_token" else b""  # as the field answers a token that is none
+        refusal = Malformed(f"{self.error}: {self.description}")
+        return Reply(raw=schema.encode(body) + end, status=self.status, headers=headers, refusal=refusal)
+
+
+def answer(body: Mapping[str, object], **headers: str) -> Reply[Any]:
+    """Return a document outside the envelope."""
+    return Reply(raw=schema.encode(body), headers=headers)
+
+
+def fits(redirect_uri: str, known: tuple[str, ...]) -> bool:
+    """Whether people may be sent to an address: exactly one that is known (SL-35), loopback at any port (RFC 8252)."""
+    if redirect_uri in known:
+        return True
+    return any(_loopback(redirect_uri, one) for one in known)
+
+
+def _loopback(given: str, known: str) -> bool:
+    try:
+        one, other = urlsplit(given), urlsplit(known)
+        return (
+            one.scheme == other.scheme == "http"
+            and one.hostname == other.hostname
+            and one.hostname in _LOOPBACK
+            and one.username is other.username is None
+            and one.port != 0
+            and (one.path, one.query, one.fragment) == (other.path, other.query, other.fragment)
+        )
+    except ValueError:
+        return False
+
+
+def proves(verifier: str, challenge: str, method: str) -> bool:
+    """Whether a verifier is the one that a challenge was made of (RFC 7636 section 4.6)."""
+    if method == "S256":
+        digest = hashlib.sha256(verifier.encode()).digest()
+        verifier = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return hmac.compare_digest(verifier.encode(), challenge.encode())
+
+
+def basic(credentials: str) -> tuple[str, str]:
+    """Return id and secret of a client (RFC 6749 section 2.3.1). Raises `OAuthError`."""
+    try:
+        text = base64.b64decode(credentials, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise OAuthError("invalid_client", "client failed to authenticate", 401) from None
+    name, _, secret = text.partition(":")
+    return unquote_plus(name), unquote_plus(secret)
+
+
+def half(text: str, algorithm: str) -> str:
+    """Return the left half of a hash, as identity tokens have it (OpenID Connect Core 1.0 section 3.1.3.6)."""
+    digest = _HASHES.get(algorithm[2:], hashlib.sha512)(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")
