@@ -18,7 +18,7 @@ from tests.perf import programs
 from tests.perf.cli import cli_seconds
 from tests.perf.load import Operation, Request, Round, Target, median_of, run_round
 from tests.perf.report import table, verdicts
-from tests.perf.server import Program, Running, answer_bytes, running, set_up_logins, set_up_whole
+from tests.perf.server import Program, Running, answer_bytes, running, set_up_jwt, set_up_logins, set_up_whole
 
 KEYS = 256
 SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
@@ -47,13 +47,14 @@ def operations() -> list[Operation]:
     ]
 
 
-def credentials(login: Mapping[str, str], accessor: str) -> list[Operation]:
+def credentials(login: Mapping[str, str], accessor: str, jwt: Mapping[str, str]) -> list[Operation]:
     """The operations that need what only one server knows: logging in, wrapping and unwrapping, a look by accessor."""
     wrapped = json.dumps(SECRET, separators=(",", ":"))
     asked = json.dumps({"accessor": accessor}, separators=(",", ":"))
     body = json.dumps(dict(login), separators=(",", ":"))
     return [
         Operation("approle login", [Request("POST", "/v1/auth/approle/login", body)]),
+        Operation("jwt login", [Request("POST", "/v1/auth/jwt/login", json.dumps(dict(jwt)))]),
         Operation("wrap, unwrap", [Request("POST", "/v1/sys/wrapping/wrap", wrapped)], unwrapped=True),
         Operation("lookup accessor", [Request("POST", "/v1/auth/token/lookup-accessor", asked)]),
     ]
@@ -93,7 +94,8 @@ def _prepared(servers: Sequence[Program]) -> tuple[dict[str, str], dict[str, lis
     for program in servers:
         keys = set_up_whole(program, secret=SECRET, keys=KEYS)
         tokens[program.name] = keys.reader
-        work[program.name] = [*operations(), *credentials(*set_up_logins(program, keys.root, keys.reader))]
+        login, accessor = set_up_logins(program, keys.root, keys.reader)
+        work[program.name] = [*operations(), *credentials(login, accessor, set_up_jwt(program, keys.root))]
     return tokens, work
 
 

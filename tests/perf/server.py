@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.perf.load import BenchError
+from tests.tokens import KEY, pem, token
 
 _START_SECONDS = 20.0
 _POLICY = """
@@ -139,6 +140,17 @@ def set_up_logins(program: Program, root: str, token: str) -> tuple[Mapping[str,
     secret_id = call(program, "POST", f"{role}/secret-id", {}, root)["data"]["secret_id"]
     accessor = call(program, "GET", "auth/token/lookup-self", None, token)["data"]["accessor"]
     return {"role_id": str(role_id), "secret_id": str(secret_id)}, str(accessor)
+
+
+def set_up_jwt(program: Program, root: str) -> Mapping[str, str]:
+    """Enable JWT with a key of our own and make a role; returns what logs in to it."""
+    call(program, "POST", "sys/auth/jwt", {"type": "jwt"}, root)
+    call(program, "POST", "auth/jwt/config", {"jwt_validation_pubkeys": pem(KEY)}, root)
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "bench", "token_policies": ["bench"]}
+    call(program, "POST", "auth/jwt/role/bench", {**role, "token_ttl": "1h"}, root)
+    now = int(time.time())
+    claims = {"sub": "bench", "aud": "bench", "iat": now, "exp": now + 86_400}
+    return {"role": "bench", "jwt": token(claims)}
 
 
 def _exchange(
