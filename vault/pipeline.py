@@ -266,6 +266,7 @@ class Pipeline:
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
         if bound.route.access.public or call.operation is Operation.HELP:
+            await self.narrow(call, identity)
             return
         if self._barrier.sealed:
             if bound.route.access.when_sealed:
@@ -281,6 +282,19 @@ class Pipeline:
         if bound.route.access.sudo and not (decision.sudo or decision.root):
             await self.confirm(call)
             raise Forbidden(path=call.path, capability="sudo")
+        await self.narrow(call, identity)
+
+    async def narrow(self, call: Call, identity: Identity | None) -> None:
+        """Ask the credential's own checks, which only ever take away. Where anybody may call, it is left out."""
+        if identity is None or identity.narrowing is None:
+            return
+        if identity.narrowing.allows(call, call.operation, call.namespace.path + call.path):
+            return
+        if call.bound.route.access.public:
+            call.identity = None
+            return
+        await self.confirm(call)
+        raise Forbidden(path=call.path, capability=call.operation)
 
     async def contain(self, call: Call, identity: Identity) -> None:
         """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""

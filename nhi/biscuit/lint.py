@@ -54,6 +54,9 @@ RESERVED: Final = frozenset(
 _ADD: Final = 9
 _SCANNED: Final = 16
 """Facts that are passed over in one unit."""
+_LARGEST_AMBIENT: Final = 10
+"""Size of the largest fact that the server states, a path; a set of networks is only given to who asks for it."""
+_LARGE: Final = {"client_nets": 200}
 _TEXT: Final = 64
 """Bytes of a text or of bytes that are compared or copied in one unit."""
 
@@ -65,7 +68,7 @@ class Costs:
         """`ambient` tells how many facts the server adds, by name."""
         self._facts: dict[str, list[Predicate]] = {}
         self._ambient = ambient
-        self._largest = 8
+        self._largest = _LARGEST_AMBIENT
         for block in blocks:
             for fact in block.facts:
                 self._facts.setdefault(fact.name, []).append(fact)
@@ -81,7 +84,8 @@ class Costs:
         )
 
     def _query(self, query: Rule) -> int:
-        largest = max([self._largest, *(_literal(ops) for ops in query.expressions)])
+        asked = [_LARGE.get(predicate.name, 0) for predicate in query.body]
+        largest = max([self._largest, *asked]) + sum(_literals(ops) for ops in query.expressions)
         cost, combinations = 1, 1
         for predicate in query.body:
             cost += combinations * self._scan
@@ -144,15 +148,14 @@ def size(term: Term) -> int:
     return 1
 
 
-def _literal(ops: Iterable[Op]) -> int:
-    """Return the size of the largest term that an expression has."""
-    largest = 0
+def _literals(ops: Iterable[Op]) -> int:
+    """Return the size of all terms that an expression has: more than that it cannot put together from them."""
+    total = 0
     for op in ops:
-        if op.term is not None:
-            largest = max(largest, size(op.term))
-        elif op.ops:
-            largest = max(largest, _literal(op.ops))
-    return largest
+        if op.term is not None and op.term.kind is not TermKind.VARIABLE:
+            total += size(op.term)
+        total += _literals(op.ops)
+    return total
 
 
 def check_attenuation(block: Block) -> None:

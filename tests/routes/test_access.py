@@ -41,7 +41,16 @@ def unsealed(application: Application) -> Iterator[None]:
     application.reopen()
 
 
-IN_OTHER_WORDS = {"oidc/provider/{name:word}/userinfo": {401}, "oidc/provider/{name:word}/token": {401}}
+IN_OTHER_WORDS = {
+    key: {401}
+    for key in (
+        "oidc/provider/{name:word}/userinfo",
+        "oidc/provider/{name:word}/token",
+        "oauth2/token",
+        "oauth2/introspect",
+        "oauth2/revoke",
+    )
+}
 """Statuses that another protocol asks for (RFC 6749 section 5.2, RFC 6750 section 3)."""
 
 

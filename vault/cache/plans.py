@@ -50,7 +50,7 @@ class Plans:
         if (
             call.key is None
             or identity is None
-            or identity.kind != "service"
+            or not (identity.kind == "service" or (identity.narrowing and identity.narrowing.steady))
             or identity.uses
             or call.bound.route.access.unaudited
             or call.operation is not Operation.READ

@@ -154,6 +154,8 @@ class Identity:
     """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
     standing: Standing | None = field(default=None, repr=False)
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
+    narrowing: Narrowing | None = field(default=None, repr=False)
+    """What the credential itself forbids; None for nothing."""
 
     @property
     def identity_policies(self) -> tuple[str, ...]:
@@ -165,6 +167,19 @@ class Identity:
         """Every policy that counts, sorted."""
         given = self.identity_policies
         return tuple(sorted({*self.policies, *given})) if given else self.policies
+
+
+class Narrowing(Protocol):
+    """What a credential says of itself that it may not do, although its policies would let it."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether what it says of a request stays true of the same one until the credential ends."""
+        ...
+
+    def allows(self, call: Call, operation: str, path: str) -> bool:
+        """Whether `call` may do `operation` on `path`, which is whole: from the root namespace on."""
+        ...
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,7 +50,7 @@ class LeaseStore:
         caller, mount = call.caller(), call.mount
         if caller.fleeting:
             raise Malformed("inline authentication cannot create leases: log in, and ask with the token")
-        if caller.kind == "batch" and caller.expires:
+        if caller.kind != "service" and caller.expires:
             longest = min(longest, max(0, (caller.expires - call.now) // 1000))
         ttl = min(ttl, longest)
         now = self._clock.nanos()

@@ -75,6 +75,11 @@ class Router:
             raise NotFound(_MISSING)
         return table
 
+    def has(self, namespace: Namespace, uuid: str) -> bool:
+        """Whether a namespace is served, and has the mount with this uuid."""
+        table = self._tables.get(namespace.id)
+        return table is not None and any(mount.entry.uuid == uuid for mount in table)
+
     def fresh(self, namespace: Namespace) -> MountTable:
         """Return the table of a namespace that is being made; it is served once that is committed."""
         return MountTable(self._barrier, self.catalog, namespace)

@@ -17,6 +17,8 @@ from typing import Final
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
 from nhi.auth.jwt.states import STATE_KIND
 from nhi.auth.jwt.states import expire as expire_sign_in
+from nhi.biscuit.model import BISCUIT_KIND
+from nhi.biscuit.store import expire as expire_biscuit_row
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND
@@ -285,6 +287,7 @@ def _pipeline(parts: Parts) -> Pipeline:
         router=parts.router,
         authenticators=(
             parts.batch,
+            parts.biscuits,
             WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
         ),
         gate=parts.gate,
@@ -323,6 +326,9 @@ def _background(parts: Parts) -> Background:
     async def expire_secret_id(core: View, key: str) -> None:
         await expire(core, key, parts.clock.nanos())
 
+    async def expire_row(core: View, key: str) -> None:
+        await expire_biscuit_row(core, key, parts.clock.millis())
+
     async def count_encryptions() -> None:
         await keep_count(parts.barrier)
 
@@ -335,6 +341,7 @@ def _background(parts: Parts) -> Background:
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
             SECRET_ID_KIND: expire_secret_id,
+            BISCUIT_KIND: expire_row,
             KEY_KIND: parts.pairs.rotate,
             MFA_KIND: forget,
             STATE_KIND: expire_sign_in,

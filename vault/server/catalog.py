@@ -51,11 +51,15 @@ from vault.server.inner_system import inner_system
 from vault.server.operators import operators
 from vault.server.parts import Parts, address
 from vault.server.sanitized import sanitized
+from vault.server.workloads import workloads
+from vault.token.foreign import Foreign
 
 
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.limits.default))
+    external = ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, os.environ))
+    nhi, biscuits = workloads(parts, external)
     token = TokenEngine(
         parts.tokens,
         parts.batch,
@@ -64,12 +68,13 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         parts.clock,
         parts.limits,
         renewals(parts.router),
+        biscuits,
     )
     lock = lockout(parts)
     system = backend(
         *_seal(parts, passage),
         *_mounts(parts),
-        *_rights(parts),
+        *_rights(parts, external, biscuits),
         *_status(parts, running),
         *operators(parts),
         LockoutEngine(lock, parts.router, parts.barrier),
@@ -91,6 +96,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
                     parts.entropy,
                 )
             ),
+            ("nhi", ""): backend(*nhi),
             ("kv", ""): plain,
             ("totp", ""): backend(Totp(parts.clock, parts.entropy)),
             ("kv", "1"): plain,
@@ -150,13 +156,13 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
     )
 
 
-def _rights(parts: Parts) -> tuple[Engine, ...]:
+def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: Foreign) -> tuple[Engine, ...]:
     config = parts.config
     return (
         PolicyEngine(parts.policies, parts.barrier, parts.clock),
-        CapabilityEngine(parts.tokens, parts.gate, parts.barrier),
+        CapabilityEngine(parts.tokens, parts.gate, parts.barrier, biscuits),
         WrappingEngine(parts.wrapper, parts.barrier),
-        ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, os.environ)),
+        external,
         AuditEngine(
             parts.audit,
             allow_creation=config.unsafe_allow_api_audit_creation,

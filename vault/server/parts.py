@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nhi.biscuit.authenticator import Biscuits
+from nhi.biscuit.verify import Limits as BiscuitLimits
 from nhi.identity.entering import Identities
 from nhi.identity.mfa.checking import Codes
 from nhi.identity.mfa.waiting import SecondFactors
@@ -78,6 +80,7 @@ class Parts:
     pairs: Pairs
     factors: SecondFactors
     batch: BatchTokens
+    biscuits: Biscuits
     policies: PolicyStore
     gate: Gate
     wrapper: Wrapper
@@ -132,6 +135,7 @@ def make(
         pairs=Pairs(clock, entropy),
         factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
+        biscuits=Biscuits(barrier, follower, namespaces.live, router.has, log, BiscuitLimits()),
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),
@@ -146,12 +150,7 @@ def make(
         origins=CrossOrigins(barrier),
         fetcher=Fetcher(Places(config.outbound_allow)),
         endings=Endings(
-            barrier,
-            leases,
-            clock=clock,
-            chance=lambda: entropy.bytes(1)[0] / 256,
-            log=log,
-            metrics=metrics,
+            barrier, leases, clock=clock, chance=lambda: entropy.bytes(1)[0] / 256, log=log, metrics=metrics
         ),
     )
 

@@ -2,7 +2,9 @@
 """Tokens as strangers present them: what is taken, what is refused, and how soon."""
 
 import base64
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from time import thread_time
 
@@ -40,6 +42,7 @@ from tests.unit.nhi.biscuits import (
 )
 
 SECRET = b"\x44" * 32
+WASM = json.loads((Path(__file__).parents[2] / "vectors" / "biscuit_wasm.json").read_text(encoding="utf-8"))
 APP = 'check if resource($r), $r.starts_with("secret/data/app/");'
 READ = 'check if operation($o), {"read"}.contains($o);'
 
@@ -278,3 +281,15 @@ def test_nothing_secret_is_shown() -> None:
     verified = checked(mint())
     assert repr(verified) == f"<Verified {verified.ids[0].hex()} of 1 blocks>"
     assert repr(verified.chain) == "<Chain of 1 blocks, root key 5>"
+
+
+@pytest.mark.parametrize("case", WASM["tokens"], ids=lambda case: str(case["algorithm"]))
+def test_what_another_implementation_narrowed_and_sealed_is_taken(case: dict[str, str]) -> None:
+    root = ROOTS[case["algorithm"]]
+    first = checked(from_text(case["token"]), root)
+    for made in (case["narrowed"], case["sealed"]):
+        verified = checked(from_text(made), root)
+        assert verified.ids[0] == first.ids[0]
+        assert lets(verified)
+        assert not lets(verified, resource="secret/data/other")
+    assert read_chain(from_text(case["sealed"])).next_secret is None

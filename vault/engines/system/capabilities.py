@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import ROOT, Call, Identity, Namespace, Reply
+from vault.framework.call import ROOT, Call, Identity, Namespace, Narrowing, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
@@ -18,9 +18,11 @@ from vault.policy.gate import Gate, seen_by
 from vault.policy.resultant import resultant_acl
 from vault.token.authenticator import core_reader, to_identity
 from vault.token.entities import present
+from vault.token.foreign import Foreign, NoForeign
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
+_LISTING: Final = frozenset({"list", "scan"})
 _APPENDED: Final = ("patch", "scan")
 """Capabilities that the resultant ACL names after all others, as the field does."""
 
@@ -48,7 +50,11 @@ class AccessorPathsParams(Params, frozen=True):
 class CapabilityEngine(Engine):
     """Questions about what a token may do."""
 
-    def __init__(self, tokens: TokenStore, gate: Gate, barrier: Barrier) -> None:
+    def __init__(
+        self, tokens: TokenStore, gate: Gate, barrier: Barrier, foreign: Foreign | None = None
+    ) -> None:
+        """`foreign` knows credentials that are not in the token store."""
+        self._foreign = foreign or NoForeign()
         self._tokens = tokens
         self._gate = gate
         self._barrier = barrier
@@ -59,6 +65,11 @@ class CapabilityEngine(Engine):
         if not params.token:
             raise Malformed("no token found", chained=True)
         paths = _asked(params.paths, params.path)
+        if self._foreign.recognises(params.token):
+            known = await self._foreign.look(call, params.token)
+            if known is None:
+                raise Malformed(_UNKNOWN, chained=True)
+            return await self._answer(call, known.identity, paths)
         core = core_reader(self._barrier, call.namespace)
         key = self._tokens.key(params.token)
         home = self._tokens.namespace(key)
@@ -117,10 +128,27 @@ class CapabilityEngine(Engine):
         found: Capabilities = {}
         for path in sorted(set(paths)):
             seen = seen_by(identity, call.namespace.path + path)
-            found[path] = ["deny"] if seen is None else acl.capabilities(seen, now=call.now // 1000)
+            words = ["deny"] if seen is None else acl.capabilities(seen, now=call.now // 1000)
+            found[path] = (
+                words if identity.narrowing is None else _narrowed(call, identity.narrowing, path, words)
+            )
         if len(paths) == 1:
             found["capabilities"] = found[paths[0]]
         return Reply(found, embed=True)
+
+
+def _narrowed(call: Call, narrowing: Narrowing, path: str, words: Sequence[str]) -> Sequence[str]:
+    """Return what is left of capabilities once the credential's own checks were asked about each."""
+    whole = call.namespace.path + path
+    kept = [
+        word
+        for word in words
+        if word not in {"deny", "sudo"}
+        and narrowing.allows(
+            call, word, whole if word not in _LISTING or whole.endswith("/") else whole + "/"
+        )
+    ]
+    return sorted([*kept, *({"sudo"} & set(words))]) if kept else ["deny"]
 
 
 def _asked(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:

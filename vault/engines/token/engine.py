@@ -28,6 +28,7 @@ from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
+from vault.token.foreign import Foreign, NoForeign
 from vault.token.issue import Renewals, login_limits, to_auth
 from vault.token.lifetime import Limits, renewed_lifetime
 from vault.token.model import TokenEntry
@@ -48,9 +49,11 @@ class TokenEngine(RoleRoutes):
         clock: Clock,
         limits: Limits,
         renewals: Renewals | None = None,
+        foreign: Foreign | None = None,
     ) -> None:
-        """`renewals` knows the auth methods; without it there are no tokens of logins."""
+        """`renewals` knows the auth methods; without it there are no tokens of logins. `foreign` knows Biscuits."""
         super().__init__(limits)
+        self._foreign = foreign or NoForeign()
         self._renewals = renewals
         self._batch = batch
         self._tokens = tokens
@@ -129,7 +132,9 @@ class TokenEngine(RoleRoutes):
             raise Malformed("missing token ID")
         if self._batch.recognises(params.token):
             raise Malformed("batch tokens cannot be revoked")
-        if self._tokens.reaches(call.namespace, params.token):
+        if self._foreign.recognises(params.token):
+            await self._foreign.revoke(call, params.token)
+        elif self._tokens.reaches(call.namespace, params.token):
             await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
     @write("revoke-self", own=True)
@@ -137,6 +142,10 @@ class TokenEngine(RoleRoutes):
         """Revoke the caller's own token and every token below it."""
         if call.caller().kind == "batch":
             raise Malformed("batch tokens cannot be revoked")
+        own = call.caller().token.reveal()
+        if self._foreign.recognises(own):
+            await self._foreign.revoke(call, own)
+            return
         await self._tokens.revoke_tree(call.core, call.caller().key)
 
     @write("revoke-accessor")
@@ -189,6 +198,11 @@ class TokenEngine(RoleRoutes):
         caller = call.identity
         now = self._clock.nanos()
         own = caller is not None and caller.token.matches(token)
+        if self._foreign.recognises(token):
+            known = await self._foreign.look(call, token)
+            if known is None:
+                raise Unauthenticated("bad token")
+            return Reply(self._info(known.entry, token, known.home, None, kind=known.identity.kind))
         home = self._tokens.namespace(token)
         if home is None or not (own or call.namespace.holds(home)):
             raise Unauthenticated("bad token")
@@ -265,6 +279,8 @@ class TokenEngine(RoleRoutes):
     async def _renew(self, call: Call, token: str, increment: int) -> Reply[None] | None:
         if self._batch.recognises(token):
             raise Malformed("batch tokens cannot be renewed")
+        if self._foreign.recognises(token):
+            return await self._foreign.renew(call, token, increment)
         key = self._tokens.key(token)
         reached = self._tokens.reaches(call.namespace, token)
         entry = await self._tokens.get(call.core, key) if reached else None

@@ -148,6 +148,8 @@ def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
         raise Malformed("batch tokens cannot create more tokens")
     if caller.fleeting:
         raise Malformed("parent token lookup failed: no parent found")
+    if caller.narrowing is not None:
+        raise Malformed("Biscuits cannot create more tokens: attenuate them, or issue another")
     if caller.uses:
         raise Malformed("restricted use token cannot generate child tokens")
     if caller.namespace.id != call.namespace.id and not privileged:

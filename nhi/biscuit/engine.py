@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The routes of an `nhi` mount: issuer keys, workloads, registrations; tokens issued, shown and revoked."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+import msgspec
+
+from nhi.biscuit import store
+from nhi.biscuit.authenticator import Biscuits, policies_of
+from nhi.biscuit.minting import LONGEST_TTL, Mint, owned
+from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Revoked, Workload
+from nhi.biscuit.params import (
+    BlockInfo,
+    IssueParams,
+    KeyChange,
+    KeyInfo,
+    KeyParams,
+    KeyPath,
+    LoginParams,
+    Names,
+    RegistrationInfo,
+    RegistrationParams,
+    RegistrationPath,
+    RevokeParams,
+    SecretInfo,
+    TokenInfo,
+    TokenParams,
+    WorkloadInfo,
+    WorkloadParams,
+    WorkloadPath,
+)
+from nhi.biscuit.printer import print_block, print_key
+from nhi.biscuit.service import auth_of
+from nhi.biscuit.wire import Algorithm
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock, Entropy, rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound, Unauthenticated
+from vault.framework.route import delete, list_, read, write
+from vault.policy.names import valid_name
+from vault.token.authenticator import core_reader
+
+_ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
+_NEXT: Final = {
+    KeyState.STAGED: {KeyState.ACTIVE, KeyState.DESTROYED},
+    KeyState.ACTIVE: {KeyState.RETIRED, KeyState.DESTROYED},
+    KeyState.RETIRED: {KeyState.ACTIVE, KeyState.DESTROYED},
+    KeyState.DESTROYED: set[KeyState](),
+}
+_DEEPEST: Final = 16
+_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
+_SECRET_CHARACTERS: Final = 43
+"""256 random bits in base 62: no guessing, so a plain hash keeps it."""
+
+
+class KeyEngine(Engine):
+    """Issuer keys."""
+
+    def __init__(self, mint: Mint, clock: Clock) -> None:
+        self._mint = mint
+        self._clock = clock
+
+    @list_("keys")
+    async def list_keys(self, call: Call) -> Names:
+        """List the numbers of all issuer keys, the oldest first."""
+        found = await store.keys(call.reader)
+        if not found:
+            raise NotFound
+        return Names([str(key.kid) for key in found])
+
+    @write("keys")
+    async def make_key(self, call: Call, params: KeyParams) -> KeyInfo:
+        """Make an issuer key, or take one in a device. Tokens are signed by the newest active one."""
+        algorithm = _ALGORITHMS.get(params.algorithm)
+        if algorithm is None:
+            raise Malformed("algorithm: must be ed25519 or p256")
+        state = KeyState.STAGED if params.staged else KeyState.ACTIVE
+        return _shown(await self._mint.new_key(call, algorithm, params.external, state))
+
+    @read("keys/{kid}")
+    async def read_key(self, call: Call, params: KeyPath) -> KeyInfo:
+        """Show an issuer key."""
+        key = await store.key(call.reader, _number(params.kid))
+        if key is None:
+            raise NotFound
+        return _shown(key)
+
+    @write("keys/{kid}")
+    async def change_key(self, call: Call, params: KeyChange) -> KeyInfo:
+        """Activate, retire or destroy an issuer key. The tokens of a destroyed one end at once."""
+        key = await store.key(call.tx, _number(params.kid))
+        if key is None:
+            raise NotFound
+        if params.state not in set(KeyState) or KeyState(params.state) not in _NEXT[key.state]:
+            raise Malformed(f"state: a key that is {key.state} cannot become that")
+        state = KeyState(params.state)
+        changed = msgspec.structs.replace(key, state=state, changed=self._clock.millis())
+        if state is KeyState.DESTROYED:
+            changed = msgspec.structs.replace(changed, private=b"", external="")
+        await store.put_key(call.tx, changed)
+        return _shown(changed)
+
+    @read("public-keys", public=True)
+    async def public_keys(self, call: Call) -> Reply[dict[str, list[dict[str, str | int]]]]:
+        """Show what verifiers need: the keys of tokens that are good, and the staged ones that come next."""
+        shown = (KeyState.STAGED, KeyState.ACTIVE, KeyState.RETIRED)
+        keys = [key for key in await store.keys(call.reader) if key.state in shown]
+        return Reply(
+            {
+                "keys": [
+                    {
+                        "algorithm": _word(key),
+                        "key_bytes": key.public.hex(),
+                        "key_id": key.kid,
+                        "state": key.state,
+                    }
+                    for key in keys
+                ]
+            }
+        )
+
+
+class WorkloadEngine(Engine):
+    """Workloads and registrations."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    @list_("workloads")
+    async def list_workloads(self, call: Call) -> Names:
+        """List the names of all workloads."""
+        return await _names(call, store.WORKLOADS)
+
+    @read("workloads/{name:name}")
+    async def read_workload(self, call: Call, params: WorkloadPath) -> WorkloadInfo:
+        """Show a workload."""
+        found = await _workload(call, params.name)
+        return WorkloadInfo(
+            name=found.name,
+            owner=found.owner,
+            description=found.description,
+            disabled=found.disabled,
+            expire_time=rfc3339(found.expires * 1_000_000),
+        )
+
+    @write("workloads/{name:name}", exists="has_workload")
+    async def write_workload(self, call: Call, params: WorkloadParams) -> None:
+        """Make a workload, or change and enable it. It needs an owner, and an end."""
+        if not params.owner:
+            raise Malformed("owner: a workload needs somebody who answers for it")
+        if params.ttl <= 0:
+            raise Malformed("ttl: a workload needs an end")
+        old = await store.workload(call.tx, params.name)
+        new = Workload(
+            name=params.name,
+            uid=old.uid if old is not None else self._entropy.uuid(),
+            owner=params.owner,
+            expires=self._clock.millis() + params.ttl * 1000,
+            description=params.description,
+        )
+        await store.put_workload(call.tx, new)
+
+    @delete("workloads/{name:name}")
+    async def delete_workload(self, call: Call, params: WorkloadPath) -> None:
+        """Remove a workload. Its tokens end at once."""
+        old = await store.workload(call.tx, params.name)
+        if old is not None:
+            await store.delete_workload(call.tx, old)
+
+    @write("workloads/{name:name}/revoke")
+    async def revoke_workload(self, call: Call, params: WorkloadPath) -> None:
+        """End all tokens of a workload at once, and give it no others until it is written again."""
+        old = await _workload(call, params.name)
+        await store.delete_workload(call.tx, old)
+        await store.put_workload(
+            call.tx, msgspec.structs.replace(old, uid=self._entropy.uuid(), disabled=True)
+        )
+
+    @list_("registrations")
+    async def list_registrations(self, call: Call) -> Names:
+        """List the names of all registrations."""
+        return await _names(call, store.REGISTRATIONS)
+
+    @read("registrations/{name:name}")
+    async def read_registration(self, call: Call, params: RegistrationPath) -> RegistrationInfo:
+        """Show a registration."""
+        found = await _registration(call, params.name)
+        return RegistrationInfo(
+            name=found.name,
+            workload=found.workload,
+            policies=found.policies,
+            audiences=found.audiences,
+            ttl=found.ttl,
+            max_ttl=found.max_ttl,
+            max_depth=found.max_depth,
+            has_secret=bool(found.secret_hash),
+        )
+
+    @write("registrations/{name:name}", exists="has_registration")
+    async def write_registration(self, call: Call, params: RegistrationParams) -> None:
+        """Make or change a registration. Its secret stays."""
+        if await store.workload(call.tx, params.workload) is None:
+            raise Malformed("workload: there is none of this name")
+        names = [valid_name(name) for name in params.policies]
+        if not names or None in names or "root" in names:
+            raise Malformed("policies: at least one name of a policy, and not root")
+        if not 0 < params.ttl <= params.max_ttl:
+            raise Malformed("ttl: must be more than 0, and max_ttl no less")
+        if params.ttl > LONGEST_TTL:
+            raise Malformed(f"ttl: a token lasts {LONGEST_TTL} seconds at most")
+        if not 1 <= params.max_depth <= _DEEPEST:
+            raise Malformed(f"max_depth: must be from 1 to {_DEEPEST}")
+        if not params.audiences:
+            raise Malformed("audiences: must name somebody")
+        old = await store.registration(call.tx, params.name)
+        new = Registration(
+            name=params.name,
+            workload=params.workload,
+            policies=tuple(sorted({name for name in names if name is not None})),
+            audiences=tuple(sorted(set(params.audiences))),
+            ttl=params.ttl,
+            max_ttl=params.max_ttl,
+            max_depth=params.max_depth,
+            secret_hash=old.secret_hash if old is not None else "",
+        )
+        await store.put_registration(call.tx, new)
+
+    @delete("registrations/{name:name}")
+    async def delete_registration(self, call: Call, params: RegistrationPath) -> None:
+        """Remove a registration. Tokens that it gave stay good until they end, and are not renewed."""
+        await call.tx.delete(store.REGISTRATIONS + params.name)
+
+    @write("registrations/{name:name}/secret")
+    async def make_secret(self, call: Call, params: RegistrationPath) -> SecretInfo:
+        """Make a new client secret in place of any other. It is shown once."""
+        found = await _registration(call, params.name)
+        secret = self._entropy.base62(_SECRET_CHARACTERS)
+        changed = msgspec.structs.replace(found, secret_hash=hashed(secret))
+        await store.put_registration(call.tx, changed)
+        return SecretInfo(found.name, secret)
+
+    async def has_workload(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await store.workload(call.reader, call.captures["name"]) is not None
+
+    async def has_registration(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await store.registration(call.reader, call.captures["name"]) is not None
+
+
+class IssuingEngine(Engine):
+    """Tokens: issued, shown, revoked."""
+
+    def __init__(self, mint: Mint, biscuits: Biscuits, barrier: Barrier) -> None:
+        self._mint = mint
+        self._biscuits = biscuits
+        self._barrier = barrier
+
+    @write("issue/{name:name}")
+    async def issue(self, call: Call, params: IssueParams) -> Reply[None]:
+        """Make a token for a registration."""
+        registration, workload = await owned(call.tx, params.name)
+        return await self._issue(call, registration, workload, params.ttl)
+
+    @write("login", public=True)
+    async def login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Make a token for whoever knows the secret of a registration."""
+        registration = await store.registration(call.tx, params.client_id) if params.client_id else None
+        workload = await store.workload(call.tx, registration.workload) if registration is not None else None
+        known = registration.secret_hash if registration is not None else ""
+        right = hmac.compare_digest(hashed(params.client_secret), known or hashed(""))
+        if registration is None or workload is None or not known or not right:
+            raise Unauthenticated("invalid client id or secret")
+        return await self._issue(call, registration, workload, params.ttl)
+
+    @write("introspect", writes=False)
+    async def introspect(self, call: Call, params: TokenParams) -> TokenInfo:
+        """Show what a token is and says, if it is good now. Its checks are shown, not asked."""
+        core = core_reader(self._barrier, call.namespace)
+        found = await self._biscuits.present(core, params.token, call.now)
+        call.reader.epoch = core.epoch
+        if found is None or not self._here(call, found.owner) or call.now >= found.expires:
+            return TokenInfo(active=False)
+        verified, issued = found.verified, found.issued
+        blocks = [
+            BlockInfo(
+                id=block_id.hex(),
+                datalog=print_block(block),
+                external_key=print_key(block.external) if block.external is not None else None,
+            )
+            for block_id, block in zip(verified.ids, verified.blocks, strict=True)
+        ]
+        return TokenInfo(
+            active=True,
+            token_id=issued.token_id,
+            kid=issued.kid,
+            workload=issued.workload,
+            registration=issued.registration,
+            policies=policies_of(verified.blocks[0]),
+            namespace=found.namespace.path,
+            expire_time=rfc3339(found.expires * 1_000_000),
+            sealed=verified.chain.next_secret is None,
+            cost=verified.cost,
+            blocks=blocks,
+        )
+
+    @write("revoke")
+    async def revoke(self, call: Call, params: RevokeParams) -> None:
+        """Revoke a block, by a token that has it or by its id, with everything that was or will be made from it."""
+        owner = Place(call.namespace.id, call.mount.uuid)
+        until = call.now + LONGEST_TTL * 1000
+        block_id = params.id
+        if params.token:
+            found = await self._biscuits.present(call.core, params.token, call.now)
+            if found is None or not self._here(call, found.owner):
+                raise Malformed("token: is not good, or not of this mount")
+            ids = found.verified.ids
+            if not -1 <= params.block < len(ids):
+                raise Malformed("block: the token has no such block")
+            block_id, until = ids[params.block].hex(), found.issued.expires
+        if not _ID.match(block_id):
+            raise Malformed("id: must be the id of a block, 32 hexadecimal digits; or give a token")
+        await store.revoke(call.tx, owner, block_id, Revoked(call.now, until, params.reason))
+
+    def _here(self, call: Call, owner: Place) -> bool:
+        return owner == Place(call.namespace.id, call.mount.uuid)
+
+    async def _issue(
+        self, call: Call, registration: Registration, workload: Workload, ttl: int
+    ) -> Reply[None]:
+        if not workload.alive(call.now):
+            raise Malformed("the workload is disabled, or its time is over")
+        place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
+        token, issued = await self._mint.mint(call, place, registration, workload, ttl)
+        return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
+
+
+def hashed(secret: str) -> str:
+    """Return what is kept of a client secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _number(text: str) -> int:
+    """Return a key's number; 0, which is no key's, for anything else."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 10 else 0
+
+
+async def _names(call: Call, folder: str) -> Names:
+    found = await call.reader.list(folder)
+    if not found:
+        raise NotFound
+    return Names(found)
+
+
+async def _workload(call: Call, name: str) -> Workload:
+    found = await store.workload(call.reader, name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+async def _registration(call: Call, name: str) -> Registration:
+    found = await store.registration(call.reader, name)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _word(key: IssuerKey) -> str:
+    return "ed25519" if key.algorithm == Algorithm.ED25519 else "secp256r1"
+
+
+def _shown(key: IssuerKey) -> KeyInfo:
+    return KeyInfo(
+        kid=key.kid,
+        algorithm=_word(key),
+        state=key.state,
+        public_key=key.public.hex(),
+        held=key.external or ("" if key.state is KeyState.DESTROYED else "barrier"),
+        created_time=rfc3339(key.created * 1_000_000),
+    )

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tokens made: an authority block of few facts, signed by the issuer key wherever it is, and a record of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from biscuit_auth import BiscuitBuilder, KeyPair
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nhi.biscuit import store
+from nhi.biscuit.authority import resign
+from nhi.biscuit.chain import Key, read_chain
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.guard import Term, guarded, utc
+from nhi.biscuit.ids import canonical_ids
+from nhi.biscuit.keys import RootKey, public_key
+from nhi.biscuit.model import Issued, IssuerKey, KeyState, Place, Registration, Workload
+from nhi.biscuit.verify import to_text
+from nhi.biscuit.wire import Algorithm
+from vault.barrier.view import ReadView
+from vault.framework.call import Call
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Failed, Malformed, NotFound
+from vault.framework.external import ExternalKeys, PrivateKey
+
+LONGEST_TTL: Final = 86_400
+"""Seconds of the longest token: so no revocation has to be kept longer."""
+_KEY_NUMBERS: Final = 4
+"""Bytes of a key number."""
+
+
+class Mint:
+    """Makes issuer keys and tokens. One signature for each token; where the key is in a device, it waits for that."""
+
+    def __init__(self, clock: Clock, entropy: Entropy, external: ExternalKeys) -> None:
+        self._clock = clock
+        self._entropy = entropy
+        self._external = external
+
+    async def new_key(self, call: Call, algorithm: Algorithm, ref: str, state: KeyState) -> IssuerKey:
+        """Make a key here, or take the one in a device that `ref` names. Raises `Malformed` and as `ExternalKeys`."""
+        owner = Place(call.namespace.id, call.mount.uuid)
+        while True:
+            kid = int.from_bytes(self._entropy.bytes(_KEY_NUMBERS), "big")
+            if kid and await store.claim(call.core, kid, owner):
+                break
+        if ref:
+            key = await self._external.find(call.namespace, call.mount, ref)
+            public, private = await key.use(call, _public), b""
+        else:
+            public, private = _generated(algorithm, self._entropy)
+        now = self._clock.millis()
+        made = IssuerKey(
+            kid=kid,
+            algorithm=int(public.algorithm),
+            state=state,
+            public=public.data,
+            private=private,
+            external=ref,
+            created=now,
+            changed=now,
+        )
+        await store.put_key(call.tx, made)
+        return made
+
+    async def mint(
+        self,
+        call: Call,
+        place: tuple[Place, str],
+        registration: Registration,
+        workload: Workload,
+        ttl: int,
+        renewed: Issued | None = None,
+    ) -> tuple[str, Issued]:
+        """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
+
+        `place` is the mount, and the path of its namespace. Raises `Malformed` without an active key.
+        """
+        owner, path = place
+        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        key = await _active(view)
+        now = self._clock.millis()
+        latest = renewed.latest if renewed is not None else now + registration.max_ttl * 1000
+        ttl = min(ttl or registration.ttl, registration.max_ttl, LONGEST_TTL)
+        expires = min(now + ttl * 1000, latest, workload.expires)
+        if expires // 1000 <= now // 1000:
+            raise Malformed("the token would have ended already")
+        token_id = self._entropy.bytes(16)
+        unsigned = _compiled(registration, path, token_id, expires)
+        raw = await self._signed(call, key, unsigned)
+        block_id = canonical_ids(read_chain(raw), Algorithm(key.algorithm))[0].hex()
+        issued = Issued(
+            token_id=token_id.hex(),
+            kid=key.kid,
+            workload=workload.name,
+            uid=workload.uid,
+            registration=registration.name,
+            policies=registration.policies,
+            created=now,
+            expires=expires // 1000 * 1000,
+            latest=latest,
+            max_depth=registration.max_depth,
+            ids=block_id,
+            parent=renewed.token_id if renewed is not None else "",
+        )
+        await store.put_issued(view, owner, issued)
+        return to_text(raw).rstrip("="), issued
+
+    async def _signed(self, call: Call, key: IssuerKey, unsigned: bytes) -> bytes:
+        try:
+            if not key.external:
+                return resign(unsigned, _held(key), key.kid)
+            found = await self._external.find(call.namespace, call.mount, key.external)
+            return await found.use(call, lambda root: resign(unsigned, _root(root), key.kid))
+        except BiscuitError as error:
+            raise Failed(f"issuer key {key.kid}: {error}") from None
+
+
+def _compiled(registration: Registration, path: str, token_id: bytes, expires: int) -> bytes:
+    """Return the authority block under a key that is thrown away."""
+    policies = "".join(f"policy({{policy{place}}}); " for place in range(len(registration.policies)))
+    source = (
+        "token_id({token_id}); workload({workload}); namespace({namespace}); audience({audience}); "
+        f"{policies}"
+        "check if time($t), $t < {expires}; "
+        "check if audience_srv($a), audience($s), $s.contains($a);"
+    )
+    terms: dict[str, Term | set[str]] = {
+        "token_id": token_id,
+        "workload": registration.workload,
+        "namespace": path,
+        "audience": set(registration.audiences),
+        "expires": utc(expires),
+        **{f"policy{place}": name for place, name in enumerate(registration.policies)},
+    }
+
+    def compiled() -> bytes:
+        return bytes(BiscuitBuilder(source, terms).build(KeyPair().private_key).to_bytes())
+
+    made = guarded(compiled)
+    if made is None:
+        raise Failed("the token cannot be compiled")
+    return made
+
+
+async def _active(view: ReadView) -> IssuerKey:
+    """Return the newest active key. Raises `NotFound`-like `Malformed` where there is none."""
+    active = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
+    if not active:
+        raise Malformed("there is no active issuer key: make one, or activate a staged one")
+    return active[-1]
+
+
+def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:
+    if algorithm is Algorithm.ED25519:
+        secret = entropy.bytes(32)
+        return public_key(Ed25519PrivateKey.from_private_bytes(secret)), secret
+    made = ec.generate_private_key(ec.SECP256R1())
+    return public_key(made), made.private_numbers().private_value.to_bytes(32, "big")
+
+
+def _held(key: IssuerKey) -> RootKey:
+    if key.algorithm == Algorithm.ED25519:
+        return Ed25519PrivateKey.from_private_bytes(key.private)
+    return ec.derive_private_key(int.from_bytes(key.private, "big"), ec.SECP256R1())
+
+
+def _root(key: PrivateKey) -> RootKey:
+    if isinstance(key, Ed25519PrivateKey) or (
+        isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+    ):
+        return key
+    raise BiscuitError("must be Ed25519, or on the curve secp256r1")
+
+
+def _public(key: PrivateKey) -> Key:
+    try:
+        return public_key(_root(key))
+    except BiscuitError as error:
+        raise Malformed(f"the external key {error}") from None
+
+
+async def owned(view: ReadView, name: str) -> tuple[Registration, Workload]:
+    """Return a registration and its workload. Raises `NotFound`."""
+    registration = await store.registration(view, name)
+    workload = await store.workload(view, registration.workload) if registration is not None else None
+    if registration is None or workload is None:
+        raise NotFound
+    return registration, workload

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is kept of issuer keys, workloads, registrations, and of every token that was issued. Times in milliseconds."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from nhi.biscuit.chain import Key
+from nhi.biscuit.wire import Algorithm
+
+BISCUIT_KIND: Final = "biscuit"
+"""Kind of the cached facts and of the timers of this package."""
+
+
+class KeyState(StrEnum):
+    """The life of an issuer key, in order; a destroyed one is never used again, and its number neither."""
+
+    STAGED = "staged"
+    ACTIVE = "active"
+    RETIRED = "retired"
+    DESTROYED = "destroyed"
+
+
+class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A root key: held here, behind the barrier, or in a device as `external` (`<config>:<key>`)."""
+
+    kid: int
+    algorithm: int
+    state: KeyState
+    public: bytes
+    private: bytes = b""
+    external: str = ""
+    created: int = 0
+    changed: int = 0
+
+    def __repr__(self) -> str:
+        """Name the key without what it signs with."""
+        return f"<IssuerKey {self.kid} {self.state}>"
+
+    @property
+    def key(self) -> Key:
+        """The public half."""
+        return Key(Algorithm(self.algorithm), self.public)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether tokens of this key are taken."""
+        return self.state in {KeyState.ACTIVE, KeyState.RETIRED}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a key number belongs: found by the number alone, before anything of a token is believed."""
+
+    namespace: str
+    mount: str
+
+
+class Workload(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that has an identity. `uid` is new whenever it is made anew, so that no old token comes back."""
+
+    name: str
+    uid: str
+    owner: str
+    expires: int
+    description: str = ""
+    disabled: bool = False
+
+    def alive(self, now: int) -> bool:
+        """Whether it may have tokens at `now`."""
+        return not self.disabled and now < self.expires
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What a workload gets, and how it proves itself. TTLs in seconds."""
+
+    name: str
+    workload: str
+    policies: tuple[str, ...]
+    audiences: tuple[str, ...]
+    ttl: int
+    max_ttl: int
+    max_depth: int
+    secret_hash: str = ""
+    """SHA-256 of the client secret, in hex: the secret has 256 random bits. Empty for none."""
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that was issued. Found by the id in its authority block."""
+
+    token_id: str
+    kid: int
+    workload: str
+    uid: str
+    registration: str
+    policies: tuple[str, ...]
+    created: int
+    expires: int
+    latest: int
+    """When its last renewal must have ended."""
+    max_depth: int
+    ids: str
+    """The canonical id of its authority block, in hex."""
+    parent: str = ""
+    """The token that was renewed."""
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """A block that was revoked, with everything made from it, until the last of that expires anyway."""
+
+    at: int
+    until: int
+    reason: str

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A token's own checks, asked about one request: they take away from what its policies allow, and never add.
+
+What is about the token itself (looking it up, giving it back, asking what it may) is let through until it ends, or no
+stock client could use a token that was narrowed to one path.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Final, cast
+
+from nhi.biscuit.datalog import Block, Check, OpKind, TermKind
+from nhi.biscuit.guard import Term, holds
+from nhi.biscuit.verify import Verified
+from vault.framework.call import Call, Namespace
+
+AMBIENT: Final = {
+    "time": 1,
+    "operation": 1,
+    "resource": 1,
+    "namespace_req": 1,
+    "method": 1,
+    "audience_srv": 1,
+    "client_ip4": 1,
+    "client_nets": 1,
+    "body_sha256": 1,
+}
+"""How many facts the server states of a request, by name."""
+NETS: Final = "client_nets"
+_ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
+_LESS: Final = 0
+_AT_MOST: Final = 2
+
+
+class Narrowing:
+    """The checks of one verified token, whose policies are those of `home`."""
+
+    def __init__(self, verified: Verified, home: Namespace, audience: str) -> None:
+        self._verified = verified
+        self._home = home
+        self._audience = audience
+        names = sorted(verified.mentions & AMBIENT.keys())
+        self._names = names
+        self._facts = " ".join(f"{name}({{{name}}});" for name in names)
+        self.expires = ends(verified.blocks)
+        """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
+        self.steady = all(
+            _end(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
+        )
+        """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
+
+    def allows(self, call: Call, operation: str, path: str) -> bool:
+        """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included."""
+        if self.expires and call.now >= self.expires:
+            return False
+        if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
+            if path == call.namespace.path + call.path:
+                return True
+        inside = self._home.path
+        if not path.startswith(inside):
+            return False
+        terms: dict[str, Term] = {}
+        for name in self._names:
+            term = self._term(call, name, operation, path[len(inside) :])
+            if term is None:
+                return False  # asked about something that is not known of this request
+            terms[name] = term
+        return holds(self._verified.token, self._facts, terms)
+
+    def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
+        if name == "time":
+            return datetime.fromtimestamp(call.now // 1000, UTC)
+        if name == "operation":
+            return operation
+        if name == "resource":
+            return path
+        if name == "audience_srv":
+            return self._audience
+        if name == "method":
+            return call.method
+        if name == "namespace_req":
+            return call.namespace.path.rstrip("/")
+        if name == "body_sha256":
+            return sha256(call.body).hexdigest()
+        try:
+            address = ip_address(call.client_address)
+        except ValueError:
+            return None
+        if name == NETS:
+            nets = (ip_network((address, size), strict=False) for size in range(address.max_prefixlen + 1))
+            return frozenset(map(str, nets))
+        return int(address) if isinstance(address, IPv4Address) else None
+
+
+def ends(blocks: tuple[Block, ...]) -> int:
+    """Return the earliest time (ms) after which some check fails for certain; 0 if none says so."""
+    found = [end for block in blocks for check in block.checks if (end := _end(check))]
+    return min(found, default=0)
+
+
+def _asks(check: Check, name: str) -> bool:
+    return any(predicate.name == name for query in check.queries for predicate in query.body)
+
+
+def _end(check: Check) -> int:
+    """Return when a check of the form `time($t), $t < DATE` fails from; 0 for any other form."""
+    if len(check.queries) != 1 or len(check.queries[0].body) != 1 or len(check.queries[0].expressions) != 1:
+        return 0
+    if check.queries[0].scopes:
+        return 0
+    asked, ops = check.queries[0].body[0], check.queries[0].expressions[0]
+    if asked.name != "time" or len(ops) != 3 or ops[0].term is None or ops[1].term is None:
+        return 0
+    variable, date, operator = ops[0].term, ops[1].term, ops[2]
+    if (
+        check.kind
+        or variable.kind is not TermKind.VARIABLE
+        or asked.terms != (variable,)
+        or date.kind is not TermKind.DATE
+        or operator.kind is not OpKind.BINARY
+        or operator.code not in {_LESS, _AT_MOST}
+    ):
+        return 0
+    return (cast("int", date.value) + (operator.code == _AT_MOST)) * 1000

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is done with a Biscuit as a credential: looked up, renewed by another one, revoked with its subtree."""
+
+from __future__ import annotations
+
+from nhi.biscuit import store
+from nhi.biscuit.authenticator import Biscuits, Presented, policies_of, to_identity
+from nhi.biscuit.minting import Mint
+from nhi.biscuit.model import Issued, Revoked
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Auth, Call, Reply
+from vault.framework.errors import Malformed
+from vault.framework.secret import Secret
+from vault.token.authenticator import core_reader
+from vault.token.foreign import Known
+from vault.token.model import TokenEntry
+
+_MILLI = 1_000_000
+
+
+class BiscuitService:
+    """See `vault.token.foreign.Foreign`."""
+
+    def __init__(self, biscuits: Biscuits, mint: Mint, barrier: Barrier) -> None:
+        self._biscuits = biscuits
+        self._mint = mint
+        self._barrier = barrier
+        self.recognises = biscuits.recognises
+
+    async def look(self, call: Call, token: str) -> Known | None:
+        """See `Foreign.look`."""
+        core = core_reader(self._barrier, call.namespace)
+        presented = await self._biscuits.present(core, token, call.now)
+        call.reader.epoch = core.epoch
+        own = call.identity is not None and call.identity.token.matches(token)
+        if (
+            presented is None
+            or call.now >= presented.expires
+            or not (own or call.namespace.holds(presented.namespace))
+        ):
+            return None
+        return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
+
+    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it."""
+        presented = await self._present(call, token)
+        if presented is None:
+            raise Malformed("token not found")
+        if len(presented.verified.blocks) > 1:
+            raise Malformed(
+                "a Biscuit that was attenuated cannot be renewed: renew the one that it was made from"
+            )
+        owner, issued = presented.owner, presented.issued
+        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        registration = await store.registration(view, issued.registration)
+        workload = await store.workload(view, issued.workload)
+        if registration is None or workload is None or registration.workload != issued.workload:
+            raise Malformed("the registration that the Biscuit came from is gone")
+        made, record = await self._mint.mint(
+            call, (owner, presented.namespace.path), registration, workload, increment, issued
+        )
+        return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
+
+    async def revoke(self, call: Call, token: str) -> None:
+        """See `Foreign.revoke`: the last block's id, and so whatever was made from it."""
+        presented = await self._present(call, token)
+        if presented is None:
+            return
+        owner = presented.owner
+        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        row = Revoked(call.now, presented.issued.expires, "revoked by token")
+        await store.revoke(view, owner, presented.verified.ids[-1].hex(), row)
+
+    async def _present(self, call: Call, token: str) -> Presented | None:
+        """Return a token of `call`'s namespace or below, or the caller's own, as the open transaction sees it."""
+        presented = await self._biscuits.present(call.core, token, call.now)
+        own = call.identity is not None and call.identity.token.matches(token)
+        reached = presented is not None and (own or call.namespace.holds(presented.namespace))
+        return presented if reached else None
+
+
+def auth_of(token: str, issued: Issued) -> Auth:
+    """Return the wire's description of a token that was just made."""
+    return Auth(
+        client_token=token,
+        accessor=issued.ids,
+        policies=issued.policies,
+        token_policies=issued.policies,
+        metadata={"workload": issued.workload, "token_id": issued.token_id},
+        lease_duration=-((issued.created - issued.expires) // 1000),
+        renewable=issued.expires < issued.latest,
+        token_type="biscuit",  # noqa: S106 -- the kind of token
+        orphan=True,
+    )
+
+
+def _entry(presented: Presented) -> TokenEntry:
+    issued = presented.issued
+    return TokenEntry(
+        accessor=presented.verified.ids[-1].hex(),
+        policies=policies_of(presented.verified.blocks[0]),
+        path="nhi/issue",
+        display_name=f"nhi-{issued.workload}",
+        created=issued.created * _MILLI,
+        metadata={
+            "workload": issued.workload,
+            "registration": issued.registration,
+            "token_id": issued.token_id,
+            "blocks": str(len(presented.verified.blocks)),
+        },
+        ttl=-((issued.created - issued.expires) // 1000),
+        renewable=len(presented.verified.blocks) == 1 and issued.expires < issued.latest,
+        expires=presented.expires * _MILLI,
+        orphan=True,
+    )

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Keys, workloads, registrations, issued tokens and revocations in their mount's data.
+
+What a cached token stands on has a tag; whoever changes it says so by that tag, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from nhi.biscuit.model import BISCUIT_KIND, Issued, IssuerKey, Place, Registration, Revoked, Workload
+from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT
+from vault.storage.protocol import Timer
+
+KEYS: Final = "key/"
+WORKLOADS: Final = "workload/"
+REGISTRATIONS: Final = "registration/"
+ISSUED: Final = "issued/"
+REVOKED: Final = "revoked/"
+_PLACES: Final = "nhi/kid/"
+"""In the root namespace's own data: a key number says where to look before anything else is known."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_key = msgspec.msgpack.Decoder(IssuerKey).decode
+_place = msgspec.msgpack.Decoder(Place).decode
+_workload = msgspec.msgpack.Decoder(Workload).decode
+_registration = msgspec.msgpack.Decoder(Registration).decode
+_issued = msgspec.msgpack.Decoder(Issued).decode
+_revoked = msgspec.msgpack.Decoder(Revoked).decode
+
+
+def key_tag(kid: int) -> str:
+    """Return the tag of everything that a key signed."""
+    return f"key/{kid}"
+
+
+def workload_tag(uid: str) -> str:
+    """Return the tag of everything that a workload was given."""
+    return f"workload/{uid}"
+
+
+def block_tag(block_id: str) -> str:
+    """Return the tag of everything that was made from a block."""
+    return f"block/{block_id}"
+
+
+async def place(core: ReadView, kid: int) -> Place | None:
+    """Return where a key number belongs; `core` is any view of a namespace's own data."""
+    value = await core.space(ROOT.id).get(f"{_PLACES}{kid}")
+    return None if value is None else _place(value)
+
+
+async def claim(core: View, kid: int, owner: Place) -> bool:
+    """Take a key number for a mount, for ever; False where it is taken."""
+    root = core.space(ROOT.id)
+    if await root.get(f"{_PLACES}{kid}") is not None:
+        return False
+    await root.put(f"{_PLACES}{kid}", _encode(owner))
+    return True
+
+
+async def key(view: ReadView, kid: int) -> IssuerKey | None:
+    """Return an issuer key."""
+    value = await view.get(f"{KEYS}{kid}")
+    return None if value is None else _key(value)
+
+
+async def keys(view: ReadView) -> list[IssuerKey]:
+    """Return all issuer keys of a mount, the oldest first."""
+    found = [await key(view, int(name)) for name in await view.list(KEYS)]
+    return sorted((one for one in found if one is not None), key=lambda one: (one.created, one.kid))
+
+
+async def put_key(view: View, new: IssuerKey) -> None:
+    """Keep an issuer key."""
+    await view.put(f"{KEYS}{new.kid}", _encode(new))
+    await view.invalidate(BISCUIT_KIND, key_tag(new.kid))
+
+
+async def workload(view: ReadView, name: str) -> Workload | None:
+    """Return a workload."""
+    value = await view.get(WORKLOADS + name)
+    return None if value is None else _workload(value)
+
+
+async def put_workload(view: View, new: Workload) -> None:
+    """Keep a workload."""
+    await view.put(WORKLOADS + new.name, _encode(new))
+    await view.invalidate(BISCUIT_KIND, workload_tag(new.uid))
+
+
+async def delete_workload(view: View, old: Workload) -> None:
+    """Remove a workload; its tokens end with it."""
+    await view.delete(WORKLOADS + old.name)
+    await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
+
+
+async def registration(view: ReadView, name: str) -> Registration | None:
+    """Return a registration."""
+    value = await view.get(REGISTRATIONS + name)
+    return None if value is None else _registration(value)
+
+
+async def put_registration(view: View, new: Registration) -> None:
+    """Keep a registration."""
+    await view.put(REGISTRATIONS + new.name, _encode(new))
+
+
+async def issued(view: ReadView, token_id: str) -> Issued | None:
+    """Return what was issued under an id."""
+    value = await view.get(ISSUED + token_id)
+    return None if value is None else _issued(value)
+
+
+async def put_issued(view: View, owner: Place, new: Issued) -> None:
+    """Keep that a token was issued, until it has expired."""
+    await view.put(ISSUED + new.token_id, _encode(new))
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, ISSUED + new.token_id), new.expires))
+
+
+async def revoked(view: ReadView, block_id: str) -> Revoked | None:
+    """Return the revocation of a block."""
+    value = await view.get(REVOKED + block_id)
+    return None if value is None else _revoked(value)
+
+
+async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
+    """Revoke a block with everything that was or will be made from it."""
+    await view.put(REVOKED + block_id, _encode(new))
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
+    await view.invalidate(BISCUIT_KIND, block_tag(block_id))
+
+
+def _timer(owner: Place, path: str) -> str:
+    return f"{owner.namespace}/{owner.mount}/{path}"
+
+
+async def expire(core: View, timer: str, now: int) -> None:
+    """Remove what a timer is about if it has ended at `now` (milliseconds). It may be gone."""
+    namespace, mount, folder, name = timer.split("/")
+    view = core.space(namespace).sub(f"mnt/{mount}/")
+    path = f"{folder}/{name}"
+    value = await view.get(path)
+    if value is None:
+        return
+    until = _issued(value).expires if f"{folder}/" == ISSUED else _revoked(value).until
+    if now >= until:
+        await view.delete(path)

@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Biscuits as credentials of the whole application: issued, narrowed offline, obeyed, revoked."""
+
+import base64
+from collections.abc import Generator
+from time import thread_time
+from typing import Any
+
+import pytest
+from biscuit_auth import Biscuit, BlockBuilder, PublicKey
+
+from nhi.biscuit.attenuate import seal
+from nhi.biscuit.chain import read_chain, write_chain
+from nhi.biscuit.verify import from_text, to_text
+from tests.routes.driver import Application
+from tests.unit.nhi.biscuits import HOSTILE
+
+POLICY = (
+    'path "secret/data/app/*" { capabilities = ["create", "update", "read"] }\n'
+    'path "secret/metadata/*" { capabilities = ["list"] }\n'
+    'path "auth/token/create" { capabilities = ["update"] }\n'
+    'path "sys/wrapping/wrap" { capabilities = ["update"] }'
+)
+DB, OTHER = "secret/data/app/db", "secret/data/app/other"
+TO_DB = 'check if resource($r), $r.starts_with("secret/data/app/db");'
+READS = 'check if operation($o), {"read"}.contains($o);'
+LOOK = "auth/token/lookup-self"
+
+
+class Issuer:
+    """An application with an `nhi` mount, a workload and a registration."""
+
+    def __init__(self, application: Application, algorithm: str = "ed25519", within: str = "") -> None:
+        self.application = application
+        self.within = within
+        application.request(
+            "POST", f"/v1/{within}sys/mounts/nhi", {"type": "nhi"}, token="root"
+        )  # may be there
+        self.root("sys/policies/acl/app", {"policy": POLICY})
+        self.root("nhi/keys", {"algorithm": algorithm})
+        self.root("nhi/workloads/w1", {"owner": "team-a", "ttl": "30d"})
+        self.root("nhi/registrations/r1", {"workload": "w1", "policies": "app,default"})
+
+    def root(self, path: str, body: object = None, method: str = "POST") -> Any:
+        """Do something as root."""
+        answer = self.application.request(method, f"/v1/{self.within}{path}", body, token="root")
+        assert answer.status < 300, answer.body
+        return answer.json() if answer.body else None
+
+    def issue(self, **body: object) -> str:
+        """Return a new token."""
+        token: str = self.root("nhi/issue/r1", body)["auth"]["client_token"]
+        return token
+
+    def key(self) -> PublicKey:
+        """Return the newest public key, as anybody may ask for it."""
+        answer = self.application.request("GET", f"/v1/{self.within}nhi/public-keys")
+        newest = answer.json()["data"]["keys"][-1]
+        return PublicKey(f"{newest['algorithm']}/{newest['key_bytes']}")
+
+    def narrow(self, token: str, *blocks: str) -> str:
+        """Attenuate a token offline, with the stock library."""
+        narrowed = Biscuit.from_base64(token, self.key())
+        for block in blocks:
+            narrowed = narrowed.append(BlockBuilder(block))
+        return narrowed.to_base64()
+
+    def status(self, token: str, path: str, method: str = "GET", body: object = None) -> int:
+        """Return how the application answers the holder of a token."""
+        return self.application.request(method, f"/v1/{path}", body, token=token).status
+
+
+@pytest.fixture
+def issuer() -> Generator[Issuer]:
+    application = Application()
+    made = Issuer(application)
+    for path in (DB, OTHER):
+        made.root(path, {"data": {"a": "1"}})
+    yield made
+    application.close()
+
+
+def test_a_biscuit_does_what_its_policies_allow_and_nothing_else(issuer: Issuer) -> None:
+    token = issuer.issue()
+    assert issuer.status(token, DB) == 200
+    assert issuer.status(token, DB, "POST", {"data": {}}) == 200
+    assert issuer.status(token, "secret/data/x") == 403
+    assert issuer.status(token, "sys/mounts") == 403
+    bearer = {"authorization": f"Bearer {token}"}
+    assert issuer.application.request("GET", f"/v1/{DB}", headers=bearer).status == 200
+
+
+def test_p256_issues_as_well() -> None:
+    application = Application()
+    issuer = Issuer(application, "p256")
+    issuer.root(DB, {"data": {}})
+    token = issuer.issue()
+    assert issuer.status(issuer.narrow(token, READS), DB) == 200
+    application.close()
+
+
+def test_what_was_narrowed_offline_is_refused_elsewhere_and_cannot_be_widened(issuer: Issuer) -> None:
+    narrow = issuer.narrow(issuer.issue(), TO_DB, READS)
+    assert issuer.status(narrow, DB) == 200
+    assert issuer.status(narrow, OTHER) == 403
+    assert issuer.status(narrow, DB, "POST", {"data": {}}) == 403
+    assert issuer.status(narrow, "secret/metadata/app", "LIST") == 403
+    wider = issuer.narrow(narrow, 'check if resource($r), $r.starts_with("secret/");')
+    assert issuer.status(wider, OTHER) == 403
+    for block in ('policy("root");', 'resource("secret/data/app/db");', f'operation("read"); {READS}'):
+        assert issuer.status(issuer.narrow(narrow, block), DB) == 403
+
+
+def test_a_narrower_end_is_kept_to_and_shown(issuer: Issuer) -> None:
+    token = issuer.issue()
+    past = issuer.narrow(token, "check if time($t), $t < 2020-01-01T00:00:00Z;")
+    for path in (DB, LOOK):
+        assert issuer.status(past, path) == 403
+    soon = issuer.narrow(token, "check if time($t), $t <= 2100-01-01T00:00:00Z;")
+    whole = issuer.application.request("GET", f"/v1/{LOOK}", token=token).json()["data"]
+    shown = issuer.application.request("GET", f"/v1/{LOOK}", token=soon).json()["data"]
+    assert (shown["type"], shown["policies"], shown["ttl"] > 3590) == ("biscuit", ["app", "default"], True)
+    assert shown["expire_time"] == whole["expire_time"]
+    assert shown["meta"]["blocks"] == "2"
+    assert shown["accessor"] != whole["accessor"]
+
+
+def test_a_narrowed_token_can_look_at_itself_and_ask_what_it_may(issuer: Issuer) -> None:
+    token = issuer.issue()
+    narrow = issuer.narrow(token, TO_DB, READS)
+    paths = {"paths": [DB, OTHER, "secret/metadata/app"]}
+
+    def asked(who: str) -> Any:
+        answer = issuer.application.request("POST", "/v1/sys/capabilities-self", paths, token=who)
+        return [answer.json()["data"][path] for path in paths["paths"]]
+
+    assert asked(token) == [["create", "read", "update"], ["create", "read", "update"], ["list"]]
+    assert asked(narrow) == [["read"], ["deny"], ["deny"]]
+    other = issuer.root("sys/capabilities", {**paths, "token": narrow})["data"]
+    assert other[DB] == ["read"]
+    assert issuer.root("auth/token/lookup", {"token": narrow})["data"]["meta"]["workload"] == "w1"
+
+
+def test_renewal_gives_another_token_and_never_undoes_a_narrowing(issuer: Issuer) -> None:
+    token = issuer.issue(ttl="10m")
+    renewed = issuer.application.request(
+        "POST", "/v1/auth/token/renew-self", {"increment": "20m"}, token=token
+    ).json()["auth"]
+    assert renewed["client_token"] != token
+    assert renewed["lease_duration"] == 1200
+    assert issuer.status(renewed["client_token"], DB) == 200
+    narrow = issuer.narrow(token, READS.replace('"read"', '"read", "update"'))
+    assert issuer.status(narrow, "auth/token/renew-self", "POST", {}) == 400
+    assert issuer.status(narrow, "auth/token/create", "POST", {}) == 400
+    assert issuer.status(token, "auth/token/create", "POST", {}) == 400
+
+
+def test_revoking_a_block_ends_its_subtree_and_spares_its_siblings(issuer: Issuer) -> None:
+    token = issuer.issue()
+    first, second = issuer.narrow(token, TO_DB), issuer.narrow(token, READS)
+    child = issuer.narrow(first, READS)
+    for one in (token, first, second, child):
+        assert issuer.status(one, DB) == 200
+    issuer.root("nhi/revoke", {"token": child, "block": 1})
+    assert [issuer.status(one, DB) for one in (token, first, second, child)] == [200, 403, 200, 403]
+    assert issuer.status(issuer.narrow(first, "check if true;"), DB) == 403
+    assert issuer.status(second, "auth/token/revoke-self", "POST") == 204
+    assert [issuer.status(one, DB) for one in (token, second)] == [200, 403]
+    issuer.root("auth/token/revoke", {"token": token})
+    assert issuer.status(token, DB) == 403
+
+
+def test_a_workload_ends_with_all_its_tokens_and_none_comes_back(issuer: Issuer) -> None:
+    token = issuer.issue()
+    assert issuer.status(token, DB) == 200
+    issuer.root("nhi/workloads/w1/revoke")
+    assert issuer.status(token, DB) == 403
+    assert issuer.root("nhi/workloads/w1", method="GET")["data"]["disabled"] is True
+    refused = issuer.application.request("POST", "/v1/nhi/issue/r1", {}, token="root")
+    assert (refused.status, "disabled" in refused.json()["errors"][0]) == (400, True)
+    issuer.root("nhi/workloads/w1", {"owner": "team-a", "ttl": "1d"})
+    assert issuer.status(token, DB) == 403
+    again = issuer.issue()
+    assert issuer.status(again, DB) == 200
+    issuer.root("nhi/workloads/w1", method="DELETE")
+    assert issuer.status(again, DB) == 403
+
+
+def test_keys_are_staged_activated_retired_and_destroyed(issuer: Issuer) -> None:
+    old = issuer.issue()
+    staged = issuer.root("nhi/keys", {"algorithm": "p256", "staged": True})["data"]
+    assert (staged["state"], staged["algorithm"]) == ("staged", "secp256r1")
+    kid = read_chain(from_text(old)).root_key_id
+    assert read_chain(from_text(issuer.issue())).root_key_id == kid
+    issuer.root(f"nhi/keys/{staged['kid']}", {"state": "active"})
+    new = issuer.issue()
+    assert read_chain(from_text(new)).root_key_id == staged["kid"]
+    issuer.root(f"nhi/keys/{kid}", {"state": "retired"})
+    assert [issuer.status(one, DB) for one in (old, new)] == [200, 200]
+    gone = issuer.root(f"nhi/keys/{kid}", {"state": "destroyed"})["data"]
+    assert gone["held"] == ""
+    assert [issuer.status(one, DB) for one in (old, new)] == [403, 200]
+    back = issuer.application.request("POST", f"/v1/nhi/keys/{kid}", {"state": "active"}, token="root")
+    assert back.status == 400
+    known = {key["key_id"] for key in issuer.root("nhi/public-keys", method="GET")["data"]["keys"]}
+    assert known == {staged["kid"]}
+
+
+def test_a_client_secret_logs_in_and_a_wrong_one_does_not(issuer: Issuer) -> None:
+    secret = issuer.root("nhi/registrations/r1/secret")["data"]
+
+    def login(body: object) -> Any:
+        return issuer.application.request("POST", "/v1/nhi/login", body)
+
+    assert issuer.status(login(secret).json()["auth"]["client_token"], DB) == 200
+    for wrong in ({**secret, "client_secret": "x"}, {**secret, "client_id": "r2"}, {"client_id": "r1"}, {}):
+        assert login(wrong).status == 403
+    other = issuer.root("nhi/registrations/r1/secret")["data"]
+    assert [login(one).status for one in (secret, other)] == [403, 200]
+    shown = issuer.root("nhi/registrations/r1", method="GET")["data"]
+    assert (shown["has_secret"], "client_secret" in shown) == (True, False)
+
+
+def test_a_token_of_another_issuer_or_without_record_is_refused_and_noticed(issuer: Issuer) -> None:
+    token = issuer.issue()
+    elsewhere = Application()
+    stranger = Issuer(elsewhere)
+    assert issuer.status(stranger.issue(), DB) == 403
+    elsewhere.close()
+    chain = read_chain(from_text(token))
+    kid = chain.root_key_id or 0
+    assert issuer.status(to_text(write_chain(chain)).replace("C", "D", 1), DB) == 403
+    record = f"issued/{issuer.root('nhi/introspect', {'token': token})['data']['token_id']}"
+    issuer.application.run(_forget(issuer.application, record))
+    assert kid
+    assert issuer.status(issuer.narrow(token, "check if true;"), DB) == 403
+    assert "no record of its issuance" in issuer.application.log.getvalue()
+
+
+async def _forget(application: Application, record: str) -> None:
+    """Remove a record as somebody would who has made a token past this server."""
+    barrier = application.vault._parts.barrier
+    table = application.vault._parts.router.root
+    mount = next(mount for mount in table if mount.entry.kind == "nhi")
+    async with barrier.write("root", f"ns/root/mnt/{mount.entry.uuid}/") as view:
+        await view.delete(record)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_token_is_refused_soon(issuer: Issuer, case: str) -> None:
+    token = issuer.narrow(issuer.issue(), HOSTILE[case])
+    assert issuer.status(token, DB) == 403
+    began = thread_time()
+    assert issuer.status(token, DB) == 403
+    assert thread_time() - began < 0.01
+
+
+def test_a_sealed_token_is_taken(issuer: Issuer) -> None:
+    sealed = to_text(write_chain(seal(read_chain(from_text(issuer.narrow(issuer.issue(), READS))))))
+    assert issuer.status(sealed, DB) == 200
+    assert issuer.status(sealed, DB, "POST", {"data": {}}) == 403
+    assert issuer.root("nhi/introspect", {"token": sealed})["data"]["sealed"] is True
+
+
+def test_checks_may_ask_about_everything_that_the_server_says_of_a_request(issuer: Issuer) -> None:
+    token = issuer.issue()
+    for check, status in (
+        ('check if method("GET");', 200),
+        ('check if method("POST");', 403),
+        ("check if client_ip4($i), $i & 4278190080 === 2130706432;", 200),
+        ("check if client_ip4($i), $i & 4278190080 === 167772160;", 403),
+        ('check if client_nets($n), $n.contains("127.0.0.0/8");', 200),
+        ('check if client_nets($n), $n.contains("10.0.0.0/8");', 403),
+        ('check if namespace_req("");', 200),
+        ('check if body_sha256("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");', 200),
+        ('check if audience_srv("vault");', 200),
+        ('check if pop_proved("x5t", "a");', 403),
+    ):
+        assert (check, issuer.status(issuer.narrow(token, check), DB)) == (check, status)
+
+
+def test_a_biscuit_stays_in_its_namespace() -> None:
+    application = Application()
+    application.request("POST", "/v1/sys/namespaces/a", {}, token="root")
+    application.request("POST", "/v1/sys/namespaces/b", {}, token="root")
+    inner = Issuer(application, within="a/")
+    for path in ("a", "b"):
+        application.request(
+            "POST", f"/v1/{path}/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, token="root"
+        )
+        application.request("POST", f"/v1/{path}/{DB}", {"data": {"n": path}}, token="root")
+    application.request("POST", f"/v1/{DB}", {"data": {}}, token="root")
+    token = inner.issue()
+    assert [inner.status(token, f"{path}{DB}") for path in ("a/", "b/", "")] == [200, 403, 403]
+    narrow = inner.narrow(token, TO_DB)
+    assert inner.status(narrow, f"a/{DB}") == 200
+    assert (
+        application.request("GET", "/v1/auth/token/lookup-self", token=narrow).json()["data"][
+            "namespace_path"
+        ]
+        == "a/"
+    )
+    foreign = {"token": token, "paths": [DB]}
+    assert application.request("POST", "/v1/a/sys/capabilities", foreign, token="root").status == 200
+    for path in ("b/sys/capabilities", "b/auth/token/lookup"):
+        assert application.request("POST", f"/v1/{path}", foreign, token="root").status >= 400
+    application.request("DELETE", "/v1/a/sys/mounts/nhi", token="root")
+    assert inner.status(token, f"a/{DB}") == 403
+    application.close()
+
+
+def test_what_makes_no_sense_is_refused(issuer: Issuer) -> None:
+    good = {"workload": "w1", "policies": "app"}
+    for path, body in (
+        ("nhi/workloads/w2", {"ttl": "1d"}),
+        ("nhi/workloads/w2", {"owner": "a"}),
+        ("nhi/registrations/r2", {**good, "workload": "none"}),
+        ("nhi/registrations/r2", {**good, "policies": "root"}),
+        ("nhi/registrations/r2", {**good, "policies": ""}),
+        ("nhi/registrations/r2", {**good, "ttl": "48h", "max_ttl": "96h"}),
+        ("nhi/registrations/r2", {**good, "ttl": "2h", "max_ttl": "1h"}),
+        ("nhi/registrations/r2", {**good, "max_depth": 17}),
+        ("nhi/registrations/r2", {**good, "audiences": ""}),
+        ("nhi/keys", {"algorithm": "rsa"}),
+        ("nhi/keys", {"external": "none:none"}),
+        ("nhi/revoke", {"id": "x"}),
+        ("nhi/revoke", {"token": "x"}),
+        ("nhi/revoke", {"token": issuer.issue(), "block": 1}),
+    ):
+        answer = issuer.application.request("POST", f"/v1/{path}", body, token="root")
+        assert (path, body, answer.status) == (path, body, 400)
+    assert issuer.root("nhi/introspect", {"token": "x"})["data"] == {"active": False}
+
+
+def test_depth_is_what_the_registration_says(issuer: Issuer) -> None:
+    issuer.root("nhi/registrations/r1", {"workload": "w1", "policies": "app", "max_depth": 2})
+    token = issuer.issue()
+    once, twice = issuer.narrow(token, READS), issuer.narrow(token, READS, READS)
+    assert [issuer.status(one, DB) for one in (token, once, twice)] == [200, 200, 403]
+
+
+def test_a_read_that_comes_again_is_planned_until_its_token_ends_or_is_revoked(issuer: Issuer) -> None:
+    token = issuer.issue()
+    narrow = issuer.narrow(token, TO_DB)
+    moody = issuer.narrow(token, "check if time($t), $t > 2020-01-01T00:00:00Z;")
+    kept = issuer.application.vault._plans._kept
+    for one, planned in ((narrow, 1), (moody, 1), (token, 2)):
+        assert [issuer.status(one, DB) for _ in range(3)] == [200, 200, 200]
+        assert len(kept) == planned
+    assert issuer.status(narrow, OTHER) == 403
+    assert min(plan.until for plan in kept._entries.values()) > 0
+    issuer.root("nhi/revoke", {"token": narrow})
+    assert [issuer.status(one, DB) for one in (narrow, token)] == [403, 200]
+
+
+def _form(issuer: Issuer, path: str, body: str, **headers: str) -> Any:
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    return issuer.application.request("POST", f"/v1/nhi/oauth2/{path}", body.encode(), headers=form)
+
+
+def test_an_oauth_client_gets_a_biscuit_by_changing_a_url(issuer: Issuer) -> None:
+    secret = issuer.root("nhi/registrations/r1/secret")["data"]["client_secret"]
+    own = f"client_id=r1&client_secret={secret}"
+    answer = _form(issuer, "token", f"grant_type=client_credentials&{own}")
+    made = answer.json()
+    assert (answer.status, made["token_type"], made["expires_in"], made["scope"]) == (
+        200,
+        "Bearer",
+        3600,
+        "app default",
+    )
+    assert answer.headers["cache-control"] == "no-store"
+    assert issuer.status(made["access_token"], DB) == 200
+    basic = base64.b64encode(f"r1:{secret}".encode()).decode()
+    less = _form(
+        issuer, "token", "grant_type=client_credentials&scope=default", authorization=f"Basic {basic}"
+    )
+    assert less.json()["scope"] == "default"
+    assert issuer.status(less.json()["access_token"], DB) == 403
+    for body, status, error in (
+        ("grant_type=client_credentials", 401, "invalid_client"),
+        ("grant_type=client_credentials&client_id=r1&client_secret=x", 401, "invalid_client"),
+        ("grant_type=client_credentials&client_id=r9&client_secret=", 401, "invalid_client"),
+        (f"grant_type=password&{own}", 400, "unsupported_grant_type"),
+        (own, 400, "invalid_request"),
+        (f"grant_type=client_credentials&scope=root&{own}", 400, "invalid_scope"),
+    ):
+        refused = _form(issuer, "token", body)
+        assert (body, refused.status, refused.json()) == (body, status, {"error": error})
+    assert _form(issuer, "token", "grant_type=client_credentials", authorization="Basic é").status == 401
+    issuer.root("nhi/workloads/w1/revoke")
+    assert _form(issuer, "token", f"grant_type=client_credentials&{own}").status == 401
+
+
+def test_an_oauth_client_asks_about_a_token_and_gives_it_back(issuer: Issuer) -> None:
+    secret = issuer.root("nhi/registrations/r1/secret")["data"]["client_secret"]
+    issuer.root("nhi/registrations/r2", {"workload": "w1", "policies": "app"})
+    own, token = f"client_id=r1&client_secret={secret}", issuer.issue()
+    other = issuer.root("nhi/registrations/r2/secret")["data"]["client_secret"]
+    shown = _form(issuer, "introspect", f"{own}&token={token}").json()
+    assert (shown["active"], shown["client_id"], shown["sub"], shown["scope"]) == (
+        True,
+        "r1",
+        "w1",
+        "app default",
+    )
+    assert _form(issuer, "introspect", f"{own}&token=x").json() == {"active": False}
+    assert _form(issuer, "introspect", f"token={token}").status == 401
+    assert _form(issuer, "revoke", f"client_id=r2&client_secret={other}&token={token}").status == 200
+    assert issuer.status(token, DB) == 200
+    assert _form(issuer, "revoke", f"token={token}").status == 401
+    assert _form(issuer, "revoke", f"{own}&token={token}").status == 200
+    assert issuer.status(token, DB) == 403
+    assert _form(issuer, "introspect", f"{own}&token={token}").json() == {"active": False}

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Credentials that are no entries of the token store, as `auth/token` and `sys/capabilities` see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vault.framework.call import Call, Identity, Namespace, Reply
+from vault.token.model import TokenEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A credential that is good now: as an entry that can be shown, as the identity that it gives, and its home."""
+
+    entry: TokenEntry
+    identity: Identity
+    home: Namespace
+
+
+class Foreign(Protocol):
+    """One kind of such credentials."""
+
+    def recognises(self, token: str) -> bool:
+        """Whether a text has the shape of one."""
+        ...
+
+    async def look(self, call: Call, token: str) -> Known | None:
+        """Return what a credential is; None for one that is not good, or not of `call`'s namespace or below."""
+        ...
+
+    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        """Answer with a credential that lasts longer, in the open transaction. Raises `Malformed`."""
+        ...
+
+    async def revoke(self, call: Call, token: str) -> None:
+        """Revoke a credential with everything made from it, in the open transaction; of one that is not good, nothing."""
+        ...
+
+
+class NoForeign:
+    """There are none."""
+
+    def recognises(self, token: str) -> bool:
+        """See `Foreign.recognises`."""
+        del token
+        return False
+
+    async def look(self, call: Call, token: str) -> Known | None:
+        """See `Foreign.look`."""
+        del call, token
+        return None
+
+    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        """See `Foreign.renew`; nobody asks."""
+        del call, token, increment
+        return Reply()
+
+    async def revoke(self, call: Call, token: str) -> None:
+        """See `Foreign.revoke`."""
+        del call, token
