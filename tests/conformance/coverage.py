@@ -98,6 +98,7 @@ class Asked:
             ((one, _concrete(one.path)) for one in known), key=lambda pair: _generality(pair[0].path)
         )
         self._mounts: dict[str, str] = {}
+        self._namespaces: set[str] = set()
 
     def of(self, scenarios: Iterable[Scenario]) -> Iterator[Operation]:
         """Every operation that a step asks for."""
@@ -105,20 +106,29 @@ class Asked:
         for scenario in scenarios:
             if scenario.area != area:
                 area, self._mounts = scenario.area, {"secret/": "secret/", "kv1/": "kv1/"}
+                self._namespaces = set()
             for step in scenario.steps:
-                self._learn(step)
-                path = self._translated(step.path.partition("?")[0])
+                inside = self._inside(step.path.partition("?")[0])
+                self._learn(step, inside)
+                path = self._translated(inside)
                 verb = _VERBS.get(step.method, step.method)
                 matching = [
                     pair for pair in self._patterns if pair[0].verb == verb and pair[1].fullmatch(path)
                 ]
                 yield from (one for one, pattern in matching if pattern.pattern == matching[0][1].pattern)
 
-    def _learn(self, step: Step) -> None:
-        """Remember under which name a scenario mounts what."""
-        table, _, name = step.path.partition("/")[2].partition("/")
+    def _inside(self, path: str) -> str:
+        """The path as the namespace sees it that it leads into."""
+        first, _, rest = path.partition("/")
+        return self._inside(rest) if rest and first in self._namespaces else path
+
+    def _learn(self, step: Step, path: str) -> None:
+        """Remember under which name a scenario mounts what, and which namespaces it makes."""
+        table, _, name = path.partition("/")[2].partition("/")
+        if path.startswith("sys/") and table == "namespaces" and "/" not in name:
+            self._namespaces.add(name)
         if (
-            not step.path.startswith("sys/")
+            not path.startswith("sys/")
             or table not in ("mounts", "auth")
             or not isinstance(step.body, Mapping)
         ):

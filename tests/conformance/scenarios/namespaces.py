@@ -197,7 +197,7 @@ KEYS_OF_ITS_OWN = [
     get("own/kv/a"),
     get("own/kid/kv/a"),
     get("own/auth/token/lookup-self", token="{own_token}"),
-    get("auth/token/lookup-self", token="{own_token}", divergence="DV-15"),
+    get("auth/token/lookup-self", token="{own_token}", divergence="DV-16"),
     get("own/sys/internal/ui/mounts", token=""),
     post(f"{NS}/own/unseal", {"key": "{own}"}),
     get("own/kv/a"),
