@@ -10,7 +10,7 @@ from tests.conformance.play import Pair
 from tests.conformance.scenario import Scenario
 from tests.conformance.scenarios import SCENARIOS
 
-MOST_DIVERGENCES = 25
+MOST_DIVERGENCES = 32
 MINIMUM_REQUESTS = 5_000
 
 
