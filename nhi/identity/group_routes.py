@@ -149,7 +149,7 @@ class GroupEngine(Engine):
     async def _write(self, call: Call, params: GroupParams) -> Reply[dict[str, Json]] | None:
         old = await self._meant(call, params)
         if params.type not in {"", "internal", "external"}:
-            raise Malformed(f'invalid group type "{params.type}"')
+            raise Malformed("invalid group type")
         if old is not None and params.type and old.external != (params.type == "external"):
             raise Malformed("group type cannot be changed")
         group = old or self.fresh(call, external=params.type == "external")
@@ -183,7 +183,7 @@ class GroupEngine(Engine):
         if params.member_entity_ids is not None:
             for entity_id in params.member_entity_ids:
                 if await store.entity(core, entity_id) is None:
-                    raise Malformed(f'invalid entity ID "{entity_id}"', chained=True)
+                    raise Malformed("invalid entity ID", chained=True)
             await groups.set_members(core, group.id, params.member_entity_ids)
         if params.member_group_ids is None:
             return
@@ -192,7 +192,7 @@ class GroupEngine(Engine):
             if inner == group.id:
                 raise Malformed(f'member group ID "{inner}" is same as the ID of the group', chained=True)
             if await groups.group(core, inner) is None:
-                raise Malformed(f'invalid member group ID "{inner}"', chained=True)
+                raise Malformed("invalid member group ID", chained=True)
             if inner in above:
                 raise Malformed(f'cyclic relationship detected for member group ID "{inner}"')
         before = set(await groups.inner_groups(core, group.id))

@@ -37,8 +37,15 @@ NAMES: Mapping[str, frozenset[str]] = {
 """Members of an audit record that hold names in the clear, by the part of the record that they are in."""
 MARKER = re.compile(r"mark-[0-9a-f]{32}")
 
-ECHOES = {("POST sys/auth/{path:path}", "type"), ("POST sys/mounts/{path:path}", "type")}
-"""Route and field whose refusal repeats the name that the field holds, to the client and in the record's `error`."""
+ECHOES = {
+    ("POST sys/auth/{path:path}", "type"),
+    ("POST sys/mounts/{path:path}", "type"),
+    ("GET identity/oidc/provider/{name:word}/authorize", "state"),
+    ("POST identity/oidc/provider/{name:word}/authorize", "state"),
+}
+"""Route and field whose refusal repeats what the field holds, to the client and in the record's `error`.
+
+A type is a name. The `state` of an authorisation request comes back with its error, as RFC 6749, 4.1.2.1 demands."""
 ANSWERED = {
     (f"POST sys/capabilities{kind}", field)
     for kind in ("", "-self", "-accessor")

@@ -164,7 +164,7 @@ class SigningEngine(Engine):
             raise Malformed("the key parameter is required")
         key = await named_key(call.core, name)
         if key is None:
-            raise Malformed(f'cannot find key "{name}"')
+            raise Malformed("cannot find key")
         role = old or Role(
             name=params.name, key=name, client_id=params.client_id or self._entropy.base62(_CLIENT_ID)
         )
@@ -223,7 +223,7 @@ def _changed(key: NamedKey, params: KeyParams) -> NamedKey:
     if ttl > 10 * period:
         raise Malformed("verification_ttl cannot be longer than 10x rotation_period")
     if algorithm not in ALGORITHMS:
-        raise Malformed(f'unknown signing algorithm "{algorithm}"')
+        raise Malformed("unknown signing algorithm")
     return msgspec.structs.replace(
         key,
         algorithm=algorithm,

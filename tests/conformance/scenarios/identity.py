@@ -201,7 +201,7 @@ GROUPS_STEPS = [
     get(G + "group/name/byn"),
     post(G + "group/name/byn", {"member_entity_ids": ["{g1}"]}),
     post(G + "group", {"name": "ext0", "type": "external", "member_group_ids": ["{g}"]}),
-    post(G + "group", {"name": "bt", "type": "bogus"}),
+    post(G + "group", {"name": "bt", "type": "bogus"}, divergence="DV-02"),
     post(G + "group", {"name": "bp", "policies": "root"}),
     post(G + "group", {"name": "bp", "policies": " Root"}),
     post(G + "group", {"name": "bm", "member_entity_ids": ["none"]}, divergence="DV-60"),
