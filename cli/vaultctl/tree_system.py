@@ -112,6 +112,19 @@ COMMANDS = (
         "policy write", "policy:write", "[options] NAME FILE", (2, 2, "2"), "Upload a policy; - reads stdin"
     ),
     Command("policy delete", "policy:delete", "[options] NAME", _ONE, "Delete a policy"),
+    Command(
+        "policy explain",
+        "policy:explain",
+        "[options] PATH",
+        _ONE,
+        "Show which rule decides on a path, and what is missing",
+        output="format",
+        flags=(
+            Flag("accessor", "text", "Accessor of the token to explain for, instead of the one in use."),
+            Flag("capability", "texts", "Capability to explain; may be repeated. All when left out."),
+            Flag("policy", "texts", "Policy to explain for, instead of a token's; may be repeated."),
+        ),
+    ),
     Command("policy fmt", "policy:fmt", "FILE", _ONE, "Format a policy file in place", remote=False),
     Command(
         "secrets enable",

@@ -235,3 +235,26 @@ def test_no_token_at_all_is_refused_before_anything_is_sent(stage: Theatre, tmp_
     assert (shown.code, shown.asked) == (2, [])
     assert shown.stderr.startswith("Error authenticating: ")
     assert not (tmp_path / ".vault-token").exists()
+
+
+def test_a_decision_is_explained_with_the_rule_that_is_missing(stage: Theatre, tmp_path: Path) -> None:
+    grant = 'path "a" {\n  capabilities = ["read", "update"]\n}\n'
+    verdict = {"capability": "update", "path": "a", "allowed": False, "rule": "a", "missing": "update"} | {
+        "grants": [{"policy": "p", "capabilities": ["read"]}],
+        "constraints": {"max_wrapping_ttl": 60},
+        "grant": grant,
+    }
+    policies = [{"name": "p", "found": True}, {"name": "q", "found": False}]
+    data = {"path": "a", "namespace": "", "policies": policies, "verdicts": [verdict]}
+    target = "/v1/sys/internal/policies/explain"
+    case = Case("policy explain -capability=update a", {f"POST {target}": (200, {"data": data})})
+    shown = stage.by_vaultctl(case, tmp_path)
+    assert (shown.code, shown.stdout) == (
+        0,
+        (
+            "No policy of this name counts: q\nupdate a: refused, missing: update\n"
+            '  decided by path "a"\n  policy p: read\n  constraint max_wrapping_ttl = 60\n'
+            '  this rule would allow it:\n    path "a" {\n      capabilities = ["read", "update"]\n    }\n'
+        ),
+    )
+    assert _body(shown.asked, "POST", target) == {"path": "a", "capabilities": ["update"]}

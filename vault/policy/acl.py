@@ -14,7 +14,7 @@ from vault.policy.constraints import forced_limit, parameters_pass, wrapping_pas
 from vault.policy.listing import compile_filter
 from vault.policy.match import RuleTable
 from vault.policy.merge import MergedRule, merge
-from vault.policy.model import CAPABILITY_NAMES, Capability, Policy, PolicyError
+from vault.policy.model import CAPABILITY_NAMES, Capability, PathRule, Policy, PolicyError
 from vault.policy.template import render
 
 _MEMO_SIZE = 2048
@@ -109,6 +109,31 @@ class Acl:
                 self._memo.clear()
             self._memo[operation, path] = found
         return found
+
+    def deciding(self, operation: str, path: str, *, now: float) -> str | None:
+        """Return which rule path `check` decides by; None where none covers `path`, and for root."""
+        if now >= self._stale_at:
+            self._compile(now)
+        rule, _, _ = self._decide(operation, path)
+        return next((own for own, merged in self.rules.items() if merged is rule), None)
+
+    def sources(self, rule_path: str, *, now: float) -> list[tuple[str, PathRule]]:
+        """Return the rules with this very path that count at `now`, each with its policy's name."""
+        return [
+            (policy.name, rule)
+            for policy in self._policies
+            for rule in policy.rules
+            if rule.path == rule_path and (rule.expires is None or rule.expires > now)
+        ]
+
+    def with_policy(self, policy: Policy, *, now: float) -> Acl:
+        """Return what would decide if `policy` counted too."""
+        return Acl([*self._policies, policy], now=now)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the policies that were found."""
+        return tuple(policy.name for policy in self._policies)
 
     def capabilities(self, path: str, *, now: float) -> list[str]:
         """What sys/capabilities answers for `path`: sorted words, `["deny"]` or `["root"]`."""

@@ -9,7 +9,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
 from vault.framework import schema
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import Call, Identity, Namespace, Reply
 from vault.framework.errors import NotFound
 from vault.policy.acl import Acl, Verdict
 from vault.policy.store import PolicyStore
@@ -45,6 +45,12 @@ class Gate:
         acl, until = await self._policies.acl(core, namespace.id, identity.all_policies, now, facts)
         if core.epoch in (0, self._policies.epoch()):
             identity.cache["acl"] = (generation, acl, until)
+        return acl
+
+    async def acl_of(self, namespace: Namespace, names: tuple[str, ...], now: int) -> Acl:
+        """Return the ACL of a namespace's policies for whoever has no entity. `now` is in milliseconds."""
+        core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
+        acl, _ = await self._policies.acl(core, namespace.id, names, now)
         return acl
 
     def _known(self, identity: Identity, now: int) -> Acl | None:

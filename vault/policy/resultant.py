@@ -15,12 +15,13 @@ def resultant_acl(acl: Acl) -> dict[str, object]:
     rules = {} if acl.refusal else acl.rules
     return {
         "root": False,
-        "exact_paths": {path: _shape(rule) for path, rule in rules.items() if not is_open(path)},
-        "glob_paths": {path[:-1]: _shape(rules[path]) for path in open_prefixes(rules)},
+        "exact_paths": {path: rule_shape(rule) for path, rule in rules.items() if not is_open(path)},
+        "glob_paths": {path[:-1]: rule_shape(rules[path]) for path in open_prefixes(rules)},
     }
 
 
-def _shape(rule: MergedRule) -> dict[str, object]:
+def rule_shape(rule: MergedRule) -> dict[str, object]:
+    """What a rule grants and asks, by the words of a policy; bounds on wrapping are in seconds."""
     shape: dict[str, object] = {"capabilities": capability_words(rule)}
     if rule.min_wrapping_ttl:
         shape["min_wrapping_ttl"] = int(rule.min_wrapping_ttl)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""policy list, read, write, delete and fmt."""
+"""policy list, read, write, delete, fmt and explain."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Mapping
 
 from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
@@ -76,6 +79,48 @@ def fmt(invocation: Invocation) -> int:
         raise CommandError(f"Error writing file {path}: {err.strerror}") from None
     invocation.say(f"Success! Formatted policy: {path}")
     return EXIT_OK
+
+
+def explain(invocation: Invocation) -> int:
+    """Show which rule of which policy decides on a path, and what to add where it refuses."""
+    body: dict[str, object] = {"path": invocation.args[0].strip()}
+    for flag, field in (("capability", "capabilities"), ("policy", "policies")):
+        if invocation.texts(flag):
+            body[field] = invocation.texts(flag)
+    if invocation.text("accessor"):
+        body["accessor"] = invocation.text("accessor")
+    with Doing("Error explaining"):
+        answer = invocation.client.send("POST", "sys/internal/policies/explain", body=body).json()
+    found = as_map(answer.get("data"))
+    if not invocation.tabular:
+        return invocation.print_value(found)
+    absent = [
+        str(one.get("name")) for one in map(as_map, as_list(found.get("policies"))) if not one.get("found")
+    ]
+    if absent:
+        invocation.say(f"No policy of this name counts: {', '.join(absent)}")
+    if not found.get("path"):
+        invocation.say("Everything is refused: the path is outside the namespace of the policies.")
+    for verdict in map(as_map, as_list(found.get("verdicts"))):
+        _say_verdict(invocation, verdict)
+    return EXIT_OK
+
+
+def _say_verdict(invocation: Invocation, verdict: Mapping[str, object]) -> None:
+    said = "allowed" if verdict.get("allowed") else f"refused, missing: {verdict.get('missing')}"
+    invocation.say(f"{verdict.get('capability')} {verdict.get('path')}: {said}")
+    if verdict.get("rule"):
+        invocation.say(f'  decided by path "{verdict.get("rule")}"')
+    for share in map(as_map, as_list(verdict.get("grants"))):
+        words = ", ".join(map(str, as_list(share.get("capabilities")))) or "nothing"
+        invocation.say(f"  policy {share.get('policy')}: {words}")
+    for name, value in as_map(verdict.get("constraints")).items():
+        invocation.say(f"  constraint {name} = {json.dumps(value, ensure_ascii=False)}")
+    grant = str(verdict.get("grant") or "")
+    if grant:
+        invocation.say("  this rule would allow it:")
+        for line in grant.splitlines():
+            invocation.say(f"    {line}")
 
 
 def _name(invocation: Invocation) -> str:

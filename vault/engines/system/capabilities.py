@@ -6,14 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
+import msgspec
+
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import ROOT, Call, Identity, Namespace, Narrowing, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, read, write
 from vault.framework.secret import Secret
+from vault.policy.acl import Acl
+from vault.policy.explain import EXPLAINED, Explained, explain
 from vault.policy.gate import Gate, seen_by
 from vault.policy.resultant import resultant_acl
 from vault.token.authenticator import core_reader, to_identity
@@ -45,6 +49,33 @@ class AccessorPathsParams(Params, frozen=True):
     accessor: Annotated[str, Doc("Accessor of the token that is asked about.")] = ""
     paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
     path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
+
+
+class ExplainParams(Params, frozen=True):
+    """What is asked about, and for whom."""
+
+    path: Annotated[str, Doc("Path to ask about.")] = ""
+    capabilities: Annotated[CommaList, Doc("Capabilities to ask about; all when left out.")] = ()
+    token: Annotated[str, Doc("Token that is asked about; needs sudo. The caller's own when left out.")] = ""
+    accessor: Annotated[str, Doc("Accessor of the token that is asked about; needs sudo.")] = ""
+    policies: Annotated[CommaList, Doc("Names of the policies that are asked about; needs sudo.")] = ()
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A policy that counts, what gave it (token, identity or request), and whether there is one of this name."""
+
+    name: str
+    source: str
+    found: bool
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why a path may be used, or not. `path` is as the policies of `namespace` spell it, empty outside of it."""
+
+    path: str
+    namespace: str
+    policies: Sequence[Named]
+    verdicts: Sequence[Explained]
 
 
 class CapabilityEngine(Engine):
@@ -92,12 +123,9 @@ class CapabilityEngine(Engine):
         """Show what the token with an accessor may do on some paths."""
         if not params.accessor:
             raise Malformed("missing accessor")
-        core = core_reader(self._barrier, call.namespace)
-        found = await self._tokens.by_accessor(core, params.accessor)
-        key, stored = found if found is not None else ("", None)
-        entry = _alive(call, stored, "invalid accessor")
+        identity = await self._by_accessor(call, params.accessor)
         paths = _asked(params.paths, params.path)
-        return await self._answer(call, await self._identity(core, key, entry, call.namespace), paths)
+        return await self._answer(call, identity, paths)
 
     @read("internal/ui/resultant-acl")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
@@ -110,6 +138,72 @@ class CapabilityEngine(Engine):
             if isinstance(rules, dict):
                 shown[name] = {inside + path: _reordered(rule) for path, rule in sorted(rules.items())}
         return shown
+
+    @write("internal/policies/explain", writes=False)
+    async def explain(self, call: Call, params: ExplainParams) -> Explanation:
+        """Show which rule of which policy decides on a path, and what is missing where it refuses.
+
+        About the caller's own token; about another token, or policies by their names, with the sudo capability.
+        It speaks of a request without parameters whose response is not wrapped.
+        """
+        asked = params.capabilities or EXPLAINED
+        unknown = [word for word in asked if word not in EXPLAINED]
+        if unknown:
+            raise Malformed("field 'capabilities' must name: " + ", ".join(EXPLAINED))
+        path = params.path.lstrip("/")
+        if not path:
+            raise Malformed("missing path")
+        acl, home, named = await self._explained(call, params)
+        inside = home.path
+        whole = call.namespace.path + path
+        seen = whole[len(inside) :] if whole.startswith(inside) else None
+        known = {name for name, _ in named} & set(acl.names)
+        return Explanation(
+            path=seen or "",
+            namespace=inside,
+            policies=[Named(name, source, name in known) for name, source in named],
+            verdicts=[] if seen is None else explain(acl, asked, seen, now=call.now // 1000),
+        )
+
+    async def _explained(
+        self, call: Call, params: ExplainParams
+    ) -> tuple[Acl, Namespace, list[tuple[str, str]]]:
+        """Return the ACL that is asked about, whose policies it is of, and their names with their sources."""
+        ways = [bool(params.token), bool(params.accessor), bool(params.policies)]
+        if sum(ways) > 1:
+            raise Malformed("only one of 'token', 'accessor' and 'policies' can be given")
+        if any(ways) and (call.decision is None or not (call.decision.sudo or call.decision.root)):
+            raise Forbidden
+        if params.policies:
+            names = tuple(sorted({name.lower() for name in params.policies}))
+            acl = await self._gate.acl_of(call.namespace, names, call.now)
+            return acl, call.namespace, [(name, "request") for name in names]
+        identity = call.caller()
+        if params.token:
+            identity = await self._by_token(call, params.token)
+        elif params.accessor:
+            identity = await self._by_accessor(call, params.accessor)
+        given = [
+            (name, "token" if name in identity.policies else "identity") for name in identity.all_policies
+        ]
+        return await self._gate.acl(identity, call.now), identity.namespace, given
+
+    async def _by_token(self, call: Call, token: str) -> Identity:
+        """Return who a token of this namespace, or of one below, stands for. Raises `Malformed` for no such token."""
+        core = core_reader(self._barrier, call.namespace)
+        key = self._tokens.key(token)
+        home = self._tokens.namespace(key)
+        reached = home is not None and call.namespace.holds(home)
+        entry = _alive(call, await self._tokens.get(core, key) if reached else None, _UNKNOWN)
+        return await self._identity(core, key, entry, home or ROOT, token)
+
+    async def _by_accessor(self, call: Call, accessor: str) -> Identity:
+        """Return who the token with an accessor stands for. Raises `Malformed` where there is none here."""
+        core = core_reader(self._barrier, call.namespace)
+        found = await self._tokens.by_accessor(core, accessor)
+        key, stored = found if found is not None else ("", None)
+        entry = _alive(call, stored, "invalid accessor")
+        return await self._identity(core, key, entry, call.namespace)
 
     async def _identity(
         self, core: ReadView, key: str, entry: TokenEntry, home: Namespace, token: str = ""

@@ -122,3 +122,39 @@ def test_the_resultant_acl_shows_exact_and_open_paths() -> None:
         assert (await house("GET", "sys/internal/ui/resultant-acl")).data == {"root": True}
 
     play(scenario)
+
+
+def test_the_deciding_rule_is_explained_to_whom_it_decides_about() -> None:
+    async def scenario() -> None:
+        house, token = await _house()
+        answer = await house(
+            "POST",
+            "sys/internal/policies/explain",
+            {"path": "cap/a", "capabilities": "read,list"},
+            token=token,
+        )
+        read, listing = answer.data["verdicts"]
+        assert (read["allowed"], read["rule"]) == (True, "cap/a")
+        assert read["grants"] == [{"policy": "cap", "capabilities": A}]
+        assert (listing["allowed"], listing["path"], listing["missing"]) == (False, "cap/a/", "list")
+        assert listing["grant"].startswith('path "cap/a/" {')
+        found = {one["name"]: (one["source"], one["found"]) for one in answer.data["policies"]}
+        assert found["cap"] == ("token", True)
+        assert found["absent"] == ("token", False)
+
+    play(scenario)
+
+
+def test_others_are_explained_with_sudo_alone() -> None:
+    async def scenario() -> None:
+        house, token = await _house()
+        place, accessor = "sys/internal/policies/explain", await house.accessor(token)
+        for named in ({"token": token}, {"accessor": accessor}, {"policies": ["cap"]}):
+            asked = {"path": "cap/b", "capabilities": ["read"], **named}
+            assert (await house("POST", place, asked, token=token)).status == 403
+            (said,) = (await house("POST", place, asked)).data["verdicts"]
+            assert (said["allowed"], said["rule"]) == (False, "cap/b")
+        for wrong in ({}, {"path": "a", "capabilities": "fly"}, {"path": "a", "token": "x", "accessor": "y"}):
+            assert (await house("POST", place, wrong)).status == 400
+
+    play(scenario)
