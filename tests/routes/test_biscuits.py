@@ -141,6 +141,23 @@ def test_a_narrowed_token_can_look_at_itself_and_ask_what_it_may(issuer: Issuer)
     assert issuer.root("auth/token/lookup", {"token": narrow})["data"]["meta"]["workload"] == "w1"
 
 
+def test_an_explanation_says_what_the_checks_of_a_narrowed_token_refuse(issuer: Issuer) -> None:
+    narrow = issuer.narrow(issuer.issue(), TO_DB, READS)
+
+    def said(path: str) -> dict[str, tuple[bool, str]]:
+        body = {"path": path, "token": narrow, "capabilities": "read,update,delete"}
+        verdicts = issuer.root("sys/internal/policies/explain", body)["data"]["verdicts"]
+        return {one["capability"]: (one["allowed"], one["missing"]) for one in verdicts}
+
+    checks = "which the credential's own checks refuse"
+    assert said(DB) == {
+        "read": (True, ""),
+        "update": (False, f"update, {checks}"),
+        "delete": (False, "delete"),
+    }
+    assert said(OTHER)["read"] == (False, f"read, {checks}")
+
+
 def test_renewal_gives_another_token_and_never_undoes_a_narrowing(issuer: Issuer) -> None:
     token = issuer.issue(ttl="10m")
     renewed = issuer.application.request(

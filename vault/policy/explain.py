@@ -59,8 +59,7 @@ def explain(acl: Acl, capabilities: Sequence[str], path: str, *, now: float) -> 
 
 
 def _explained(acl: Acl, capability: str, path: str, now: float) -> Explained:
-    if capability in _LISTING and not path.endswith("/"):
-        path += "/"
+    path = _asked(capability, path)
     verdict = verdict_on(acl, capability, path, now=now)
     pattern = acl.deciding(_operation(capability), path, now=now)
     rule = None if pattern is None else acl.rules[pattern]
@@ -75,6 +74,11 @@ def _explained(acl: Acl, capability: str, path: str, now: float) -> Explained:
         missing=_missing(verdict, rule),
         grant="" if verdict.allowed else _grant(acl, capability, path, rule, now=now),
     )
+
+
+def _asked(capability: str, path: str) -> str:
+    """The path as a request for this capability spells it: a listing's ends in a slash."""
+    return f"{path}/" if capability in _LISTING and not path.endswith("/") else path
 
 
 def verdict_on(acl: Acl, capability: str, path: str, *, now: float) -> Verdict:
@@ -133,6 +137,6 @@ def _grant(acl: Acl, capability: str, path: str, rule: MergedRule | None, *, now
     if added.templated:
         return ""
     helped = acl.with_policy(added, now=now)
-    kept = [word for word in EXPLAINED if verdict_on(acl, word, path, now=now).allowed]
-    helps = all(verdict_on(helped, word, path, now=now).allowed for word in (capability, *kept))
+    kept = [word for word in EXPLAINED if verdict_on(acl, word, _asked(word, path), now=now).allowed]
+    helps = all(verdict_on(helped, word, _asked(word, path), now=now).allowed for word in (capability, *kept))
     return text if helps else ""

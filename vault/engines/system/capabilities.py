@@ -96,19 +96,7 @@ class CapabilityEngine(Engine):
         if not params.token:
             raise Malformed("no token found", chained=True)
         paths = _asked(params.paths, params.path)
-        if self._foreign.recognises(params.token):
-            known = await self._foreign.look(call, params.token)
-            if known is None:
-                raise Malformed(_UNKNOWN, chained=True)
-            return await self._answer(call, known.identity, paths)
-        core = core_reader(self._barrier, call.namespace)
-        key = self._tokens.key(params.token)
-        home = self._tokens.namespace(key)
-        reached = home is not None and call.namespace.holds(home)
-        entry = _alive(call, await self._tokens.get(core, key) if reached else None, _UNKNOWN)
-        return await self._answer(
-            call, await self._identity(core, key, entry, home or ROOT, params.token), paths
-        )
+        return await self._answer(call, await self._by_token(call, params.token), paths)
 
     @write("capabilities-self", writes=False)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
@@ -153,22 +141,26 @@ class CapabilityEngine(Engine):
         path = params.path.lstrip("/")
         if not path:
             raise Malformed("missing path")
-        acl, home, named = await self._explained(call, params)
+        identity, acl, home, named = await self._explained(call, params)
         inside = home.path
         whole = call.namespace.path + path
         seen = whole[len(inside) :] if whole.startswith(inside) else None
         known = {name for name, _ in named} & set(acl.names)
+        verdicts = [] if seen is None else explain(acl, asked, seen, now=call.now // 1000)
+        if identity is not None and identity.narrowing is not None:
+            narrowing = identity.narrowing
+            verdicts = [_held_back(call, narrowing, path, one) for one in verdicts]
         return Explanation(
             path=seen or "",
             namespace=inside,
             policies=[Named(name, source, name in known) for name, source in named],
-            verdicts=[] if seen is None else explain(acl, asked, seen, now=call.now // 1000),
+            verdicts=verdicts,
         )
 
     async def _explained(
         self, call: Call, params: ExplainParams
-    ) -> tuple[Acl, Namespace, list[tuple[str, str]]]:
-        """Return the ACL that is asked about, whose policies it is of, and their names with their sources."""
+    ) -> tuple[Identity | None, Acl, Namespace, list[tuple[str, str]]]:
+        """Return who is asked about (nobody for names), the ACL, whose it is, and its policies with their sources."""
         ways = [bool(params.token), bool(params.accessor), bool(params.policies)]
         if sum(ways) > 1:
             raise Malformed("only one of 'token', 'accessor' and 'policies' can be given")
@@ -177,7 +169,7 @@ class CapabilityEngine(Engine):
         if params.policies:
             names = tuple(sorted({name.lower() for name in params.policies}))
             acl = await self._gate.acl_of(call.namespace, names, call.now)
-            return acl, call.namespace, [(name, "request") for name in names]
+            return None, acl, call.namespace, [(name, "request") for name in names]
         identity = call.caller()
         if params.token:
             identity = await self._by_token(call, params.token)
@@ -186,10 +178,15 @@ class CapabilityEngine(Engine):
         given = [
             (name, "token" if name in identity.policies else "identity") for name in identity.all_policies
         ]
-        return await self._gate.acl(identity, call.now), identity.namespace, given
+        return identity, await self._gate.acl(identity, call.now), identity.namespace, given
 
     async def _by_token(self, call: Call, token: str) -> Identity:
         """Return who a token of this namespace, or of one below, stands for. Raises `Malformed` for no such token."""
+        if self._foreign.recognises(token):
+            known = await self._foreign.look(call, token)
+            if known is None:
+                raise Malformed(_UNKNOWN, chained=True)
+            return known.identity
         core = core_reader(self._barrier, call.namespace)
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)
@@ -229,6 +226,15 @@ class CapabilityEngine(Engine):
         if len(paths) == 1:
             found["capabilities"] = found[paths[0]]
         return Reply(found, embed=True)
+
+
+def _held_back(call: Call, narrowing: Narrowing, path: str, said: Explained) -> Explained:
+    """Return what is said of a capability once the credential's own checks were asked about it."""
+    if not said.allowed or said.capability in _narrowed(call, narrowing, path, [said.capability, "read"]):
+        return said
+    return msgspec.structs.replace(
+        said, allowed=False, missing=f"{said.capability}, which the credential's own checks refuse"
+    )
 
 
 def _narrowed(call: Call, narrowing: Narrowing, path: str, words: Sequence[str]) -> Sequence[str]:
