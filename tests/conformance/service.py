@@ -59,7 +59,7 @@ ID_TOKENS: Mapping[str, Mapping[str, object]] = {
     "nobody": {"sub": None},
     "bob": {"sub": "bob"},
     "aged": {"auth_time": 1},
-    "recent": {"auth_time": int(time.time())},
+    "recent": {},
     "mine": {"z": "1", "groups": ["mine"]},
 }
 """What the ID token for a code ``name.nonce`` says, beside the usual."""
@@ -75,6 +75,8 @@ def _tokens(code: str) -> tuple[int, object]:
         return 400, {"error": "invalid_grant", "error_description": "<script>"}
     now = int(time.time())
     usual = {"iss": address(), "aud": "client", "sub": "alice", "iat": now, "exp": now + 900, "nonce": nonce}
+    if name == "recent":
+        usual["auth_time"] = now
     claims = {key: value for key, value in {**usual, **ID_TOKENS[name]}.items() if value is not None}
     made = {"access_token": "at", "refresh_token": "rt", "token_type": "Bearer"}
     return 200, {**made, "id_token": tokens.token(claims, kid="one")}

@@ -10,6 +10,9 @@ from tests.conformance.play import Pair
 from tests.conformance.scenario import Scenario
 from tests.conformance.scenarios import SCENARIOS
 
+# One process plays it all, once: whichever test of all outcomes comes first waits for every scenario.
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.timeout(900)]
+
 MOST_DIVERGENCES = 32
 MINIMUM_REQUESTS = 5_000
 

@@ -35,6 +35,6 @@ def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> Non
     assert "/v1/sys/health GET public when-sealed unaudited" in lines
     assert "/v1/secret/data/{path:any} PATCH" in lines
     paths = json.loads(files["openapi.json"])["paths"]
-    mounts = {"auth", "cubbyhole", "identity", "kv", "secret", "sys", "totp"}
+    mounts = {"auth", "cubbyhole", "identity", "kv", "nhi", "secret", "sys", "totp"}
     assert {path.split("/")[1] for path in paths} == mounts
     assert json.loads(files["errors.json"])["Forbidden"]["status"] == 403
