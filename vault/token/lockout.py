@@ -2,7 +2,8 @@
 """Locking names out after failed logins: one count for each name of an auth mount, in the name's one form (SL-20).
 
 What is known of a name lies with its mount, and goes with it. Names that nobody has are counted too, in memory, so
-that being locked out does not tell who exists (SL-22).
+that being locked out does not tell who exists; each of their failures writes one row that stands for them all, so that
+the time it takes does not tell either (SL-22).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ THRESHOLD: Final = 5
 DURATION: Final = 900
 """Seconds for which it is locked, and after which failures are forgotten."""
 _PREFIX: Final = "lockout/"
+_STRANGER: Final = "lockout-stranger"
+"""What is read and written for a name that nobody has."""
 _STRANGERS: Final = 4096
 _SECOND: Final = 1_000_000_000
 
@@ -58,8 +61,7 @@ class Lockout:
         config = self._config(call)
         if config.disable:
             return
-        found = await _load(call.reader, name) if known else self._strangers.get((call.mount.uuid, name))
-        if self._locked(found, config):
+        if self._locked(await self._found(call, call.reader, name, known=known), config):
             raise Unauthenticated
 
     async def failed(self, call: Call, name: str, *, known: bool) -> None:
@@ -67,21 +69,22 @@ class Lockout:
         config = self._config(call)
         if config.disable:
             return
-        if not known:
-            key = (call.mount.uuid, name)
-            self._strangers.put(key, self._counted(self._strangers.get(key), name, config))
-            return
         prefix = f"{core_prefix(call.namespace.id)}mnt/{call.mount.uuid}/"
         async with self._barrier.write(call.namespace.id, prefix) as view:
-            found = await _load(view, name)
+            found = await self._found(call, view, name, known=known)
             if self._locked(found, config):
                 raise Unauthenticated
-            await view.put(_place(name), _encode(self._counted(found, name, config)))
+            counted = self._counted(found, name, config)
+            if not known:
+                self._strangers.put((call.mount.uuid, name), counted)
+            kept = counted if known else msgspec.structs.replace(counted, name="")
+            await view.put(_place(name, known=known), _encode(kept))
 
     async def succeeded(self, view: View, name: str) -> None:
         """Forget the failures of a name."""
-        if await view.get(_place(name)) is not None:
-            await view.delete(_place(name))
+        place = _place(name, known=True)
+        if await view.get(place) is not None:
+            await view.delete(place)
 
     def admit(self, mount: str, name: str) -> None:
         """Forget the failures of a name that nobody has, on the mount with this uuid."""
@@ -97,6 +100,12 @@ class Lockout:
                 found.append(attempts.name)
         return sorted(found)
 
+    async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
+        """Return what is known of a name; a name that nobody has takes as long to ask for."""
+        value = await view.get(_place(name, known=known))
+        kept = _decode(value) if value is not None else None
+        return kept if known else self._strangers.get((call.mount.uuid, name))
+
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):
             return False
@@ -110,11 +119,7 @@ class Lockout:
         return Attempts(name, 1 if forgotten or over else before.failures + 1, now)
 
 
-async def _load(view: ReadView, name: str) -> Attempts | None:
-    value = await view.get(_place(name))
-    return _decode(value) if value is not None else None
-
-
-def _place(name: str) -> str:
+def _place(name: str, *, known: bool) -> str:
     """Return where a name's count lies: names are not for the storage to read, and some are half a secret."""
-    return _PREFIX + hashlib.sha256(name.encode()).hexdigest()
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return _PREFIX + digest if known else _STRANGER

@@ -26,6 +26,8 @@ from vault.token.terms import TokenTerms, addresses
 _TEXT: Final = Kind("string")
 _WRONG: Final = "invalid role or secret ID"
 """What everybody is told whose credentials are wrong, in whichever way."""
+_NOBODY: Final = Role(name="", uid="nobody", role_id="")
+"""Whose secret ids are looked for where there is no role, so that it takes as long (SL-22)."""
 
 
 class LoginEngine(Engine):
@@ -79,16 +81,13 @@ class LoginEngine(Engine):
             raise Malformed("missing role_id")
         role = await store.role_by_id(call.reader, role_id)
         await self._lockout.check(call, role_id, known=role is not None)
-        if role is None:
-            await self._lockout.failed(call, role_id, known=False)
-            raise Malformed(_WRONG)
-        if not role.bind_secret_id:
+        if role is not None and not role.bind_secret_id:
             return True
-        if not secret_id:
+        if role is not None and not secret_id:
             raise Malformed("missing secret_id")
-        _, secret = await self._secret(call.reader, role, secret_id)
-        if secret is None:
-            await self._lockout.failed(call, role_id, known=True)
+        _, secret = await self._secret(call.reader, role or _NOBODY, secret_id)
+        if role is None or secret is None:
+            await self._lockout.failed(call, role_id, known=role is not None)
             raise Malformed(_WRONG)
         return True
 

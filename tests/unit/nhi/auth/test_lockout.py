@@ -2,10 +2,11 @@
 """Lockout: one count for each name, kept where no restart and no spelling gets around it."""
 
 import asyncio
+import re
 
 import pytest
 
-from tests.unit.nhi.auth.house import AuthHouse, auth, opened, play, together
+from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.test_userpass import Counting
 
 LOCKED = (403, "permission denied")
@@ -16,7 +17,8 @@ async def guess(house: AuthHouse, name: str = "ada", times: int = 1) -> list[int
 
 
 async def locked(house: AuthHouse) -> list[str]:
-    rows = (await house.good("GET", "sys/locked-users")).data["by_namespace"][0]["mount_accessors"]
+    spaces = (await house.good("GET", "sys/locked-users")).data["by_namespace"]
+    rows = [row for space in spaces for row in space["mount_accessors"]]
     return [name for row in rows for name in row["alias_identifiers"]]
 
 
@@ -114,6 +116,20 @@ def test_sl_22_a_name_that_nobody_has_is_locked_as_well() -> None:
         accessor = (await house.good("GET", "sys/auth/userpass")).data["accessor"]
         await house.good("POST", f"sys/locked-users/{accessor}/unlock/nobody")
         assert await guess(house, "nobody") == [400]
+
+    play(scenario)
+
+
+def test_failures_of_names_that_nobody_has_fill_one_row_and_name_none_of_them() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.log_in("firstname", "wrong")
+        before = await house.barrier.reader("root", CORE).scan("")
+        for number in range(9):
+            await house.log_in(f"secondname{number}", "wrong")
+        assert await house.barrier.reader("root", CORE).scan("") == before
+        assert await locked(house) == []
+        assert not re.search(rb"firstname|secondname", await house.everything())
 
     play(scenario)
 
