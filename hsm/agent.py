@@ -90,7 +90,12 @@ class Agent:
         except pkcs11.PKCS11Error as error:
             raise SlotUnavailable(f"lib {opening.lib}: {str(error) or type(error).__name__}") from error
         if opening.login:
-            gate = LoginGate(Path(opening.runtime_directory), boot_id())
+            gate = LoginGate(
+                Path(opening.runtime_directory),
+                boot_id(),
+                guest=opening.guest,
+                force=opening.force_pin_final_try,
+            )
             self._device = Device(opening, self._module, self._pin, gate, entropy=self._entropy)
             self._device.start()
 

@@ -107,7 +107,7 @@ class AgentClient:
         """Return an agent to ask, started if need be. Raises `HsmError`. Holds the lock."""
         agent = self._agent
         if agent is not None and agent.refused not in {None, self._refused}:
-            self._refused, self._wrong = agent.refused, self._read_pin()
+            self._refused, self._wrong = agent.refused, agent.tried
         if self._refused is not None:
             if not self._other_pin():
                 raise PinBlocked(str(self._refused), ckr=self._refused.ckr)
@@ -146,7 +146,7 @@ class AgentClient:
     def _other_pin(self) -> bool:
         """Whether there is another PIN now than the one that was refused; then that refusal is over."""
         found = self._read_pin()
-        if found is None or (self._wrong is not None and found.reveal() == self._wrong.reveal()):
+        if found is None or (self._wrong is not None and found.same(self._wrong)):
             return False
         self._refused = self._wrong = None
         return True

@@ -36,7 +36,7 @@ class Device:
         self._entropy = entropy
         wanted = Wanted(serial=opening.token_serial, label=opening.token_label, slot=opening.slot)
         self._name = f"{wanted}, key {opening.key_label}"
-        self._sessions = Sessions(module, wanted, pin, gate, force=opening.force_pin_final_try)
+        self._sessions = Sessions(module, wanted, pin, gate)
         self._current: tuple[int, bytes, str] | None = None
         self._last = Wrapped(m="", k="", ct=b"")
         self._seen: set[tuple[str, bytes | None]] = set()

@@ -118,8 +118,8 @@ def opened(place: Place) -> Sessions:
         module = load(place.lib, place.parameters)
     except pkcs11.PKCS11Error as error:
         raise SlotUnavailable(f"lib {place.lib}: {str(error) or type(error).__name__}") from error
-    gate = LoginGate(Path(place.runtime), boot_id())
-    sessions = Sessions(module, place.wanted, Pin(place.pin), gate, force=place.force)
+    gate = LoginGate(Path(place.runtime), boot_id(), force=place.force)
+    sessions = Sessions(module, place.wanted, Pin(place.pin), gate)
     sessions.start()
     return sessions
 

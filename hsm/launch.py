@@ -40,7 +40,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start the process with the descriptor `channel`; on leaving, hand over the PIN.
 
-    It goes through a pipe: the arguments and the environment of a process can be read from outside.
+    It goes through a pipe: the arguments and the environment of a process can be read from outside. What the
+    process prints goes nowhere: a module may print PINs and handles, or without end, and the server's log is read
+    by people who may know none of that. What matters of an error comes through the channel.
     Raises `OSError` when there is no such program, and what `launch.pin` raises.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -49,6 +51,7 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
             [*launch.program, str(channel), str(reading)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=without_secrets(launch.environment, launch.hidden_variables),
             pass_fds=(channel, reading),
             start_new_session=True,

@@ -4,6 +4,11 @@
 Tokens lock after three wrong tries, and a server that restarts in a loop makes three tries in seconds. So
 before a login a process takes a lock for the token and looks for a marker; after a wrong PIN it leaves one.
 The marker's name is a slow hash of boot id, serial number and PIN: another PIN is tried, the same is not.
+
+A process may die within the login, and then nobody heard the answer. So it says beforehand what it is about to try;
+whoever finds that later asks the token whether it has seen a wrong PIN.
+
+A PIN that came from a client is a guest's. Guests never cost a token that a seal is on a try, and guess seldom.
 """
 
 from __future__ import annotations
@@ -13,7 +18,8 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +28,12 @@ import pkcs11
 from hsm.classify import classify
 from hsm.errors import BadConfig, PinBlocked
 from hsm.pin import Pin
+from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
+
+GUESSES: Final = 3
+"""So many wrong PINs of guests for one token, and no guest's PIN is looked at for a while."""
+GUESSING_SECONDS: Final = 600.0
+"""How long a wrong PIN of a guest counts."""
 
 _SCRYPT_COST: Final = 1 << 14
 _WRONG: Final = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
@@ -31,31 +43,45 @@ _WRONG: Final = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
 class LoginGate:
     """Lets one process at a time log in to a token, and nobody with a PIN that was wrong.
 
-    `directory` is private to the server's user and made if need be; `boot` tells this boot from the last.
+    `directory` is private to the server's user and made if need be; `boot` tells this boot from the last; `guest`
+    is as above. `force` logs in although one more wrong PIN would lock the token. `now` gives seconds since the
+    epoch.
     """
 
-    def __init__(self, directory: Path, boot: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        boot: str,
+        *,
+        guest: bool = False,
+        force: bool = False,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._directory = directory
         self._boot = boot
+        self._guest = guest
+        self._force = force
+        self._now = now
         self._known: tuple[str, Pin, str] | None = None
 
     @contextlib.contextmanager
-    def attempt(self, serial: str, pin: Pin) -> Iterator[None]:
+    def attempt(self, serial: str, pin: Pin, flags: Callable[[], int]) -> Iterator[None]:
         """Hold the token's lock while the caller logs in, and remember it when the PIN was wrong.
 
-        The caller lets python-pkcs11's exceptions through. Raises `PinBlocked` without a try when this PIN
-        was wrong before, and in place of an exception that speaks of the PIN.
+        `flags` asks the token for its `CKF_…` as they are now. The caller lets python-pkcs11's exceptions through.
+        Raises `PinBlocked` without a try when this PIN was wrong before or the token is near to locking, and in
+        place of an exception that speaks of the PIN.
         """
         _prepare(self._directory)
         name = hashlib.sha256(serial.encode()).hexdigest()[:16]
-        marker = self._directory / f"pin-refused-{self._digest(serial, pin)}"
+        digest = self._digest(serial, pin)
+        marker, tried = (self._directory / f"pin-{what}-{digest}" for what in ("refused", "tried"))
+        own, guesses = (self._directory / f"{what}-{name}" for what in ("pin-own", "guesses"))
         with _locked(self._directory / f"login-{name}.lock"):
-            if marker.exists():
-                raise PinBlocked(
-                    f"token serial {serial}: this PIN was wrong before and is not tried again; "
-                    f"give the right one, or remove {marker} once the token takes it",
-                    ckr="PinIncorrect",
-                )
+            self._admit(serial, marker, tried, flags())
+            if self._guest:
+                self._admit_guest(serial, digest, own, guesses)
+            tried.touch(0o600)
             try:
                 yield
             except pkcs11.PKCS11Error as error:
@@ -63,8 +89,73 @@ class LoginGate:
                 if not isinstance(kind, PinBlocked):
                     raise
                 if isinstance(error, _WRONG):
-                    marker.touch(0o600)
+                    os.replace(tried, marker)
+                    self._note_wrong(digest, own, guesses)
                 raise kind from error
+            else:
+                if not self._guest:
+                    with contextlib.suppress(OSError):  # a full disk must not undo a login
+                        _replace(own, digest)
+            finally:
+                tried.unlink(missing_ok=True)
+
+    def _admit(self, serial: str, marker: Path, tried: Path, flags: int) -> None:
+        """Raise `PinBlocked` where a login is pointless, or could cost a try that nobody can spare."""
+        told = f"token serial {serial}"
+        if flags & LOCKED:
+            raise PinBlocked(
+                f"{told}: its PIN is locked; the security officer must set it anew", ckr="PinLocked"
+            )
+        if flags & FINAL_TRY and not self._force:
+            raise PinBlocked(
+                f"{told}: one more wrong PIN locks it, so no login was tried; "
+                "check the PIN by hand, or set force_pin_final_try"
+            )
+        if marker.exists():
+            raise PinBlocked(
+                f"{told}: this PIN was wrong before and is not tried again; give the right one"
+                + self._or_remove(marker),
+                ckr="PinIncorrect",
+            )
+        if tried.exists() and flags & WRONG_TRIED:
+            raise PinBlocked(
+                f"{told}: a process died while it tried this PIN, and the token has seen a wrong one since, so it is "
+                "not tried again; give the right one" + self._or_remove(tried),
+                ckr="PinIncorrect",
+            )
+
+    def _admit_guest(self, serial: str, digest: str, own: Path, guesses: Path) -> None:
+        """Raise `PinBlocked` for a guest's PIN that the token is not to be asked about. Holds the lock."""
+        recent = self._recent(guesses)
+        if len(recent) >= GUESSES:
+            raise PinBlocked(
+                f"token serial {serial}: {GUESSES} wrong PINs were given for it; "
+                f"none is looked at for {recent[0] + GUESSING_SECONDS - self._now():.0f} s"
+            )
+        if own.exists() and own.read_text(encoding="ascii") != digest:
+            self._note_wrong(digest, own, guesses)
+            raise PinBlocked(
+                f"token serial {serial}: the server itself logs in to it with another PIN, so this one was not tried",
+                ckr="PinIncorrect",
+            )
+
+    def _note_wrong(self, digest: str, own: Path, guesses: Path) -> None:
+        if self._guest:
+            times = [*self._recent(guesses), self._now()]
+            _replace(guesses, " ".join(f"{moment:.3f}" for moment in times))
+        elif own.exists() and own.read_text(encoding="ascii") == digest:
+            own.unlink()
+
+    def _recent(self, guesses: Path) -> list[float]:
+        """Return when guests gave wrong PINs of late, oldest first."""
+        if not guesses.exists():
+            return []
+        times = map(float, guesses.read_text(encoding="ascii").split())
+        return [moment for moment in times if moment > self._now() - GUESSING_SECONDS]
+
+    def _or_remove(self, path: Path) -> str:
+        """What an operator can do besides; nothing of this machine is told to a guest."""
+        return "" if self._guest else f", or remove {path} once the token takes it"
 
     def _digest(self, serial: str, pin: Pin) -> str:
         """Return the slow hash; the last one is remembered, because a login that was lost is made again."""
@@ -98,3 +189,11 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a small file that no process ever sees half written."""
+    new = path.with_name(f"{path.name}.new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+        file.write(text)
+    os.replace(new, path)

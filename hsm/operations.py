@@ -26,6 +26,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     rsa_oaep_hash: str = "sha256"
     max_sessions: int = 4
     force_pin_final_try: bool = False
+    guest: bool = False
+    """Whether the PIN came from a client; see `hsm.login`."""
     runtime_directory: str = ""
 
 

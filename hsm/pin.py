@@ -2,11 +2,12 @@
 """Where a token's PIN comes from, and a type that never shows it.
 
 A source is named by a URL: `file://PATH`, `credential://NAME` (systemd's `LoadCredential=`) or `env://NAME`.
-Nothing is read before a login needs it, and nothing is kept.
+Nothing is read before a login needs it; an agent's own PIN alone is kept, to know which one was refused.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from collections.abc import Mapping
@@ -31,6 +32,10 @@ class Pin:
     def reveal(self) -> bytes:
         """Return the PIN, to be handed to the token and to nothing else."""
         return self._value
+
+    def same(self, other: Pin) -> bool:
+        """Whether it is the same PIN; how long that takes tells nothing."""
+        return hmac.compare_digest(self._value, other._value)
 
     def __repr__(self) -> str:
         return "Pin(hidden)"

@@ -25,6 +25,7 @@ from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
 from hsm.launch import PROGRAM, Launch, start
 from hsm.operations import Operation
+from hsm.pin import Pin
 
 __all__ = ["LOADING_SECONDS", "MOST_WAITING", "PROGRAM", "AgentProcess", "Launch"]
 
@@ -57,7 +58,8 @@ class AgentProcess:
     """Starts on construction, and is `dead` at some time. Thread-safe; nothing here blocks but `join`."""
 
     def __init__(self, launch: Launch, *, now: Callable[[], float]) -> None:
-        self._launch = launch
+        self._launch = msgspec.structs.replace(launch, pin=self._read_pin)
+        self._source = launch.pin
         self._now = now
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
@@ -72,6 +74,8 @@ class AgentProcess:
         """How many answers in a row said that the token cannot be reached."""
         self.refused: PinBlocked | None = None
         """Why the token takes no login with this PIN."""
+        self.tried: Pin | None = None
+        """The PIN that it was given; the source may say something else by now."""
         self._channel, self._far = socket.socketpair()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._reader = FrameReader()
@@ -147,6 +151,10 @@ class AgentProcess:
             self._end(SlotUnavailable(f"the agent answers nonsense: {error}"))
         except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             self._end(SlotUnavailable(f"the agent's thread failed with {type(error).__name__}"))
+
+    def _read_pin(self) -> Pin:
+        self.tried = self._source()
+        return self.tried
 
     def _start(self) -> None:
         """Start the process and hand over what it needs to know. Raises `HsmError` and `OSError`."""

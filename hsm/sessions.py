@@ -20,7 +20,7 @@ from hsm.errors import HsmError, KeyMissing, SlotUnavailable
 from hsm.login import LoginGate
 from hsm.module import Module
 from hsm.pin import Pin
-from hsm.token import Wanted, find, refuse_last_try, serial_of
+from hsm.token import Wanted, find, flags_now, serial_of
 
 Found = TypeVar("Found")
 
@@ -35,17 +35,13 @@ class Held:
 
 
 class Sessions:
-    """All sessions with one token. Its methods may be called from any thread.
+    """All sessions with one token. Its methods may be called from any thread."""
 
-    `force` logs in although one more wrong PIN would lock the token.
-    """
-
-    def __init__(self, module: Module, wanted: Wanted, pin: Pin, gate: LoginGate, *, force: bool) -> None:
+    def __init__(self, module: Module, wanted: Wanted, pin: Pin, gate: LoginGate) -> None:
         self._module = module
         self._wanted = wanted
         self._pin = pin
         self._gate = gate
-        self._force = force
         self._lock = threading.Lock()
         self._idle: list[Held] = []
         self._anchor: pkcs11.Session | None = None
@@ -173,14 +169,13 @@ class Sessions:
         while self._idle:
             _close(self._idle.pop().session)
         token = find(self._module, self._wanted)
-        refuse_last_try(token, force=self._force)
         doing = f"{self._wanted}: login"
         try:
             anchor = token.open()
         except pkcs11.PKCS11Error as error:
             raise classify(error, f"{doing}: opening a session") from error
         try:
-            with self._gate.attempt(serial_of(token), self._pin):
+            with self._gate.attempt(serial_of(token), self._pin, lambda: flags_now(token)):
                 self._log_in(anchor)
         except pkcs11.PKCS11Error as error:
             _close(anchor)

@@ -9,14 +9,12 @@ import msgspec
 import pkcs11
 
 from hsm.classify import classify
-from hsm.errors import KeyAmbiguous, PinBlocked, SlotUnavailable
+from hsm.errors import KeyAmbiguous, SlotUnavailable
 from hsm.module import Module
 from hsm.quirks import Quirks, quirks_of
 from hsm.token_info import TokenInfo
 
 _INITIALIZED: Final = 0x400
-_FINAL_TRY: Final = 0x20000
-_LOCKED: Final = 0x40000
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,17 +76,9 @@ def find(module: Module, wanted: Wanted) -> pkcs11.Token:
     raise SlotUnavailable(f"{wanted}: not present; the module shows {seen}", ckr="NoSuchToken")
 
 
-def refuse_last_try(token: pkcs11.Token, *, force: bool) -> None:
-    """Raise `PinBlocked` where a login is pointless, or where a wrong PIN would lock the token for good."""
-    if token.flags & _LOCKED:
-        raise PinBlocked(
-            f"token {token.label}: its PIN is locked; the security officer must set it anew", ckr="PinLocked"
-        )
-    if token.flags & _FINAL_TRY and not force:
-        raise PinBlocked(
-            f"token {token.label}: one more wrong PIN locks it, so no login was tried; "
-            "check the PIN by hand, or set force_pin_final_try"
-        )
+def flags_now(token: pkcs11.Token) -> int:
+    """Ask a token for its `CKF_…` again: it tells there what has become of its PIN. Raises python-pkcs11's exceptions."""
+    return int(token.slot.get_token().flags)
 
 
 def info_of(token: pkcs11.Token) -> TokenInfo:

@@ -7,12 +7,16 @@ from typing import Final
 
 import msgspec
 
+WRONG_TRIED: Final = 0x10000
+"""`CKF_USER_PIN_COUNT_LOW`: a wrong PIN was tried since the last login that worked."""
+FINAL_TRY: Final = 0x20000
+LOCKED: Final = 0x40000
 FLAG_WORDS: Final = {
     0x00002: "write-protected",
     0x00100: "PIN pad",
-    0x10000: "a wrong PIN was tried",
-    0x20000: "one more wrong PIN locks it",
-    0x40000: "PIN locked",
+    WRONG_TRIED: "a wrong PIN was tried",
+    FINAL_TRY: "one more wrong PIN locks it",
+    LOCKED: "PIN locked",
     0x80000: "PIN to be changed",
 }
 

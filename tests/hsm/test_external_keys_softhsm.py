@@ -21,15 +21,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from hsm.client import AgentClient
+from hsm.pkcs11_slot import Pkcs11Slot
 from tests.hsm import pairs
+from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.unit.engines.system.house import House
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import IDLE_SECONDS, Agents, starter
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.framework.call import NOWHERE, ROOT, Call
+from vault.framework.clock import Entropy
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.external import ExternalKey, PrivateKey
+from vault.server.config import load
+from vault.server.external import ALIASES, external_key_providers
 
 CONFIGS = "sys/external-keys/configs"
 HSM = {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN}
@@ -109,6 +114,52 @@ def play(token: SoftHsm) -> Play:
         asyncio.run(whole())
 
     return run
+
+
+def test_an_agent_sees_nothing_of_what_seals_keep_in_the_environment(token: SoftHsm, tmp_path: Path) -> None:
+    file = tmp_path / "server.hcl"
+    file.write_text(
+        f'storage "inmem" {{}}\nlistener "tcp" {{ tls_disable = true }}\n'
+        f'seal "pkcs11" {{ lib = "{SOFTHSM}" token_label = "b" key_label = "k" pin = "env://PIN_OF_SEAL" }}\n'
+    )
+    environment = {
+        **token.environment,
+        ALIASES: f"soft={SOFTHSM}",
+        "PIN_OF_SEAL": "4711-0815",
+        "RUNTIME_DIRECTORY": str(token.folder),
+    }
+    provider = external_key_providers(Entropy(), load([str(file)], environment), environment)["pkcs11"]
+
+    async def scenario() -> None:
+        await provider.check_config({name: value for name, value in HSM.items() if name != "plugin"})
+        agents = _environments_of_agents()
+        assert len(agents) == 1
+        assert "SOFTHSM2_CONF" in agents[0]
+        assert "PIN_OF_SEAL" not in agents[0]
+        assert isinstance(provider, Pkcs11Provider)
+        for opened in provider._agents._open.values():
+            opened.agent.end()
+
+    asyncio.run(scenario())
+
+
+def _environments_of_agents() -> list[str]:
+    """The environment of each agent that this process started."""
+    return [
+        _read(process / "environ")
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit()
+        and "hsm.agent" in _read(process / "cmdline")
+        and f"PPid:\t{os.getpid()}\n" in _read(process / "status")
+    ]
+
+
+def _read(path: Path) -> str:
+    """A file of a process, or nothing once it has ended."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _certificate(private: PrivateKey) -> x509.Certificate:
@@ -208,3 +259,27 @@ def test_a_wrong_pin_is_tried_once(play: Play) -> None:
         assert (await vault.house("POST", f"{CONFIGS}/c", HSM)).status == 204
 
     play(scenario)
+
+
+def test_wrong_pins_of_clients_cost_the_token_of_a_seal_no_try(softhsm: SoftHsm) -> None:
+    """The seal is on the same token and has logged in; a client that guesses never reaches it."""
+
+    async def scenario() -> None:
+        vault = Vault(softhsm)
+        settings = slot_on(softhsm).settings
+        seal = Pkcs11Slot(settings, chance=lambda: 0.0, directory=softhsm.folder / "coffre-hsm")
+        assert await seal.keys() == []
+        await vault.house.open(vault.engine)
+        wanted = [*["with another PIN"] * 3, *["3 wrong PINs were given for it"] * 2]
+        for number, problem in enumerate(wanted):
+            answer = await vault.house("POST", f"{CONFIGS}/c", {**HSM, "pin": f"guess-{number}"})
+            assert (answer.status, problem in answer.error) == (400, True), answer.text
+        (token,) = [token for token in await seal.list_tokens() if token.label == "a"]
+        assert token.words == ()
+        await seal.close()
+        again = Pkcs11Slot(settings, chance=lambda: 0.0, directory=softhsm.folder / "coffre-hsm")
+        assert await again.keys() == []
+        await again.close()
+        vault.close()
+
+    asyncio.run(scenario())

@@ -25,7 +25,7 @@ _key = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 
 
 def _sessions(softhsm: SoftHsm, module: Module, label: str) -> Sessions:
-    made = Sessions(module, Wanted(label=label), Pin(PIN.encode()), softhsm.gate(), force=False)
+    made = Sessions(module, Wanted(label=label), Pin(PIN.encode()), softhsm.gate())
     made.start()
     return made
 

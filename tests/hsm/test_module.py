@@ -12,7 +12,7 @@ from hsm.device import tokens
 from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavailable
 from hsm.module import Module, load
 from hsm.pin import Pin
-from hsm.token import Wanted, find, present, refuse_last_try, serial_of
+from hsm.token import Wanted, find, present, serial_of
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
@@ -126,25 +126,6 @@ def test_a_module_without_tokens_says_none(tmp_path: Path, monkeypatch: pytest.M
             find(module, Wanted(slot=0))
     finally:
         module.finish()
-
-
-class FlaggedToken:
-    """A token as far as its flags are asked for."""
-
-    label = "a"
-
-    def __init__(self, flags: int) -> None:
-        self.flags = flags
-
-
-def test_a_login_that_could_lock_the_token_is_not_tried() -> None:
-    for flags in (0, 0x10000, 0x80000):
-        refuse_last_try(FlaggedToken(flags), force=False)  # type: ignore[arg-type]  # flags and label are all
-    with pytest.raises(PinBlocked, match="force_pin_final_try"):
-        refuse_last_try(FlaggedToken(0x20000), force=False)  # type: ignore[arg-type]  # as above
-    refuse_last_try(FlaggedToken(0x20000), force=True)  # type: ignore[arg-type]  # as above
-    with pytest.raises(PinBlocked, match="is locked"):
-        refuse_last_try(FlaggedToken(0x60000), force=True)  # type: ignore[arg-type]  # as above
 
 
 def test_a_wrong_pin_shows_in_the_flags(softhsm: SoftHsm, module: Module) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hsm.errors import BadConfig, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
-from hsm.pin import FilePin
+from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.pin import FilePin, Pin
 from hsm.pkcs11_slot import Pkcs11Slot, list_tokens
 from hsm.wrapping import KeySlot, Wrapped
-from tests.hsm.faults import FaultPlan
+from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.slots import DEK, gone, run, slot_on, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
@@ -119,6 +119,55 @@ def test_after_a_wrong_pin_the_slot_waits_for_another_one(softhsm: SoftHsm, tmp_
         await slot.close()
 
     asyncio.run(story())
+
+
+class Rotated:
+    """A source whose PIN is another one each time that it is read, until the last."""
+
+    warning = ""
+    hidden_variables: tuple[str, ...] = ()
+
+    def __init__(self, *pins: str) -> None:
+        self.left = list(pins)
+
+    def read(self) -> Pin:
+        found = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        return Pin(found.encode())
+
+
+def test_a_pin_that_is_changed_while_the_old_one_is_refused_is_tried(softhsm: SoftHsm) -> None:
+    async def story() -> None:
+        settings = msgspec.structs.replace(slot_on(softhsm).settings, pin=Rotated("the-old-one", PIN))
+        slot = Pkcs11Slot(
+            settings, chance=lambda: 0.0, directory=softhsm.runtime, environment=softhsm.environment
+        )
+        with pytest.raises(PinBlocked):
+            await slot.keys()
+        assert await slot.keys() == []
+        assert slot.counters.starts == 2
+        await slot.close()
+
+    asyncio.run(story())
+
+
+def test_a_process_that_dies_within_a_login_with_a_wrong_pin_costs_one_try(softhsm: SoftHsm) -> None:
+    plan = FaultPlan(softhsm.folder / "plan")
+    program = (sys.executable, "-P", "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent")
+    plan.put(Fault(function="C_Login", kind="late crash"))
+
+    async def story(pin: str, kind: type[HsmError], calls: int) -> None:
+        slot = with_program(softhsm, program, pin=pin)
+        with pytest.raises(SlotUnavailable, match="the agent died"):
+            await slot.keys()
+        with pytest.raises(kind):
+            await slot.keys()
+        await slot.close()
+        assert plan.calls("C_Login") == calls
+
+    asyncio.run(
+        story(PIN, SlotUnavailable, 2)
+    )  # the token has seen no wrong PIN: nothing speaks against another try
+    asyncio.run(story("wrong-pin-2718", PinBlocked, 3))
 
 
 def test_a_token_that_comes_back_is_used_again(softhsm: SoftHsm) -> None:

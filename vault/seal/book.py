@@ -113,6 +113,19 @@ async def follow_links(tx: ReadTx, config: SealConfig, root_key: Key, version: i
     return root_key
 
 
+async def check_shares(tx: ReadTx, config: SealConfig, name: str) -> None:
+    """Raise `SealFailure` where no shares could open slot `name`: its record or a link from it is damaged or missing.
+
+    Whether the shares are the right ones, only those who hold them can show.
+    """
+    slot = await shamir_slot(tx, config, name)
+    if (slot.generation, slot.root_version) != (config.generation, config.entry(name).root_version):
+        raise SealFailure(f"the stored record of slot {name} belongs to another vault or root key")
+    for step in range(slot.root_version, config.root_version):
+        path = link_path(step)
+        decode(path, await _filled(tx, path), RootLink)
+
+
 async def recovery_record(tx: ReadTx, config: SealConfig) -> RecoveryKey:
     """Return the record of the recovery key, which there must be; raises `SealFailure`."""
     assert config.recovery is not None

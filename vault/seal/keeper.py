@@ -3,13 +3,14 @@
 
 Everything follows one protocol. A new record is written beside the old one, read back, opened by its slot and
 compared with the root key in memory; then one transaction makes it count. So a crash at any point leaves the
-slots that worked before. Device calls happen outside transactions; what is stored is checked again inside.
+slots that worked before. Device calls happen outside transactions; what is stored, configuration and records, is
+checked again inside: another process may have written a record at the same place meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,21 +26,23 @@ from vault.seal.record import (
     SHAMIR_SLOT,
     SLOTS_PREFIX,
     SealConfig,
+    ShamirSlot,
     SlotEntry,
     WrappedSlot,
     decode,
     encode,
     link_path,
     make_shamir_slot,
-    recovery_path,
     slot_path,
 )
 from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 T = TypeVar("T")
+Records = Mapping[str, WrappedSlot | ShamirSlot]
+"""Records that a change relies on, by their paths."""
 
-_MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
+MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
 
 
 class Keeper:
@@ -163,13 +166,14 @@ class Keeper:
             config = await self.config()
             if name not in config.slots:
                 raise SealRefusal(f"there is no seal slot {name}")
-            if not await self._works_without(config, name):
+            proof = await self._proof_without(config, name)
+            if proof is None:
                 raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
             config = await sharing.leave_recovery(self, config, name)
             if carry is not None:
                 await carry(config.without(name).wrapped)
             async with self.storage.write() as tx:
-                config = await self.unchanged(tx, config)
+                config = await self.unchanged(tx, config, proof)
                 config = await self.tidy(tx, config.without(name))
                 if config.recovery is not None and not config.wrapped:
                     config = await book.drop_recovery(tx, config)
@@ -215,14 +219,12 @@ class Keeper:
         record = await self.write(slot, root_key, config, config.root_version, old + 1)
         recovery = await sharing.recovery_for(self, slot, config)
         async with self.storage.write() as tx:
-            config = await self.unchanged(tx, config)
+            config = await self.unchanged(tx, config, {slot_path(slot.name, old + 1): record})
             config = await self.tidy(
                 tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1))
             )
             if recovery is not None:
-                assert config.recovery is not None
-                path = recovery_path(config.recovery.revision)
-                await tx.put(path, encode(path, recovery))
+                await recovery.put(tx)
             await book.write_config(tx, config)
         return config
 
@@ -243,7 +245,7 @@ class Keeper:
             await tx.put(path, encode(path, record))
         stored = await self.storage.reader().get(path)
         if stored is None:
-            raise SealFailure(_MOVED)
+            raise SealFailure(MOVED)
         again = decode(path, stored, WrappedSlot)
         opened = await unwrap_root(slot, again, generation=config.generation, revision=revision)
         if not opened.same(root_key):
@@ -251,19 +253,26 @@ class Keeper:
         await check_canary(slot, again, generation=config.generation, revision=revision)
         return again
 
-    async def _works_without(self, config: SealConfig, name: str) -> bool:
-        """Whether a slot other than `name` opens the vault: shares are taken for good, key slots are tried."""
+    async def _proof_without(self, config: SealConfig, name: str) -> Records | None:
+        """Return the record of a slot other than `name` that opens the vault, or None where there is none.
+
+        Key slots are tried. Of the slot for shares, all is checked but the shares, which people have.
+        """
         for other in config.slots:
             if other == name:
                 continue
-            if config.entry(other).kind == SHAMIR_SLOT:
-                return True
+            reader = self.storage.reader()
+            path = slot_path(other, config.entry(other).revision)
             try:
+                if config.entry(other).kind == SHAMIR_SLOT:
+                    await book.check_shares(reader, config, other)
+                    return {path: await book.shamir_slot(reader, config, other)}
+                found = await book.wrapped_slot(reader, config, other)
                 await self.verify(other)
             except (HsmError, SealFailure, SealRefusal):
                 continue
-            return True
-        return False
+            return {path: found}
+        return None
 
     @staticmethod
     async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
@@ -304,9 +313,12 @@ class Keeper:
             raise SealFailure("storage holds no seal configuration")
         return config
 
-    async def unchanged(self, tx: Tx, config: SealConfig) -> SealConfig:
-        """Return what is stored; `SealFailure` unless that is what the work was based on."""
+    async def unchanged(self, tx: Tx, config: SealConfig, records: Records | None = None) -> SealConfig:
+        """Return what is stored; `SealFailure` unless that is what the work was based on, and `records` with it."""
         found = await self.config(tx)
+        for path, record in (records or {}).items():
+            if await tx.get(path) != encode(path, record):
+                raise SealFailure(MOVED)
         if found != config:
-            raise SealFailure(_MOVED)
+            raise SealFailure(MOVED)
         return found

@@ -6,6 +6,7 @@ The functions that do not say otherwise are for whoever holds `keeper.lock`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,7 @@ from hsm.wrapping import KeySlot
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path
+from vault.storage.protocol import Tx
 
 if TYPE_CHECKING:
     from vault.seal.keeper import Keeper
@@ -36,7 +38,22 @@ async def give_recovery(keeper: Keeper, name: str) -> bool:
         return True
 
 
-async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> RecoveryKey | None:
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """The recovery key's record with another wrap: what is at `path` now, and what is to be there."""
+
+    path: str
+    before: bytes
+    record: RecoveryKey
+
+    async def put(self, tx: Tx) -> None:
+        """Store it. Raises `SealFailure` where somebody else changed the record meanwhile: a wrap would be lost."""
+        if await tx.get(self.path) != self.before:
+            raise SealFailure("the recovery key was wrapped for another slot meanwhile; try again")
+        await tx.put(self.path, encode(self.path, self.record))
+
+
+async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Extended | None:
     """Return the recovery key's record with another or a newer wrap under `slot`; None where there is none.
 
     Where no slot gives the recovery key, its record stays as it is. Raises `HsmError`.
@@ -54,7 +71,8 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Rec
     record = decode(path, data, RecoveryKey)
     place = book.recovery_place(slot.name, config.generation, path)
     value = await envelope.seal(slot, place, key.reveal(), keeper.random)
-    return msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
+    more = msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
+    return Extended(path, data, more)
 
 
 async def leave_recovery(keeper: Keeper, config: SealConfig, name: str) -> SealConfig:
@@ -82,10 +100,9 @@ async def leave_recovery(keeper: Keeper, config: SealConfig, name: str) -> SealC
 async def _take(keeper: Keeper, slot: KeySlot, config: SealConfig) -> SealConfig:
     """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
     record = await recovery_for(keeper, slot, config)
-    if record is None or config.recovery is None:
+    if record is None:
         raise SealFailure("no slot gives the recovery key")
-    path = recovery_path(config.recovery.revision)
     async with keeper.storage.write() as tx:
         config = await keeper.unchanged(tx, config)
-        await tx.put(path, encode(path, record))
+        await record.put(tx)
     return config

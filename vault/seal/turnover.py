@@ -12,9 +12,20 @@ from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
-from vault.seal.record import RecoveryEntry, RecoveryKey, SealConfig, SlotEntry, link_path
+from vault.seal.record import (
+    RecoveryEntry,
+    RecoveryKey,
+    SealConfig,
+    SlotEntry,
+    WrappedSlot,
+    link_path,
+    slot_path,
+)
 from vault.seal.slots import NoSlotAnswers, Reasons
 from vault.storage.protocol import Tx
+
+Renewed = dict[str, tuple[SlotEntry, WrappedSlot]]
+"""What was written for the slots that answered, by their names."""
 
 
 async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
@@ -40,7 +51,8 @@ async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
             raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
         try:
             async with keeper.storage.write() as tx:
-                config = await keeper.unchanged(tx, config)
+                written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
+                config = await keeper.unchanged(tx, config, written)
                 if links:
                     step = book.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
@@ -133,11 +145,9 @@ async def bring_shares_up(keeper: Keeper, key: Key) -> None:
             await book.write_config(tx, config)
 
 
-async def _wrap_everywhere(
-    keeper: Keeper, config: SealConfig, root_key: Key, version: int
-) -> dict[str, SlotEntry]:
-    """Write records, which do not count yet, for every key slot that answers; return their entries."""
-    renewed: dict[str, SlotEntry] = {}
+async def _wrap_everywhere(keeper: Keeper, config: SealConfig, root_key: Key, version: int) -> Renewed:
+    """Write records, which do not count yet, for every key slot that answers; return their entries with them."""
+    renewed: Renewed = {}
     for name in config.wrapped:
         slot = keeper.slots.get(name)
         if slot is None:
@@ -147,14 +157,14 @@ async def _wrap_everywhere(
             record = await keeper.write(slot, root_key, config, version, revision)
         except (HsmError, SealFailure):
             continue
-        renewed[name] = keeper.entry(record, version, revision)
+        renewed[name] = (keeper.entry(record, version, revision), record)
     return renewed
 
 
 async def _switch(
-    tx: Tx, config: SealConfig, renewed: dict[str, SlotEntry], dropped: Iterable[str], version: int
+    tx: Tx, config: SealConfig, renewed: Renewed, dropped: Iterable[str], version: int
 ) -> SealConfig:
-    for name, entry in renewed.items():
+    for name, (entry, _) in renewed.items():
         config = config.with_entry(name, entry)
     config = msgspec.structs.replace(_without(config, dropped), root_version=version)
     return await Keeper.tidy(tx, config)

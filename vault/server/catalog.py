@@ -58,7 +58,9 @@ from vault.token.foreign import Foreign
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.limits.default))
-    external = ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, os.environ))
+    external = ExternalKeyEngine(
+        parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
+    )
     nhi, biscuits = workloads(parts, external)
     token = TokenEngine(
         parts.tokens,

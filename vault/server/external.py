@@ -11,15 +11,19 @@ from typing import Final
 from vault.engines.system.external_keys import Provider
 from vault.framework.clock import Entropy
 from vault.server.failure import StartFailure
+from vault.server.seal_slots import agents_environment
+from vault.server.settings import Config
 
 ALIASES: Final = "BAO_PKCS11_ALIASES"
 """The variable in which the operator names modules: `alias=/path/of/module.so,…`. OpenBao's plugin has it too."""
 
 
-def external_key_providers(entropy: Entropy, environment: Mapping[str, str]) -> Mapping[str, Provider]:
+def external_key_providers(
+    entropy: Entropy, config: Config, environment: Mapping[str, str]
+) -> Mapping[str, Provider]:
     """Return the plugins by name: `pkcs11` where python-pkcs11 is installed. Raises `StartFailure`.
 
-    `environment` names the modules, and is the agents' own.
+    `environment` names the modules, and is the agents' own but for what the seals of `config` keep in it.
     """
     modules = aliases(environment.get(ALIASES, ""))
     if importlib.util.find_spec("pkcs11") is None:
@@ -27,7 +31,8 @@ def external_key_providers(entropy: Entropy, environment: Mapping[str, str]) -> 
     from vault.engines.system.external_keys_agents import Agents, starter
     from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 
-    start = starter(environment, now=time.monotonic, chance=lambda: entropy.bytes(1)[0] / 256)
+    shown = agents_environment(config, environment)
+    start = starter(shown, now=time.monotonic, chance=lambda: entropy.bytes(1)[0] / 256)
     return {"pkcs11": Pkcs11Provider(modules, Agents(start, time.monotonic))}
 
 

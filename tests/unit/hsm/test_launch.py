@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from hsm.launch import Launch, start
 from hsm.operations import Opening
 from hsm.pin import Pin
@@ -39,3 +41,19 @@ def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
     assert found.pop("PYTHONPATH") == str(Path(__file__).parents[3])
     found.pop("LC_CTYPE", None)
     assert found == {"SOFTHSM2_CONF": "/etc/softhsm2.conf"}
+
+
+def test_what_a_module_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    launch = Launch(
+        opening=Opening(lib="/l.so", login=False),
+        pin=lambda: Pin(b"never asked for"),
+        environment={},
+        program=("/bin/sh", "-c", "echo out; echo error >&2"),
+        opening_seconds=1.0,
+    )
+    reading, writing = os.pipe()
+    with start(launch, writing) as process:
+        assert process.wait(10.0) == 0
+    os.close(reading)
+    os.close(writing)
+    assert capfd.readouterr() == ("", "")

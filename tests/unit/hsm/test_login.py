@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The gate before a login: a wrong PIN is tried once on this machine, and by nobody again."""
 
+import contextlib
 import hashlib
 import threading
 from pathlib import Path
@@ -10,9 +11,10 @@ import pkcs11
 import pytest
 
 from hsm.errors import BadConfig, PinBlocked
-from hsm.login import LoginGate
+from hsm.login import GUESSES, GUESSING_SECONDS, LoginGate
 from hsm.pin import Pin
 from hsm.runtime import boot_id, runtime_directory
+from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
 
 RIGHT, WRONG = Pin(b"right-3141"), Pin(b"wrong-2718")
 
@@ -22,6 +24,7 @@ class Token:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.tries = 0
+        self.flags = 0
         self._seconds = seconds
         self._another = threading.Event()
 
@@ -31,11 +34,13 @@ class Token:
             self._another.set()
         self._another.wait(self._seconds)
         if pin.reveal() != RIGHT.reveal():
+            self.flags |= WRONG_TRIED
             raise pkcs11.PinIncorrect
+        self.flags = 0
 
 
 def _try(gate: LoginGate, token: Token, pin: Pin, serial: str = "0011") -> None:
-    with gate.attempt(serial, pin):
+    with gate.attempt(serial, pin, lambda: token.flags):
         token.login(pin)
 
 
@@ -44,7 +49,8 @@ def test_the_right_pin_leaves_no_marker(tmp_path: Path) -> None:
     _try(gate, token, RIGHT)
     _try(gate, token, RIGHT)
     assert token.tries == 2
-    assert [p.name.split("-")[0] for p in (tmp_path / "run").iterdir()] == ["login"]
+    assert sorted(p.name.split("-")[0] for p in (tmp_path / "run").iterdir()) == ["login", "pin"]
+    assert not list((tmp_path / "run").glob("pin-refused-*"))
 
 
 def test_a_wrong_pin_is_tried_once_by_any_number_of_processes(tmp_path: Path) -> None:
@@ -100,16 +106,120 @@ def test_the_message_names_the_marker_and_removing_it_helps(tmp_path: Path) -> N
 def test_an_answer_that_cost_no_try_leaves_no_marker(tmp_path: Path, error: type[pkcs11.PKCS11Error]) -> None:
     gate = LoginGate(tmp_path / "run", "boot")
     for _ in range(2):
-        with pytest.raises(PinBlocked) as raised, gate.attempt("1", RIGHT):
+        with pytest.raises(PinBlocked) as raised, gate.attempt("1", RIGHT, int):
             raise error
         assert raised.value.ckr == error.__name__
 
 
 def test_a_device_that_is_gone_is_not_the_pin_s_fault(tmp_path: Path) -> None:
     gate = LoginGate(tmp_path / "run", "boot")
-    with pytest.raises(pkcs11.DeviceRemoved), gate.attempt("1", RIGHT):
+    with pytest.raises(pkcs11.DeviceRemoved), gate.attempt("1", RIGHT, int):
         raise pkcs11.DeviceRemoved
     assert not list((tmp_path / "run").glob("pin-*"))
+
+
+class Died(BaseException):
+    """The process ended here."""
+
+
+def _die(gate: LoginGate, token: Token, pin: Pin, directory: Path) -> None:
+    """Try, and leave the directory as a process leaves it that dies before it hears the answer."""
+    left: list[tuple[Path, bytes]] = []
+    with contextlib.suppress(Died), gate.attempt("0011", pin, lambda: token.flags):
+        with contextlib.suppress(pkcs11.PKCS11Error):
+            token.login(pin)
+        left = [(path, path.read_bytes()) for path in directory.glob("pin-*")]
+        raise Died
+    for path, content in left:
+        path.write_bytes(content)
+
+
+def test_a_wrong_pin_that_nobody_heard_of_is_tried_once(tmp_path: Path) -> None:
+    gate, token = LoginGate(tmp_path, "boot"), Token()
+    tmp_path.chmod(0o700)
+    _die(gate, token, WRONG, tmp_path)
+    for _ in range(2):
+        with pytest.raises(PinBlocked, match="a process died while it tried this PIN") as raised:
+            _try(gate, token, WRONG)
+    (left,) = tmp_path.glob("pin-tried-*")
+    assert f"remove {left}" in str(raised.value)
+    assert token.tries == 1
+    _try(gate, token, RIGHT)
+    with pytest.raises(PinBlocked, match="the PIN is wrong"):
+        _try(gate, token, WRONG)
+    assert not left.exists()
+
+
+def test_a_login_that_was_cut_off_is_made_again_where_the_token_saw_no_wrong_pin(tmp_path: Path) -> None:
+    gate, token = LoginGate(tmp_path, "boot"), Token()
+    tmp_path.chmod(0o700)
+    _die(gate, token, RIGHT, tmp_path)
+    assert list(tmp_path.glob("pin-tried-*"))
+    _try(gate, token, RIGHT)
+    assert not list(tmp_path.glob("pin-tried-*"))
+
+
+def test_a_login_that_could_lock_the_token_is_not_tried(tmp_path: Path) -> None:
+    token = Token()
+    for flags, force, problem in (
+        (FINAL_TRY, False, "force_pin_final_try"),
+        (LOCKED, False, "is locked"),
+        (LOCKED | FINAL_TRY, True, "is locked"),
+    ):
+        token.flags = flags
+        with pytest.raises(PinBlocked, match=problem):
+            _try(LoginGate(tmp_path / "run", "boot", force=force), token, RIGHT)
+    assert token.tries == 0
+    for flags, force in ((0, False), (WRONG_TRIED, False), (0x80000, False), (FINAL_TRY, True)):
+        token.flags = flags
+        _try(LoginGate(tmp_path / "run", "boot", force=force), token, RIGHT)
+    assert token.tries == 4
+
+
+def test_guests_cost_the_token_of_a_seal_no_try(tmp_path: Path) -> None:
+    token, clock = Token(), [1000.0]
+    seal = LoginGate(tmp_path / "run", "boot", now=lambda: clock[0])
+    guest = LoginGate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
+    _try(seal, token, RIGHT)
+    for number in range(GUESSES):
+        with pytest.raises(PinBlocked, match="with another PIN"):
+            _try(guest, token, Pin(b"guess %d" % number))
+        clock[0] += 1
+    for pin in (RIGHT, WRONG):  # that the right one is refused too is what makes guessing slow
+        with pytest.raises(PinBlocked, match="3 wrong PINs were given for it; none is looked at for 597 s"):
+            _try(guest, token, pin)
+    assert token.tries == 1
+    _try(seal, token, RIGHT)
+    clock[0] += GUESSING_SECONDS - 2
+    _try(guest, token, RIGHT)
+    assert token.tries == 3
+
+
+def test_guests_of_a_token_that_no_seal_is_on_guess_seldom(tmp_path: Path) -> None:
+    token, clock = Token(), [1000.0]
+    guest = LoginGate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
+    for number in range(GUESSES):
+        with pytest.raises(PinBlocked, match="the PIN is wrong"):
+            _try(guest, token, Pin(b"guess %d" % number))
+    with pytest.raises(PinBlocked, match="none is looked at for 600 s"):
+        _try(guest, token, RIGHT)
+    assert token.tries == GUESSES
+    clock[0] += GUESSING_SECONDS
+    with pytest.raises(PinBlocked, match="was wrong before") as raised:
+        _try(guest, token, Pin(b"guess 0"))
+    assert str(tmp_path) not in str(raised.value)
+    _try(guest, token, RIGHT)
+
+
+def test_a_pin_of_the_seal_that_is_refused_is_no_measure_for_guests_any_longer(tmp_path: Path) -> None:
+    seal, guest = (LoginGate(tmp_path / "run", "boot", guest=guest) for guest in (False, True))
+    _try(seal, Token(), RIGHT)
+    changed = Token()
+    with pytest.raises(PinBlocked, match="the PIN is wrong"), seal.attempt("0011", RIGHT, int):
+        raise pkcs11.PinIncorrect
+    with pytest.raises(PinBlocked, match="the PIN is wrong"):
+        _try(guest, changed, WRONG)
+    assert changed.tries == 1
 
 
 def test_a_directory_that_others_could_use_is_refused(tmp_path: Path) -> None:
@@ -119,11 +229,17 @@ def test_a_directory_that_others_could_use_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     for directory in (shared, link):
-        with pytest.raises(BadConfig, match="mode 0700"), LoginGate(directory, "boot").attempt("1", RIGHT):
+        with (
+            pytest.raises(BadConfig, match="mode 0700"),
+            LoginGate(directory, "boot").attempt("1", RIGHT, int),
+        ):
             pass
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(BadConfig, match="cannot be made"), LoginGate(directory, "b").attempt("1", RIGHT):
+        with (
+            pytest.raises(BadConfig, match="cannot be made"),
+            LoginGate(directory, "b").attempt("1", RIGHT, int),
+        ):
             pass
 
 

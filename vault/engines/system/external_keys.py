@@ -2,7 +2,8 @@
 """`sys/external-keys`: keys in HSMs that engines use by reference, and which mounts may use them.
 
 A config says how to reach a device, a key which of its keys, a grant which mount may use it. What a config and a
-key are made of is the plugin's business: it takes any field.
+key are made of is the plugin's business: it takes any field. A device is asked before a transaction is begun, never within one:
+one that hangs keeps nobody else from writing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
 from vault.engines.system import external_keys_store as store
 from vault.engines.system.external_keys_store import Config, Key
 from vault.engines.system.words import shown
 from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, NotFound, UnsupportedPath
+from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
 from vault.framework.external import ExternalKey
 from vault.framework.fields import Doc, Json
 from vault.framework.route import Params, delete, list_, patch, read, write
@@ -34,6 +36,7 @@ _KEY: Final = "external-keys/configs/{config:name}/keys/{key:name}"
 _GRANTS: Final = "external-keys/configs/{config:name}/keys/{key:name}/grants"
 _GRANT: Final = "external-keys/configs/{config:name}/keys/{key:name}/grants/{mount:path}"
 _REDACTED: Final = "(redacted)"
+_CHANGED: Final = "it was changed while the device was asked; look at it and try again"
 
 
 class Provider(Protocol):
@@ -136,23 +139,24 @@ class ExternalKeyEngine(Engine):
         shown = {name: _REDACTED if name in hidden else value for name, value in config.options.items()}
         return Reply({**shown, "plugin": config.plugin})
 
-    @write(_ONE)
+    @write(_ONE, before="try_config")
     async def write_config(self, call: Call, params: ConfigWrite) -> None:
         """Create or replace a config. Its keys and their grants stay."""
-        _check(params.config)
-        if not params.plugin:
-            raise Malformed('missing required field "plugin"')
-        await self._put_config(call, params, Config(params.plugin, _own(call, "plugin", "verify")))
+        await self._put_config(call, params, _given(call, params))
 
-    @patch(_ONE)
+    async def try_config(self, call: Call, params: ConfigWrite) -> Config:
+        """Return the config that is to be stored, tried unless that was not wanted."""
+        return await self._tried(_given(call, params), params)
+
+    @patch(_ONE, before="try_patched_config")
     async def patch_config(self, call: Call, params: ConfigWrite) -> None:
         """Change a config: a field that is null is removed, one that is not given stays."""
-        _check(params.config)
-        config = await store.load_config(call.core, params.config)
-        if config is None:
-            raise Malformed(f'config "{params.config}" not found')
-        options = store.merged(config.options, _own(call, "plugin", "verify"))
-        await self._put_config(call, params, Config(params.plugin or config.plugin, options))
+        await self._put_config(call, params, await _patched(call, call.core, params))
+
+    async def try_patched_config(self, call: Call, params: ConfigWrite) -> Config:
+        """As `try_config`."""
+        config = await _patched(call, core_reader(self._barrier, call.namespace), params)
+        return await self._tried(config, params)
 
     @delete(_ONE)
     async def delete_config(self, call: Call, params: ConfigPath) -> None:
@@ -175,22 +179,31 @@ class ExternalKeyEngine(Engine):
         self._readable((await store.owner(view, params.config)).plugin)
         return Reply(key.options)
 
-    @write(_KEY)
+    @write(_KEY, before="try_key")
     async def write_key(self, call: Call, params: KeyWrite) -> None:
         """Create or replace a key. Its grants stay."""
-        _check(params.config, params.key)
-        config = await store.owner(call.core, params.config)
         old = await store.load_key(call.core, params.config, params.key)
-        await self._put_key(call, params, config, Key(_own(call, "verify"), old.grants if old else ()))
+        await self._put_key(call, params, _own(call, "verify"), old.grants if old else ())
 
-    @patch(_KEY)
+    async def try_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
+        """Return a key's config and what is to be stored of it, tried unless that was not wanted."""
+        _check(params.config, params.key)
+        return await self._tried_key(call, params, _own(call, "verify"))
+
+    @patch(_KEY, before="try_patched_key")
     async def patch_key(self, call: Call, params: KeyWrite) -> None:
         """Change a key: a field that is null is removed, one that is not given stays."""
-        _check(params.config, params.key)
-        config = await store.owner(call.core, params.config)
         old = await store.find_key(call.core, params.config, params.key)
         options = store.merged(old.options, _own(call, "verify"))
-        await self._put_key(call, params, config, Key(options, old.grants))
+        await self._put_key(call, params, options, old.grants)
+
+    async def try_patched_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
+        """As `try_key`."""
+        _check(params.config, params.key)
+        view = core_reader(self._barrier, call.namespace)
+        await store.owner(view, params.config)
+        old = await store.find_key(view, params.config, params.key)
+        return await self._tried_key(call, params, store.merged(old.options, _own(call, "verify")))
 
     @delete(_KEY)
     async def delete_key(self, call: Call, params: KeyPath) -> None:
@@ -239,15 +252,31 @@ class ExternalKeyEngine(Engine):
             raise NotFound
         return Names(names)
 
-    async def _put_config(self, call: Call, params: ConfigWrite, config: Config) -> None:
+    async def _tried(self, config: Config, params: ConfigWrite) -> Config:
         if params.verify:
             await self._provider(config.plugin).check_config(config.options)
+        return config
+
+    async def _tried_key(self, call: Call, params: KeyWrite, options: Options) -> tuple[Config, Options]:
+        config = await store.owner(core_reader(self._barrier, call.namespace), params.config)
+        if params.verify:
+            await self._provider(config.plugin).check_key(config.options, options)
+        return config, options
+
+    @staticmethod
+    async def _put_config(call: Call, params: ConfigWrite, config: Config) -> None:
+        if params.verify and call.prepared != config:
+            raise Unavailable(_CHANGED)
         await store.put_config(call.core, params.config, config)
 
-    async def _put_key(self, call: Call, params: KeyWrite, config: Config, key: Key) -> None:
-        if params.verify:
-            await self._provider(config.plugin).check_key(config.options, key.options)
-        await store.put_key(call.core, params.config, params.key, key)
+    @staticmethod
+    async def _put_key(
+        call: Call, params: KeyWrite, options: dict[str, Json], grants: tuple[str, ...]
+    ) -> None:
+        config = await store.owner(call.core, params.config)
+        if params.verify and call.prepared != (config, options):
+            raise Unavailable(_CHANGED)
+        await store.put_key(call.core, params.config, params.key, Key(options, grants))
 
     async def _grant(self, call: Call, params: GrantPath, *, granted: bool) -> None:
         _check(params.config, params.key)
@@ -271,6 +300,24 @@ class ExternalKeyEngine(Engine):
             raise Malformed(
                 f'failed to read metadata for plugin "{shown(plugin)}": {unknown.message}'
             ) from None
+
+
+def _given(call: Call, params: ConfigWrite) -> Config:
+    """Return the config that a client gave."""
+    _check(params.config)
+    if not params.plugin:
+        raise Malformed('missing required field "plugin"')
+    return Config(params.plugin, _own(call, "plugin", "verify"))
+
+
+async def _patched(call: Call, view: ReadView, params: ConfigWrite) -> Config:
+    """Return the config in `view` with what a client gave."""
+    _check(params.config)
+    config = await store.load_config(view, params.config)
+    if config is None:
+        raise Malformed(f'config "{params.config}" not found')
+    options = store.merged(config.options, _own(call, "plugin", "verify"))
+    return Config(params.plugin or config.plugin, options)
 
 
 def _own(call: Call, *ours: str) -> dict[str, Json]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -19,16 +20,17 @@ from hsm.process import AgentProcess
 from hsm.runtime import runtime_directory
 from hsm.signers import Agent
 from vault.engines.system.external_keys_token import Pair, Token
+from vault.framework.errors import Unavailable
 from vault.framework.external import PrivateKey
 
 MOST: Final = 8
-"""Tokens that are kept open at once; the one that was used longest ago is closed for another."""
+"""Tokens that are kept open at once; the one that nobody uses and was used longest ago is closed for another."""
 MOST_PAIRS: Final = 256
 """Key pairs of one token that are remembered."""
 IDLE_SECONDS: Final = 300.0
 """How long an agent stays after its last use. It is logged in, and it outlives the sealing of the vault."""
 _OPENING_SECONDS: Final = 10.0
-"""How long loading the module and logging in may take. A config is tried within a transaction: other writes wait."""
+"""How long loading the module and logging in may take."""
 
 
 class Process(Agent, Protocol):
@@ -45,6 +47,8 @@ class Opened(msgspec.Struct):
     agent: Process
     used: float
     """When it was asked for last, in seconds."""
+    users: int = 0
+    """How many wait for its answers; as long as there are any it stays."""
     pairs: dict[Pair, tuple[PrivateKey, TokenInfo]] = msgspec.field(default_factory=dict)
     """Private halves, which hold no secret, and what the token said of itself."""
 
@@ -65,34 +69,48 @@ class Agents:
         self._open: OrderedDict[Token, Opened] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
-    def get(self, token: Token) -> Opened:
-        """Return the token's agent and what is known through it."""
-        opened = self._open.pop(token, None) or Opened(self._start(token), 0.0)
-        opened.used = self._now()
+    @contextlib.contextmanager
+    def using(self, token: Token) -> Iterator[Opened]:
+        """Hold the token's agent and what is known through it. Raises `Unavailable` while all others are in use."""
+        opened = self._open.pop(token, None) or self._another(token)
         self._open[token] = opened
-        if len(self._open) > MOST:
-            self._end_oldest()
+        opened.users += 1
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
-        return opened
+        try:
+            yield opened
+        finally:
+            opened.users -= 1
+            opened.used = self._now()
 
     def end_idle(self) -> None:
         """End the agents that were not used of late; look again later while there are others."""
-        while self._open and next(iter(self._open.values())).used <= self._now() - IDLE_SECONDS:
-            self._end_oldest()
+        for token, opened in list(self._open.items()):
+            if not opened.users and opened.used <= self._now() - IDLE_SECONDS:
+                self._end(token)
         self._timer = None
         if self._open:
             self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
 
-    def _end_oldest(self) -> None:
-        _, oldest = self._open.popitem(last=False)
-        oldest.agent.end()
+    def _another(self, token: Token) -> Opened:
+        if len(self._open) >= MOST:
+            idle = next((held for held, opened in self._open.items() if not opened.users), None)
+            if idle is None:
+                raise Unavailable(f"{MOST} tokens are in use at once, and no more are opened")
+            self._end(idle)
+        return Opened(self._start(token), 0.0)
+
+    def _end(self, token: Token) -> None:
+        self._open.pop(token).agent.end()
 
 
 def starter(
     environment: Mapping[str, str], *, now: Callable[[], float], chance: Callable[[], float]
 ) -> Callable[[Token], AgentClient]:
-    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.breaker`."""
+    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.breaker`.
+
+    Their PINs come from clients, and are not to use up the tries of a token that a seal is on.
+    """
     directory = str(runtime_directory(environment))
 
     def start(token: Token) -> AgentClient:
@@ -101,6 +119,7 @@ def starter(
             slot=token.slot,
             token_label=token.label,
             token_serial=token.serial,
+            guest=True,
             runtime_directory=directory,
         )
         launch = Launch(

@@ -44,33 +44,50 @@ class Pkcs11Provider:
     async def check_config(self, config: Options) -> None:
         """Log in. Raises `Malformed` and `Unavailable`."""
         token = read_token(config, self._modules)
-        opened = self._agents.get(token)
-        await self.run(lambda: _information(opened.agent, token), Malformed)
+        with self._agents.using(token) as opened:
+            await self._run(lambda: _information(opened.agent, token), Malformed)
 
     async def check_key(self, config: Options, key: Options) -> None:
         """Read the public half. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        await self._found(self._agents.get(token), token, pair)
+        with self._agents.using(token) as opened:
+            await self._found(opened, token, pair)
 
     async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        opened = self._agents.get(token)
-        private, information = opened.pairs.get(pair) or await self._found(opened, token, pair)
-        return _Key(self, opened, ref, pair, private, information)
+        with self._agents.using(token) as opened:
+            private, information = opened.pairs.get(pair) or await self._found(opened, token, pair)
+        return _Key(self, ref, token, pair, _description(ref, pair, private, information))
 
-    async def _found(self, opened: Opened, token: Token, pair: Pair) -> tuple[PrivateKey, TokenInfo]:
+    async def use(
+        self, token: Token, pair: Pair, description: Mapping[str, str], work: Callable[[PrivateKey], T]
+    ) -> T:
+        """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
+        with self._agents.using(token) as opened:
+            private, information = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
+            if description != _description(description["ref"], pair, private, information):
+                raise Failed("the token has another key of this name by now")
+            try:
+                return await self._run(lambda: work(private), Failed)
+            except VaultError:
+                opened.pairs.pop(pair, None)
+                raise
+
+    async def _found(
+        self, opened: Opened, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
+    ) -> tuple[PrivateKey, TokenInfo]:
         """Find a key pair in the token, and remember it."""
 
         def look() -> tuple[PrivateKey, TokenInfo]:
             signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
             return private_key(signer), _information(opened.agent, token)
 
-        found = await self.run(look, Malformed)
+        found = await self._run(look, refusal)
         opened.remember(pair, found)
         return found
 
-    async def run(self, work: Callable[[], T], refusal: type[VaultError]) -> T:
+    async def _run(self, work: Callable[[], T], refusal: type[VaultError]) -> T:
         """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -84,44 +101,36 @@ class _Key:
     """A key pair in a token; see `ExternalKey`."""
 
     def __init__(
-        self,
-        provider: Pkcs11Provider,
-        opened: Opened,
-        ref: str,
-        pair: Pair,
-        private: PrivateKey,
-        information: TokenInfo,
+        self, provider: Pkcs11Provider, ref: str, token: Token, pair: Pair, description: Mapping[str, str]
     ) -> None:
         self._provider = provider
-        self._opened = opened
         self._ref = ref
+        self._token = token
         self._pair = pair
-        self._private = private
-        self._information = information
+        self._description = description
 
     @property
     def ref(self) -> str:
         return self._ref
 
     def describe(self) -> Mapping[str, str]:
-        identifier = self._pair.key_id
-        der = self._private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return {
-            "ref": self._ref,
-            "token_serial": self._information.serial,
-            "token_label": self._information.label,
-            "key_label": self._pair.label,
-            "key_id": printable(identifier) if identifier else "",
-            "public_key_sha256": sha256(der).hexdigest(),
-        }
+        return self._description
 
     async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
-        call.used.append(self.describe())
-        try:
-            return await self._provider.run(lambda: work(self._private), Failed)
-        except VaultError:
-            self._opened.pairs.pop(self._pair, None)
-            raise
+        call.used.append(self._description)
+        return await self._provider.use(self._token, self._pair, self._description, work)
+
+
+def _description(ref: str, pair: Pair, private: PrivateKey, information: TokenInfo) -> Mapping[str, str]:
+    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "ref": ref,
+        "token_serial": information.serial,
+        "token_label": information.label,
+        "key_label": pair.label,
+        "key_id": printable(pair.key_id) if pair.key_id else "",
+        "public_key_sha256": sha256(der).hexdigest(),
+    }
 
 
 def _information(agent: Agent, token: Token) -> TokenInfo:

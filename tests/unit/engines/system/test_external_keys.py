@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Configs, keys and grants with a device in memory; what OpenBao says without one is in the conformance suite."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.unit.engines.system.house import CORE, House, play
+from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.external_keys import ExternalKeyEngine, Options
 from vault.engines.system.external_keys_store import Config, Key, merged
 from vault.framework.call import NOWHERE, ROOT, Call
@@ -43,8 +44,12 @@ class Box:
 
     def __init__(self, *names: str) -> None:
         self._keys = {name: Ed25519PrivateKey.generate() for name in names}
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.answers.set()
 
     async def check_config(self, config: Options) -> None:
+        self.asked.set()
+        await self.answers.wait()
         if config.get("pin") != PIN:
             raise Malformed("wrong pin")
 
@@ -59,10 +64,66 @@ class Box:
         return BoxKey(ref, label, self._keys[label])
 
 
+async def _house_with(box: Box) -> House:
+    house = House()
+    return await house.open(ExternalKeyEngine(house.barrier, {"box": box}))
+
+
 async def _house() -> tuple[House, ExternalKeyEngine]:
     house = House()
     engine = ExternalKeyEngine(house.barrier, {"box": Box("ca", "other")})
     return await house.open(engine), engine
+
+
+async def _while_asked(house: House, box: Box, request: tuple[Any, ...], other: tuple[Any, ...]) -> Answer:
+    """Send `request`, and `other` while the device thinks about it; return the answer to the first."""
+    box.asked.clear()
+    box.answers.clear()
+    asking = asyncio.ensure_future(house(*request))
+    await box.asked.wait()
+    assert (await asyncio.wait_for(house(*other), 5)).status == 204
+    box.answers.set()
+    return await asking
+
+
+_SLOW: list[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]] = [
+    ("POST", "c", HSM, {"plugin": "box", "serial": "42"}),
+    ("PATCH", "c", {"serial": "43"}, {"plugin": "box", "serial": "43"}),
+    ("POST", "c/keys/k", {"label": "other"}, {"label": "other"}),
+    ("PATCH", "c/keys/k", {"label": "other"}, {"label": "other"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "stored"), _SLOW)
+def test_a_device_that_takes_long_keeps_nobody_from_writing(
+    method: str, path: str, body: Mapping[str, Any], stored: Mapping[str, Any]
+) -> None:
+    async def scenario() -> None:
+        box = Box("ca", "other")
+        house = await _house_with(box)
+        await _granted(house)
+        elsewhere = ("POST", f"{CONFIGS}/elsewhere", {**HSM, "verify": False})
+        answer = await _while_asked(house, box, (method, f"{CONFIGS}/{path}", body), elsewhere)
+        assert answer.status == 204
+        assert (await house("GET", f"{CONFIGS}/{path}")).data.items() >= stored.items()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("path", ["c", "c/keys/k"])
+def test_what_changed_while_the_device_was_asked_is_not_stored(path: str) -> None:
+    async def scenario() -> None:
+        box = Box("ca", "other")
+        house = await _house_with(box)
+        await _granted(house)
+        meanwhile = ("PATCH", f"{CONFIGS}/c", {"more": "x", "verify": False})
+        answer = await _while_asked(house, box, ("PATCH", f"{CONFIGS}/{path}", {"label": "other"}), meanwhile)
+        assert answer.status == 500
+        assert "changed while the device was asked" in answer.error
+        assert (await house("GET", f"{CONFIGS}/c")).data["more"] == "x"
+        assert (await house("GET", f"{CONFIGS}/c/keys/k")).data == {"label": "ca"}
+
+    play(scenario)
 
 
 async def _granted(house: House, *mounts: str) -> None:

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -35,6 +36,11 @@ PIN = "hunter2"
 HSM = {"lib": "soft", "token_label": "one", "pin": PIN}
 KEY = ec.generate_private_key(ec.SECP256R1())
 PUBLIC = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+OTHER = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
 
 
 def _information(label: str, serial: str, slot: int) -> TokenInfo:
@@ -63,6 +69,7 @@ class FakeAgent:
         self.failure: HsmError | None = None
         self.asked: list[type[Operation]] = []
         self.ended = 0
+        self.public = PUBLIC
 
     def ask_blocking(self, operation: Operation, kind: Any, seconds: float) -> Any:
         assert seconds > 0
@@ -72,7 +79,7 @@ class FakeAgent:
         if isinstance(operation, ListTokens):
             return [_information("one", "11", 1), _information("two", "22", 2)]
         if isinstance(operation, PublicKey) and operation.key_label == "ca":
-            return PUBLIC
+            return self.public
         if isinstance(operation, Sign):
             assert operation.mechanism == "ECDSA"
             r, s = decode_dss_signature(KEY.sign(operation.data, ec.ECDSA(Prehashed(SHA256()))))
@@ -199,8 +206,8 @@ def test_not_all_keys_of_a_token_are_remembered() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
         for number in range(MOST_PAIRS + 1):
             await provider.open("c:k", HSM, {"label": "ca", "id": f"{number:04x}"})
-        opened = shelf.agents.get(read_token(HSM, MODULES))
-        assert len(opened.pairs) == 1
+        with shelf.agents.using(read_token(HSM, MODULES)) as opened:
+            assert len(opened.pairs) == 1
 
     _play(scenario)
 
@@ -225,6 +232,65 @@ def test_the_agent_used_longest_ago_makes_room() -> None:
         await provider.check_config({**HSM, "pin": "0"})
         await provider.check_config({**HSM, "pin": "new"})
         assert [token.pin for token, agent in shelf.made if agent.ended] == [b"1"]
+
+    _play(scenario)
+
+
+def test_a_token_that_is_in_use_makes_room_for_nobody() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        key = await provider.open("c:k", {**HSM, "pin": "busy"}, {"label": "ca"})
+        begun, release = threading.Event(), threading.Event()
+
+        def slow(private: PrivateKey) -> bytes:
+            begun.set()
+            release.wait(10)
+            return _sign(private)
+
+        use = asyncio.ensure_future(key.use(Call(), slow))
+        await asyncio.to_thread(begun.wait, 10)
+        for number in range(MOST):
+            await provider.check_config({**HSM, "pin": str(number)})
+        shelf.now += IDLE_SECONDS
+        shelf.agents.end_idle()
+        assert {token.pin for token, agent in shelf.made if not agent.ended} == {b"busy"}
+        release.set()
+        assert await use
+        shelf.now += IDLE_SECONDS
+        shelf.agents.end_idle()
+        assert all(agent.ended for _, agent in shelf.made)
+
+    _play(scenario)
+
+
+def test_while_all_tokens_are_in_use_no_other_is_opened() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        tokens = [read_token({**HSM, "pin": str(number)}, MODULES) for number in range(MOST)]
+        with contextlib.ExitStack() as all_of_them:
+            for token in tokens:
+                all_of_them.enter_context(shelf.agents.using(token))
+            with pytest.raises(Unavailable, match="8 tokens are in use at once"):
+                await provider.check_config({**HSM, "pin": "new"})
+            with shelf.agents.using(tokens[0]):
+                pass
+            assert len(shelf.made) == MOST
+        await provider.check_config({**HSM, "pin": "new"})
+        assert [agent.ended for _, agent in shelf.made].count(1) == 1
+
+    _play(scenario)
+
+
+def test_a_key_outlives_its_agent_but_is_not_mistaken_for_another() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        key = await provider.open("c:k", HSM, {"label": "ca"})
+        other = await provider.open("c:k", {**HSM, "pin": "other"}, {"label": "ca"})
+        shelf.now += IDLE_SECONDS
+        shelf.agents.end_idle()
+        assert await key.use(Call(), _sign)
+        assert [agent.ended for _, agent in shelf.made] == [1, 1, 0]
+        with shelf.agents.using(read_token({**HSM, "pin": "other"}, MODULES)):
+            shelf.made[-1][1].public = OTHER
+        with pytest.raises(Failed, match="another key of this name"):
+            await other.use(Call(), _sign)
 
     _play(scenario)
 

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a change of slots relies on is looked at, and looked at again where it counts: another process may write too."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.unit.seal.auto import Machine, named
+from tests.unit.seal.node import refused
+from tests.unit.seal.soft import SoftSlot
+from tests.unit.seal.test_keeper import AWAY, opened, opens
+from vault.barrier.key import Key
+from vault.seal import book, sharing, turnover
+from vault.seal.failure import SealFailure
+from vault.seal.keeper import Keeper
+from vault.seal.record import link_path, slot_path
+from vault.seal.slots import Slots
+
+
+async def _damage(machine: Machine, path: str) -> None:
+    async with machine.storage.write() as tx:
+        stored = await tx.get(path)
+        assert stored is not None
+        await tx.put(path, stored[:-2] + bytes([stored[-2] ^ 1]) + stored[-1:])
+
+
+async def _remove(machine: Machine, path: str) -> None:
+    async with machine.storage.write() as tx:
+        await tx.delete(path)
+
+
+@pytest.mark.parametrize("spoil", [_damage, _remove])
+@pytest.mark.parametrize("what", ["record", "link"])
+def test_a_slot_for_shares_whose_record_opens_nothing_is_not_relied_upon(
+    what: str, spoil: Callable[[Machine, str], Awaitable[None]]
+) -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a], shamir="people"))
+        config = await machine.keeper.add_shamir()
+        if what == "link":
+            await turnover.rotate_root(machine.keeper)
+        await spoil(
+            machine,
+            slot_path("people", config.entry("people").revision) if what == "record" else link_path(1),
+        )
+        assert "is the last one that works" in await refused(machine.keeper.remove("a"))
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_for_shares_behind_a_link_is_relied_upon() -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, keys = await opened(Slots(enabled=[a], shamir="people"))
+        await machine.keeper.add_shamir()
+        await turnover.rotate_root(machine.keeper)
+        await machine.keeper.remove("a")
+        again = machine.restart(Slots())
+        await again.give(keys[:2])
+        assert await again.reads()
+
+    asyncio.run(scenario())
+
+
+class _Twin:
+    """Another process with the same storage and the same token, while the first waits for the token's answer."""
+
+    def __init__(self, slot: SoftSlot) -> None:
+        self.first = slot
+        self.slot = SoftSlot(slot.name)
+        self.slot.keys = slot.keys
+
+    async def between(
+        self, work: Awaitable[object], call: str, other: Callable[[], Awaitable[object]], *, skip: int = 0
+    ) -> str:
+        """Do `work` up to the token's `call` after `skip` others, then `other`, then the rest.
+
+        Return why `work` was refused.
+        """
+        self.first.calls.clear()
+        held, release = asyncio.Event(), asyncio.Event()
+
+        def hold(name: str) -> None:
+            if name == call and self.first.calls.count(call) == skip + 1:
+                self.first.hold = release
+                held.set()
+
+        self.first.before = hold
+        task = asyncio.ensure_future(work)
+        await asyncio.wait_for(held.wait(), 10)
+        await other()
+        release.set()
+        with pytest.raises(SealFailure) as told:
+            await task
+        return str(told.value)
+
+
+def _changes(keeper: Keeper) -> dict[str, Callable[[], Awaitable[object]]]:
+    return {
+        "renew": lambda: keeper.renew("a"),
+        "rotate": lambda: turnover.rotate_root(keeper),
+        "rotate without links": lambda: turnover.rotate_root(keeper, links=False),
+    }
+
+
+@pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
+def test_a_record_that_another_process_wrote_meanwhile_never_counts(change: str) -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        twin = _Twin(a)
+        there = machine.restart(Slots(enabled=[twin.slot]))
+        assert await there.life.auto_unseal() == {}
+
+        async def other() -> None:
+            """What a rotation over there does first; then that process dies."""
+            config = await there.keeper.config()
+            stranger = Key(bytes(range(32)))
+            await there.keeper.write(twin.slot, stranger, config, config.root_version + 1, 1)
+
+        told = await twin.between(_changes(machine.keeper)[change](), "unwrap", other)
+        assert "changed meanwhile" in told
+        a.hold, a.before = None, lambda _: 0
+        assert await machine.reads()
+        assert await opens(machine, a)
+        await _changes(machine.keeper)[change]()
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_that_was_replaced_after_it_was_tried_is_not_relied_upon() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine, _ = await opened(Slots(enabled=[a, b]))
+        told = await _Twin(b).between(
+            machine.keeper.remove("a"), "unwrap", lambda: _damage(machine, slot_path("b")), skip=1
+        )
+        assert "changed meanwhile" in told
+        b.hold, b.before = None, lambda _: 0
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one() -> None:
+    async def scenario() -> None:
+        a, b, c = named("a", "b", "c")
+        machine, _ = await opened(Slots(enabled=[a, b, c]))
+        b.away = c.away = AWAY
+        await turnover.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
+        b.away = c.away = None
+        twin = _Twin(b)
+        there = machine.restart(Slots(enabled=[a, twin.slot, c]))
+        assert await there.life.auto_unseal() == {}
+        told = await twin.between(
+            sharing.give_recovery(machine.keeper, "b"),
+            "wrap",
+            lambda: sharing.give_recovery(there.keeper, "c"),
+        )
+        assert "wrapped for another slot meanwhile" in told
+        b.hold, b.before = None, lambda _: 0
+        assert await sharing.give_recovery(machine.keeper, "b")
+        record = await book.recovery_record(machine.storage.reader(), await machine.config())
+        assert set(record.wrapped) == {"a", "b", "c"}
+
+    asyncio.run(scenario())
