@@ -95,7 +95,7 @@ def open_server(kind: str, folder: Path) -> Iterator[Place]:
 
 
 def _config(kind: str, folder: Path, port: int) -> str:
-    storage = f'storage "sqlite" {{ path = "{folder}/vault.db" }}'
+    storage = f'storage "sqlite" {{ path = "{folder}/vault.db" }}\noutbound_allow = ["127.0.0.0/8"]'
     if kind == "openbao":
         storage = 'storage "inmem" {}'
     return f"""

@@ -58,7 +58,7 @@ class _Plain:
         if self._elsewhere is None:
             from vault.server.elsewhere import elsewhere
 
-            self._elsewhere = elsewhere()
+            self._elsewhere = elsewhere(self._front)
         return self._elsewhere(scope, receive, send)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What answers outside `/v1/`: there is no user interface here, and clients are told so as they expect it."""
+"""What answers outside `/v1/`: a page to sign in on. There is no other user interface, and clients are told so."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from vault.server.application import Answer
+from vault.server.consent import ConsentPage
+
 _HEADERS: Final = {
     "cache-control": "no-store",
     "strict-transport-security": "max-age=31536000; includeSubDomains",
 }
+_CONSENT: Final = "/ui/vault/{place:path}/authorize"
 _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
 """Paths that the field answers in plain text when it serves no user interface."""
 
 
-def elsewhere() -> Starlette:
-    """Return the application for every path outside `/v1/`; nothing is there, whatever the verb."""
+def elsewhere(front: Answer) -> Starlette:
+    """Return the application for every path outside `/v1/`, which `front` answers."""
     page = PlainTextResponse(
         "404 page not found\n", status_code=404, headers={**_HEADERS, "x-content-type-options": "nosniff"}
     )
-    routes = [Route(path, page) for path in _PLAIN]
+    consent = Route(_CONSENT, ConsentPage(front).answer, methods=["GET", "POST"])
+    routes = [consent, *(Route(path, page) for path in _PLAIN)]
     return Starlette(routes=routes, exception_handlers={404: _nothing})
 
 

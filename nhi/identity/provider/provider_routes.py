@@ -116,6 +116,19 @@ class ProviderEngine(Engine):
         """Consent to be signed in to a client: a code is answered, which the client redeems."""
         return await self._authorize(call, params)
 
+    @read("oidc/provider/{name:word}/authorize/client", public=True)
+    async def read_asking_client(self, call: Call, params: AuthorizeParams) -> Reply[Any]:
+        """Name the client of an authentication request, for the page on which people sign in to it.
+
+        A refusal holds `redirect_uri` where it may be told there: the client is known, and so is the address.
+        """
+        core = own(call)
+        try:
+            _, client = await _asked(core, params)
+        except OAuthError as refused:
+            return refused.reply(**await _place_to_tell(core, params))
+        return answer({"client": client.name}, **{"cache-control": "no-store"})
+
     async def _authorize(self, call: Call, params: AuthorizeParams) -> Reply[Any]:
         try:
             provider, client, standing = await self._agreed(call, params)
@@ -144,22 +157,7 @@ class ProviderEngine(Engine):
     async def _agreed(self, call: Call, params: AuthorizeParams) -> tuple[Provider, Client, Standing]:
         """Return who signs in whom, and where. Raises `OAuthError` for anything that does not fit."""
         core = call.core
-        provider = await model.provider(core, params.name)
-        if provider is None:
-            raise OAuthError("invalid_request", "provider not found")
-        _check_request(params)
-        client = await model.client_by_id(core, params.client_id)
-        if client is None:
-            raise OAuthError("invalid_client_id", "client with client_id not found")
-        if not params.redirect_uri:
-            raise OAuthError("invalid_request", "redirect_uri parameter is required")
-        if not fits(params.redirect_uri, client.redirect_uris):
-            raise OAuthError("invalid_redirect_uri", "redirect_uri is not allowed for the client")
-        if not provider.allows(client.client_id):
-            raise OAuthError("unauthorized_client", "client is not authorized to use the provider")
-        if not client.authorization_code:
-            raise OAuthError("unauthorized_client", "client is not authorized to use given credentials flow")
-        _check_challenge(params, client)
+        provider, client = await _asked(core, params)
         caller = call.caller()
         standing = caller.standing
         if standing is None or caller.namespace.id != call.namespace.id:
@@ -181,6 +179,35 @@ class ProviderEngine(Engine):
             "issuer": self.issuer(call, provider),
             "scopes_supported": provider.scopes,
         }
+
+
+async def _asked(core: ReadView, params: AuthorizeParams) -> tuple[Provider, Client]:
+    """Return who asks for a sign-in, and where. Raises `OAuthError`."""
+    provider = await model.provider(core, params.name)
+    if provider is None:
+        raise OAuthError("invalid_request", "provider not found")
+    _check_request(params)
+    client = await model.client_by_id(core, params.client_id)
+    if client is None:
+        raise OAuthError("invalid_client_id", "client with client_id not found")
+    if not params.redirect_uri:
+        raise OAuthError("invalid_request", "redirect_uri parameter is required")
+    if not fits(params.redirect_uri, client.redirect_uris):
+        raise OAuthError("invalid_redirect_uri", "redirect_uri is not allowed for the client")
+    if not provider.allows(client.client_id):
+        raise OAuthError("unauthorized_client", "client is not authorized to use the provider")
+    if not client.authorization_code:
+        raise OAuthError("unauthorized_client", "client is not authorized to use given credentials flow")
+    _check_challenge(params, client)
+    return provider, client
+
+
+async def _place_to_tell(core: ReadView, params: AuthorizeParams) -> Mapping[str, str]:
+    """Return where a refusal may be told: at an address of the client that is named (RFC 6749 section 4.1.2.1)."""
+    client = await model.client_by_id(core, params.client_id) if params.client_id else None
+    if client is None or not fits(params.redirect_uri, client.redirect_uris):
+        return {}
+    return {"redirect_uri": params.redirect_uri}
 
 
 async def assigned(core: ReadView, client: Client, standing: Standing) -> bool:

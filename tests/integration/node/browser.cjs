@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: EUPL-1.2
+// Headless Chromium, driven by playwright-core: opens URL and takes the steps of STEPS one by one. A step opens
+// what is folded up, fills in fields by their names, presses the button with a text, and keeps a picture of what was there before.
+// Prints as JSON where it came to at last, what the pages said, and what the browser complained of.
+'use strict';
+
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+
+const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS } = process.env;
+
+async function main() {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+  });
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1' });
+  const page = await context.newPage();
+  const told = { pages: [], complaints: [] };
+  page.on('console', (message) => message.type() === 'error' && told.complaints.push(message.text()));
+  page.on('pageerror', (error) => told.complaints.push(String(error)));
+  await page.goto(url);
+  let number = 0;
+  const look = async () => {
+    number += 1;
+    await page.screenshot({ path: path.join(PICTURES, `${number}.png`) });
+    told.pages.push({ title: await page.title(), text: await page.innerText('body'), url: page.url() });
+  };
+  for (const { open, fill = {}, press } of JSON.parse(STEPS)) {
+    if (open) await page.getByText(open).click();
+    for (const [name, value] of Object.entries(fill)) await page.fill(`[name="${name}"]`, value);
+    await look();
+    await page.getByRole('button', { name: press }).click();
+    await page.waitForLoadState();
+  }
+  await look();
+  await browser.close();
+  console.log(JSON.stringify(told));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
