@@ -105,8 +105,8 @@ class _Layout:
                     entries.append(_Entry(above[0].line, [item.text for item in above], "", []))
                 return _laid_out(entries, nested=bool(until))
             if token.kind == "comment":
-                if entries and not above and self._same_line_before():
-                    entries[-1].behind = token.text.rstrip()
+                if entries and entries[-1].value and not above and self._same_line_before():
+                    entries[-1].behind = f"{entries[-1].behind} {token.text}".strip()
                 else:
                     above.append(_Token("comment", token.text.rstrip(), token.line))
             elif token.kind != "newline" and token.text != ",":

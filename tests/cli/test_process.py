@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,15 @@ def test_when_nobody_reads_the_output_it_ends_without_a_word() -> None:
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started hears interrupts, also where the tests run behind a shell that ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path, interruptible: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         process = subprocess.Popen(
@@ -55,10 +64,14 @@ def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path)
             stderr=subprocess.PIPE,
             env=_environment(BAO_ADDR=address, HOME=str(tmp_path)),
         )
-        with server.accept()[0] as connection:
-            assert connection.recv(4) == b"GET "
-            process.send_signal(signal.SIGINT)
-            shown = process.communicate(timeout=60)
+        try:
+            with server.accept()[0] as connection:
+                assert connection.recv(4) == b"GET "
+                process.send_signal(signal.SIGINT)
+                shown = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
     assert (process.returncode, shown) == (130, (b"", b""))
 
 

@@ -2,6 +2,7 @@
 """The whole application in this process, in memory, driven as ASGI; and every route that it declares."""
 
 import asyncio
+import copy
 import io
 import json
 import re
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
@@ -84,9 +85,13 @@ class Application:
     There are KV v2 at `secret/`, KV v1 at `plain/`, and every other kind of mount at its own name.
     """
 
+    _furnished: ClassVar[tuple[MemoryStorage, str] | None] = None
+    """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
+
     def __init__(self, storage: Storage | None = None) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close."""
         self.storage: Storage = storage or MemoryStorage()
+        self._copied = storage is None
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
         self.log = io.StringIO()
@@ -109,9 +114,22 @@ class Application:
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
         )
+        known = Application._furnished if self._copied else None
+        if known is not None:
+            _copy(known[0], self.storage)
         await self.vault.start()
-        made = await self.vault.bootstrap_dev(root_token_id="root", mount_kv=True, unseal_key=None)
+        made = await self.vault.bootstrap_dev(
+            root_token_id="root", mount_kv=True, unseal_key=known and known[1]
+        )
         self.key = made.unseal_key
+        if known is None:
+            await self._begin()
+        if self._copied and known is None:
+            kept = MemoryStorage()
+            _copy(self.storage, kept)
+            Application._furnished = kept, self.key
+
+    async def _begin(self) -> None:
         await self.ask("POST", "/v1/sys/mounts/plain", {"type": "kv"}, token="root")
         for table, kind in self.mountable():
             await self.ask("POST", f"/v1/sys/{table}/{kind}", {"type": kind}, token="root")
@@ -137,8 +155,8 @@ class Application:
         return {"listener": _LISTENER, "client_certificate": None}
 
     def run(self, work: Any) -> Any:
-        """Run a coroutine on the application's own loop."""
-        return self._runner.run(work)
+        """Run a coroutine on the application's own loop, without the runner's care for interrupts, which costs more."""
+        return self._runner.get_loop().run_until_complete(work)
 
     async def ask(
         self,
@@ -226,6 +244,13 @@ class Application:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
+
+
+def _copy(source: Storage, target: Storage) -> None:
+    """Give one memory what another holds."""
+    assert isinstance(source, MemoryStorage) and isinstance(target, MemoryStorage)
+    for name in ("entries", "paths", "alarms", "changes", "epoch"):
+        setattr(target.data, name, copy.deepcopy(getattr(source.data, name)))
 
 
 def os_truncate(file: Path) -> None:

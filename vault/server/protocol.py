@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from vault.framework.batch import Batch
+from vault.server.heads import plain_head
 from vault.server.settings import Listener
 from vault.server.verbs import FAST, AnyVerb
 from vault.wire.again import HEAD, Again
@@ -94,6 +95,18 @@ class Connection(HttpToolsProtocol):
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {"listener": self.listener, "client_certificate": certificate}
+
+    def on_url(self, url: bytes) -> None:
+        """Take a target, in which `#` is a letter like any other: there are no fragments here (RFC 9112, 3.2)."""
+        super().on_url(url.replace(b"#", b"%23"))
+
+    def on_headers_complete(self) -> None:
+        """As uvicorn's, of a head that can be meant in one way; trailers are no headers (RFC 9110, 6.5.1)."""
+        if not plain_head(self.parser.get_http_version(), self.headers):
+            raise ValueError
+        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            self.headers = []
 
     def on_message_begin(self) -> None:
         self._between = False

@@ -69,6 +69,7 @@ _UNKNOWN: Final = 600
 _TOO_LARGE: Final = 413
 """A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
 _BODILESS: Final = frozenset({204, 304})
+_CUT: Final = "the request's body did not arrive whole"
 
 
 class Front:
@@ -171,7 +172,7 @@ class Front:
             call.certificate = scope["state"].get("client_certificate") or b""
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
-                call.token = Secret(value.decode("latin-1").strip())
+                call.token = Secret(value.strip().decode("latin-1"))
             elif name == b"accept":
                 call.accept = value
             elif name == b"content-type":
@@ -281,8 +282,10 @@ async def _nothing() -> MutableMapping[str, Any]:
 
 
 async def _body(receive: Receive, limit: int) -> bytes:
-    """Read a body, never more than the limit. Raises `TooLarge`."""
+    """Read a body, never more than the limit. Raises `TooLarge`, `Malformed` for one that ends before its end."""
     message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Malformed(_CUT)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         schema.refuse_over(limit, len(body))
@@ -292,7 +295,7 @@ async def _body(receive: Receive, limit: int) -> bytes:
     while message.get("more_body", False):
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Malformed("the request's body did not arrive whole")
+            raise Malformed(_CUT)
         chunk = message.get("body", b"")
         size += len(chunk)
         schema.refuse_over(limit, size)

@@ -107,7 +107,7 @@ class SigningEngine(Engine):
             key = msgspec.structs.replace(key, rotates=rotates)
         await put_key(call.core, call.namespace.id, key)
 
-    @write("oidc/key/{name:word}/rotate", exists="make_pairs")
+    @write("oidc/key/{name:word}/rotate", exists="make_next_pairs")
     async def rotate_key(self, call: Call, params: RotateParams) -> None:
         """Sign with the next pair from now on."""
         key = await named_key(call.core, params.name)
@@ -119,13 +119,22 @@ class SigningEngine(Engine):
         await put_key(call.core, call.namespace.id, key.with_pairs(current, fresh, self._clock.nanos(), ttl))
 
     async def make_pairs(self, call: Call) -> bool:
-        """Make the pairs that a write may need, before any transaction. There is nothing to create."""
+        """Make the pairs that a change may need, before any transaction. There is nothing to create."""
         if not call.audited:
             known = await named_key(own(call), call.captures["name"])
             given = call.data.get("algorithm")
             algorithm = given if isinstance(given, str) and given else known.algorithm if known else "RS256"
-            if algorithm in ALGORITHMS:
+            current = known.current if known else None
+            if algorithm in ALGORITHMS and (current is None or current.algorithm != algorithm):
                 await self._pairs.prepare(call, algorithm)
+        return True
+
+    async def make_next_pairs(self, call: Call) -> bool:
+        """Make the pairs that a rotation may need; a key that is missing needs none."""
+        if not call.audited:
+            known = await named_key(own(call), call.captures["name"])
+            if known is not None:
+                await self._pairs.prepare(call, known.algorithm)
         return True
 
     @read("oidc/key/{name:word}")

@@ -42,6 +42,14 @@ def test_what_is_not_hcl_is_refused_by_line_without_its_text(text: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_a_comment_behind_a_lone_comma_does_not_belong_to_the_comments_before() -> None:
+    assert format_hcl("# above\n\n, # behind\na = 1") == "# above\n\n# behind\na = 1\n"
+
+
+def test_two_comments_behind_one_attribute_both_stay() -> None:
+    assert format_hcl("a = 1 /* one */ # two") == "a = 1 /* one */ # two\n"
+
+
 _WORDS = st.sampled_from(
     ["a", "bb", '"c d"', '"x"', "1", "{", "}", "[", "]", "=", ",", "# c\n", "/* d */", "\n", "\n\n"]
 )
