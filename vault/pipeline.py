@@ -38,6 +38,7 @@ from vault.wrap.wrapper import WRAPPING, Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
 _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Operation.HELP})
+_LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
 
@@ -361,8 +362,11 @@ class Pipeline:
         reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
         if reply is not None and call.warnings:
             reply.warnings = [*reply.warnings, *call.warnings]
-        if call.decision is not None and call.decision.filter_path and reply is not None:
-            self._gate.filter(call, reply)
+        if call.decision is not None and reply is not None:
+            if call.decision.filter_path:
+                self._gate.filter(call, reply)
+            if call.readable and call.operation in _LISTS:
+                self._gate.narrow(call, reply)
         if not call.bound.route.access.unaudited:
             (record or self._audit.response)(call, reply)
         return reply

@@ -181,9 +181,11 @@ class VaultProcess:
         return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def wait_until(condition: Callable[[], bool], otherwise: Callable[[], str]) -> None:
-    """Return once the condition holds; fail with what `otherwise` says when it does not within `PATIENCE`."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(
+    condition: Callable[[], bool], otherwise: Callable[[], str], patience: float = PATIENCE
+) -> None:
+    """Return once the condition holds; fail with what `otherwise` says when it does not in time."""
+    deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, otherwise()
         time.sleep(0.02)

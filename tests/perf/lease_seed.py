@@ -48,7 +48,7 @@ async def seed(database: Path, share: str, amount: Amount) -> float:
 async def fill(storage: Storage, share: str, amount: Amount) -> float:
     """As `seed`, for a storage that is open."""
     began = time.perf_counter()
-    parts = _parts(storage)
+    parts = parts_of(storage)
     await parts.lifecycle.unseal(share)
     await parts.tokens.load(parts.barrier.reader("root", "ns/root/"))
 
@@ -91,7 +91,8 @@ async def _many(parts: Parts, one: Callable[[View, str], Awaitable[None]], path:
                 await one(core, path)
 
 
-def _parts(storage: Storage) -> Parts:
+def parts_of(storage: Storage) -> Parts:
+    """Put a vault together on a storage, without a server."""
     clock = Clock()
     config = Config(
         listeners=(Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True),),

@@ -61,7 +61,7 @@ class Plans:
             return
         plan = Plan(
             era,
-            min(until or identity.expires, identity.expires or until),
+            min(until or identity.ends, identity.ends or until),
             call.namespace,
             call.path,
             call.mount,

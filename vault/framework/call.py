@@ -74,6 +74,8 @@ class Mounted:
     clear_response_keys: frozenset[str] = frozenset()
     passthrough_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
+    logins: str = ""
+    """What the tokens of its logins hang on; empty for what has none."""
 
 
 class JsonLimits(msgspec.Struct, frozen=True):
@@ -129,6 +131,7 @@ class Identity:
     """Who calls: the verified credential behind a request. Compared by identity, cached by the token's digest.
 
     `expires` is in milliseconds since the epoch, 0 for never. `uses` is what remains, 0 for unlimited.
+    `until` is when the first of it and all that it hangs on expires; 0 where that is `expires`.
     """
 
     token: Secret
@@ -140,8 +143,11 @@ class Identity:
     kind: str = "service"
     entity_id: str = ""
     orphan: bool = True
+    depth: int = 0
+    """How many tokens it hung on when it was made."""
     created: int = 0
     expires: int = 0
+    until: int = 0
     ttl: int = 0
     uses: int = 0
     cache: dict[object, object] = field(default_factory=dict, repr=False)
@@ -156,6 +162,11 @@ class Identity:
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
     narrowing: Narrowing | None = field(default=None, repr=False)
     """What the credential itself forbids; None for nothing."""
+
+    @property
+    def ends(self) -> int:
+        """When it may be used no longer, in milliseconds since the epoch; 0 for never."""
+        return self.until or self.expires
 
     @property
     def identity_policies(self) -> tuple[str, ...]:
@@ -307,6 +318,7 @@ class Call:
         "plan",
         "prepared",
         "query",
+        "readable",
         "reader",
         "recorded",
         "spent",
@@ -340,6 +352,8 @@ class Call:
     wrap_asked: bool
     """Whether the caller said anything about wrapping, 0 seconds included: the ACL tells that from nothing."""
     wrap_format: str
+    readable: bool
+    """Whether a listing is to show only what the caller may read."""
     offered: bool
     """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
     basic: Secret
@@ -433,6 +447,7 @@ class Call:
         self.wrap_ttl = 0
         self.wrap_asked = False
         self.wrap_format = ""
+        self.readable = False
 
     def caller(self) -> Identity:
         """Return who calls. Raises `Unauthenticated` where a route that is open to all needs to know."""

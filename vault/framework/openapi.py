@@ -20,6 +20,12 @@ _VERBS: Final = {
     Operation.DELETE: "delete",
     Operation.PATCH: "patch",
 }
+_FILTER: Final[Mapping[str, object]] = {
+    "name": "X-Vault-List-Filter",
+    "in": "header",
+    "description": "`readable`: show only names that the caller may read, and folders with something to read.",
+    "schema": {"type": "string", "enum": ["readable"]},
+}
 _SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
     "string": {"type": "string"},
     "lower": {"type": "string"},
@@ -96,6 +102,9 @@ def _add(item: dict[str, Any], route: Route, components: dict[str, Any], names: 
         operation = item[verb] = _operation(route, components)
         operation["operationId"] = _unique(f"{place}-{route.handler}".replace("_", "-"), names)
     if route.operation in {Operation.LIST, Operation.SCAN}:
+        known = {parameter["name"] for parameter in operation["parameters"]}
+        more = [_parameter(p) for p in route.parameters.values() if p.name not in known]
+        operation["parameters"] += more if _FILTER["name"] in known else [*more, _FILTER]
         operation["parameters"].append(
             {
                 "name": route.operation.value,

@@ -29,6 +29,8 @@ _TOKEN: Final = "lease/token/"  # noqa: S105 -- where the leases of tokens are f
 _PARKED: Final = "lease/parked/"
 _RANDOM: Final = 24
 _MILLI: Final = 1_000_000
+_ROUND: Final = 64
+"""Leases of one token that one transaction ends."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Lease).decode
@@ -122,13 +124,16 @@ class LeaseStore:
                 found.append(lease)
         return found
 
-    async def token_gone(self, core: View, token: str) -> None:
-        """Have everything that was made for a token taken back, in the transaction that revokes it."""
+    async def token_gone(self, core: View, token: str) -> bool:
+        """Have what was made for a token that is gone taken back: some of it. Return whether there is more."""
         prefix = f"{_TOKEN}{token}/"
-        for name in await core.list(prefix):
+        names = await core.list(prefix, limit=_ROUND)
+        for name in names:
             lease_id = await core.get(prefix + name)
             if lease_id is not None:
                 await self.end(core, lease_id.decode())
+            await core.delete(prefix + name)
+        return len(names) == _ROUND
 
     async def end(self, core: View, lease_id: str) -> None:
         """Have one lease taken back, now or once its namespace is open again."""

@@ -15,7 +15,7 @@ async def token_of(
     path, _, key = lease_id.rpartition("/")
     if not key or not path:
         return None
-    entry = await tokens.get(core, key)
-    if entry is None or not entry.leased or entry.path != path or not entry.alive(now):
+    entry = await tokens.living(core, key, now)
+    if entry is None or not entry.leased or entry.path != path:
         return None
     return key, entry

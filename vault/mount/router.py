@@ -80,6 +80,11 @@ class Router:
         table = self._tables.get(namespace.id)
         return table is not None and any(mount.entry.uuid == uuid for mount in table)
 
+    def takes(self, namespace: Namespace, logins: str) -> bool:
+        """Whether a namespace is served, and has the auth mount whose logins have this id."""
+        table = self._tables.get(namespace.id)
+        return table is not None and any(mount.entry.logins == logins for mount in table)
+
     def fresh(self, namespace: Namespace) -> MountTable:
         """Return the table of a namespace that is being made; it is served once that is committed."""
         return MountTable(self._barrier, self.catalog, namespace)

@@ -15,6 +15,8 @@ from vault.storage.paging import pages
 
 REVOKED_TOKEN: Final = "revoked-token"  # noqa: S105 -- the kind of what waits, not a token
 """A token whose parent was revoked; the key is the token's key."""
+ORPHANED_TOKEN: Final = "orphaned-token"  # noqa: S105 -- as above
+"""A token whose parent was revoked alone; the key is the token's key."""
 ENDED_LEASE: Final = "ended-lease"
 """A lease whose token was revoked; the key is its identifier."""
 TIMER: Final = "timer."

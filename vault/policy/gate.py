@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
@@ -12,6 +13,7 @@ from vault.framework import schema
 from vault.framework.call import Call, Identity, Namespace, Reply
 from vault.framework.errors import NotFound
 from vault.policy.acl import Acl, Verdict
+from vault.policy.readable import readable
 from vault.policy.store import PolicyStore
 
 _OUTSIDE: Final = Verdict(allowed=False)
@@ -105,25 +107,46 @@ class Gate:
         By the ACL that the caller was last decided by, though it may be older than the newest policies: the fence
         has found the listing to be no newer than the decision.
         """
-        identity = call.identity
-        known = identity.cache.get("acl") if identity is not None else None
-        acl: Acl | None = known[1] if isinstance(known, tuple) else None
-        path = seen_by(identity, call.namespace.path + call.path) if identity is not None else None
-        data = schema.to_plain(reply.data)
-        if (
-            acl is None
-            or path is None
-            or not isinstance(call.decision, Verdict)
-            or not isinstance(data, dict)
-        ):
-            raise AssertionError("a filter without a decision")
-        keys = data.get("keys")
-        if not isinstance(keys, list):
-            return
-        kept = acl.visible(call.decision, path, keys, now=call.now // 1000)
-        if keys and not kept:
-            raise NotFound
-        data["keys"] = list(kept)
-        if isinstance(data.get("key_info"), dict):
-            data["key_info"] = {key: info for key, info in data["key_info"].items() if key in set(kept)}
-        reply.data = data
+        acl, path = _decided(call)
+        verdict = cast("Verdict", call.decision)  # which is made here alone
+        _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000))
+
+    def narrow(self, call: Call, reply: Reply[object]) -> None:
+        """Leave in a listing only what the caller may read, as it asked. Raises `NotFound` when nothing is.
+
+        By the same ACL as `filter`.
+        """
+        acl, path = _decided(call)
+        reads = call.bound.route.access.reads
+        if reads is not None:
+            inside = len(call.path) - len(call.mount.path)
+            path = path[: len(path) - inside] + reads + call.captures.get("path", "")
+        base = path if path.endswith("/") else f"{path}/"
+        _keep(reply, lambda keys: readable(acl, base, keys, now=call.now // 1000))
+
+
+def _decided(call: Call) -> tuple[Acl, str]:
+    """Return the ACL that a call was last decided by, and its path as that sees it."""
+    identity = call.identity
+    known = identity.cache.get("acl") if identity is not None else None
+    acl: Acl | None = known[1] if isinstance(known, tuple) else None
+    path = seen_by(identity, call.namespace.path + call.path) if identity is not None else None
+    if acl is None or path is None:
+        raise AssertionError("a filter without a decision")
+    return acl, path
+
+
+def _keep(reply: Reply[object], visible: Callable[[Sequence[str]], Sequence[str]]) -> None:
+    """Leave in a listing what is visible of it. Raises `NotFound` when nothing is."""
+    data = schema.to_plain(reply.data)
+    keys = data.get("keys") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(keys, list):
+        return
+    kept = visible(keys)
+    if keys and not kept:
+        raise NotFound
+    data["keys"] = list(kept)
+    if isinstance(data.get("key_info"), dict):
+        wanted = set(kept)
+        data["key_info"] = {key: info for key, info in data["key_info"].items() if key in wanted}
+    reply.data = data

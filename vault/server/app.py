@@ -39,7 +39,7 @@ from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.sweep import Sweeper
-from vault.namespace.waiting import ENDED_LEASE, REVOKED_TOKEN, TIMER
+from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.seal.lifecycle import Lifecycle
@@ -56,6 +56,7 @@ from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
+from vault.token.store import GONE_KIND
 from vault.wire.http import Front
 from vault.wire.requests import Requests
 from vault.wrap.guard import WrappingGuard
@@ -260,17 +261,20 @@ class Vault:
         parts = self._parts
         if kind == REVOKED_TOKEN:
             await parts.tokens.revoke_tree(core, key)
+        elif kind == ORPHANED_TOKEN:
+            await parts.tokens.adopt(core, key)
         elif kind == ENDED_LEASE:
             await parts.leases.end(core, key)
         else:
             await core.at(Timer(kind.removeprefix(TIMER), key, parts.clock.millis()))
 
-    async def _purge_cubbyhole(self, core: View, key: str) -> None:
+    async def _purge_cubbyhole(self, core: View, key: str) -> bool:
         home = self._parts.tokens.namespace(key)
         for table in self._parts.router.within(home) if home is not None else ():
             mount = table.get("cubbyhole/")
             if mount is not None:
                 await purge_cubbyhole(core.space(table.namespace.id).sub(mount.entry.prefix), key)
+        return False
 
 
 async def build(
@@ -323,6 +327,9 @@ def _background(parts: Parts) -> Background:
         if entry is not None and not entry.alive(parts.clock.nanos()):
             await parts.tokens.revoke_tree(core, key)
 
+    async def sweep_tokens(core: View, key: str) -> None:
+        await parts.tokens.due(core, key, parts.clock.millis())
+
     async def expire_secret_id(core: View, key: str) -> None:
         await expire(core, key, parts.clock.nanos())
 
@@ -337,6 +344,7 @@ def _background(parts: Parts) -> Background:
         parts.barrier,
         {
             TOKEN_KIND: expire_token,
+            GONE_KIND: sweep_tokens,
             POLICY_KIND: policies.expire,
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,

@@ -124,8 +124,8 @@ def lockout(parts: Parts) -> Lockout:
 def renewals(router: Router) -> Renewals:
     """Return what renews the tokens of logins."""
 
-    def find(namespace: Namespace, uuid: str) -> MountEntry | None:
-        return next((mount.entry for mount in router.of(namespace) if mount.entry.uuid == uuid), None)
+    def find(namespace: Namespace, logins: str) -> MountEntry | None:
+        return next((mount.entry for mount in router.of(namespace) if mount.entry.logins == logins), None)
 
     return Renewals(find, _RENEWALS)
 

@@ -11,14 +11,17 @@ from vault.framework.clock import Entropy
 from vault.framework.metrics import Metrics
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
-from vault.token.store import Live, TokenStore
+from vault.token.rows import Live, Mounted
+from vault.token.store import TokenStore
 
 
 class CountedTokens(TokenStore):
     """The token store, timed. What is answered from memory never gets here, so it costs no request anything."""
 
-    def __init__(self, entropy: Entropy, live: Live, metrics: Metrics, entities: Entities) -> None:
-        super().__init__(entropy, live, entities)
+    def __init__(
+        self, entropy: Entropy, live: Live, metrics: Metrics, entities: Entities, mounted: Mounted
+    ) -> None:
+        super().__init__(entropy, live, entities, mounted)
         self._lookups = metrics.timing("token.lookup")
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")

@@ -132,7 +132,7 @@ async def first_start(parts: Parts, root_token: str, *, mount_kv: bool) -> DevRe
 async def ensure_root(parts: Parts, token: str) -> None:
     """Make `token` a root token unless there is such a token already; for development mode."""
     async with parts.barrier.write("root", _CORE) as core:
-        if await parts.tokens.get(core, parts.tokens.key(token)) is None:
+        if await parts.tokens.vacant(core, parts.tokens.key(token)):
             entry = TokenEntry(
                 accessor=parts.tokens.new_accessor(),
                 policies=("root",),

@@ -113,7 +113,7 @@ def make(
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
     identities = Identities(clock, entropy)
-    tokens = CountedTokens(entropy, namespaces.live, metrics, identities)
+    tokens = CountedTokens(entropy, namespaces.live, metrics, identities, router.takes)
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
     audit = _audit(config, Salts(wraps), clock, entropy, log, metrics)

@@ -31,3 +31,33 @@ async def pages(listing: Listing, prefix: str, *, size: int = PAGE) -> AsyncIter
             return
         after = page[-1]
         await asyncio.sleep(0)
+
+
+async def opened(
+    scanning: Listing, prefix: str, depth: int, *, after: str = "", limit: int = 0
+) -> Sequence[str]:
+    """Return what lies below `prefix`, in order, folders opened `depth` levels deep; 0 or less for all.
+
+    A folder that stays closed is there once and ends in `/`. `after` is exclusive, a closed folder with all that
+    is in it; `limit` 0 or less means all.
+    """
+    found: list[str] = []
+    start = _beyond(after)
+    while page := await scanning(prefix, after=start, limit=PAGE):
+        for path in page:
+            parts = path.split("/", max(depth, 0))
+            name = path if depth <= 0 or len(parts) <= depth else "/".join(parts[:depth]) + "/"
+            if not found or found[-1] != name:
+                if len(found) == limit > 0:
+                    return found
+                found.append(name)
+        if len(page) < PAGE:
+            break
+        start = _beyond(found[-1]) if found[-1].endswith("/") else page[-1]
+        await asyncio.sleep(0)
+    return found
+
+
+def _beyond(name: str) -> str:
+    """Return what comes after a name and, of a folder, after all that is in it."""
+    return name + "\U0010ffff" if name.endswith("/") else name

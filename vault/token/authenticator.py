@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, cast
 
 from vault.barrier.barrier import Barrier
@@ -40,6 +41,35 @@ class Authenticator(Protocol):
         ...
 
 
+class Family:
+    """Who of those in memory hangs on whom: with one, all fall that hang on it."""
+
+    def __init__(self) -> None:
+        self._below: dict[str, set[str]] = {}
+
+    def join(self, key: str, above: Sequence[str]) -> None:
+        """Remember what a key hangs on, nearest first."""
+        for hook in above:
+            self._below.setdefault(hook, set()).add(key)
+            key = hook
+
+    def fall(self, key: str) -> Iterator[str]:
+        """Forget a key and all that hang on it; yield each."""
+        falling = [key]
+        while falling:
+            fallen = falling.pop()
+            yield fallen
+            falling += self._below.pop(fallen, ())
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._below.clear()
+
+    def __len__(self) -> int:
+        """Return how many have something hanging on them."""
+        return len(self._below)
+
+
 class ServiceTokens:
     """Service tokens, looked up in storage and cached by digest until the epoch says otherwise.
 
@@ -52,6 +82,7 @@ class ServiceTokens:
         self._follower = follower
         self._cache: Bounded[bytes, Identity] = Bounded(_CACHED)
         self._digests: dict[str, bytes] = {}
+        self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
         follower.own(TOKEN_KIND, self._drop)
         follower.own(ENTITY_KIND, self._drop_entity)
@@ -64,11 +95,13 @@ class ServiceTokens:
         if key is None:
             self._cache.drop(None)
             self._digests.clear()
+            self._family.clear()
             self._owned.clear()
         else:
-            digest = self._digests.pop(key, None)
-            if digest is not None:
-                self._cache.drop(digest)
+            for fallen in self._family.fall(key):
+                digest = self._digests.pop(fallen, None)
+                if digest is not None:
+                    self._cache.drop(digest)
 
     async def _drop_entity(self, key: str | None) -> None:
         """Forget the tokens of an entity, or of all: what they are worth, or whether they are anything, changed."""
@@ -79,7 +112,7 @@ class ServiceTokens:
     def known(self, call: Call) -> Identity | None:
         """See `Authenticator.known`."""
         identity = self._cache.get(_digest(call.token))
-        if identity is None or (identity.expires and call.now >= identity.expires):
+        if identity is None or (identity.ends and call.now >= identity.ends):
             return None
         if identity.cache and not within_reach(call, identity):
             return None
@@ -101,14 +134,19 @@ class ServiceTokens:
             raise Unauthenticated
         if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
+        lineage = await self._store.lineage(core, key, entry, now)
+        if lineage is None:
+            raise Unauthenticated
         if entry.uses and not call.spent:
             return await self._spend(call, key)
-        identity = await self._identity(core, call, key, entry)
+        identity = await self._identity(core, call, key, lineage.shown(entry))
+        identity.until = lineage.until // 1_000_000
         if not entry.uses and seen == core.epoch == self._follower.epoch:
-            if len(self._digests) > 2 * _CACHED:
+            if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)
             self._digests[key] = digest
+            self._family.join(key, lineage.above)
             if entry.entity:
                 owner = entity_key(identity.namespace.id, entry.entity)
                 self._owned.setdefault(owner, set()).add(digest)
@@ -117,7 +155,7 @@ class ServiceTokens:
     async def _spend(self, call: Call, key: str) -> Identity:
         """Take one use off, durably, before anything is done with it."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
-            entry = await self._store.spend(core, key)
+            entry = await self._store.spend(core, key, call.now * 1_000_000)
         if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
             raise Unauthenticated
         call.spent = True
@@ -161,6 +199,7 @@ def to_identity(
         entity_id=entry.entity,
         standing=standing,
         orphan=entry.orphan,
+        depth=entry.depth,
         created=entry.created,
         expires=entry.expires // 1_000_000,
         ttl=entry.ttl,

@@ -67,8 +67,8 @@ class BatchTokens:
         if not entry.alive(now):
             return None
         if entry.parent:
-            parent = await self._store.get(core, entry.parent)
-            if parent is None or not parent.alive(now):
+            lineage = await self._store.lineage(core, "", entry, now)
+            if lineage is None or lineage.left:
                 return None
         return entry
 

@@ -98,7 +98,7 @@ class Issuer:
             expires=now + life.ttl * _SECOND,
             orphan=True,
             bound_cidrs=_bound(call, grant),
-            mount=call.mount.uuid,
+            mount=call.mount.logins or call.mount.uuid,
             entity=standing.facts.entity_id if standing is not None else "",
             login=grant.login,
         )
@@ -131,7 +131,7 @@ class Issuer:
 Rule = Callable[[ReadView, TokenEntry, Call], Awaitable[TokenTerms | None]]
 """Finds the terms that a login's token is renewed by, in its mount's data; None where it is left as it is."""
 Find = Callable[[Namespace, str], MountEntry | None]
-"""Finds a namespace's mount by its uuid."""
+"""Finds a namespace's auth mount by the id of its logins."""
 
 
 class Renewals:

@@ -10,6 +10,8 @@ import msgspec
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
 """Kind of the cached fact, and of the expiry timer, of one token; the key is the token's key."""
+DEEPEST: Final = 256
+"""Tokens that one may hang on: each has to be asked for whether it is still there."""
 TOKEN_LENGTH: Final = 24
 """Random characters of a token and of an accessor: 142 bits."""
 PREFIX: Final = "s."
@@ -24,6 +26,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     display_name: str
     created: int
     parent: str = ""
+    depth: int = 0
+    """How many tokens it hung on when it was made."""
     metadata: Mapping[str, str] | None = None
     uses: int = 0
     """Uses left; 0 is unlimited and -1 is used up."""

@@ -100,3 +100,10 @@ def within(value: bytes) -> str:
         return ""
     parts = path.split("/")
     return NOWHERE if {"", ".", ".."} & {*parts} or not path.isprintable() else f"{path}/"
+
+
+def only_readable(value: bytes) -> bool:
+    """Return what a list filter asks for: only names that the caller may read. Raises `Malformed`."""
+    if value.strip().lower() != b"readable":
+        raise Malformed("X-Vault-List-Filter: the one filter is 'readable'")
+    return True

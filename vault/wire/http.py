@@ -33,6 +33,7 @@ from vault.wire.asked import (
     check_consistency,
     check_merge_patch,
     listing,
+    only_readable,
     within,
     wrap_ttl,
 )
@@ -191,6 +192,8 @@ class Front:
                     inlined = True
                 elif name == b"x-vault-wrap-format":
                     call.wrap_format = value.decode("latin-1")
+                elif name == b"x-vault-list-filter":
+                    call.readable = only_readable(value)
                 else:
                     check_consistency(name, value)
         if plain and call.token and not bearer:

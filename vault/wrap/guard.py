@@ -71,10 +71,11 @@ class WrappingGuard:
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)
         core = core_reader(self._barrier, call.namespace)
-        entry = await self._tokens.get(core, key)
-        if entry is None or home is None or not entry.uses:
+        stored = await self._tokens.get(core, key)
+        if stored is None or home is None or not stored.uses:
             return None
-        if not entry.alive(call.now * 1_000_000):
+        entry = await self._tokens.living(core, key, call.now * 1_000_000)
+        if entry is None:
             raise Unauthenticated
         standing = await present(self._tokens.entities, core, home.id, entry.entity)
         return to_identity(call.token, key, entry, home, standing)

@@ -165,5 +165,6 @@ def present(wrapped: Wrapped, request_id: str) -> bytes:
     return _ID + request_id.encode() + wrapped.body[end:]
 
 
-async def _purge(core: View, key: str) -> None:
+async def _purge(core: View, key: str) -> bool:
     await core.delete(_PREFIX + key)
+    return False

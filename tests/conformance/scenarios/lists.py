@@ -113,9 +113,18 @@ HELP = [
     get("sys/mounts?help=1", token="garbage", shape=1),
 ]
 
+OURS = [
+    scan("lst2/metadata?depth=1", divergence="DV-94"),
+    scan("lst2/metadata?depth=0&limit=2", divergence="DV-94"),
+    scan("lst2/metadata?depth=abc", divergence="DV-94"),
+    lst("lst2/metadata", headers={"X-Vault-List-Filter": "other"}, divergence="DV-94"),
+    lst("lst2/metadata", headers={"X-Vault-List-Filter": "readable"}),
+]
+
 SCENARIOS = [
     Scenario("lists", "version-one", FILL_V1 + VERSION_ONE),
     Scenario("lists", "paging", FILL_V2 + PAGING),
+    Scenario("lists", "ours", FILL_V2 + OURS),
     Scenario("lists", "others", OTHER_LISTS),
     Scenario("lists", "patches", FILL_V1 + FILL_V2 + PATCHES),
     Scenario("lists", "help", FILL_V1 + FILL_V2 + HELP),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Revocation of tokens and their trees, rights of creators, batch tokens."""
 
-from tests.conformance.scenario import Scenario, Step, get, login, policy, post
+from tests.conformance.scenario import Scenario, Step, delete, get, login, policy, post
 
 CREATE = "auth/token/create"
 LOOKUP = "auth/token/lookup"
@@ -116,8 +116,109 @@ BATCH = MAKERS + [
     get(SELF, token="b.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
 ]
 
+BROAD = [
+    login("top", "root", ttl="1h"),
+    *[child(f"n{number}", "top", policies=["default"]) for number in range(90)],
+    login("heir", "root", ttl="1h"),
+    child("below", "heir"),
+    child("under", "below", policies=["default"]),
+    child("flat", "below", policies=["default"], type="batch"),
+    post("auth/token/revoke", {"token": "{top}"}),
+    *[get(SELF, token=f"{{n{number}}}") for number in (0, 63, 64, 89)],
+    post("auth/token/renew-self", {}, token="{n89}"),
+    post("auth/token/renew", {"token": "{n89}"}),
+    post(LOOKUP, {"token": "{n89}"}),
+    post("auth/token/lookup-accessor", {"accessor": "{n89_acc}"}),
+    post("auth/token/renew-accessor", {"accessor": "{n89_acc}"}),
+    post("auth/token/revoke-accessor", {"accessor": "{n0_acc}"}),
+    post("sys/capabilities", {"token": "{n89}", "paths": ["sys/mounts"]}),
+    post("sys/capabilities-accessor", {"accessor": "{n89_acc}", "paths": ["sys/mounts"]}),
+    post("sys/wrapping/wrap", {"a": "b"}, token="{n89}", headers={"X-Vault-Wrap-TTL": "1m"}),
+    get(SELF, token="{under}"),
+    get(SELF, token="{flat}"),
+    post("auth/token/revoke-self", {}, token="{heir}"),
+    get(SELF, token="{below}"),
+    get(SELF, token="{under}"),
+    get(SELF, token="{flat}"),
+]
+
+LEFT = [
+    login("top", "root", ttl="1h"),
+    *[child(f"o{number}", "top", policies=["default"]) for number in range(80)],
+    child("flat", "top", policies=["default"], type="batch"),
+    post("auth/token/revoke-orphan", {"token": "{top}"}),
+    *[get(SELF, token=f"{{o{number}}}") for number in (0, 63, 64, 79)],
+    get(SELF, token="{flat}"),
+    post(LOOKUP, {"token": "{o79}"}),
+    post("auth/token/lookup-accessor", {"accessor": "{o79_acc}"}),
+    post("auth/token/renew", {"token": "{o79}"}),
+    *[post("auth/token/revoke", {"token": f"{{o{number}}}"}) for number in range(80)],
+    get(SELF, token="{o0}"),
+    get(SELF, token="{o79}"),
+]
+
+DEEP = [
+    login("d0", "root", ttl="1h"),
+    *[child(f"d{number}", f"d{number - 1}") for number in range(1, 257)],
+    get(SELF, token="{d256}"),
+    post(CREATE, {"ttl": "1h"}, token="{d256}", divergence="DV-93"),
+    post("auth/token/create-orphan", {"ttl": "1h", "policies": ["default"]}, token="{d256}", save=("o:auth.client_token",)),
+    post("auth/token/revoke", {"token": "{d1}"}),
+    get(SELF, token="{d2}"),
+    get(SELF, token="{d256}"),
+    get(SELF, token="{o}"),
+    post("auth/token/revoke", {"token": "{d0}"}),
+    post("auth/token/revoke", {"token": "{o}"}),
+]
+
+CHOSEN = [
+    post(CREATE, {"id": "tree-chosen", "ttl": "1h"}),
+    post(CREATE, {"ttl": "1h"}, token="tree-chosen", save=("kid:auth.client_token",)),
+    post(CREATE, {"id": "tree-chosen", "ttl": "1h"}),
+    post("auth/token/revoke", {"token": "tree-chosen"}),
+    get(SELF, token="{kid}"),
+    post(CREATE, {"id": "tree-chosen", "ttl": "1h"}),
+    get(SELF, token="{kid}"),
+    post("auth/token/revoke", {"token": "tree-chosen"}),
+]
+
+MOUNTS = [
+    post("sys/auth/treeuser", {"type": "userpass"}),
+    post("auth/treeuser/users/a", {"password": "pass-word", "token_policies": ["default"]}),
+    post("auth/treeuser/login/a", {"password": "pass-word"}, token="", save=("t:auth.client_token",)),
+    get(SELF, token="{t}"),
+    post("auth/token/create", {"policies": ["default"]}, token="{t}"),
+    post("sys/remount", {"from": "auth/treeuser", "to": "auth/treemoved"}),
+    get("auth/treemoved/users/a", settle=200),
+    get(SELF, token="{t}"),
+    post("auth/treemoved/login/a", {"password": "pass-word"}, token="", save=("u:auth.client_token",)),
+    get(SELF, token="{u}"),
+    post("auth/token/renew-self", {}, token="{u}"),
+    delete("sys/auth/treemoved"),
+    get(SELF, token="{u}"),
+    post("sys/auth/treemoved", {"type": "userpass"}),
+    get(SELF, token="{u}"),
+    delete("sys/auth/treemoved"),
+    get(SELF, token="{u}"),
+]
+
+BATCHED = [
+    post("sys/auth/treebatch", {"type": "userpass"}),
+    post("auth/treebatch/users/a", {"password": "pass-word", "token_type": "batch", "token_policies": ["default"]}),
+    post("auth/treebatch/login/a", {"password": "pass-word"}, token="", save=("t:auth.client_token",)),
+    get(SELF, token="{t}"),
+    delete("sys/auth/treebatch"),
+    get(SELF, token="{t}"),
+]
+
 SCENARIOS = [
     Scenario("tokens", "revocation", REVOKE),
     Scenario("tokens", "rights", RIGHTS),
     Scenario("tokens", "batch", BATCH),
+    Scenario("tokens", "broad-trees", BROAD),
+    Scenario("tokens", "children-that-are-left-behind", LEFT),
+    Scenario("tokens", "deep-trees", DEEP),
+    Scenario("tokens", "chosen-ids-again", CHOSEN),
+    Scenario("tokens", "logins-of-mounts-that-go", MOUNTS),
+    Scenario("tokens", "batch-logins-of-a-mount-that-goes", BATCHED),
 ]

@@ -24,7 +24,9 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
     async def scenario() -> None:
         house = await House().open()
         metrics = Metrics()
-        tokens = CountedTokens(house.entropy, house.namespaces.live, metrics, house.tokens.entities)
+        tokens = CountedTokens(
+            house.entropy, house.namespaces.live, metrics, house.tokens.entities, house.router.takes
+        )
         await tokens.load(house.barrier.reader("root", CORE))
         assert _counts(metrics) == [0, 0, 0]
         async with house.barrier.write("root", CORE) as core:

@@ -240,7 +240,7 @@ def test_the_last_use_of_a_token_that_two_requests_want_goes_to_one_of_them() ->
         taken = await house.tokens.get(house.barrier.reader("root", CORE), key)
         assert taken is not None
         async with house.barrier.write("root", CORE) as core:
-            await house.tokens.spend(core, key)
+            await house.tokens.spend(core, key, 0)
         with pytest.raises(Unauthenticated):
             await service._spend(first, key)
         assert not first.spent

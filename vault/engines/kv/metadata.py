@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from vault.barrier.view import ReadView
 from vault.engines.kv import custom, logic, store
 from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
-from vault.engines.kv.params import Listing, PatchMetadata, SecretPath, WriteConfig, WriteMetadata
+from vault.engines.kv.params import Listing, PatchMetadata, Scanning, SecretPath, WriteConfig, WriteMetadata
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, patch, read, scan, write
+from vault.storage.paging import opened
 
 _SWITCHES: Final = ("cas_required", "metadata_cas_required")
 _UINT32: Final = 0xFFFF_FFFF
@@ -111,23 +112,23 @@ class MetadataRoutes(Engine):
         if row is not None:
             await store.drop(call.tx, params.path, row)
 
-    @list_("metadata/{path:any}")
+    @list_("metadata/{path:any}", reads="data/")
     async def list_metadata(self, call: Call, params: Listing) -> Keys:
         """List the names in a folder; a folder's ends in `/`."""
         return Keys(await _names(call.reader, params))
 
-    @scan("metadata/{path:any}")
-    async def scan_metadata(self, call: Call, params: Listing) -> Keys:
-        """List every secret below a folder. `after` and `limit` are accepted, and without effect."""
+    @scan("metadata/{path:any}", reads="data/")
+    async def scan_metadata(self, call: Call, params: Scanning) -> Keys:
+        """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
         return Keys(await _leaves(call.reader, params))
 
-    @list_("detailed-metadata/{path:any}")
+    @list_("detailed-metadata/{path:any}", reads="data/")
     async def list_detailed(self, call: Call, params: Listing) -> DetailedKeys:
         """List the names in a folder, with the metadata of each secret."""
         return await _detailed(call.reader, params, await _names(call.reader, params))
 
-    @scan("detailed-metadata/{path:any}")
-    async def scan_detailed(self, call: Call, params: Listing) -> DetailedKeys:
+    @scan("detailed-metadata/{path:any}", reads="data/")
+    async def scan_detailed(self, call: Call, params: Scanning) -> DetailedKeys:
         """List every secret below a folder, with its metadata."""
         return await _detailed(call.reader, params, await _leaves(call.reader, params))
 
@@ -175,7 +176,10 @@ async def _names(view: ReadView, params: Listing) -> Sequence[str]:
     return names
 
 
-async def _leaves(view: ReadView, params: Listing) -> Sequence[str]:
+async def _leaves(view: ReadView, params: Scanning) -> Sequence[str]:
+    if params.depth is not None:
+        folder = store.ROWS + _folder(params.path)
+        return await opened(view.scan, folder, params.depth, after=params.after, limit=params.limit)
     return logic.scan_order(await view.scan(store.ROWS + _folder(params.path)))
 
 

@@ -18,6 +18,10 @@ _CUSTOM: Final = Doc("Up to 64 keys with text of up to 512 bytes, not secret.")
 _DATA: Final = Doc("The secret: a JSON object.")
 _OPTIONS: Final = Doc("`cas`: write only if this is the current version; 0 for a secret that has none.")
 _VERSION: Final = Doc("Which version; 0 or less, as when left out, is the newest.")
+DEPTH: Final = Doc(
+    "How many levels of folders to open; 0 or less for all. Names are then in order, a folder that stays closed "
+    "ends in `/`, and `after` and `limit` count."
+)
 _VERSIONS: Final = Doc("The numbers of the versions.")
 
 
@@ -102,3 +106,9 @@ class Listing(Params, frozen=True):
     path: Annotated[str, Doc("The folder, below the mount.")]
     after: Annotated[str, Doc("Show only names after this one.")] = ""
     limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+
+
+class Scanning(Listing, frozen=True):
+    """Which folder, how deep to look, and which part of what is found; all is shown unless `depth` is given."""
+
+    depth: Annotated[int | None, DEPTH] = None

@@ -10,12 +10,14 @@ import msgspec
 
 from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
+from vault.engines.kv.params import Scanning
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Mismatch, to_duration
 from vault.framework.route import Params, delete, list_, read, scan, write
+from vault.storage.paging import opened
 
 ENTRIES: Final = "entry/"
 """Prefix of the secrets; below it are the paths as the client named them."""
@@ -67,8 +69,13 @@ class PlainKV(Engine):
         return Keys(names)
 
     @scan("{path:any}")
-    async def scan_secrets(self, call: Call, params: SecretPath) -> Keys:
-        """List every secret below a folder."""
+    async def scan_secrets(self, call: Call, params: Scanning) -> Keys:
+        """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
+        if params.depth is not None:
+            folder = _folder(params.path)
+            return Keys(
+                await opened(call.reader.scan, folder, params.depth, after=params.after, limit=params.limit)
+            )
         return Keys(logic.scan_order(await call.reader.scan(_folder(params.path))))
 
     async def secret_exists(self, call: Call) -> bool:

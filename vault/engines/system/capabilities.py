@@ -191,15 +191,16 @@ class CapabilityEngine(Engine):
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)
         reached = home is not None and call.namespace.holds(home)
-        entry = _alive(call, await self._tokens.get(core, key) if reached else None, _UNKNOWN)
+        now = call.now * 1_000_000
+        entry = _found(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
         return await self._identity(core, key, entry, home or ROOT, token)
 
     async def _by_accessor(self, call: Call, accessor: str) -> Identity:
         """Return who the token with an accessor stands for. Raises `Malformed` where there is none here."""
         core = core_reader(self._barrier, call.namespace)
-        found = await self._tokens.by_accessor(core, accessor)
+        found = await self._tokens.living_by_accessor(core, accessor, call.now * 1_000_000)
         key, stored = found if found is not None else ("", None)
-        entry = _alive(call, stored, "invalid accessor")
+        entry = _found(stored, "invalid accessor")
         return await self._identity(core, key, entry, call.namespace)
 
     async def _identity(
@@ -259,9 +260,9 @@ def _asked(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:
     return asked
 
 
-def _alive(call: Call, entry: TokenEntry | None, refusal: str) -> TokenEntry:
+def _found(entry: TokenEntry | None, refusal: str) -> TokenEntry:
     """Return the token that is asked about. Raises `Malformed` with `refusal` when there is none."""
-    if entry is None or not entry.alive(call.now * 1_000_000):
+    if entry is None:
         raise Malformed(refusal, chained=True)
     return entry
 

@@ -67,5 +67,8 @@ class MonitorEngine(Engine):
             return False
         if caller.kind != "service" or caller.fleeting:
             return True
-        entry = await self._tokens.get(core_reader(self._barrier, caller.namespace), caller.key)
-        return entry is not None and (entry.uses < 0 or entry.alive(self._clock.nanos()))
+        core = core_reader(self._barrier, caller.namespace)
+        entry = await self._tokens.get(core, caller.key)
+        if entry is not None and entry.uses < 0:
+            return True
+        return await self._tokens.living(core, caller.key, self._clock.nanos()) is not None

@@ -142,7 +142,7 @@ class MountsEngine(Engine):
             return
         if mount.entry.kind in {"token", "ns_token"}:
             raise Malformed("token credential backend cannot be disabled")
-        await self._tokens.revoke_mount(call.core, mount.entry.uuid)
+        await self._tokens.revoke_mount(call.core, mount.entry.logins, call.namespace.id)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:

@@ -106,8 +106,10 @@ class RemountEngine(Engine):
         if taken:
             raise Malformed(f'path already in use at "{taken}"')
         home = call.core.space(source.table.namespace.id)
-        await self._tokens.revoke_mount(home, mount.entry.uuid)
         moved = msgspec.structs.replace(mount.entry, path=target.path)
+        if mount.entry.is_auth:
+            await self._tokens.revoke_mount(home, mount.entry.logins, source.table.namespace.id)
+            moved = msgspec.structs.replace(moved, since=self._entropy.uuid())
         if target.table is not source.table:
             await _carry(call.core, source.table, target.table, moved)
             await source.table.remove(home, mount.entry)

@@ -168,7 +168,7 @@ class TokenEngine(RoleRoutes):
             raise Malformed("missing token ID")
         key = self._tokens.key(params.token)
         found = self._tokens.reaches(call.namespace, params.token)
-        if not found or await self._tokens.get(call.core, key) is None:
+        if not found or await self._tokens.living(call.core, key, self._clock.nanos()) is None:
             raise Malformed("token to revoke not found")
         await self._tokens.revoke_orphaning(call.core, key)
 
@@ -213,10 +213,10 @@ class TokenEngine(RoleRoutes):
             standing = await self._standing(core, home, batch)
             return Reply(self._info(batch, token, home, standing, kind="batch"))
         key = caller.key if own and caller is not None else self._tokens.key(token)
-        entry = await self._tokens.get(core, key)
-        call.reader.epoch = core.epoch
         spent = own and caller is not None and caller.uses
-        if entry is None or not (entry.alive(now) or spent):
+        entry = await (self._tokens.get(core, key) if spent else self._tokens.living(core, key, now))
+        call.reader.epoch = core.epoch
+        if entry is None:
             raise Unauthenticated("bad token")
         standing = await self._standing(core, home, entry)
         given = standing.policies if standing is not None else ()
@@ -232,8 +232,8 @@ class TokenEngine(RoleRoutes):
     async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
         if not accessor:
             raise Malformed("missing accessor", chained=True)
-        found = await self._tokens.by_accessor(core, accessor)
-        if found is None or not found[1].alive(self._clock.nanos()):
+        found = await self._tokens.living_by_accessor(core, accessor, self._clock.nanos())
+        if found is None:
             raise Malformed("invalid accessor", chained=True)
         return found
 
@@ -283,8 +283,8 @@ class TokenEngine(RoleRoutes):
             return await self._foreign.renew(call, token, increment)
         key = self._tokens.key(token)
         reached = self._tokens.reaches(call.namespace, token)
-        entry = await self._tokens.get(call.core, key) if reached else None
-        if entry is None or not entry.alive(self._clock.nanos()):
+        entry = await self._tokens.living(call.core, key, self._clock.nanos()) if reached else None
+        if entry is None:
             raise Malformed("token not found")
         return await self._extend(call, key, entry, increment, token)
 

@@ -20,7 +20,7 @@ from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, Limits, first_lifetime
-from vault.token.model import TokenEntry
+from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
 
 _SECOND = 1_000_000_000
@@ -61,6 +61,8 @@ class Maker:
         else:
             policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
         orphaned = role.orphan if role is not None else orphan or params.no_parent
+        if not orphaned and caller.depth >= DEEPEST:
+            raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
         standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
         entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned)
         if standing is not None:
@@ -98,6 +100,7 @@ class Maker:
             display_name=_display_name(params.display_name),
             created=now,
             parent="" if orphan else caller.key,
+            depth=0 if orphan else caller.depth + 1,
             metadata=dict(params.meta) if params.meta else None,
             uses=0 if batch else wish.uses,
             granted_uses=wish.uses,
@@ -128,7 +131,7 @@ class Maker:
 
     async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
         token = wanted or self._tokens.new_token(call.namespace)
-        if wanted and await self._tokens.get(call.core, self._tokens.key(wanted)) is not None:
+        if wanted and not await self._tokens.vacant(call.core, self._tokens.key(wanted)):
             raise Malformed("cannot create a token with a duplicate ID")
         await self._tokens.create(call.core, token, entry)
         return token

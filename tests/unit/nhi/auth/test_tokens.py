@@ -91,9 +91,9 @@ def test_an_ended_token_leaves_nothing_of_its_mount_behind() -> None:
         house = await opened()
         await house.user()
         token = auth(await house.log_in())["client_token"]
-        assert [path for path in await house.stored() if "token/mount/" in path]
+        assert [path for path in await house.stored() if "token/child/m" in path]
         await house.good("POST", "auth/token/revoke-self", token=token)
-        assert not [path for path in await house.stored() if "token/mount/" in path]
+        assert not [path for path in await house.stored() if "token/child/m" in path]
 
     play(scenario)
 

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Service tokens in storage: find, create, use, renew. `vault.token.store` revokes them.
+
+A token, its accessor and its key say which namespace they belong to, and whatever is kept of a token lies there:
+every method finds that place through whichever view it is given. An accessor is looked for in the given view
+alone, so that one of another tenant cannot even be spelled (SL-09).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from vault.barrier.view import ReadView, View
+from vault.framework.call import ROOT, Namespace
+from vault.framework.clock import Entropy
+from vault.namespace.ids import bound, namespace_id
+from vault.storage.paging import pages
+from vault.storage.protocol import Timer
+from vault.token.entities import Entities, NoEntities
+from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
+
+_SALT: Final = "token/salt"
+ENTRY: Final = "token/id/"
+ACCESSOR: Final = "token/accessor/"
+CHILD: Final = "token/child/"
+GONE: Final = "token/gone/"
+LEASE: Final = "token/lease/"
+REVOKED: Final = b"revoked"
+"""Kept of a token that is gone while not all that hung on it is removed."""
+ORPHANED: Final = b"orphaned"
+"""Kept of a token that is gone while not all of its children, which live on, are orphans in writing."""
+_SECOND: Final = 1_000_000_000
+_USED_UP: Final = 60_000
+"""Milliseconds that a token stays after its last use: longer than the request that made it."""
+
+Mounted = Callable[[Namespace, str], bool]
+"""Whether a namespace still has the auth mount whose logins have an id."""
+Live = Callable[[str], Namespace | None]
+"""Finds the namespace with an id, unless there is none or it is being removed."""
+
+
+class _AccessorEntry(msgspec.Struct, frozen=True):
+    accessor: str
+    key: str
+
+
+_decode_accessor = msgspec.msgpack.Decoder(_AccessorEntry).decode
+
+
+class Lineage(NamedTuple):
+    """What a token hangs on: keys, nearest first. `until` is when the first ends, itself included; 0 for never.
+
+    `left` says that its parent is gone and left it behind, which is not written with it yet.
+    """
+
+    above: Sequence[str]
+    until: int
+    left: bool
+
+    def shown(self, entry: TokenEntry) -> TokenEntry:
+        """Return the token as it is by now."""
+        return msgspec.structs.replace(entry, parent="", orphan=True) if self.left else entry
+
+
+class TokenRows:
+    """Service tokens. Loaded at unseal with the salt that keys their hashes."""
+
+    def __init__(
+        self,
+        entropy: Entropy,
+        live: Live = {ROOT.id: ROOT}.get,
+        entities: Entities | None = None,
+        mounted: Mounted = lambda _namespace, _logins: True,
+    ) -> None:
+        """`live` knows the namespaces, without it there is the root one alone; `entities` whose tokens they are.
+
+        `mounted` knows the auth mounts; without it none ever goes.
+        """
+        self.entities = entities or NoEntities()
+        self._entropy = entropy
+        self._live = live
+        self._mounted = mounted
+        self._salt = b""
+
+    async def prepare(self, core: View) -> None:
+        """Store the salt of a new vault."""
+        await core.put(_SALT, self._entropy.bytes(32))
+
+    async def load(self, core: ReadView) -> None:
+        """Read the salt."""
+        self._salt = await core.get(_SALT) or b""
+
+    def forget(self) -> None:
+        """Drop the salt at seal."""
+        self._salt = b""
+
+    def key(self, token: str) -> str:
+        """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace."""
+        digest = "h" + hmac.digest(self._salt, token.encode(), hashlib.sha256).hex()
+        home = namespace_id(token)
+        return digest if home in (None, ROOT.id) else f"{digest}.{home}"
+
+    def namespace(self, token_or_key: str) -> Namespace | None:
+        """Return where a token lives; None where no token can."""
+        home = namespace_id(token_or_key)
+        return None if home is None else self._live(home)
+
+    def reaches(self, namespace: Namespace, token: str) -> bool:
+        """Whether `token` is of `namespace` or of one below it: who acts in one has no business with any other."""
+        home = self.namespace(token)
+        return home is not None and namespace.holds(home)
+
+    def accessor_key(self, accessor: str) -> str:
+        """Return the name under which the accessor of a token is stored."""
+        return hmac.digest(self._salt, b"accessor\0" + accessor.encode(), hashlib.sha256).hex()
+
+    def new_token(self, namespace: Namespace = ROOT) -> str:
+        """Return a new random token."""
+        return bound(PREFIX + self._entropy.base62(TOKEN_LENGTH), namespace)
+
+    def new_accessor(self, namespace: Namespace = ROOT) -> str:
+        """Return a new random accessor."""
+        return bound(self._entropy.base62(TOKEN_LENGTH), namespace)
+
+    async def get(self, core: ReadView, key: str) -> TokenEntry | None:
+        """Return the stored token, alive or not."""
+        home = self.namespace(key)
+        value = await core.space(home.id).get(ENTRY + key) if home is not None else None
+        return decode(value) if value is not None else None
+
+    async def lineage(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Lineage | None:
+        """Return what a token hangs on; None where any of that is gone, or over at `now` (nanoseconds).
+
+        A token ends with its parent, although what is below a revoked one leaves storage only by and by.
+        """
+        above: list[str] = []
+        until, left = entry.expires, False
+        while hook := hook_of(key, entry):
+            above.append(hook)
+            if not entry.parent:
+                home = self.namespace(key)
+                if home is None or not self._mounted(home, entry.mount):
+                    return None
+                break
+            parent = await self.get(core, hook)
+            if parent is None:
+                if await core.space(home_of(hook)).get(GONE + hook) != ORPHANED:
+                    return None
+                left = len(above) == 1
+                break
+            if not parent.alive(now) or parent.created - parent.created % _SECOND > entry.created:
+                return None  # over, or another one that was given the same id
+            until = min(until or parent.expires, parent.expires or until)
+            key, entry = hook, parent
+        return Lineage(above, until, left)
+
+    async def living(self, core: ReadView, key: str, now: int) -> TokenEntry | None:
+        """Return a token that may be used at `now` (nanoseconds), as may all that it hangs on; else None."""
+        entry = await self.get(core, key)
+        return None if entry is None else await self._upheld(core, key, entry, now)
+
+    async def living_by_accessor(
+        self, core: ReadView, accessor: str, now: int
+    ) -> tuple[str, TokenEntry] | None:
+        """As `by_accessor`, of a token that may be used at `now` (nanoseconds)."""
+        found = await self.by_accessor(core, accessor)
+        entry = None if found is None else await self._upheld(core, *found, now)
+        return None if found is None or entry is None else (found[0], entry)
+
+    async def _upheld(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> TokenEntry | None:
+        lineage = await self.lineage(core, key, entry, now) if entry.alive(now) else None
+        return None if lineage is None else lineage.shown(entry)
+
+    async def vacant(self, core: ReadView, key: str) -> bool:
+        """Whether there is no token with this key, and nothing left of an earlier one with the same."""
+        place = core.space(home_of(key))
+        return await place.get(ENTRY + key) is None and await place.get(GONE + key) is None
+
+    async def by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry] | None:
+        """Return key and entry of the token with this accessor in the namespace of `core`."""
+        value = await core.get(ACCESSOR + self.accessor_key(accessor))
+        if value is None:
+            return None
+        key = _decode_accessor(value).key
+        entry = await self.get(core, key)
+        return (key, entry) if entry is not None else None
+
+    async def accessors(self, core: ReadView) -> Sequence[str]:
+        """Return the accessors of all tokens in the namespace of `core`."""
+        found = []
+        async for page in pages(core.list, ACCESSOR):
+            for name in page:
+                value = await core.get(ACCESSOR + name)
+                if value is not None:
+                    found.append(_decode_accessor(value).accessor)
+        return found
+
+    async def count(self, core: ReadView) -> int:
+        """Return how many tokens there are in the namespace of `core`."""
+        return sum([len(page) async for page in pages(core.list, ACCESSOR)])
+
+    def leases(self, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+        """Yield, page by page and below `prefix`, the identifiers of the leases that tokens are shown as."""
+        return pages(core.scan, LEASE + prefix)
+
+    def lease_names(self, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+        """Yield, page by page, the names directly below `prefix`; a folder ends in `/`."""
+        return pages(core.list, LEASE + prefix)
+
+    async def create(self, core: View, token: str, entry: TokenEntry) -> str:
+        """Store a new token with its indexes and its expiry timer; return its key."""
+        key = self.key(token)
+        home = at(core, key)
+        await home.put(ENTRY + key, encode(entry))
+        await home.put(
+            ACCESSOR + self.accessor_key(entry.accessor),
+            msgspec.msgpack.encode(_AccessorEntry(entry.accessor, key)),
+        )
+        if hook := hook_of(key, entry):
+            await at(core, hook).put(f"{CHILD}{hook}/{key}", b"")
+        if entry.leased:
+            await home.put(f"{LEASE}{entry.path}/{key}", b"")
+        await self._arm(core, key, entry)
+        return key
+
+    async def update(self, core: View, key: str, entry: TokenEntry) -> None:
+        """Replace a stored token; whoever cached it must ask again."""
+        await at(core, key).put(ENTRY + key, encode(entry))
+        await core.invalidate(TOKEN_KIND, key)
+        await self._arm(core, key, entry)
+
+    async def _arm(self, core: View, key: str, entry: TokenEntry) -> None:
+        if entry.expires:
+            await core.at(Timer(TOKEN_KIND, key, -(-entry.expires // 1_000_000)))
+        else:
+            await core.cancel(TOKEN_KIND, key)
+
+    async def spend(self, core: View, key: str, now: int) -> TokenEntry | None:
+        """Take one use off a limited token at `now` (nanoseconds); None when there is none to take.
+
+        At the last use it stays at -1 for as long as the request may take that makes it.
+        """
+        entry = await self.get(core, key)
+        if entry is None or entry.uses < 0:
+            return None
+        if entry.uses == 0:
+            return entry
+        entry = msgspec.structs.replace(entry, uses=entry.uses - 1 or -1)
+        await at(core, key).put(ENTRY + key, encode(entry))
+        if entry.uses < 0:
+            await core.at(Timer(TOKEN_KIND, key, now // 1_000_000 + _USED_UP))
+        return entry
+
+
+def home_of(key: str) -> str:
+    """Return the id of the namespace of the token with this key, which we made."""
+    return namespace_id(key) or ROOT.id
+
+
+def at(core: View, key: str) -> View:
+    """Return the place of the token with this key, which we made."""
+    return core.space(home_of(key))
+
+
+def mount_hook(logins: str, home: str) -> str:
+    """Return what the tokens of logins on an auth mount hang on: a key as tokens have, of no token."""
+    return f"m{logins}" if home == ROOT.id else f"m{logins}.{home}"
+
+
+def hook_of(key: str, entry: TokenEntry) -> str:
+    """Return the key of what a token hangs on: its parent, or the mount that it logged in on; "" for nothing."""
+    if entry.parent or not entry.mount:
+        return entry.parent
+    return mount_hook(entry.mount, home_of(key))
