@@ -32,12 +32,14 @@ class Kind:
     """How a field is coerced.
 
     `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names the field's
-    struct where its type is strict: the few endpoints that answer while sealed take no other type.
+    struct where its type is strict: the few endpoints that answer while sealed take no other type. `needs` names
+    the field without which this one is not known.
     """
 
     name: str
     bare: bool = False
     struct: str = ""
+    needs: str = ""
 
 
 Duration = Annotated[int, Kind("duration")]

@@ -163,7 +163,7 @@ def build_params(
         replaced: list[str] = []
         for name, value in data.items():
             parameter = parameters.get(name)
-            if parameter is None:
+            if parameter is None or (parameter.kind.needs and parameter.kind.needs not in data):
                 unknown.append(name)
             elif name in captures:
                 replaced.append(name)

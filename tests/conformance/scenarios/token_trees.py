@@ -159,13 +159,18 @@ LEFT = [
 
 DEEP = [
     login("d0", "root", ttl="1h"),
-    *[child(f"d{number}", f"d{number - 1}") for number in range(1, 257)],
-    get(SELF, token="{d256}"),
-    post(CREATE, {"ttl": "1h"}, token="{d256}", divergence="DV-93"),
-    post("auth/token/create-orphan", {"ttl": "1h", "policies": ["default"]}, token="{d256}", save=("o:auth.client_token",)),
+    *[child(f"d{number}", f"d{number - 1}") for number in range(1, 256)],
+    get(SELF, token="{d255}"),
+    post(CREATE, {"ttl": "1h"}, token="{d255}", divergence="DV-93"),
+    post(
+        "auth/token/create-orphan",
+        {"ttl": "1h", "policies": ["default"]},
+        token="{d255}",
+        save=("o:auth.client_token",),
+    ),
     post("auth/token/revoke", {"token": "{d1}"}),
     get(SELF, token="{d2}"),
-    get(SELF, token="{d256}"),
+    get(SELF, token="{d255}"),
     get(SELF, token="{o}"),
     post("auth/token/revoke", {"token": "{d0}"}),
     post("auth/token/revoke", {"token": "{o}"}),
@@ -193,7 +198,7 @@ MOUNTS = [
     get(SELF, token="{t}"),
     post("auth/treemoved/login/a", {"password": "pass-word"}, token="", save=("u:auth.client_token",)),
     get(SELF, token="{u}"),
-    post("auth/token/renew-self", {}, token="{u}"),
+    post("auth/token/renew-self", {"increment": "1h"}, token="{u}"),
     delete("sys/auth/treemoved"),
     get(SELF, token="{u}"),
     post("sys/auth/treemoved", {"type": "userpass"}),
@@ -204,7 +209,10 @@ MOUNTS = [
 
 BATCHED = [
     post("sys/auth/treebatch", {"type": "userpass"}),
-    post("auth/treebatch/users/a", {"password": "pass-word", "token_type": "batch", "token_policies": ["default"]}),
+    post(
+        "auth/treebatch/users/a",
+        {"password": "pass-word", "token_type": "batch", "token_policies": ["default"]},
+    ),
     post("auth/treebatch/login/a", {"password": "pass-word"}, token="", save=("t:auth.client_token",)),
     get(SELF, token="{t}"),
     delete("sys/auth/treebatch"),

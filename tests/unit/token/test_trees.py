@@ -18,13 +18,13 @@ MANY = 200
 """More than one transaction removes."""
 
 
-async def _mighty(house: TokenHouse, **fields: object) -> Mapping[str, Any]:
+async def _mighty(house: TokenHouse, **fields: Any) -> Mapping[str, Any]:
     """Make a token that may do everything."""
     await house.policy("all", 'path "*" { capabilities = ["create", "read", "update", "sudo"] }')
     return await house.make(policies=["all"], **fields)
 
 
-async def _broad(house: TokenHouse, **fields: object) -> tuple[str, list[dict[str, str]]]:
+async def _broad(house: TokenHouse, **fields: Any) -> tuple[str, list[dict[str, str]]]:
     """Make a token with many children, the last of which has a child of its own; return all `auth`s."""
     top = str((await _mighty(house, ttl="5h", **fields))["client_token"])
     below = [dict(await house.make(token=top, ttl="4h")) for _ in range(MANY)]

@@ -10,12 +10,12 @@ import msgspec
 
 from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
-from vault.engines.kv.params import Scanning
+from vault.engines.kv.params import DEPTH
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import Doc, Json, Mismatch, to_duration
+from vault.framework.fields import Doc, Json, Kind, Mismatch, to_duration
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
 
@@ -29,6 +29,16 @@ class SecretPath(Params, frozen=True):
     """Which secret."""
 
     path: Annotated[str, Doc("Where the secret is, below the mount.")]
+
+
+class Scanning(SecretPath, frozen=True):
+    """Which folder, how deep to look, and which part of what is found; all is shown unless `depth` is given."""
+
+    depth: Annotated[int | None, DEPTH] = None
+    after: Annotated[str, Kind("string", needs="depth"), Doc("Show only names after this one.")] = ""
+    limit: Annotated[
+        int, Kind("int", needs="depth"), Doc("How many names to show at most; 0 or less for all.")
+    ] = 0
 
 
 class PlainKV(Engine):
@@ -70,7 +80,7 @@ class PlainKV(Engine):
 
     @scan("{path:any}")
     async def scan_secrets(self, call: Call, params: Scanning) -> Keys:
-        """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
+        """List every secret below a folder. Without `depth`, `after` and `limit` are unknown."""
         if params.depth is not None:
             folder = _folder(params.path)
             return Keys(

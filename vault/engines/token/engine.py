@@ -153,7 +153,7 @@ class TokenEngine(RoleRoutes):
         """Revoke a token by its accessor, and every token below it."""
         if not params.accessor:
             raise Malformed("missing accessor", chained=True)
-        found = await self._tokens.by_accessor(call.core, params.accessor)
+        found = await self._tokens.living_by_accessor(call.core, params.accessor, self._clock.nanos())
         if found is None:
             return Reply(warnings=["No token found with this accessor"])
         await self._tokens.revoke_tree(call.core, found[0])
@@ -324,8 +324,9 @@ class TokenEngine(RoleRoutes):
         await self._tokens.update(call.core, key, extended)
         home = self._tokens.namespace(key) or call.namespace
         standing = await self._standing(call.core, home, extended)
+        born = msgspec.structs.replace(extended, orphan=extended.orphan and not extended.depth)
         return Reply(
-            auth=to_auth(extended, token, life.ttl, standing=standing),
+            auth=to_auth(born, token, life.ttl, standing=standing),
             warnings=list(life.warnings),
             display_name=entry.display_name,
             issued=entry.created,
