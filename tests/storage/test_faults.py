@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from tests.storage.stores import Fault, Store, everything, fill
 from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.storage.sqlite import SqliteStorage
 
-STATEMENTS = 20
+STATEMENTS = 24
 """At least as many as the scripted transaction has on any storage; checked by the test."""
 
 
@@ -127,6 +129,34 @@ def test_a_failed_commit_fails_everyone_in_the_batch_and_the_next_batch_works(st
     store.play(story, fault)
 
 
+def test_a_batch_that_cannot_be_brought_in_fails_everyone_and_the_next_batch_works(tmp_path: Path) -> None:
+    async def story() -> None:
+        fault = Fault(-1, "apply")
+        storage = SqliteStorage.open(tmp_path / "s.db", on_statement=fault)
+        fault.armed = True
+        ends = await asyncio.gather(*(fill(storage, str(n)) for n in range(20)), return_exceptions=True)
+        assert Counter(type(end) for end in ends) == {StorageFailure: 20}
+        fault.armed = False
+        await fill(storage, "after")
+        assert sorted(await everything(storage)) == ["after"]
+        await storage.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("due", [1 << 63, -(1 << 63) - 1])
+def test_a_timer_that_sqlite_cannot_hold_is_refused_where_it_is_set(tmp_path: Path, due: int) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        with pytest.raises(OverflowError):
+            async with storage.write() as tx:
+                await tx.at(Timer("kind", "key", due))
+        await fill(storage, "after")
+        await storage.close()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     "names", [("rollback_to",), ("release",), ("rollback_to", "rollback"), ("savepoint",)]
 )
@@ -137,6 +167,7 @@ def test_a_rollback_that_fails_costs_its_batch_and_nothing_else(store: Store, na
         async with storage.write() as tx:
             await tx.put(f"batch/{number}", b"")
             await asyncio.sleep(0)
+            await tx.list("batch/")
             if number == 2:
                 raise ZeroDivisionError
 

@@ -37,6 +37,55 @@ def test_a_transaction_sees_its_own_writes_and_nobody_else_does_before_the_end(s
     store.play(story)
 
 
+def test_writers_of_one_batch_see_what_went_before_however_they_look(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        seen: list[object] = []
+
+        async def write(number: int) -> None:
+            async with storage.write() as tx:
+                seen.append((await tx.get("n/last"), await tx.list("n/"), await tx.scan("far/")))
+                await tx.put(f"n/{number}", b"")
+                await tx.put("n/last", str(number).encode())
+                if number == 2:
+                    assert await tx.delete_prefix("n/") == 4
+                    await tx.put("n/last", b"again")
+                if number == 3:
+                    raise ZeroDivisionError
+
+        await asyncio.gather(*(write(number) for number in range(5)), return_exceptions=True)
+        assert seen == [
+            (None, [], []),
+            (b"0", ["0", "last"], []),
+            (b"1", ["0", "1", "last"], []),
+            (b"again", ["last"], []),
+            (b"again", ["last"], []),
+        ]
+        assert await everything(storage) == {"n/4": b"", "n/last": b"4"}
+
+    store.play(story)
+
+
+def test_a_transaction_may_be_larger_than_what_waits_in_memory(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        async with storage.write() as tx:
+            for number in range(3000):
+                await tx.put(f"n/{number:04}", bytes(4000))
+            assert len(await tx.list("n/")) == 3000
+            await tx.delete("n/0000")
+        assert len(await storage.reader().list("n/")) == 2999
+        with pytest.raises(ZeroDivisionError):
+            async with storage.write() as tx:
+                for number in range(3000):
+                    await tx.delete(f"n/{number:04}")
+                raise ZeroDivisionError
+        assert len(await storage.reader().list("n/")) == 2999
+        async with storage.write() as tx:
+            assert await tx.delete_prefix("n/") == 2999
+        assert await everything(storage) == {}
+
+    store.play(story)
+
+
 def test_an_exception_undoes_everything_and_passes_through(store: Store) -> None:
     async def story(storage: Storage) -> None:
         await fill(storage, "keep")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Group commit: writers take turns in one SQLite transaction, each in a savepoint, and share one fsync.
+"""Group commit: writers take turns in one SQLite transaction, and share its statements and its fsync.
 
 Turns are first come, first served, and run on the event loop. Whoever leaves hands over to the next;
 when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
 Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock.
+
+What they write waits in `Pending` and goes to SQLite together, just before the commit. Who needs it there
+earlier spills: what the batch has goes in, and his own behind a savepoint.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from vault.storage.commits import Commits
+from vault.storage.commits import Commits, Rows
 from vault.storage.database import Connection, is_busy
+from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
 from vault.storage.turnstile import Turnstile
 
@@ -26,11 +30,13 @@ Outcome = StorageFailure | None
 
 
 class _Batch:
-    """The open transaction: how many writers are in it, whether it takes more, and how it ended."""
+    """The open transaction: how many writers are in it and what they wrote, whether it takes more, how it ended."""
 
     def __init__(self) -> None:
         self.size = 0
         self.closed = False
+        self.pending = Pending()
+        self.spilled = False
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
 
@@ -38,21 +44,29 @@ class GroupCommit:
     """The one writer of a database file in this process.
 
     `connect` opens its connection. `patience` is how many seconds a batch waits for other processes,
-    once it is its turn at the `turnstile`.
+    once it is its turn at the `turnstile`. `rows` are told what is committed here.
     """
 
     def __init__(
-        self, connect: Callable[[], Connection], turnstile: Turnstile, commits: Commits, *, patience: float
+        self,
+        connect: Callable[[], Connection],
+        turnstile: Turnstile,
+        commits: Commits,
+        rows: Rows,
+        *,
+        patience: float,
     ) -> None:
         self._connect = connect
         self._turnstile = turnstile
         self._commits = commits
+        self._rows = rows
         self._patience = patience
         self._connection: Connection | None = connect()
         self._file: Final = self._connection.file
         self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: _Batch | None = None
+        self._savepoint = False
         self._taken = False
         self._holder: asyncio.Task[object] | None = None
         self._idle = asyncio.Event()
@@ -73,7 +87,7 @@ class GroupCommit:
         return self._connection is not None and self._connection.raw.in_transaction
 
     async def enter(self) -> None:
-        """Wait for the turn and open a savepoint. Raises `StorageFailure`; then there is nothing to leave."""
+        """Wait for the turn. Raises `StorageFailure`; then there is nothing to leave."""
         if self._closing:
             raise StorageFailure(f"storage {self._file}: it is closed")
         task = asyncio.current_task()
@@ -84,25 +98,42 @@ class GroupCommit:
         elif not self._take():
             self._begin_in_thread()
             await self._queue()
-        try:
-            self.connection.run("savepoint", "SAVEPOINT writer")
-        except BaseException:
-            self._end_turn()
-            raise
         self._holder = task
 
-    def release(self, *, alone: bool) -> asyncio.Future[Outcome]:
+    @property
+    def open(self) -> _Batch:
+        """The batch that whoever has the turn is in. Raises `StorageFailure` where SQLite has rolled it back."""
+        if self._batch is None or not self._in_transaction:
+            raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
+        return self._batch
+
+    def spill(self, own: Pending) -> None:
+        """Give SQLite what the batch has and, behind a savepoint, what this writer has. Raises `StorageFailure`."""
+        batch = self.open
+        batch.spilled = True
+        if not self._savepoint:
+            try:
+                batch.pending.apply(self.connection)
+            except BaseException:
+                self._roll_back()
+                raise
+            self.connection.run("savepoint", "SAVEPOINT writer")
+            self._savepoint = True
+        own.apply(self.connection)
+
+    def release(self, own: Pending) -> asyncio.Future[Outcome]:
         """Leave with success and return what tells how the commit went; for `durable`.
 
-        `alone` lets nobody further into this batch: nobody sees these writes before they are durable.
-        Raises `StorageFailure` when the savepoint cannot be released; then `undo` is still to be called.
+        Who makes anything untrue lets nobody further into this batch: nobody sees it before it is durable.
+        Raises `StorageFailure` when the batch is gone; then `undo` is still to be called.
         """
-        batch = self._batch
-        if batch is None:
-            raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
-        self.connection.run("release", "RELEASE writer")
+        batch = self.open
+        if self._savepoint:
+            self.connection.run("release", "RELEASE writer")
+            self._savepoint = False
         batch.size += 1
-        batch.closed = alone
+        batch.pending.absorb(own)
+        batch.closed = bool(own.untrue) or batch.pending.full
         self._holder = None
         self._advance()
         return batch.ended
@@ -116,8 +147,9 @@ class GroupCommit:
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""
         self._holder = None
+        inside, self._savepoint = self._savepoint, False
         try:
-            if self._in_transaction:
+            if inside and self._in_transaction:
                 self.connection.run("rollback_to", "ROLLBACK TO writer")
                 self.connection.run("release", "RELEASE writer")
         except StorageFailure:
@@ -252,8 +284,16 @@ class GroupCommit:
         self._advance()
 
     def _commit_in_thread(self, batch: _Batch) -> None:
+        """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread."""
+        try:
+            self._rows.expect(None if batch.spilled or batch.pending.untrue else batch.pending.rows)
+            batch.pending.end(self.connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
+            self._roll_back()
+            asyncio.get_running_loop().call_soon(self._committed, batch, self._failure(error, "writing"))
+            return
         work = asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
-        work.add_done_callback(lambda work: self._committed(batch, work))
+        work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
     def _commit(self) -> Outcome:
         self._commits.start()
@@ -266,17 +306,21 @@ class GroupCommit:
             self._commits.finish()
         return None
 
-    def _committed(self, batch: _Batch, work: asyncio.Future[Outcome]) -> None:
+    def _committed(self, batch: _Batch, outcome: Outcome) -> None:
+        self._rows.end(kept=outcome is None)
         self._batch = None
-        batch.ended.set_result(self._outcome(work))
+        batch.ended.set_result(outcome)
         self._advance()
 
     def _outcome(self, work: asyncio.Future[Outcome]) -> Outcome:
         """Return what the thread reported; what it did not expect is a failure too."""
         error = work.exception()
-        if error is not None:
-            return StorageFailure(f"storage {self._file}: {type(error).__name__} while committing")
-        return work.result()
+        return work.result() if error is None else self._failure(error, "committing")
+
+    def _failure(self, error: BaseException, doing: str) -> StorageFailure:
+        if isinstance(error, StorageFailure):
+            return error
+        return StorageFailure(f"storage {self._file}: {type(error).__name__} while {doing}")
 
     def _roll_back(self) -> None:
         """Undo the whole transaction; a connection that cannot even do that is given up."""

@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
+from vault.storage.order import folders_of
 from vault.storage.protocol import StorageFailure
+
+Look = tuple[str, str, int]
+"""A way to look below a prefix: `list` or `scan`, behind which name, and how many names at most."""
 
 _COUNTER: Final = Struct("@Q")
 _BYTES: Final = 2 * _COUNTER.size
@@ -58,41 +64,99 @@ class Commits:
 
 
 class Rows:
-    """Rows that were read and are still true: sealed values only, so no secret is kept here.
+    """Rows that were read and are still true, and names below prefixes: sealed values, so no secret is kept here.
 
-    They are few and short (SL-71), and all go when anything is committed.
+    They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when
+    another one commits anything.
     """
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
         self._as_of = b""
-        self._kept: dict[str, tuple[int, bytes | None]] = {}
+        self._kept: OrderedDict[str, tuple[int, bytes | None]] = OrderedDict()
+        self._listed: OrderedDict[str, tuple[Look, tuple[int, tuple[str, ...]]]] = OrderedDict()
+        self._expected: Mapping[str, bytes | None] | None = None
+        self._states: tuple[bytes, ...] = ()
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
         """Return epoch and value of the row at `path`, or None to ask the database."""
-        if self._commits.seen() == self._as_of:
+        seen = self._commits.seen()
+        if seen == self._as_of:
             return self._kept.get(path)
-        self._kept.clear()
+        if seen in self._states and self._expected is not None:
+            return None if path in self._expected else self._kept.get(path)
+        self._clear()
         return None
+
+    def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
+        """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
+        if self._commits.seen() != self._as_of:
+            return None
+        known = self._listed.get(prefix)
+        return known[1] if known is not None and known[0] == look else None
 
     def before(self) -> bytes:
         """Return what `keep` wants to know; taken before the statement."""
         return self._commits.seen()
 
     def keep(self, path: str, row: tuple[int, bytes | None], before: bytes) -> None:
-        """Remember what a statement found, unless a commit was under way while it ran."""
+        """Remember what a statement found, unless it may have been changed while it ran."""
+        if self._true(before) and len(path) + len(row[1] or b"") <= _LONGEST:
+            self._kept[path] = row
+            if len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+
+    def keep_below(self, prefix: str, look: Look, found: tuple[int, Sequence[str]], before: bytes) -> None:
+        """Remember what lies below `prefix`, as `keep`."""
+        epoch, names = found
+        if self._true(before) and len(prefix) + sum(map(len, names)) <= _LONGEST:
+            self._listed[prefix] = (look, (epoch, tuple(names)))
+            if len(self._listed) > _MOST:
+                self._listed.popitem(last=False)
+
+    def _true(self, before: bytes) -> bool:
+        """Whether what was read since `before` is what is committed now; what was kept earlier goes if it is not."""
         if before != self._as_of:
-            self._kept.clear()
+            if self._expected is not None and before in self._states:
+                return False
+            self._clear()
             self._as_of = before
         half = _COUNTER.size
-        if before[:half] != before[half:] or self._commits.seen() != before:
+        return before[:half] == before[half:] and self._commits.seen() == before
+
+    def _clear(self) -> None:
+        self._kept.clear()
+        self._listed.clear()
+
+    def expect(self, rows: Mapping[str, bytes | None] | None) -> None:
+        """Say that this process is about to commit these rows, and holds SQLite's write lock; None: others too.
+
+        Until `end`, what is not among them is as it was as long as the counters show nothing but this commit:
+        while it runs, or when it has just ended.
+        """
+        seen = self._commits.seen()
+        if rows is None or seen != self._as_of:
             return
-        if len(path) + len(row[1] or b"") <= _LONGEST:
-            if len(self._kept) >= _MOST:
-                self._kept.clear()
-            self._kept[path] = row
+        (count,) = _COUNTER.unpack_from(seen)
+        after = _COUNTER.pack(count + 1)
+        self._expected = rows
+        self._states = (after + seen[_COUNTER.size :], after + after)
+
+    def end(self, *, kept: bool) -> None:
+        """Note what was committed, if it was."""
+        rows, self._expected = self._expected, None
+        if not kept or rows is None or self._commits.seen() != self._states[1]:
+            return
+        self._as_of = self._states[1]
+        for path, value in rows.items():
+            known = self._kept.pop(path, None)
+            if known is not None and len(path) + len(value or b"") <= _LONGEST:
+                self._kept[path] = (known[0], value)
+            if self._listed:
+                for folder in folders_of(path):
+                    self._listed.pop(folder, None)
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""
         self._as_of = b""
-        self._kept.clear()
+        self._clear()

@@ -90,6 +90,16 @@ class Connection:
         except sqlite3.Error as error:
             raise failure(self.file, error) from error
 
+    def many(self, name: str, sql: str, rows: Sequence[Sequence[str | int | bytes | None]]) -> None:
+        """Announce the statement as `name`, then execute it once for each of `rows`; not at all without any."""
+        if not rows:
+            return
+        self.announce(name)
+        try:
+            self.raw.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise failure(self.file, error) from error
+
     def rows(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> list[Any]:
         """Run the statement and return all its rows."""
         try:

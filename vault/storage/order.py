@@ -7,7 +7,7 @@ everything below `a/` lies in `["a/", "a0")`, and the smallest path greater than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Seek = Callable[[str, str | None], Iterable[str]]
 """Given a lower bound (included) and an upper one (excluded; None: open), the paths between, in order."""
@@ -19,6 +19,15 @@ _PATIENCE = 16
 def end_of(prefix: str) -> str | None:
     """Return the smallest path behind everything below `prefix`; None for the empty prefix."""
     return prefix[:-1] + "0" if prefix else None
+
+
+def folders_of(path: str) -> Iterator[str]:
+    """Yield every prefix that `path` lies below, the longest first and the empty one last."""
+    end = path.rfind("/")
+    while end >= 0:
+        yield path[: end + 1]
+        end = path.rfind("/", 0, end)
+    yield ""
 
 
 def paths_below(seek: Seek, prefix: str, after: str, limit: int) -> Sequence[str]:

@@ -97,6 +97,63 @@ def test_few_and_short_rows_are_remembered(tmp_path: Path) -> None:
     assert rows.find("4096") == (0, None)
 
 
+def test_what_this_process_commits_is_known_without_another_look(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a/b", b"1")
+        reader = storage.reader()
+        assert (await reader.get("a/b"), await reader.get("a/c"), await reader.list("a/")) == (
+            b"1",
+            None,
+            ["b"],
+        )
+        storage._reader.raw.set_trace_callback(asked.append)
+        await put(storage, "a/b", b"2")
+        assert await reader.get("a/b") == b"2"
+        assert asked == []
+        await put(storage, "a/c", b"3")
+        assert await reader.get("a/c") == b"3"
+        assert asked == []
+        assert await reader.list("a/") == ["b", "c"]
+        assert asked != []
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_while_rows_are_being_committed_only_the_others_are_known(tmp_path: Path) -> None:
+    commits = Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    for path in ("mine", "other"):
+        rows.keep(path, (1, b"old"), rows.before())
+    rows.expect({"mine": b"new"})
+    for step in (commits.start, commits.finish):
+        step()
+        assert (rows.find("mine"), rows.find("other")) == (None, (1, b"old"))
+        rows.keep("mine", (1, b"new"), rows.before())
+        assert rows.find("mine") is None
+    rows.end(kept=True)
+    assert (rows.find("mine"), rows.find("other")) == ((1, b"new"), (1, b"old"))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_commit_that_failed_or_that_another_one_followed_leaves_nothing_known(
+    tmp_path: Path, *, kept: bool
+) -> None:
+    commits, other = Commits(tmp_path / "s.db"), Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    rows.keep("a", (1, b"old"), rows.before())
+    rows.expect({"b": b"new"})
+    commits.start()
+    commits.finish()
+    if kept:
+        other.start()
+        other.finish()
+    rows.end(kept=kept)
+    assert rows.find("a") is None
+
+
 def test_a_closed_storage_answers_nothing_from_memory(tmp_path: Path) -> None:
     async def story() -> None:
         storage = SqliteStorage.open(tmp_path / "s.db")

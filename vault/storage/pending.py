@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What transactions wrote and SQLite does not know yet: one statement of each kind brings all of it in.
+
+Most transactions read and write a few rows by their paths. What they write is kept here and looked up here, so
+it costs no statement, and leaving it out again costs nothing at all.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from vault.storage.database import Connection
+from vault.storage.order import folders_of
+from vault.storage.protocol import Timer
+
+KEPT_CHANGES: Final = 10_000
+"""How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""
+
+_PRUNE_EVERY: Final = 128
+"""Pruning looks at all kept changes, so it happens once in so many epochs or changes."""
+_MOST: Final = 1024
+"""Rows and timers that wait here at most, and then go to SQLite before the end."""
+_HEAVIEST: Final = 4 << 20
+"""Bytes of rows that do."""
+
+_PUT: Final = "INSERT OR REPLACE INTO entry (path, value) VALUES (?, ?)"
+_DELETE: Final = "DELETE FROM entry WHERE path = ?"
+_AT: Final = (
+    "INSERT OR REPLACE INTO timer (kind, key, due, claimed_until, attempts) VALUES (?, ?, ?, NULL, ?)"
+)
+_CANCEL: Final = "DELETE FROM timer WHERE kind = ? AND key = ?"
+_MOVE_EPOCH: Final = "UPDATE epoch SET n = n + 1 RETURNING n"
+_CHANGE: Final = "INSERT INTO change (n, kind, key) VALUES (?, ?, ?)"
+_PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n DESC LIMIT 1 OFFSET ?)"
+
+
+class Pending:
+    """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
+
+    __slots__ = ("_bytes", "_folders", "_sorted", "rows", "timers", "untrue")
+
+    def __init__(self) -> None:
+        self._folders: set[str] = set()
+        self._sorted = 0
+        """How many of the rows are in `_folders`."""
+        self.rows: dict[str, bytes | None] = {}
+        self.timers: dict[tuple[str, str], Timer | None] = {}
+        self.untrue: dict[tuple[str, str], None] = {}
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is more than should wait in memory."""
+        return self._bytes > _HEAVIEST or len(self.rows) + len(self.timers) > _MOST
+
+    def put(self, path: str, value: bytes) -> None:
+        """Note a row's new value."""
+        self.rows[path] = value
+        self._bytes += len(value)
+
+    def touches(self, prefix: str) -> bool:
+        """Whether any row is below `prefix`, which is empty or ends in `/`."""
+        for path in islice(self.rows, self._sorted, None):
+            for folder in folders_of(path):
+                if folder in self._folders:
+                    break
+                self._folders.add(folder)
+        self._sorted = len(self.rows)
+        return prefix in self._folders
+
+    def absorb(self, later: Pending) -> None:
+        """Add what a later transaction wrote."""
+        self.rows.update(later.rows)
+        self.timers.update(later.timers)
+        self.untrue.update(later.untrue)
+        self._bytes += later._bytes
+
+    def apply(self, connection: Connection) -> None:
+        """Write rows and timers, and know nothing of them any more. Raises `StorageFailure`: some may be written."""
+        rows, timers = self.rows, self.timers
+        self.rows, self.timers, self._bytes = {}, {}, 0
+        self._folders, self._sorted = set(), 0
+        connection.many("apply", _PUT, [row for row in rows.items() if row[1] is not None])
+        connection.many("apply", _DELETE, [(path,) for path, value in rows.items() if value is None])
+        set_now = [(t.kind, t.key, t.due, t.attempts) for t in timers.values() if t is not None]
+        connection.many("apply", _AT, set_now)
+        connection.many("apply", _CANCEL, [at for at, timer in timers.items() if timer is None])
+
+    def end(self, connection: Connection) -> None:
+        """Write everything that is left, and last what became untrue. Raises `StorageFailure`."""
+        self.apply(connection)
+        if not self.untrue:
+            return
+        (epoch,) = connection.row("epoch", _MOVE_EPOCH)
+        connection.many("change", _CHANGE, [(epoch, *what) for what in self.untrue])
+        if epoch % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
+            connection.run("prune", _PRUNE, (KEPT_CHANGES,))

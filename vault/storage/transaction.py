@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One writer's transaction: what it writes waits in memory, and what it reads is looked for there first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from vault.storage.batch import GroupCommit
+from vault.storage.commits import Look, Rows
+from vault.storage.order import end_of
+from vault.storage.pending import Pending
+from vault.storage.protocol import StorageFailure, Timer
+from vault.storage.reading import BEHIND_TEXT, Reader, RememberingReader
+
+_DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
+_CLAIM: Final = """
+    UPDATE timer SET claimed_until = ?, attempts = attempts + 1
+    WHERE (kind, key) IN (
+        SELECT kind, key FROM timer WHERE coalesce(claimed_until, due) <= ?
+        ORDER BY coalesce(claimed_until, due), kind, key LIMIT ?
+    )
+    RETURNING kind, key, due, attempts - 1
+"""
+_FEW: Final = 16
+"""Rows that are removed one by one, rather than as a range by SQLite, which then has to know of everything."""
+_LARGEST: Final = 1 << 63
+"""SQLite's integers lie between this and its negative."""
+
+
+class Transaction(RememberingReader):
+    """What one writer does. After a statement failed nothing more is accepted, and nothing is kept."""
+
+    def __init__(self, group: GroupCommit, rows: Rows) -> None:
+        super().__init__(group.connection, rows)
+        self._group = group
+        self._own = Pending()
+        self._broken: StorageFailure | None = None
+        self._ended = False
+
+    async def get(self, path: str) -> bytes | None:
+        """See `ReadTx.get`."""
+        with self._statement():
+            batch = self._group.open
+            for rows in (self._own.rows, batch.pending.rows):
+                if path in rows and self.epoch:
+                    self._connection.announce("get")
+                    return rows[path]
+            self.epoch, value = Reader.row(self, path) if batch.spilled else self.row(path)
+            return self._own.rows.get(path, batch.pending.rows.get(path, value))
+
+    def below(self, prefix: str, look: Look) -> Sequence[str]:
+        """See `Reader.below`."""
+        with self._statement():
+            batch = self._group.open
+            if self._own.touches(prefix) or batch.pending.touches(prefix):
+                self._group.spill(self._own)
+            return Reader.below(self, prefix, look) if batch.spilled else super().below(prefix, look)
+
+    async def put(self, path: str, value: bytes) -> None:
+        """See `Tx.put`."""
+        self._write("put", path)
+        self._own.put(path, value)
+
+    async def delete(self, path: str) -> None:
+        """See `Tx.delete`."""
+        self._write("delete", path)
+        self._own.rows[path] = None
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """See `Tx.delete_prefix`."""
+        self._write("delete_prefix", prefix)
+        few = self.below(prefix, ("scan", "", _FEW))
+        if len(few) < _FEW:
+            for path in few:
+                await self.delete(prefix + path)
+            return len(few)
+        end = end_of(prefix)
+        bounds = (f"{prefix}\0", BEHIND_TEXT if end is None else end)
+        with self._statement():
+            self._group.spill(self._own)
+            return self._connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
+
+    async def at(self, timer: Timer) -> None:
+        """See `Tx.at`."""
+        if not -_LARGEST <= timer.due < _LARGEST:
+            raise OverflowError("a timer is due beyond what can be stored")
+        self._write("at", timer.kind, timer.key)
+        self._own.timers[timer.kind, timer.key] = timer
+
+    async def cancel(self, kind: str, key: str) -> None:
+        """See `Tx.cancel`."""
+        self._write("cancel", kind, key)
+        self._own.timers[kind, key] = None
+
+    async def invalidate(self, kind: str, key: str) -> None:
+        """See `Tx.invalidate`."""
+        self._write("invalidate", kind, key)
+        self._own.untrue[kind, key] = None
+
+    def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+        """See `Storage.claim`."""
+        with self._statement():
+            self._group.spill(self._own)
+            rows = self._connection.rows("claim", _CLAIM, (now + hold, now, limit))
+            return sorted((Timer(*row) for row in rows), key=lambda timer: (timer.due, timer.kind, timer.key))
+
+    def finish(self) -> Pending:
+        """Return what is still to be written. Raises `StorageFailure` where a statement had failed."""
+        self._check()
+        return self._own
+
+    def end(self) -> None:
+        """Refuse whatever is still tried in this transaction."""
+        self._ended = True
+
+    def _check(self) -> None:
+        if self._ended:
+            raise RuntimeError("this transaction has ended; open another one")
+        if self._broken is not None:
+            raise StorageFailure(str(self._broken)) from self._broken
+
+    def _write(self, name: str, *texts: str) -> None:
+        """Announce what will wait. Text that SQLite would not take is refused here, where it costs nobody else."""
+        self._check()
+        for text in texts:
+            if not text.isascii():
+                text.encode()
+        try:
+            self._connection.announce(name)
+            if self._own.full:
+                self._group.spill(self._own)
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
+
+    @contextmanager
+    def _statement(self) -> Iterator[None]:
+        self._check()
+        try:
+            yield
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
