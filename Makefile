@@ -14,7 +14,8 @@ HSM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
-WORKERS ?= 2
+# One more than there are cores: a worker that waits for a server leaves its core to another.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help
 help: ## this list

@@ -85,13 +85,15 @@ class Application:
     There are KV v2 at `secret/`, KV v1 at `plain/`, and every other kind of mount at its own name.
     """
 
-    _furnished: ClassVar[tuple[MemoryStorage, str] | None] = None
+    _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
-    def __init__(self, storage: Storage | None = None) -> None:
-        """`storage` is the memory's own unless given; it is the caller's to close."""
+    def __init__(self, storage: Storage | None = None, *, like: "Application | None" = None) -> None:
+        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with."""
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
+        self.key = ""
+        self._like = None if like is None else (like.storage, like.key)
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
         self.log = io.StringIO()
@@ -114,7 +116,7 @@ class Application:
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
         )
-        known = Application._furnished if self._copied else None
+        known = self._like or (Application._furnished if self._copied else None)
         if known is not None:
             _copy(known[0], self.storage)
         await self.vault.start()
