@@ -14,6 +14,7 @@ from nhi.identity.lookup_routes import LookupEngine
 from nhi.identity.merge_routes import MergeEngine
 from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
+from nhi.identity.mfa.reach import Chain
 from nhi.identity.oidc.key_routes import SigningEngine
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
@@ -30,13 +31,17 @@ from vault.token.batch import BatchTokens
 def identity_store(
     identities: Identities,
     router: Router,
+    chain: Chain,
     pairs: Pairs,
     batch: BatchTokens,
     address: str,
     clock: Clock,
     entropy: Entropy,
 ) -> Sequence[Engine]:
-    """Return the engines of `identity/`; `address` is the URL at which clients reach this server."""
+    """Return the engines of `identity/`.
+
+    `chain` returns a namespace and all above it, `address` is the URL at which clients reach this server.
+    """
     shapes = Shapes(router)
     entities = EntityEngine(identities, shapes, clock)
     groups = GroupEngine(identities, shapes, clock)
@@ -49,8 +54,8 @@ def identity_store(
         groups,
         GroupAliasEngine(identities, shapes, groups, clock),
         LookupEngine(entities, groups),
-        MethodEngine(entropy),
-        EnforcementEngine(router, entropy),
+        MethodEngine(router, chain, entropy),
+        EnforcementEngine(router, chain, entropy),
         SigningEngine(pairs, clock, entropy),
         tokens,
         ClientEngine(pairs, entropy),

@@ -56,12 +56,12 @@ class Place:
 
 
 @contextmanager
-def empty_server(kind: str, folder: Path) -> Iterator[Place]:
-    """Start a server that nobody has initialised; end it at the end."""
+def empty_server(kind: str, folder: Path, listener: str = "") -> Iterator[Place]:
+    """Start a server that nobody has initialised; end it at the end. `listener` are more of its settings."""
     port = free_port()
     authority = _certificates(folder)
     config = folder / "server.hcl"
-    config.write_text(_config(kind, folder, port))
+    config.write_text(_config(kind, folder, port, listener))
     place = Place(kind, f"https://127.0.0.1:{port}", authority, folder)
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -84,9 +84,9 @@ def empty_server(kind: str, folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def open_server(kind: str, folder: Path) -> Iterator[Place]:
+def open_server(kind: str, folder: Path, listener: str = "") -> Iterator[Place]:
     """Start a server, initialise it with one share and unseal it."""
-    with empty_server(kind, folder) as empty:
+    with empty_server(kind, folder, listener) as empty:
         client = empty.client()
         made = client.sys.initialize(secret_shares=1, secret_threshold=1)
         client.sys.submit_unseal_key(made["keys"][0])
@@ -94,7 +94,7 @@ def open_server(kind: str, folder: Path) -> Iterator[Place]:
         yield Place(kind, empty.address, empty.authority, folder, made["root_token"], made["keys"][0])
 
 
-def _config(kind: str, folder: Path, port: int) -> str:
+def _config(kind: str, folder: Path, port: int, listener: str) -> str:
     storage = f'storage "sqlite" {{ path = "{folder}/vault.db" }}\noutbound_allow = ["127.0.0.0/8"]'
     if kind == "openbao":
         storage = 'storage "inmem" {}'
@@ -104,6 +104,7 @@ listener "tcp" {{
   address       = "127.0.0.1:{port}"
   tls_cert_file = "{folder}/server.crt"
   tls_key_file  = "{folder}/server.key"
+  {listener}
 }}
 audit "file" "file" {{
   description = "the file"

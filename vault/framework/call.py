@@ -303,6 +303,7 @@ class Call:
         "held",
         "id",
         "identity",
+        "intermediates",
         "key",
         "limits",
         "local",
@@ -376,6 +377,8 @@ class Call:
     client_port: int
     certificate: bytes
     """The certificate (DER) that the client has shown in the TLS handshake; empty for none, and for reads."""
+    intermediates: Sequence[bytes]
+    """The certificates (DER) that came with it. Nobody has verified them: a path is to be found through them."""
     mount: Mounted
     local: str
     """The part of the path after the mount."""
@@ -441,6 +444,7 @@ class Call:
         self.plan = None
         self.prepared = None
         self.certificate = b""
+        self.intermediates = ()
         self.namespace = ROOT
         self.body = b""
         self.limits = USUAL_LIMITS

@@ -91,6 +91,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
                 *identity_store(
                     parts.identities,
                     parts.router,
+                    parts.namespaces.chain,
                     parts.pairs,
                     parts.batch,
                     address(parts.config),

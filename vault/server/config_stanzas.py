@@ -123,6 +123,7 @@ def listener(entry: Entry, content: Collection[Entry], findings: Findings) -> Li
     )
     _check_address(entry, made, findings)
     _check_tls(entry, made, values, findings)
+    _check_forwarded(entry, made, findings)
     return made
 
 
@@ -149,6 +150,15 @@ def _check_address(entry: Entry, made: Listener, findings: Findings) -> None:
         findings.refuse(entry, "listener address must be HOST:PORT, an IPv6 address in brackets")
     elif made.tls_disable and not is_loopback(split[0]):
         findings.warn(entry, "tls_disable sends tokens and secrets over the network in the clear")
+
+
+def _check_forwarded(entry: Entry, made: Listener, findings: Findings) -> None:
+    if made.x_forwarded_for_client_cert_header and not made.x_forwarded_for_authorized_addrs:
+        findings.refuse(
+            entry, "x_forwarded_for_client_cert_header needs x_forwarded_for_authorized_addrs: who may say it"
+        )
+    if not set(made.x_forwarded_for_client_cert_decoders) <= {"URL", "PEM", "RFC9440"}:
+        findings.refuse(entry, "x_forwarded_for_client_cert_decoders are URL, PEM and RFC9440")
 
 
 def _check_tls(entry: Entry, made: Listener, values: Mapping[str, Any], findings: Findings) -> None:

@@ -11,7 +11,6 @@ from typing import Final
 
 _CLUSTER: Final = "nodes need no address for each other"
 _TUNING: Final = "there is nothing to tune here"
-_CLIENT_CERT: Final = "client certificates from a proxy are not supported yet; let clients connect directly"
 _FORWARDED: Final = "use x_forwarded_for_authorized_addrs instead; remove it"
 _ACME: Final = (
     "certificates are read from tls_cert_file and tls_key_file; run an ACME client beside the server"
@@ -109,8 +108,6 @@ REFUSED: Final[dict[str, dict[str, str]]] = {
         "cors_allowed_headers": "configure it with `vaultctl write sys/config/cors`; remove it here",
         "proxy_protocol_behavior": _FORWARDED,
         "proxy_protocol_authorized_addrs": _FORWARDED,
-        "x_forwarded_for_client_cert_header": _CLIENT_CERT,
-        "x_forwarded_for_client_cert_decoders": _CLIENT_CERT,
         "require_request_header": "it protects agents, not servers; remove it",
         "role": "metrics-only listeners have `telemetry { metrics_only = true }`",
         "tls_acme_cache_path": _ACME,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """One connection: uvicorn's HTTP/1.1 protocol, with what a vault adds per connection and never per request.
 
-An ASGI scope carries in `state`: `listener` (its `Listener`), and `client_certificate` (DER, or None).
+An ASGI scope carries in `state`: `listener` (its `Listener`), `client_certificate` (DER, or None), and
+`client_intermediates` (DER of what the client has sent beside it, unverified).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from uvicorn.server import ServerState
 from vault.framework.batch import Batch
 from vault.server.heads import plain_head
 from vault.server.settings import Listener
+from vault.server.tls import presented
 from vault.server.verbs import FAST, AnyVerb
 from vault.wire.again import HEAD, Again
 from vault.wire.http import RESPOND
@@ -93,8 +95,12 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().connection_made(transport)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.app_state = {"listener": self.listener, "client_certificate": certificate}
+        shown = presented(tls)
+        self.app_state = {
+            "listener": self.listener,
+            "client_certificate": shown[0] if shown else None,
+            "client_intermediates": shown[1:],
+        }
 
     def on_url(self, url: bytes) -> None:
         """Take a target, in which `#` is a letter like any other: there are no fragments here (RFC 9112, 3.2)."""

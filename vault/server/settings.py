@@ -126,6 +126,22 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     x_forwarded_for_reject_not_authorized: Annotated[
         bool, Setting(read.boolean, "Refuse a request with `X-Forwarded-For` from anywhere else.")
     ] = False
+    x_forwarded_for_client_cert_header: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "Header in which these proxies hand on a client's certificate, whose key they have seen proven; nobody "
+            "else is believed. The certificates of the proxies themselves are then nobody's.",
+            "none",
+        ),
+    ] = ""
+    x_forwarded_for_client_cert_decoders: Annotated[
+        tuple[str, ...],
+        Setting(
+            read.words,
+            "How the header is read, one after the other: `URL`, `PEM`, `RFC9440`. What is left is DER in base64.",
+        ),
+    ] = ()
     disable_unauthed_rekey_endpoints: Annotated[
         bool,
         Setting(

@@ -23,6 +23,8 @@ _ALWAYS_THERE: Final = frozenset(
 )
 _VERSIONS: Final = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
 
+_LONGEST_PATH: Final = 10
+
 
 class _Encrypted(Exception):
     """The private key asks for a password."""
@@ -121,6 +123,22 @@ def _pair_problem(error: ssl.SSLError, cert: str, key: str) -> str:
 
 def _no_password() -> str:
     raise _Encrypted
+
+
+def presented(tls: ssl.SSLObject | None) -> tuple[bytes, ...]:
+    """Return the certificates (DER) that a client has sent, its own first; nothing for none.
+
+    Only the first has been verified, as its key was proven. At most so many are taken as a path may be long.
+    """
+    own = tls.getpeercert(binary_form=True) if tls is not None else None
+    if tls is None or own is None:
+        return ()
+    sent = tls._sslobj.get_unverified_chain() or ()  # type: ignore[attr-defined]  # noqa: SLF001 -- public from 3.13 on
+    return (own, *(_der(one) for one in sent[1:_LONGEST_PATH]))
+
+
+def _der(certificate: object) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(certificate.public_bytes())  # type: ignore[attr-defined]  # of a C type without a name
 
 
 def _load_client_authorities(context: ssl.SSLContext, listener: Listener) -> None:

@@ -171,6 +171,7 @@ class Front:
         plain = call.method == "GET" and not scope["query_string"]
         if call.method != "GET":
             call.certificate = scope["state"].get("client_certificate") or b""
+            call.intermediates = scope["state"].get("client_intermediates", ())
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.strip().decode("latin-1"))

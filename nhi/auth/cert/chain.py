@@ -61,26 +61,30 @@ def read(der: bytes) -> x509.Certificate:
         raise Malformed("invalid certificate or no client certificate supplied") from None
 
 
-def issuer_of(leaf: x509.Certificate, role: Role, now: int) -> x509.Certificate | None:
-    """Return who issued a certificate that a role trusts at `now` (seconds); itself where it is pinned, else None."""
+def path_of(
+    leaf: x509.Certificate, role: Role, now: int, between: Sequence[x509.Certificate] = ()
+) -> Sequence[x509.Certificate]:
+    """Return the path from a certificate to an authority that a role trusts at `now` (seconds), nothing for none.
+
+    `between` are certificates that came with it, which may be on the path. A certificate that is pinned is its path.
+    """
     trusted = authorities(role)
     at = datetime.fromtimestamp(now, UTC)
     der = leaf.public_bytes(Encoding.DER)
     own = der in trusted.pinned or any(der == root.public_bytes(Encoding.DER) for root in trusted.roots)
     if own:
-        return leaf if leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc else None
+        return (leaf,) if leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc else ()
     if not trusted.roots or not _for_clients(leaf):
-        return None
+        return ()
     policy = verification.PolicyBuilder().store(verification.Store(list(trusted.roots))).time(at)
     policy = policy.extension_policies(
         ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
         ee_policy=verification.ExtensionPolicy.permit_all(),
     )
     try:
-        chain = policy.build_client_verifier().verify(leaf, []).chain
+        return policy.build_client_verifier().verify(leaf, list(between)).chain
     except (verification.VerificationError, ValueError):
-        return None
-    return chain[1] if len(chain) > 1 else chain[0]
+        return ()
 
 
 def _signs(certificate: x509.Certificate) -> bool:

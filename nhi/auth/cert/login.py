@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,18 +77,20 @@ class LoginEngine(Engine):
         leaf = chain.read(call.certificate)
         facts = Facts(leaf)
         now = self._clock.millis() // 1000
+        between = [chain.read(one) for one in call.intermediates]
         trusting = [
-            (role, issuer)
+            (role, path)
             for role in await store.roles(call.reader, params.name)
-            if (issuer := chain.issuer_of(leaf, role, now)) is not None
+            if (path := chain.path_of(leaf, role, now, between))
         ]
         if not trusting:
             raise Malformed(_WRONG)
-        await self._check_lists(call, leaf, now)
+        await self._check_lists(call, [one for _, path in trusting for one in path], now)
         reasons: list[str] = []
-        for role, issuer in trusting:
+        for role, path in trusting:
             if not constraints.met(role, facts):
                 continue
+            issuer = path[min(1, len(path) - 1)]
             reason = await self._ocsp.objection(role, leaf, issuer, now) if role.ocsp_enabled else ""
             if reason:
                 reasons.append(reason)
@@ -99,16 +102,16 @@ class LoginEngine(Engine):
             return Proof(role, leaf, facts)
         raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)
 
-    async def _check_lists(self, call: Call, leaf: x509.Certificate, now: int) -> None:
-        """Refuse a certificate that is on a list, or of which a list that has to be fetched says nothing (SL-30)."""
-        serial = str(leaf.serial_number)
+    async def _check_lists(self, call: Call, path: Sequence[x509.Certificate], now: int) -> None:
+        """Refuse a path with a certificate on a list, or of which a list that has to be fetched is silent (SL-30)."""
+        serials = {str(one.serial_number) for one in path}
         for listed in await store.crls(call.reader):
             current = listed
             if listed.url and listed.next_update and now > listed.next_update:
                 current = await fetched(self._fetcher, listed.url)
                 if current.next_update and now > current.next_update:
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
-            if serial in current.serials:
+            if serials.intersection(current.serials):
                 raise Malformed(_UNMET)
 
 

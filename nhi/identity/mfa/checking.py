@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
 from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from nhi.identity.mfa import model
+from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.model import Enforcement, Method, Seed
 from vault.barrier.view import View
+from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 
 HASHES: Final[Mapping[str, type[SHA1 | SHA256 | SHA512]]] = {
@@ -38,23 +39,25 @@ class Codes:
     async def satisfy(
         self,
         core: View,
-        place: str,
+        chain: Sequence[Namespace],
         one: Enforcement,
         given: Mapping[str, Sequence[str]],
         entity_id: str,
     ) -> None:
-        """Check one factor for an enforcement; `given` has codes by method id or name. Raises `Unsatisfied`.
+        """Check one factor for an enforcement; `given` has codes by method id, or by name with the
+        method's namespace before it. Raises `Unsatisfied`.
 
-        Failures are counted in the transaction, which must be kept although this raises. `core` is the data of
-        the enforcement's namespace, `place` its path.
+        Failures are counted in the transaction, which must be kept although this raises. `core` is the data of the
+        namespace that the login is in, `chain` that namespace and all above it.
         """
         problems: list[str] = []
         for method_id in one.methods:
-            method = await model.method(core, method_id)
-            codes = None
-            if method is not None:
-                codes = given.get(method.id) or (given.get(method.name) if method.name else None)
-            if method is None or not codes:
+            found = await reach.method(core, chain, method_id)
+            if found is None:
+                continue
+            place, method = found
+            codes = given.get(method.id) or (given.get(place.path + method.name) if method.name else None)
+            if not codes:
                 continue
             problem = await self._check(core, method, codes[0], entity_id)
             if not problem:
@@ -64,7 +67,7 @@ class Codes:
             raise Unsatisfied(
                 f"failed to satisfy enforcement {one.name}. error: failed to sanitize MFA creds, 1 error "
                 "occurred:\n\t* failed to find MFA credentials associated with an MFA method ID "
-                f"{one.methods[0]}, method name {place}{await _name(core, one.methods[0])}\n\n"
+                f"{one.methods[0]}, method name {await _name(core, chain, one.methods[0])}\n\n"
             )
         lines = "".join(f"\t* {problem}\n" for problem in problems)
         raise Unsatisfied(
@@ -117,6 +120,6 @@ def matching(method: Method, seed: Seed, given: str, now: int) -> int | None:
     return None
 
 
-async def _name(core: View, method_id: str) -> str:
-    method = await model.method(core, method_id)
-    return method.name if method is not None else ""
+async def _name(core: View, chain: Sequence[Namespace], method_id: str) -> str:
+    found = await reach.method(core, chain, method_id)
+    return f"{found[0].path}{found[1].name}" if found is not None else ""

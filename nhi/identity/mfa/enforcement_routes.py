@@ -9,8 +9,9 @@ import msgspec
 
 from nhi.identity import groups, store
 from nhi.identity.entity_routes import KeyInfo, own
-from nhi.identity.mfa import model
+from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.model import Enforcement
+from nhi.identity.mfa.reach import Chain
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
@@ -42,8 +43,10 @@ class EnforcementName(Params, frozen=True):
 class EnforcementEngine(Engine):
     """Enforcements. Those of a namespace hold in all namespaces below it too."""
 
-    def __init__(self, router: Router, entropy: Entropy) -> None:
+    def __init__(self, router: Router, chain: Chain, entropy: Entropy) -> None:
+        """`chain` returns a namespace and all above it."""
         self._router = router
+        self._chain = chain
         self._entropy = entropy
 
     @write("mfa/login-enforcement/{name:word}")
@@ -88,7 +91,7 @@ class EnforcementEngine(Engine):
         if not new.methods:
             raise Malformed("missing method ids")
         for one in new.methods:
-            if await model.method(call.core, one) is None:
+            if await reach.method(call.core, self._chain(call.namespace), one) is None:
                 raise Malformed("one of the provided method ids doesn't exist")
         for one in new.groups:
             if await groups.group(call.core, one) is None:

@@ -13,15 +13,17 @@ import segno
 
 from nhi.identity import store
 from nhi.identity.entity_routes import KeyInfo, own
-from nhi.identity.mfa import model
+from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.checking import HASHES
 from nhi.identity.mfa.model import Method, Seed
-from vault.framework.call import Call, Reply
+from nhi.identity.mfa.reach import Chain
+from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Span
 from vault.framework.route import Params, delete, list_, read, write
+from vault.mount.router import Router
 
 _DIGITS = (6, 8)
 _LARGEST_KEY = 1024
@@ -86,7 +88,10 @@ class SharedSecret(msgspec.Struct, frozen=True):
 class MethodEngine(Engine):
     """TOTP methods and their secrets. Methods of other makers' services are answered as absent."""
 
-    def __init__(self, entropy: Entropy) -> None:
+    def __init__(self, router: Router, chain: Chain, entropy: Entropy) -> None:
+        """`chain` returns a namespace and all above it."""
+        self._router = router
+        self._chain = chain
         self._entropy = entropy
 
     @write("mfa/method/totp")
@@ -102,6 +107,7 @@ class MethodEngine(Engine):
         """Change a TOTP method."""
         known = await model.method(call.core, params.method_id)
         if known is None:
+            await self._refuse_others(call, params.method_id, chained=False)
             raise NotFound
         changed = _checked(params.method_id, params)
         name = params.method_name or known.name
@@ -110,29 +116,33 @@ class MethodEngine(Engine):
     @read("mfa/method/totp/{method_id:uuid}")
     @read("mfa/method/{method_id:uuid}")
     async def read_method(self, call: Call, params: MethodId) -> dict[str, Json]:
-        """Read a method."""
-        found = await model.method(own(call), params.method_id)
+        """Read a method, of this namespace or one above it."""
+        found = await reach.method(own(call), self._chain(call.namespace), params.method_id)
         if found is None:
             raise NotFound
-        return _shown(call, found)
+        return _shown(*found)
 
     @list_("mfa/method/totp")
     @list_("mfa/method")
     async def list_methods(self, call: Call) -> KeyInfo:
-        """List methods by id, with what they are."""
-        found = {one.id: _shown(call, one) for one in await model.methods(own(call))}
+        """List methods by id, with what they are; those of the namespaces above too."""
+        known = await reach.methods(own(call), self._chain(call.namespace))
+        found = {one.id: _shown(place, one) for place, one in known}
         if not found:
             raise NotFound
         return KeyInfo(found, list(found))
 
     @delete("mfa/method/totp/{method_id:uuid}")
     async def delete_totp(self, call: Call, params: MethodId) -> None:
-        """Remove a method that nothing enforces, with all secrets."""
-        for one in await model.enforcements(call.core):
-            if params.method_id in one.methods:
-                raise Malformed(
-                    f"methodID is still used by an enforcement configuration with ID: {one.id}", chained=True
-                )
+        """Remove a method that nothing enforces, here or below, with all secrets."""
+        await self._refuse_others(call, params.method_id, chained=True)
+        for table in self._router.within(call.namespace):
+            for one in await model.enforcements(call.core.space(table.namespace.id)):
+                if params.method_id in one.methods:
+                    raise Malformed(
+                        f"methodID is still used by an enforcement configuration with ID: {one.id}",
+                        chained=True,
+                    )
         await call.core.delete(model.METHODS + params.method_id)
         await call.core.delete_prefix(f"{model.SECRETS}{params.method_id}/")
 
@@ -173,11 +183,11 @@ class MethodEngine(Engine):
         """Forget an entity's secret, so that another can be made."""
         if not params.method_id:
             raise Malformed("missing method ID")
-        await _known(call, params.method_id, params.entity_id)
+        await self._known(call, params.method_id, params.entity_id)
         await model.delete_seed(call.core, params.method_id, params.entity_id)
 
     async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
-        method = await _known(call, method_id, entity_id)
+        method = await self._known(call, method_id, entity_id)
         if await model.seed(call.core, method_id, entity_id) is not None:
             return Reply(warnings=[f'Entity already has a secret for MFA method "{method.name}"'])
         secret = self._entropy.bytes(method.key_size)
@@ -189,17 +199,22 @@ class MethodEngine(Engine):
         )
         return Reply(SharedSecret(_barcode(url, method.qr_size), url))
 
+    async def _known(self, call: Call, method_id: str, entity_id: str) -> Method:
+        """Return a method, for an entity that there is. Raises `Malformed`."""
+        if not entity_id:
+            raise Malformed("missing entityID")
+        found = await reach.method(call.core, self._chain(call.namespace), method_id)
+        if found is None:
+            raise Malformed(f'configuration for method ID "{method_id}" does not exist')
+        if await store.entity(call.core, entity_id) is None:
+            raise Malformed("invalid entity ID")
+        return found[1]
 
-async def _known(call: Call, method_id: str, entity_id: str) -> Method:
-    """Return a method, for an entity that there is. Raises `Malformed`."""
-    if not entity_id:
-        raise Malformed("missing entityID")
-    method = await model.method(call.core, method_id)
-    if method is None:
-        raise Malformed(f'configuration for method ID "{method_id}" does not exist')
-    if await store.entity(call.core, entity_id) is None:
-        raise Malformed("invalid entity ID")
-    return method
+    async def _refuse_others(self, call: Call, method_id: str, *, chained: bool) -> None:
+        """Refuse to change what a namespace above decides on. Raises `Malformed`."""
+        found = await reach.method(call.core, self._chain(call.namespace), method_id)
+        if found is not None and found[0].id != call.namespace.id:
+            raise Malformed("request namespace does not match method namespace", chained=chained)
 
 
 def _checked(method_id: str, params: TotpParams) -> Method:
@@ -230,10 +245,9 @@ def _checked(method_id: str, params: TotpParams) -> Method:
     )
 
 
-def _shown(call: Call, method: Method) -> dict[str, Json]:
+def _shown(place: Namespace, method: Method) -> dict[str, Json]:
     found: dict[str, Json] = msgspec.to_builtins(method)
-    place = {"namespace_id": call.namespace.id, "namespace_path": call.namespace.path, "type": "totp"}
-    return {**found, **place}
+    return {**found, "namespace_id": place.id, "namespace_path": place.path, "type": "totp"}
 
 
 def _barcode(url: str, size: int) -> str:

@@ -53,7 +53,7 @@ class ValidateEngine(Engine):
         if standing is None:
             raise AssertionError("only logins with an entity wait")
         found = await self._factors.applying(core, call.namespace, waits.accessor, waits.mount_kind, standing)
-        problem = await self._factors.satisfied(core, found, given, standing)
+        problem = await self._factors.satisfied(call, found, given, standing)
         if problem:
             return Refused(reason=Forbidden(problem, chained=False))
         await core.delete(model.WAITING + request)

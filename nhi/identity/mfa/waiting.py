@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from nhi.identity.mfa import model
+from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.checking import Codes, Unsatisfied
 from nhi.identity.mfa.model import Enforcement, Waiting
+from nhi.identity.mfa.reach import Chain
 from nhi.identity.store import hashed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Auth, Call, Namespace, Refused, Reply
@@ -18,8 +19,6 @@ from vault.framework.identity import Standing
 from vault.storage.protocol import Timer
 from vault.token.factors import Candidate
 
-Chain = Callable[[Namespace], Sequence[Namespace]]
-"""Returns a namespace and all above it: what those enforce holds below them."""
 _UNDECIDED: Final = "default"
 """What the field calls the kind of a token that is not made yet."""
 _SECOND: Final = 1_000_000_000
@@ -48,7 +47,7 @@ class SecondFactors:
             return None
         given = _given(call)
         if given is not None:
-            problem = await self.satisfied(call.core, found, given, standing)
+            problem = await self.satisfied(call, found, given, standing)
             return Refused(reason=Unauthenticated()) if problem else None
         if call.login is not None:
             return Refused(reason=Unauthenticated())  # a login that is part of a request has no second half
@@ -70,16 +69,16 @@ class SecondFactors:
 
     async def satisfied(
         self,
-        core: View,
+        call: Call,
         found: Sequence[tuple[Namespace, Enforcement]],
         given: Mapping[str, Sequence[str]],
         standing: Standing,
     ) -> str:
         """Return what is missing, "" for nothing. What was tried is counted in the transaction."""
+        chain = self._chain(call.namespace)
         try:
-            for place, one in found:
-                inside = core.space(place.id)
-                await self._codes.satisfy(inside, place.path, one, given, standing.facts.entity_id)
+            for _, one in found:
+                await self._codes.satisfy(call.core, chain, one, given, standing.facts.entity_id)
         except Unsatisfied as problem:
             return str(problem)
         return ""
@@ -103,34 +102,34 @@ class SecondFactors:
         await call.core.at(Timer(model.MFA_KIND, key, -(-waits.expires // 1_000_000)))
         requirement = {
             "mfa_request_id": request,
-            "mfa_constraints": await _constraints(call.core, found),
+            "mfa_constraints": await self._constraints(call, found),
         }
         auth = Auth(
             client_token="", accessor="", policies=None, token_type=_UNDECIDED, mfa_requirement=requirement
         )
         return Reply(auth=auth, warnings=[*candidate.warnings, _WARNING])
 
+    async def _constraints(
+        self, call: Call, found: Sequence[tuple[Namespace, Enforcement]]
+    ) -> Mapping[str, object]:
+        """Return which methods would do, by enforcement; two of one name in different namespaces stay two."""
+        shown: dict[str, object] = {}
+        chain = self._chain(call.namespace)
+        for place, one in found:
+            methods = []
+            for method_id in one.methods:
+                known = await reach.method(call.core, chain, method_id)
+                if known is not None:
+                    named = {"name": known[1].name} if known[1].name else {}
+                    methods.append({"type": "totp", "id": method_id, "uses_passcode": True, **named})
+            shown[one.name if one.name not in shown else f"{place.path}{one.name}"] = {"any": methods}
+        return shown
+
 
 async def forget(core: View, key: str) -> None:
     """Forget a login that nobody completed, when its timer has come."""
     namespace_id, _, request = key.partition(":")
     await core.space(namespace_id).delete(model.WAITING + request)
-
-
-async def _constraints(
-    core: ReadView, found: Sequence[tuple[Namespace, Enforcement]]
-) -> Mapping[str, object]:
-    """Return which methods would do, by enforcement; two of one name in different namespaces stay two."""
-    shown: dict[str, object] = {}
-    for place, one in found:
-        methods = []
-        for method_id in one.methods:
-            method = await model.method(core.space(place.id), method_id)
-            if method is not None:
-                named = {"name": method.name} if method.name else {}
-                methods.append({"type": "totp", "id": method.id, "uses_passcode": True, **named})
-        shown[one.name if one.name not in shown else f"{place.path}{one.name}"] = {"any": methods}
-    return shown
 
 
 def _given(call: Call) -> Mapping[str, Sequence[str]] | None:

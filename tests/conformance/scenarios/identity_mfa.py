@@ -144,7 +144,84 @@ ENFORCEMENTS = [
     delete("idn/identity/mfa/method/totp/{m}"),
 ]
 
+P, K, B = "ifp/identity/mfa/", "ifp/kid/identity/mfa/", "ifo/identity/mfa/"
+BELOW = [
+    *home("ifp", "pa"),
+    *home("ifo"),
+    post("ifp/sys/namespaces/kid", {}),
+    post("ifp/kid/sys/auth/ka", {"type": "userpass"}),
+    get("ifp/kid/sys/auth/ka", save=("ka:data.accessor",), pick=("data.type",)),
+    post(P + "method/totp", {"issuer": "I", "method_name": "pm"}, save=("pm:data.method_id",)),
+    post(K + "method/totp", {"issuer": "I", "method_name": "km"}, save=("km:data.method_id",)),
+    get(K + "method/{pm}"),
+    get(K + "method/totp/{pm}"),
+    lst(K + "method", unordered=("data.keys",)),
+    lst(P + "method", unordered=("data.keys",)),
+    get(P + "method/totp/{km}", divergence="DV-66"),
+    get(B + "method/totp/{km}", divergence="DV-66"),
+    get(B + "method/totp/{pm}", divergence="DV-66"),
+    post(K + "method/totp/{pm}", {"issuer": "J"}),
+    delete(K + "method/totp/{pm}", divergence="DV-60"),
+    get(P + "method/totp/{pm}"),
+    post(P + "login-enforcement/pe", {"mfa_method_ids": ["{pm}"], "auth_method_accessors": ["{ka}"]}),
+    post(
+        P + "login-enforcement/pe",
+        {"mfa_method_ids": ["{km}"], "auth_method_types": ["userpass"]},
+        divergence="DV-66",
+    ),
+    post(P + "login-enforcement/pe", {"mfa_method_ids": ["{pm}"], "auth_method_types": ["approle"]}),
+    post(P + "login-enforcement/pe", {"mfa_method_ids": ["{pm}"], "auth_method_types": ["userpass"]}),
+    get(K + "login-enforcement/pe"),
+    lst(K + "login-enforcement"),
+    post("ifp/kid/auth/ka/users/ann", {"password": "p"}),
+    post(
+        "ifp/kid/auth/ka/login/ann",
+        {"password": "p"},
+        token="",
+        save=("r:auth.mfa_requirement.mfa_request_id",),
+    ),
+    post(
+        "ifp/kid/identity/lookup/entity",
+        {"alias_name": "ann", "alias_mount_accessor": "{ka}"},
+        save=("e:data.id",),
+    ),
+    post("ifp/kid/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"zz": ["1"]}}, token=""),
+    post(
+        "ifp/sys/mfa/validate",
+        {"mfa_request_id": "{r}", "mfa_payload": {"{pm}": ["1"]}},
+        token="",
+        divergence="DV-66",
+    ),
+    post("ifp/kid/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{pm}": ["1"]}}, token=""),
+    post(P + "method/totp/admin-generate", {"method_id": "{pm}", "entity_id": "{e}"}),
+    post(K + "method/totp/admin-generate", {"method_id": "{pm}", "entity_id": "{e}"}, shape=2),
+    post(K + "method/totp/admin-generate", {"method_id": "{pm}", "entity_id": "{e}"}),
+    post("ifp/kid/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{pm}": ["00000"]}}, token=""),
+    *(
+        post(
+            "ifp/kid/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {name: ["00000"]}}, token=""
+        )
+        for name in ("pm", "ifp/pm", "ifp/kid/pm")
+    ),
+    *(
+        post("ifp/kid/auth/ka/login/ann", {"password": "p"}, token="", headers={"X-Vault-MFA": value})
+        for value in ("{pm}:00000", "pm:00000")
+    ),
+    post(P + "method/totp/admin-destroy", {"method_id": "{pm}", "entity_id": "{e}"}),
+    post(K + "method/totp/admin-destroy", {"method_id": "{pm}", "entity_id": "{e}"}),
+    delete(P + "login-enforcement/pe"),
+    post(K + "login-enforcement/ke", {"mfa_method_ids": ["{pm}"], "auth_method_accessors": ["{ka}"]}),
+    get(K + "login-enforcement/ke"),
+    delete(P + "method/totp/{pm}", divergence="DV-60"),
+    post("ifp/kid/auth/ka/login/ann", {"password": "p"}, token=""),
+    delete(K + "login-enforcement/ke"),
+    delete(P + "method/totp/{pm}"),
+    get(K + "method/totp/{pm}"),
+    post("ifp/kid/auth/ka/login/ann", {"password": "p"}, token=""),
+]
+
 SCENARIOS = [
     Scenario("identity-mfa", "methods", METHODS),
     Scenario("identity-mfa", "enforcements", ENFORCEMENTS),
+    Scenario("identity-mfa", "below", BELOW),
 ]

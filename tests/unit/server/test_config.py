@@ -168,6 +168,8 @@ def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Pa
         ('listener "unix" { address = "run/x" }', "must be the absolute path"),
         ('listener { address = "127.0.0.1:1" }', 'listener must have the form `listener "NAME" { … }`'),
         ('listener "tcp" { tls_disable = true x_forwarded_for_authorized_addrs = "hunter2hunter2" }', "x_forwarded_for_authorized_addrs must be addresses or blocks of addresses"),
+        ('listener "tcp" { tls_disable = true x_forwarded_for_client_cert_header = "Client-Cert" }', "x_forwarded_for_client_cert_header needs x_forwarded_for_authorized_addrs"),
+        ('listener "tcp" { tls_disable = true x_forwarded_for_client_cert_decoders = "DER" }', "x_forwarded_for_client_cert_decoders are URL, PEM and RFC9440"),
         ('listener "tcp" { tls_disable = true proxy_protocol_behavior = "use_always" }', "proxy_protocol_behavior: use x_forwarded_for_authorized_addrs instead"),
         ('listener "tcp" { tls_disable = true tls_require_and_verify_client_cert = true }', "needs TLS"),
         ('listener "tcp" { tls_cert_file = "a" tls_key_file = "b" tls_require_and_verify_client_cert = true }', "needs tls_client_ca_file"),

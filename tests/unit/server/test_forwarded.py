@@ -2,11 +2,15 @@
 """Whose address a request counts as coming from; every answer is compared with OpenBao elsewhere."""
 
 import asyncio
+import ssl
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from tests.unit.outbound.authority import Authority
 from vault.server.forwarded import Forwarded
 from vault.server.settings import Listener
 
@@ -87,3 +91,88 @@ def test_a_chain_that_is_too_short_is_refused() -> None:
 def test_a_header_that_is_missing_counts_only_where_it_must_be_there() -> None:
     assert seen() == (PROXY, 1234)
     assert "missing x-forwarded-for header" in seen(present=True)
+
+
+CERTIFICATE = Authority().issue("alice").der
+OWN = {"client_certificate": b"the proxy's own", "client_intermediates": (b"x",)}
+
+
+def shown(
+    *values: bytes, peer: Any = (PROXY, 1234), decoders: Sequence[str] = (), header: str = "Client-Cert"
+) -> Any:
+    """The certificate that the request behind the listener comes with, or the body of the refusal."""
+    found: list[Any] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        del receive, send
+        found.append(scope["state"]["client_certificate"])
+        assert (
+            scope["state"]["client_certificate"] == b"the proxy's own"
+            or not scope["state"]["client_intermediates"]
+        )
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            found.append(message["body"].decode())
+
+    async def receive() -> Any:
+        raise AssertionError("nobody reads a body here")
+
+    listener = Listener(
+        kind="tcp",
+        x_forwarded_for_authorized_addrs=("10.0.0.0/8",),
+        x_forwarded_for_client_cert_header=header,
+        x_forwarded_for_client_cert_decoders=tuple(decoders),
+    )
+    scope = {"client": peer, "state": dict(OWN), "headers": [(b"client-cert", value) for value in values]}
+    asyncio.run(Forwarded(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
+    (only,) = found
+    return only
+
+
+@pytest.mark.parametrize(
+    ("value", "decoders"),
+    [
+        (b64encode(CERTIFICATE), ()),
+        (b":" + b64encode(CERTIFICATE) + b":", ("RFC9440",)),
+        (quote(b64encode(CERTIFICATE), safe="").encode(), ("URL",)),
+        (quote(ssl.DER_cert_to_PEM_cert(CERTIFICATE), safe="").encode(), ("URL", "PEM")),
+    ],
+    ids=["plain", "rfc9440", "url", "nginx"],
+)
+def test_a_proxy_hands_a_clients_certificate_on(value: bytes, decoders: Sequence[str]) -> None:
+    assert shown(value, decoders=decoders) == CERTIFICATE
+
+
+def test_a_proxy_that_hands_none_on_is_not_its_clients() -> None:
+    assert shown() is None
+    assert shown(b"") is None
+
+
+@pytest.mark.parametrize("peer", [("192.0.2.1", 1), ("::ffff:192.0.2.1", 1), ("", 0), None])
+def test_nobody_else_hands_certificates_on(peer: Any) -> None:
+    assert shown(b64encode(CERTIFICATE), peer=peer) == b"the proxy's own"
+
+
+def test_nobody_hands_certificates_on_unless_a_header_is_named() -> None:
+    assert shown(b64encode(CERTIFICATE), header="") == b"the proxy's own"
+    assert shown(b64encode(CERTIFICATE), header="Other") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "decoders"),
+    [
+        ((b64encode(CERTIFICATE), b64encode(CERTIFICATE)), ()),
+        ((b64encode(CERTIFICATE) + b"!",), ()),
+        ((b64encode(CERTIFICATE[:-1]),), ()),
+        ((b"hunter2",), ()),
+        ((b"hunter2",), ("PEM",)),
+        ((b64encode(CERTIFICATE),), ("RFC9440",)),
+        ((b":",), ("RFC9440",)),
+        ((b"%zz",), ("URL",)),
+    ],
+)
+def test_a_certificate_that_cannot_be_read_is_refused_and_not_repeated(
+    values: Sequence[bytes], decoders: Sequence[str]
+) -> None:
+    assert shown(*values, decoders=decoders) == '{"errors":["malformed header of a client certificate"]}\n'

@@ -110,6 +110,7 @@ class AuthHouse(TokenHouse):
         store = identity_store(
             self.identities,
             self.router,
+            self.namespaces.chain,
             self.pairs,
             self.batch,
             "https://vault.example:8200",

@@ -54,9 +54,10 @@ class Door:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self.certificate = b""
+        self.intermediates: Sequence[bytes] = ()
 
     async def handle(self, call: Call) -> Reply[object] | None:
-        call.certificate = self.certificate
+        call.certificate, call.intermediates = self.certificate, self.intermediates
         reply: Reply[object] | None = await self._inner.handle(call)
         return reply
 
@@ -103,9 +104,10 @@ class CertHouse(AuthHouse):
         await self.good("DELETE", f"auth/cert/certs/{name}")
         await self.good("POST", f"auth/cert/certs/{name}", {"certificate": certificate, **fields})
 
-    async def show(self, leaf: Leaf | None, name: str = "") -> Answer:
-        """Log in with a certificate."""
+    async def show(self, leaf: Leaf | None, name: str = "", *between: Leaf) -> Answer:
+        """Log in with a certificate, and what is sent with it."""
         self.front.certificate = leaf.der if leaf is not None else b""
+        self.front.intermediates = [one.der for one in between]
         return await self("POST", "auth/cert/login", {"name": name} if name else {}, token="")
 
     async def renew(self, token: str, leaf: Leaf | None) -> Answer:
@@ -137,6 +139,27 @@ def test_a_certificate_of_a_trusted_authority_logs_in_and_the_token_says_which_i
         entry = await house.entry(made["client_token"])
         assert entry is not None
         assert entry.display_name == "cert-r"
+
+    play(scenario)
+
+
+def test_a_path_is_found_through_the_certificates_that_came_along_and_ends_at_a_trusted_one() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.trust()
+        first = Authority("first", CA)
+        second = Authority("second", first)
+        leaf = second.issue("bob")
+        auth(await house.show(leaf, "", second, first))
+        auth(await house.show(leaf, "", first, ALICE, OTHER, second))
+        for between in ((), (second,), (first,), (OTHER, second)):
+            assert (await house.show(leaf, "", *between)).error == WRONG
+        forged = Authority("first", OTHER)
+        assert (await house.show(forged.issue("bob"), "", forged, OTHER)).error == WRONG
+        assert (await house.show(leaf, "", second, forged)).error == WRONG
+        assert (await house.show(Authority("signs", first), "", first)).error == WRONG
+        await house.good("POST", "auth/cert/crls/c", {"crl": crl(first.certificate.serial_number).decode()})
+        assert (await house.show(leaf, "", second, first)).error == UNMET
 
     play(scenario)
 

@@ -101,6 +101,40 @@ def test_a_login_is_complete_with_password_and_code_in_two_requests_or_one(
     play(scenario)
 
 
+def test_a_parent_demands_a_second_factor_of_a_childs_login_which_has_one_and_completes_it() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        for path in ("team", "other"):
+            await house.namespace(path)
+            await house.good("POST", f"{path}/sys/auth/userpass", {"type": "userpass"})
+            await house.good("POST", f"{path}/auth/userpass/users/ada", {"password": "right"})
+        made = await house.good("POST", MFA + "method/totp", {"issuer": "I", "method_name": "phone"})
+        method = made.data["method_id"]
+        enter = ("POST", "team/auth/userpass/login/ada", {"password": "right"})
+        entity = auth(await house(*enter, token=""))["entity_id"]
+        rule = {"mfa_method_ids": [method], "auth_method_types": ["userpass"]}
+        await house.good("POST", MFA + "login-enforcement/all", rule)
+        shared = await house.good(
+            "POST", f"team/{MFA}method/totp/admin-generate", {"method_id": method, "entity_id": entity}
+        )
+        phone = Phone(shared.data["url"])
+        begun = auth(await house(*enter, token=""))
+        assert begun["client_token"] == ""
+        waits = begun["mfa_requirement"]
+        assert waits["mfa_constraints"]["all"]["any"][0]["id"] == method
+        code = phone.code(house.clock.millis())
+        body = {"mfa_request_id": waits["mfa_request_id"], "mfa_payload": {method: [code]}}
+        for elsewhere in ("", "other/"):
+            assert (await house("POST", elsewhere + "sys/mfa/validate", body, token="")).status == 400
+        done = auth(await house("POST", "team/sys/mfa/validate", body, token=""))
+        assert (done["entity_id"], done["client_token"].partition(".")[0]) == (entity, "s")
+        again = auth(await house(*enter, token=""))["mfa_requirement"]["mfa_request_id"]
+        replayed = await house("POST", "team/sys/mfa/validate", {**body, "mfa_request_id": again}, token="")
+        assert replayed.status == 403
+
+    play(scenario)
+
+
 def test_sl_24_a_code_is_good_once_however_it_is_written_and_none_before_it_is_good_after_it() -> None:
     async def scenario() -> None:
         it = await secured()
