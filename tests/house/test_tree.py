@@ -24,6 +24,7 @@ _REASONED = re.compile(
     r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*|type:\s*ignore\[[a-z-]+(?:,\s*[a-z-]+)*\])"
     r"\s+(?:#|--?|—|:)\s*\w.{2,}"
 )
+_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 _TEXT = [path for path in files() if path.suffix not in {".png", ".db", ".gz", ".der", ".pgp"}]
 
 
@@ -42,6 +43,23 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
 
 def test_no_file_names_a_package_or_image_registry() -> None:
     assert _hits(_REGISTRY, _TEXT) == []
+
+
+def test_every_link_within_the_documents_leads_to_a_file_and_a_heading() -> None:
+    broken = []
+    for page in files(".md"):
+        for target in _LINK.findall(page.read_text(encoding="utf-8")):
+            path, _, heading = target.partition("#")
+            found = (page.parent / path).resolve() if path else page
+            if not found.exists() or (heading and heading not in _headings(found)):
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.*)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
 def test_every_python_file_begins_with_its_licence() -> None:
