@@ -202,10 +202,8 @@ class Front:
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
                 self._heads.learn(scope, call)
                 return
-        if bearer[:6] == b"Basic ":
-            call.basic = Secret(bearer[6:].decode("latin-1").strip())
-        elif bearer[:7] == b"Bearer " and not call.token:
-            call.token = Secret(bearer[7:].decode("latin-1").strip())
+        if bearer:
+            _authorize(call, bearer)
         call.path = canonical(scope["raw_path"][4:])
         if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
             raise Redirect("/v1/sys/")
@@ -279,6 +277,14 @@ class Front:
             call.data = data
         if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
             call.path += "/"
+
+
+def _authorize(call: Call, value: bytes) -> None:
+    """Take what an Authorization header says."""
+    if value[:6] == b"Basic ":
+        call.basic = Secret(value[6:].strip().decode("latin-1"))
+    elif value[:7] == b"Bearer " and not call.token:
+        call.token = Secret(value[7:].strip().decode("latin-1"))
 
 
 async def _nothing() -> MutableMapping[str, Any]:
