@@ -290,3 +290,83 @@ def test_an_idle_connection_is_waited_for_as_long_as_the_listener_says(client: C
     assert client.reader.stalled(101.0 + LISTENER.http_idle_timeout)
     client.send(head)
     assert not client.reader.stalled(102.0 + LISTENER.http_idle_timeout)
+
+
+def ask(token: str, accessor: str, *lines: bytes) -> tuple[bytes, bytes]:
+    """Return head and body of a request that asks for a token by its accessor."""
+    body = json.dumps({"accessor": accessor}).encode()
+    head = (
+        b"POST /v1/auth/token/lookup-accessor HTTP/1.1\r\nhost: x\r\nX-Vault-Token: %b\r\n" % token.encode()
+    )
+    more = b"".join(line + b"\r\n" for line in lines)
+    return b"%b%bcontent-length: %d\r\n\r\n" % (head, more, len(body)), body
+
+
+ASKER = 'path "auth/token/lookup-accessor" { capabilities = ["update"] }'
+
+
+@pytest.fixture
+def accessors(application: Application) -> list[str]:
+    """Accessors of two tokens of one length."""
+    return [
+        str(
+            application.request("POST", "/v1/auth/token/create", {"ttl": "1h"}, token="root").json()["auth"][
+                "accessor"
+            ]
+        )
+        for _ in range(2)
+    ]
+
+
+def test_a_body_that_only_asks_is_not_parsed_again_and_recorded_as_ever(
+    application: Application, client: Client, accessors: list[str]
+) -> None:
+    first, second = (b"".join(ask(application.token(ASKER), accessor)) for accessor in accessors)
+    application.records()
+    answers = [body for _, body in client.send(first, first, first)]
+    assert client.passes(first)
+    assert [answer["data"]["accessor"] for answer in answers] == [accessors[0]] * 3
+    records = application.records()
+    assert [record["type"] for record in records] == ["request", "response"] * 4
+    for record in records:
+        del record["time"], record["request"]["id"]
+        record.get("response", {}).get("data", {}).pop("ttl", None)
+    assert records == records[:2] * 4
+    assert records[0]["request"]["data"]["accessor"].startswith("hmac-sha256:")
+    assert not client.passes(second)
+    assert client.send(second)[0][1]["data"]["accessor"] == accessors[1]
+
+
+def test_a_body_that_comes_in_pieces_is_never_taken_for_another(
+    application: Application, client: Client, accessors: list[str]
+) -> None:
+    token = application.token(ASKER)
+    for accessor in accessors * 3:
+        head, body = ask(token, accessor)
+        for cut in (0, 5):
+            answered = client.send(head + body[:cut], body[cut:])
+            assert [found["data"]["accessor"] for _, found in answered] == [accessor]
+
+
+def test_what_a_body_asked_about_is_asked_for_anew_and_what_was_revoked_is_refused(
+    application: Application, client: Client, accessors: list[str]
+) -> None:
+    token = application.token(ASKER)
+    known = b"".join(ask(token, accessors[0]))
+    client.send(known, known, known)
+    assert client.passes(known)
+    application.request("POST", "/v1/auth/token/revoke-accessor", {"accessor": accessors[0]}, token="root")
+    assert [status for status, _ in client.send(known)] == [400]
+    other = b"".join(ask(token, accessors[1]))
+    client.send(other, other, other)
+    application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
+    assert [status for status, _ in client.send(other)] == [403]
+
+
+def test_two_requests_in_one_piece_are_known_as_neither(
+    application: Application, client: Client, accessors: list[str]
+) -> None:
+    both = b"".join(part for accessor in accessors for part in ask(application.token(ASKER), accessor))
+    for _ in range(4):
+        assert [found["data"]["accessor"] for _, found in client.send(both)] == accessors
+    assert not client.passes(both)

@@ -2,7 +2,8 @@
 """Reads that come again: what the pipeline found out about one is kept until a fact that it stands on changes.
 
 A plan holds where the path leads, who calls, that the ACL lets the caller, and the parameters: everything but
-the answer. It is for a plain GET alone, whose only input is token, path and address; the follower's `era` ends
+the answer. It is for a plain GET, whose only input is token, path and address, and for a body that only asks,
+whose bytes are then part of the key; the follower's `era` ends
 it as soon as any token, policy or mount changed, and `until` when the token or a rule expires. Each call is
 audited, run, and fenced by the epoch that its data was read at, as without a plan.
 """
@@ -18,10 +19,13 @@ from vault.framework.plan import Plan
 _KEPT: Final = 4096
 """Plans in memory."""
 _LONGEST: Final = 512
-"""Bytes of the longest target that has one (SL-71)."""
+"""Bytes of the longest target, and of the longest body, that has one (SL-71)."""
 
 Key = tuple[bytes, bytes, str]
-"""Digest of the token, the request target as it came, the client's address: all that a plain GET consists of."""
+"""Digest of the token, the request target as it came, the client's address: all that a plain GET consists of.
+
+Of a request with a body: digest of all its bytes, nothing, the address.
+"""
 
 
 class Plans:
@@ -47,14 +51,14 @@ class Plans:
     def keep(self, call: Call, era: object, until: int) -> None:
         """Remember a call that was answered by the facts of `era`, if another one like it would be let in too."""
         identity = call.identity
+        asks = call.bound.route.access.asks and len(call.path) + len(call.body) <= _LONGEST
         if (
             call.key is None
             or identity is None
             or not (identity.kind == "service" or (identity.narrowing and identity.narrowing.steady))
             or identity.uses
             or call.bound.route.access.unaudited
-            or call.operation is not Operation.READ
-            or call.data
+            or not (asks or (call.operation is Operation.READ and not call.data))
             or call.warnings
             or era is not self._follower.era
         ):
@@ -72,5 +76,7 @@ class Plans:
             identity,
             call.decision,
             call.params,
+            call.operation,
+            call.data,
         )
         self._kept.put(call.key, plan)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the pipeline found out about a read, kept for the next one like it; see `vault.cache.plans`."""
+"""What the pipeline found out about a call that only asks, kept for the next one like it; see `vault.cache.plans`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
+from vault.framework.fields import Json
 from vault.framework.route import Bound, Params
 
 
@@ -26,11 +27,13 @@ class Plan:
     identity: Identity
     decision: Decision | None
     params: Params
+    operation: Operation
+    data: Mapping[str, Json]
 
     def fill(self, call: Call) -> None:
         """Fill in what is known of a call."""
         call.plan = self
-        call.operation = Operation.READ
+        call.operation, call.data = self.operation, self.data
         call.namespace, call.path, call.mount, call.local = self.namespace, self.path, self.mount, self.local
         call.bound, call.captures, call.params = self.bound, self.captures, self.params
         call.identity, call.decision = self.identity, self.decision

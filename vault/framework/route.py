@@ -66,7 +66,8 @@ class Access:
     (asking others, hashing) for a caller who may, once that is recorded and before a transaction is begun; what it
     returns is in `call.prepared`. `body` is how the field calls the type of
     the body when it refuses one that is no object. `own`: it is about the caller's own token alone, and answered
-    in that token's namespace whichever the request names. `reads`, of a listing, is what stands before a name in
+    in that token's namespace whichever the request names. `asks`: it takes a body and only looks something up, by
+    nothing secret, so that what was found out about one such call may be kept for the next. `reads`, of a listing, is what stands before a name in
     the path that it is read by, where that is not the listing's own.
     """
 
@@ -78,6 +79,7 @@ class Access:
     exists: str = ""
     before: str = ""
     own: bool = False
+    asks: bool = False
     body: str = "map[string]interface {}"
     reads: str | None = None
 

@@ -41,6 +41,10 @@ _TOO_LARGE: Final = (
 
 
 _HEAD_END: Final = b"\r\n\r\n"
+_ASKING: Final = frozenset({b"GET ", b"POST", b"PUT "})
+"""How requests begin that may only ask."""
+_LONGEST_KNOWN: Final = 16 * 1024
+"""Most bytes of a request that is known by them (SL-71)."""
 
 
 async def _rest(begun: Coroutine[Any, Any, None], waited: object) -> None:
@@ -83,7 +87,7 @@ class Connection(HttpToolsProtocol):
         self._queued = False
         self._arrived = b""
         self._again: Again | None = getattr(self.app, "again", None)
-        self._head: bytes | None = None
+        self._head: tuple[bytes, int] | None = None
         self._repeating = False
         self._batch: Batch | None = None
         self._always: tuple[object, bytes] = (None, b"")
@@ -199,9 +203,9 @@ class Connection(HttpToolsProtocol):
         return cast("RequestResponseCycle", cycle)
 
     def _repeated(self, data: bytes) -> bool:
-        """Answer a read whose head came before, byte for byte, without parsing it; False where it has to be.
+        """Answer what only asks and came before, byte for byte, without parsing it; False where it has to be.
 
-        Only what is one whole head, between requests and with nothing in flight, may be known from now on.
+        Only what comes whole, between requests and with nothing in flight, may be known from now on.
         """
         cycle: Any = self.cycle
         busy = cycle is not None and not cycle.response_complete
@@ -210,7 +214,8 @@ class Connection(HttpToolsProtocol):
         head = sha256(data).digest()
         begun = self._again(head, self.client or ("", 0), self)
         if begun is None:
-            self._head = head if data.find(_HEAD_END) == len(data) - len(_HEAD_END) else None
+            end = data.find(_HEAD_END)
+            self._head = (head, len(data) - end - len(_HEAD_END)) if end >= 0 else None
             return False
         self._repeating = True
         self._arrived = data
@@ -294,7 +299,7 @@ class Connection(HttpToolsProtocol):
         self._head = None
         if self._batch is not None:
             self._batch.flush()
-        if self._between and data[:4] == b"GET " and self._repeated(data):
+        if self._between and len(data) <= _LONGEST_KNOWN and data[:4] in _ASKING and self._repeated(data):
             return
         self._repeating = False
         if self._between and not data.startswith(FAST):

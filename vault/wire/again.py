@@ -17,11 +17,16 @@ from vault.framework.call import Call
 from vault.framework.plan import Plan
 
 HEAD: Final = "coffre.head"
-"""Key of the ASGI scope: the digest of all bytes of a request that came alone and at once; None for any other."""
+"""Key of the ASGI scope: for a request that came at once, the digest of all bytes that came, and how many of them
+are behind its head; None for any other."""
 _KEPT: Final = 4096
 """Heads in memory."""
-_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
-"""Headers of requests whose end or answer depends on more than the head."""
+_FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+"""Headers of requests whose end or answer depends on more than the head and the length of the body."""
+
+
+BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods of requests with a body."""
 
 
 class Outlet(Protocol):
@@ -47,18 +52,20 @@ Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | N
 class Known:
     """What a head says, and the plan of what it asks for."""
 
-    __slots__ = ("accept", "headers", "plan")
+    __slots__ = ("accept", "content_type", "headers", "method", "plan")
 
     def __init__(self, plan: Plan, call: Call) -> None:
         self.plan: Final = plan
         self.headers: Final[Sequence[tuple[bytes, bytes]]] = call.headers
         self.accept: Final = call.accept
+        self.content_type: Final = call.content_type
+        self.method: Final = call.method
 
     def fill(self, call: Call, client: tuple[str, int]) -> None:
         """Fill in a call as parsing and planning would."""
-        call.method = "GET"
+        call.method = self.method
         call.client_address, call.client_port = client
-        call.headers, call.accept, call.content_type = self.headers, self.accept, b""
+        call.headers, call.accept, call.content_type = self.headers, self.accept, self.content_type
         call.token = self.plan.identity.token
         self.plan.fill(call)
 
@@ -76,11 +83,16 @@ class Heads:
         return known if known is not None and self._plans.holds(known.plan, now) else None
 
     def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:
-        """Remember the head of a call that has a plan, if the head is all that the request consists of."""
-        head = scope.get(HEAD)
-        if head is None or call.plan is None or scope["http_version"] != "1.1":
+        """Remember a call that has a plan, if what came is exactly one request."""
+        came = scope.get(HEAD)
+        if came is None or call.plan is None or scope["http_version"] != "1.1":
             return
+        lengths = []
         for name, value in call.headers:
             if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
                 return
-        self._kept.put((head, call.client_address), Known(call.plan, call))
+            if name == b"content-length":
+                lengths.append(value)
+        head, behind = came
+        if lengths == ([b"%d" % behind] if call.method in BODIED else []) and len(call.body) == behind:
+            self._kept.put((head, call.client_address), Known(call.plan, call))

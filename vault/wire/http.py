@@ -11,7 +11,7 @@ from html import escape
 from time import perf_counter_ns
 from typing import Any, Final
 
-from vault.cache.plans import Plans
+from vault.cache.plans import Key, Plans
 from vault.framework import schema
 from vault.framework.call import Call, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
@@ -26,7 +26,7 @@ from vault.framework.errors import (
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.wire import inline, native, v1
-from vault.wire.again import Heads, Known, Outlet
+from vault.wire.again import BODIED, HEAD, Heads, Known, Outlet
 from vault.wire.asked import (
     ANYWHERE,
     ROOT_ONLY,
@@ -64,7 +64,6 @@ _METHODS: Final = {
     "HEAD": Operation.HEADER,
 }
 _NO_TOKEN: Final = Secret("")
-_BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
 _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
 _TOO_LARGE: Final = 413
@@ -121,9 +120,11 @@ class Front:
                 known.fill(call, scope["client"])
             else:
                 self._head(call, scope)
-                if call.method in _BODIED:
+                if call.method in BODIED:
                     call.limits = lane.json_limits
                     call.body = await _body(receive, lane.max_body)
+                    if call.key is not None:
+                        self._recall(call, scope, call.key)
             running[call] = began = perf_counter_ns()
             try:
                 if call.login is not None:
@@ -168,7 +169,7 @@ class Front:
         call.headers = scope["headers"]
         wrap = namespace = bearer = b""
         inlined = False
-        plain = call.method == "GET" and not scope["query_string"]
+        plain = not scope["query_string"]
         if call.method != "GET":
             call.certificate = scope["state"].get("client_certificate") or b""
             call.intermediates = scope["state"].get("client_intermediates", ())
@@ -197,7 +198,10 @@ class Front:
                     call.readable = only_readable(value)
                 else:
                     check_consistency(name, value)
-        if plain and call.token and not bearer:
+        came = scope.get(HEAD)
+        if plain and call.method in BODIED and came is not None and not bearer:
+            call.key = (came[0], b"", call.client_address)
+        elif plain and call.method == "GET" and call.token and not bearer:
             digest = sha256(call.token.reveal().encode()).digest()
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
                 self._heads.learn(scope, call)
@@ -218,6 +222,13 @@ class Front:
         )
         if call.within:
             call.path = call.within + call.path
+
+    def _recall(self, call: Call, scope: Scope, key: Key) -> None:
+        """Look for a plan of a request with a body, if what its key stands for is all of it."""
+        if len(call.body) != scope[HEAD][1]:
+            call.key = None
+        elif self._plans.recall(call, key):
+            self._heads.learn(scope, call)
 
     async def _log_in(self, call: Call) -> None:
         """Do the login that a request brings along. Raises its refusal."""
@@ -263,7 +274,7 @@ class Front:
             self._refuse_method(call)
             operation = Operation.READ
         call.operation = operation
-        if call.method in _BODIED:
+        if call.method in BODIED:
             if call.path.endswith("/"):
                 raise Malformed("cannot write to a path ending in '/'")
             if operation is Operation.PATCH:

@@ -84,7 +84,7 @@ class SecretIdEngine(Engine):
         name = await store.digest(call.reader, "secret-id", params.secret_id)
         return self._info(await store.secret(call.reader, role, name))
 
-    @write("role/{role_name:word}/secret-id-accessor/lookup", writes=False)
+    @write("role/{role_name:word}/secret-id-accessor/lookup", writes=False, asks=True)
     async def look_up_accessor(
         self, call: Call, params: AccessorParams
     ) -> Reply[Missing] | SecretIdInfo | None:

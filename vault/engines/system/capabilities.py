@@ -98,13 +98,13 @@ class CapabilityEngine(Engine):
         paths = _asked(params.paths, params.path)
         return await self._answer(call, await self._by_token(call, params.token), paths)
 
-    @write("capabilities-self", writes=False)
+    @write("capabilities-self", writes=False, asks=True)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what the caller's own token may do on some paths."""
         paths = _asked(params.paths, params.path)
         return await self._answer(call, call.caller(), paths)
 
-    @write("capabilities-accessor", writes=False)
+    @write("capabilities-accessor", writes=False, asks=True)
     async def read_accessor_capabilities(
         self, call: Call, params: AccessorPathsParams
     ) -> Reply[Capabilities]:

@@ -60,7 +60,7 @@ class LeaseEngine(Engine):
         self._clock = clock
         self._follow = follow
 
-    @write("leases/lookup", writes=False)
+    @write("leases/lookup", writes=False, asks=True)
     async def look_up(self, call: Call, params: shapes.LeaseParams) -> shapes.LeaseView:
         """Show a lease."""
         lease_id = shapes.named(params)

@@ -100,7 +100,7 @@ class TokenEngine(RoleRoutes):
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
 
-    @write("lookup-accessor", writes=False)
+    @write("lookup-accessor", writes=False, asks=True)
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
         """Show a token by its accessor, without the token itself."""
         _, entry = await self._by_accessor(self._core(call), params.accessor)
