@@ -79,6 +79,23 @@ class Target:
         return self.method in {"POST", "PATCH"}
 
 
+class Ahead(Clock):
+    """The machine's clock, set ahead by as much as a test says."""
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def nanos(self) -> int:
+        return super().nanos() + self._ahead
+
+    def millis(self) -> int:
+        return self.nanos() // 1_000_000
+
+    def sleep(self, seconds: int) -> None:
+        """Let time pass."""
+        self._ahead += seconds * 1_000_000_000
+
+
 class Application:
     """The application, initialised and unsealed, with something at `x` of every mount.
 
@@ -93,6 +110,7 @@ class Application:
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
+        self.clock = Ahead()
         self._like = None if like is None else (like.storage, like.key)
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
@@ -102,7 +120,7 @@ class Application:
         self._runner.run(self._build())
 
     async def _build(self) -> None:
-        clock = Clock()
+        clock = self.clock
         config = Config(
             listeners=(_LISTENER,),
             storage=StorageSettings(kind="inmem"),

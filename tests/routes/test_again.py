@@ -7,7 +7,6 @@ Each test lets a head become known by sending it three times over one connection
 import asyncio
 import json
 import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,13 +180,11 @@ def test_a_sealed_vault_answers_nobody(application: Application, client: Client,
 
 
 def test_a_token_that_expires_is_refused_at_its_time(application: Application, client: Client) -> None:
-    body = {"policies": ["root"], "ttl": "1s"}
+    body = {"policies": ["root"], "ttl": "1m"}
     made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
     head = get(made["auth"]["client_token"])
-    deadline = time.monotonic() + 6
     assert [status for status, _ in client.send(head, head, head)] == [200] * 3
-    while client.send(head)[0][0] == 200:
-        assert time.monotonic() < deadline
+    application.clock.sleep(60)
     assert client.send(head)[0][0] == 403
 
 

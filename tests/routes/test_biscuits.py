@@ -267,9 +267,12 @@ async def _forget(application: Application, record: str) -> None:
 def test_a_hostile_token_is_refused_soon(issuer: Issuer, case: str) -> None:
     token = issuer.narrow(issuer.issue(), HOSTILE[case])
     assert issuer.status(token, DB) == 403
-    began = thread_time()
-    assert issuer.status(token, DB) == 403
-    assert thread_time() - began < 0.01
+    spent = []
+    for _ in range(5):
+        began = thread_time()
+        assert issuer.status(token, DB) == 403
+        spent.append(thread_time() - began)
+    assert min(spent) < 0.01  # what else a machine does may come into any one of them
 
 
 def test_a_sealed_token_is_taken(issuer: Issuer) -> None:

@@ -3,7 +3,9 @@
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import thread_time
@@ -90,23 +92,29 @@ def test_a_token_of_another_root_or_with_a_changed_byte_is_refused(name: str) ->
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_token_is_refused_unevaluated_and_soon(case: str) -> None:
     raw = narrowed(mint(), HOSTILE[case])
+    assert shortest(lambda: refuses(raw)) < 0.005
+
+
+def refuses(raw: bytes, limits: Limits | None = None) -> None:
+    with pytest.raises(BiscuitError):
+        checked(raw, limits=limits)
+
+
+def shortest(work: Callable[[], object], times: int = 5) -> float:
+    """Return the least of several measurements (seconds): what else a machine does may come into any one of them."""
     spent = []
-    for _ in range(5):
+    for _ in range(times):
         began = thread_time()
-        with pytest.raises(BiscuitError):
-            checked(raw)
+        work()
         spent.append(thread_time() - began)
-    assert min(spent) < 0.005
+    return min(spent)
 
 
 def test_twenty_thousand_facts_and_deep_terms_are_refused_soon() -> None:
     many = narrowed(mint(), "".join(f"f({i});" for i in range(1200)))
     deep = _nested(1000)
     for raw, limits in ((many, Limits(size=65_536)), (many, Limits()), (deep, Limits())):
-        began = thread_time()
-        with pytest.raises(BiscuitError):
-            checked(raw, limits=limits)
-        assert thread_time() - began < 0.005
+        assert shortest(partial(refuses, raw, limits)) < 0.005
 
 
 def _nested(levels: int) -> bytes:
@@ -139,9 +147,9 @@ def _survivors(seed: int, count: int) -> tuple[int, float]:
         except BiscuitError:
             continue
         accepted += 1
-        began = thread_time()
-        lets(verified)
-        worst = max(worst, thread_time() - began)
+        spent = shortest(partial(lets, verified), 1)
+        if spent > worst:
+            worst = max(worst, min(spent, shortest(partial(lets, verified))))
     return accepted, worst
 
 
