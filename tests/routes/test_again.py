@@ -62,8 +62,8 @@ def read(received: bytes) -> list[tuple[int, Any]]:
     found = []
     while received:
         head, _, rest = received.partition(b"\r\n\r\n")
-        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        found.append((int(head.split()[1]), json.loads(rest[:length])))
+        length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+        found.append((int(head.split()[1]), json.loads(rest[:length]) if length else {}))
         received = rest[length:]
     return found
 
