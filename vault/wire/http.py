@@ -164,15 +164,13 @@ class Front:
         call.method = scope["method"]
         call.token = _NO_TOKEN
         call.accept = call.content_type = b""
-        client = scope.get("client")
-        call.client_address, call.client_port = client or ("", 0)
+        call.client_address, call.client_port = scope.get("client") or ("", 0)
         call.headers = scope["headers"]
         wrap = namespace = bearer = b""
         inlined = False
         plain = not scope["query_string"]
         if call.method != "GET":
-            call.certificate = scope["state"].get("client_certificate") or b""
-            call.intermediates = scope["state"].get("client_intermediates", ())
+            _certify(call, scope["state"])
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.strip().decode("latin-1"))
@@ -288,6 +286,12 @@ class Front:
             call.data = data
         if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
             call.path += "/"
+
+
+def _certify(call: Call, connection: Mapping[str, Any]) -> None:
+    """Take the certificate that the client showed."""
+    call.certificate = connection.get("client_certificate") or b""
+    call.intermediates = connection.get("client_intermediates", ())
 
 
 def _authorize(call: Call, value: bytes) -> None:
