@@ -42,14 +42,16 @@ $(VENV)/.python:
 
 $(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/.python
 	@echo "installing the locked dependencies into $(VENV)"
-	$(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --require-hashes -r requirements-build.lock
+	$(PIP) install --require-hashes --no-deps -r requirements.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-build.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) check
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing the locked test dependencies into $(VENV)"
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
+	$(PIP) check
 	touch $@
 
 CLIENTS := $(VENV)/clients
