@@ -148,6 +148,37 @@ def test_what_no_device_records_is_not_answered(
     assert [status for status, _ in (*client.send(head), *other.send(head))] == [200, 200]
 
 
+def test_whoever_waits_for_records_is_refused_in_the_form_that_was_asked_for(
+    application: Application,
+) -> None:
+    token = application.token(READER)
+    heads = [get(token, b"accept: application/problem+json"), get(token)]
+    clients = [Client(application), Client(application)]
+    for client, head in zip(clients, heads, strict=True):
+        client.send(head, head, head)
+        assert client.passes(head)
+    (device,) = application.vault._parts.audit._devices.values()
+    write = device.write
+
+    def fails(line: bytes, now: int) -> None:
+        raise RuntimeError("nobody thought of it")
+
+    async def at_once() -> None:
+        for client, head in zip(clients, heads, strict=True):
+            client.written = b""
+            client.reader.data_received(head)
+        await asyncio.sleep(0)
+
+    device.write = fails  # type: ignore[method-assign]  # a device with a defect
+    application.run(at_once())
+    device.write = write  # type: ignore[method-assign]  # mended
+    problem, plain = (read(client.written) for client in clients)
+    assert [(status, body["title"]) for status, body in problem] == [(500, "unavailable")]
+    assert b"content-type: application/problem+json" in clients[0].written
+    assert [status for status, _ in plain] == [500] and "errors" in plain[0][1]
+    assert [client.send(head)[0][0] for client, head in zip(clients, heads, strict=True)] == [200, 200]
+
+
 def test_two_in_a_row_are_answered_in_order_before_the_first_has_left(
     application: Application, client: Client, head: bytes
 ) -> None:

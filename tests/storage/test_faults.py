@@ -144,6 +144,29 @@ def test_a_batch_that_cannot_be_brought_in_fails_everyone_and_the_next_batch_wor
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("statement", ["apply", "commit"])
+def test_a_defect_where_a_batch_ends_fails_everyone_and_the_next_batch_works(
+    tmp_path: Path, statement: str
+) -> None:
+    armed = True
+
+    def defect(name: str) -> None:
+        if armed and name == statement:
+            raise MemoryError
+
+    async def story() -> None:
+        nonlocal armed
+        storage = SqliteStorage.open(tmp_path / "s.db", on_statement=defect)
+        ends = await asyncio.gather(*(fill(storage, str(n)) for n in range(20)), return_exceptions=True)
+        assert Counter(type(end) for end in ends) == {StorageFailure: 20}
+        armed = False
+        await fill(storage, "after")
+        assert sorted(await everything(storage)) == ["after"]
+        await storage.close()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("due", [1 << 63, -(1 << 63) - 1])
 def test_a_timer_that_sqlite_cannot_hold_is_refused_where_it_is_set(tmp_path: Path, due: int) -> None:
     async def story() -> None:

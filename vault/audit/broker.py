@@ -147,6 +147,9 @@ class Broker:
             return failure
         return None
 
+    def _defect(self, error: Exception) -> None:
+        self._log.crash("audit", "a batch of records met a defect", error)
+
     def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str, count: int = 0) -> None:
         """Write one call's lines, or `count` calls' in one; what waits to be written goes first."""
         if self._batch is not None and not count:
@@ -231,9 +234,9 @@ class Broker:
             device = self._devices.pop(path, None) or open_device(config)
             opened[path] = _assemble(config, device, salt)
             self._devices[path] = device
+        self._record_on(opened)
         for path in set(self._devices) - set(opened):
             self._devices.pop(path).close()
-        self._record_on(opened)
         headers = await core.get(_HEADERS)
         self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
 
@@ -248,7 +251,7 @@ class Broker:
             self._batch.flush()
         self._open = opened
         self._recording = tuple(opened.values())
-        self._batch = Batch(len(opened), self._write_batch) if opened else None
+        self._batch = Batch(len(opened), self._write_batch, self._defect) if opened else None
 
     def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming the first that fails."""

@@ -81,10 +81,17 @@ class FileDevice:
     def reopen(self) -> None:
         """See `Device.reopen`."""
         standard = {"stdout": sys.stdout, "stderr": sys.stderr}.get(self._path)
-        fresh = os.dup(standard.fileno()) if standard else self._open()
-        self.close()
-        self._fd = fresh
-        self._torn = not standard and self._path != "discard" and not _mended(fresh, self._path)
+        try:
+            fresh = os.dup(standard.fileno()) if standard else self._open()
+            self.close()
+            self._fd = fresh
+            self._torn = standard is None and self._path != "discard"
+            self._torn = self._torn and not _mended(fresh, self._path)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> DeviceFailure:
+        return DeviceFailure(f'audit device "{self._name}": {error.strerror}')
 
     def _open(self) -> int:
         if self._path == "discard":
@@ -101,40 +108,48 @@ class FileDevice:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise DeviceFailure(f'audit device "{self._name}": {path} is not a regular file')
-        if self._mode:
-            os.fchmod(fd, self._mode)
+        try:
+            if self._mode:
+                os.fchmod(fd, self._mode)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     def write(self, line: bytes, now: int) -> None:
         """See `Device.write`. One append per line, so that lines of several processes never mix."""
-        if now - self._checked > _CHECK_EVERY:
-            if os.fstat(self._fd).st_nlink == 0:
-                self.reopen()
-            self._checked = now
-        if self._torn:
-            line = b"\n" + line
         try:
+            if now - self._checked > _CHECK_EVERY:
+                if os.fstat(self._fd).st_nlink == 0:
+                    self.reopen()
+                self._checked = now
+            if self._torn:
+                line = b"\n" + line
             written = os.write(self._fd, line)
+            self._torn = False
+            if written != len(line):
+                self._finish(line, written)
         except OSError as error:
-            raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
-        self._torn = False
-        if written != len(line):
-            self._finish(line, written)
+            raise self._failure(error) from error
 
     def _finish(self, line: bytes, written: int) -> None:
         """Write what a short write left over; if that fails, take back what was written of the line."""
         try:
             while written < len(line):
                 written += os.write(self._fd, line[written:])
-        except OSError as error:
+        except OSError:
+            self._torn = True
             self._torn = not _cut(self._fd, os.fstat(self._fd).st_size - written)
-            raise DeviceFailure(f'audit device "{self._name}": {error.strerror}') from error
+            raise
 
     def close(self) -> None:
         """See `Device.close`."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(
+                OSError
+            ):  # it is closed all the same, and its number may be another's by now
+                os.close(fd)
 
 
 def _cut(fd: int, size: int) -> bool:

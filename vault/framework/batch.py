@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from vault.framework.errors import VaultError
+from vault.framework.errors import Unavailable, VaultError
 
 Leave = Callable[[VaultError | None], object]
 """Lets an answer go, or a refusal in its place."""
@@ -19,10 +19,19 @@ Leave = Callable[[VaultError | None], object]
 class Batch:
     """Lines that no device has taken yet, by device, and what waits for them."""
 
-    __slots__ = ("_leaving", "_lines", "_write")
+    __slots__ = ("_leaving", "_lines", "_report", "_write")
 
-    def __init__(self, devices: int, write: Callable[[Sequence[bytes], int], VaultError | None]) -> None:
-        """`write` takes the lines of each device and how many calls they are of; it returns what went wrong."""
+    def __init__(
+        self,
+        devices: int,
+        write: Callable[[Sequence[bytes], int], VaultError | None],
+        report: Callable[[Exception], None],
+    ) -> None:
+        """`write` takes the lines of each device and how many calls they are of; it returns what went wrong.
+
+        `report` is told what nobody expected: it keeps no other answer from leaving, and no line from being refused.
+        """
+        self._report = report
         self._lines: Sequence[list[bytes]] = [[] for _ in range(devices)]
         self._leaving: list[Leave] = []
         self._write = write
@@ -46,7 +55,15 @@ class Batch:
         if not count:
             return None
         self._lines, self._leaving = [[] for _ in held], []
-        failure = self._write([b"".join(of_device) for of_device in held], count)
+        failure: VaultError | None
+        try:
+            failure = self._write([b"".join(of_device) for of_device in held], count)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody is answered unrecorded, nor left waiting
+            self._report(error)
+            failure = Unavailable(detail=type(error).__name__)
         for leave in leaving:
-            leave(failure)
+            try:
+                leave(failure)
+            except Exception as error:  # noqa: BLE001 -- it is this one's own affair; the others wait behind it
+                self._report(error)
         return failure

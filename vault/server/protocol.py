@@ -173,6 +173,11 @@ class Connection(HttpToolsProtocol):
         """Know that an answer is ready and leaves with this batch."""
         self._batch = batch
 
+    def close(self) -> None:
+        """End the connection of a request that cannot be answered."""
+        self._batch = None
+        self.transport.close()
+
     def shutdown(self) -> None:
         if self._batch is not None:
             self._batch.flush()

@@ -299,9 +299,9 @@ class GroupCommit:
         self._commits.start()
         try:
             self.connection.run("commit", "COMMIT")
-        except StorageFailure as problem:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()
-            return problem
+            return self._failure(error, "committing")
         finally:
             self._commits.finish()
         return None

@@ -44,6 +44,10 @@ class Outlet(Protocol):
         """Know that the answer comes once this batch is written."""
         ...
 
+    def close(self) -> None:
+        """End the connection: there is no answer."""
+        ...
+
 
 Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | None]
 """Serves a request by the digest of its bytes, its client and the way back; None where it has to be parsed."""

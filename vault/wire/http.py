@@ -44,13 +44,22 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, bytes, Headers]
+"""Status, body, headers."""
 
 _COMMON: Final = [
     (b"cache-control", b"no-store"),
     (b"content-type", b"application/json"),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 ]
-_COMMON_HEAD: Final = b"".join(b"%b: %b\r\n" % header for header in _COMMON)
+_PROBLEM: Final = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
+_COMMON_HEAD: Final = _lines(_COMMON)
 RESPOND: Final = "coffre.respond"
 """Key of the ASGI scope: `(status, header lines, body) -> bool`, which sends a whole answer or declines."""
 _METHODS: Final = {
@@ -156,7 +165,7 @@ class Front:
                     await _send(send, *answer)
             elif outlet is not None and answer[2] is _COMMON and answer[0] not in _BODILESS:
                 outlet.wait(call.batch)
-                call.batch.then(partial(_leave, outlet, answer[0], answer[1]))
+                call.batch.then(partial(_leave, call, outlet, answer))
             else:
                 await _behind(call, answer, scope, send)
 
@@ -335,7 +344,7 @@ def _common(call: Call) -> Headers:
     return [*_COMMON, *echo, *(call.admission or ())]
 
 
-def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Headers]:
+def _answer(call: Call, reply: Reply[object] | None) -> Answer:
     """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
     common = _common(call)
     if reply is None:
@@ -355,14 +364,19 @@ def _answer(call: Call, reply: Reply[object] | None) -> tuple[int, bytes, Header
     return reply.status or 200, body, common
 
 
-def _leave(outlet: Outlet, status: int, body: bytes, failure: VaultError | None) -> None:
-    if failure is None:
-        outlet.respond(status, _COMMON_HEAD, body)
-    else:
-        outlet.respond(v1.STATUS[type(failure)], _COMMON_HEAD, v1.error_body(failure))
+def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | None) -> None:
+    """Let an answer with the usual headers go, or its refusal; who cannot be answered is not kept waiting."""
+    left = False
+    try:
+        status, body, headers = answer if failure is None else _refusal(call, failure)
+        head = _COMMON_HEAD if headers is _COMMON else _lines(headers)
+        left = outlet.respond(status, head, body)
+    finally:
+        if not left:
+            outlet.close()
 
 
-async def _behind(call: Call, answer: tuple[int, bytes, Headers], scope: Scope, send: Send) -> None:
+async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
     """Answer once the audit lines that wait are written, now."""
     failure = None if call.batch is None else call.batch.flush()
     if failure is not None:
@@ -371,16 +385,19 @@ async def _behind(call: Call, answer: tuple[int, bytes, Headers], scope: Scope, 
         await _send(send, *answer)
 
 
-async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
+def _refusal(call: Call, error: VaultError) -> Answer:
+    """Return the answer that is a refusal, in the form that was asked for."""
     status = v1.STATUS[type(error)]
     if b"application/problem+json" in call.accept:
-        headers = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
-        await _send(send, status, native.problem(call, error, status), headers)
-        return
+        return status, native.problem(call, error, status), _PROBLEM
     body = b"" if call.method == "HEAD" else v1.error_body(error)
-    headers = [_COMMON[1]] if status == _TOO_LARGE else _common(call)
-    if not _at_once(scope, status, body, headers):
-        await _send(send, status, body, headers)
+    return status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call)
+
+
+async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
+    answer = _refusal(call, error)
+    if not _at_once(scope, *answer):
+        await _send(send, *answer)
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:

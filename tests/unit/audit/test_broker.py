@@ -18,9 +18,9 @@ from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
 from vault.engines.system.auditing import AuditEngine
-from vault.framework.call import Call, Operation
+from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Entropy
-from vault.framework.errors import Forbidden, Malformed, Unavailable
+from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
@@ -272,5 +272,26 @@ def test_a_salt_from_before_is_wrapped_and_stays_the_same(tmp_path: Path) -> Non
         await house.audit.prepare(core, lambda: house.barrier.write("root", CORE))
         assert await core.get("audit/salt/file/") is None
         assert await house.salts.get(core, "file/") == b"from-before"
+
+    play(scenario)
+
+
+def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        house = await _house(_config(tmp_path / "audit.log"))
+        other = {"type": "file", "options": {"file_path": str(tmp_path / "other.log")}}
+        assert (await house("POST", "sys/audit/other", other)).status == 204
+        async with house.barrier.write("root", CORE) as core:
+            await house.audit.disable(core, "other")
+        call, told = _call(), list[VaultError | None]()
+        house.audit.request(call, hold=True)
+        house.audit.exchange(call, Reply(data={}))
+        assert call.batch is not None
+        call.batch.then(told.append)
+        await house.follower.catch_up()
+        assert [config.path for config in house.audit.devices] == ["file/"]
+        assert told == [None]
+        for name in ("audit.log", "other.log"):
+            assert [record["request"]["id"] for record in _records(tmp_path / name)[-2:]] == ["the-id"] * 2
 
     play(scenario)

@@ -144,3 +144,14 @@ def test_discard_and_mode_zero_are_what_they_say(tmp_path: Path) -> None:
     path.touch(0o640)
     _device(path, mode="0000").write(b"line\n", 0)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_that_was_closed_refuses_every_line_until_it_is_opened_again(tmp_path: Path) -> None:
+    device = _device(tmp_path / "audit.log")
+    device.close()
+    for moment in (4 * SECOND, 4 * SECOND + 1):
+        with pytest.raises(DeviceFailure, match='"file": Bad file descriptor'):
+            device.write(b"lost\n", moment)
+    device.reopen()
+    device.write(b"kept\n", 8 * SECOND)
+    assert (tmp_path / "audit.log").read_bytes() == b"kept\n"

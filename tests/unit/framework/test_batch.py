@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Answers that wait for one write: whatever fails, each leaves or is refused, and none without its record."""
+
+import asyncio
+from collections.abc import Sequence
+
+from vault.framework.batch import Batch
+from vault.framework.errors import Unavailable, VaultError
+
+
+class Device:
+    """Takes what is written, unless it has a defect."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.defect: Exception | None = None
+
+    def write(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
+        if self.defect is not None:
+            raise self.defect
+        self.taken += of_devices
+        return None
+
+
+class Caller:
+    """Waits for an answer, and learns whether it may leave."""
+
+    def __init__(self, defect: Exception | None = None) -> None:
+        self.told: list[VaultError | None] = []
+        self._defect = defect
+
+    def leave(self, failure: VaultError | None) -> None:
+        self.told.append(failure)
+        if self._defect is not None:
+            raise self._defect
+
+
+def _filled(device: Device, reported: list[Exception], *callers: Caller) -> Batch:
+    batch = Batch(1, device.write, reported.append)
+    for number, caller in enumerate(callers):
+        batch.add([b"%d\n" % number])
+        batch.then(caller.leave)
+    return batch
+
+
+def test_a_caller_whose_answer_cannot_leave_keeps_nobody_waiting() -> None:
+    async def scenario() -> None:
+        device, reported, defect = Device(), list[Exception](), RuntimeError("gone")
+        callers = [Caller(), Caller(defect), Caller()]
+        batch = _filled(device, reported, *callers)
+        assert batch.flush() is None
+        assert [caller.told for caller in callers] == [[None]] * 3
+        assert (reported, device.taken) == ([defect], [b"0\n1\n2\n"])
+        assert batch.flush() is None and device.taken == [b"0\n1\n2\n"]
+
+    asyncio.run(scenario())
+
+
+def test_a_write_that_fails_in_a_way_that_nobody_expected_refuses_every_caller() -> None:
+    async def scenario() -> None:
+        device, reported = Device(), list[Exception]()
+        device.defect = OSError("nobody thought of it")
+        callers = [Caller(), Caller()]
+        batch = _filled(device, reported, *callers)
+        failure = batch.flush()
+        assert isinstance(failure, Unavailable)
+        assert [caller.told for caller in callers] == [[failure]] * 2
+        assert reported == [device.defect]
+        device.defect, later = None, Caller()
+        batch.add([b"later\n"])
+        batch.then(later.leave)
+        await asyncio.sleep(0)
+        assert (later.told, device.taken) == ([None], [b"later\n"])
+
+    asyncio.run(scenario())
