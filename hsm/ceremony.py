@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -133,6 +133,11 @@ class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The very bytes that are signed."""
     signatures: list[Signature] = []
 
+    @property
+    def message(self) -> bytes:
+        """What each participant signs."""
+        return _CONTEXT + bytes(self.transcript)
+
     def read(self) -> Transcript:
         """Return what the bytes say. Raises `CeremonyError`."""
         return _decoded(bytes(self.transcript), Transcript, "transcript")
@@ -149,10 +154,12 @@ def read_script(path: Path) -> Script:
         raise CeremonyError(f"{path}: is not a script of a ceremony: {error}") from error
     people = [_with_key(person, path.parent) for person in script.participant]
     names = [person.name for person in people]
+    keys = {person.public_key for person in people}
     wanted = [task.by for task in script.step] + [custody.custodian for custody in script.receipt]
     for wrong, problem in (
         (len(set(names)) < 2, "a ceremony needs at least two participants, for one could say anything"),
         (len(set(names)) != len(names), "two participants have the same name"),
+        (len(keys) != len(people), "two participants have the same key, so one could sign for both"),
         (not script.step, "there is no step"),
         (not set(wanted) <= set(names), f"not a participant: {', '.join(sorted(set(wanted) - set(names)))}"),
     ):
@@ -200,7 +207,7 @@ def sign(signed: Signed, name: str, private_key: bytes, password: bytes | None) 
         raise CeremonyError(f"{name}: is not a participant of this ceremony")
     if any(signature.name == name for signature in signed.signatures):
         raise CeremonyError(f"{name}: has signed already")
-    message = _CONTEXT + bytes(signed.transcript)
+    message = signed.message
     try:
         key = load_pem_private_key(private_key, password)
     except (ValueError, TypeError) as error:
@@ -212,38 +219,46 @@ def sign(signed: Signed, name: str, private_key: bytes, password: bytes | None) 
     else:
         raise CeremonyError(f"{name}: the private key must be Ed25519 or P-256")
     new = Signature(name, made)
-    if not _holds(person, new, message):
+    if not holds(person, new, message):
         raise CeremonyError(f"{name}: this is not the private key of the public key in the transcript")
     return msgspec.structs.replace(signed, signatures=[*signed.signatures, new])
 
 
-def problems(signed: Signed) -> list[str]:
-    """Say what keeps the transcript from being whole: a signature that is missing, false or of a stranger."""
-    people = {person.name: person for person in signed.read().participants}
-    message = _CONTEXT + bytes(signed.transcript)
-    found = [f"{name}: has not signed" for name in people if name not in _signers(signed.signatures)]
-    for signature in signed.signatures:
-        person = people.get(signature.name)
-        if person is None:
-            found.append(f"{signature.name}: signed, and is not a participant")
-        elif not _holds(person, signature, message):
-            found.append(f"{signature.name}: the signature does not belong to this transcript")
-    return found
-
-
 def load(path: Path) -> Signed:
-    """Read a transcript's file. Raises `CeremonyError`."""
+    """Read a transcript's file. Raises `CeremonyError`.
+
+    A file that says the same in other bytes is refused: with a field that comes twice, say, two programs could read
+    two transcripts under one signature.
+    """
     try:
-        signed = _decoded(path.read_bytes(), Signed, str(path))
+        content = path.read_bytes()
     except OSError as error:
         raise CeremonyError(f"{path}: cannot be read: {error.strerror}") from error
-    signed.read()
+    signed = _decoded(content, Signed, str(path))
+    canonical = sealed(signed.read())
+    if dump(signed) != content or bytes(canonical.transcript) != bytes(signed.transcript):
+        raise CeremonyError(f"{path}: was edited: this is not how a transcript is written; take the original")
     return signed
 
 
 def dump(signed: Signed) -> bytes:
     """Return a transcript's file."""
     return msgspec.json.encode(signed) + b"\n"
+
+
+def holds(person: Participant, signature: Signature, message: bytes) -> bool:
+    """Whether it is this person's signature over `message`."""
+    try:
+        key = load_pem_public_key(person.public_key.encode())
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature.signature, message)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature.signature, message, ec.ECDSA(SHA256()))
+        else:
+            return False
+    except (ValueError, InvalidSignature):
+        return False
+    return True
 
 
 def _decoded(raw: bytes, kind: type[_T], what: str) -> _T:
@@ -267,21 +282,3 @@ def _with_key(person: Participant, folder: Path) -> Participant:
         raise CeremonyError(f"{person.name}: {path}: must be an Ed25519 or P-256 key")
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return msgspec.structs.replace(person, public_key=pem)
-
-
-def _holds(person: Participant, signature: Signature, message: bytes) -> bool:
-    try:
-        key = load_pem_public_key(person.public_key.encode())
-        if isinstance(key, ed25519.Ed25519PublicKey):
-            key.verify(signature.signature, message)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(signature.signature, message, ec.ECDSA(SHA256()))
-        else:
-            return False
-    except (ValueError, InvalidSignature):
-        return False
-    return True
-
-
-def _signers(signatures: Sequence[Signature]) -> set[str]:
-    return {signature.name for signature in signatures}

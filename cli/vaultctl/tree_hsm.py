@@ -162,7 +162,12 @@ _CEREMONIES = (
         "Show a transcript and check every participant's signature",
         output="format",
         remote=False,
-        details="Exit code 0: all have signed these very bytes; 2: not.",
+        flags=(
+            Flag(
+                "script", "text", "The ceremony's script: who was to be there, with which keys, and do what."
+            ),
+        ),
+        details="Exit code 0: all have signed these very bytes; 2: not, or not what the script says.",
     ),
 )
 _STATUS = Flag("status", "bool", "Only show how many values are under which version of the key.")

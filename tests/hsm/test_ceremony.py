@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from hsm import ceremony
 from hsm.ceremony import CeremonyError, Participant, Receipt, Signature, Signed, Step, Transcript
+from hsm.ceremony_checks import deviations, fingerprint, plain, problems, shown
 
 _AT = "2026-11-25T10:00:00Z"
 _KEYS: dict[str, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey] = {
@@ -102,6 +103,7 @@ def test_a_script_is_read_with_the_keys_of_its_participants(tmp_path: Path) -> N
         ('custodian = "Bob"', 'custodian = "Eve"', "not a participant: Eve"),
         ('action = "generate-kek"', 'action = "erase"', "is not a script"),
         ('title = "Keys of the vault"', "title = ", "is not a script"),
+        ("Bob.pem", "Alice.pem", "two participants have the same key"),
         ("Alice.pem", "nobody.pem", "Alice: .*cannot be read"),
         ("Alice.pem", "script.toml", "holds no public key"),
         ("Alice.pem", "rsa.pem", "must be an Ed25519 or P-256 key"),
@@ -160,14 +162,14 @@ def test_a_program_is_the_digest_of_the_list_of_its_files(tmp_path: Path) -> Non
 def test_a_transcript_that_all_have_signed_has_no_problems(tmp_path: Path) -> None:
     (tmp_path / "transcript.json").write_bytes(ceremony.dump(_signed()))
     read = ceremony.load(tmp_path / "transcript.json")
-    assert ceremony.problems(read) == []
+    assert problems(read) == []
     assert read.read() == _transcript()
     assert ceremony.digest(read) == hashlib.sha256(bytes(read.transcript)).hexdigest()
 
 
 def test_who_has_not_signed_is_named() -> None:
     signed = ceremony.sign(ceremony.sealed(_transcript()), "Bob", _private(_KEYS["Bob"]), None)
-    assert ceremony.problems(signed) == ["Alice: has not signed"]
+    assert problems(signed) == ["Alice: has not signed"]
 
 
 def test_a_changed_transcript_is_seen() -> None:
@@ -175,14 +177,14 @@ def test_a_changed_transcript_is_seen() -> None:
     whole = bytes(signed.transcript)
     assert b"E-0042" in whole
     changed = msgspec.structs.replace(signed, transcript=msgspec.Raw(whole.replace(b"E-0042", b"E-0043")))
-    assert [problem.split(":")[0] for problem in ceremony.problems(changed)] == ["Alice", "Bob"]
+    assert [problem.split(":")[0] for problem in problems(changed)] == ["Alice", "Bob"]
 
 
 def test_a_signature_of_a_stranger_and_of_another_transcript_are_seen() -> None:
     signed = _signed()
     stranger = Signature("Mallory", os.urandom(64))
     swapped = [Signature("Alice", signed.signatures[1].signature), *signed.signatures[1:], stranger]
-    assert ceremony.problems(msgspec.structs.replace(signed, signatures=swapped)) == [
+    assert problems(msgspec.structs.replace(signed, signatures=swapped)) == [
         "Alice: the signature does not belong to this transcript",
         "Mallory: signed, and is not a participant",
     ]
@@ -194,10 +196,14 @@ def test_a_participant_with_an_unusable_key_has_not_signed(key: str) -> None:
     pem = (
         key if key != "rsa" else other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     )
-    people = [Participant("Alice", "there", pem)]
+    people = [Participant("Alice", "there", pem), _transcript().participants[1]]
     transcript = msgspec.structs.replace(_transcript(), participants=people)
     signed = msgspec.structs.replace(ceremony.sealed(transcript), signatures=[Signature("Alice", b"x" * 64)])
-    assert ceremony.problems(signed) == ["Alice: the signature does not belong to this transcript"]
+    assert problems(signed) == [
+        "Bob: has not signed",
+        "Alice: the signature does not belong to this transcript",
+    ]
+    assert bool(fingerprint(people[0])) == (key == "rsa")
 
 
 def test_only_a_participant_signs_once_and_with_the_right_key() -> None:
@@ -220,7 +226,7 @@ def test_a_private_key_may_be_encrypted() -> None:
     signed = ceremony.sign(
         ceremony.sealed(_transcript()), "Alice", _private(_KEYS["Alice"], b"word"), b"word"
     )
-    assert ceremony.problems(signed) == ["Bob: has not signed"]
+    assert problems(signed) == ["Bob: has not signed"]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"transcript":{"title":1},"signatures":[]}'])
@@ -230,3 +236,93 @@ def test_what_is_no_transcript_is_refused(tmp_path: Path, content: bytes) -> Non
         ceremony.load(tmp_path / "transcript.json")
     with pytest.raises(CeremonyError, match="cannot be read"):
         ceremony.load(tmp_path / "absent.json")
+
+
+def _edited(old: bytes, new: bytes) -> bytes:
+    content = ceremony.dump(_signed())
+    assert old in content
+    return content.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _edited(b'{"transcript":', b'{"transcript":{"title":"another"},"transcript":'),
+        _edited(b'"place":', b'"place":"Room 13","place":'),
+        _edited(b',"signatures"', b', "signatures"'),
+        _edited(b'"place":', b' "place":'),
+        _edited(b"Room", b"\\u0052oom"),
+        _edited(b"\n", b"\n\n"),
+        _edited(b"\n", b""),
+    ],
+    ids=["transcript twice", "field twice", "blank", "blank within", "escape", "end", "no end"],
+)
+def test_a_file_that_says_the_same_in_other_bytes_was_edited(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "transcript.json").write_bytes(content)
+    with pytest.raises(CeremonyError, match="was edited"):
+        ceremony.load(tmp_path / "transcript.json")
+
+
+def _person(name: str, keys_of: str) -> Participant:
+    return Participant(name, "there", _public(keys_of))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"participants": []}, "at least two participants"),
+        ({"participants": [_person("Bob", "Bob")]}, "at least two participants"),
+        ({"participants": [*map(_person, "AB", ("Bob", "Bob"))]}, "two participants have the same key"),
+        (
+            {"participants": [_person("Bob", "Bob"), _person("A", "Alice"), _person("Bob", "Alice")]},
+            "two participants have the same name",
+        ),
+        ({"steps": [Step(_AT, "Eve", "", "confirm")]}, "not a participant: Eve"),
+        ({"receipts": [Receipt(_AT, "Eve", "a share", "1")]}, "not a participant: Eve"),
+    ],
+)
+def test_a_transcript_that_no_ceremony_makes_is_not_believed(change: dict[str, object], says: str) -> None:
+    signed = ceremony.sealed(msgspec.structs.replace(_transcript(), **change))
+    assert says in "; ".join(problems(signed))
+
+
+def test_a_second_signature_of_one_participant_is_seen() -> None:
+    signed = _signed()
+    again = msgspec.structs.replace(signed, signatures=[*signed.signatures, signed.signatures[0]])
+    assert problems(again) == ["Alice: signed more than once"]
+
+
+def _scripted(tmp_path: Path) -> tuple[ceremony.Script, Transcript]:
+    """A script, and a transcript that follows it."""
+    script = ceremony.read_script(_folder(tmp_path))
+    steps = [Step(_AT, task.by, task.text, task.action) for task in script.step]
+    return script, msgspec.structs.replace(_transcript(), participants=script.participant, steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"participants": [_person("Alice", "Bob"), _person("Bob", "Alice")]}, "Alice: is another person"),
+        ({"participants": [_person("Alice", "Alice")]}, "Bob: is missing"),
+        ({"title": "Keys"}, "title or place"),
+        ({"place": "Room 13"}, "title or place"),
+        ({"steps": []}, "the steps differ at number 1"),
+        ({"steps": [Step(_AT, "Alice", "Opens the sealed bag of the token", "confirm")]}, "at number 2"),
+        ({"receipts": [Receipt(_AT, "Alice", "share 1 of 5", "E-0042")]}, "the receipts differ at number 1"),
+        ({"complete": False}, "stopped before its end"),
+        ({"steps": [Step(_AT, "Alice", "", "generate-kek", {"failed": "no"})]}, "a step failed"),
+    ],
+)
+def test_the_script_shows_whose_keys_a_transcript_brings_and_what_it_leaves_out(
+    tmp_path: Path, change: dict[str, object], says: str
+) -> None:
+    script, transcript = _scripted(tmp_path)
+    assert deviations(transcript, script) == []
+    assert says in "; ".join(deviations(msgspec.structs.replace(transcript, **change), script))
+
+
+def test_what_a_transcript_says_is_shown_and_not_obeyed() -> None:
+    forged = "\x1b[2J\nAll participants have signed: Alice\u202e"
+    transcript = msgspec.structs.replace(_transcript(), title=forged)
+    assert shown(transcript).title == "\\x1b[2J\\nAll participants have signed: Alice\\u202e"
+    assert plain("Zoë, Büro 4") == "Zoë, Büro 4"

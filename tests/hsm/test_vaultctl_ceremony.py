@@ -67,6 +67,8 @@ def test_a_ceremony_is_gone_through_signed_and_verified(shell: Shell) -> None:
         assert "Would add" in shell.run(*command, "-dry-run", "t.json")
         shell.run(*command, "t.json")
     assert "All participants have signed: Alice, Bob" in shell.run("ceremony", "verify", "t.json")
+    assert "transcript's own word" in shell.run("ceremony", "verify", "t.json")
+    assert "own word" not in shell.run("ceremony", "verify", "-script=script.toml", "t.json")
     found = shell.run("ceremony", "verify", "-format=json", "t.json")
     transcript = json.loads(found)["transcript"]
     steps = [step["found"] for step in transcript["steps"]]
@@ -77,6 +79,22 @@ def test_a_ceremony_is_gone_through_signed_and_verified(shell: Shell) -> None:
     assert transcript["receipts"][0]["envelope"] == "E-0042"
     assert transcript["complete"] is True
     assert SOFTHSM in [evidence["path"] for evidence in transcript["evidence"]]
+
+
+def test_a_transcript_that_one_person_made_up_is_not_of_the_script(shell: Shell) -> None:
+    _participants(shell.folder)
+    kept = {path: path.read_bytes() for path in shell.folder.glob("*.pem")}
+    _participants(shell.folder)
+    shell.run("ceremony", "run", "script.toml", "t.json", typed="yes\nE-1\n")
+    for name in ("Alice", "Bob"):
+        shell.run("ceremony", "sign", f"-name={name}", f"-key={name}.key", "t.json")
+    for path, content in kept.items():
+        path.write_bytes(content)
+    shell.run("ceremony", "verify", "t.json")
+    said = shell.run("ceremony", "verify", "-script=script.toml", "t.json", code=2)
+    assert "PROBLEM: Alice: is another person or has another key than in the script" in said
+    assert "PROBLEM: Bob: is another" in said
+    assert "All participants" not in said
 
 
 @pytest.mark.parametrize("typed", ["stop\n", "", "yes\nstop\n"])

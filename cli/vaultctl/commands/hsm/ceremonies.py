@@ -83,10 +83,13 @@ def sign(invocation: Invocation) -> int:
 def verify(invocation: Invocation) -> int:
     """Show a transcript and say whether all its participants have signed it."""
     with Reaching():
-        from hsm import ceremony
+        from hsm import ceremony, ceremony_checks
 
         signed = ceremony.load(Path(invocation.args[0]))
-        found = ceremony.problems(signed)
+        found = ceremony_checks.problems(signed)
+        script = invocation.text("script")
+        if script:
+            found += ceremony_checks.deviations(signed.read(), ceremony.read_script(Path(script)))
         document = _document(signed, found)
     if invocation.tabular:
         _print(invocation, signed, found)
@@ -158,9 +161,10 @@ def _document(signed: Signed, found: list[str]) -> dict[str, object]:
 
 def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
     from hsm import ceremony
+    from hsm.ceremony_checks import fingerprint, plain, shown
     from vaultctl.output import columns
 
-    transcript = signed.read()
+    transcript = shown(signed.read())
     invocation.say(f"{transcript.title}\n{transcript.place}, {transcript.started} to {transcript.finished}")
     invocation.say(f"Program: {transcript.program}\nSHA-256: {ceremony.digest(signed)}\n")
     rows = [
@@ -171,6 +175,9 @@ def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
         [note.at, note.custodian, note.what, f"envelope: {note.envelope}"] for note in transcript.receipts
     ]
     invocation.say(columns([["When", "Who", "What", "Found"], *rows]))
+    invocation.say("\nSHA-256 of each participant's public key:")
+    for person in transcript.participants:
+        invocation.say(f"{fingerprint(person) or 'unreadable'}  {person.name}, {person.role}")
     invocation.say("")
     for evidence in transcript.evidence:
         invocation.say(f"{evidence.sha256}  {evidence.path}")
@@ -178,9 +185,13 @@ def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
     if not transcript.complete:
         invocation.say("WARNING: the ceremony was stopped before its end")
     for problem in found:
-        invocation.say(f"PROBLEM: {problem}")
+        invocation.say(f"PROBLEM: {plain(problem)}")
+    if not invocation.text("script"):
+        invocation.say(
+            "These keys are the transcript's own word; -script=FILE compares them with the script's"
+        )
     if not found:
-        names = ", ".join(signature.name for signature in signed.signatures)
+        names = ", ".join(plain(signature.name) for signature in signed.signatures)
         invocation.say(f"All participants have signed: {names}")
 
 
