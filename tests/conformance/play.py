@@ -87,6 +87,8 @@ class Side:
         def found(hole: re.Match[str]) -> str:
             if hole[1] == "service":
                 return service.address()
+            if hole[1].startswith("signed_"):
+                return service.id_token(hole[1].removeprefix("signed_"), self._captured["nonce"])
             if strict and hole[1] not in self._captured:
                 raise KeyError(f"nothing captured as {hole[1]!r}")
             return self._captured.get(hole[1], hole[0])

@@ -2,7 +2,8 @@
 """The vocabulary of recorded scenarios: what a step sends, and how its answer is to be compared.
 
 ``{name}`` in a path, token, header or body string is replaced by a captured value; ``{root}`` is the
-server's root token, ``{service}`` the address of what both servers ask (see ``service.py``). Names that were never captured are left as they are in bodies (HCL has braces too).
+server's root token, ``{service}`` the address of what both servers ask (see ``service.py``), ``{signed_NAME}`` its ID
+token NAME with the captured nonce. Names that were never captured are left as they are in bodies (HCL has braces too).
 """
 
 from collections.abc import Mapping, Sequence

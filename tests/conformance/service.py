@@ -73,13 +73,18 @@ def _tokens(code: str) -> tuple[int, object]:
         return 200, {"access_token": "at", "token_type": "Bearer"}
     if name not in ID_TOKENS:
         return 400, {"error": "invalid_grant", "error_description": "<script>"}
+    made = {"access_token": "at", "refresh_token": "rt", "token_type": "Bearer"}
+    return 200, {**made, "id_token": id_token(name, nonce)}
+
+
+def id_token(name: str, nonce: str) -> str:
+    """The ID token of that name for one sign-in."""
     now = int(time.time())
     usual = {"iss": address(), "aud": "client", "sub": "alice", "iat": now, "exp": now + 900, "nonce": nonce}
     if name == "recent":
         usual["auth_time"] = now
     claims = {key: value for key, value in {**usual, **ID_TOKENS[name]}.items() if value is not None}
-    made = {"access_token": "at", "refresh_token": "rt", "token_type": "Bearer"}
-    return 200, {**made, "id_token": tokens.token(claims, kid="one")}
+    return tokens.token(claims, kid="one")
 
 
 def _review(_: Mapping[str, str], body: str) -> tuple[int, object]:

@@ -37,7 +37,7 @@ def page(title: str, content: str, *, status: int = 200, leads_to: str = "") -> 
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Cache-Control": "no-store",
+        "cache-control": "no-store",
     }
     return Reply(raw=text.encode(), status=status, content_type="text/html; charset=utf-8", headers=headers)
 

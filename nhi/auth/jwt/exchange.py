@@ -50,6 +50,23 @@ class Exchange:
         A device that waits gets `authorization_pending` or `slow_down` as the refusal.
         """
         provider = await self._providers.find(config)
+        posted = bool(sign_in.id_token) and not code
+        tokens = (
+            {"id_token": sign_in.id_token} if posted else await self._redeem(config, provider, sign_in, code)
+        )
+        verified = await self._verified(call, config, role, sign_in, provider, tokens.get("id_token"))
+        found = {**verified, **await self._userinfo(config, provider, tokens, verified)}
+        for kind in role.oauth2_metadata or ():
+            if kind in _KINDS and isinstance(tokens.get(kind), str):
+                found[_KEPT + kind] = tokens[kind]
+        return found
+
+    async def _redeem(
+        self, config: Config, provider: Provider, sign_in: SignIn, code: str
+    ) -> Mapping[str, Json]:
+        """Return the tokens that a code is good for. Raises `Malformed` and `Unreachable`."""
+        if sign_in.implicit:
+            raise Malformed("the provider was not asked for a code")
         fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": sign_in.redirect_uri}
         if sign_in.device_code:
             device = "urn:ietf:params:oauth:grant-type:device_code"
@@ -59,13 +76,7 @@ class Exchange:
         answer = await self._post(config, provider.token_endpoint, fields)
         if answer.status != 200:
             raise Malformed(_refusal(answer))
-        tokens = document(answer)
-        verified = await self._verified(call, config, role, sign_in, provider, tokens.get("id_token"))
-        found = {**verified, **await self._userinfo(config, provider, tokens, verified)}
-        for kind in role.oauth2_metadata or ():
-            if kind in _KINDS and isinstance(tokens.get(kind), str):
-                found[_KEPT + kind] = tokens[kind]
-        return found
+        return document(answer)
 
     async def _post(self, config: Config, url: str, fields: Mapping[str, str]) -> Answer:
         """Send a form, with the client's credentials (RFC 6749 section 2.3.1)."""

@@ -166,6 +166,45 @@ class LoginParams(Params, frozen=True):
     role: Annotated[LowerCase, Doc("The role; the mount's default otherwise.")] = ""
 
 
+class AuthUrlParams(Params, frozen=True):
+    """A sign-in to begin."""
+
+    role: Annotated[LowerCase, Doc("The role; the mount's default otherwise.")] = ""
+    redirect_uri: Annotated[str, Doc("Where the provider is to send the browser.")] = ""
+    client_nonce: Annotated[str, Doc("A random text that only this client knows.")] = ""
+
+
+class CallbackParams(Params, frozen=True):
+    """What the provider sent."""
+
+    state: Annotated[str, Doc("Names the sign-in.")] = ""
+    code: Annotated[str, Doc("The provider's authorization code.")] = ""
+    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
+    confirmation: Annotated[str, Doc("Shows that the user has confirmed.")] = ""
+    error: Annotated[str, Doc("Why the provider refused; not repeated.")] = ""
+    error_description: Annotated[str, Doc("Not looked at.")] = ""
+    error_uri: Annotated[str, Doc("Not looked at.")] = ""
+
+
+class FormParams(Params, frozen=True):
+    """What the provider sent in a form."""
+
+    state: Annotated[str, Doc("Names the sign-in.")] = ""
+    code: Annotated[str, Doc("The provider's authorization code.")] = ""
+    id_token: Annotated[str, Doc("The ID token of a sign-in without a code.")] = ""
+    client_nonce: Annotated[str, Doc("Not looked at.")] = ""
+    error: Annotated[str, Doc("Not looked at.")] = ""
+    error_description: Annotated[str, Doc("Not looked at.")] = ""
+    error_uri: Annotated[str, Doc("Not looked at.")] = ""
+
+
+class PollParams(Params, frozen=True):
+    """A sign-in that is waited for."""
+
+    state: Annotated[str, Doc("Names the sign-in.")] = ""
+    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
+
+
 class ListParams(Params, frozen=True):
     """Which part of a list."""
 

@@ -3,69 +3,44 @@
 
 A client asks for a URL (`auth_url`), the user signs in there, and the provider sends the browser back. In the mode
 `client` it is sent to the client, which hands the code to `callback`; in `direct` it is sent to `callback` itself,
-where the user is asked who began this, and the client polls; in `device` the client only polls. A state is good for
-one sign-in, the code for one verifier (RFC 7636), the ID token for one nonce.
+where the user is asked who began this, and the client polls; in `device` the client only polls. A provider that posts
+a form posts it to `callback` in any mode; what it sent waits there for the client or the user. A state is good for one
+sign-in, the code for one verifier (RFC 7636), the ID token for one nonce.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
-from urllib.parse import urlencode, urlsplit
+from typing import Final
 
 import msgspec
 
 from nhi.auth.jwt import claims as said
 from nhi.auth.jwt import page, states, store
-from nhi.auth.jwt.exchange import Exchange, kept_tokens, scope
+from nhi.auth.jwt.exchange import Exchange, kept_tokens
 from nhi.auth.jwt.login import grant, granted_role
-from nhi.auth.jwt.model import Config, Role
+from nhi.auth.jwt.model import AuthUrlParams, CallbackParams, Config, FormParams, PollParams, Role
 from nhi.auth.jwt.provider import Providers
+from nhi.auth.jwt.redirects import allowed, to_provider
 from nhi.auth.jwt.states import SignIn, States
+from nhi.jose import signature
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
-from vault.framework.fields import Doc, Json, LowerCase
-from vault.framework.route import Params, read, write
+from vault.framework.fields import Json
+from vault.framework.route import read, write
 from vault.outbound.failure import Unreachable
 from vault.token.addresses import within
 from vault.token.issue import Issuer
 
 _FAILED: Final = "OpenBao login failed. "
+_NOTHING: Final = f"{_FAILED}No code or id_token received."
 _POLL: Final = 5
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class AuthUrlParams(Params, frozen=True):
-    """A sign-in to begin."""
-
-    role: Annotated[LowerCase, Doc("The role; the mount's default otherwise.")] = ""
-    redirect_uri: Annotated[str, Doc("Where the provider is to send the browser.")] = ""
-    client_nonce: Annotated[str, Doc("A random text that only this client knows.")] = ""
-
-
-class CallbackParams(Params, frozen=True):
-    """What the provider sent."""
-
-    state: Annotated[str, Doc("Names the sign-in.")] = ""
-    code: Annotated[str, Doc("The provider's authorization code.")] = ""
-    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
-    confirmation: Annotated[str, Doc("Shows that the user has confirmed.")] = ""
-    error: Annotated[str, Doc("Why the provider refused; not repeated.")] = ""
-    error_description: Annotated[str, Doc("Not looked at.")] = ""
-    error_uri: Annotated[str, Doc("Not looked at.")] = ""
-
-
-class PollParams(Params, frozen=True):
-    """A sign-in that is waited for."""
-
-    state: Annotated[str, Doc("Names the sign-in.")] = ""
-    client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
+_POSTED: Final = "no_code"
+"""What a client gives as the code when the provider has posted it here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +98,14 @@ class OidcEngine(Engine):
             return found
         return await self._enter(call, found)
 
+    @write("oidc/callback", public=True, before="posted")
+    async def callback_form(self, call: Call, params: FormParams) -> Reply[None]:
+        """Take what the provider sent in a form, for the client that comes for it or the user who confirms it."""
+        del params
+        found = call.prepared
+        assert isinstance(found, Reply)
+        return found
+
     @write("oidc/poll", public=True, before="polled")
     async def poll(self, call: Call, params: PollParams) -> Reply[None]:
         """Log the client in, once the user has signed in."""
@@ -150,17 +133,18 @@ class OidcEngine(Engine):
         refused = role.role_type != "oidc" or not allowed(
             params.redirect_uri, role.allowed_redirect_uris or ()
         )
-        if refused or not config.oidc_client_id or "id_token" in config.oidc_response_types:
+        if refused or not config.oidc_client_id:
             return Begun({"auth_url": ""})
         try:
             provider = await self._providers.find(config)
         except Unreachable:
             return Begun({"auth_url": ""})
-        sign_in = self._sign_in(call, role, params)
+        implicit = "id_token" in config.oidc_response_types
+        sign_in = msgspec.structs.replace(self._sign_in(call, role, params), implicit=implicit)
         state = f"st_{self._entropy.base62(20)}"
         if config.namespace_in_state and call.namespace.path:
             state += f",ns={call.namespace.path.strip('/')}"
-        told = {"auth_url": _url(provider.authorization_endpoint, config, role, state, sign_in)}
+        told = {"auth_url": to_provider(provider.authorization_endpoint, config, role, state, sign_in)}
         if role.callback_mode == "direct":
             told |= {"state": state, "poll_interval": str(role.poll_interval or _POLL)}
         return Begun(told, state, sign_in)
@@ -191,7 +175,7 @@ class OidcEngine(Engine):
             nonce=f"n_{self._entropy.base62(20)}",
             verifier=self._entropy.base62(64),
             client_nonce=params.client_nonce,
-            confirmation=self._entropy.base62(24),
+            confirmation="" if role.oidc_disable_confirmation else self._entropy.base62(24),
             address=call.client_address,
         )
 
@@ -199,32 +183,62 @@ class OidcEngine(Engine):
         """Find out who came back, or what the browser is to show. Raises `Malformed`."""
         if await store.config(call.reader) is None:
             raise Malformed(f"{_FAILED}Could not load configuration")
+        sign_in = await states.find(call.reader, params.state, self._clock.nanos())
+        if sign_in.mode == "direct":
+            return await self._direct(call, sign_in, params.state, params.code, params.confirmation)
+        sign_in = await self._states.take(call, params.state, self._clock.nanos())
+        if not sign_in.begun_by(params.client_nonce):
+            raise Malformed("invalid client_nonce")
+        code = sign_in.code if params.code == _POSTED else params.code
+        if sign_in.mode == "device" or not (code or sign_in.id_token):
+            raise Malformed(_NOTHING)
+        return await self._vouched(call, sign_in, code)
+
+    async def posted(self, call: Call, params: FormParams) -> Reply[None]:
+        """Keep what the provider posted; return what the browser is to show. Raises `Malformed`."""
+        config = await store.config(call.reader)
+        if config is None:
+            raise Malformed(f"{_FAILED}Could not load configuration.")
+        if config.oidc_response_mode != "form_post":
+            return Reply(raw=b"", status=405, content_type="application/json")
+        if max(len(params.code), len(params.id_token)) > signature.LARGEST:
+            return page.failed("What the provider sent is too large.")
         now = self._clock.nanos()
-        sign_in = await states.find(call.reader, params.state, now)
-        direct = sign_in.mode == "direct"
-        if direct and params.code and not self._confirmed(sign_in, params):
+        try:
+            sign_in = await self._states.post(call, params.state, now, params.code, params.id_token)
+        except Malformed as refusal:
+            return page.failed(refusal.message)
+        if sign_in.mode == "direct":
+            return await self._direct(call, sign_in, params.state, params.code, "")
+        return page.sent()
+
+    async def _direct(
+        self, call: Call, sign_in: SignIn, state: str, code: str, confirmation: str
+    ) -> Reply[None]:
+        """Ask the user who came back to confirm, or find out who it is and let the client go on."""
+        if sign_in.claims is not None:
+            raise Malformed(states.GONE)
+        came = bool(code or sign_in.id_token)
+        if came and sign_in.confirmation and not self._confirmed(sign_in, confirmation):
             return page.confirm(
                 role=sign_in.role,
                 address=sign_in.address,
-                state=params.state,
-                code=params.code,
+                state=state,
+                code=code,
                 confirmation=sign_in.confirmation,
             )
-        sign_in = await self._states.take(call, params.state, now)
-        if not direct and not sign_in.begun_by(params.client_nonce):
-            raise Malformed("invalid client_nonce")
-        if params.error or not params.code or sign_in.mode == "device" or sign_in.claims is not None:
-            raise Malformed(f"{_FAILED}No code or id_token received.")
-        entrant = await self._vouched(call, sign_in, params.code)
-        if not direct:
-            return entrant
-        await self._states.confirmed(
-            call, params.state, msgspec.structs.replace(sign_in, claims=entrant.claims)
-        )
+        sign_in = await self._states.take(call, state, self._clock.nanos())
+        try:
+            if not came:
+                raise Malformed(_NOTHING)  # noqa: TRY301 -- each becomes a page
+            entrant = await self._vouched(call, sign_in, code)
+        except Malformed as refusal:
+            return page.failed(refusal.message)
+        await self._states.keep(call, state, msgspec.structs.replace(sign_in, claims=entrant.claims))
         return page.done()
 
-    def _confirmed(self, sign_in: SignIn, params: CallbackParams) -> bool:
-        return hmac.compare_digest(params.confirmation.encode(), sign_in.confirmation.encode())
+    def _confirmed(self, sign_in: SignIn, confirmation: str) -> bool:
+        return hmac.compare_digest(confirmation.encode(), sign_in.confirmation.encode())
 
     async def polled(self, call: Call, params: PollParams) -> Entrant:
         """Find out who waits. Raises `Malformed`, with `authorization_pending` while the user has not signed in."""
@@ -251,7 +265,9 @@ class OidcEngine(Engine):
         except (Malformed, Unreachable) as failure:
             if sign_in.device_code and str(failure) in {"authorization_pending", "slow_down"}:
                 raise Malformed(str(failure)) from None
-            raise Malformed(f"{_FAILED}Error exchanging oidc code: {failure}.") from None
+            used = code or sign_in.device_code
+            what = "Error exchanging oidc code" if used else "Token verification failed"
+            raise Malformed(f"{_FAILED}{what}: {failure}.") from None
         try:
             if role.bound_subject and claims.get("sub") != role.bound_subject:
                 raise Malformed("sub claim does not match bound subject")  # noqa: TRY301 -- the prefix is shared
@@ -277,36 +293,3 @@ class OidcEngine(Engine):
         if config is None:
             raise Malformed("could not load configuration")
         return config
-
-
-def allowed(uri: str, uris: tuple[str, ...]) -> bool:
-    """Whether the browser may be sent to `uri`: exactly one of `uris`, but for loopback's port (RFC 8252 7.3)."""
-    return uri in uris or any(_same_loopback(uri, one) for one in uris)
-
-
-def _same_loopback(uri: str, other: str) -> bool:
-    try:
-        one, two = urlsplit(uri), urlsplit(other)
-        plain = one.hostname in _LOOPBACK and one.port is not None and "@" not in one.netloc
-    except ValueError:
-        return False
-    return plain and one._replace(netloc=one.hostname or "") == two._replace(netloc=two.hostname or "")
-
-
-def _url(endpoint: str, config: Config, role: Role, state: str, sign_in: SignIn) -> str:
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(sign_in.verifier.encode()).digest()).rstrip(b"=")
-    fields = {
-        "client_id": config.oidc_client_id,
-        "code_challenge": challenge.decode(),
-        "code_challenge_method": "S256",
-        "nonce": sign_in.nonce,
-        "redirect_uri": sign_in.redirect_uri,
-        "response_type": "code",
-        "scope": scope(role),
-        "state": state,
-    }
-    if role.max_age:
-        fields["max_age"] = str(role.max_age)
-    if config.oidc_response_mode:
-        fields["response_mode"] = config.oidc_response_mode
-    return endpoint + ("&" if urlsplit(endpoint).query else "?") + urlencode(sorted(fields.items()))

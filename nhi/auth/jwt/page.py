@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import html
+
 from vault.framework.call import Reply
 from vault.framework.page import facts, hidden, page
 
@@ -22,3 +24,14 @@ def confirm(*, role: str, address: str, state: str, code: str, confirmation: str
 def done() -> Reply[None]:
     """Tell the user that the client which waits goes on."""
     return page("Signed in", "<p>You are signed in. You can close this page.</p>")
+
+
+def sent() -> Reply[None]:
+    """Tell the user that the client can go on, because the provider has posted what it waits for."""
+    return page("Signing in", "<p>Your provider has answered. You can close this page.</p>")
+
+
+def failed(reason: str) -> Reply[None]:
+    """Tell the user why nobody was signed in."""
+    text = reason.removeprefix("OpenBao login failed. ")
+    return page("Sign-in failed", f'<p class="problem">{html.escape(text)}</p>', status=400)

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,7 +27,11 @@ _FOLDER: Final = "state/"
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A sign-in. Times in nanoseconds. `claims` are there once the user has confirmed it at the provider."""
+    """A sign-in. Times in nanoseconds.
+
+    `code` and `id_token` are what the provider posted; `claims` are there once the user has confirmed it. Without a
+    `confirmation` nobody is asked to.
+    """
 
     role: str
     mode: str
@@ -38,6 +43,9 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     confirmation: str = ""
     address: str = ""
     device_code: str = ""
+    implicit: bool = False
+    code: str = ""
+    id_token: str = ""
     claims: Mapping[str, Json] | None = None
 
     def __repr__(self) -> str:
@@ -82,10 +90,27 @@ class States:
             await view.delete(_place(state))
         return found
 
-    async def confirmed(self, call: Call, state: str, new: SignIn) -> None:
+    async def post(self, call: Call, state: str, now: int, code: str, id_token: str) -> SignIn:
+        """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none."""
+        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
+            found = await find(view, state, now)
+            if found.claims is not None or found.mode == "device":
+                raise Malformed(GONE)
+            if not comes_here(found.redirect_uri, call.mount.path):
+                raise Malformed("Invalid redirect path.")
+            found = msgspec.structs.replace(found, code=code, id_token=id_token)
+            await view.put(_place(state), _encode(found))
+        return found
+
+    async def keep(self, call: Call, state: str, new: SignIn) -> None:
         """Keep what the provider said, for the client that waits."""
         async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
             await view.put(_place(state), _encode(new))
+
+
+def comes_here(uri: str, mount: str) -> bool:
+    """Whether the browser is sent to the callback of the mount at this path, and not to a client's."""
+    return urlsplit(uri).path.endswith(f"/{mount}oidc/callback")
 
 
 def _prefix(call: Call) -> str:

@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from nhi.auth.jwt.exchange import Exchange
-from nhi.auth.jwt.oidc import OidcEngine, allowed
+from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
+from nhi.auth.jwt.redirects import allowed
 from nhi.auth.jwt.states import LIFETIME, States, expire
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
@@ -104,6 +105,21 @@ class OidcHouse(JwtHouse):
         """Come back with the browser."""
         return await self("GET", "auth/jwt/oidc/callback", query=query, token="")
 
+    async def form(self, **fields: str) -> Answer:
+        """Come back with a form that the provider made the browser post."""
+        return await self("POST", "auth/jwt/oidc/callback", fields, token="")
+
+    async def without_codes(self) -> None:
+        """Configure the provider to post ID tokens."""
+        await self.configure(
+            oidc_discovery_url=self.issuer,
+            oidc_client_id="client",
+            oidc_client_secret="very secret",
+            jwt_supported_algs="ES256",
+            oidc_response_mode="form_post",
+            oidc_response_types="id_token",
+        )
+
     async def poll(self, state: str, nonce: str = "mine") -> Answer:
         """Ask whether the user has signed in."""
         return await self("POST", "auth/jwt/oidc/poll", {"state": state, "client_nonce": nonce}, token="")
@@ -156,7 +172,8 @@ def test_sl_35_a_page_shows_nothing_that_came_with_the_browser() -> None:
                 state=asked["state"], error="access_denied", error_description=evil, confirmation="x"
             )
             assert refused.status == 400
-            assert "script" not in refused.error
+            assert b"script" not in refused.text.partition(b"<body>")[2]
+            assert b"access_denied" not in refused.text
 
     play(scenario)
 
@@ -216,6 +233,82 @@ def test_an_id_token_that_is_not_for_this_sign_in_is_refused(name: str) -> None:
             answer = await vault.back(state=asked["state"], code="c0de", client_nonce="mine")
             assert answer.status == 400
             assert answer.error.startswith("OpenBao login failed. Error exchanging oidc code: ")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_posted_id_token_that_is_not_for_this_sign_in_is_refused(name: str) -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.without_codes()
+            asked = await vault.ask("apps")
+            assert (asked["response_type"], asked["response_mode"]) == ("id_token", "form_post")
+            FORGED[name](vault)
+            posted = await vault.form(state=asked["state"], id_token=token(vault.id_token, vault.key))
+            assert posted.status == 200
+            answer = await vault.back(state=asked["state"], client_nonce="mine")
+            assert answer.status == 400
+            assert answer.error.startswith("OpenBao login failed. Token verification failed: ")
+            assert vault.forms == []
+
+    play(scenario)
+
+
+def test_a_form_brings_no_used_sign_in_back_and_logs_nobody_in_by_itself() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.without_codes()
+            asked = await vault.ask("apps")
+            given = {"state": asked["state"], "id_token": token(vault.id_token)}
+            posted = await vault.form(**given)
+            assert b"client_token" not in posted.text
+            assert auth(await vault.back(state=asked["state"], client_nonce="mine"))["metadata"] == {
+                "role": "apps"
+            }
+            again = await vault.form(**given)
+            assert (again.status, b"Expired or missing" in again.text) == (400, True)
+            assert (await vault.back(state=asked["state"], client_nonce="mine")).error == GONE
+            large = await vault.form(state=(await vault.ask("apps"))["state"], id_token="x" * 70_000)
+            assert (large.status, b"too large" in large.text) == (400, True)
+
+    play(scenario)
+
+
+def test_a_form_for_a_direct_sign_in_is_asked_about_and_changes_nothing_once_confirmed() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.without_codes()
+            fields = {"user_claim": "sub", "claim_mappings": {"sub": "who"}}
+            await vault.good("POST", "auth/jwt/role/people", fields)
+            asked = await vault.ask()
+            given = {"state": asked["state"], "id_token": token(vault.id_token)}
+            page = await vault.form(**given)
+            assert (await vault.poll(asked["state"])).error == "authorization_pending"
+            done = await vault.back(state=asked["state"], confirmation=confirmation(page))
+            assert b"You are signed in" in done.text
+            other = token({**vault.id_token, "sub": "mallory"})
+            assert (await vault.form(state=asked["state"], id_token=other)).status == 400
+            assert auth(await vault.poll(asked["state"]))["metadata"]["who"] == "alice"
+
+    play(scenario)
+
+
+def test_a_role_can_do_without_the_confirmation_and_a_failure_is_a_page() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.good(
+                "POST", "auth/jwt/role/people", {"user_claim": "sub", "oidc_disable_confirmation": True}
+            )
+            asked = await vault.ask()
+            assert b"You are signed in" in (await vault.back(state=asked["state"], code="c0de")).text
+            assert (await vault.back(state=asked["state"], code="c0de")).error == GONE
+            assert auth(await vault.poll(asked["state"]))["metadata"] == {"role": "people"}
+            asked = await vault.ask()
+            vault.id_token["nonce"] = "n_another"
+            failed = await vault.back(state=asked["state"], code="c0de")
+            assert (failed.status, b"another nonce" in failed.text) == (400, True)
+            assert (await vault.poll(asked["state"])).error == GONE
 
     play(scenario)
 

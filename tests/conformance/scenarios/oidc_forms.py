@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""oidc: what a provider posts in a form, sign-ins without a code, and pages that ask for a click or do not."""
+
+from collections.abc import Sequence
+
+from tests.conformance.scenario import Scenario, Step, delete, get, post, put
+from tests.conformance.scenarios.approle import AUTH
+from tests.conformance.scenarios.jwt import mount
+from tests.conformance.scenarios.oidc import CONFIG, HOME, KEPT
+
+MOUNT = "oidc-forms"
+AT = f"auth/{MOUNT}/oidc/"
+HERE = f"https://vault.example/v1/auth/{MOUNT}/oidc/callback"
+IMPLICIT = {"oidc_response_mode": "form_post", "oidc_response_types": "id_token"}
+CODE = {"oidc_response_mode": "form_post"}
+PAGE = "DV-67"
+
+
+def configure(**changes: object) -> Step:
+    """Writes the configuration anew."""
+    return post(f"auth/{MOUNT}/config", {**CONFIG, **changes})
+
+
+def role(**changes: object) -> Step:
+    """Changes the role."""
+    usual = {"user_claim": "sub", "allowed_redirect_uris": [HOME, HERE]}
+    return post(f"auth/{MOUNT}/role/main", {**usual, **changes})
+
+
+def ask(uri: str = HERE) -> Step:
+    """Begins a sign-in with the nonce `cn`."""
+    body = {"role": "main", "redirect_uri": uri, "client_nonce": "cn"}
+    return post(AT + "auth_url", body, token="", save=KEPT)
+
+
+def form(divergence: str = PAGE, **fields: object) -> Step:
+    """What the provider posts."""
+    return post(AT + "callback", {"state": "{state}", **fields}, token="", divergence=divergence)
+
+
+def come(query: str = "&client_nonce=cn", **options: object) -> Step:
+    """The client, or the browser, comes back."""
+    where = f"{AT}callback?state={{state}}{query}"
+    return get(where, **{"token": "", "pick": AUTH, **options})
+
+
+def signed(name: str, divergence: str = "") -> Sequence[Step]:
+    """A whole sign-in without a code."""
+    return [ask(), form(id_token=f"{{signed_{name}}}"), come(divergence=divergence)]
+
+
+GONE = delete(f"sys/auth/{MOUNT}")
+POLL = post(AT + "poll", {"state": "{state}", "client_nonce": "cn"}, token="", pick=AUTH)
+
+FORMS = [
+    mount(MOUNT, "oidc"),
+    post(AT + "callback", {"state": "x", "code": "y"}, token=""),
+    configure(),
+    role(),
+    ask(),
+    form("", code="good.{nonce}"),
+    come("&code=good.{nonce}&client_nonce=cn"),
+    configure(oidc_response_mode="query", oidc_response_types="code"),
+    ask(),
+    configure(oidc_response_types="code"),
+    ask(),
+    configure(**CODE),
+    ask(HOME),
+    form(code="good.{nonce}"),
+    come("&code=good.{nonce}&client_nonce=cn"),
+    ask(),
+    form(code="good.{nonce}"),
+    come("&code=good.{nonce}&client_nonce=cn"),
+    come("&code=no_code&client_nonce=cn"),
+    ask(),
+    form(code="good.{nonce}"),
+    come("&code=no_code&client_nonce=cn"),
+    ask(),
+    form(code="good.{nonce}"),
+    come(),
+    ask(),
+    form(),
+    come(),
+    ask(),
+    form(error="access_denied", error_description="<b>x"),
+    come(),
+    ask(),
+    form(id_token="{signed_good}"),
+    come(),
+    *(
+        step(AT + "callback", body, token="", divergence=PAGE)
+        for step, body in (
+            (post, {"state": "none", "code": "y"}),
+            (post, {"code": "y"}),
+            (post, {}),
+            (put, {"state": "none", "id_token": "y"}),
+        )
+    ),
+    GONE,
+]
+
+IMPLIED = [
+    mount(MOUNT, "oidc"),
+    role(),
+    configure(oidc_response_mode="form_post", oidc_response_types="code,id_token"),
+    ask(),
+    configure(**IMPLICIT),
+    *signed("good"),
+    come(),
+    come("&client_nonce=cn&id_token={signed_good}"),
+    ask(),
+    form(id_token="{signed_good}"),
+    come("&code=no_code&client_nonce=cn"),
+    ask(),
+    form(id_token="{signed_good}"),
+    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-43"),
+    ask(),
+    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-43"),
+    ask(),
+    come("&code=no_code&client_nonce=cn"),
+    ask(),
+    form(id_token="{signed_bob}"),
+    form(id_token="{signed_good}"),
+    come(),
+    ask(),
+    form(id_token="{signed_good}"),
+    form(),
+    come(),
+    ask(),
+    form(id_token="{signed_good}"),
+    come("&client_nonce=other"),
+    come(),
+    *(
+        one
+        for name in ("old", "early", "issuer", "audience", "several", "nonce", "nobody")
+        for one in signed(name, "DV-43")
+    ),
+    ask(),
+    form(id_token="x.y.z"),
+    come(divergence="DV-43"),
+    *signed("party"),
+    role(groups_claim="groups", bound_claims={"z": "1"}),
+    *signed("mine"),
+    *signed("good"),
+    role(bound_claims=None, groups_claim="", bound_audiences="other"),
+    *signed("mine", "DV-43"),
+    GONE,
+]
+
+DIRECT = [
+    mount(MOUNT, "oidc"),
+    configure(),
+    role(callback_mode="direct"),
+    ask(),
+    come("&code=good.{nonce}", divergence=PAGE),
+    POLL,
+    role(callback_mode="direct", oidc_disable_confirmation=True),
+    ask(),
+    come("&code=good.{nonce}", divergence=PAGE),
+    come("&code=good.{nonce}"),
+    come(""),
+    POLL,
+    POLL,
+    ask(),
+    come("&code=bad.{nonce}", divergence=PAGE),
+    configure(**IMPLICIT),
+    role(callback_mode="direct", oidc_disable_confirmation=False),
+    ask(),
+    form(id_token="{signed_good}"),
+    come("", divergence=PAGE),
+    POLL,
+    GONE,
+]
+
+SCENARIOS = [
+    Scenario("oidc", "oidc-forms-code", FORMS),
+    Scenario("oidc", "oidc-forms-token", IMPLIED),
+    Scenario("oidc", "oidc-forms-direct", DIRECT),
+]
