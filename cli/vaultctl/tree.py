@@ -114,6 +114,7 @@ GROUPS = {
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",
     "namespace": "Namespaces: tenants with mounts, policies and tokens of their own",
+    "nhi": "Identities of workloads, and their tokens",
     "operator": "Running the server: init, unseal, seal, keys, root tokens",
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "plugin": "What can be mounted",
@@ -144,11 +145,13 @@ def all_commands() -> list[Command]:
     from vaultctl.tree_hsm import COMMANDS as hsm
     from vaultctl.tree_kv import COMMANDS as kv
     from vaultctl.tree_namespaces import COMMANDS as namespaces
+    from vaultctl.tree_nhi import COMMANDS as nhi
     from vaultctl.tree_operating import COMMANDS as operating
     from vaultctl.tree_system import COMMANDS as system
     from vaultctl.tree_tokens import COMMANDS as tokens
 
-    return sorted((*hsm, *kv, *namespaces, *operating, *system, *tokens), key=lambda command: command.name)
+    every = (*hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
+    return sorted(every, key=lambda command: command.name)
 
 
 def flags_of(command: Command) -> list[Flag]:
@@ -171,6 +174,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree_namespaces import COMMANDS as namespaces
 
         return namespaces
+    if first == "nhi":
+        from vaultctl.tree_nhi import COMMANDS as nhi
+
+        return nhi
     if first == "hsm":
         from vaultctl.tree_hsm import COMMANDS as hsm
 

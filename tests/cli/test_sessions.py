@@ -9,9 +9,10 @@ from tests.cli.servers import Server, empty_server
 from tests.cli.session import Shell, difference, steps
 
 _FOLDER = Path(__file__).parent
-_EMPTY = "empty-"
-_SHARED = sorted(path.name for path in _FOLDER.glob("*.txt") if not path.name.startswith(_EMPTY))
+_EMPTY, _OURS = "empty-", "coffre-"
+_SHARED = sorted(path.name for path in _FOLDER.glob("*.txt") if not path.name.startswith((_EMPTY, _OURS)))
 _ON_EMPTY = sorted(path.name for path in _FOLDER.glob(f"{_EMPTY}*.txt"))
+_ON_OURS = sorted(path.name for path in _FOLDER.glob(f"{_OURS}*.txt"))
 
 
 @pytest.mark.parametrize("name", _SHARED)
@@ -27,9 +28,17 @@ def test_a_session_on_an_empty_server_shows_what_its_file_says(
         _play(_FOLDER / name, server, tmp_path)
 
 
+@pytest.mark.parametrize("program", ["coffre"], scope="session", indirect=True)
+@pytest.mark.parametrize("name", _ON_OURS)
+def test_a_session_about_what_only_we_have_shows_what_its_file_says(
+    name: str, server: Server, tmp_path: Path
+) -> None:
+    _play(_FOLDER / name, server, tmp_path)
+
+
 def test_there_are_sessions() -> None:
     assert len(_SHARED) >= 10
-    assert _ON_EMPTY
+    assert _ON_EMPTY and _ON_OURS
 
 
 def _play(path: Path, server: Server, folder: Path) -> None:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which Biscuit a command is about, whose key signed it, and how errors about it are told."""
+
+from __future__ import annotations
+
+import sys
+
+from vaultctl.body import read_file, read_stdin
+from vaultctl.errors import CommandError
+from vaultctl.invocation import Doing, Invocation
+from vaultctl.jsontext import as_list, as_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nhi.biscuit.chain import Key
+
+_NEEDED = ("nhi", "msgspec", "biscuit_auth", "cryptography")
+
+
+class Offline:
+    """`with Offline():` turns what is wrong with a token, and a package that is not installed, into the command's error."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Replace the error on its way out."""
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
+            raise CommandError(
+                f"this command needs module {error.name}: install coffre with its extra, coffre[nhi]"
+            ) from None
+        failure = sys.modules.get("nhi.biscuit.failure")
+        if failure is not None and isinstance(error, failure.BiscuitError):
+            raise CommandError(str(error)) from None
+
+
+def mount(invocation: Invocation) -> str:
+    """Where the engine is mounted."""
+    return invocation.text("mount", "nhi").strip("/")
+
+
+def the_token(invocation: Invocation) -> str:
+    """The Biscuit that -token-file names, else the token in use. CommandError where there is none."""
+    file = invocation.text("token-file")
+    if file == "-":
+        token = read_stdin(invocation.stdin).strip()
+    else:
+        token = read_file(file).strip() if file else invocation.token
+    if not token:
+        raise CommandError("a Biscuit is needed: name its file with -token-file, or log in")
+    return token
+
+
+def issuer_key(invocation: Invocation, token: str) -> Key:
+    """The public key that signed a token: -root-key, or what the server says of the key's number."""
+    from nhi.holder.tokens import root_key, root_key_id
+
+    given = invocation.text("root-key")
+    if given:
+        return root_key(given)
+    number = root_key_id(token)
+    where = f"{mount(invocation)}/public-keys"
+    with Doing(f"Error reading {where}"):
+        answer = invocation.client_with("").send("GET", where).json()
+    for one in map(as_map, as_list(as_map(answer.get("data")).get("keys"))):
+        if one.get("key_id") == number:
+            return root_key(f"{one.get('algorithm')}/{one.get('key_bytes')}")
+    raise CommandError(
+        f"{where} has no key {number}: the token is of another issuer, or its key was destroyed"
+    )

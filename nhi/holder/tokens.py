@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tokens as text, attenuated, sealed and looked at. The stock library adds the blocks; sealing it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from biscuit_auth import Biscuit, BlockBuilder
+
+from nhi.biscuit.attenuate import check_source, seal
+from nhi.biscuit.chain import Chain, Key, read_chain, write_chain
+from nhi.biscuit.datalog import Block, TermKind
+from nhi.biscuit.decode import read_blocks
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.guard import Term, guarded
+from nhi.biscuit.ids import canonical_ids
+from nhi.biscuit.keys import library_key
+from nhi.biscuit.narrowing import AMBIENT, ends
+from nhi.biscuit.printer import print_block, print_key
+from nhi.biscuit.verify import Limits, from_text, to_text, verify
+from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm
+
+_ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "secp256r1": Algorithm.P256}
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One block. `id` is its canonical id, by which it is revoked; empty where the issuer's key is not known."""
+
+    id: str
+    datalog: str
+    external_key: str
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token says of itself. Without `verified`, anybody could have written it."""
+
+    verified: bool
+    root_key_id: int | None
+    token_id: str
+    workload: str
+    namespace: str
+    policies: Sequence[str]
+    until: int
+    """When its checks let nothing through any more, in seconds since the epoch, as far as they say so; else 0."""
+    sealed: bool
+    size: int
+    cost: int
+    blocks: Sequence[Part]
+
+
+def root_key_id(token: str) -> int | None:
+    """Return the number that a token says its root key has. Raises `BiscuitError`."""
+    return _chain(token).root_key_id
+
+
+def root_key(text: str) -> Key:
+    """Return a public key that is written as Datalog names it, `ed25519/…` or `secp256r1/…`. Raises `BiscuitError`."""
+    word, _, digits = text.strip().partition("/")
+    algorithm = _ALGORITHMS.get(word)
+    try:
+        data = bytes.fromhex(digits)
+    except ValueError:
+        data = b""
+    if algorithm is None or len(data) != PUBLIC_KEY_BYTES[algorithm]:
+        raise BiscuitError("the root key must be ed25519/… or secp256r1/…, its bytes in hex")
+    return Key(algorithm, data)
+
+
+def attenuated(token: str, root: Key, source: str, terms: Mapping[str, Term]) -> str:
+    """Return a token with one more block. Raises `BiscuitError`: forged, sealed, or no Datalog."""
+    check_source(source)
+    if _chain(token).next_secret is None:
+        raise BiscuitError("the token is sealed: nothing can be added to it")
+    raw = from_text(token, LARGEST)
+    key = library_key(root)
+    held = guarded(lambda: Biscuit.from_bytes(raw, key))
+    if held is None:
+        raise BiscuitError("the token is not signed by this root key")
+    made = guarded(lambda: bytes(held.append(BlockBuilder(source, dict(terms))).to_bytes()))
+    if made is None:
+        raise BiscuitError("the block is no Datalog that can be compiled")
+    return _written(made)
+
+
+def sealed(token: str) -> str:
+    """Return a token that nobody can add to. Raises `BiscuitError` for one that is sealed already."""
+    return _written(write_chain(seal(_chain(token))))
+
+
+def look(token: str, root: Key | None) -> Look:
+    """Return what a token says, verified where its root key is known. Raises `BiscuitError`, also for a wrong key."""
+    raw = from_text(token, LARGEST)
+    chain = read_chain(raw)
+    blocks = read_blocks(chain)
+    cost = verify(raw, chain, root, AMBIENT, Limits(size=LARGEST)).cost if root is not None else 0
+    ids = canonical_ids(chain, root.algorithm) if root is not None else ()
+    return Look(
+        verified=root is not None,
+        root_key_id=chain.root_key_id,
+        token_id=next(iter(_values(blocks[0], "token_id")), ""),
+        workload=next(iter(_values(blocks[0], "workload")), ""),
+        namespace=next(iter(_values(blocks[0], "namespace")), ""),
+        policies=_values(blocks[0], "policy"),
+        until=ends(blocks) // 1000,
+        sealed=chain.next_secret is None,
+        size=len(raw),
+        cost=cost,
+        blocks=[
+            Part(
+                id=ids[place].hex() if ids else "",
+                datalog=print_block(block),
+                external_key=print_key(block.external) if block.external is not None else "",
+            )
+            for place, block in enumerate(blocks)
+        ],
+    )
+
+
+def _chain(token: str) -> Chain:
+    return read_chain(from_text(token, LARGEST))
+
+
+def _written(raw: bytes) -> str:
+    return to_text(raw).rstrip("=")
+
+
+def _values(block: Block, name: str) -> list[str]:
+    """Return what the facts of a name say, in order: texts, and bytes in hex."""
+    found = []
+    for fact in block.facts:
+        if fact.name == name and len(fact.terms) == 1:
+            term = fact.terms[0]
+            if term.kind is TermKind.STRING:
+                found.append(str(term.value))
+            elif term.kind is TermKind.BYTES and isinstance(term.value, bytes):
+                found.append(term.value.hex())
+    return found

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a holder does offline: the server's own verifier says what became of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.keys import public_key
+from nhi.biscuit.printer import print_key
+from nhi.biscuit.verify import from_text, to_text
+from nhi.holder.limits import OPERATIONS, Limits, datalog
+from nhi.holder.tokens import attenuated, look, root_key, root_key_id, sealed
+from tests.unit.nhi.biscuits import ED25519, NOW, P256, ROOTS, checked, lets, mint
+
+ROOT = public_key(ED25519)
+
+
+def _narrowed(limits: Limits, root: str = "ed25519") -> bytes:
+    made = attenuated(to_text(mint(root=ROOTS[root])), public_key(ROOTS[root]), *datalog(limits))
+    return from_text(made)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_narrowed_token_does_what_stays_and_nothing_else(root: str) -> None:
+    until = int(NOW.timestamp()) + 60
+    raw = _narrowed(Limits(operations=["read"], paths=["secret/data/app/*", "one"], until=until), root)
+    token = checked(raw, ROOTS[root])
+    assert lets(token)
+    assert lets(token, resource="one")
+    assert not lets(token, resource="one/more")
+    assert not lets(token, resource="secret/data/other")
+    assert not lets(token, operation="update")
+    assert not lets(token, time=datetime.fromtimestamp(until, UTC))
+
+
+@given(st.text(min_size=1).filter(lambda text: not text.endswith("*")), st.text())
+def test_a_path_is_that_path_whatever_is_in_it(path: str, other: str) -> None:
+    token = checked(_narrowed(Limits(paths=[path])))
+    assert lets(token, resource=path)
+    assert lets(token, resource=other) is (other == path)
+
+
+def test_networks_and_checks_of_the_holders_own() -> None:
+    source, terms = datalog(
+        Limits(networks=["10.0.0.0/8", "2001:db8::1"], checks=['check if method("GET");\n'])
+    )
+    assert "10.0.0.0/8" not in source
+    assert set(terms.values()) == {"10.0.0.0/8", "2001:db8::1/128"}
+    assert source.endswith('check if method("GET");\n')
+    assert datalog(Limits(body_sha256="ab" * 32))[1] == {"body": "ab" * 32}
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        (Limits(), "nothing"),
+        (Limits(operations=["read", "sudo"]), "operations"),
+        (Limits(networks=["10.0.0.1/8"]), "network"),
+        (Limits(networks=["here"]), "network"),
+    ],
+)
+def test_what_is_no_limit_is_refused_and_not_repeated(limits: Limits, named: str) -> None:
+    with pytest.raises(BiscuitError, match=named) as refusal:
+        datalog(limits)
+    assert not {"sudo", "here"} & set(str(refusal.value).split())
+    assert "sudo" not in OPERATIONS
+
+
+@pytest.mark.parametrize("source", ["allow if true;", "check if (" * 40, "check if a($x", "\x00"])
+def test_datalog_that_is_none_is_refused(source: str) -> None:
+    with pytest.raises(BiscuitError):
+        attenuated(to_text(mint()), ROOT, source, {})
+
+
+def test_a_sealed_token_takes_no_block_and_no_seal() -> None:
+    closed = sealed(to_text(mint()))
+    assert lets(checked(from_text(closed)))
+    with pytest.raises(BiscuitError, match="sealed"):
+        attenuated(closed, ROOT, *datalog(Limits(operations=["read"])))
+    with pytest.raises(BiscuitError, match="sealed"):
+        sealed(closed)
+
+
+def test_a_look_tells_forged_tokens_from_ours() -> None:
+    token = to_text(_narrowed(Limits(operations=["read"], until=int(NOW.timestamp()))))
+    found = look(token, ROOT)
+    assert (found.verified, found.workload, found.policies, found.sealed) == (True, "w1", ["app-ro"], False)
+    assert (found.root_key_id, root_key_id(token), found.until) == (5, 5, int(NOW.timestamp()))
+    assert found.token_id == bytes(range(16)).hex()
+    assert [len(part.id) for part in found.blocks] == [32, 32]
+    assert found.blocks[1].datalog.startswith('check if operation($o), {"read"}.contains($o);\n')
+    unverified = look(token, None)
+    assert (unverified.verified, unverified.cost, unverified.blocks[0].id) == (False, 0, "")
+    with pytest.raises(BiscuitError, match="signature"):
+        look(token, public_key(P256))
+
+
+def test_a_root_key_is_written_as_datalog_names_it() -> None:
+    for key in map(public_key, ROOTS.values()):
+        assert root_key(f" {print_key(key)}\n") == key
+    for wrong in ("", "ed25519/", "ed25519/zz", f"rsa/{'00' * 32}", f"secp256r1/{'00' * 32}", "00" * 32):
+        with pytest.raises(BiscuitError, match="root key"):
+            root_key(wrong)
