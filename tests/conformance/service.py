@@ -61,6 +61,13 @@ ID_TOKENS: Mapping[str, Mapping[str, object]] = {
     "aged": {"auth_time": 1},
     "recent": {},
     "mine": {"z": "1", "groups": ["mine"]},
+    "text": {"roles": "x,y"},
+    "one": {"roles": "x"},
+    "list": {"roles": ["x", "y,z"]},
+    "over": {
+        "_claim_names": {"roles": "src1"},
+        "_claim_sources": {"src1": {"endpoint": "http://127.0.0.1:1/graph"}},
+    },
 }
 """What the ID token for a code ``name.nonce`` says, beside the usual."""
 

@@ -54,11 +54,18 @@ def metadata(claims: Mapping[str, Json], role: Role) -> dict[str, str]:
     return found
 
 
-def groups(claims: Mapping[str, Json], role: Role) -> tuple[str, ...]:
-    """Return the user's groups at the provider. Raises `Malformed`."""
+def groups(claims: Mapping[str, Json], role: Role, provider: str = "") -> tuple[str, ...]:
+    """Return the user's groups at the provider, as this kind of provider tells them. Raises `Malformed`."""
     if not role.groups_claim:
         return ()
     found = claim(claims, role.groups_claim)
+    if provider == "secureauth" and isinstance(found, str):
+        return tuple(found.split(","))
+    if found is None and provider == "azure":
+        raise Malformed(
+            f'failed to fetch groups: "{role.groups_claim}" claim not found in token: where a user is in too many '
+            "groups Azure lists none; let it list only those assigned to the application"
+        )
     if found is None:
         raise Malformed(f'failed to fetch groups: "{role.groups_claim}" claim not found in token')
     if isinstance(found, Mapping):

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import Final
 
 from nhi.auth.jwt import store
 from nhi.auth.jwt.keysets import KeySets
-from nhi.auth.jwt.model import Config, ConfigParams
+from nhi.auth.jwt.model import PROVIDERS, Config, ConfigParams
 from nhi.jose.signature import ALGORITHMS, from_pem
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -21,6 +22,11 @@ _WAYS: Final = (
     "exactly one of 'jwt_validation_pubkeys', 'jwks_url', 'jwks_pairs', 'oidc_discovery_url', or 'provider_config' "
     "must be set"
 )
+_ELSEWHERE: Final = {
+    "gsuite": "groups of Google's directory are not fetched; map a claim of the token",
+    "kubernetes": "use the kubernetes method, or oidc_discovery_url with the cluster's issuer",
+}
+"""Providers that would be asked by interfaces of their own, and what to do instead."""
 _HIDDEN: Final = "oidc_client_secret"
 
 
@@ -39,7 +45,6 @@ class ConfigEngine(Engine):
         shown: dict[str, Json] = {
             name: getattr(config, name) for name in Config.__struct_fields__ if name != _HIDDEN
         }
-        shown["provider_config"] = {}
         shown["status"] = "valid"
         warnings = []
         if config.oidc_discovery_url:
@@ -61,8 +66,9 @@ class ConfigEngine(Engine):
             **{
                 name: getattr(params, name)
                 for name in Config.__struct_fields__
-                if name not in {"namespace_in_state", "jwt_validation_pubkeys"}
+                if name not in {"namespace_in_state", "jwt_validation_pubkeys", "provider_config"}
             },
+            provider_config=params.provider_config or {},
             jwt_validation_pubkeys=tuple(key.strip() for key in params.jwt_validation_pubkeys),
             namespace_in_state=in_state,
         )
@@ -101,6 +107,7 @@ def check(params: ConfigParams) -> None:
         params.jwt_validation_pubkeys,
         params.jwks_url,
         params.oidc_discovery_url,
+        (params.provider_config or {}).get("provider") == "kubernetes",
     )
     if sum(map(bool, ways)) != 1:
         raise Malformed(_WAYS)
@@ -109,7 +116,7 @@ def check(params: ConfigParams) -> None:
     if params.oidc_client_id and not params.oidc_discovery_url:
         raise Malformed("'oidc_discovery_url' must be set for OIDC")
     if params.provider_config:
-        raise Malformed("'provider_config' is not supported: configure the provider by its discovery URL")
+        _check_provider(params.provider_config)
     if params.oidc_response_mode not in {"", "query", "form_post"}:
         raise Malformed("invalid response_mode")
     if not set(params.oidc_response_types) <= {"code", "id_token"}:
@@ -120,6 +127,16 @@ def check(params: ConfigParams) -> None:
         raise Malformed("invalid jwt_supported_algs: unsupported signing algorithm")
     for name in ("jwks_ca_pem", "oidc_discovery_ca_pem"):
         _check_authorities(name, getattr(params, name))
+
+
+def _check_provider(settings: Mapping[str, Json]) -> None:
+    name = settings.get("provider")
+    if not isinstance(name, str):
+        raise Malformed("invalid provider_config: 'provider' field not found in provider_config")
+    if name in _ELSEWHERE:
+        raise Malformed(f"invalid provider_config: {name} is not supported: {_ELSEWHERE[name]}")
+    if name not in PROVIDERS:
+        raise Malformed(f"invalid provider_config: 'provider' must be one of {', '.join(sorted(PROVIDERS))}")
 
 
 def _check_authorities(name: str, text: str) -> None:

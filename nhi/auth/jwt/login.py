@@ -56,7 +56,7 @@ class LoginEngine(Engine):
             or await store.role(call.tx, proof.role.name) != proof.role
         ):
             raise Malformed("the role or the configuration has just changed; log in again")
-        return await self._issuer.issue(call, grant(proof.role, proof.claims))
+        return await self._issuer.issue(call, grant(proof.role, proof.claims, proof.config))
 
     async def verify(self, call: Call, params: LoginParams) -> Proof:
         """Find out whether the token is good for the role. Raises `Malformed` or `Unauthenticated`."""
@@ -73,7 +73,7 @@ class LoginEngine(Engine):
         claims = await self._claims(call, config, role, params.jwt)
         if not role.bound_audiences and registered.audience(claims):
             raise Malformed("audience claim found in JWT but no audiences bound to the role")
-        grant(role, claims)
+        grant(role, claims, config)
         try:
             said.check_bound(claims, role)
         except Malformed as refusal:
@@ -135,14 +135,14 @@ async def granted_role(call: Call, name: str) -> Role:
     return role
 
 
-def grant(role: Role, claims: Mapping[str, Json]) -> Grant:
+def grant(role: Role, claims: Mapping[str, Json], config: Config) -> Grant:
     """Return what a role gives to whom the claims are about. Raises `Malformed`."""
     name = said.user(claims, role)
     metadata = {**said.metadata(claims, role), "role": role.name}
     terms = role.terms
     if role.token_policies_template_claims:
         terms = msgspec.structs.replace(terms, policies=templates.fill(terms.policies, claims))
-    alias = LoginAlias(name, metadata=metadata, groups=said.groups(claims, role))
+    alias = LoginAlias(name, metadata=metadata, groups=said.groups(claims, role, config.provider))
     return Grant(terms, login=role.name, name=name, metadata=metadata, alias=alias)
 
 

@@ -22,6 +22,9 @@ OLD_NAMES: Final = {
 }
 """Older names of fields of the terms."""
 
+PROVIDERS: Final = frozenset({"azure", "ibmisam", "secureauth"})
+"""Providers with ways of their own."""
+
 BarePairs = Annotated[Mapping[str, str], Kind("pairs", bare=True)]
 BareDuration = Annotated[int, Kind("duration", bare=True)]
 
@@ -43,6 +46,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     default_role: str = ""
     namespace_in_state: bool = True
     override_allowed_server_names: tuple[str, ...] = ()
+    provider_config: Mapping[str, Json] = {}
+
+    @property
+    def provider(self) -> str:
+        """Whose way of telling groups the tokens have: one of `PROVIDERS`, or empty."""
+        return str(self.provider_config.get("provider", ""))
 
     def __repr__(self) -> str:
         """Show nothing: there is a client secret in it."""
@@ -102,7 +111,9 @@ class ConfigParams(Params, frozen=True, kw_only=True):
     override_allowed_server_names: Annotated[
         CommaList, Doc("Names that the provider's TLS certificate may be for, instead of the host's.")
     ] = ()
-    provider_config: Annotated[Map | None, Doc("Settings of single providers; there are none here.")] = None
+    provider_config: Annotated[
+        Map | None, Doc("Whose tokens they are: `provider` is azure, ibmisam or secureauth.")
+    ] = None
     skip_jwks_validation: Annotated[bool, Doc("Keep the configuration although the keys cannot be had.")] = (
         False
     )

@@ -56,6 +56,7 @@ class Begun:
 class Entrant:
     """Somebody whom the provider vouches for."""
 
+    config: Config
     role: Role
     claims: Mapping[str, Json]
 
@@ -116,7 +117,7 @@ class OidcEngine(Engine):
         assert isinstance(entrant, Entrant)
         if await store.role(call.tx, entrant.role.name) != entrant.role:
             raise Malformed("the role has just changed; log in again")
-        given = grant(entrant.role, entrant.claims)
+        given = grant(entrant.role, entrant.claims, entrant.config)
         metadata = {**given.metadata, **kept_tokens(entrant.claims)}
         return await self._issuer.issue(call, replace(given, metadata=metadata))
 
@@ -255,7 +256,7 @@ class OidcEngine(Engine):
             raise Malformed("authorization_pending")
         sign_in = await self._states.take(call, params.state, now)
         role = await self._admitted(call, sign_in)
-        return Entrant(role, sign_in.claims or {})
+        return Entrant(await self._config(call), role, sign_in.claims or {})
 
     async def _vouched(self, call: Call, sign_in: SignIn, code: str) -> Entrant:
         config = await self._config(call)
@@ -271,14 +272,14 @@ class OidcEngine(Engine):
         try:
             if role.bound_subject and claims.get("sub") != role.bound_subject:
                 raise Malformed("sub claim does not match bound subject")  # noqa: TRY301 -- the prefix is shared
-            grant(role, claims)
+            grant(role, claims, config)
         except Malformed as refusal:
             raise Malformed(_FAILED + refusal.message) from None
         try:
             said.check_bound(claims, role)
         except Malformed as refusal:
             raise Malformed(f"{_FAILED}error validating claims: {refusal.message}") from None
-        return Entrant(role, claims)
+        return Entrant(config, role, claims)
 
     async def _admitted(self, call: Call, sign_in: SignIn) -> Role:
         role = await granted_role(call, sign_in.role)
