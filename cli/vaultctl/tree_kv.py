@@ -127,6 +127,7 @@ COMMANDS = (
         "[options] MOUNT",
         _ONE,
         "Upgrade a version 1 mount to version 2",
+        output="format",
     ),
     Command(
         "kv metadata get",

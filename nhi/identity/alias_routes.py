@@ -152,12 +152,14 @@ class AliasEngine(Engine):
         other = await store.by_factor(call.core, accessor, name)
         if params.id and other is not None and found is not None and other[1].id != found[1].id:
             raise Malformed("Alias already exists for requested entity and mount accessor")
-        found = found or other
+        by_id, found = found is not None, found or other
         custom = params.custom_metadata
         if custom is not None:
             custom = checked_metadata(custom, "custom_metadata")
         if found is None:
             return await self._create(call, params, accessor, name, custom or {}, local=mount.local)
+        if custom is None:
+            custom = (found[1].custom_metadata or None) if by_id else {}
         return await self._change(call, params, found, accessor, name, custom)
 
     async def _create(
@@ -192,7 +194,7 @@ class AliasEngine(Engine):
             old,
             accessor=accessor,
             name=name,
-            custom_metadata=old.custom_metadata if custom is None else custom,
+            custom_metadata=custom,
             updated=self._clock.nanos(),
         )
         if not moved and msgspec.structs.replace(new, updated=old.updated) == old:

@@ -57,6 +57,10 @@ _AUTH = [
         {"POST /v1/sys/mounts/auth/p/tune": (204, None)},
     ),
     Case("auth tune p", {"POST /v1/sys/mounts/auth/p/tune": _REFUSED}),
+    Case("auth help nope/", {"GET /v1/sys/auth": (200, _METHODS)}),
+    Case("auth help r", {"GET /v1/sys/auth": (200, {"data": {"r/": {"type": "radius", "accessor": "x"}}})}),
+    Case("auth help p", {"GET /v1/sys/auth": _REFUSED}),
+    Case("auth help"),
     Case("auth disable p/", {"DELETE /v1/sys/auth/p": (204, None)}),
     Case("auth disable p", {"DELETE /v1/sys/auth/p": _REFUSED}),
     *(

@@ -39,8 +39,10 @@ def info(invocation: Invocation) -> int:
     from vaultctl.output import key_values
 
     kind, name = _named(invocation)
+    query = {"version": invocation.text("version")} if invocation.text("version") else None
     with Doing(f"Error reading plugin named {name}"):
-        found = as_map(invocation.client.send("GET", f"sys/plugins/catalog/{kind}/{name}").json().get("data"))
+        answer = invocation.client.send("GET", f"sys/plugins/catalog/{kind}/{name}", query=query).json()
+    found = as_map(answer.get("data"))
     shown = {
         "args": found.get("args"),
         "builtin": found.get("builtin"),

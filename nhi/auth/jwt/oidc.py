@@ -124,6 +124,8 @@ class OidcEngine(Engine):
     async def prepare(self, call: Call, params: AuthUrlParams) -> Begun:
         """Find out where the user is to go. Raises `Malformed`."""
         config = await self._config(call)
+        if not config.oidc_client_id:
+            raise Malformed("OIDC login is not configured for this mount")
         role = await granted_role(call, params.role or config.default_role)
         if role.callback_mode != "client" and not params.client_nonce:
             raise Malformed("missing client_nonce")
@@ -134,7 +136,7 @@ class OidcEngine(Engine):
         refused = role.role_type != "oidc" or not allowed(
             params.redirect_uri, role.allowed_redirect_uris or ()
         )
-        if refused or not config.oidc_client_id:
+        if refused:
             return Begun({"auth_url": ""})
         try:
             provider = await self._providers.find(config)

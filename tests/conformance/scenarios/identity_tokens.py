@@ -32,6 +32,7 @@ CONFIG = [
     get(B + "config"),
     get(B + ".well-known/openid-configuration", token=""),
     get("identity/oidc/.well-known/openid-configuration", token=""),
+    get(B + ".well-known/keys", token=""),
     get(B + "nothing"),
 ]
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from tests.conformance.scenario import Scenario, Step, get, post
+from tests.conformance.scenario import Scenario, Step, get, lst, post
 from tests.conformance.scenarios.approle import AUTH
 from tests.conformance.scenarios.jwt import mount
 
@@ -59,7 +59,9 @@ FLOW = [
             "token_policies": "p",
         },
     ),
+    get(ROLE + "main"),
     post(ROLE + "jwt", {"user_claim": "sub", "role_type": "jwt", "bound_subject": "x"}),
+    lst("auth/oidc-flow/role"),
     post(ROLE + "direct", {"user_claim": "sub", "allowed_redirect_uris": HOME, "callback_mode": "direct"}),
     post(ROLE + "device", {"user_claim": "sub", "allowed_redirect_uris": "x", "callback_mode": "device"}),
     post(AT + "auth_url", {}, token=""),
