@@ -320,6 +320,7 @@ LOGIN = [
     post("auth/jwt-login/oidc/auth_url", {}, token=""),
     post("auth/jwt-login/oidc/poll", {"state": "x", "client_nonce": "y"}, token=""),
     get("auth/jwt-login/oidc/callback?state=x&code=y", token=""),
+    post("auth/jwt-login/oidc/callback", {"state": "x", "code": "y"}, token=""),
     enter("jwt-login", "browser", token(GOOD)),
     post("auth/jwt-login/config", {**STATIC, "default_role": "R"}),
     post(L, {"jwt": token(GOOD)}, token="", pick=AUTH),
