@@ -186,24 +186,27 @@ class Broker:
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
         """Give each declared device a salt that has none. It may ask a token, so only storing is done in `write`."""
         for path in self._declared:
-            wrapped = await self._missing(core, path)
-            if wrapped is not None:
+            wrapped = await self.salt_for(core, path)
+            if wrapped:
                 async with write() as tx:
                     await self._salts.put(tx, path, wrapped)
                     await tx.delete(_SALT + path)
 
-    async def _missing(self, core: ReadView, path: str) -> bytes | None:
-        """Return a wrapped salt for a device without one; None where it has one, or no slot answers for now."""
+    async def salt_for(self, core: ReadView, path: str) -> bytes:
+        """Return a wrapped salt for a device without one; nothing where it has one, or no slot answers for now.
+
+        It may ask a token, so call it outside transactions.
+        """
         earlier = await core.get(_SALT + path)
         try:
             if earlier is None and await self._salts.get(core, path) is not None:
-                wrapped = None
+                wrapped = b""
             else:
                 wrapped = await self._salts.wrap(path, earlier or self._fresh_salt())
         except SaltUnreadable as error:
             self._unopened.add(path)
             self._log.caution("audit", "no slot opens a salt: hashes differ for now", reason=str(error))
-            return None
+            return b""
         self._unopened.discard(path)
         return wrapped
 
@@ -268,11 +271,10 @@ class Broker:
             device.close()
         self._devices = {}
 
-    async def enable(self, core: View, config: DeviceConfig) -> None:
-        """Store a device that was asked for through the API, after it took a test line."""
+    async def enable(self, core: View, config: DeviceConfig, salt: bytes) -> None:
+        """Store a device that was asked for through the API, after it took a test line; `salt` is of `salt_for`."""
         if config.path in self._open:
             raise Malformed("path already in use")
-        wrapped = await self._missing(core, config.path)
         try:
             device = open_device(config)
             now = self._clock.nanos()
@@ -280,8 +282,11 @@ class Broker:
             device.close()
         except DeviceFailure as failure:
             raise Malformed(str(failure)) from failure
-        if wrapped is not None:
-            await self._salts.put(core, config.path, wrapped)
+        if salt:
+            try:
+                await self._salts.put(core, config.path, salt)
+            except SaltUnreadable as error:
+                raise Unavailable(str(error)) from error
         await core.put(_DEVICE + config.path, msgspec.msgpack.encode(config))
         await core.invalidate(AUDIT_KIND, "")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from vault.barrier.view import ReadView, View
+from vault.seal.failure import SealFailure
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import NoSlotAnswers
 
@@ -41,8 +42,11 @@ class Salts:
             raise SaltUnreadable(str(error)) from error
 
     async def put(self, core: View, device: str, wrapped: bytes) -> None:
-        """Store what `wrap` gave."""
-        await self._wraps.put(core, _PREFIX + device, wrapped)
+        """Store what `wrap` gave. Raises `SaltUnreadable` where the slots that it was wrapped for are gone by now."""
+        try:
+            await self._wraps.put(core, _PREFIX + device, wrapped)
+        except SealFailure as error:
+            raise SaltUnreadable(str(error)) from error
 
     async def delete(self, core: View, device: str) -> None:
         """Remove a device's salt."""

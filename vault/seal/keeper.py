@@ -10,7 +10,7 @@ checked again inside: another process may have written a record at the same plac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from typing import Final, TypeVar
 
 import msgspec
@@ -65,6 +65,8 @@ class Keeper:
         self.random = random
         self.lock = asyncio.Lock()
         """Held during every change, by whoever makes it."""
+        self.carry: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
+        """Gives wrapped values to the key slots that it is told, where others alone hold them."""
         self._now = now
         self._root_key = root_key
         self._unbroken: set[asyncio.Task[object]] = set()
@@ -95,14 +97,28 @@ class Keeper:
         """The root key that slots are to hold; raises `BarrierSealed`."""
         return self._root_key or self.barrier.root_key
 
-    async def renew(self, name: str) -> SealConfig:
-        """Wrap the root key anew under key slot `name`, which may be new to the vault, and make that count.
+    async def add(self, name: str) -> SealConfig:
+        """Make key slot `name`, which is new to the vault, one of its slots: it gets the root key.
 
-        It is wrapped under the newest version of the slot's key. Raises `SealRefusal` for a slot that is not
-        configured, `HsmError` when it does not answer; then nothing has changed.
+        Raises `SealRefusal` for a slot that is not configured or no new one, `HsmError` when it does not answer; then
+        nothing has changed.
         """
         async with self.lock:
             slot = self.configured(name)
+            if name in (await self.config()).slots:
+                raise SealRefusal(f"slot {name} is part of the vault already; rewrap renews it")
+            return await self.renew_held(slot)
+
+    async def renew(self, name: str) -> SealConfig:
+        """Wrap the root key anew under key slot `name`, with the newest version of its key, and make that count.
+
+        Raises as `add`, and `SealRefusal` for a slot that is no part of the vault: one that was removed while this
+        waited for its turn stays removed.
+        """
+        async with self.lock:
+            slot = self.configured(name)
+            if name not in (await self.config()).slots:
+                raise SealRefusal(f"slot {name} is no part of the vault; add it")
             await slot.probe()  # it looks for its newest key then, and remembers it until the next time
             return await self.renew_held(slot)
 
@@ -154,13 +170,10 @@ class Keeper:
         )
         return await self.tidy(tx, config.with_entry(name, entry))
 
-    async def remove(
-        self, name: str, *, carry: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
-    ) -> SealConfig:
+    async def remove(self, name: str) -> SealConfig:
         """Take slot `name` from the vault; refused unless another slot is seen to work now.
 
-        What it alone holds goes to the key slots that stay: the recovery key here, other values by `carry`, which
-        is told their names. Refused where they cannot take it.
+        What it alone holds goes to the key slots that stay. Refused where they cannot take it.
         """
         async with self.lock:
             config = await self.config()
@@ -169,16 +182,24 @@ class Keeper:
             proof = await self._proof_without(config, name)
             if proof is None:
                 raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
-            config = await sharing.leave_recovery(self, config, name)
-            if carry is not None:
-                await carry(config.without(name).wrapped)
+            await self.hand_over(config, {name})
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config, proof)
                 config = await self.tidy(tx, config.without(name))
-                if config.recovery is not None and not config.wrapped:
+                if not config.wrapped:
                     config = await book.drop_recovery(tx, config)
+                await sharing.take_recovery(tx, config, {name})
                 await book.write_config(tx, config)
             return config
+
+    async def hand_over(self, config: SealConfig, leaving: Collection[str]) -> None:
+        """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
+
+        Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it.
+        """
+        await sharing.leave_recovery(self, config, leaving)
+        if self.carry is not None:
+            await self.carry(tuple(name for name in config.wrapped if name not in leaving))
 
     async def move(self, name: str, *, first: bool) -> SealConfig:
         """Try slot `name` before all others from now on, or after them."""
@@ -212,7 +233,7 @@ class Keeper:
         return key_version(record)
 
     async def renew_held(self, slot: KeySlot) -> SealConfig:
-        """As `renew`, for whoever holds `lock`."""
+        """As `add` or `renew`, for whoever holds `lock`."""
         config = await self.config()
         root_key = self.root_key
         old = config.entry(slot.name).revision if slot.name in config.slots else 0

@@ -33,6 +33,7 @@ KEPT_MILLIS: Final = 60_000
 """How long a value that was read is kept."""
 
 _MOST: Final = 1024
+_MOVED: Final = "the slots were changed meanwhile; try again"
 _ROOT: Final = "root"
 _CORE: Final = "ns/root/"
 
@@ -88,8 +89,16 @@ class SealWrap:
         return Wrapped(slots=found)
 
     async def put(self, core: View, path: str, wrapped: bytes) -> None:
-        """Store what `wrap` gave for the namespace of `core` and `path`."""
-        await core.put(PREFIX + path, wrapped)
+        """Store what `wrap` gave for the namespace of `core` and `path`.
+
+        Raises `SealFailure` where the slots it was wrapped for are not the vault's any more: nobody could read it.
+        """
+        names = (await self._config(core.transaction)).wrapped
+        found = _decoded(wrapped)
+        held = {name: wrap for name, wrap in found.slots.items() if name in names}
+        if bool(held) != bool(names):
+            raise SealFailure(_MOVED)
+        await core.put(PREFIX + path, msgspec.json.encode(Wrapped(plain=found.plain, slots=held)))
 
     async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
         """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
@@ -112,7 +121,7 @@ class SealWrap:
         """Wrap every value of the root namespace anew for slot `name`; return how many. Raises `HsmError`.
 
         With `missing` only those that the slot lacks: it was away when they were written, or its joining was
-        interrupted. Raises `NoSlotAnswers` for a value that no slot opens.
+        interrupted. Raises `NoSlotAnswers` for a value that no slot opens, `SealFailure` once the slot is removed.
         """
         slot = self._slots.get(name)
         if slot is None:
@@ -126,6 +135,8 @@ class SealWrap:
             value = await self._open(_ROOT, path, data)
             wrap = await envelope.seal(slot, _place(name, config, _ROOT, path), value, self._random)
             async with self._barrier.write(_ROOT, _CORE) as core:
+                if name not in (await self._config(core.transaction)).wrapped:
+                    raise SealFailure(_MOVED)  # it was removed, and what it held was taken from it
                 if await core.get(PREFIX + path) != data:
                     continue  # written anew meanwhile, and so under the newest key
                 found = _decoded(data)

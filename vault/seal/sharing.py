@@ -6,6 +6,7 @@ The functions that do not say otherwise are for whoever holds `keeper.lock`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,34 +76,48 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Ext
     return Extended(path, data, more)
 
 
-async def leave_recovery(keeper: Keeper, config: SealConfig, name: str) -> SealConfig:
-    """Wrap the recovery key for a key slot besides `name` where no other has it; `SealRefusal` if none can."""
-    others = [other for other in config.wrapped if other != name]
-    if config.recovery is None or not others or name not in config.wrapped:
-        return config
+async def leave_recovery(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> None:
+    """See that a key slot that stays has the recovery key, where one of those `leaving` does.
+
+    Raises `SealRefusal` if none that stays can take it.
+    """
+    staying = [name for name in config.wrapped if name not in leaving]
+    if config.recovery is None or not staying or not set(leaving) & set(config.wrapped):
+        return
     held = await book.recovery_record(keeper.storage.reader(), config)
-    if not held.wrapped.keys().isdisjoint(others):
-        return config
-    for other in others:
-        slot = keeper.slots.get(other)
+    if not held.wrapped.keys().isdisjoint(staying):
+        return
+    for name in staying:
+        slot = keeper.slots.get(name)
         if slot is None:
             continue
         try:
-            return await _take(keeper, slot, config)
+            await _take(keeper, slot, config)
         except (HsmError, SealFailure):
             continue
+        return
     raise SealRefusal(
-        f"slot {name} alone holds the recovery key, and no other slot can take it now; "
+        f"slot {', '.join(sorted(leaving))} alone holds the recovery key, and no other slot can take it now; "
         "repair them, or rotate the recovery key first"
     )
 
 
-async def _take(keeper: Keeper, slot: KeySlot, config: SealConfig) -> SealConfig:
+async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> None:
+    """Forget within `tx` the recovery key's wraps under the slots `left`, which are no part of `config` any more."""
+    if config.recovery is None:
+        return
+    record = await book.recovery_record(tx, config)
+    kept = {name: wrap for name, wrap in record.wrapped.items() if name not in left}
+    if len(kept) < len(record.wrapped):
+        path = recovery_path(config.recovery.revision)
+        await tx.put(path, encode(path, msgspec.structs.replace(record, wrapped=kept)))
+
+
+async def _take(keeper: Keeper, slot: KeySlot, config: SealConfig) -> None:
     """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
     record = await recovery_for(keeper, slot, config)
     if record is None:
         raise SealFailure("no slot gives the recovery key")
     async with keeper.storage.write() as tx:
-        config = await keeper.unchanged(tx, config)
+        await keeper.unchanged(tx, config)
         await record.put(tx)
-    return config

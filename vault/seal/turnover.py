@@ -9,7 +9,7 @@ import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal import book
+from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import (
@@ -34,7 +34,8 @@ async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
     new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
-    compromise. Raises `SealRefusal` when no slot would be left; then nothing has changed.
+    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`. Raises `SealRefusal` when no slot
+    would be left or none can take that; then nothing has changed.
     """
     return await keeper.unbroken(_rotate_root(keeper, links=links))
 
@@ -49,6 +50,8 @@ async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         if len(dropped) == len(config.slots):
             raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
+        if dropped:
+            await keeper.hand_over(config, dropped)
         try:
             async with keeper.storage.write() as tx:
                 written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
@@ -57,6 +60,7 @@ async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
                     step = book.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
+                await sharing.take_recovery(tx, config, dropped)
                 await keeper.barrier.replace_root_in(tx, new)
                 await book.write_config(tx, config)
         except BaseException:

@@ -107,6 +107,7 @@ def make(
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
+    lifecycle.keeper.carry = wraps.carry
     signing = SigningKey(wraps, entropy)
     lifecycle.on_seal(signing.forget)
     follower = Follower(storage)

@@ -451,10 +451,10 @@ def test_what_is_stored_for_the_seal_may_be_changed_by_nobody_else_meanwhile() -
         b = Meddler("b")
         machine.keeper.slots = replace(machine.keeper.slots, enabled=[a, b])
         with pytest.raises(SealFailure, match="changed meanwhile"):
-            await machine.keeper.renew("b")
+            await machine.keeper.add("b")
         assert stored != await machine.storage.reader().get(CONFIG_PATH)
         assert (await machine.config()).slots == ("a",)
-        assert (await machine.keeper.renew("b")).slots == ("a", "b")
+        assert (await machine.keeper.add("b")).slots == ("a", "b")
 
     asyncio.run(scenario())
 

@@ -14,15 +14,19 @@ import pytest
 
 from hsm.errors import HsmError, IntegrityError, SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
+from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
 from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.record import SLOTS_PREFIX, slot_path
+from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots
 from vault.storage.protocol import StorageFailure
 
+CORE = "ns/root/"
+WRAPPED = ("first", "second")
 SHARES = InitRequest(secret_shares=3, secret_threshold=2)
 
 
@@ -84,13 +88,13 @@ async def shares_alone() -> Case:
 
 async def first_token() -> Case:
     case = await shares_alone()
-    await case.machine.keeper.renew("a")
+    await case.machine.keeper.add("a")
     return case
 
 
 async def both_tokens() -> Case:
     case = await first_token()
-    await case.machine.keeper.renew("b")
+    await case.machine.keeper.add("b")
     return case
 
 
@@ -151,8 +155,8 @@ async def new_shares(case: Case) -> None:
 
 
 CHANGES: list[tuple[str, Prepare, Change]] = [
-    ("first-token", shares_alone, lambda case: case.machine.keeper.renew("a")),
-    ("second-token", first_token, lambda case: case.machine.keeper.renew("b")),
+    ("first-token", shares_alone, lambda case: case.machine.keeper.add("a")),
+    ("second-token", first_token, lambda case: case.machine.keeper.add("b")),
     ("drop-shares", both_tokens, lambda case: case.machine.keeper.remove("shamir")),
     ("renew", both_tokens, lambda case: case.machine.keeper.renew("a")),
     ("root", both_tokens, lambda case: turnover.rotate_root(case.machine.keeper)),
@@ -250,13 +254,128 @@ def test_a_device_that_dies_or_a_kill_at_any_call_leaves_a_vault_that_opens(
     asyncio.run(scenario())
 
 
+Step = Callable[[Machine, SealWrap], Awaitable[object]]
+
+
+async def rewrap(machine: Machine, wraps: SealWrap) -> None:
+    await machine.keeper.renew("a")
+    await wraps.rewrap("a")
+
+
+async def catch_up(machine: Machine, wraps: SealWrap) -> None:
+    await wraps.rewrap("b", missing=True)
+
+
+async def remove(machine: Machine, wraps: SealWrap) -> None:
+    await machine.keeper.remove("a")
+    await wraps.forget("a")
+
+
+async def drop(machine: Machine, wraps: SealWrap) -> None:
+    await turnover.rotate_root(machine.keeper, links=False)
+
+
+async def with_wrapped_values() -> tuple[Machine, SealWrap, list[SoftSlot]]:
+    """Two tokens, the second of which lacks the second value and has a newer key."""
+    a, b = named("a", "b")
+    machine = Machine(Slots(enabled=[a, b]), os.urandom)
+    await machine.init(RECOVERY)
+    await machine.life.auto_unseal()
+    wraps = wraps_of(machine)
+    for path in WRAPPED:
+        wrapped = await wraps.wrap("root", path, path.encode())
+        async with machine.barrier.write("root", CORE) as core:
+            await wraps.put(core, path, wrapped)
+        b.away = SlotUnavailable("away")
+    b.away = None
+    a.rotate()
+    return machine, wraps, [a, b]
+
+
+def wraps_of(machine: Machine) -> SealWrap:
+    wraps = SealWrap(
+        machine.storage, machine.barrier, machine.keeper.slots, now=lambda: NOW, random=os.urandom
+    )
+    machine.keeper.carry = wraps.carry
+    return wraps
+
+
+async def all_is_there(machine: Machine, slots: list[SoftSlot]) -> bool:
+    """Whether, after a start, every slot of the vault opens it and the values are read."""
+    machine.fail_statement(0)
+    config = await machine.config()
+    for slot in slots:
+        slot.before = slot.calls.count
+    ways = []
+    for slot in slots:
+        if slot.name in config.wrapped:
+            again = machine.restart(Slots(enabled=[slot]))
+            await again.life.auto_unseal()
+            ways.append(await again.reads())
+    again = machine.restart(Slots(enabled=[slot for slot in slots if slot.name in config.wrapped]))
+    await again.life.auto_unseal()
+    core = again.barrier.reader("root", CORE)
+    values = [await wraps_of(again).get(core, "root", path) for path in WRAPPED]
+    return bool(ways) and all(ways) and values == [path.encode() for path in WRAPPED]
+
+
+STEPS = pytest.mark.parametrize("step", [rewrap, catch_up, remove, drop])
+
+
+@STEPS
+def test_a_failure_of_storage_at_any_statement_leaves_wrapped_values_readable(step: Step) -> None:
+    async def scenario() -> None:
+        for statement in range(1, 200):
+            machine, wraps, slots = await with_wrapped_values()
+            machine.fail_statement(statement)
+            try:
+                await step(machine, wraps)
+            except StorageFailure:
+                assert await all_is_there(machine, slots), statement
+            else:
+                assert len(machine.faults.statements) < statement
+                assert await all_is_there(machine, slots)
+                return
+        raise AssertionError("the change does not end")
+
+    asyncio.run(scenario())
+
+
+@STEPS
+@pytest.mark.parametrize("fault", [SlotUnavailable("gone"), Killed()], ids=["gone", "killed"])
+def test_a_device_that_dies_or_a_kill_at_any_call_leaves_wrapped_values_readable(
+    step: Step, fault: BaseException
+) -> None:
+    async def scenario() -> None:
+        for last in range(1, 100):
+            machine, wraps, slots = await with_wrapped_values()
+            calls = 0
+
+            def die(call: str, last: int = last) -> None:
+                nonlocal calls
+                calls += 1
+                if calls >= last:
+                    raise fault
+
+            for slot in slots:
+                slot.before = die
+            with contextlib.suppress(HsmError, Killed, SealFailure, SealRefusal):
+                await step(machine, wraps)
+            assert await all_is_there(machine, slots), last
+            if calls < last:
+                return
+        raise AssertionError("the change does not end")
+
+    asyncio.run(scenario())
+
+
 def test_from_shares_to_one_token_to_another_and_back_all_without_a_pause() -> None:
     async def scenario() -> None:
         case = await shares_alone()
         keeper, (a, b) = case.machine.keeper, case.slots
         for step in (
-            keeper.renew("a"),
-            keeper.renew("b"),
+            keeper.add("a"),
+            keeper.add("b"),
             keeper.remove("shamir"),
             keeper.remove("a"),
         ):
@@ -285,7 +404,7 @@ def test_what_an_interrupted_change_left_of_a_slot_goes_with_the_next_change() -
         machine.keeper.slots = Slots(enabled=[a, b])
         b.before = lambda call: b.replace() if call == "unwrap" else None
         with pytest.raises(IntegrityError):
-            await machine.keeper.renew("b")
+            await machine.keeper.add("b")
         reader = machine.storage.reader()
         assert await reader.get(slot_path("b", 1)) is not None
         await machine.keeper.renew("a")

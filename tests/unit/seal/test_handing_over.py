@@ -9,6 +9,8 @@ import pytest
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
+from vault.barrier.key import Key
+from vault.seal import book, turnover
 from vault.seal.slots import Slots
 
 
@@ -23,8 +25,8 @@ def test_a_slot_that_alone_holds_the_recovery_key_gives_it_to_another_before_it_
         await machine.life.auto_unseal()
         machine.keeper.slots = Slots(enabled=[a, b, c])
         a.away = SlotUnavailable("away")
-        await machine.keeper.renew("c")
-        await machine.keeper.renew("b")
+        await machine.keeper.add("c")
+        await machine.keeper.add("b")
         assert "alone holds the recovery key" in await refused(machine.keeper.remove("a"))
         a.away = None
         if configured:
@@ -35,5 +37,66 @@ def test_a_slot_that_alone_holds_the_recovery_key_gives_it_to_another_before_it_
         again = machine.restart(Slots(enabled=[b]))
         await again.give(keys[:2])
         assert await again.reads()
+
+    asyncio.run(scenario())
+
+
+def test_after_a_compromise_slots_that_are_away_leave_nothing_behind_and_take_nothing_along() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        a.away = SlotUnavailable("away")
+        key = Key(os.urandom(32))
+        await turnover.replace_shares(machine.keeper, key, 1, 1)
+        a.away, b.away = None, SlotUnavailable("away")
+        before = await machine.config()
+        told = await refused(turnover.rotate_root(machine.keeper, links=False))
+        assert "slot b alone holds the recovery key" in told
+        assert await machine.config() == before
+        b.away = None
+        await machine.keeper.renew("a")
+        b.away = SlotUnavailable("away")
+        config = await turnover.rotate_root(machine.keeper, links=False)
+        record = await book.recovery_record(machine.storage.reader(), config)
+        assert set(record.wrapped) == {"a"}
+        again = machine.restart(Slots(enabled=[a]))
+        await again.give([key.reveal().hex()])
+        assert await again.reads()
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_that_was_removed_keeps_no_wrap_of_the_recovery_key() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        config = await machine.keeper.remove("a")
+        record = await book.recovery_record(machine.storage.reader(), config)
+        assert set(record.wrapped) == {"b"}
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_that_is_removed_while_a_rewrap_waits_for_its_turn_stays_removed() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        b.hold = asyncio.Event()
+        removing = asyncio.create_task(machine.keeper.remove("a"))
+        await b.entered.wait()
+        rewrapping = asyncio.create_task(refused(machine.keeper.renew("a")))
+        adding = asyncio.create_task(refused(machine.keeper.add("b")))
+        await asyncio.sleep(0)
+        b.hold.set()
+        await removing
+        assert "slot a is no part of the vault" in await rewrapping
+        assert "slot b is part of the vault already" in await adding
+        assert (await machine.config()).slots == ("b",)
 
     asyncio.run(scenario())

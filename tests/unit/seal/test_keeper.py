@@ -51,7 +51,7 @@ def test_a_key_slot_joins_a_vault_of_shares_without_a_pause() -> None:
         machine, keys = await opened(Slots())
         a = SoftSlot("a")
         machine.keeper.slots = Slots(enabled=[a])
-        config = await machine.keeper.renew("a")
+        config = await machine.keeper.add("a")
         assert (config.slots, config.wrapped, config.shamir) == (("shamir", "a"), ("a",), "shamir")
         assert await machine.reads()
         assert await opens(machine, a)
@@ -98,7 +98,7 @@ def test_a_slot_that_joins_gets_the_recovery_key_too() -> None:
         a, b = named("a", "b")
         machine, keys = await opened(Slots(enabled=[a]))
         machine.keeper.slots = Slots(enabled=[a, b])
-        await machine.keeper.renew("b")
+        await machine.keeper.add("b")
         await machine.keeper.remove("a")
         again = machine.restart(Slots(enabled=[b]))
         await again.give(keys[:2])
@@ -113,7 +113,7 @@ def test_a_slot_joins_even_if_nobody_knows_the_recovery_key() -> None:
         machine, _ = await opened(Slots(enabled=[a]))
         machine.keeper.slots = Slots(enabled=[a, b])
         a.away = AWAY
-        await machine.keeper.renew("b")
+        await machine.keeper.add("b")
         assert await opens(machine, b)
         with pytest.raises(NoSlotAnswers):
             await book.unwrap_recovery(
@@ -324,7 +324,7 @@ def test_a_record_that_does_not_come_back_as_it_was_written_never_counts() -> No
         machine, keys = await opened(Slots())
         machine.keeper.slots = Slots(enabled=[Forgetful("a")])
         with pytest.raises(IntegrityError, match="was altered"):
-            await machine.keeper.renew("a")
+            await machine.keeper.add("a")
         assert (await machine.config()).slots == ("shamir",)
         again = machine.restart(Slots())
         await again.give(keys)
@@ -429,7 +429,7 @@ def test_a_vault_with_slots_of_both_kinds_and_no_recovery_key_goes_back_to_its_s
         machine, keys = await opened(Slots())
         a = SoftSlot("a")
         machine.keeper.slots = Slots(enabled=[a])
-        await machine.keeper.renew("a")
+        await machine.keeper.add("a")
         reader = machine.storage.reader()
         assert await book.references(reader, await machine.config()) == {"a": {"v0001": 2}}
         back = machine.restart(Slots(disabled=[a]))

@@ -10,6 +10,7 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
+from vault.seal import turnover
 from vault.seal.failure import SealFailure
 from vault.seal.init import InitRequest
 from vault.seal.record import CONFIG_PATH
@@ -29,6 +30,7 @@ class Wraps:
         self.wraps = SealWrap(
             self.machine.storage, self.machine.barrier, self.slots, now=lambda: self.now, random=os.urandom
         )
+        self.machine.keeper.carry = self.wraps.carry
 
     async def open(self) -> "Wraps":
         if self.slots.enabled:
@@ -141,7 +143,7 @@ def test_what_a_slot_alone_holds_is_given_to_those_that_stay() -> None:
         with pytest.raises(NoSlotAnswers):
             await here.wraps.carry(("b",))
         b.away = None
-        await here.machine.keeper.remove("a", carry=here.wraps.carry)
+        await here.machine.keeper.remove("a")
         await here.wraps.forget("a")
         here.wraps.drop()
         a.away = SlotUnavailable("gone for good")
@@ -250,5 +252,69 @@ def test_what_cannot_be_read_is_a_failure() -> None:
             await tx.delete(CONFIG_PATH)
         with pytest.raises(SealFailure, match="no seal configuration"):
             await here.put("x", b"x")
+
+    asyncio.run(scenario())
+
+
+def test_a_value_comes_back_under_no_slot_that_was_removed_meanwhile() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        await here.put("x", b"secret")
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        rewrapping = asyncio.create_task(here.wraps.rewrap("a"))
+        await a.entered.wait()
+        await here.machine.keeper.remove("a")
+        await here.wraps.forget("a")
+        a.hold.set()
+        with pytest.raises(SealFailure, match="changed meanwhile"):
+            await rewrapping
+        found: dict[str, dict[str, int]] = {}
+        await here.wraps.count(found)
+        assert found == {"b": {"v0001": 1}}
+
+    asyncio.run(scenario())
+
+
+def test_a_value_is_stored_for_the_slots_that_there_are_by_then_or_not_at_all() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        for_both = await here.wraps.wrap("root", "x", b"secret")
+        b.away = SlotUnavailable("away")
+        for_a = await here.wraps.wrap("root", "x", b"secret")
+        b.away = None
+        await here.machine.keeper.remove("a")
+        async with here.machine.barrier.write("root", CORE) as core:
+            with pytest.raises(SealFailure, match="changed meanwhile"):
+                await here.wraps.put(core, "x", for_a)
+            await here.wraps.put(core, "x", for_both)
+        found: dict[str, dict[str, int]] = {}
+        await here.wraps.count(found)
+        assert found == {"b": {"v0001": 1}}
+        assert await here.get("x") == b"secret"
+
+    asyncio.run(scenario())
+
+
+def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        a.away = SlotUnavailable("away")
+        await here.put("x", b"secret")
+        a.away, b.away = None, SlotUnavailable("away")
+        here.wraps.drop()
+        with pytest.raises(NoSlotAnswers):
+            await turnover.rotate_root(here.machine.keeper, links=False)
+        assert (await here.machine.config()).slots == ("a", "b")
+        b.away = None
+        await here.get("x")
+        b.away = SlotUnavailable("away")
+        await turnover.rotate_root(here.machine.keeper, links=False)
+        here.wraps.drop()
+        assert (await here.machine.config()).slots == ("a",)
+        assert await here.get("x") == b"secret"
 
     asyncio.run(scenario())

@@ -11,7 +11,7 @@ import msgspec
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.engines.system.words import shown
-from vault.framework.call import Call, Reply
+from vault.framework.call import ROOT, Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Pairs
@@ -108,7 +108,15 @@ class AuditEngine(Engine):
         found = {_name(device.path): _view(device) for device in self._broker.devices}
         return Reply(dict(sorted(found.items())), embed=True)
 
-    @write("audit/{path:path}", sudo=True)
+    async def salt(self, call: Call, params: DeviceParams) -> bytes:
+        """Return a salt for the device: a token may be asked for it, which nobody else's write is to wait for."""
+        return (
+            await self._broker.salt_for(call.reader.space(ROOT.id), params.path)
+            if self._allow_creation
+            else b""
+        )
+
+    @write("audit/{path:path}", sudo=True, before="salt")
     async def enable_device(self, call: Call, params: DeviceParams) -> None:
         """Add an audit device, where the configuration allows this. Needs sudo.
 
@@ -126,7 +134,8 @@ class AuditEngine(Engine):
             managed=False,
         )
         self._check(config)
-        await self._broker.enable(call.core, config)
+        assert isinstance(call.prepared, bytes)
+        await self._broker.enable(call.core, config, call.prepared)
 
     @delete("audit/{path:path}", sudo=True)
     async def disable_device(self, call: Call, params: DevicePath) -> None:

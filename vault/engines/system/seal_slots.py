@@ -137,9 +137,7 @@ class SealSlotEngine(Engine):
         if params.name == self._lifecycle.slots.shamir:
             await told(self._lifecycle.keeper.add_shamir())
         else:
-            if params.name in (await self._config()).slots:
-                raise Malformed(f"slot {params.name} is part of the vault already; rewrap renews it")
-            await told(self._lifecycle.keeper.renew(params.name))
+            await told(self._lifecycle.keeper.add(params.name))
             await told(self._wraps.rewrap(params.name))
         return await self._changed("a slot was added", params.name)
 
@@ -151,7 +149,7 @@ class SealSlotEngine(Engine):
         shares any more.
         """
         await alone(call)
-        await told(self._lifecycle.keeper.remove(params.name, carry=self._wraps.carry))
+        await told(self._lifecycle.keeper.remove(params.name))
         await self._wraps.forget(params.name)
         self._log.note("seal", "a slot was removed", slot=params.name)
         config = await self._config()

@@ -4,13 +4,18 @@
 import asyncio
 import io
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from hsm.errors import SlotUnavailable
+from hsm.wrapping import Wrapped
 from tests.routes.driver import Answer, Application
+from vault.audit.device import DeviceConfig
 from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Unavailable
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
@@ -41,6 +46,7 @@ class Estate(Application):
             storage=StorageSettings(kind="inmem"),
             seals=tuple(_static(name) for name in names),
             hsm=self._policy,
+            unsafe_allow_api_audit_creation=True,
         )
         log = Log(stream=self.text, level="trace", clock=clock)
         self.vault = Vault(
@@ -229,6 +235,50 @@ def test_everything_needs_sudo() -> None:
             ("GET", "seal-slots/a/rewrap"),
         ):
             assert (await here(method, path, token=token)).status == 403
+
+    play(scenario)
+
+
+def test_a_slot_that_hangs_is_asked_for_an_audit_devices_salt_while_others_write(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        entered, hold = asyncio.Event(), asyncio.Event()
+        first = here.vault._parts.lifecycle.slots.enabled[0]
+        wrap = first.wrap
+
+        async def slow(dek: bytes) -> Wrapped:
+            entered.set()
+            await hold.wait()
+            return await wrap(dek)
+
+        first.wrap = slow  # type: ignore[method-assign]  # a token that hangs
+        device = {"type": "file", "options": {"file_path": str(tmp_path / "audit.log")}}
+        enabling = asyncio.create_task(here("PUT", "audit/x", device))
+        await entered.wait()
+        text = 'path "a" { capabilities = ["read"] }'
+        async with asyncio.timeout(30):
+            assert (await here("PUT", "policies/acl/p", {"policy": text})).status == 204
+        hold.set()
+        assert (await enabling).status == 204
+        assert (await here("GET", "audit")).json()["data"]["x/"]["type"] == "file"
+
+    play(scenario)
+
+
+def test_an_audit_device_whose_salt_is_for_a_slot_that_is_gone_is_refused(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        parts = here.vault._parts
+        parts.lifecycle.slots.enabled = parts.lifecycle.slots.enabled[:1]
+        salt = await parts.audit.salt_for(parts.barrier.reader("root", "ns/root/"), "x")
+        here.restart("a", "b")
+        await here.vault._open_by_slots()
+        parts = here.vault._parts
+        assert (await here("DELETE", "seal-slots/a")).status == 204
+        config = DeviceConfig(path="x", kind="file", options={"file_path": str(tmp_path / "audit.log")})
+        async with parts.barrier.write("root", "ns/root/") as core:
+            with pytest.raises(Unavailable):
+                await parts.audit.enable(core, config, salt)
 
     play(scenario)
 
