@@ -10,15 +10,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, cast
 
+import msgspec
+
 from nhi.biscuit import store
+from nhi.biscuit.chain import Chain
 from nhi.biscuit.datalog import Block, TermKind
-from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.model import BISCUIT_KIND, Issued, Place
+from nhi.biscuit.decode import read_blocks
+from nhi.biscuit.failure import BiscuitError, RefusedBlock
+from nhi.biscuit.ids import canonical_ids
+from nhi.biscuit.judged import Judged, Refusal
+from nhi.biscuit.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
 from nhi.biscuit.narrowing import AMBIENT, Narrowing, ends
 from nhi.biscuit.remembered import Remembered
+from nhi.biscuit.sighting import Sightings
 from nhi.biscuit.verify import PREFIX, Limits, Verified, from_text, opened, verify
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
@@ -70,7 +77,8 @@ class Biscuits:
         self._mounted = mounted
         self._log = log
         self._limits = limits
-        self._cache: Remembered[tuple[Presented, Identity]] = Remembered()
+        self._sightings = Sightings(barrier)
+        self._cache: Remembered[tuple[Presented, Identity, frozenset[str]]] = Remembered()
         self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop)
 
@@ -87,31 +95,51 @@ class Biscuits:
         found = self._cache.get(_digest(call.token))
         if found is None:
             return None
-        presented, identity = found
+        presented, identity, sources = found
+        if sources and call.client_address not in sources:
+            return None
         home = presented.namespace
         if call.now >= identity.expires or self._live(home.id) is not home:
             return None
         return identity if self._mounted(home, presented.owner.mount) else None
 
     async def authenticate(self, call: Call) -> Identity:
-        """See `Authenticator.authenticate`."""
+        """See `Authenticator.authenticate`. What is presented for the first time, or from elsewhere, is kept first."""
         digest = _digest(call.token)
         if self._refused.get(digest):
             raise Unauthenticated
         core = core_reader(self._barrier, call.namespace)
-        presented = await self.present(core, call.token.reveal(), call.now, digest)
+        judged = await self._judge(core, call.token.reveal(), call.now, digest)
+        if judged is None:
+            raise Unauthenticated
+        epoch = core.epoch
+        sources = frozenset[str]()
+        if not call.sighted:
+            call.sighted = True
+            sources = await self._sightings.note(call, core, judged)
+        presented = _good(judged)
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        if core.epoch == self._follower.epoch:
-            self._cache.put(digest, (presented, identity), _tags(presented), presented.verified.size)
+        if epoch == core.epoch == self._follower.epoch:
+            kept = (presented, identity, sources)
+            self._cache.put(digest, kept, _tags(presented), presented.verified.size)
         return identity
 
-    async def present(self, core: ReadView, token: str, now: int, digest: bytes = b"") -> Presented | None:
+    async def present(self, core: ReadView, token: str, now: int) -> Presented | None:
         """Return what a token is, if it is good at `now` (ms) but for its checks, which are not asked; else None.
 
-        `digest` is remembered where it is refused for what it is. `core` is any view of a namespace's own data.
+        `core` is any view of a namespace's own data.
         """
+        judged = await self.judge(core, token, now)
+        return None if judged is None else _good(judged)
+
+    async def judge(self, core: ReadView, token: str, now: int) -> Judged | None:
+        """Return what a token is and why it is not good at `now` (ms); None for one that no key here signed."""
+        return await self._judge(core, token, now, b"")
+
+    async def _judge(self, core: ReadView, token: str, now: int, digest: bytes) -> Judged | None:
+        """As `judge`; `digest` is remembered where the token is refused for what it is."""
         try:
             raw = from_text(token, self._limits.size)
             chain = opened(raw, self._limits)
@@ -124,40 +152,69 @@ class Biscuits:
             return None
         view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
         key = await store.key(view, chain.root_key_id or 0)
-        if key is None or not key.verifies:
+        if key is None or key.state is KeyState.STAGED:
             return None
+        verified: Verified | None = None
+        blocks: tuple[Block, ...] = ()
+        problem = ""
         try:
             verified = verify(raw, chain, key.key, AMBIENT, self._limits)
+            blocks = verified.blocks
+        except RefusedBlock as refused:
+            self._refused.put(digest, value=True)
+            blocks, problem = _legible(chain), str(refused)
         except BiscuitError:
             self._refused.put(digest, value=True)
             return None
-        issued = await self._issued(view, verified, now)
-        if issued is None:
-            return None
-        return Presented(verified, issued, owner, home, Narrowing(verified, home, AUDIENCE))
+        ids = verified.ids if verified is not None else canonical_ids(chain, key.key.algorithm)
+        token_id = fact_bytes(blocks[0], "token_id").hex() if blocks else ""
+        judged = Judged(
+            owner, home, key.kid, ids, blocks, now, token_id, None, verified, Refusal.NONE, problem
+        )
+        return await self._issued(view, judged, key)
 
-    async def _issued(self, view: ReadView, verified: Verified, now: int) -> Issued | None:
-        """Return the record of a token's issuance, unless it or its workload has ended, or a block was revoked."""
-        token_id = fact_bytes(verified.blocks[0], "token_id")
-        issued = await store.issued(view, token_id.hex())
-        if issued is None or issued.ids != verified.ids[0].hex():
-            if token_id and ends_later(verified, now):
+    async def _issued(self, view: ReadView, judged: Judged, key: IssuerKey) -> Judged:
+        """Return a token with the record of its issuance, and why it is refused."""
+        issued = await store.issued(view, judged.token_id) if judged.token_id else None
+        if issued is None or issued.ids != judged.ids[0].hex():
+            if judged.blocks and judged.now < ends(judged.blocks[:1]) and key.verifies:
                 self._log.caution("nhi", "a valid signature has no record of its issuance: is the key safe?")
-            return None
-        if now >= issued.expires or len(verified.blocks) > issued.max_depth:
-            return None
+                return replace(judged, refusal=Refusal.ORPHAN)
+            return replace(judged, refusal=Refusal.EXPIRED)
+        judged = replace(judged, issued=issued)
+        if judged.now >= issued.expires:
+            return replace(judged, refusal=Refusal.EXPIRED)
+        if judged.verified is None:
+            return replace(judged, refusal=Refusal.BLOCK)
         workload = await store.workload(view, issued.workload)
-        if workload is None or workload.uid != issued.uid or not workload.alive(now):
-            return None
-        for block_id in verified.ids:
+        if workload is None or workload.uid != issued.uid or not workload.alive(judged.now):
+            return replace(judged, refusal=Refusal.WORKLOAD)
+        if not key.verifies:
+            return replace(judged, refusal=Refusal.KEY)
+        for block_id in judged.ids:
             if await store.revoked(view, block_id.hex()) is not None:
-                return None
-        return issued
+                return replace(judged, refusal=Refusal.REVOKED)
+        if len(judged.ids) > issued.max_depth:
+            return replace(judged, refusal=Refusal.DEPTH)
+        return judged
 
 
-def ends_later(verified: Verified, now: int) -> bool:
-    """Whether the token itself says that it is good at `now`: its record must be there then."""
-    return now < ends(verified.blocks[:1])
+def _good(judged: Judged) -> Presented | None:
+    """Return a token that nothing is held against."""
+    if judged.refusal or judged.verified is None or judged.issued is None:
+        return None
+    narrowing = Narrowing(judged.verified, judged.home, AUDIENCE)
+    return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing)
+
+
+def _legible(chain: Chain) -> tuple[Block, ...]:
+    """Return the blocks of a token that is refused for one of them, or its authority alone where they are unreadable."""
+    for blocks in (chain.blocks, chain.blocks[:1]):
+        try:
+            return read_blocks(msgspec.structs.replace(chain, blocks=blocks), Limits().parts)
+        except BiscuitError:
+            continue
+    return ()
 
 
 def fact_bytes(authority: Block, name: str) -> bytes:

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from typing import Final
 
 import msgspec
 
 from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, policies_of
-from nhi.biscuit.minting import LONGEST_TTL, Mint, owned
-from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Revoked, Workload
+from nhi.biscuit.datalog import Block
+from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.hops import hops
+from nhi.biscuit.judged import Refusal
+from nhi.biscuit.minting import LONGEST_TTL, SECRET, Mint, owned
+from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Workload
+from nhi.biscuit.narrowing import ends
 from nhi.biscuit.params import (
     BlockInfo,
     IssueParams,
@@ -26,7 +30,6 @@ from nhi.biscuit.params import (
     RegistrationInfo,
     RegistrationParams,
     RegistrationPath,
-    RevokeParams,
     SecretInfo,
     TokenInfo,
     TokenParams,
@@ -34,7 +37,8 @@ from nhi.biscuit.params import (
     WorkloadParams,
     WorkloadPath,
 )
-from nhi.biscuit.printer import print_block, print_key
+from nhi.biscuit.printer import print_block
+from nhi.biscuit.revoking import destroy, end_workload
 from nhi.biscuit.service import auth_of
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.barrier import Barrier
@@ -54,7 +58,7 @@ _NEXT: Final = {
     KeyState.DESTROYED: set[KeyState](),
 }
 _DEEPEST: Final = 16
-_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
+_LONGEST_DATALOG: Final = 16_384
 _SECRET_CHARACTERS: Final = 43
 """256 random bits in base 62: no guessing, so a plain hash keeps it."""
 
@@ -62,9 +66,8 @@ _SECRET_CHARACTERS: Final = 43
 class KeyEngine(Engine):
     """Issuer keys."""
 
-    def __init__(self, mint: Mint, clock: Clock) -> None:
+    def __init__(self, mint: Mint) -> None:
         self._mint = mint
-        self._clock = clock
 
     @list_("keys")
     async def list_keys(self, call: Call) -> Names:
@@ -100,9 +103,9 @@ class KeyEngine(Engine):
         if params.state not in set(KeyState) or KeyState(params.state) not in _NEXT[key.state]:
             raise Malformed(f"state: a key that is {key.state} cannot become that")
         state = KeyState(params.state)
-        changed = msgspec.structs.replace(key, state=state, changed=self._clock.millis())
         if state is KeyState.DESTROYED:
-            changed = msgspec.structs.replace(changed, private=b"", external="")
+            return _shown(await destroy(call, key))
+        changed = msgspec.structs.replace(key, state=state, changed=call.now)
         await store.put_key(call.tx, changed)
         return _shown(changed)
 
@@ -178,10 +181,7 @@ class WorkloadEngine(Engine):
     async def revoke_workload(self, call: Call, params: WorkloadPath) -> None:
         """End all tokens of a workload at once, and give it no others until it is written again."""
         old = await _workload(call, params.name)
-        await store.delete_workload(call.tx, old)
-        await store.put_workload(
-            call.tx, msgspec.structs.replace(old, uid=self._entropy.uuid(), disabled=True)
-        )
+        await end_workload(call, old, self._entropy)
 
     @list_("registrations")
     async def list_registrations(self, call: Call) -> Names:
@@ -267,7 +267,7 @@ class IssuingEngine(Engine):
     async def issue(self, call: Call, params: IssueParams) -> Reply[None]:
         """Make a token for a registration."""
         registration, workload = await owned(call.tx, params.name)
-        return await self._issue(call, registration, workload, params.ttl)
+        return await self._issue(call, registration, workload, params.ttl, "issue")
 
     @write("login", public=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
@@ -278,68 +278,71 @@ class IssuingEngine(Engine):
         right = hmac.compare_digest(hashed(params.client_secret), known or hashed(""))
         if registration is None or workload is None or not known or not right:
             raise Unauthenticated("invalid client id or secret")
-        return await self._issue(call, registration, workload, params.ttl)
+        return await self._issue(call, registration, workload, params.ttl, SECRET)
 
     @write("introspect", writes=False)
     async def introspect(self, call: Call, params: TokenParams) -> TokenInfo:
-        """Show what a token is and says, if it is good now. Its checks are shown, not asked."""
+        """Show what a token is and says, and whether it is good now. Its checks are shown, not asked."""
         core = core_reader(self._barrier, call.namespace)
-        found = await self._biscuits.present(core, params.token, call.now)
-        call.reader.epoch = core.epoch
-        if found is None or not self._here(call, found.owner) or call.now >= found.expires:
+        found = await self._biscuits.judge(core, params.token, call.now)
+        call.reader.epoch = max(core.epoch, call.reader.epoch)
+        issued = found.issued if found is not None else None
+        if found is None or issued is None or not self._here(call, found.owner):
             return TokenInfo(active=False)
-        verified, issued = found.verified, found.issued
-        blocks = [
-            BlockInfo(
-                id=block_id.hex(),
-                datalog=print_block(block),
-                external_key=print_key(block.external) if block.external is not None else None,
-            )
-            for block_id, block in zip(verified.ids, verified.blocks, strict=True)
-        ]
+        ended = ends(found.blocks)
+        until = min(issued.expires, ended or issued.expires)
+        refusal = found.refusal or (Refusal.EXPIRED if call.now >= until else Refusal.NONE)
         return TokenInfo(
-            active=True,
+            active=not refusal,
+            refusal=refusal.value,
+            problem=found.problem,
             token_id=issued.token_id,
             kid=issued.kid,
             workload=issued.workload,
             registration=issued.registration,
-            policies=policies_of(verified.blocks[0]),
-            namespace=found.namespace.path,
-            expire_time=rfc3339(found.expires * 1_000_000),
-            sealed=verified.chain.next_secret is None,
-            cost=verified.cost,
-            blocks=blocks,
+            method=issued.method,
+            policies=policies_of(found.blocks[0]),
+            namespace=found.home.path,
+            issue_time=rfc3339(issued.created * 1_000_000),
+            expire_time=rfc3339(until * 1_000_000),
+            sealed=found.verified is not None and found.verified.chain.next_secret is None,
+            cost=found.verified.cost if found.verified is not None else 0,
+            blocks=[
+                BlockInfo(
+                    id=block_id.hex(),
+                    parent=found.ids[place - 1].hex() if place else "",
+                    index=place,
+                    narrowing=hop.narrowing,
+                    anomalies=hop.anomalies,
+                    datalog=_datalog(block),
+                    external_key=hop.approver or None,
+                )
+                for place, (block_id, block, hop) in enumerate(
+                    zip(found.ids, found.blocks, hops(found.blocks), strict=False)
+                )
+            ],
         )
-
-    @write("revoke")
-    async def revoke(self, call: Call, params: RevokeParams) -> None:
-        """Revoke a block, by a token that has it or by its id, with everything that was or will be made from it."""
-        owner = Place(call.namespace.id, call.mount.uuid)
-        until = call.now + LONGEST_TTL * 1000
-        block_id = params.id
-        if params.token:
-            found = await self._biscuits.present(call.core, params.token, call.now)
-            if found is None or not self._here(call, found.owner):
-                raise Malformed("token: is not good, or not of this mount")
-            ids = found.verified.ids
-            if not -1 <= params.block < len(ids):
-                raise Malformed("block: the token has no such block")
-            block_id, until = ids[params.block].hex(), found.issued.expires
-        if not _ID.match(block_id):
-            raise Malformed("id: must be the id of a block, 32 hexadecimal digits; or give a token")
-        await store.revoke(call.tx, owner, block_id, Revoked(call.now, until, params.reason))
 
     def _here(self, call: Call, owner: Place) -> bool:
         return owner == Place(call.namespace.id, call.mount.uuid)
 
     async def _issue(
-        self, call: Call, registration: Registration, workload: Workload, ttl: int
+        self, call: Call, registration: Registration, workload: Workload, ttl: int, method: str
     ) -> Reply[None]:
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        token, issued = await self._mint.mint(call, place, registration, workload, ttl)
+        token, issued = await self._mint.mint(call, place, registration, workload, ttl, method)
         return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
+
+
+def _datalog(block: Block) -> str:
+    """Return what a block says, no longer than anybody reads: a text of it may come again and again."""
+    try:
+        text = print_block(block)
+    except BiscuitError:
+        return "an expression of it does not print"
+    return text if len(text) <= _LONGEST_DATALOG else f"{text[:_LONGEST_DATALOG]}…"
 
 
 def hashed(secret: str) -> str:

@@ -6,3 +6,7 @@ from __future__ import annotations
 
 class BiscuitError(Exception):
     """This is no token that we make or take; the message names the part, never its content."""
+
+
+class RefusedBlock(BiscuitError):
+    """The signatures hold, and a block is not taken: whoever had the token made it."""

@@ -27,6 +27,8 @@ from vault.framework.external import ExternalKeys, PrivateKey
 
 LONGEST_TTL: Final = 86_400
 """Seconds of the longest token: so no revocation has to be kept longer."""
+SECRET: Final = "client_secret"  # noqa: S105 -- the name of a method
+"""Method of whoever knows a client's secret."""
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
 
@@ -72,6 +74,7 @@ class Mint:
         registration: Registration,
         workload: Workload,
         ttl: int,
+        method: str = "issue",
         renewed: Issued | None = None,
     ) -> tuple[str, Issued]:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
@@ -104,6 +107,7 @@ class Mint:
             max_depth=registration.max_depth,
             ids=block_id,
             parent=renewed.token_id if renewed is not None else "",
+            method=method,
         )
         await store.put_issued(view, owner, issued)
         return to_text(raw).rstrip("="), issued

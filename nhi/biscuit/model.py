@@ -105,6 +105,15 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     """The canonical id of its authority block, in hex."""
     parent: str = ""
     """The token that was renewed."""
+    method: str = "issue"
+    """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
+
+
+class Logins(msgspec.Struct, frozen=True):
+    """How often, and when last (ms), each method gave a token."""
+
+    counts: dict[str, int]
+    last: dict[str, int]
 
 
 class Revoked(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ class Narrowing:
         self.expires = ends(verified.blocks)
         """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
         self.steady = all(
-            _end(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
+            end_of(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
         )
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
 
@@ -97,7 +97,7 @@ class Narrowing:
 
 def ends(blocks: tuple[Block, ...]) -> int:
     """Return the earliest time (ms) after which some check fails for certain; 0 if none says so."""
-    found = [end for block in blocks for check in block.checks if (end := _end(check))]
+    found = [end for block in blocks for check in block.checks if (end := end_of(check))]
     return min(found, default=0)
 
 
@@ -105,7 +105,7 @@ def _asks(check: Check, name: str) -> bool:
     return any(predicate.name == name for query in check.queries for predicate in query.body)
 
 
-def _end(check: Check) -> int:
+def end_of(check: Check) -> int:
     """Return when a check of the form `time($t), $t < DATE` fails from; 0 for any other form."""
     if len(check.queries) != 1 or len(check.queries[0].body) != 1 or len(check.queries[0].expressions) != 1:
         return 0

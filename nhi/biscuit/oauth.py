@@ -17,7 +17,7 @@ import msgspec
 from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.engine import hashed
-from nhi.biscuit.minting import Mint
+from nhi.biscuit.minting import SECRET, Mint
 from nhi.biscuit.model import Place, Registration, Revoked, Workload
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -74,7 +74,7 @@ class OAuthEngine(Engine):
             registration = msgspec.structs.replace(registration, policies=tuple(sorted(wanted)))
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
         try:
-            token, issued = await self._mint.mint(call, place, registration, workload, 0)
+            token, issued = await self._mint.mint(call, place, registration, workload, 0, SECRET)
         except Malformed:
             return _refusal(400, "invalid_grant")
         answer = {

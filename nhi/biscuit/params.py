@@ -130,34 +130,32 @@ class TokenParams(Params, frozen=True):
     token: Annotated[str, Doc("The Biscuit.")] = ""
 
 
-class RevokeParams(TokenParams, frozen=True):
-    """What is revoked, with everything that was made from it."""
-
-    block: Annotated[
-        int, Doc("Number of the block of `token`, 0 for the authority; the last if not given.")
-    ] = -1
-    id: Annotated[str, Doc("Canonical id of the block, in place of `token`.")] = ""
-    reason: Annotated[str, Doc("Why; kept with the revocation.")] = ""
-
-
 class BlockInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One block of a token."""
 
     id: str
+    parent: str
+    index: int
+    narrowing: Sequence[str]
+    anomalies: Sequence[str]
     datalog: str
     external_key: str | None
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a token is; of one that is not good, nothing else."""
+    """What a token is; of one that was not issued by this mount, nothing else. `refusal` says why it is not good."""
 
     active: bool
+    refusal: str = ""
+    problem: str = ""
     token_id: str = ""
     kid: int = 0
     workload: str = ""
     registration: str = ""
+    method: str = ""
     policies: Sequence[str] = ()
     namespace: str = ""
+    issue_time: str = ""
     expire_time: str = ""
     sealed: bool = False
     cost: int = 0

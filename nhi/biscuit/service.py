@@ -57,7 +57,7 @@ class BiscuitService:
         if registration is None or workload is None or registration.workload != issued.workload:
             raise Malformed("the registration that the Biscuit came from is gone")
         made, record = await self._mint.mint(
-            call, (owner, presented.namespace.path), registration, workload, increment, issued
+            call, (owner, presented.namespace.path), registration, workload, increment, "renewal", issued
         )
         return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
 

@@ -10,7 +10,17 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.model import BISCUIT_KIND, Issued, IssuerKey, Place, Registration, Revoked, Workload
+from nhi.biscuit import lineage
+from nhi.biscuit.model import (
+    BISCUIT_KIND,
+    Issued,
+    IssuerKey,
+    Logins,
+    Place,
+    Registration,
+    Revoked,
+    Workload,
+)
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.storage.protocol import Timer
@@ -20,6 +30,7 @@ WORKLOADS: Final = "workload/"
 REGISTRATIONS: Final = "registration/"
 ISSUED: Final = "issued/"
 REVOKED: Final = "revoked/"
+LOGINS: Final = "logins/"
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -29,6 +40,7 @@ _place = msgspec.msgpack.Decoder(Place).decode
 _workload = msgspec.msgpack.Decoder(Workload).decode
 _registration = msgspec.msgpack.Decoder(Registration).decode
 _issued = msgspec.msgpack.Decoder(Issued).decode
+_logins = msgspec.msgpack.Decoder(Logins).decode
 _revoked = msgspec.msgpack.Decoder(Revoked).decode
 
 
@@ -116,9 +128,19 @@ async def issued(view: ReadView, token_id: str) -> Issued | None:
 
 
 async def put_issued(view: View, owner: Place, new: Issued) -> None:
-    """Keep that a token was issued, until it has expired."""
+    """Keep that a token was issued, until it has expired, and count how its workload proved itself."""
     await view.put(ISSUED + new.token_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ISSUED + new.token_id), new.expires))
+    old = await logins(view, new.registration)
+    count = old.counts.get(new.method, 0) + 1
+    counted = Logins({**old.counts, new.method: count}, {**old.last, new.method: new.created})
+    await view.put(LOGINS + new.registration, _encode(counted))
+
+
+async def logins(view: ReadView, registration: str) -> Logins:
+    """Return how tokens of a registration came about."""
+    value = await view.get(LOGINS + registration)
+    return Logins({}, {}) if value is None else _logins(value)
 
 
 async def revoked(view: ReadView, block_id: str) -> Revoked | None:
@@ -132,6 +154,7 @@ async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
     await view.put(REVOKED + block_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
+    await lineage.mark_revoked(view, block_id, new.at, new.reason)
 
 
 def _timer(owner: Place, path: str) -> str:
@@ -143,6 +166,9 @@ async def expire(core: View, timer: str, now: int) -> None:
     namespace, mount, folder, name = timer.split("/")
     view = core.space(namespace).sub(f"mnt/{mount}/")
     path = f"{folder}/{name}"
+    if f"{folder}/" == lineage.TREES:
+        await lineage.forget(view, name, now)
+        return
     value = await view.get(path)
     if value is None:
         return

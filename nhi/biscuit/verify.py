@@ -19,7 +19,7 @@ from biscuit_auth import Biscuit
 from nhi.biscuit.chain import Chain, Key, read_chain
 from nhi.biscuit.datalog import Block
 from nhi.biscuit.decode import read_blocks
-from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.failure import BiscuitError, RefusedBlock
 from nhi.biscuit.guard import guarded
 from nhi.biscuit.ids import canonical_ids, is_low
 from nhi.biscuit.keys import library_key
@@ -102,7 +102,7 @@ def verify(
 ) -> Verified:
     """Verify a token that was `opened`; `ambient` tells how many facts the server adds to each evaluation, by name.
 
-    Raises `BiscuitError`.
+    Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
     """
     if not is_low(chain.blocks[0].signature, root.algorithm):
         raise BiscuitError("the issuer's signature is not in the form that issuers here make")
@@ -110,8 +110,11 @@ def verify(
     token = guarded(lambda: Biscuit.from_bytes(raw, library_key(root)))
     if token is None:
         raise BiscuitError("a signature does not hold")
-    blocks = read_blocks(chain, limits.parts)
-    cost = lint(blocks, ambient, limits.cost)
+    try:
+        blocks = read_blocks(chain, limits.parts)
+        cost = lint(blocks, ambient, limits.cost)
+    except BiscuitError as error:
+        raise RefusedBlock(str(error)) from None
     return Verified(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
 
 

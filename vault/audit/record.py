@@ -233,12 +233,18 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        """Return what is said about the answer, and which external keys were used for it: names, no secrets."""
+        """Return what is said about the answer, which external keys were used for it, and what was new about its token.
+
+        Names, no secrets.
+        """
         encoded = self._answer(call, reply, error)
-        if not call.used:
+        if not call.used and call.sighting is None:
             return encoded
-        separator = b"," if len(encoded) > 2 else b""
-        return b'%b%b"external_keys":%b}' % (encoded[:-1], separator, schema.encode(call.used))
+        for name, value in ((b"external_keys", call.used), (b"sighting", call.sighting)):
+            if value:
+                separator = b"," if len(encoded) > 2 else b""
+                encoded = b'%b%b"%b":%b}' % (encoded[:-1], separator, name, schema.encode(value))
+        return encoded
 
     def _answer(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
         """Return what is said about the answer. What is kept of one that came before are hashes only."""

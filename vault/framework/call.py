@@ -322,6 +322,8 @@ class Call:
         "readable",
         "reader",
         "recorded",
+        "sighted",
+        "sighting",
         "spent",
         "token",
         "tx",
@@ -406,6 +408,10 @@ class Call:
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
     batch: Batch | None
     """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
+    sighted: bool
+    """Whether what the token says of itself was looked at, and kept where it was new: once for each call."""
+    sighting: Mapping[str, object] | None
+    """What was new about the token of this call, for the audit record; None for nothing."""
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
@@ -424,6 +430,8 @@ class Call:
         self.audited = False
         self.batch = None
         self.facts = 0
+        self.sighted = False
+        self.sighting = None
         self.spent = False
         self.basic = _NOTHING
         self.echo = b""

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Parameters and answers of what is about chains that were seen: credentials, trees, alarms, reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from vault.framework.fields import Doc
+from vault.framework.route import Params
+
+
+class CredentialsParams(Params, frozen=True):
+    """Which credentials; all that is given must fit."""
+
+    workload: Annotated[str, Doc("Of this workload.")] = ""
+    source: Annotated[str, Doc("Presented from this address.")] = ""
+    since: Annotated[str, Doc("First seen at or after this time (RFC 3339).")] = ""
+    until: Annotated[str, Doc("First seen before this time (RFC 3339).")] = ""
+    anomaly: Annotated[str, Doc("With this anomaly; `any` for any at all.")] = ""
+    after: Annotated[str, Doc("What `next` of the page before said.")] = ""
+    limit: Annotated[int, Doc("At most so many, up to 1000.")] = 100
+
+
+class CredentialPath(Params, frozen=True):
+    """Which credential."""
+
+    token_id: Annotated[str, Doc("Its id, which is in its first block.")]
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """An issued token with everything that was made from it, as far as it was presented."""
+
+    token_id: str
+    workload: str
+    registration: str
+    method: str
+    kid: int
+    policies: Sequence[str]
+    renewed_from: str
+    issue_time: str
+    expire_time: str
+    first_seen: str
+    sources: Sequence[str]
+    blocks: int
+    depth: int
+    state: str
+    anomalies: Sequence[str]
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """A page of them, the one first seen last first; `next` is empty on the last page."""
+
+    credentials: Sequence[Credential]
+    next: str
+
+
+class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One block of a tree."""
+
+    id: str
+    parent: str
+    index: int
+    narrowing: Sequence[str]
+    approver: str
+    first_seen: str
+    source: str
+    sources: Sequence[str]
+    revoked: bool
+    revoke_time: str
+    reason: str
+    refused: str
+    anomalies: Sequence[str]
+
+
+class TreeInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential and its tree: a node comes after its parent."""
+
+    credential: Credential
+    more: bool
+    nodes: Sequence[NodeInfo]
+
+
+class OrphanInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A token with a good signature that was not issued here."""
+
+    id: str
+    kid: int
+    token_id: str
+    workload: str
+    first_seen: str
+    source: str
+
+
+class OrphansInfo(msgspec.Struct, frozen=True):
+    """The first of them, and whether there were more."""
+
+    orphans: Sequence[OrphanInfo]
+    more: bool
+
+
+class Dying(msgspec.Struct, frozen=True, kw_only=True):
+    """One block that a revocation ends."""
+
+    id: str
+    token_id: str
+    workload: str
+    index: int
+    narrowing: Sequence[str]
+    sources: Sequence[str]
+
+
+class RevokePreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a revocation would end: what was seen of it, and always all that was not."""
+
+    what: str
+    name: str
+    credentials: int
+    blocks: int
+    dying: Sequence[Dying]
+    more: bool
+
+
+class MethodInfo(msgspec.Struct, frozen=True):
+    """How often a method gave a token, and when last."""
+
+    count: int
+    last: str
+
+
+class RegistrationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the tokens of a registration come about."""
+
+    registration: str
+    workload: str
+    owner: str
+    has_secret: bool
+    uses_secret: bool
+    methods: Mapping[str, MethodInfo]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Who still logs in by secret, first, and everybody else."""
+
+    registrations: Sequence[RegistrationReport]

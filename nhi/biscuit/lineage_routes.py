@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a security team asks: which credentials were seen, what was made of them, who still has a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Final
+
+from nhi.biscuit import lineage, store
+from nhi.biscuit.lineage import Node, Tree
+from nhi.biscuit.lineage_params import (
+    Credential,
+    CredentialPath,
+    Credentials,
+    CredentialsParams,
+    MethodInfo,
+    NodeInfo,
+    OrphanInfo,
+    OrphansInfo,
+    RegistrationReport,
+    Report,
+    TreeInfo,
+)
+from nhi.biscuit.model import Issued, KeyState
+from vault.barrier.view import ReadView
+from vault.framework.call import Call
+from vault.framework.clock import rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.route import read
+
+_MOST: Final = 1000
+_LOOKED_AT: Final = 5000
+"""Credentials that one request looks at; what does not fit among them is on the next page."""
+_PAGE: Final = 256
+_TOKEN_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
+_NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
+
+
+class LineageEngine(Engine):
+    """Credentials that were presented, trees, alarms."""
+
+    @read("credentials")
+    async def credentials(self, call: Call, params: CredentialsParams) -> Credentials:
+        """Find credentials that were presented, by workload, time, source or anomaly; the newest first."""
+        if not 1 <= params.limit <= _MOST:
+            raise Malformed(f"limit: must be from 1 to {_MOST}")
+        if params.after and not _NAME.match(params.after):
+            raise Malformed("after: must be what `next` of the page before said")
+        since, until = _time("since", params.since), _time("until", params.until)
+        after = params.after or (lineage.since(until - 1) if until else "")
+        found: list[Credential] = []
+        looked = 0
+        async for name in _names(call.reader, params.workload, after):
+            tree = await lineage.tree(call.reader, lineage.token_of(name))
+            after, looked = name, looked + 1
+            if tree is None:
+                continue
+            if tree.first_seen < since:
+                break
+            shown = await shown_credential(call.reader, tree, call.now)
+            if _fits(shown, params):
+                found.append(shown)
+            if len(found) == params.limit or looked == _LOOKED_AT:
+                return Credentials(found, after)
+        return Credentials(found, "")
+
+    @read("credentials/{token_id}")
+    async def tree(self, call: Call, params: CredentialPath) -> TreeInfo:
+        """Show the tree of a credential: each block that was presented, what it took away, and what is odd."""
+        if not _TOKEN_ID.match(params.token_id):
+            raise NotFound
+        tree = await lineage.tree(call.reader, params.token_id)
+        if tree is None:
+            issued = await store.issued(call.reader, params.token_id)
+            if issued is None:
+                raise NotFound
+            tree = _unseen(issued)
+        return TreeInfo(
+            credential=await shown_credential(call.reader, tree, call.now),
+            more=tree.more,
+            nodes=[_shown(node) for node in tree.nodes],
+        )
+
+    @read("orphans")
+    async def orphans(self, call: Call) -> OrphansInfo:
+        """Show tokens with a good signature that were not issued here: somebody else may have a key."""
+        found = await lineage.orphans(call.reader)
+        shown = [
+            OrphanInfo(
+                id=one.id,
+                kid=one.kid,
+                token_id=one.token_id,
+                workload=one.workload,
+                first_seen=when(one.first_seen),
+                source=one.source,
+            )
+            for one in found.seen
+        ]
+        return OrphansInfo(shown, found.more)
+
+    @read("report")
+    async def report(self, call: Call) -> Report:
+        """Show how the tokens of each registration come about; who still logs in by secret comes first."""
+        found = []
+        for name in await call.reader.list(store.REGISTRATIONS):
+            registration = await store.registration(call.reader, name)
+            if registration is None:
+                continue
+            workload = await store.workload(call.reader, registration.workload)
+            logins = await store.logins(call.reader, name)
+            found.append(
+                RegistrationReport(
+                    registration=name,
+                    workload=registration.workload,
+                    owner=workload.owner if workload is not None else "",
+                    has_secret=bool(registration.secret_hash),
+                    uses_secret=bool(registration.secret_hash) and "client_secret" in logins.counts,
+                    methods={
+                        method: MethodInfo(count, when(logins.last[method]))
+                        for method, count in sorted(logins.counts.items())
+                    },
+                )
+            )
+        found.sort(key=lambda one: (not one.uses_secret, not one.has_secret, one.registration))
+        return Report(found)
+
+
+async def shown_credential(view: ReadView, tree: Tree, now: int) -> Credential:
+    """Return a credential as it is shown."""
+    issued = tree.issued
+    return Credential(
+        token_id=issued.token_id,
+        workload=issued.workload,
+        registration=issued.registration,
+        method=issued.method,
+        kid=issued.kid,
+        policies=issued.policies,
+        renewed_from=issued.parent,
+        issue_time=when(issued.created),
+        expire_time=when(issued.expires),
+        first_seen=when(tree.first_seen),
+        sources=sorted({source for node in tree.nodes for source in node.sources}),
+        blocks=len(tree.nodes),
+        depth=max(node.index for node in tree.nodes) + 1,
+        state=await state_of(view, tree, now),
+        anomalies=tree.anomalies,
+    )
+
+
+async def state_of(view: ReadView, tree: Tree, now: int) -> str:
+    """Return whether a credential is `active`, `expired`, `revoked`, or has ended with its `workload` or `key`."""
+    issued = tree.issued
+    if tree.nodes[0].revoked:
+        return "revoked"
+    if now >= issued.expires:
+        return "expired"
+    workload = await store.workload(view, issued.workload)
+    if workload is None or workload.uid != issued.uid or not workload.alive(now):
+        return "workload-ended"
+    key = await store.key(view, issued.kid)
+    return "key-destroyed" if key is None or key.state is KeyState.DESTROYED else "active"
+
+
+def when(millis: int) -> str:
+    """Return a time as it is shown; empty for never."""
+    return rfc3339(millis * 1_000_000) if millis else ""
+
+
+def _unseen(issued: Issued) -> Tree:
+    return Tree(issued=issued, nodes=(Node(id=issued.ids),))
+
+
+def _shown(node: Node) -> NodeInfo:
+    return NodeInfo(
+        id=node.id,
+        parent=node.parent,
+        index=node.index,
+        narrowing=node.narrowing,
+        approver=node.approver,
+        first_seen=when(node.first_seen),
+        source=node.source,
+        sources=node.sources,
+        revoked=bool(node.revoked),
+        revoke_time=when(node.revoked),
+        reason=node.reason,
+        refused=node.refused,
+        anomalies=node.anomalies,
+    )
+
+
+def _fits(shown: Credential, params: CredentialsParams) -> bool:
+    if params.source and params.source not in shown.sources:
+        return False
+    if params.anomaly == "any":
+        return bool(shown.anomalies)
+    return not params.anomaly or params.anomaly in shown.anomalies
+
+
+def _time(field: str, text: str) -> int:
+    """Return a time in milliseconds; 0 where none is given. Raises `Malformed`."""
+    if not text:
+        return 0
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Malformed(f"{field}: must be a time with its zone, as 2026-12-01T00:00:00Z")
+    return round(found.timestamp() * 1000)
+
+
+async def _names(view: ReadView, workload: str, after: str) -> AsyncGenerator[str]:
+    while True:
+        names = await lineage.page(view, workload, after, _PAGE)
+        for name in names:
+            yield name
+        if len(names) < _PAGE:
+            return
+        after = names[-1]

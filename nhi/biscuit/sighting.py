@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Keeps what is seen of each chain when it is first presented, from each place, before anything is answered.
+
+A token that may be attenuated by its holder is told apart only by being presented: so it is "first presented by", and
+never "attenuated by". One that is for a single request (sealed, and bound to its body or gone in two minutes) leaves no
+node of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from nhi.biscuit import lineage, store
+from nhi.biscuit.hops import hops
+from nhi.biscuit.judged import Judged, Refusal
+from nhi.biscuit.lineage import Node, Orphan, Tree
+from nhi.biscuit.narrowing import ends
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView, View, core_prefix
+from vault.framework.call import Call
+
+_MOMENT: Final = 120_000
+"""Milliseconds that a token for one request lasts at most."""
+_LATE: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY})
+_UNSEEN: Final = frozenset({Refusal.EXPIRED})
+"""What is refused for this says nothing that was not known."""
+
+
+class Sightings:
+    """Writes down what is presented."""
+
+    def __init__(self, barrier: Barrier) -> None:
+        self._barrier = barrier
+
+    async def note(self, call: Call, core: ReadView, judged: Judged) -> frozenset[str]:
+        """Keep what `call` presents, unless that is known; return whence it is known to come.
+
+        It opens a transaction of its own, once for each call.
+        """
+        place = judged.view(core)
+        if judged.refusal is Refusal.ORPHAN:
+            return await self._orphan(call, place, judged)
+        if judged.issued is None or judged.refusal in _UNSEEN:
+            return frozenset()
+        old = await lineage.tree(place, judged.issued.token_id)
+        if _seen(old, judged, call, {}) is None:
+            return _sources(old, judged, call)
+        owner = judged.owner.namespace
+        async with self._barrier.write(owner, core_prefix(owner)) as tx:
+            view = judged.view(tx)
+            old = await lineage.tree(view, judged.issued.token_id)
+            new = _seen(old, judged, call, await _revocations(view, judged))
+            if new is not None:
+                await lineage.put(view, judged.owner, old, new)
+                call.sighting = _told(old, new, judged)
+        return _sources(new or old, judged, call)
+
+    async def _orphan(self, call: Call, place: ReadView, judged: Judged) -> frozenset[str]:
+        known = await lineage.orphans(place)
+        new = Orphan(
+            id=judged.ids[-1].hex(),
+            kid=judged.kid,
+            token_id=judged.token_id,
+            workload=judged.claimed("workload")[:200],
+            first_seen=call.now,
+            source=call.client_address,
+        )
+        if not known.more and all(one.id != new.id for one in known.seen):
+            owner = judged.owner.namespace
+            async with self._barrier.write(owner, core_prefix(owner)) as tx:
+                await lineage.put_orphan(judged.view(tx), new)
+        call.sighting = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
+        return frozenset()
+
+
+def _seen(
+    old: Tree | None, judged: Judged, call: Call, revoked: Mapping[str, tuple[int, str]]
+) -> Tree | None:
+    """Return what is known with this chain; None where that is what was known before."""
+    if judged.issued is None:
+        return None
+    nodes = {node.id: node for node in old.nodes} if old is not None else {}
+    ids = _shown(judged)
+    if old is not None and old.more and any(one not in nodes for one in ids):
+        return None
+    found = hops(judged.blocks) if any(one not in nodes for one in ids) else ()
+    before = ""
+    for index, one in enumerate(ids):
+        if one not in nodes:
+            hop = found[index] if index < len(found) else None
+            at, why = revoked.get(one, (0, ""))
+            nodes[one] = Node(
+                id=one,
+                parent=before,
+                index=index,
+                narrowing=hop.narrowing if hop is not None else (),
+                approver=hop.approver if hop is not None else "",
+                first_seen=call.now,
+                source=call.client_address,
+                anomalies=hop.anomalies if hop is not None else (),
+                revoked=at,
+                reason=why,
+            )
+        before = one
+    nodes[before] = _presented(nodes[before], judged, call.client_address)
+    new = Tree(issued=judged.issued, nodes=tuple(nodes.values()), more=old.more if old is not None else False)
+    return None if old is not None and new.nodes == old.nodes else new
+
+
+def _presented(node: Node, judged: Judged, address: str) -> Node:
+    """Return the last node of a chain that came from an address."""
+    odd = set(node.anomalies)
+    sources = node.sources
+    if judged.refusal in _LATE:
+        odd.add(lineage.AFTER)
+    elif judged.refusal is Refusal.DEPTH:
+        odd.add(lineage.TOO_DEEP)
+    elif judged.refusal is Refusal.BLOCK:
+        odd.add(lineage.REFUSED)
+    if address not in sources and len(sources) < lineage.MOST_SOURCES:
+        sources = (*sources, address)
+    if len(sources) > 1:
+        odd.add(lineage.SOURCES)
+    return msgspec.structs.replace(
+        node, sources=sources, anomalies=tuple(sorted(odd)), refused=node.refused or judged.problem
+    )
+
+
+def _shown(judged: Judged) -> tuple[str, ...]:
+    """Return the ids of the blocks that are kept: all but one that is for a single request."""
+    ids = tuple(one.hex() for one in judged.ids)
+    if judged.verified is None or len(ids) < 2 or judged.verified.chain.final is None:
+        return ids
+    last = judged.blocks[-1:]
+    asks = {predicate.name for check in last[0].checks for query in check.queries for predicate in query.body}
+    end = ends(last)
+    single = "body_sha256" in asks or (end and end - judged.now <= _MOMENT)
+    return ids[:-1] if single else ids
+
+
+def _sources(known: Tree | None, judged: Judged, call: Call) -> frozenset[str]:
+    """Return from where a chain may come without anything to write down; empty for from anywhere."""
+    node = known.get(_shown(judged)[-1]) if known is not None else None
+    if node is None or len(node.sources) >= lineage.MOST_SOURCES:
+        return frozenset()
+    return frozenset({*node.sources, call.client_address})
+
+
+async def _revocations(view: View, judged: Judged) -> dict[str, tuple[int, str]]:
+    """Return when and why blocks of a chain were revoked."""
+    found = {}
+    for one in judged.ids if judged.refusal is Refusal.REVOKED else ():
+        row = await store.revoked(view, one.hex())
+        if row is not None:
+            found[one.hex()] = (row.at, row.reason)
+    return found
+
+
+def _told(old: Tree | None, new: Tree, judged: Judged) -> Mapping[str, object]:
+    """Return what the audit record of a call says of a first sight: names that we gave, nothing that a holder wrote."""
+    known = {node.id for node in old.nodes} if old is not None else set()
+    leaf = new.get(_shown(judged)[-1])
+    return {
+        "token_id": judged.token_id,
+        "chain": [one.hex() for one in judged.ids],
+        "first_seen": [node.id for node in new.nodes if node.id not in known],
+        "anomalies": list(leaf.anomalies) if leaf is not None else [],
+    }

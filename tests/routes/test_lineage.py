@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Chains that are presented: kept when they are first seen, found again, shown as trees, and seen to die."""
+
+import json
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from nhi.biscuit import lineage
+from nhi.biscuit.attenuate import seal
+from nhi.biscuit.chain import read_chain, write_chain
+from nhi.biscuit.verify import from_text, to_text
+from tests.routes.driver import Application
+from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
+from vault.framework.clock import rfc3339
+from vault.storage.memory import MemoryStorage
+
+
+@pytest.fixture
+def issuer() -> Generator[Issuer]:
+    application = Application()
+    made = Issuer(application)
+    for path in (DB, OTHER):
+        made.root(path, {"data": {"a": "1"}})
+    yield made
+    application.close()
+
+
+def _id(issuer: Issuer, token: str) -> str:
+    found: str = issuer.root("nhi/introspect", {"token": token})["data"]["token_id"]
+    return found
+
+
+def _tree(issuer: Issuer, token: str) -> Any:
+    return issuer.root(f"nhi/credentials/{_id(issuer, token)}", method="GET")["data"]
+
+
+def _found(issuer: Issuer, query: str = "") -> list[str]:
+    found = issuer.root(f"nhi/credentials?{query}", method="GET")["data"]
+    return [one["token_id"] for one in found["credentials"]]
+
+
+def _from(issuer: Issuer, address: str, token: str, path: str = DB) -> int:
+    before, issuer.application.client = issuer.application.client, (address, 1)
+    status = issuer.status(token, path)
+    issuer.application.client = before
+    return status
+
+
+def test_a_chain_is_a_tree_of_what_each_hop_took_away(issuer: Issuer) -> None:
+    token = issuer.issue()
+    reads = issuer.narrow(token, READS)
+    db = issuer.narrow(reads, TO_DB, "check if time($t), $t < 2100-01-01T00:00:00Z;")
+    other = issuer.narrow(reads, 'check if resource("secret/data/app/other");')
+    assert [issuer.status(one, path) for one, path in ((db, DB), (other, OTHER), (token, DB))] == [200] * 3
+    shown = _tree(issuer, token)
+    nodes = shown["nodes"]
+    assert [node["index"] for node in nodes] == [0, 1, 2, 3, 2]
+    assert [node["narrowing"] for node in nodes[1:]] == [
+        ["operations: read"],
+        ["below: secret/data/app/db"],
+        ["until 2100-01-01T00:00:00Z"],
+        ["path: secret/data/app/other"],
+    ]
+    assert nodes[0]["narrowing"][0].startswith("check if audience_srv($a)")
+    ids = [node["id"] for node in nodes]
+    assert [node["parent"] for node in nodes] == ["", ids[0], ids[1], ids[2], ids[1]]
+    assert [node["sources"] for node in nodes] == [["127.0.0.1"], [], [], ["127.0.0.1"], ["127.0.0.1"]]
+    assert nodes[3]["anomalies"] == ["no-op", "outlives-parent"]
+    credential = shown["credential"]
+    assert (credential["depth"], credential["blocks"], credential["state"]) == (4, 5, "active")
+    assert (credential["workload"], credential["method"]) == ("w1", "issue")
+
+
+def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(issuer: Issuer) -> None:
+    first = issuer.issue()
+    assert _from(issuer, "10.0.0.1", first) == 200
+    issuer.application.clock.sleep(10)
+    issuer.root("nhi/workloads/w2", {"owner": "team-b", "ttl": "30d"})
+    issuer.root("nhi/registrations/r2", {"workload": "w2", "policies": "app"})
+    second = issuer.root("nhi/issue/r2", {})["auth"]["client_token"]
+    assert issuer.status(issuer.narrow(second, "check if true;"), DB) == 200
+    one, two = _id(issuer, first), _id(issuer, second)
+    assert _found(issuer) == [two, one]
+    assert _found(issuer, "workload=w1") == [one]
+    assert _found(issuer, "workload=w") == []
+    assert _found(issuer, "source=10.0.0.1") == [one]
+    assert _found(issuer, "anomaly=no-op") == [two]
+    assert _found(issuer, "anomaly=any") == [two]
+    seen = issuer.root(f"nhi/credentials/{two}", method="GET")["data"]["credential"]["first_seen"]
+    assert _found(issuer, f"since={seen}") == [two]
+    assert _found(issuer, f"until={seen}") == [one]
+    page = issuer.root("nhi/credentials?limit=1", method="GET")["data"]
+    assert _found(issuer, f"limit=1&after={page['next']}") == [one]
+    for query in ("limit=0", "limit=1001", "since=yesterday", "until=2026-01-01T00:00:00", "after=x"):
+        target = f"/v1/nhi/credentials?{query}"
+        assert issuer.application.request("GET", target, token="root").status == 400
+    assert issuer.application.request("GET", "/v1/nhi/credentials/x", token="root").status == 404
+    unseen = _tree(issuer, issuer.issue())
+    assert (unseen["credential"]["first_seen"], len(unseen["nodes"])) == ("", 1)
+
+
+def test_a_first_sight_is_in_the_audit_log_once(issuer: Issuer) -> None:
+    narrow = issuer.narrow(issuer.issue(), READS)
+    issuer.application.records()
+    assert [issuer.status(narrow, DB) for _ in range(2)] == [200, 200]
+    sightings = [
+        record["response"]["sighting"]
+        for record in issuer.application.records()
+        if "sighting" in record.get("response", {})
+    ]
+    nodes = _tree(issuer, narrow)["nodes"]
+    ids = [node["id"] for node in nodes]
+    assert sightings == [{"token_id": _id(issuer, narrow), "chain": ids, "first_seen": ids, "anomalies": []}]
+
+
+def test_the_same_chain_from_elsewhere_is_noticed_also_while_it_is_remembered(issuer: Issuer) -> None:
+    token = issuer.issue()
+    assert [_from(issuer, f"10.0.0.{place}", token) for place in (1, 2, 1, 2)] == [200] * 4
+    node = _tree(issuer, token)["nodes"][0]
+    assert (node["source"], node["sources"]) == ("10.0.0.1", ["10.0.0.1", "10.0.0.2"])
+    assert node["anomalies"] == ["several-sources"]
+    assert {_from(issuer, f"10.0.1.{place}", token) for place in range(20)} == {200}
+    assert len(_tree(issuer, token)["nodes"][0]["sources"]) == lineage.MOST_SOURCES
+
+
+def test_what_is_refused_is_kept_with_the_reason(issuer: Issuer) -> None:
+    issuer.root("nhi/registrations/r1", {"workload": "w1", "policies": "app", "max_depth": 2})
+    token = issuer.issue()
+    liar = issuer.narrow(token, 'policy("root");')
+    deep = issuer.narrow(token, READS, READS)
+    dear = issuer.narrow(token, 'check if resource($r), $r.matches("a");')
+    gone = issuer.narrow(token, TO_DB)
+    assert issuer.status(gone, DB) == 200
+    issuer.root("nhi/revoke", {"token": gone, "reason": "lost"})
+    assert {issuer.status(one, DB) for one in (liar, deep, dear, gone)} == {403}
+    odd = {node["id"]: node for node in _tree(issuer, token)["nodes"]}
+    by_anomaly = {anomaly: node for node in odd.values() for anomaly in node["anomalies"]}
+    assert set(by_anomaly) == {"reserved-fact", "refused-block", "no-op", "too-deep", "used-after-revocation"}
+    assert "only the server or the issuer" in by_anomaly["reserved-fact"]["refused"]
+    used = by_anomaly["used-after-revocation"]
+    assert (used["revoked"], used["reason"], used["narrowing"]) == (
+        True,
+        "lost",
+        ["below: secret/data/app/db"],
+    )
+    never = issuer.narrow(gone, READS)
+    assert issuer.status(never, DB) == 403
+    assert _tree(issuer, token)["nodes"][-1]["anomalies"] == ["used-after-revocation"]
+
+
+def test_a_token_that_nobody_issued_is_an_alarm(issuer: Issuer) -> None:
+    token = issuer.issue()
+    token_id = _id(issuer, token)
+    issuer.application.run(_delete(issuer.application, f"issued/{token_id}"))
+    made = [issuer.narrow(token, f"check if time($t), $t < 21{i:02}-01-01T00:00:00Z;") for i in range(70)]
+    assert {issuer.status(one, DB) for one in (token, token, *made)} == {403}
+    found = issuer.root("nhi/orphans", method="GET")["data"]
+    assert (len(found["orphans"]), found["more"]) == (lineage.MOST_ORPHANS, True)
+    first = found["orphans"][0]
+    assert (first["token_id"], first["workload"], first["source"]) == (token_id, "w1", "127.0.0.1")
+
+
+async def _delete(application: Application, path: str) -> None:
+    table = application.vault._parts.router.root
+    mount = next(mount for mount in table if mount.entry.kind == "nhi")
+    async with application.vault._parts.barrier.write("root", f"ns/root/mnt/{mount.entry.uuid}/") as view:
+        await view.delete(path)
+
+
+def test_whoever_makes_any_number_of_children_fills_no_storage(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineage, "MOST_NODES", 5)
+    token = issuer.issue()
+    children = [issuer.narrow(token, f'check if resource($r), $r != "{place}";') for place in range(8)]
+    assert {issuer.status(child, DB) for child in children} == {200}
+    tree = _tree(issuer, token)
+    assert (len(tree["nodes"]), tree["more"]) == (5, True)
+    assert "more-than-recorded" in tree["credential"]["anomalies"]
+    monkeypatch.setattr(lineage, "MOST_BYTES", 2000)
+    long = issuer.issue()
+    wide = [f'check if resource($r), $r != "{place}{"x" * 2000}";' for place in range(3)]
+    assert {issuer.status(issuer.narrow(long, block), DB) for block in wide} == {200}
+    assert len(json.dumps(_tree(issuer, long))) < 4000
+
+
+def test_a_token_for_one_request_leaves_no_node(issuer: Issuer) -> None:
+    token = issuer.issue()
+    for end in (
+        'check if body_sha256("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");',
+        f"check if time($t), $t < {_soon(issuer)};",
+    ):
+        once = to_text(write_chain(seal(read_chain(from_text(issuer.narrow(token, end))))))
+        assert issuer.status(once, DB) == 200
+    assert [node["index"] for node in _tree(issuer, token)["nodes"]] == [0]
+
+
+def _soon(issuer: Issuer) -> str:
+    return rfc3339((issuer.application.clock.millis() // 1000 + 60) * 1_000_000_000)
+
+
+def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> None:
+    token = issuer.issue()
+    narrow = issuer.narrow(token, READS)
+    assert issuer.status(narrow, DB) == 200
+    token_id = _id(issuer, token)
+    background = issuer.application.vault._background
+
+    def rows() -> int:
+        storage = issuer.application.storage
+        assert isinstance(storage, MemoryStorage)
+        return sum(
+            path.split("/")[4] in {"tree", "node", "at", "by"}
+            for path in storage.data.entries
+            if path.startswith("ns/root/mnt/")
+        )
+
+    assert rows() == 5
+    issuer.application.clock.sleep(3600 + 86_400)
+    issuer.application.run(background.work())
+    target = f"/v1/nhi/credentials/{token_id}"
+    shown = issuer.application.request("GET", target, token="root")
+    assert shown.json()["data"]["credential"]["state"] == "expired"
+    issuer.application.clock.sleep(lineage.RETENTION // 1000)
+    issuer.application.run(background.work())
+    assert issuer.application.request("GET", target, token="root").status == 404
+    assert rows() == 0
+
+
+def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
+    token = issuer.issue()
+    reads = issuer.narrow(token, READS)
+    db, other = issuer.narrow(reads, TO_DB), issuer.narrow(token, TO_DB)
+    assert {issuer.status(one, DB) for one in (token, db, other)} == {200}
+    ids = [node["id"] for node in _tree(issuer, token)["nodes"]]
+
+    def preview(**what: object) -> tuple[int, int, list[str]]:
+        data = issuer.root("nhi/revoke/preview", what)["data"]
+        return data["credentials"], data["blocks"], [one["id"] for one in data["dying"]]
+
+    assert preview(token=reads) == (1, 2, ids[1:3])
+    assert preview(id=ids[0]) == preview(token=db, block=0) == (1, 4, ids)
+    assert preview(workload="w1") == (1, 4, ids)
+    kid = int(_tree(issuer, token)["credential"]["kid"])
+    assert preview(kid=kid) == (1, 4, ids)
+    assert preview(id="0" * 32) == (0, 0, [])
+    assert preview(token=issuer.narrow(issuer.issue(), TO_DB))[:2] == (1, 1)
+    assert {issuer.status(one, DB) for one in (token, db, other)} == {200}
+    assert issuer.root("nhi/revoke", {"id": ids[1]})["data"]["blocks"] == 2
+    assert [issuer.status(one, DB) for one in (token, reads, db, other)] == [200, 403, 403, 200]
+    assert preview(id=ids[0]) == (1, 2, [ids[0], ids[3]])
+    assert issuer.root("nhi/revoke", {"workload": "w1"})["data"]["credentials"] == 1
+    assert issuer.status(other, DB) == 403
+    assert _tree(issuer, token)["credential"]["state"] == "workload-ended"
+    assert preview(workload="w1") == (0, 0, [])
+    issuer.root("nhi/revoke", {"kid": kid})
+    for body in (
+        {},
+        {"id": "x"},
+        {"workload": "w9"},
+        {"kid": kid},
+        {"id": ids[0], "kid": kid},
+        {"token": "x"},
+    ):
+        assert issuer.application.request("POST", "/v1/nhi/revoke", body, token="root").status == 400
+
+
+def test_a_report_names_who_still_logs_in_by_secret_first(issuer: Issuer) -> None:
+    issuer.root("nhi/registrations/a1", {"workload": "w1", "policies": "app"})
+    secret = issuer.root("nhi/registrations/r1/secret")["data"]
+    issuer.issue()
+    for _ in range(2):
+        assert issuer.application.request("POST", "/v1/nhi/login", secret).status == 200
+    report = issuer.root("nhi/report", method="GET")["data"]["registrations"]
+    assert [one["registration"] for one in report] == ["r1", "a1"]
+    assert (report[0]["owner"], report[0]["uses_secret"], report[1]["uses_secret"]) == ("team-a", True, False)
+    counts = {method: info["count"] for method, info in report[0]["methods"].items()}
+    assert counts == {"client_secret": 2, "issue": 1}
+
+
+def test_an_id_of_another_mount_revokes_nothing(issuer: Issuer) -> None:
+    token = issuer.issue()
+    assert issuer.status(token, DB) == 200
+    block = _tree(issuer, token)["nodes"][0]["id"]
+    issuer.application.request("POST", "/v1/sys/mounts/nhi2", {"type": "nhi"}, token="root")
+    assert issuer.root("nhi2/revoke", {"id": block})["data"]["blocks"] == 0
+    refused = issuer.application.request("POST", "/v1/nhi2/revoke", {"token": token}, token="root")
+    assert refused.status == 400
+    assert issuer.root("nhi2/introspect", {"token": token})["data"] == {"active": False}
+    assert issuer.status(token, DB) == 200
