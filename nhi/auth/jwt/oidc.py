@@ -219,7 +219,7 @@ class OidcEngine(Engine):
         self, call: Call, sign_in: SignIn, state: str, code: str, confirmation: str
     ) -> Reply[None]:
         """Ask the user who came back to confirm, or find out who it is and let the client go on."""
-        if sign_in.claims is not None:
+        if sign_in.confirmed:
             raise Malformed(states.GONE)
         came = bool(code or sign_in.id_token)
         if came and sign_in.confirmation and not self._confirmed(sign_in, confirmation):
@@ -230,14 +230,15 @@ class OidcEngine(Engine):
                 code=code,
                 confirmation=sign_in.confirmation,
             )
-        sign_in = await self._states.take(call, state, self._clock.nanos())
+        sign_in = await self._states.confirm(call, state, self._clock.nanos())
         try:
             if not came:
                 raise Malformed(_NOTHING)  # noqa: TRY301 -- each becomes a page
             entrant = await self._vouched(call, sign_in, code)
+            await self._states.keep(call, state, self._clock.nanos(), entrant.claims)
         except Malformed as refusal:
+            await self._states.forget(call, state)
             return page.failed(refusal.message)
-        await self._states.keep(call, state, msgspec.structs.replace(sign_in, claims=entrant.claims))
         return page.done()
 
     def _confirmed(self, sign_in: SignIn, confirmation: str) -> bool:

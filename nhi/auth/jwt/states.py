@@ -29,8 +29,8 @@ _FOLDER: Final = "state/"
 class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A sign-in. Times in nanoseconds.
 
-    `code` and `id_token` are what the provider posted; `claims` are there once the user has confirmed it. Without a
-    `confirmation` nobody is asked to.
+    `code` and `id_token` are what the provider posted. Once the user has confirmed it, it is `confirmed`, and
+    `claims` are there as soon as the provider has said who it is. Without a `confirmation` nobody is asked to.
     """
 
     role: str
@@ -46,6 +46,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     implicit: bool = False
     code: str = ""
     id_token: str = ""
+    confirmed: bool = False
     claims: Mapping[str, Json] | None = None
 
     def __repr__(self) -> str:
@@ -90,11 +91,16 @@ class States:
             await view.delete(_place(state))
         return found
 
+    async def forget(self, call: Call, state: str) -> None:
+        """Forget a sign-in that failed, if it is still there."""
+        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
+            await view.delete(_place(state))
+
     async def post(self, call: Call, state: str, now: int, code: str, id_token: str) -> SignIn:
         """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none."""
         async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
             found = await find(view, state, now)
-            if found.claims is not None or found.mode == "device":
+            if found.confirmed or found.mode == "device":
                 raise Malformed(GONE)
             if not comes_here(found.redirect_uri, call.mount.path):
                 raise Malformed("Invalid redirect path.")
@@ -102,10 +108,21 @@ class States:
             await view.put(_place(state), _encode(found))
         return found
 
-    async def keep(self, call: Call, state: str, new: SignIn) -> None:
-        """Keep what the provider said, for the client that waits."""
+    async def confirm(self, call: Call, state: str, now: int) -> SignIn:
+        """Return a sign-in that nobody else has confirmed; its client goes on waiting. Raises `Malformed`."""
         async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            await view.put(_place(state), _encode(new))
+            found = await find(view, state, now)
+            if found.confirmed:
+                raise Malformed(GONE)
+            found = msgspec.structs.replace(found, confirmed=True)
+            await view.put(_place(state), _encode(found))
+        return found
+
+    async def keep(self, call: Call, state: str, now: int, claims: Mapping[str, Json]) -> None:
+        """Keep what the provider said, for the client that waits. Raises `Malformed` where it was turned away."""
+        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
+            found = await find(view, state, now)
+            await view.put(_place(state), _encode(msgspec.structs.replace(found, claims=claims)))
 
 
 def comes_here(uri: str, mount: str) -> bool:

@@ -61,6 +61,8 @@ class OidcHouse(JwtHouse):
         self.id_token: dict[str, Any] = {}
         self.key = KEY
         self.forms: list[Mapping[str, list[str]]] = []
+        self.during: list[Answer] | None = None
+        self.poller = "mine"
         one.behave = self._answer
         await self.configure(
             oidc_discovery_url=self.issuer,
@@ -81,6 +83,9 @@ class OidcHouse(JwtHouse):
             body = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys", **ends}
         elif path == "/token_endpoint":
             self.forms.append(parse_qs(self.provider.seen[-1].partition(b"\r\n\r\n")[2].decode()))
+            if self.during is not None:
+                self.during.append(await self.poll(self.state, self.poller))
+                self.during.append(await self.back(state=self.state, code="c0de"))
             body = {"access_token": "at", "id_token": token(self.id_token, self.key)}
         content = json.dumps(body).encode()
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -91,6 +96,7 @@ class OidcHouse(JwtHouse):
         answer = await self.good("POST", "auth/jwt/oidc/auth_url", body, token="")
         query = parse_qs(urlsplit(answer.body["data"]["auth_url"]).query)
         found = {name: values[0] for name, values in query.items()}
+        self.state = found["state"]
         self.id_token = {
             "iss": self.issuer,
             "aud": "client",
@@ -155,6 +161,37 @@ def test_sl_35_nobody_is_logged_in_before_the_user_has_confirmed_who_asked() -> 
             assert b"You are signed in" in done.text
             made = auth(await vault.poll(asked["state"]))
             assert made["metadata"] == {"role": "people"}
+            assert (await vault.poll(asked["state"])).error == GONE
+
+    play(scenario)
+
+
+def test_a_client_goes_on_waiting_while_the_provider_is_asked_who_has_confirmed() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            given = {"state": asked["state"], "code": "c0de"}
+            page = await vault.back(**given)
+            during: list[Answer] = []
+            vault.during = during
+            done = await vault.back(**given, confirmation=confirmation(page))
+            assert b"You are signed in" in done.text
+            assert [answer.error for answer in during] == ["authorization_pending", GONE]
+            assert auth(await vault.poll(asked["state"]))["metadata"] == {"role": "people"}
+
+    play(scenario)
+
+
+def test_a_client_that_is_turned_away_while_the_provider_is_asked_stays_away() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            given = {"state": asked["state"], "code": "c0de"}
+            page = await vault.back(**given)
+            vault.during = []
+            vault.poller = "another"
+            failed = await vault.back(**given, confirmation=confirmation(page))
+            assert failed.status == 400
             assert (await vault.poll(asked["state"])).error == GONE
 
     play(scenario)
