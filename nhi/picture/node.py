@@ -20,6 +20,8 @@ class State(StrEnum):
     ACTIVE = "active"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    DYING = "dies"
+    """What a revocation that is only looked at would end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,7 @@ def width(text: str) -> int:
 
 def cut(text: str, columns: int) -> str:
     """Return as much of a text as fits, with an ellipsis in place of the rest."""
-    if width(text) <= columns:
-        return text
-    kept, left = [], columns - 1
-    for one in text:
-        left -= _columns(one)
-        if left < 0:
-            break
-        kept.append(one)
-    return "".join(kept).rstrip() + "…"
+    return text if width(text) <= columns else _head(text, columns - 1).rstrip() + "…"
 
 
 def wrapped(text: str, columns: int) -> list[str]:
@@ -85,11 +79,20 @@ def wrapped(text: str, columns: int) -> list[str]:
         if line:
             lines.append(line)
         while width(word) > columns:
-            head = cut(word, columns + 1).removesuffix("…")
+            head = _head(word, columns)
             lines.append(head)
             word = word[len(head) :]
         line = word
     return [*lines, line] if line else lines
+
+
+def _head(text: str, columns: int) -> str:
+    """Return the longest beginning of a text that fits."""
+    for place, one in enumerate(text):
+        columns -= _columns(one)
+        if columns < 0:
+            return text[:place]
+    return text
 
 
 def _columns(one: str) -> int:

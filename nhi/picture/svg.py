@@ -16,19 +16,21 @@ MOST_LINES: Final = 5
 """Lines about what a hop takes away; the title of the box has the rest."""
 STYLE: Final = """
 .tree{font:12px/1.4 system-ui,sans-serif;--box:#fff;--edge:#9aa3ad;--ink:#1b1f24;--dim:#57606a;--good:#1f5fa8;
---bad:#b3261e;--over:#6b7280;--alarm:#8a4b00;--glow:#fff4e5}
+--bad:#b3261e;--over:#6b7280;--alarm:#8a4b00;--glow:#fff4e5;--doom:#fdecea}
 .tree .back{fill:#f6f8fa}.tree .hop{fill:var(--dim);font-weight:600}
 .tree .line{fill:none;stroke:var(--edge);stroke-width:1.5}
 .tree .box{fill:var(--box);stroke:var(--edge)}.tree .bar{fill:var(--good)}
 .tree text{fill:var(--ink)}.tree .id,.tree .says{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:11px}
 .tree .id{fill:var(--dim)}.tree .title{font-weight:600}.tree .state,.tree .seen{fill:var(--dim);font-size:11px}
 .tree .alarm{fill:var(--alarm);font-weight:600;font-size:11px}.tree .alarmed .box{fill:var(--glow);stroke:var(--alarm)}
-.tree .revoked .bar{fill:var(--bad)}.tree .revoked .state{fill:var(--bad);font-weight:600}
+.tree .revoked .bar,.tree .dies .bar{fill:var(--bad)}
+.tree .revoked .state,.tree .dies .state{fill:var(--bad);font-weight:600}
+.tree .dies .box{stroke:var(--bad);stroke-width:2;fill:var(--doom)}
 .tree .revoked .box,.tree .expired .box{stroke-dasharray:4 3}.tree .expired .bar{fill:var(--over)}
 .tree .revoked .title,.tree .revoked .says{text-decoration:line-through}
 .tree a:focus .box,.tree a:hover .box{stroke:var(--good);stroke-width:2.5}.tree a{outline:none}
 @media(prefers-color-scheme:dark){.tree{--box:#1c2128;--edge:#5b6673;--ink:#e6edf3;--dim:#a2adb9;--good:#6cb0ff;
---bad:#ff8a80;--over:#8b949e;--alarm:#ffb86b;--glow:#332613}.tree .back{fill:#0f1318}}
+--bad:#ff8a80;--over:#8b949e;--alarm:#ffb86b;--glow:#332613;--doom:#3a1714}.tree .back{fill:#0f1318}}
 """
 """The colours and types of a tree, for a style sheet."""
 _LINE: Final = 16

@@ -8,7 +8,12 @@ from typing import Final
 from nhi.picture.node import Node, State, shown, walk, wrapped
 
 _DOT_COLUMNS: Final = 44
-_COLOURS: Final = {State.ACTIVE: "#1f5fa8", State.EXPIRED: "#6b7280", State.REVOKED: "#b3261e"}
+_COLOURS: Final = {
+    State.ACTIVE: "#1f5fa8",
+    State.EXPIRED: "#6b7280",
+    State.REVOKED: "#b3261e",
+    State.DYING: "#b3261e",
+}
 
 
 def as_text(root: Node) -> str:

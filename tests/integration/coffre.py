@@ -56,12 +56,15 @@ class Place:
 
 
 @contextmanager
-def empty_server(kind: str, folder: Path, listener: str = "") -> Iterator[Place]:
-    """Start a server that nobody has initialised; end it at the end. `listener` are more of its settings."""
+def empty_server(kind: str, folder: Path, listener: str = "", more: str = "") -> Iterator[Place]:
+    """Start a server that nobody has initialised; end it at the end.
+
+    `listener` are more settings of its listener, `more` are settings of the server.
+    """
     port = free_port()
     authority = _certificates(folder)
     config = folder / "server.hcl"
-    config.write_text(_config(kind, folder, port, listener))
+    config.write_text(_config(kind, folder, port, listener) + more)
     place = Place(kind, f"https://127.0.0.1:{port}", authority, folder)
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -84,9 +87,9 @@ def empty_server(kind: str, folder: Path, listener: str = "") -> Iterator[Place]
 
 
 @contextmanager
-def open_server(kind: str, folder: Path, listener: str = "") -> Iterator[Place]:
+def open_server(kind: str, folder: Path, listener: str = "", more: str = "") -> Iterator[Place]:
     """Start a server, initialise it with one share and unseal it."""
-    with empty_server(kind, folder, listener) as empty:
+    with empty_server(kind, folder, listener, more) as empty:
         client = empty.client()
         made = client.sys.initialize(secret_shares=1, secret_threshold=1)
         client.sys.submit_unseal_key(made["keys"][0])

@@ -57,6 +57,7 @@ from vault.storage.protocol import Storage, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
+from vault.ui.sessions import Sessions
 from vault.wire.http import Front
 from vault.wire.requests import Requests
 from vault.wrap.guard import WrappingGuard
@@ -75,6 +76,7 @@ class Vault:
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
         pipeline = _pipeline(parts)
         self._plans = pipeline.plans
+        self._sessions = Sessions(clock, entropy) if config.ui else None
         self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
         passage = Passage(
             self._opened,
@@ -135,7 +137,9 @@ class Vault:
             fixed={**self._fixed, **dict.fromkeys(_offered(listener), TAKEN)},
             sealed=lambda: parts.barrier.sealed,
         )
-        return Origins(edge(listener, front, parts.metrics, parts.config.telemetry), parts.origins)
+        return Origins(
+            edge(listener, front, parts.metrics, parts.config.telemetry, self._sessions), parts.origins
+        )
 
     @property
     def catalog(self) -> Catalog:

@@ -17,14 +17,12 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vault.framework import schema
 from vault.framework.call import Reply
 from vault.framework.errors import Malformed
 from vault.framework.page import facts, hidden, page
-from vault.server.application import Answer
-from vault.server.inner import Inner, Told, segment
+from vault.ui.forms import fields_of
+from vault.ui.inner import Answer, Inner, Told, segment
 
-_LARGEST: Final = 65_536
 _PLACE: Final = re.compile(r"(?:[^/]+/)*identity/oidc/provider/[^/]+/authorize")
 _ASKED: Final[tuple[str, ...]] = (
     "client_id",
@@ -71,7 +69,7 @@ class ConsentPage:
 
     async def _reply(self, request: Request) -> Reply[None]:
         try:
-            given = await _given(request)
+            given = await fields_of(request)
         except Malformed as refusal:
             return _problem(refusal.message)
         place = f"{request.path_params['place']}/authorize"
@@ -141,26 +139,6 @@ def _second(login: Told) -> Mapping[str, str]:
         if isinstance(method, dict)
     ]
     return {"mfa_request_id": str(needs.get("mfa_request_id", "")), "methods": " ".join(methods)}
-
-
-async def _given(request: Request) -> dict[str, str]:
-    """Return the fields of a request, each of which comes once. Raises `Malformed`."""
-    if request.method != "POST":
-        found = schema.decode_query(request.scope["query_string"])
-    else:
-        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-            raise Malformed("this form is sent from this page only")
-        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-            raise Malformed("this is no form")
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST:
-                raise Malformed("the form is too large")
-        found = schema.decode_query(body)
-    if not all(isinstance(value, str) for value in found.values()):
-        raise Malformed("a field comes twice")
-    return {name: str(value) for name, value in found.items()}
 
 
 def _beside(place: str, path: str) -> str:

@@ -87,6 +87,7 @@ class Development:
             seals=self._seals,
             api_addr=self._url(self._address),
             disable_mlock=True,
+            ui=True,
             outbound_allow=("127.0.0.0/8", "::1/128"),
         )
 

@@ -15,6 +15,7 @@ from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_pr
 from vault.server.application import Answer, Message
 from vault.server.forwarded import Forwarded
 from vault.server.settings import Listener, Telemetry
+from vault.ui.sessions import Sessions
 from vault.wire.http import RESPOND, Front
 
 Receive = Callable[[], Awaitable[Message]]
@@ -30,9 +31,11 @@ _KEPT: Final = frozenset({b"content-length", b"content-type"})
 """Headers that say what an answer is; no setting replaces them."""
 
 
-def edge(listener: Listener, front: Front, metrics: Metrics, telemetry: Telemetry) -> Answer:
-    """Return what answers on `listener`."""
-    answer: Answer = _Plain(front)
+def edge(
+    listener: Listener, front: Front, metrics: Metrics, telemetry: Telemetry, sessions: Sessions | None
+) -> Answer:
+    """Return what answers on `listener`; `sessions` of the page for security teams, None where there is none."""
+    answer: Answer = _Plain(front, sessions)
     if listener.telemetry.metrics_only or listener.telemetry.disallow_metrics:
         answer = _Restricted(answer, only=listener.telemetry.metrics_only)
     if listener.telemetry.unauthenticated_metrics_access and not listener.telemetry.disallow_metrics:
@@ -47,8 +50,9 @@ def edge(listener: Listener, front: Front, metrics: Metrics, telemetry: Telemetr
 class _Plain:
     """Everything below `/v1/` to the front, the rest to what is built when it is first asked for."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, sessions: Sessions | None) -> None:
         self._front = front
+        self._sessions = sessions
         self.again = front.again
         self._elsewhere: Answer | None = None
 
@@ -58,7 +62,7 @@ class _Plain:
         if self._elsewhere is None:
             from vault.server.elsewhere import elsewhere
 
-            self._elsewhere = elsewhere(self._front)
+            self._elsewhere = elsewhere(self._front, self._sessions)
         return self._elsewhere(scope, receive, send)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What answers outside `/v1/`: a page to sign in on. There is no other user interface, and clients are told so."""
+"""What answers outside `/v1/`: a page to sign in on, and the page for security teams where the configuration says so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from starlette.routing import Route
 
 from vault.server.application import Answer
 from vault.server.consent import ConsentPage
+from vault.ui.pages import Pages
+from vault.ui.sessions import Sessions
 
 _HEADERS: Final = {
     "cache-control": "no-store",
@@ -22,13 +24,14 @@ _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
 """Paths that the field answers in plain text when it serves no user interface."""
 
 
-def elsewhere(front: Answer) -> Starlette:
-    """Return the application for every path outside `/v1/`, which `front` answers."""
+def elsewhere(front: Answer, sessions: Sessions | None) -> Starlette:
+    """Return the application for every path outside `/v1/`, which `front` answers; without sessions nobody signs in."""
     page = PlainTextResponse(
         "404 page not found\n", status_code=404, headers={**_HEADERS, "x-content-type-options": "nosniff"}
     )
     consent = Route(_CONSENT, ConsentPage(front).answer, methods=["GET", "POST"])
-    routes = [consent, *(Route(path, page) for path in _PLAIN)]
+    pages = Pages(front, sessions).routes() if sessions is not None else ()
+    routes = [consent, *pages, *(Route(path, page) for path in _PLAIN)]
     return Starlette(routes=routes, exception_handlers={404: _nothing})
 
 

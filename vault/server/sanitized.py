@@ -26,7 +26,7 @@ def sanitized(config: Config) -> Mapping[str, object]:
     """Return what may be shown, on OpenBao's names. Durations are whole seconds."""
     shown: dict[str, object] = {name: getattr(config, name) for name in _SHOWN}
     shown |= {name: int(getattr(config, name)) for name in _SECONDS}
-    shown["enable_ui"] = False
+    shown["enable_ui"] = config.ui
     shown["listeners"] = [_listener(listener) for listener in config.listeners]
     shown["seals"] = [{"disabled": seal.disabled, "type": seal.kind} for seal in config.seals] or [
         {"disabled": False, "type": "shamir"}

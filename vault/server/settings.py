@@ -271,4 +271,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     allow_audit_log_prefixing: Annotated[bool, Setting(read.boolean, "Let audit devices set `prefix`.")] = (
         False
     )
-    ui: Annotated[bool, Setting(read.boolean, "Accepted; there is no user interface to serve.")] = False
+    ui: Annotated[
+        bool,
+        Setting(
+            read.boolean,
+            "Serve the page for security teams at `/ui/`: identities of workloads ([nhi.md](nhi.md)).",
+        ),
+    ] = False

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Headless Chromium, driven by playwright-core: opens URL and takes the steps of STEPS one by one. A step opens
-// what is folded up, fills in fields by their names, presses the button with a text, and keeps a picture of what was there before.
+// what is folded up, fills in fields by their names, keeps a picture of what is there, and then presses the button with a
+// text, follows a link, goes to a path, or does with the keyboard alone what `keys` says (a name of a key, or a text to type).
 // Prints as JSON where it came to at last, what the pages said, and what the browser complained of.
 'use strict';
 
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 
-const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS } = process.env;
+const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS, SCHEME = 'light' } = process.env;
 
 async function main() {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1' });
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1', colorScheme: SCHEME });
   const page = await context.newPage();
   const told = { pages: [], complaints: [] };
   page.on('console', (message) => message.type() === 'error' && told.complaints.push(message.text()));
@@ -26,11 +27,18 @@ async function main() {
     await page.screenshot({ path: path.join(PICTURES, `${number}.png`) });
     told.pages.push({ title: await page.title(), text: await page.innerText('body'), url: page.url() });
   };
-  for (const { open, fill = {}, press } of JSON.parse(STEPS)) {
+  for (const { open, fill = {}, press, follow, go, keys = [] } of JSON.parse(STEPS)) {
     if (open) await page.getByText(open).click();
     for (const [name, value] of Object.entries(fill)) await page.fill(`[name="${name}"]`, value);
     await look();
-    await page.getByRole('button', { name: press }).click();
+    if (press) await page.getByRole('button', { name: press }).click();
+    if (follow) await page.getByRole('link', { name: follow, exact: true }).first().click();
+    if (go) await page.goto(new URL(go, url).href);
+    for (const key of keys) {
+      if (key === 'Enter') await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
+      else if (/^[A-Z]/.test(key)) await page.keyboard.press(key);
+      else await page.keyboard.type(key);
+    }
     await page.waitForLoadState();
   }
   await look();

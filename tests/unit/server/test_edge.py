@@ -69,6 +69,7 @@ def ask(
         cast("Front", front),
         metrics,
         telemetry or Telemetry(),
+        None,
     )
     scope = {
         "method": method,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nhi.picture.layout import BOX, place
+from nhi.picture.lineage import ANOMALIES, grown, line_of
 from nhi.picture.node import Node, State, cut, shown, walk, width, wrapped
 from nhi.picture.svg import COLUMNS, MOST_LINES, as_svg
 from nhi.picture.text import as_dot, as_text
@@ -151,6 +152,7 @@ def test_what_does_not_fit_a_box_is_in_its_title() -> None:
         ("one two three", 7, ["one two", "three"]),
         ("abcdefghij", 4, ["abcd", "efgh", "ij"]),
         ("漢字漢字", 5, ["漢字", "漢字"]),
+        ("漢字", 3, ["漢", "字"]),
         ("a bcdefg", 4, ["a", "bcde", "fg"]),
     ],
 )
@@ -166,3 +168,70 @@ def test_no_line_is_wider_than_it_may_be_and_nothing_is_lost(text: str, columns:
     assert all(width(line) <= columns for line in lines)
     assert "".join(lines).replace(" ", "") == shown(text).replace(" ", "")
     assert width(cut(shown(text), columns)) <= columns
+
+
+def _answer(*nodes: tuple[str, str], **more: object) -> dict[str, object]:
+    """What the server answers about a credential of these blocks, each with its parent."""
+    return {
+        "credential": {"workload": "billing", "policies": ["ro"], "state": "active", **more},
+        "nodes": [
+            {
+                "id": name,
+                "parent": parent,
+                "narrowing": [f"{name} only"],
+                "first_seen": "2026-11-26T18:00:01.5Z",
+            }
+            | {"source": "10.0.0.7", "sources": ["10.0.0.7"]}
+            for name, parent in nodes
+        ],
+    }
+
+
+def test_a_tree_grows_from_what_the_server_answers() -> None:
+    answer = _answer(("a", ""), ("b", "a"), ("c", "b"), ("d", "a"))
+    nodes = answer["nodes"]
+    assert isinstance(nodes, list)
+    nodes[1] |= {"revoked": True, "reason": "stolen", "anomalies": ["no-op", "new-one"]}
+    nodes[3] |= {
+        "approver": "ed25519/ab",
+        "refused": "too deep",
+        "sources": ["10.0.0.7", "10.0.0.8"],
+        "source": "",
+    }
+    root = grown(answer)
+    assert root is not None
+    odd = f" !! {ANOMALIES['no-op']} !! new-one"
+    assert as_text(root).splitlines() == [
+        "a  billing · policies: ro; a only · first by 10.0.0.7, 2026-11-26 18:00",
+        "├─ b  hop 1 · b only; revoked: stolen · first by 10.0.0.7, 2026-11-26 18:00 [revoked]" + odd,
+        "│  └─ c  hop 2 · c only · first by 10.0.0.7, 2026-11-26 18:00 [revoked]",
+        "└─ d  hop 1 · d only; signed by ed25519/ab; refused: too deep · first by ?, 2026-11-26 18:00, and 2 more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown_as"),
+    [("expired", State.EXPIRED), ("workload-ended", State.REVOKED), ("active", State.ACTIVE)],
+)
+def test_a_block_is_no_better_than_its_credential(state: str, shown_as: State) -> None:
+    root = grown(_answer(("a", ""), ("b", "a"), state=state))
+    assert root is not None
+    assert [node.state for node, _ in walk(root)] == [shown_as, shown_as]
+
+
+def test_what_would_end_is_shown_with_what_it_was_made_from() -> None:
+    root = grown(_answer(("a", ""), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "a"), ("f", "b")), {"c", "d"})
+    assert root is not None
+    kept = [(node.id, node.state) for node, _ in walk(line_of(root, {"c", "d"}))]
+    assert kept == [("a", State.ACTIVE), ("b", State.ACTIVE), ("c", State.DYING), ("d", State.DYING)]
+
+
+def test_an_answer_that_is_not_as_it_should_be_draws_what_can_be_drawn() -> None:
+    assert grown({}) is grown({"credential": 1, "nodes": [1, {}, {"id": 3}]}) is None
+    odd = _answer(("a", "b"), ("b", "b"), ("a", ""), ("c", "none"), ("d", "a"), ("e", "d"), ("d", "e"))
+    root = grown(odd)
+    assert root is not None
+    assert [node.id for node, _ in walk(root)] == ["a", "d", "e"]
+    deep = grown(_answer(("0", ""), *((str(number), str(number - 1)) for number in range(1, 300))))
+    assert deep is not None
+    assert sum(1 for _ in walk(deep)) < 100

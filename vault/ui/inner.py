@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from vault.framework import schema
+from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
-from vault.server.application import Answer, Message
+from vault.framework.secret import Secret
 
+Message = MutableMapping[str, Any]
+Answer = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
 _JSON: Final = (b"content-type", b"application/json")
+_NATIVE: Final = (b"accept", b"application/problem+json")
+_NO_TOKEN: Final = Secret("")
+_ANSWER: Final = JsonLimits(strings=1_000_000)
+"""Our own answers have no need of the limits that requests have; a tree of 256 blocks has some thousand texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +35,58 @@ class Told:
     @property
     def auth(self) -> Mapping[str, Json]:
         """What a login answers."""
-        found = self.body.get("auth")
-        return found if isinstance(found, dict) else {}
+        return self._part("auth")
+
+    @property
+    def data(self) -> Mapping[str, Json]:
+        """What anything else answers."""
+        return self._part("data")
+
+    @property
+    def kind(self) -> str:
+        """Of a refusal in the native profile, which one."""
+        return self.text("type").rpartition(":")[2]
 
     def text(self, name: str) -> str:
         """Return a text of the answer; empty where there is none."""
         found = self.body.get(name)
         return found if isinstance(found, str) else ""
 
+    def _part(self, name: str) -> Mapping[str, Json]:
+        found = self.body.get(name)
+        return found if isinstance(found, dict) else {}
+
 
 class Inner:
-    """The server as a page asks it, from the address of whoever looks at the page."""
+    """The server as a page asks it, from the connection of whoever looks at the page.
 
-    def __init__(self, front: Answer, scope: Message) -> None:
+    With a `token` refusals come in the native profile, which says what was missing.
+    """
+
+    def __init__(self, front: Answer, scope: Message, token: Secret = _NO_TOKEN, namespace: str = "") -> None:
         self._front = front
         self._client = scope.get("client")
+        self._state = scope.get("state", {})
+        self._token = token
+        self._headers = [_NATIVE] if token else []
+        if namespace:
+            self._headers.append((b"x-vault-namespace", namespace.encode("latin-1", "replace")))
 
     async def get(self, path: str, fields: Mapping[str, str]) -> Told:
-        """Read something that needs no token."""
-        return await self._send("GET", path, b"", urlencode(fields).encode(), "")
+        """Read something."""
+        return await self._send("GET", path, b"", urlencode(fields).encode(), self._token.reveal())
+
+    async def names(self, path: str) -> Told:
+        """List something."""
+        return await self._send("GET", path, b"", b"list=true", self._token.reveal())
 
     async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> Told:
         """Write something."""
-        return await self._send("POST", path, schema.encode(fields), b"", token)
+        return await self._send("POST", path, schema.encode(fields), b"", token or self._token.reveal())
 
     async def _send(self, method: str, path: str, body: bytes, query: bytes, token: str) -> Told:
         raw = b"/v1/" + quote(path, safe="/").encode()
-        headers = [_JSON]
+        headers = [_JSON, *self._headers]
         if token:
             headers.append((b"x-vault-token", token.encode("latin-1", "replace")))
         scope: Message = {
@@ -63,7 +97,7 @@ class Inner:
             "query_string": query,
             "headers": headers,
             "client": self._client,
-            "state": {},
+            "state": self._state,
         }
         status, parts = 0, []
 
@@ -81,7 +115,7 @@ class Inner:
 
 def _object(body: bytes) -> Mapping[str, Json]:
     try:
-        return schema.decode_object(body)
+        return schema.decode_object(body, limits=_ANSWER)
     except Malformed:
         return {}
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Workloads whose tokens were narrowed hop by hop and presented, as security teams look at them."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any, Final
+
+import hvac
+from biscuit_auth import Biscuit, BlockBuilder, PublicKey
+
+TEAMS: Final = {
+    "billing": "team-billing",
+    "checkout": "team-shop",
+    "invoice-mailer": "team-billing",
+    "nightly-export": "data@example.org",
+}
+_HOPS: Final = (
+    'check if resource($r), $r.starts_with("secret/data/{name}/eu/");',
+    'check if operation($o), {{"read"}}.contains($o);',
+    'check if operation($o), {{"read", "list"}}.contains($o); check if resource($r), $r.starts_with("secret/data/{name}/");',
+    "check if time($t), $t < 2099-01-01T0{hour}:00:00Z;",
+    'check if resource($r), $r == "secret/data/{name}/eu/{number}";',
+    'check if client_nets($n), $n.contains("127.0.0.0/8");',
+)
+
+
+class Estate:
+    """An engine `nhi` at `mount`, with a key, and workloads that get tokens by `issue`."""
+
+    def __init__(self, root: hvac.Client, mount: str = "nhi") -> None:
+        self.root, self.mount = root, mount
+        root.sys.enable_secrets_engine("nhi", path=mount)
+        root.write(f"{mount}/keys", algorithm="ed25519")
+        (key,) = root.adapter.get(f"/v1/{mount}/public-keys")["data"]["keys"]
+        self.key = PublicKey(f"{key['algorithm']}/{key['key_bytes']}")
+
+    def add(self, name: str, owner: str, description: str = "", **registration: Any) -> None:
+        """Make a workload with a registration of the same name, whose policy lets it read its secrets, and look itself up."""
+        policy = (
+            f'path "secret/data/{name}/*" {{ capabilities = ["read", "list"] }}'
+            'path "auth/token/lookup-self" { capabilities = ["read"] }'
+        )
+        self.root.sys.create_or_update_policy(f"{name}-ro", policy)
+        self.root.write(f"{self.mount}/workloads/{name}", owner=owner, ttl="90d", description=description)
+        self.root.write(
+            f"{self.mount}/registrations/{name}", workload=name, policies=f"{name}-ro", **registration
+        )
+
+    def issue(self, name: str) -> str:
+        """Return a new token of a registration."""
+        return str(self.root.write(f"{self.mount}/issue/{name}")["auth"]["client_token"])
+
+    def narrowed(self, token: str, *sources: str, **terms: str) -> str:
+        """Return a token with further blocks, made by the library of Datalog with these parameters."""
+        held = Biscuit.from_base64(token, self.key)
+        for source in sources:
+            held = held.append(BlockBuilder(source, terms))
+        return str(held.to_base64())
+
+    def present(self, *tokens: str) -> None:
+        """Ask something of the server with each token; what it answers does not matter."""
+        for token in tokens:
+            client = hvac.Client(url=self.root.url, token=token, verify=self.root.adapter._kwargs["verify"])
+            client.adapter.get("/v1/auth/token/lookup-self", raise_exception=False)
+            client.adapter.close()
+
+    def token_id(self, token: str) -> str:
+        """Return the id of the credential that a token is of."""
+        answer = self.root.write(f"{self.mount}/introspect", token=token)
+        return str(answer["data"]["token_id"])
+
+    def grow(self, name: str, shape: Sequence[int]) -> str:
+        """Issue a token, have it attenuated by holders who hand it on, and return its id.
+
+        `shape` says how many others are made at each hop, of the tokens of the hop before in turn.
+        """
+        first = self.issue(name)
+        layer, number = [first], 0
+        hops = cycle(_HOPS)
+        self.present(first)
+        for size in shape:
+            grown = []
+            for place in range(size):
+                number += 1
+                source = next(hops).format(name=name, number=number, hour=number % 10)
+                grown.append(self.narrowed(layer[place % len(layer)], source))
+            self.present(*grown)
+            layer = grown
+        return self.token_id(first)

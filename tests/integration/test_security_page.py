@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The page for security teams, as browsers and strangers meet it: it sees what its token sees, and does no more."""
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import hvac
+import pytest
+import requests
+from pytest_socket import enable_socket
+
+from tests.integration.coffre import Place, open_server
+from tests.integration.lineage_estate import Estate
+from tests.integration.openid import visit
+
+READER = """
+path "{mount}/workloads" {{ capabilities = ["list"] }}
+path "{mount}/workloads/*" {{ capabilities = ["read"] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A server whose configuration offers the page."""
+    enable_socket()
+    with open_server("coffre", tmp_path_factory.mktemp("page"), more="ui = true\n") as running:
+        yield running
+
+
+@pytest.fixture
+def estate(root: hvac.Client, name: str) -> Estate:
+    """An engine of the test's own."""
+    made = Estate(root, name)
+    made.add("billing", "team-billing", "writes invoices")
+    return made
+
+
+class Browser:
+    """What a browser does: it keeps cookies, and sends the forms that pages hold."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.session = requests.Session()
+        self.session.verify, self.session.trust_env = str(place.authority), False
+
+    def get(self, path: str, **fields: str) -> requests.Response:
+        """Look at a page."""
+        return self.session.get(f"{self.place.address}{path}", params=fields, timeout=20)
+
+    def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> requests.Response:
+        """Send a form."""
+        url = f"{self.place.address}{path}"
+        return self.session.post(url, data=fields, headers=headers, timeout=20, allow_redirects=False)
+
+    def sign_in(self, token: str, **more: str) -> requests.Response:
+        """Sign in, and go where that leads."""
+        answer = self.post("/ui/sign-in", None, token=token, **more)
+        return self.get("/ui/") if answer.status_code == 303 else answer
+
+    def form(self, page: requests.Response) -> dict[str, str]:
+        """The hidden fields of a page's forms."""
+        inputs = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.text)
+        return {key: unescape(value) for key, value in inputs}
+
+
+@pytest.fixture
+def browser(place: Place) -> Iterator[Browser]:
+    made = Browser(place)
+    yield made
+    made.session.close()
+
+
+def _token(root: hvac.Client, name: str, policy: str, **more: Any) -> str:
+    root.sys.create_or_update_policy(name, policy)
+    return str(root.auth.token.create(policies=[name], **more)["auth"]["client_token"])
+
+
+def test_a_page_can_run_nothing_be_framed_by_nobody_and_is_kept_nowhere(browser: Browser) -> None:
+    page = browser.get("/ui/")
+    assert page.status_code == 200
+    policy = dict(one.strip().split(" ", 1) for one in page.headers["content-security-policy"].split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+    }
+    assert not re.search(r"<script|style=|onload|javascript:", page.text)
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    sheet = browser.get("/ui/style.css")
+    assert sheet.headers["content-type"] == "text/css; charset=utf-8"
+    assert not re.search(r"url\(|@import", sheet.text)
+    assert browser.get("/ui/vault/secrets").status_code == 404
+    assert browser.get("/").url == browser.get("/ui").url == f"{browser.place.address}/ui/"
+
+
+def test_the_browser_keeps_a_number_and_no_token(browser: Browser, estate: Estate) -> None:
+    answer = browser.post("/ui/sign-in", None, token=browser.place.root)
+    kept = answer.headers["set-cookie"]
+    attributes = {part.strip().lower() for part in kept.split(";")[1:]}
+    assert attributes == {"httponly", "path=/ui/", "samesite=strict", "secure"}
+    assert browser.place.root not in kept
+    page = browser.get("/ui/workloads", mount=estate.mount)
+    assert "billing" in page.text
+    assert browser.place.root not in page.text
+
+
+@pytest.mark.parametrize("token", ["s.wrong", "", " ", "a b\x00", "x" * 20_000, "b.AAAA", "E" * 300])
+def test_a_wrong_token_signs_nobody_in_and_comes_back_in_nothing(browser: Browser, token: str) -> None:
+    refused = browser.sign_in(token)
+    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+    assert 'class="problem" role="alert"' in refused.text
+    assert not token.strip() or token not in refused.text
+    assert browser.get("/ui/workloads").status_code == 403
+
+
+def test_no_view_is_shown_to_whoever_has_not_signed_in(browser: Browser, estate: Estate) -> None:
+    views = ("workloads", "workload", "credentials", "credential", "anomalies", "secrets", "revoke")
+    for view in views:
+        page = browser.get(f"/ui/{view}", mount=estate.mount, name="billing", workload="billing")
+        assert (page.status_code, "Sign in" in page.text, "billing" in page.text) == (403, True, False)
+    assert browser.post("/ui/revoke", mount=estate.mount, workload="billing").status_code == 403
+    assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is False
+
+
+def test_whose_token_ended_is_signed_out_by_the_next_page(
+    browser: Browser, estate: Estate, root: hvac.Client, name: str
+) -> None:
+    token = _token(root, name, READER.format(mount=estate.mount))
+    assert browser.sign_in(token).status_code == 200
+    assert "team-billing" in browser.get("/ui/workloads", mount=estate.mount).text
+    root.auth.token.revoke(token)
+    page = browser.get("/ui/workloads", mount=estate.mount)
+    assert (page.status_code, "has ended, or was revoked" in page.text) == (403, True)
+    assert "team-billing" not in page.text
+    assert browser.session.cookies.get_dict() == {}
+
+
+def test_whoever_signs_out_leaves_a_cookie_that_is_worth_nothing(browser: Browser, estate: Estate) -> None:
+    page = browser.sign_in(browser.place.root)
+    cookies = browser.session.cookies.get_dict()
+    assert browser.post("/ui/sign-out", None, form="wrong").status_code == 403
+    assert browser.post("/ui/sign-out", None, **browser.form(page)).status_code == 303
+    assert browser.session.cookies.get_dict() == {}
+    browser.session.cookies.update({key: str(value) for key, value in cookies.items()})
+    assert browser.get("/ui/workloads", mount=estate.mount).status_code == 403
+    assert browser.place.client().lookup_token()["data"]["path"] == "auth/token/root"
+
+
+def test_the_page_sees_what_its_token_sees(
+    browser: Browser, estate: Estate, root: hvac.Client, name: str
+) -> None:
+    assert browser.sign_in(_token(root, name, READER.format(mount=estate.mount))).status_code == 200
+    assert "team-billing" in browser.get("/ui/workloads", mount=estate.mount).text
+    refused = browser.get("/ui/credentials", mount=estate.mount)
+    assert refused.status_code == 403
+    assert f"This token may not read {estate.mount}/credentials." in refused.text
+    for mount in ("sys", "secret", "auth/token", "../sys", "nhi/none"):
+        assert browser.get("/ui/workloads", mount=mount).status_code == 404
+
+
+def test_a_token_that_sees_no_engine_is_told_so(browser: Browser, root: hvac.Client, name: str) -> None:
+    page = browser.sign_in(_token(root, name, 'path "secret/*" { capabilities = ["deny"] }'))
+    assert (page.status_code, "may see" in page.text) == (404, True)
+
+
+def test_a_form_counts_only_from_a_page_of_the_session(
+    browser: Browser, estate: Estate, place: Place
+) -> None:
+    fields = {"mount": estate.mount, "workload": "billing"}
+    browser.sign_in(place.root)
+    other = Browser(place)
+    stranger = other.form(other.sign_in(place.root))["form"]
+    assert browser.post("/ui/revoke", None, **fields).status_code == 403
+    assert browser.post("/ui/revoke", None, **fields, form=stranger).status_code == 403
+    own = browser.form(browser.get("/ui/workloads"))["form"]
+    for site in ("cross-site", "same-site"):
+        headers = {"Sec-Fetch-Site": site}
+        assert browser.post("/ui/revoke", headers, **fields, form=own).status_code == 400
+        assert browser.post("/ui/sign-in", headers, token=place.root).status_code == 400
+    assert browser.post("/ui/revoke", {"Content-Type": "text/plain"}, **fields, form=own).status_code == 400
+    assert browser.get("/ui/revoke", **fields, form=own).status_code == 200
+    assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is False
+    assert browser.post("/ui/revoke", None, **fields, form=own).status_code == 303
+    assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is True
+    other.session.close()
+
+
+def test_each_look_is_in_the_audit_log_as_the_request_that_it_is(
+    browser: Browser, estate: Estate, root: hvac.Client, name: str, place: Place
+) -> None:
+    token = _token(root, name, READER.format(mount=estate.mount), display_name=name)
+    browser.sign_in(token)
+    browser.get("/ui/workload", mount=estate.mount, name="billing")
+    text = (place.folder / "audit.log").read_text()
+    records = [json.loads(line) for line in text.splitlines() if name in line]
+    own = [
+        (one["request"]["path"], bool(one.get("error")))
+        for one in records
+        if one["type"] == "response" and one["auth"].get("display_name") == f"token-{name}"
+    ]
+    assert (f"{estate.mount}/workloads/billing", False) in own
+    assert (f"{estate.mount}/report", True) in own
+    assert token not in text
+
+
+def test_what_people_write_is_text_on_every_page(browser: Browser, root: hvac.Client, name: str) -> None:
+    nasty = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202e"
+    estate = Estate(root, name)
+    estate.add("billing", nasty, nasty)
+    token = estate.issue("billing")
+    estate.present(estate.narrowed(token, "note({n}); check if method({n});", n=nasty))
+    browser.sign_in(browser.place.root)
+    identity = estate.token_id(token)
+    for path, fields in (
+        ("workloads", {}),
+        ("workload", {"name": "billing"}),
+        ("credentials", {"workload": nasty}),
+        ("credential", {"id": identity}),
+        ("anomalies", {}),
+        ("secrets", {}),
+        ("workload", {"name": nasty}),
+        ("revoke", {"workload": "billing"}),
+    ):
+        page = browser.get(f"/ui/{path}", mount=name, **fields)
+        assert page.status_code in {200, 400, 404}, path
+        assert not re.search(r"<script|<img", page.text), path
+        assert "\u202e" not in page.text, path
+    shown = browser.get("/ui/credential", mount=name, id=identity).text
+    assert "&lt;script&gt;" in shown
+
+
+def test_revoking_ends_what_the_preview_showed_and_spares_the_rest(browser: Browser, estate: Estate) -> None:
+    token = estate.issue("billing")
+    one = estate.narrowed(token, 'check if operation("read");')
+    two = estate.narrowed(token, 'check if resource("secret/data/billing/a");')
+    below = estate.narrowed(one, 'check if method("GET");')
+    estate.present(below, two)
+    identity = estate.token_id(token)
+    nodes = estate.root.read(f"{estate.mount}/credentials/{identity}")["data"]["nodes"]
+    (block,) = [node["id"] for node in nodes if node["narrowing"] == ["operations: read"]]
+    browser.sign_in(browser.place.root)
+    preview = browser.get("/ui/revoke", mount=estate.mount, id=block)
+    assert "This ends 2 blocks of 1 credential" in preview.text
+    assert preview.text.count('<a class="dies"') + preview.text.count('<g class="dies"') == 2
+    done = browser.post("/ui/revoke", None, **browser.form(preview), reason="lost laptop")
+    assert done.status_code == 303
+    page = browser.session.get(f"{browser.place.address}{done.headers['location']}", timeout=20)
+    assert (page.text.count('<a class="revoked'), "lost laptop" in page.text) == (2, True)
+    assert _may(estate, below) is _may(estate, one) is False
+    assert _may(estate, two) is _may(estate, token) is True
+
+
+def _may(estate: Estate, token: str) -> bool:
+    """Whether a token is taken at all."""
+    client = hvac.Client(url=estate.root.url, token=token, verify=estate.root.adapter._kwargs["verify"])
+    found = client.is_authenticated()
+    client.adapter.close()
+    return bool(found)
+
+
+def test_chromium_signs_in_and_revokes_with_the_keyboard_alone(estate: Estate, tmp_path: Path) -> None:
+    token = estate.issue("billing")
+    estate.present(estate.narrowed(token, 'check if operation("read");'))
+    identity = estate.token_id(token)
+    root = estate.root.token
+    there = f"/ui/credential?mount={estate.mount}&id={identity}"
+    seen = visit(
+        f"{estate.root.url}/ui/",
+        {"keys": [root, "Enter"]},
+        {"go": there},
+        # past the skip link, four pages, sign out, the workload, the picture and its two boxes, to the first Revoke…
+        {"keys": ["Tab"] * 11 + ["Enter"]},
+        # past the skip link, four pages and sign out to the reason, and on to the button
+        {"keys": ["Tab"] * 7 + ["lost", "Tab", "Enter"]},
+        folder=tmp_path,
+    )
+    titles = [page["title"].removesuffix(" · Coffre") for page in seen.pages]
+    assert titles[:3] == ["Sign in", "Workloads", "Credential of billing"]
+    assert titles[3].startswith("Revoke block ")
+    assert titles[4] == "Credential of billing"
+    assert "Revoked." in seen.pages[4]["text"]
+    assert seen.complaints == []
+    assert not _may(estate, token)
+
+
+def test_chromium_runs_nothing_that_people_wrote(root: hvac.Client, name: str, tmp_path: Path) -> None:
+    nasty = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+    estate = Estate(root, name)
+    estate.add("billing", nasty, nasty)
+    token = estate.issue("billing")
+    estate.present(estate.narrowed(token, "check if method({n});", n=nasty))
+    seen = visit(
+        f"{root.url}/ui/",
+        {"fill": {"token": root.token}, "press": "Sign in"},
+        {"go": f"/ui/workload?mount={name}&name=billing"},
+        {"go": f"/ui/credential?mount={name}&id={estate.token_id(token)}"},
+        folder=tmp_path,
+        scripts=True,
+    )
+    assert [page["title"] for page in seen.pages[1:]] == [
+        "Workloads · Coffre",
+        "billing · Coffre",
+        "Credential of billing · Coffre",
+    ]
+    assert "document.title='owned'" in seen.pages[3]["text"]
+    assert seen.complaints == []
+
+
+def test_chromium_tells_a_wrong_token_and_an_ended_one(root: hvac.Client, name: str, tmp_path: Path) -> None:
+    short = _token(root, name, READER.format(mount=name), ttl="1h", num_uses=3)
+    sign_in = {"press": "Sign in"}
+    seen = visit(
+        f"{root.url}/ui/",
+        {"fill": {"token": "s.wrong"}, **sign_in},
+        {"fill": {"token": short}, **sign_in},
+        {"go": "/ui/workloads"},
+        {"go": "/ui/workloads"},
+        folder=tmp_path,
+    )
+    assert "This token is not valid" in seen.pages[1]["text"]
+    assert "Your token has ended" in seen.pages[-1]["text"]
+    assert [one for one in seen.complaints if "403" not in one and "404" not in one] == []

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a browser sends to a page of ours: a query, or a form that comes from that page."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+
+from vault.framework import schema
+from vault.framework.errors import Malformed
+
+_LARGEST: Final = 65_536
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """Return the fields of a request, each of which comes once. Raises `Malformed`."""
+    if request.method != "POST":
+        found = schema.decode_query(request.scope["query_string"])
+    else:
+        if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+            raise Malformed("this form is sent from this page only")
+        if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
+            raise Malformed("this is no form")
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST:
+                raise Malformed("the form is too large")
+        found = schema.decode_query(body)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise Malformed("a field comes twice")
+    return {name: str(value) for name, value in found.items()}

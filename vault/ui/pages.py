@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which address shows what, who is signed in, and what becomes of refusals.
+
+The browser keeps a number in a cookie that only these pages get, over TLS only; scripts do not see it, and no other
+site can make a browser send it. A form is taken only with what its own page put into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from vault.framework.errors import Malformed
+from vault.framework.secret import Secret
+from vault.ui import revoking, views
+from vault.ui.forms import fields_of
+from vault.ui.frame import elsewhere, page, style
+from vault.ui.html import el
+from vault.ui.inner import Answer, Inner, Told
+from vault.ui.parts import field
+from vault.ui.sessions import Session, Sessions
+from vault.ui.visit import Refused, Visit, engines
+
+COOKIE: Final = "__Secure-coffre-ui"
+_PATH: Final = "/ui/"
+_LONGEST_TOKEN: Final = 16_384
+View = Callable[[Visit], Awaitable[Response]]
+_VIEWS: Final[dict[str, View]] = {
+    "workloads": views.workloads,
+    "workload": views.workload,
+    "credentials": views.credentials,
+    "credential": views.credential,
+    "anomalies": views.anomalies,
+    "secrets": views.secrets,
+    "revoke": revoking.preview,
+}
+_ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
+_WRONG: Final = "This token is not valid, has ended, or may not look itself up."
+_NO_COOKIE: Final = "Your browser did not keep the session: this page needs HTTPS, and a cookie."
+
+
+class Pages:
+    """Answers below `/ui/`."""
+
+    def __init__(self, front: Answer, sessions: Sessions) -> None:
+        self._front = front
+        self._sessions = sessions
+
+    def routes(self) -> Sequence[Route]:
+        """Return the routes, the narrower ones first."""
+        return [
+            Route("/", _to_the_page, methods=["GET"]),
+            Route("/ui", _to_the_page, methods=["GET"]),
+            Route("/ui/style.css", _style, methods=["GET"]),
+            Route("/ui/", self.front_page, methods=["GET"]),
+            Route("/ui/sign-in", self.sign_in, methods=["POST"]),
+            Route("/ui/sign-out", self.sign_out, methods=["POST"]),
+            Route("/ui/revoke", self.revoke, methods=["POST"]),
+            *(Route(f"/ui/{name}", self._shows(view), methods=["GET"]) for name, view in _VIEWS.items()),
+        ]
+
+    async def front_page(self, request: Request) -> Response:
+        """Ask for a token, or lead to the workloads."""
+        if self._session(request) is not None:
+            return elsewhere("workloads")
+        return _sign_in(_NO_COOKIE if "began" in request.query_params else "")
+
+    async def sign_in(self, request: Request) -> Response:
+        """Take a token, if the server knows it."""
+        try:
+            fields = await fields_of(request)
+        except Malformed as refusal:
+            return _sign_in(_sentence(refusal.message), 400)
+        token = fields.get("token", "").strip()
+        if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
+            return _sign_in(_WRONG, 403)
+        secret = Secret(token)
+        told = await Inner(self._front, request.scope, secret, fields.get("namespace", "").strip(" /")).get(
+            "auth/token/lookup-self", {}
+        )
+        if told.status != 200:
+            return _sign_in(_refusal(told) if told.status in {429, 503} else _WRONG, told.status)
+        home, name = told.data.get("namespace_path"), told.data.get("display_name")
+        namespace = fields.get("namespace", "").strip(" /") or str(home or "").strip("/")
+        number = self._sessions.begin(secret, namespace, str(name or "a token"))
+        answer = elsewhere("", began="1")
+        answer.set_cookie(COOKIE, number, path=_PATH, secure=True, httponly=True, samesite="strict")
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session; the token stays what it is."""
+        session = self._session(request)
+        try:
+            fields = await fields_of(request)
+        except Malformed as refusal:
+            return page("Not possible", el("p", _sentence(refusal.message)), status=400)
+        if session is not None and not session.form.matches(fields.get("form", "")):
+            return _stranger(session)
+        return self._out(request, elsewhere(""))
+
+    async def revoke(self, request: Request) -> Response:
+        """Revoke what the form names."""
+        return await self._show(request, revoking.revoke)
+
+    def _shows(self, view: View) -> Callable[[Request], Awaitable[Response]]:
+        async def shown(request: Request) -> Response:
+            return await self._show(request, view)
+
+        return shown
+
+    async def _show(self, request: Request, view: View) -> Response:
+        session = self._session(request)
+        if session is None:
+            return _sign_in("Sign in to see this.", 403)
+        try:
+            fields = await fields_of(request)
+            if request.method == "POST" and not session.form.matches(fields.get("form", "")):
+                return _stranger(session)
+            inner = Inner(self._front, request.scope, session.token, session.namespace)
+            mounts = await engines(inner)
+            mount = fields.get("mount", "").strip("/") or next(iter(mounts), "")
+            if mount not in mounts:
+                return _nothing(session)
+            return await view(Visit(inner, session, fields, mounts, mount))
+        except Malformed as refusal:
+            return page("Not possible", el("p", _sentence(refusal.message)), session=session, status=400)
+        except Refused as refused:
+            return await self._refused(request, session, refused.told)
+
+    async def _refused(self, request: Request, session: Session, told: Told) -> Response:
+        if told.kind in {"unauthenticated", "sealed"}:
+            return self._out(request, _sign_in(_ENDED if told.status == 403 else _refusal(told), told.status))
+        return page(
+            "Not possible", el("p", _refusal(told), class_="problem"), session=session, status=told.status
+        )
+
+    def _session(self, request: Request) -> Session | None:
+        number = request.cookies.get(COOKIE, "")
+        return self._sessions.find(number) if number else None
+
+    def _out(self, request: Request, answer: Response) -> Response:
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+        answer.delete_cookie(COOKIE, path=_PATH, secure=True, httponly=True, samesite="strict")
+        return answer
+
+
+async def _style(request: Request) -> Response:
+    del request
+    return style()
+
+
+async def _to_the_page(request: Request) -> Response:
+    del request
+    return RedirectResponse(_PATH, status_code=307)
+
+
+def _sign_in(problem: str = "", status: int = 200) -> Response:
+    return page(
+        "Sign in",
+        el("p", problem, class_="problem", role="alert") if problem else None,
+        el(
+            "p",
+            "With a token that may look at identities of workloads. You will see what it may see, and each look is audited.",
+        ),
+        el(
+            "form",
+            field(
+                "Token",
+                "token",
+                type="password",
+                autocomplete="off",
+                required=True,
+                autofocus=True,
+                spellcheck="false",
+            ),
+            el(
+                "details",
+                el("summary", "Namespace"),
+                field(
+                    "Namespace",
+                    "namespace",
+                    hint="The token's own, if you leave it empty.",
+                    autocomplete="off",
+                ),
+            ),
+            el("button", "Sign in", class_="main"),
+            method="post",
+            action="/ui/sign-in",
+        ),
+        status=status,
+    )
+
+
+def _stranger(session: Session) -> Response:
+    text = "This form is not of this session. Go back, load the page anew, and try again."
+    return page("Not possible", el("p", text, class_="problem"), session=session, status=403)
+
+
+def _nothing(session: Session) -> Response:
+    text = "There is no engine of the kind nhi that this token may see here."
+    return page("No identities of workloads", el("p", text), session=session, status=404)
+
+
+def _refusal(told: Told) -> str:
+    """Say what a refusal means to whoever looks at the page."""
+    if told.kind == "sealed":
+        return "The vault is sealed."
+    if told.kind == "forbidden":
+        path, capability = told.text("path"), told.text("capability")
+        return f"This token may not {capability} {path}." if path else "This token may not do that."
+    if told.kind == "limited":
+        return "Too many requests; try again in a moment."
+    if told.kind == "not-found":
+        return "There is nothing of this name."
+    return _sentence(told.text("detail") or "the server could not do it")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Revoking: first what would end is shown, then a form asks whether it shall."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from nhi.picture.lineage import grown, line_of
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+from vault.ui.frame import elsewhere, href, page, secret_field
+from vault.ui.html import Child, Html, el
+from vault.ui.inner import segment
+from vault.ui.parts import field, lines, row, short, table
+from vault.ui.views import picture
+from vault.ui.visit import Refused, Visit, objects, text, texts
+
+
+async def preview(visit: Visit) -> Response:
+    """Show what revoking a block, or a workload, would end."""
+    what = _what(visit)
+    found = await visit.post("revoke/preview", **what)
+    dying = objects(found, "dying")
+    tokens = {text(one, "token_id") for one in dying}
+    drawn: Child = None
+    if "id" in what and len(tokens) == 1:
+        drawn = await _drawn(visit, tokens.pop(), {text(one, "id") for one in dying})
+    subject = f"block {what['id'][:8]}" if "id" in what else f"all tokens of {what['workload']}"
+    return page(
+        f"Revoke {subject}?",
+        el("p", _sentence(what, found), class_="danger"),
+        _question(visit, what, text(found, "blocks")),
+        drawn,
+        table(
+            "What was presented here and would end" + (", the first of it." if found.get("more") else "."),
+            ("Block", "Workload", "Hop", "What it takes away", "From"),
+            [
+                row(
+                    short(text(one, "id")),
+                    text(one, "workload"),
+                    text(one, "index"),
+                    lines(texts(one, "narrowing")),
+                    ", ".join(texts(one, "sources")),
+                )
+                for one in dying
+            ],
+            empty="Nothing of it was presented here. It can be revoked all the same.",
+        ),
+        session=visit.session,
+        mount=visit.mount,
+    )
+
+
+async def revoke(visit: Visit) -> Response:
+    """Revoke it, and show what it was made of."""
+    what = _what(visit)
+    found = await visit.post("revoke", **what, reason=visit.text("reason"))
+    if "workload" in what:
+        return elsewhere("workload", mount=visit.mount, name=what["workload"], done="1")
+    token = next((text(one, "token_id") for one in objects(found, "dying")), visit.text("token"))
+    return elsewhere("credential" if token else "credentials", mount=visit.mount, id=token, done="1")
+
+
+def _what(visit: Visit) -> dict[str, str]:
+    """Return what is to be revoked, as the server wants it named. Raises `Malformed`."""
+    found = {name: visit.text(name) for name in ("id", "workload") if visit.text(name)}
+    if len(found) != 1:
+        raise Malformed("name a block or a workload")
+    return {name: segment(value) for name, value in found.items()}
+
+
+async def _drawn(visit: Visit, token_id: str, dying: set[str]) -> Child:
+    try:
+        answer = await visit.get(f"credentials/{token_id}")
+    except Refused:
+        return None
+    root = grown(answer, dying)
+    name = "What would end, and what it was made from"
+    return [el("h2", name), picture(line_of(root, dying), name, links=False)] if root is not None else None
+
+
+def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
+    blocks, credentials = text(found, "blocks") or "0", text(found, "credentials") or "0"
+    ends = (
+        f"This ends {blocks} {'block' if blocks == '1' else 'blocks'} of {credentials} "
+        f"{'credential' if credentials == '1' else 'credentials'} that were presented here, with the next request and on "
+        "every node, and whatever else was or will be made from them. It cannot be undone."
+    )
+    if "workload" in what:
+        return ends + " The workload gets no other tokens until it is written again."
+    return ends + " Whoever holds the block before it can make another one: revoke what the holder has."
+
+
+def _question(visit: Visit, what: Mapping[str, str], blocks: str) -> Html:
+    back = (
+        href("workload", mount=visit.mount, name=what["workload"])
+        if "workload" in what
+        else href("credentials", mount=visit.mount)
+    )
+    return el(
+        "form",
+        secret_field(visit.session),
+        el("input", type="hidden", name="mount", value=visit.mount),
+        [el("input", type="hidden", name=name, value=value) for name, value in what.items()],
+        field("Why", "reason", hint="Kept with the revocation, for whoever asks later.", maxlength="200"),
+        el(
+            "div",
+            el("button", f"Revoke {blocks or '0'} {'block' if blocks == '1' else 'blocks'}", class_="stop"),
+            el("a", "Leave it", href=back),
+            class_="actions",
+        ),
+        method="post",
+        action="/ui/revoke",
+        class_="question",
+    )

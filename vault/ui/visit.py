@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One look at a page by somebody who is signed in: what they ask, and through whom the page asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vault.framework.fields import Json
+from vault.ui.inner import Inner, Told
+from vault.ui.sessions import Session
+
+KIND = "nhi"
+_FINE = frozenset({200, 204})
+
+
+class Refused(Exception):
+    """The server refused what a page asked it."""
+
+    def __init__(self, told: Told) -> None:
+        super().__init__(told.status)
+        self.told = told
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a view is given. `mounts` are the engines that the token may see, `mount` the one looked at."""
+
+    inner: Inner
+    session: Session
+    fields: Mapping[str, str]
+    mounts: Sequence[str]
+    mount: str
+
+    def text(self, name: str) -> str:
+        """Return a field, trimmed; empty where there is none."""
+        return self.fields.get(name, "").strip()
+
+    async def get(self, path: str, **fields: str) -> Mapping[str, Json]:
+        """Read something of the engine. Raises `Refused`."""
+        given = {name: value for name, value in fields.items() if value}
+        return taken(await self.inner.get(f"{self.mount}/{path}", given)).data
+
+    async def names(self, path: str) -> list[str]:
+        """List something of the engine; nothing where there is none. Raises `Refused`."""
+        told = await self.inner.names(f"{self.mount}/{path}")
+        return [] if told.status == 404 else texts(taken(told).data, "keys")
+
+    async def post(self, path: str, **fields: str) -> Mapping[str, Json]:
+        """Write something of the engine. Raises `Refused`."""
+        return taken(await self.inner.post(f"{self.mount}/{path}", fields)).data
+
+
+async def engines(inner: Inner) -> list[str]:
+    """Return where engines are mounted that the token may see. Raises `Refused`."""
+    found = taken(await inner.get("sys/internal/ui/mounts", {})).data
+    mounts = found.get("secret")
+    mounts = mounts if isinstance(mounts, dict) else {}
+    named = sorted(
+        path.rstrip("/")
+        for path, entry in mounts.items()
+        if isinstance(entry, dict) and entry.get("type") == KIND
+    )
+    if not named:  # anybody may ask that, and who has no good token is shown nothing
+        own = await inner.get("auth/token/lookup-self", {})
+        if own.kind == "unauthenticated":
+            raise Refused(own)
+    return named
+
+
+def taken(told: Told) -> Told:
+    """Return an answer that is none of refusal. Raises `Refused`."""
+    if told.status not in _FINE:
+        raise Refused(told)
+    return told
+
+
+def text(data: Mapping[str, Json], name: str) -> str:
+    """Return a text or a number of an answer as text; empty where there is none."""
+    value = data.get(name)
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return ""
+    return str(value)
+
+
+def texts(data: Mapping[str, Json], name: str) -> list[str]:
+    """Return the texts of a list in an answer."""
+    value = data.get(name)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def objects(data: Mapping[str, Json], name: str) -> list[Mapping[str, Json]]:
+    """Return the objects of a list in an answer."""
+    value = data.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
