@@ -286,6 +286,7 @@ class Call:
         "audited",
         "basic",
         "batch",
+        "bearer",
         "body",
         "bound",
         "captures",
@@ -359,6 +360,8 @@ class Call:
     """Whether a listing is to show only what the caller may read."""
     offered: bool
     """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
+    bearer: bool
+    """Whether the token came as OAuth sends it, in an `Authorization: Bearer` header."""
     basic: Secret
     """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
     factors: Sequence[str]
@@ -433,6 +436,7 @@ class Call:
         self.sighted = False
         self.sighting = None
         self.spent = False
+        self.bearer = False
         self.basic = _NOTHING
         self.echo = b""
         self.factors = ()

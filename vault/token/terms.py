@@ -43,6 +43,19 @@ class TermsParams(Params, frozen=True, kw_only=True):
     token_type: Annotated[BareText | None, Doc("default, service or batch.")] = None
 
 
+class OldTermsParams(TermsParams, frozen=True, kw_only=True):
+    """The `token_…` fields, and the older names that most methods still take."""
+
+    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
+    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
+    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
+    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
+
+
+OLD_NAMES: Final = {name: name for name in ("policies", "ttl", "max_ttl", "bound_cidrs")}
+"""Those names, and the fields that they set."""
+
+
 class TokenTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is kept of them. Durations in seconds, 0 for the mount's. `old_names` were used to set their fields."""
 

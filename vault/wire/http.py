@@ -308,6 +308,7 @@ def _authorize(call: Call, value: bytes) -> None:
     if value[:6] == b"Basic ":
         call.basic = Secret(value[6:].strip().decode("latin-1"))
     elif value[:7] == b"Bearer " and not call.token:
+        call.bearer = True
         call.token = Secret(value[7:].strip().decode("latin-1"))
 
 

@@ -159,16 +159,3 @@ class Missing(msgspec.Struct, frozen=True):
     """Says that there is nothing, where the field says so in the data."""
 
     error: str
-
-
-class ListParams(Params, frozen=True):
-    """Which part of a list."""
-
-    after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """A list."""
-
-    keys: Sequence[str]

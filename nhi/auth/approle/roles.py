@@ -6,7 +6,8 @@ from __future__ import annotations
 import msgspec
 
 from nhi.auth.approle import store
-from nhi.auth.approle.model import NEVER, OLD_NAMES, Keys, ListParams, Role, RoleName, RoleParams
+from nhi.auth.approle.model import NEVER, OLD_NAMES, Role, RoleName, RoleParams
+from nhi.records import Keys, ListParams
 from vault.barrier.view import View
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy, rfc3339

@@ -14,7 +14,6 @@ from nhi.auth.approle.model import (
     AccessorList,
     AccessorParams,
     CustomSecretId,
-    Keys,
     Made,
     Missing,
     NewSecretId,
@@ -24,6 +23,7 @@ from nhi.auth.approle.model import (
     SecretIdParams,
 )
 from nhi.auth.approle.roles import checked
+from nhi.records import Keys
 from vault.barrier.view import ReadView
 from vault.framework import schema
 from vault.framework.call import Call, Reply

@@ -7,18 +7,17 @@ from typing import Final
 
 import msgspec
 
-from nhi.auth.cert import store
 from nhi.auth.cert.chain import authorities
 from nhi.auth.cert.model import (
+    CONFIG,
     OLD_NAMES,
+    ROLES,
     Config,
     ConfigParams,
-    Keys,
-    ListParams,
     Role,
-    RoleName,
     RoleParams,
 )
+from nhi.records import Keys, ListParams, RoleName
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
@@ -40,7 +39,7 @@ class ConfigEngine(Engine):
     @read("config")
     async def read_config(self, call: Call) -> Config:
         """Show the settings."""
-        return await store.config(call.reader)
+        return await CONFIG.find(call.reader) or Config()
 
     @write("config")
     async def write_config(self, call: Call, params: ConfigParams) -> None:
@@ -51,21 +50,18 @@ class ConfigEngine(Engine):
         given = {
             name: value for name in Config.__struct_fields__ if (value := getattr(params, name)) is not None
         }
-        old = await store.config(call.tx)
-        await store.put_config(call.tx, msgspec.structs.replace(old, **given))
+        old = await CONFIG.find(call.tx) or Config()
+        await CONFIG.keep(call.tx, msgspec.structs.replace(old, **given))
 
     @list_("certs")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
-        names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
-        if not names:
-            raise NotFound
-        return Keys(names)
+        return await ROLES.names(call, params)
 
     @read("certs/{name:word}")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
-        role = await store.role(call.reader, params.name)
+        role = await ROLES.find(call.reader, params.name)
         if role is None:
             raise NotFound
         return {**{name: getattr(role, name) for name in _FIELDS}, **shown(role.terms, OLD_NAMES)}
@@ -73,11 +69,11 @@ class ConfigEngine(Engine):
     @write("certs/{name:word}")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
-        old = await store.role(call.tx, params.name) or Role(name=params.name, display_name=params.name)
+        old = await ROLES.find(call.tx, params.name) or Role(name=params.name, display_name=params.name)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
         role = msgspec.structs.replace(old, terms=changed(old.terms, params, OLD_NAMES), **given)
         authorities(role)
-        await store.put_role(call.tx, role)
+        await ROLES.keep(call.tx, role.name, role)
         longest = call.mount.max_ttl or self._longest
         if role.terms.max_ttl <= longest:
             return None
@@ -89,4 +85,4 @@ class ConfigEngine(Engine):
     @delete("certs/{name:word}")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
-        await store.delete_role(call.tx, params.name)
+        await ROLES.remove(call.tx, params.name)

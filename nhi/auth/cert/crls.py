@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from cryptography import x509
 
-from nhi.auth.cert import store
-from nhi.auth.cert.model import CrlParams, Keys, ListParams, Revoked, RoleName, Serials
+from nhi.auth.cert.model import CRLS, CrlParams, Revoked, Serials
+from nhi.records import Keys, ListParams, RoleName
 from vault.framework.call import Call
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, NotFound
+from vault.framework.errors import Malformed
 from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
@@ -26,15 +26,12 @@ class CrlEngine(Engine):
     @list_("crls")
     async def list_crls(self, call: Call, params: ListParams) -> Keys:
         """List the names of all revocation lists."""
-        names = await call.reader.list(store.CRLS, after=params.after, limit=max(params.limit, 0))
-        if not names:
-            raise NotFound
-        return Keys(names)
+        return await CRLS.names(call, params)
 
     @read("crls/{name:word}")
     async def read_crl(self, call: Call, params: RoleName) -> Serials:
         """Show the serial numbers on a list."""
-        found = await store.crl(call.reader, params.name)
+        found = await CRLS.find(call.reader, params.name)
         if found is None:
             raise Malformed(f"no such CRL {params.name}")
         return Serials({serial: {} for serial in found.serials})
@@ -44,14 +41,14 @@ class CrlEngine(Engine):
         """Keep a list, instead of the one with this name."""
         revoked = call.prepared
         assert isinstance(revoked, Revoked)
-        await store.put_crl(call.tx, params.name, revoked)
+        await CRLS.keep(call.tx, params.name, revoked)
 
     @delete("crls/{name:word}")
     async def delete_crl(self, call: Call, params: RoleName) -> None:
         """Remove a list."""
-        if await store.crl(call.tx, params.name) is None:
+        if await CRLS.find(call.tx, params.name) is None:
             raise Malformed(f"no such CRL {params.name}")
-        await store.delete_crl(call.tx, params.name)
+        await CRLS.remove(call.tx, params.name)
 
     async def fetch(self, call: Call, params: CrlParams) -> Revoked:
         """Return what is on the list that was given or named. Raises `Malformed`."""

@@ -10,10 +10,10 @@ from typing import Final
 
 from cryptography import x509
 
-from nhi.auth.cert import chain, constraints, store
+from nhi.auth.cert import chain, constraints
 from nhi.auth.cert.constraints import Facts
 from nhi.auth.cert.crls import fetched
-from nhi.auth.cert.model import Config, LoginParams, Role
+from nhi.auth.cert.model import CONFIG, CRLS, ROLES, Config, LoginParams, Role
 from nhi.auth.cert.revocation import Ocsp
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
@@ -57,9 +57,9 @@ class LoginEngine(Engine):
         del params
         proof = call.prepared
         assert isinstance(proof, Proof)
-        if await store.role(call.tx, proof.role.name) != proof.role:
+        if await ROLES.find(call.tx, proof.role.name) != proof.role:
             raise Malformed("the role has just changed; log in again")
-        config = await store.config(call.tx)
+        config = await CONFIG.find(call.tx) or Config()
         metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
         grant = Grant(
             proof.role.terms,
@@ -80,7 +80,7 @@ class LoginEngine(Engine):
         between = [chain.read(one) for one in call.intermediates]
         trusting = [
             (role, path)
-            for role in await store.roles(call.reader, params.name)
+            for role in await _candidates(call.reader, params.name)
             if (path := chain.path_of(leaf, role, now, between))
         ]
         if not trusting:
@@ -105,7 +105,7 @@ class LoginEngine(Engine):
     async def _check_lists(self, call: Call, path: Sequence[x509.Certificate], now: int) -> None:
         """Refuse a path with a certificate on a list, or of which a list that has to be fetched is silent (SL-30)."""
         serials = {str(one.serial_number) for one in path}
-        for listed in await store.crls(call.reader):
+        for listed in await CRLS.every(call.reader):
             current = listed
             if listed.url and listed.next_update and now > listed.next_update:
                 current = await fetched(self._fetcher, listed.url)
@@ -113,6 +113,14 @@ class LoginEngine(Engine):
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
             if serials.intersection(current.serials):
                 raise Malformed(_UNMET)
+
+
+async def _candidates(view: ReadView, name: str) -> Sequence[Role]:
+    """Return the role with this name, or all of them where it is empty."""
+    if not name:
+        return await ROLES.every(view)
+    role = await ROLES.find(view, name)
+    return [role] if role is not None else []
 
 
 def thumbprint(der: bytes) -> str:
@@ -131,14 +139,14 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms |
     Raises `Malformed` and `Failed`.
     """
     name, _, bound = entry.login.rpartition("/")
-    if not (await store.config(view)).disable_binding:
+    if not (await CONFIG.find(view) or Config()).disable_binding:
         if not call.certificate:
             raise Malformed(_NONE)
         if thumbprint(call.certificate) != bound:
             raise Failed(
                 "failed to renew entry: client identity during renewal not matching client identity used during login"
             )
-    role = await store.role(view, name)
+    role = await ROLES.find(view, name)
     if role is None:
         return None
     if policies_of(role.terms) != entry.policies:

@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 
+from nhi.records import Record, Records
 from vault.framework.fields import Doc, LowerCase
 from vault.framework.route import Params
-from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.token import terms
+from vault.token.terms import (
+    BareBool,
+    BareCommas,
+    BareInt,
+    BareSpan,
+    BareText,
+    OldTermsParams,
+    TokenTerms,
+)
 
-OLD_NAMES: Final = {
-    "policies": "policies",
-    "ttl": "ttl",
-    "lease": "ttl",
-    "max_ttl": "max_ttl",
-    "period": "period",
-    "bound_cidrs": "bound_cidrs",
-}
+OLD_NAMES: Final = {**terms.OLD_NAMES, "lease": "ttl", "period": "period"}
 """Older names of fields of the terms."""
 
 
@@ -71,13 +74,7 @@ class ConfigParams(Params, frozen=True, kw_only=True):
     ocsp_cache_size: Annotated[int | None, Doc("Kept for clients; nothing is cached.")] = None
 
 
-class RoleName(Params, frozen=True, kw_only=True):
-    """Names a role."""
-
-    name: Annotated[LowerCase, Doc("Name of the role.")]
-
-
-class RoleParams(TermsParams, frozen=True, kw_only=True):
+class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     """A role; what is not given stays."""
 
     name: Annotated[LowerCase, Doc("Name of the role.")]
@@ -100,12 +97,8 @@ class RoleParams(TermsParams, frozen=True, kw_only=True):
     )
     ocsp_fail_open: Annotated[BareBool | None, Doc("Let in whom no OCSP server knows anything of.")] = None
     ocsp_query_all_servers: Annotated[BareBool | None, Doc("Every OCSP server must agree.")] = None
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
     lease: Annotated[BareInt | None, Doc("Old name of token_ttl.")] = None
-    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
     period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
-    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
 
 
 class CrlParams(Params, frozen=True, kw_only=True):
@@ -122,20 +115,12 @@ class LoginParams(Params, frozen=True):
     name: Annotated[LowerCase, Doc("The role; any that fits otherwise.")] = ""
 
 
-class ListParams(Params, frozen=True):
-    """Which part of a list."""
-
-    after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """A list."""
-
-    keys: Sequence[str]
-
-
 class Serials(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is on a revocation list; nothing at all where it is empty, as in the field."""
 
     serials: Mapping[str, Mapping[str, str]] = {}
+
+
+CONFIG: Final = Record("config", Config)
+ROLES: Final = Records("cert/", Role)
+CRLS: Final = Records("crl/", Revoked)

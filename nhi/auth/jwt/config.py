@@ -7,9 +7,8 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from nhi.auth.jwt import store
 from nhi.auth.jwt.keysets import KeySets
-from nhi.auth.jwt.model import PROVIDERS, Config, ConfigParams
+from nhi.auth.jwt.model import CONFIG, PROVIDERS, Config, ConfigParams
 from nhi.jose.signature import ALGORITHMS, from_pem
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -39,7 +38,7 @@ class ConfigEngine(Engine):
     @read("config")
     async def read_config(self, call: Call) -> Reply[dict[str, Json]]:
         """Show the configuration, and whether the provider answers. The client secret is not shown."""
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise NotFound
         shown: dict[str, Json] = {
@@ -58,7 +57,7 @@ class ConfigEngine(Engine):
     @write("config", before="ask")
     async def write_config(self, call: Call, params: ConfigParams) -> Reply[None] | None:
         """Change the configuration as a whole; what is not given is empty from now on."""
-        old = await store.config(call.tx)
+        old = await CONFIG.find(call.tx)
         in_state = params.namespace_in_state
         if in_state is None:
             in_state = old.namespace_in_state if old is not None else True
@@ -72,7 +71,7 @@ class ConfigEngine(Engine):
             jwt_validation_pubkeys=tuple(key.strip() for key in params.jwt_validation_pubkeys),
             namespace_in_state=in_state,
         )
-        await store.put_config(call.tx, new)
+        await CONFIG.keep(call.tx, new)
         warnings = call.prepared
         assert isinstance(warnings, tuple)
         return Reply(warnings=list(warnings)) if warnings else None

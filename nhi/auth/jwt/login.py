@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import msgspec
 
 from nhi.auth.jwt import claims as said
-from nhi.auth.jwt import store, templates
+from nhi.auth.jwt import templates
 from nhi.auth.jwt.keysets import KeySets
-from nhi.auth.jwt.model import Config, LoginParams, Role
+from nhi.auth.jwt.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.jose import registered, signature
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
@@ -52,15 +52,15 @@ class LoginEngine(Engine):
         proof = call.prepared
         assert isinstance(proof, Proof)
         if (
-            await store.config(call.tx) != proof.config
-            or await store.role(call.tx, proof.role.name) != proof.role
+            await CONFIG.find(call.tx) != proof.config
+            or await ROLES.find(call.tx, proof.role.name) != proof.role
         ):
             raise Malformed("the role or the configuration has just changed; log in again")
         return await self._issuer.issue(call, grant(proof.role, proof.claims, proof.config))
 
     async def verify(self, call: Call, params: LoginParams) -> Proof:
         """Find out whether the token is good for the role. Raises `Malformed` or `Unauthenticated`."""
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise Malformed("could not load configuration")
         role = await granted_role(call, params.role or config.default_role)
@@ -129,7 +129,7 @@ async def granted_role(call: Call, name: str) -> Role:
     """Return the role of a login. Raises `Malformed`."""
     if not name:
         raise Malformed("missing role")
-    role = await store.role(call.reader, name)
+    role = await ROLES.find(call.reader, name)
     if role is None:
         raise Malformed(f'role "{name}" could not be found')
     return role
@@ -149,7 +149,7 @@ def grant(role: Role, claims: Mapping[str, Json], config: Config) -> Grant:
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
     del call
-    role = await store.role(view, entry.login)
+    role = await ROLES.find(view, entry.login)
     if role is None:
         raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")
     return role.terms

@@ -3,23 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 
+from nhi.records import Record, Records
 from vault.framework.fields import BareMap, CommaList, Doc, Json, Kind, LowerCase, Map
 from vault.framework.route import Params
-from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.token import terms
+from vault.token.terms import (
+    BareBool,
+    BareCommas,
+    BareInt,
+    BareSpan,
+    BareText,
+    OldTermsParams,
+    TokenTerms,
+)
 
-OLD_NAMES: Final = {
-    "policies": "policies",
-    "ttl": "ttl",
-    "max_ttl": "max_ttl",
-    "period": "period",
-    "bound_cidrs": "bound_cidrs",
-    "num_uses": "num_uses",
-}
+OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses"}
 """Older names of fields of the terms."""
 
 PROVIDERS: Final = frozenset({"azure", "ibmisam", "secureauth"})
@@ -119,13 +122,7 @@ class ConfigParams(Params, frozen=True, kw_only=True):
     )
 
 
-class RoleName(Params, frozen=True, kw_only=True):
-    """Names a role."""
-
-    name: Annotated[LowerCase, Doc("Name of the role.")]
-
-
-class RoleParams(TermsParams, frozen=True, kw_only=True):
+class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     """A role; what is not given stays."""
 
     name: Annotated[LowerCase, Doc("Name of the role.")]
@@ -162,12 +159,8 @@ class RoleParams(TermsParams, frozen=True, kw_only=True):
     token_policies_template_claims: Annotated[
         BareBool | None, Doc("Whether {{.claim}} in policies is replaced by the claim.")
     ] = None
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
-    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
     num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.")] = None
     period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
-    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
 
 
 class LoginParams(Params, frozen=True):
@@ -216,14 +209,5 @@ class PollParams(Params, frozen=True):
     client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
 
 
-class ListParams(Params, frozen=True):
-    """Which part of a list."""
-
-    after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """A list."""
-
-    keys: Sequence[str]
+CONFIG: Final = Record("config", Config)
+ROLES: Final = Records("role/", Role)

@@ -18,10 +18,19 @@ from typing import Final
 import msgspec
 
 from nhi.auth.jwt import claims as said
-from nhi.auth.jwt import page, states, store
+from nhi.auth.jwt import page, states
 from nhi.auth.jwt.exchange import Exchange, kept_tokens
 from nhi.auth.jwt.login import grant, granted_role
-from nhi.auth.jwt.model import AuthUrlParams, CallbackParams, Config, FormParams, PollParams, Role
+from nhi.auth.jwt.model import (
+    CONFIG,
+    ROLES,
+    AuthUrlParams,
+    CallbackParams,
+    Config,
+    FormParams,
+    PollParams,
+    Role,
+)
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.redirects import allowed, to_provider
 from nhi.auth.jwt.states import SignIn, States
@@ -115,7 +124,7 @@ class OidcEngine(Engine):
 
     async def _enter(self, call: Call, entrant: object) -> Reply[None]:
         assert isinstance(entrant, Entrant)
-        if await store.role(call.tx, entrant.role.name) != entrant.role:
+        if await ROLES.find(call.tx, entrant.role.name) != entrant.role:
             raise Malformed("the role has just changed; log in again")
         given = grant(entrant.role, entrant.claims, entrant.config)
         metadata = {**given.metadata, **kept_tokens(entrant.claims)}
@@ -184,7 +193,7 @@ class OidcEngine(Engine):
 
     async def returned(self, call: Call, params: CallbackParams) -> Entrant | Reply[None]:
         """Find out who came back, or what the browser is to show. Raises `Malformed`."""
-        if await store.config(call.reader) is None:
+        if await CONFIG.find(call.reader) is None:
             raise Malformed(f"{_FAILED}Could not load configuration")
         sign_in = await states.find(call.reader, params.state, self._clock.nanos())
         if sign_in.mode == "direct":
@@ -199,7 +208,7 @@ class OidcEngine(Engine):
 
     async def posted(self, call: Call, params: FormParams) -> Reply[None]:
         """Keep what the provider posted; return what the browser is to show. Raises `Malformed`."""
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise Malformed(f"{_FAILED}Could not load configuration.")
         if config.oidc_response_mode != "form_post":
@@ -293,7 +302,7 @@ class OidcEngine(Engine):
         return role
 
     async def _config(self, call: Call) -> Config:
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise Malformed("could not load configuration")
         return config

@@ -8,8 +8,9 @@ from typing import Final
 
 import msgspec
 
-from nhi.auth.jwt import store, templates
-from nhi.auth.jwt.model import OLD_NAMES, Keys, ListParams, Role, RoleName, RoleParams
+from nhi.auth.jwt import templates
+from nhi.auth.jwt.model import OLD_NAMES, ROLES, Role, RoleParams
+from nhi.records import Keys, ListParams, RoleName
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
@@ -31,15 +32,12 @@ class RoleEngine(Engine):
     @list_("role")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
-        names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
-        if not names:
-            raise NotFound
-        return Keys(names)
+        return await ROLES.names(call, params)
 
     @read("role/{name:word}")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
-        role = await store.role(call.reader, params.name)
+        role = await ROLES.find(call.reader, params.name)
         if role is None:
             raise NotFound
         found = {name: getattr(role, name) for name in ("role_type", *_FIELDS)}
@@ -50,7 +48,7 @@ class RoleEngine(Engine):
     @write("role/{name:word}", exists="role_exists")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays, but for its type."""
-        old = await store.role(call.tx, params.name) or Role(name=params.name)
+        old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
         role = msgspec.structs.replace(
             old,
@@ -59,7 +57,7 @@ class RoleEngine(Engine):
             **given,
         )
         check(role)
-        await store.put_role(call.tx, role)
+        await ROLES.keep(call.tx, role.name, role)
         warnings: list[str] = []
         if role.terms.max_ttl > (call.mount.max_ttl or self._longest):
             warnings.append(
@@ -76,11 +74,11 @@ class RoleEngine(Engine):
     @delete("role/{name:word}")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
-        await store.delete_role(call.tx, params.name)
+        await ROLES.remove(call.tx, params.name)
 
     async def role_exists(self, call: Call) -> bool:
         """Tell update from create."""
-        return await store.role(call.reader, call.captures["name"].lower()) is not None
+        return await ROLES.find(call.reader, call.captures["name"].lower()) is not None
 
 
 def check(role: Role) -> None:

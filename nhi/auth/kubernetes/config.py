@@ -7,21 +7,21 @@ from typing import Final
 
 import msgspec
 
-from nhi.auth.kubernetes import selector, store
+from nhi.auth.kubernetes import selector
 from nhi.auth.kubernetes.model import (
+    CONFIG,
     NAME,
     OLD_NAMES,
+    ROLES,
     UID,
     Config,
     ConfigParams,
-    Keys,
-    ListParams,
     Role,
-    RoleName,
     RoleParams,
 )
 from nhi.auth.kubernetes.pod import Pod
 from nhi.jose.signature import from_pem
+from nhi.records import Keys, ListParams, RoleName
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
@@ -47,7 +47,7 @@ class ConfigEngine(Engine):
     @read("config")
     async def read_config(self, call: Call) -> dict[str, Json]:
         """Show the configuration, without the reviewer's token."""
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise NotFound
         shown = (name for name in Config.__struct_fields__ if name != _HIDDEN)
@@ -68,20 +68,17 @@ class ConfigEngine(Engine):
         if not params.kubernetes_ca_cert and not self._pod.authorities():
             raise Malformed(f"open {self._pod.ca_file}: no such file or directory")
         new = Config(**{name: getattr(params, name) for name in Config.__struct_fields__})
-        await store.put_config(call.tx, new)
+        await CONFIG.keep(call.tx, new)
 
     @list_("role")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
-        names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
-        if not names:
-            raise NotFound
-        return Keys(names)
+        return await ROLES.names(call, params)
 
     @read("role/{name:word}")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
-        role = await store.role(call.reader, params.name)
+        role = await ROLES.find(call.reader, params.name)
         if role is None:
             raise NotFound
         found: dict[str, Json] = {
@@ -96,7 +93,7 @@ class ConfigEngine(Engine):
     @write("role/{name:word}", exists="role_exists")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
-        old = await store.role(call.tx, params.name) or Role(name=params.name)
+        old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {
             "names": params.bound_service_account_names,
             "namespaces": params.bound_service_account_namespaces,
@@ -110,7 +107,7 @@ class ConfigEngine(Engine):
             **{name: value for name, value in given.items() if value is not None},
         )
         check(role)
-        await store.put_role(call.tx, role)
+        await ROLES.keep(call.tx, role.name, role)
         if role.terms.max_ttl <= (call.mount.max_ttl or self._longest):
             return None
         return Reply(warnings=[_TRUNCATED])
@@ -118,11 +115,11 @@ class ConfigEngine(Engine):
     @delete("role/{name:word}")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
-        await store.delete_role(call.tx, params.name)
+        await ROLES.remove(call.tx, params.name)
 
     async def role_exists(self, call: Call) -> bool:
         """Tell update from create."""
-        return await store.role(call.reader, call.captures["name"].lower()) is not None
+        return await ROLES.find(call.reader, call.captures["name"].lower()) is not None
 
 
 def check(role: Role) -> None:

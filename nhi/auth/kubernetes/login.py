@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nhi.auth.kubernetes import selector, store
-from nhi.auth.kubernetes.model import NAME, Config, LoginParams, Role
+from nhi.auth.kubernetes import selector
+from nhi.auth.kubernetes.model import CONFIG, NAME, ROLES, Config, LoginParams, Role
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.jose import registered, signature
 from vault.barrier.view import ReadView
@@ -63,7 +63,7 @@ class LoginEngine(Engine):
         proof = call.prepared
         assert isinstance(proof, Proof)
         role, account = proof.role, proof.account
-        if await store.config(call.tx) != proof.config or await store.role(call.tx, role.name) != role:
+        if await CONFIG.find(call.tx) != proof.config or await ROLES.find(call.tx, role.name) != role:
             raise Malformed("the role or the configuration has just changed; log in again")
         metadata = {
             "service_account_name": account.name,
@@ -87,12 +87,12 @@ class LoginEngine(Engine):
             raise Malformed("missing role")
         if not params.jwt:
             raise Malformed("missing jwt")
-        role = await store.role(call.reader, params.role)
+        role = await ROLES.find(call.reader, params.role)
         if role is None:
             raise Malformed(f'invalid role name "{params.role}"')
         if role.terms.bound_cidrs and not within(call.client_address, role.terms.bound_cidrs):
             raise Unauthenticated
-        config = await store.config(call.reader)
+        config = await CONFIG.find(call.reader)
         if config is None:
             raise Failed("could not load backend configuration", chained=False)
         claims = _claims(config, params.jwt.strip())
@@ -174,7 +174,7 @@ def _listed(name: str, globs: Sequence[str]) -> bool:
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
     del call
-    role = await store.role(view, entry.login)
+    role = await ROLES.find(view, entry.login)
     if role is None:
         raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")
     return role.terms

@@ -3,23 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
 
+from nhi.records import Record, Records
 from vault.framework.fields import CommaList, Doc, LowerCase
 from vault.framework.route import Params
-from vault.token.terms import BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.token import terms
+from vault.token.terms import BareCommas, BareInt, BareSpan, BareText, OldTermsParams, TokenTerms
 
-OLD_NAMES: Final = {
-    "policies": "policies",
-    "ttl": "ttl",
-    "max_ttl": "max_ttl",
-    "period": "period",
-    "bound_cidrs": "bound_cidrs",
-    "num_uses": "num_uses",
-}
+OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses"}
 """Older names of fields of the terms."""
 UID: Final = "serviceaccount_uid"
 NAME: Final = "serviceaccount_name"
@@ -71,13 +65,7 @@ class ConfigParams(Params, frozen=True, kw_only=True):
     disable_local_ca_jwt: Annotated[bool, Doc("Do not use the pod's own CA and token.")] = False
 
 
-class RoleName(Params, frozen=True, kw_only=True):
-    """Names a role."""
-
-    name: Annotated[LowerCase, Doc("Name of the role.")]
-
-
-class RoleParams(TermsParams, frozen=True, kw_only=True):
+class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     """A role; what is not given stays."""
 
     name: Annotated[LowerCase, Doc("Name of the role.")]
@@ -94,12 +82,8 @@ class RoleParams(TermsParams, frozen=True, kw_only=True):
     alias_name_source: Annotated[
         BareText | None, Doc("serviceaccount_uid, the default, or serviceaccount_name.")
     ] = None
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
-    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
     num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.")] = None
     period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
-    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
 
 
 class LoginParams(Params, frozen=True):
@@ -109,14 +93,5 @@ class LoginParams(Params, frozen=True):
     jwt: Annotated[str, Doc("The service account's token.")] = ""
 
 
-class ListParams(Params, frozen=True):
-    """Which part of a list."""
-
-    after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """A list."""
-
-    keys: Sequence[str]
+CONFIG: Final = Record("config", Config)
+ROLES: Final = Records("role/", Role)

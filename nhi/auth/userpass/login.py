@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nhi.auth.userpass import store
-from nhi.auth.userpass.model import Elsewhere, LoginParams
+from nhi.auth.userpass.model import USERS, Elsewhere, LoginParams
 from nhi.auth.userpass.proofs import Proofs
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
@@ -37,7 +36,7 @@ class LoginEngine(Engine):
     @write("login/{username:word}", public=True, exists="examine")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in."""
-        user = await store.user(call.tx, params.username)
+        user = await USERS.find(call.tx, params.username)
         if user is None or self._proofs.take(call) != user.secret:
             raise Malformed(_WRONG)  # removed or given another password since it was examined
         await self._lockout.check(call, user.name, known=True)
@@ -64,7 +63,7 @@ class LoginEngine(Engine):
         if call.audited:
             return True  # it was examined before it started over; the transaction looks again
         name = call.captures["username"].lower()
-        user = await store.user(call.reader, name)
+        user = await USERS.find(call.reader, name)
         await self._lockout.check(call, name, known=user is not None)
         given = call.data.get("password")
         password = "" if given is None else coerce("password", _TEXT, given)
@@ -83,7 +82,7 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms |
     Raises `Failed` where the user's policies are others by now.
     """
     del call
-    user = await store.user(view, entry.login)
+    user = await USERS.find(view, entry.login)
     if user is None:
         return None
     if policies_of(user.terms) != entry.policies:

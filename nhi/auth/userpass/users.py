@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import msgspec
 
-from nhi.auth.userpass import store
 from nhi.auth.userpass.model import (
-    OLD_NAMES,
-    Keys,
-    ListParams,
+    USERS,
     PasswordParams,
     PoliciesParams,
     User,
@@ -18,12 +15,13 @@ from nhi.auth.userpass.model import (
 )
 from nhi.auth.userpass.passwords import is_bcrypt
 from nhi.auth.userpass.proofs import Proofs
+from nhi.records import Keys, ListParams
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json, to_string
 from vault.framework.route import delete, list_, read, write
-from vault.token.terms import changed, shown
+from vault.token.terms import OLD_NAMES, changed, shown
 
 _NEITHER = "must provide either password or password_hash"
 
@@ -37,15 +35,12 @@ class UserEngine(Engine):
     @list_("users")
     async def list_users(self, call: Call, params: ListParams) -> Keys:
         """List the names of all users."""
-        names = await call.reader.list(store.USERS, after=params.after, limit=max(params.limit, 0))
-        if not names:
-            raise NotFound
-        return Keys(names)
+        return await USERS.names(call, params)
 
     @read("users/{username:word}")
     async def read_user(self, call: Call, params: UserName) -> dict[str, Json]:
         """Show what is said of a user's tokens."""
-        user = await store.user(call.reader, params.username)
+        user = await USERS.find(call.reader, params.username)
         if user is None:
             raise NotFound
         return shown(user.terms, OLD_NAMES)
@@ -53,20 +48,20 @@ class UserEngine(Engine):
     @write("users/{username:word}", exists="hash_and_exists")
     async def write_user(self, call: Call, params: UserParams) -> None:
         """Make or change a user; what is not given stays."""
-        old = await store.user(call.tx, params.username)
+        old = await USERS.find(call.tx, params.username)
         secret = self._secret(call, params)
         if secret is None and old is None:
             raise Malformed(_NEITHER)
         user = old or User(name=params.username, secret="")
         terms = changed(user.terms, params, OLD_NAMES)
-        await store.put_user(
-            call.tx, msgspec.structs.replace(user, terms=terms, secret=secret or user.secret)
+        await USERS.keep(
+            call.tx, user.name, msgspec.structs.replace(user, terms=terms, secret=secret or user.secret)
         )
 
     @delete("users/{username:word}")
     async def delete_user(self, call: Call, params: UserName) -> None:
         """Remove a user; nothing happens where there is none."""
-        await store.delete_user(call.tx, params.username)
+        await USERS.remove(call.tx, params.username)
 
     @write("users/{username:word}/password", exists="hash_and_exists")
     async def write_password(self, call: Call, params: PasswordParams) -> None:
@@ -75,7 +70,7 @@ class UserEngine(Engine):
         secret = self._secret(call, params)
         if secret is None:
             raise Malformed(_NEITHER)
-        await store.put_user(call.tx, msgspec.structs.replace(user, secret=secret))
+        await USERS.keep(call.tx, user.name, msgspec.structs.replace(user, secret=secret))
 
     @write("users/{username:word}/policies")
     async def write_policies(self, call: Call, params: PoliciesParams) -> None:
@@ -87,11 +82,11 @@ class UserEngine(Engine):
             policies=_tidied(params.policies),
         )
         terms = changed(user.terms, given, OLD_NAMES)
-        await store.put_user(call.tx, msgspec.structs.replace(user, terms=terms))
+        await USERS.keep(call.tx, user.name, msgspec.structs.replace(user, terms=terms))
 
     async def hash_and_exists(self, call: Call) -> bool:
         """Tell update from create, and hash the password that came before any transaction is begun."""
-        user = await store.user(call.reader, call.captures["username"].lower())
+        user = await USERS.find(call.reader, call.captures["username"].lower())
         given = call.data.get("password")
         password = to_string(given) if isinstance(given, str | int | float) else ""
         if password and not call.audited:
@@ -109,7 +104,7 @@ class UserEngine(Engine):
 
 
 async def _existing(call: Call, params: UserName) -> User:
-    user = await store.user(call.tx, params.username)
+    user = await USERS.find(call.tx, params.username)
     if user is None:
         raise Malformed("username does not exist", chained=True)
     return user

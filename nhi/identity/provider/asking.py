@@ -18,6 +18,8 @@ from vault.framework.errors import Malformed
 
 CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """A code challenge or verifier (RFC 7636 section 4.1)."""
+DENIED: Final = "permission denied"
+"""What is said of a token that is none."""
 _LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 _HASHES: Final = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
@@ -36,8 +38,10 @@ class OAuthError(Exception):
             headers["www-authenticate"] = (
                 f'Bearer error="{self.error}",error_description="{self.description}"'
             )
+        if self.status == 401 and self.error == "invalid_client":
+            headers["www-authenticate"] = "Basic"
         body = {"error": self.error, "error_description": self.description, **more}
-        end = b"\n" if self.error == "invalid_token" else b""  # as the field answers a token that is none
+        end = b"\n" if self.description == DENIED else b""  # as the field answers a token that is none
         refusal = Malformed(f"{self.error}: {self.description}")
         return Reply(raw=schema.encode(body) + end, status=self.status, headers=headers, refusal=refusal)
 

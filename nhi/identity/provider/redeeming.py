@@ -12,7 +12,7 @@ from nhi.identity.oidc.model import named_key
 from nhi.identity.oidc.signing import SigningKey, sign
 from nhi.identity.oidc.template import populate
 from nhi.identity.provider import model
-from nhi.identity.provider.asking import OAuthError, answer, basic, half, proves
+from nhi.identity.provider.asking import DENIED, OAuthError, answer, basic, half, proves
 from nhi.identity.provider.client_routes import OPENID, Named
 from nhi.identity.provider.model import Client, Code, Provider
 from nhi.identity.provider.provider_routes import ProviderEngine, assigned
@@ -69,7 +69,9 @@ class RedeemingEngine(Engine):
         try:
             return await self._granted(call, params)
         except OAuthError as refused:
-            return refused.reply()
+            reply = refused.reply()
+            reply.headers = {**reply.headers, **_FRESH}
+            return reply
 
     @read("oidc/provider/{name:word}/userinfo", public=True)
     async def read_userinfo(self, call: Call, params: Named) -> Reply[Any]:
@@ -228,9 +230,12 @@ class RedeemingEngine(Engine):
     async def _described(self, call: Call, name: str) -> Reply[Any]:
         """Return the claims that the caller's access token is for. Raises `OAuthError`.
 
-        It must have come from the token endpoint of this very provider: of other tokens nobody but us says that.
+        It must have come from the token endpoint of this very provider: of other tokens nobody but us says that. It
+        comes as OAuth sends it, so that no client learns to send access tokens where tokens of ours belong.
         """
         core = own(call)
+        if call.token and not call.bearer:
+            raise OAuthError("invalid_token", "access token must be sent as a Bearer token", 401)
         token = call.token.reveal()
         entry = await self._batch.open(core, token, self._clock.nanos()) if token else None
         provider = await model.provider(core, name)
@@ -241,7 +246,7 @@ class RedeemingEngine(Engine):
             or entry.path != here
             or namespace_id(token) != call.namespace.id
         ):
-            raise OAuthError("invalid_token", "permission denied", 401)
+            raise OAuthError("invalid_token", DENIED, 401)
         metadata = entry.metadata or {}
         client = await model.client_by_id(core, metadata.get("client_id", ""))
         if client is None or not provider.allows(client.client_id):
@@ -255,7 +260,7 @@ class RedeemingEngine(Engine):
     async def _present(self, call: Call, core: ReadView, entry: TokenEntry) -> Standing:
         standing = await self._entities.standing(core, call.namespace.id, entry.entity)
         if standing is None or standing.disabled:
-            raise OAuthError("invalid_token", "permission denied", 401)
+            raise OAuthError("invalid_token", DENIED, 401)
         return standing
 
     async def _claims(

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
+from tests.conformance.scenario import Scenario, Step, delete, get, lst, post, step
 from tests.conformance.scenarios.identity import home
 
 B = "idq/identity/oidc/"
@@ -213,6 +213,34 @@ SIGNING_IN = [
     post(R + "provider/p/userinfo", {}, token="", headers={"Authorization": "Bearer {at}"}),
     get(R + "provider/p/userinfo", token="", headers={"Authorization": "Bearer bad"}),
     get(R + "provider/p/userinfo", token=""),
+    *(
+        get(R + "provider/p/userinfo", token=sent, headers={"Authorization": given})
+        for sent, given in (
+            ("{at}", "Bearer {at}"),
+            ("{at}", ""),
+            ("{root}", ""),
+            ("{at}", "Bearer bad"),
+            ("", "bearer {at}"),
+            ("", "Token {at}"),
+            ("", "Bearer"),
+            ("", "Bearer  {at}"),
+            ("", "Bearer {t}"),
+            ("", "Bearer {it}"),
+        )
+    ),
+    *(
+        get(R + "provider/p/userinfo", token=sent, headers={"Authorization": given}, divergence="DV-69")
+        for sent, given in (("bad", "Bearer {at}"), ("", "Bearer {root}"))
+    ),
+    post(R + "provider/p/userinfo", {"access_token": "{at}"}, token=""),
+    get(R + "provider/p/userinfo?access_token={at}", token=""),
+    get(R + "provider/narrow/userinfo", token="", headers={"Authorization": "Bearer {at}"}),
+    get(R + "provider/none/userinfo", token="", headers={"Authorization": "Bearer {at}"}),
+    get("identity/oidc/provider/default/userinfo", token="", headers={"Authorization": "Bearer {at}"}),
+    get(R + "provider/p/.well-known/keys", token="", shape=1),
+    get(R + "provider/p/.well-known/keys", token="", shape=1, headers={"If-None-Match": "x"}),
+    step("HEAD", R + "provider/p/.well-known/openid-configuration", token=""),
+    step("OPTIONS", R + "provider/p/.well-known/keys", token=""),
     get("idr/sys/mounts", token="{at}"),
     get("idr/auth/token/lookup-self", token="{at}"),
     redeem(None, redirect_uri=None, grant_type="client_credentials"),

@@ -118,6 +118,7 @@ class House:
         self.factors_given: list[str] = []
         """Second factors that every request brings along."""
         self.basic = Secret("")
+        self.bearer = False
         """Credentials of an Authorization header that every request brings along."""
 
     async def open(self, *engines: Engine) -> "House":
@@ -222,7 +223,7 @@ class House:
         call.method, call.path = method, path
         call.operation = Operation(_OPERATIONS.get(method, method.lower()))
         call.headers, call.query, call.accept, call.content_type = (), b"", b"", b""
-        call.factors, call.basic = self.factors_given, self.basic
+        call.factors, call.basic, call.bearer = self.factors_given, self.basic, self.bearer
         call.client_address, call.client_port = "", 0
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
         call.data = dict(query or {})

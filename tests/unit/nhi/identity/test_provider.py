@@ -55,7 +55,10 @@ class Signing:
 
     async def userinfo(self, access: str, provider: str = "default") -> Answer:
         """Ask what an access token is for."""
-        return await self.house("GET", f"{OIDC}provider/{provider}/userinfo", token=access)
+        self.house.bearer = True
+        answer = await self.house("GET", f"{OIDC}provider/{provider}/userinfo", token=access)
+        self.house.bearer = False
+        return answer
 
 
 async def signing(**client: Any) -> Signing:
@@ -91,6 +94,8 @@ def test_a_code_becomes_an_identity_token_that_binds_code_and_access_token() -> 
             code, "RS256"
         )
         shown = json.loads((await it.userinfo(body["access_token"])).text)
+        ours = await it.house("GET", f"{OIDC}provider/default/userinfo", token=body["access_token"])
+        assert (ours.status, b"must be sent as a Bearer token" in ours.text) == (401, True)
         assert shown == {"sub": it.entity, "who": said["who"]}
 
     play(scenario)
