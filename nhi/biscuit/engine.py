@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
 import msgspec
 
 from nhi.biscuit import store
+from nhi.biscuit.attestation import PRIVATE_KEY, SECRET
 from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.datalog import Block
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Refusal
-from nhi.biscuit.minting import LONGEST_TTL, SECRET, Mint, owned
+from nhi.biscuit.minting import Mint, owned
 from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Workload
 from nhi.biscuit.narrowing import ends
 from nhi.biscuit.params import (
@@ -27,10 +27,6 @@ from nhi.biscuit.params import (
     KeyPath,
     LoginParams,
     Names,
-    RegistrationInfo,
-    RegistrationParams,
-    RegistrationPath,
-    SecretInfo,
     TokenInfo,
     TokenParams,
     WorkloadInfo,
@@ -38,6 +34,8 @@ from nhi.biscuit.params import (
     WorkloadPath,
 )
 from nhi.biscuit.printer import print_block
+from nhi.biscuit.proving import Evidence, Proof, Prover
+from nhi.biscuit.registration_routes import names_in
 from nhi.biscuit.revoking import destroy, end_workload
 from nhi.biscuit.service import auth_of
 from nhi.biscuit.wire import Algorithm
@@ -47,7 +45,6 @@ from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
 from vault.framework.route import delete, list_, read, write
-from vault.policy.names import valid_name
 from vault.token.authenticator import core_reader
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
@@ -57,10 +54,9 @@ _NEXT: Final = {
     KeyState.RETIRED: {KeyState.ACTIVE, KeyState.DESTROYED},
     KeyState.DESTROYED: set[KeyState](),
 }
-_DEEPEST: Final = 16
 _LONGEST_DATALOG: Final = 16_384
-_SECRET_CHARACTERS: Final = 43
-"""256 random bits in base 62: no guessing, so a plain hash keeps it."""
+
+Audiences = Callable[[Call], tuple[str, ...]]
 
 
 class KeyEngine(Engine):
@@ -139,7 +135,7 @@ class WorkloadEngine(Engine):
     @list_("workloads")
     async def list_workloads(self, call: Call) -> Names:
         """List the names of all workloads."""
-        return await _names(call, store.WORKLOADS)
+        return await names_in(call, store.WORKLOADS)
 
     @read("workloads/{name:name}")
     async def read_workload(self, call: Call, params: WorkloadPath) -> WorkloadInfo:
@@ -183,82 +179,20 @@ class WorkloadEngine(Engine):
         old = await _workload(call, params.name)
         await end_workload(call, old, self._entropy)
 
-    @list_("registrations")
-    async def list_registrations(self, call: Call) -> Names:
-        """List the names of all registrations."""
-        return await _names(call, store.REGISTRATIONS)
-
-    @read("registrations/{name:name}")
-    async def read_registration(self, call: Call, params: RegistrationPath) -> RegistrationInfo:
-        """Show a registration."""
-        found = await _registration(call, params.name)
-        return RegistrationInfo(
-            name=found.name,
-            workload=found.workload,
-            policies=found.policies,
-            audiences=found.audiences,
-            ttl=found.ttl,
-            max_ttl=found.max_ttl,
-            max_depth=found.max_depth,
-            has_secret=bool(found.secret_hash),
-        )
-
-    @write("registrations/{name:name}", exists="has_registration")
-    async def write_registration(self, call: Call, params: RegistrationParams) -> None:
-        """Make or change a registration. Its secret stays."""
-        if await store.workload(call.tx, params.workload) is None:
-            raise Malformed("workload: there is none of this name")
-        names = [valid_name(name) for name in params.policies]
-        if not names or None in names or "root" in names:
-            raise Malformed("policies: at least one name of a policy, and not root")
-        if not 0 < params.ttl <= params.max_ttl:
-            raise Malformed("ttl: must be more than 0, and max_ttl no less")
-        if params.ttl > LONGEST_TTL:
-            raise Malformed(f"ttl: a token lasts {LONGEST_TTL} seconds at most")
-        if not 1 <= params.max_depth <= _DEEPEST:
-            raise Malformed(f"max_depth: must be from 1 to {_DEEPEST}")
-        if not params.audiences:
-            raise Malformed("audiences: must name somebody")
-        old = await store.registration(call.tx, params.name)
-        new = Registration(
-            name=params.name,
-            workload=params.workload,
-            policies=tuple(sorted({name for name in names if name is not None})),
-            audiences=tuple(sorted(set(params.audiences))),
-            ttl=params.ttl,
-            max_ttl=params.max_ttl,
-            max_depth=params.max_depth,
-            secret_hash=old.secret_hash if old is not None else "",
-        )
-        await store.put_registration(call.tx, new)
-
-    @delete("registrations/{name:name}")
-    async def delete_registration(self, call: Call, params: RegistrationPath) -> None:
-        """Remove a registration. Tokens that it gave stay good until they end, and are not renewed."""
-        await call.tx.delete(store.REGISTRATIONS + params.name)
-
-    @write("registrations/{name:name}/secret")
-    async def make_secret(self, call: Call, params: RegistrationPath) -> SecretInfo:
-        """Make a new client secret in place of any other. It is shown once."""
-        found = await _registration(call, params.name)
-        secret = self._entropy.base62(_SECRET_CHARACTERS)
-        changed = msgspec.structs.replace(found, secret_hash=hashed(secret))
-        await store.put_registration(call.tx, changed)
-        return SecretInfo(found.name, secret)
-
     async def has_workload(self, call: Call) -> bool:
         """Tell update from create."""
         return await store.workload(call.reader, call.captures["name"]) is not None
-
-    async def has_registration(self, call: Call) -> bool:
-        """Tell update from create."""
-        return await store.registration(call.reader, call.captures["name"]) is not None
 
 
 class IssuingEngine(Engine):
     """Tokens: issued, shown, revoked."""
 
-    def __init__(self, mint: Mint, biscuits: Biscuits, barrier: Barrier) -> None:
+    def __init__(
+        self, mint: Mint, biscuits: Biscuits, barrier: Barrier, prover: Prover, names: Audiences
+    ) -> None:
+        """`names` are what clients' own assertions may be for: this server, as they call it."""
+        self._prover = prover
+        self._names = names
         self._mint = mint
         self._biscuits = biscuits
         self._barrier = barrier
@@ -269,16 +203,30 @@ class IssuingEngine(Engine):
         registration, workload = await owned(call.tx, params.name)
         return await self._issue(call, registration, workload, params.ttl, "issue")
 
-    @write("login", public=True)
+    @write("login", public=True, before="prove")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
-        """Make a token for whoever knows the secret of a registration."""
-        registration = await store.registration(call.tx, params.client_id) if params.client_id else None
-        workload = await store.workload(call.tx, registration.workload) if registration is not None else None
-        known = registration.secret_hash if registration is not None else ""
-        right = hmac.compare_digest(hashed(params.client_secret), known or hashed(""))
-        if registration is None or workload is None or not known or not right:
-            raise Unauthenticated("invalid client id or secret")
-        return await self._issue(call, registration, workload, params.ttl, SECRET)
+        """Make a token for whoever proves to be the workload of a registration, in the way that it demands."""
+        proof = cast("Proof", call.prepared)
+        found = await self._prover.granted(call, proof)
+        if found is None:
+            raise Unauthenticated("the registration has changed, or the proof was used before: log in again")
+        return await self._issue(call, *found, params.ttl, proof.method)
+
+    async def prove(self, call: Call, params: LoginParams) -> Proof:
+        """Look at the proof, before any transaction. Raises `Malformed`, `Unauthenticated`."""
+        shown = [bool(params.client_secret), bool(params.jwt), bool(params.client_assertion)]
+        if sum(shown) > 1:
+            raise Malformed("give one of client_secret, jwt and client_assertion")
+        if params.client_secret:
+            return await self._prover.prove(
+                call, params.client_id, Evidence(method=SECRET, secret=params.client_secret)
+            )
+        registration = await store.registration(call.reader, params.client_id) if params.client_id else None
+        method = registration.method if registration is not None else SECRET
+        token = params.client_assertion if method == PRIVATE_KEY else params.jwt
+        return await self._prover.prove(
+            call, params.client_id, Evidence(method=method, token=token, audiences=self._names(call))
+        )
 
     @write("introspect", writes=False)
     async def introspect(self, call: Call, params: TokenParams) -> TokenInfo:
@@ -345,32 +293,13 @@ def _datalog(block: Block) -> str:
     return text if len(text) <= _LONGEST_DATALOG else f"{text[:_LONGEST_DATALOG]}…"
 
 
-def hashed(secret: str) -> str:
-    """Return what is kept of a client secret."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def _number(text: str) -> int:
     """Return a key's number; 0, which is no key's, for anything else."""
     return int(text) if text.isdecimal() and text.isascii() and len(text) <= 10 else 0
 
 
-async def _names(call: Call, folder: str) -> Names:
-    found = await call.reader.list(folder)
-    if not found:
-        raise NotFound
-    return Names(found)
-
-
 async def _workload(call: Call, name: str) -> Workload:
     found = await store.workload(call.reader, name)
-    if found is None:
-        raise NotFound
-    return found
-
-
-async def _registration(call: Call, name: str) -> Registration:
-    found = await store.registration(call.reader, name)
     if found is None:
         raise NotFound
     return found

@@ -27,8 +27,6 @@ from vault.framework.external import ExternalKeys, PrivateKey
 
 LONGEST_TTL: Final = 86_400
 """Seconds of the longest token: so no revocation has to be kept longer."""
-SECRET: Final = "client_secret"  # noqa: S105 -- the name of a method
-"""Method of whoever knows a client's secret."""
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from nhi.biscuit.attestation import SECRET, Attestation
 from nhi.biscuit.chain import Key
 from nhi.biscuit.wire import Algorithm
 
@@ -83,8 +84,18 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     ttl: int
     max_ttl: int
     max_depth: int
+    method: str = SECRET
+    """How the workload proves itself; see `nhi.biscuit.attestation`. A secret counts beside it while there is one."""
+    attestation: Attestation = Attestation()
+    cidrs: tuple[str, ...] = ()
     secret_hash: str = ""
-    """SHA-256 of the client secret, in hex: the secret has 256 random bits. Empty for none."""
+    """What is kept of the client secret (see `nhi.biscuit.secrets`). Empty for none."""
+    secret_expires: int = 0
+    """When the secret ends to count (ms); 0 for never."""
+
+    def __repr__(self) -> str:
+        """Name the registration, without what its proof may hold."""
+        return f"<Registration {self.name}>"
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,47 +1,38 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""OAuth 2 for workloads that have a client id and secret: the same request to another URL answers with a Biscuit.
+"""OAuth 2: the same requests to another URL answer with Biscuits. Their errors are OAuth's own (RFC 6749, 5.2).
 
-The client credentials grant (RFC 6749, section 4.4), with the secret in the body or by Basic authentication; token
-introspection (RFC 7662) for resource servers that cannot read a Biscuit; revocation (RFC 7009).
+Client credentials (4.4) by secret, by a JWT that the client signed (RFC 7523) or by its certificate (RFC 8705); token
+exchange (RFC 8693) of somebody else's JWT, or of a Biscuit for a narrower one; introspection (RFC 7662), revocation
+(RFC 7009), metadata (RFC 8414).
 """
 
 from __future__ import annotations
 
-import base64
-import hmac
-from typing import Annotated, Final
-from urllib.parse import unquote_plus
+from typing import Annotated, Final, cast
 
 import msgspec
 
 from nhi.biscuit import store
+from nhi.biscuit.attestation import EXCHANGED
 from nhi.biscuit.authenticator import Biscuits, policies_of
-from nhi.biscuit.engine import hashed
-from nhi.biscuit.minting import SECRET, Mint
-from nhi.biscuit.model import Place, Registration, Revoked, Workload
+from nhi.biscuit.minting import Mint
+from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
+from nhi.biscuit.oauth_client import ClientParams, Clients, metadata
+from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower
+from nhi.biscuit.proving import Evidence, Proof, Prover
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed
+from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
-from vault.framework.route import Params, write
+from vault.framework.route import read, write
 
 Answer = Reply[dict[str, Json]]
 
 GRANT: Final = "client_credentials"
 
 
-class ClientParams(Params, frozen=True):
-    """Who asks; both are empty where they come by Basic authentication."""
-
-    client_id: Annotated[str, Doc("Name of the registration.")] = ""
-    client_secret: Annotated[str, Doc("Its secret.")] = ""
-
-
-class TokenRequest(ClientParams, frozen=True):
-    """A token request (RFC 6749, section 4.4.2)."""
-
-    grant_type: Annotated[str, Doc("client_credentials.")] = ""
-    scope: Annotated[str, Doc("Policies, between spaces: some of the registration's; all if not given.")] = ""
+class TokenRequest(ExchangeParams, frozen=True):
+    """A token request: RFC 6749 4.4.2, or RFC 8693 2.1."""
 
 
 class HintParams(ClientParams, frozen=True):
@@ -52,44 +43,72 @@ class HintParams(ClientParams, frozen=True):
 
 
 class OAuthEngine(Engine):
-    """The OAuth 2 endpoints of an `nhi` mount. Their errors are OAuth's own (RFC 6749, section 5.2)."""
+    """The OAuth 2 endpoints of an `nhi` mount."""
 
-    def __init__(self, mint: Mint, biscuits: Biscuits) -> None:
+    def __init__(self, mint: Mint, biscuits: Biscuits, prover: Prover, clients: Clients) -> None:
         self._mint = mint
         self._biscuits = biscuits
+        self._prover = prover
+        self._clients = clients
+        self._narrower = Narrower(biscuits)
 
-    @write("oauth2/token", public=True)
+    @read(".well-known/oauth-authorization-server", public=True)
+    async def describe(self, call: Call) -> Answer:
+        """Show where which endpoint is, and what it takes (RFC 8414)."""
+        return Reply(metadata(self._clients.issuer(call)), plain=True)
+
+    @write("oauth2/token", public=True, before="prove")
     async def token(self, call: Call, params: TokenRequest) -> Answer:
-        """Make a token for whoever knows a client's secret."""
-        client = await _client(call, params)
+        """Make a token for whoever proves to be a client, or a narrower one of a token."""
+        if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
+            return await self._narrower.exchange(call, params)
+        if params.grant_type not in {GRANT, EXCHANGE}:
+            return refusal(400, "unsupported_grant_type" if params.grant_type else "invalid_request")
+        client = await self._granted(call)
         if client is None:
-            return _refusal(401, "invalid_client")
-        if params.grant_type != GRANT:
-            return _refusal(400, "unsupported_grant_type" if params.grant_type else "invalid_request")
+            return refusal(401, "invalid_client")
         registration, workload = client
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):
-            return _refusal(400, "invalid_scope")
-        if wanted:
-            registration = msgspec.structs.replace(registration, policies=tuple(sorted(wanted)))
+            return refusal(400, "invalid_scope")
+        targets = {*params.audience, *params.resource}
+        if not targets <= set(registration.audiences):
+            return refusal(400, "invalid_target")
+        registration = msgspec.structs.replace(
+            registration,
+            policies=tuple(sorted(wanted)) or registration.policies,
+            audiences=tuple(sorted(targets)) or registration.audiences,
+        )
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
+        method = cast("Proof", call.prepared).method
         try:
-            token, issued = await self._mint.mint(call, place, registration, workload, 0, SECRET)
+            token, issued = await self._mint.mint(call, place, registration, workload, 0, method)
         except Malformed:
-            return _refusal(400, "invalid_grant")
-        answer = {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": -((issued.created - issued.expires) // 1000),
-            "scope": " ".join(issued.policies),
-        }
-        return Reply(answer, plain=True, display_name=f"nhi-{workload.name}")
+            return refusal(400, "invalid_grant")
+        return _issued(params, token, issued)
 
-    @write("oauth2/introspect", public=True)
+    async def prove(self, call: Call, params: TokenRequest) -> Proof | None:
+        """Find out who asks, before any transaction; None for nobody."""
+        if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
+            return None
+        if params.grant_type != EXCHANGE:
+            return await self._clients.prove(call, params)
+        if params.subject_token_type not in JWT_TYPES:
+            return None
+        registration = await store.registration(call.reader, params.client_id) if params.client_id else None
+        if registration is None or registration.method not in EXCHANGED:
+            return None
+        try:
+            shown = Evidence(method=registration.method, token=params.subject_token)
+            return await self._prover.prove(call, params.client_id, shown)
+        except Unauthenticated:
+            return None
+
+    @write("oauth2/introspect", public=True, before="prove_client")
     async def introspect(self, call: Call, params: HintParams) -> Answer:
         """Say whether a token of this mount is good now, to any client of it."""
-        if await _client(call, params) is None:
-            return _refusal(401, "invalid_client")
+        if await self._granted(call) is None:
+            return refusal(401, "invalid_client")
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = Place(call.namespace.id, call.mount.uuid)
         if found is None or found.owner != owner or call.now >= found.expires:
@@ -107,12 +126,12 @@ class OAuthEngine(Engine):
         }
         return Reply(answer, plain=True)
 
-    @write("oauth2/revoke", public=True)
+    @write("oauth2/revoke", public=True, before="prove_client")
     async def revoke(self, call: Call, params: HintParams) -> Answer:
         """Revoke a token of the client that asks, with everything made from it; of any other, nothing."""
-        client = await _client(call, params)
+        client = await self._granted(call)
         if client is None:
-            return _refusal(401, "invalid_client")
+            return refusal(401, "invalid_client")
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = Place(call.namespace.id, call.mount.uuid)
         if found is not None and found.owner == owner and found.issued.registration == client[0].name:
@@ -120,31 +139,28 @@ class OAuthEngine(Engine):
             await store.revoke(call.tx, owner, found.verified.ids[-1].hex(), row)
         return Reply({}, plain=True)
 
+    async def prove_client(self, call: Call, params: HintParams) -> Proof | None:
+        """Find out which client asks, before any transaction; None for nobody."""
+        return await self._clients.prove(call, params)
 
-async def _client(call: Call, params: ClientParams) -> tuple[Registration, Workload] | None:
-    """Return the client that a request proves to come from, and its workload; None for any other."""
-    name, secret = _basic(call) or (params.client_id, params.client_secret)
-    registration = await store.registration(call.tx, name) if name else None
-    workload = await store.workload(call.tx, registration.workload) if registration is not None else None
-    known = registration.secret_hash if registration is not None else ""
-    right = hmac.compare_digest(hashed(secret), known or hashed(""))
-    if registration is None or workload is None or not known or not right or not workload.alive(call.now):
-        return None
-    return registration, workload
+    async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
+        proof = call.prepared
+        return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
 
 
-def _basic(call: Call) -> tuple[str, str] | None:
-    """Return id and secret of Basic authentication (RFC 6749, section 2.3.1); None where there is none."""
-    if not call.basic:
-        return None
-    try:
-        both = base64.b64decode(call.basic.reveal(), validate=True).decode()
-    except ValueError:
-        return "", ""
-    client, _, secret = both.partition(":")
-    return unquote_plus(client), unquote_plus(secret)
-
-
-def _refusal(status: int, error: str) -> Answer:
+def refusal(status: int, error: str) -> Answer:
+    """Return a refusal in OAuth's words."""
     headers = {"www-authenticate": 'Basic realm="nhi"'} if status == 401 else {}
     return Reply({"error": error}, plain=True, status=status, headers=headers)
+
+
+def _issued(params: TokenRequest, token: str, issued: Issued) -> Answer:
+    answer: dict[str, Json] = {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": -((issued.created - issued.expires) // 1000),
+        "scope": " ".join(issued.policies),
+    }
+    if params.grant_type == EXCHANGE:
+        answer["issued_token_type"] = BISCUIT_TYPE
+    return Reply(answer, plain=True, display_name=f"nhi-{issued.workload}")

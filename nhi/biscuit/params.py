@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 
-from vault.framework.fields import CommaList, Doc, Span
+from vault.framework.fields import CommaList, Doc, Json, Map, Span, StringList
 from vault.framework.route import Params
 
 
@@ -80,7 +80,7 @@ class RegistrationPath(Params, frozen=True):
 
 
 class RegistrationParams(RegistrationPath, frozen=True):
-    """What a workload gets."""
+    """What a workload gets, and how it proves itself. Everything bound is compared as a whole."""
 
     workload: Annotated[str, Doc("Name of the workload.")] = ""
     policies: Annotated[CommaList, Doc("Policies that its tokens name.")] = ()
@@ -88,10 +88,36 @@ class RegistrationParams(RegistrationPath, frozen=True):
     ttl: Annotated[Span, Doc("Lifetime of a token.")] = 3600
     max_ttl: Annotated[Span, Doc("Lifetime with all renewals.")] = 86_400
     max_depth: Annotated[int, Doc("Blocks that a token may have, the first one included.")] = 8
+    cidrs: Annotated[CommaList, Doc("Addresses and blocks that it logs in from; any if not given.")] = ()
+    method: Annotated[
+        str,
+        Doc("client_secret, private_key_jwt, jwt, kubernetes, cert or approle; a secret counts beside it."),
+    ] = "client_secret"
+    jwks_url: Annotated[str, Doc("Key set of the issuer of its JWTs, or of itself (private_key_jwt).")] = ""
+    jwks_ca_pem: Annotated[str, Doc("CA certificates (PEM) for jwks_url; the machine's otherwise.")] = ""
+    oidc_discovery_url: Annotated[str, Doc("OpenID issuer whose keys sign its JWTs.")] = ""
+    oidc_discovery_ca_pem: Annotated[str, Doc("CA certificates (PEM) for oidc_discovery_url.")] = ""
+    pubkeys: Annotated[StringList, Doc("Public keys (PEM) that sign its JWTs.")] = ()
+    bound_issuer: Annotated[str, Doc("What iss must be.")] = ""
+    bound_subject: Annotated[str, Doc("What sub must be.")] = ""
+    bound_audiences: Annotated[CommaList, Doc("What aud must have one of.")] = ()
+    bound_claims: Annotated[Map | None, Doc("Further claims, each its one value or a list of them.")] = None
+    max_age: Annotated[Span, Doc("How old a JWT may be, from its iat.")] = 3600
+    one_time: Annotated[bool, Doc("Whether each JWT is good for one token only.")] = False
+    kubernetes_host: Annotated[str, Doc("URL of the cluster's API server, which is asked.")] = ""
+    kubernetes_ca_cert: Annotated[str, Doc("Its CA certificates (PEM).")] = ""
+    token_reviewer_jwt: Annotated[str, Doc("Token to ask it with; never shown.")] = ""
+    service_accounts: Annotated[CommaList, Doc("NAMESPACE/NAME of each service account.")] = ()
+    certificate: Annotated[str, Doc("The client's certificate, or its authority's (PEM).")] = ""
+    bound_common_names: Annotated[CommaList, Doc("Common names, one of which it must have.")] = ()
+    bound_dns_sans: Annotated[CommaList, Doc("DNS names, one of which it must have.")] = ()
+    bound_uri_sans: Annotated[CommaList, Doc("URIs (SPIFFE ids), one of which it must have.")] = ()
+    approle_mount: Annotated[str, Doc("AppRole mount whose login's token is shown.")] = ""
+    approle_role: Annotated[str, Doc("Role of that login.")] = ""
 
 
 class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A registration."""
+    """A registration. `attestation` has what its proof must be, as it was given."""
 
     name: str
     workload: str
@@ -100,14 +126,28 @@ class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
     ttl: int
     max_ttl: int
     max_depth: int
+    cidrs: Sequence[str]
+    method: str
+    attestation: Mapping[str, Json]
     has_secret: bool
+    secret_origin: str
+    secret_expire_time: str
 
 
-class SecretInfo(msgspec.Struct, frozen=True):
-    """A new client secret, shown once."""
+class SecretParams(RegistrationPath, frozen=True):
+    """A secret that somebody has already, as its hash."""
+
+    secret_hash: Annotated[
+        str, Doc("Hash of a secret that is in use: sha256:HEX, bcrypt, or argon2id; none for a new secret.")
+    ] = ""
+    secret_ttl: Annotated[Span, Doc("For how long the secret counts; for ever if not given.")] = 0
+
+
+class SecretInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new client secret, shown once; an imported one is not known here."""
 
     client_id: str
-    client_secret: str
+    client_secret: str = ""
 
 
 class IssueParams(RegistrationPath, frozen=True):
@@ -117,10 +157,12 @@ class IssueParams(RegistrationPath, frozen=True):
 
 
 class LoginParams(Params, frozen=True):
-    """A client id with its secret."""
+    """A registration, and its proof: a secret, a JWT; nothing where that is a certificate or an AppRole's token."""
 
     client_id: Annotated[str, Doc("Name of the registration.")] = ""
     client_secret: Annotated[str, Doc("Its secret.")] = ""
+    jwt: Annotated[str, Doc("A token of its issuer or its cluster.")] = ""
+    client_assertion: Annotated[str, Doc("A token that it has signed itself (RFC 7523).")] = ""
     ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = 0
 
 

@@ -31,6 +31,7 @@ REGISTRATIONS: Final = "registration/"
 ISSUED: Final = "issued/"
 REVOKED: Final = "revoked/"
 LOGINS: Final = "logins/"
+ONCE: Final = "once/"
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -157,6 +158,15 @@ async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
     await lineage.mark_revoked(view, block_id, new.at, new.reason)
 
 
+async def take_once(view: View, owner: Place, digest: str, until: int) -> bool:
+    """Take what counts once; False where it was taken before. It is remembered until `until` (ms)."""
+    if await view.get(ONCE + digest) is not None:
+        return False
+    await view.put(ONCE + digest, _encode(until))
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, ONCE + digest), until))
+    return True
+
+
 def _timer(owner: Place, path: str) -> str:
     return f"{owner.namespace}/{owner.mount}/{path}"
 
@@ -171,6 +181,9 @@ async def expire(core: View, timer: str, now: int) -> None:
         return
     value = await view.get(path)
     if value is None:
+        return
+    if f"{folder}/" == ONCE:
+        await view.delete(path)
         return
     until = _issued(value).expires if f"{folder}/" == ISSUED else _revoked(value).until
     if now >= until:

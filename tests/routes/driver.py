@@ -105,8 +105,19 @@ class Application:
     _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
-    def __init__(self, storage: Storage | None = None, *, like: "Application | None" = None) -> None:
-        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with."""
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        *,
+        like: "Application | None" = None,
+        outbound: tuple[str, ...] = (),
+    ) -> None:
+        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with.
+
+        `outbound` are blocks of addresses that the server may ask although they are its own machine's.
+        """
+        self._outbound = outbound
+        self.certificate: bytes | None = None
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
@@ -125,6 +136,7 @@ class Application:
             listeners=(_LISTENER,),
             storage=StorageSettings(kind="inmem"),
             audit=(AuditDevice(kind="file", path="file", options={"file_path": str(self.audit)}),),
+            outbound_allow=self._outbound,
         )
         self.vault = Vault(
             config,
@@ -201,7 +213,7 @@ class Application:
             "query_string": query.encode(),
             "headers": [(n.encode(), v.encode("latin-1")) for n, v in wanted.items() if v],
             "client": self.client,
-            "state": self.state(),
+            "state": {**self.state(), "client_certificate": self.certificate},
         }
         out: list[Any] = []
 

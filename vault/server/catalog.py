@@ -61,7 +61,8 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
     external = ExternalKeyEngine(
         parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
     )
-    nhi, biscuits = workloads(parts, external)
+    lock = lockout(parts)
+    nhi, biscuits = workloads(parts, external, lock)
     token = TokenEngine(
         parts.tokens,
         parts.batch,
@@ -72,7 +73,6 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         renewals(parts.router),
         biscuits,
     )
-    lock = lockout(parts)
     system = backend(
         *_seal(parts, passage),
         *_mounts(parts),

@@ -5,26 +5,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.provider import Providers
+from nhi.auth.kubernetes.pod import Pod
+from nhi.auth.kubernetes.review import ApiServer
+from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
 from nhi.biscuit.lineage_routes import LineageEngine
 from nhi.biscuit.minting import Mint
 from nhi.biscuit.oauth import OAuthEngine
+from nhi.biscuit.oauth_client import Clients
+from nhi.biscuit.proving import Prover
+from nhi.biscuit.registration_routes import RegistrationEngine
 from nhi.biscuit.revoking import RevokingEngine
+from nhi.biscuit.secrets import Secrets
 from nhi.biscuit.service import BiscuitService
 from vault.framework.engine import Engine
 from vault.framework.external import ExternalKeys
-from vault.server.parts import Parts
+from vault.server.parts import Parts, address
+from vault.token.lockout import Lockout
 
 
-def workloads(parts: Parts, external: ExternalKeys) -> tuple[Sequence[Engine], BiscuitService]:
+def workloads(
+    parts: Parts, external: ExternalKeys, lockout: Lockout
+) -> tuple[Sequence[Engine], BiscuitService]:
     """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
     mint = Mint(parts.clock, parts.entropy, external)
+    prover = Prover(
+        parts.barrier,
+        parts.tokens,
+        KeySets(parts.fetcher, parts.clock, Providers(parts.fetcher)),
+        ApiServer(parts.fetcher, Pod(), parts.log),
+        Secrets(Passwords(argon2id())),
+        lockout,
+        parts.clock,
+    )
+    clients = Clients(prover, address(parts.config))
     engines = (
         KeyEngine(mint),
         WorkloadEngine(parts.clock, parts.entropy),
-        IssuingEngine(mint, parts.biscuits, parts.barrier),
+        RegistrationEngine(parts.entropy),
+        IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy),
         LineageEngine(),
-        OAuthEngine(mint, parts.biscuits),
+        OAuthEngine(mint, parts.biscuits, prover, clients),
     )
     return engines, BiscuitService(parts.biscuits, mint, parts.barrier)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Clients of the OAuth 2 endpoints: how they prove themselves, and what is told to them beforehand."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Final
+from urllib.parse import unquote_plus
+
+from nhi.biscuit import store
+from nhi.biscuit.attestation import CERT, PRIVATE_KEY, SECRET
+from nhi.biscuit.proving import Evidence, Proof, Prover
+from nhi.jose import signature
+from vault.framework.call import Call
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.fields import Doc, Json
+from vault.framework.route import Params
+
+ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class ClientParams(Params, frozen=True):
+    """Who asks: by secret, by assertion, or with a certificate; id and secret may come by Basic authentication."""
+
+    client_id: Annotated[str, Doc("Name of the registration.")] = ""
+    client_secret: Annotated[str, Doc("Its secret.")] = ""
+    client_assertion: Annotated[str, Doc("A JWT that the client signed (RFC 7523).")] = ""
+    client_assertion_type: Annotated[str, Doc(ASSERTION)] = ""
+
+
+class Clients:
+    """Finds out which client asks."""
+
+    def __init__(self, prover: Prover, address: str) -> None:
+        """`address` is the URL at which clients reach this server; empty where it is not known."""
+        self._prover = prover
+        self._address = address.removesuffix("/")
+
+    def issuer(self, call: Call) -> str:
+        """Return what a mount is called as an authorization server."""
+        return f"{self._address}/v1/{call.namespace.path}{call.mount.path.removesuffix('/')}"
+
+    def audiences(self, call: Call) -> tuple[str, ...]:
+        """Return whom a client's own assertion may be for: this mount, or the endpoint that it is sent to."""
+        if not self._address:
+            return ()
+        issuer = self.issuer(call)
+        return (issuer, f"{issuer}/oauth2/token", f"{issuer}/login")
+
+    async def prove(self, call: Call, params: ClientParams) -> Proof | None:
+        """Return the proof of the client that asks; None for nobody, and for one that proves itself twice over."""
+        basic = _basic(call)
+        shown = [basic is not None, bool(params.client_secret), bool(params.client_assertion)]
+        if sum(shown) > 1:
+            return None
+        name, secret = basic or (params.client_id, params.client_secret)
+        try:
+            if params.client_assertion:
+                return await self._assertion(call, params)
+            if not secret:
+                registration = await store.registration(call.reader, name) if name else None
+                if registration is not None and registration.method == CERT:
+                    return await self._prover.prove(call, name, Evidence(method=CERT))
+            return await self._prover.prove(call, name, Evidence(method=SECRET, secret=secret))
+        except Unauthenticated:
+            return None
+
+    async def _assertion(self, call: Call, params: ClientParams) -> Proof | None:
+        if params.client_assertion_type != ASSERTION:
+            return None
+        name = params.client_id
+        if not name:
+            try:
+                claims = signature.read(params.client_assertion).unverified() or {}
+            except Malformed:
+                return None
+            name = str(claims.get("sub", ""))
+        shown = Evidence(method=PRIVATE_KEY, token=params.client_assertion, audiences=self.audiences(call))
+        return await self._prover.prove(call, name, shown)
+
+
+def metadata(issuer: str) -> dict[str, Json]:
+    """Return what an authorization server says of itself (RFC 8414, RFC 8705)."""
+    methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "tls_client_auth"]
+    algorithms = list(signature.ALGORITHMS)
+    found: dict[str, Json] = {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "grant_types_supported": [
+            "client_credentials",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
+        "response_types_supported": [],
+    }
+    for endpoint in ("token", "introspection", "revocation"):
+        found[f"{endpoint}_endpoint_auth_methods_supported"] = methods
+        found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
+    return found
+
+
+def _basic(call: Call) -> tuple[str, str] | None:
+    """Return id and secret of Basic authentication (RFC 6749, section 2.3.1); None where there is none."""
+    if not call.basic:
+        return None
+    try:
+        both = base64.b64decode(call.basic.reveal(), validate=True).decode()
+    except ValueError:
+        return "", ""
+    client, _, secret = both.partition(":")
+    return unquote_plus(client), unquote_plus(secret)

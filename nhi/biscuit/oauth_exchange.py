@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Token exchange (RFC 8693) of a Biscuit for a narrower one, for who has no library that attenuates.
+
+The answer is the same chain with one more block, so it ends when what it was made from is revoked, and nothing in it
+can be more than was there before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
+
+from biscuit_auth import BlockBuilder
+
+from nhi.biscuit.authenticator import Biscuits
+from nhi.biscuit.guard import Term, guarded, utc
+from nhi.biscuit.model import Place
+from nhi.biscuit.oauth_client import ClientParams
+from nhi.biscuit.verify import to_text
+from vault.framework.call import Call, Operation, Reply
+from vault.framework.fields import Doc, Json, Span, StringList
+
+if TYPE_CHECKING:
+    from biscuit_auth import Biscuit
+
+EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
+BISCUIT_TYPE: Final = "urn:coffre:params:oauth:token-type:biscuit"
+"""Nobody has registered a name for Biscuits."""
+JWT_TYPES: Final = frozenset(
+    f"urn:ietf:params:oauth:token-type:{kind}" for kind in ("jwt", "id_token", "access_token")
+)
+_OPERATIONS: Final = frozenset(
+    one.value for one in Operation if one not in {Operation.HELP, Operation.HEADER}
+)
+_MOST: Final = 16
+_LONGEST: Final = 512
+
+
+class ExchangeParams(ClientParams, frozen=True):
+    """A token request of either kind."""
+
+    grant_type: Annotated[str, Doc("client_credentials, or the name of token exchange.")] = ""
+    scope: Annotated[
+        str, Doc("Policies, between spaces: some of the registration's. Of an exchanged Biscuit: operations.")
+    ] = ""
+    audience: Annotated[StringList, Doc("For whom: some of the registration's audiences.")] = ()
+    resource: Annotated[
+        StringList, Doc("As audience (RFC 8707). Of an exchanged Biscuit: path that it is to be good below.")
+    ] = ()
+    subject_token: Annotated[str, Doc("The token that is exchanged.")] = ""
+    subject_token_type: Annotated[str, Doc("What it is: a JWT, or a Biscuit.")] = ""
+    actor_token: Annotated[str, Doc("Not taken: who acts is who presents the token.")] = ""
+    requested_token_type: Annotated[str, Doc("The type of Biscuits, or nothing.")] = ""
+    ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.")] = 0
+
+
+class Narrower:
+    """Narrows."""
+
+    def __init__(self, biscuits: Biscuits) -> None:
+        self._biscuits = biscuits
+
+    async def exchange(self, call: Call, params: ExchangeParams) -> Reply[dict[str, Json]]:
+        """Return a Biscuit with a block that narrows it as the request says."""
+        if params.actor_token or params.requested_token_type not in {"", BISCUIT_TYPE}:
+            return _refused("invalid_request")
+        here = Place(call.namespace.id, call.mount.uuid)
+        found = await self._biscuits.present(call.core, params.subject_token, call.now)
+        if found is None or found.owner != here or call.now >= found.expires:
+            return _refused("invalid_request")
+        if found.verified.chain.next_secret is None or len(found.verified.ids) >= found.issued.max_depth:
+            return _refused("invalid_request")
+        operations = frozenset(params.scope.split())
+        if not operations <= _OPERATIONS:
+            return _refused("invalid_scope")
+        paths = _paths(params.resource)
+        if paths is None or params.audience:
+            return _refused("invalid_target")
+        end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
+        raw = _narrowed(found.verified.token, operations, paths, end)
+        if raw is None:
+            return _refused("invalid_request")
+        answer: dict[str, Json] = {
+            "access_token": to_text(raw).rstrip("="),
+            "issued_token_type": BISCUIT_TYPE,
+            "token_type": "Bearer",
+            "expires_in": (end - call.now) // 1000,
+        }
+        return Reply(answer, plain=True, display_name=f"nhi-{found.issued.workload}")
+
+
+def _narrowed(token: Biscuit, operations: frozenset[str], paths: tuple[str, ...], end: int) -> bytes | None:
+    source = "check if time($t), $t < {end};"
+    terms: dict[str, Term | set[str]] = {"end": utc(end)}
+    if operations:
+        source += "check if operation($o), {operations}.contains($o);"
+        terms["operations"] = set(operations)
+    if paths:
+        named = [f"path{place}" for place in range(len(paths))]
+        source += f"check if {' or '.join(f'resource($r), $r.starts_with({{{name}}})' for name in named)};"
+        terms.update(zip(named, paths, strict=True))
+    return guarded(lambda: bytes(token.append(BlockBuilder(source, terms)).to_bytes()))
+
+
+def _paths(given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the paths that are asked for: as they are, or of URLs that lead to them; None for what is none."""
+    found = []
+    for one in given:
+        path = urlsplit(one).path if "://" in one else one
+        path = path.removeprefix("/").removeprefix("v1/")
+        if not path or len(path) > _LONGEST:
+            return None
+        found.append(path)
+    return tuple(found) if len(found) <= _MOST else None
+
+
+def _refused(error: str) -> Reply[dict[str, Json]]:
+    return Reply({"error": error}, plain=True, status=400)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Proofs looked at: what a workload shows, against what its registration demands.
+
+It runs before any transaction, because keys and clusters have to be asked. Whoever is refused learns nothing of why; a
+proof that counts once is taken in the transaction that makes the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from nhi.auth.cert import chain
+from nhi.auth.cert.constraints import Facts
+from nhi.auth.jwt.claims import claim
+from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.kubernetes.model import Config as Cluster
+from nhi.auth.kubernetes.review import ApiServer
+from nhi.biscuit import store
+from nhi.biscuit.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
+from nhi.biscuit.model import Place, Registration, Workload
+from nhi.biscuit.secrets import IMPORTED, Secrets, origin
+from nhi.jose import registered, signature
+from vault.barrier.barrier import Barrier
+from vault.framework.call import Call
+from vault.framework.clock import Clock
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.fields import Json
+from vault.outbound.failure import Unreachable
+from vault.token.addresses import within
+from vault.token.authenticator import core_reader
+from vault.token.lockout import Lockout
+from vault.token.store import TokenStore
+
+_LONGEST_ASSERTION: Final = 3600
+"""Seconds that a client's own assertion may last at most: so long it must be remembered."""
+_SKEW: Final = 60
+_WRONG: Final = "invalid client id or proof"
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request shows: a secret, or a token that somebody signed. The certificate is the connection's."""
+
+    method: str
+    secret: str = ""
+    token: str = ""
+    audiences: tuple[str, ...] = ()
+    """What a client's own assertion must be for: this server's names."""
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return f"Evidence({self.method!r})"
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """A proof that was good for a registration as it was then. `once` is what may not come again, until `until` (ms)."""
+
+    registration: Registration
+    method: str
+    once: str = ""
+    until: int = 0
+
+
+class Prover:
+    """Looks at proofs."""
+
+    def __init__(
+        self,
+        barrier: Barrier,
+        tokens: TokenStore,
+        sets: KeySets,
+        server: ApiServer,
+        secrets: Secrets,
+        lockout: Lockout,
+        clock: Clock,
+    ) -> None:
+        self._secrets = secrets
+        self._lockout = lockout
+        self._barrier = barrier
+        self._tokens = tokens
+        self._sets = sets
+        self._server = server
+        self._clock = clock
+
+    async def prove(self, call: Call, name: str, shown: Evidence) -> Proof:
+        """Return a good proof of the registration `name`. Raises `Unauthenticated`, the same for every reason."""
+        registration = await store.registration(call.reader, name) if name else None
+        if shown.method == SECRET:
+            return await self._secret(call, registration, shown.secret)
+        if registration is None or shown.method != registration.method or not _near(call, registration):
+            raise Unauthenticated(_WRONG)
+        try:
+            return await self._other(call, registration, shown)
+        except (Malformed, Unreachable):
+            raise Unauthenticated(_WRONG) from None
+
+    async def granted(self, call: Call, proof: Proof) -> tuple[Registration, Workload] | None:
+        """Return whom a proof is good for, in the open transaction; None where that has changed, or it came before."""
+        registration = await store.registration(call.tx, proof.registration.name)
+        if registration != proof.registration:
+            return None
+        workload = await store.workload(call.tx, registration.workload)
+        if workload is None or not workload.alive(call.now):
+            return None
+        if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
+            await self._lockout.succeeded(call.tx, registration.name)
+        if proof.once:
+            owner = Place(call.namespace.id, call.mount.uuid)
+            if not await store.take_once(call.tx, owner, proof.once, proof.until):
+                return None
+        return registration, workload
+
+    async def _secret(self, call: Call, registration: Registration | None, secret: str) -> Proof:
+        """Compare a secret. One that was imported may be a password, so its name is locked after wrong ones."""
+        kept = ""
+        if registration is not None and (
+            not registration.secret_expires or call.now < registration.secret_expires
+        ):
+            kept = registration.secret_hash
+        guessed = origin(kept) == IMPORTED
+        if registration is not None and guessed:
+            await self._lockout.check(call, registration.name, known=True)
+        right = await self._secrets.match(secret, kept)
+        if registration is None or not right or not _near(call, registration):
+            if registration is not None and guessed and not right:
+                await self._lockout.failed(call, registration.name, known=True)
+            raise Unauthenticated(_WRONG)
+        return Proof(registration=registration, method=SECRET)
+
+    async def _other(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
+        wanted = registration.attestation
+        if shown.method == CERT:
+            self._certificate(call, wanted)
+        elif shown.method == APPROLE:
+            await self._approle(call, wanted)
+        elif shown.method == KUBERNETES:
+            await self._kubernetes(wanted, shown.token)
+        else:
+            return await self._jwt(call, registration, shown)
+        return Proof(registration=registration, method=shown.method)
+
+    async def _jwt(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
+        """Look at a token that an issuer, or the client itself, has signed. Raises `Malformed`, `Unreachable`."""
+        wanted = registration.attestation
+        claims = await self._signed(f"{call.mount.uuid}/{registration.name}", wanted, shown.token)
+        own = shown.method == PRIVATE_KEY
+        expected = registered.Expected(
+            issuer=registration.name if own else wanted.bound_issuer,
+            subject=registration.name if own else wanted.bound_subject,
+            audiences=(wanted.bound_audiences or shown.audiences) if own else wanted.bound_audiences,
+        )
+        now = self._clock.millis() // 1000
+        registered.check(claims, expected, now)
+        expires, issued = registered.moment(claims, "exp"), registered.moment(claims, "iat")
+        if not expires or not expected.audiences:
+            raise Malformed("a token without an end")
+        if own and expires > now + _LONGEST_ASSERTION:
+            raise Malformed("an assertion that lasts too long")
+        if not own and (not issued or now - issued > wanted.max_age):
+            raise Malformed("a token that is too old")
+        for name, values in wanted.bound_claims.items():
+            found = claim(claims, name)
+            if not (isinstance(found, str) and found in values):
+                raise Malformed("a claim that is not as it must be")
+        if not own and not wanted.one_time:
+            return Proof(registration=registration, method=shown.method)
+        return Proof(
+            registration=registration,
+            method=shown.method,
+            once=_once(registration.name, claims, shown.token),
+            until=(expires + _SKEW) * 1000,
+        )
+
+    async def _signed(self, where: str, wanted: Attestation, text: str) -> Mapping[str, Json]:
+        token = signature.read(text)
+        config = wanted.jwt_config()
+        claims = token.claims(signature.named(token, await self._sets.keys(where, config)))
+        if claims is None:
+            claims = token.claims(signature.named(token, await self._sets.newer(where, config)))
+        if claims is None:
+            raise Malformed("nobody who is trusted signed it")
+        return claims
+
+    async def _kubernetes(self, wanted: Attestation, token: str) -> None:
+        """Ask the cluster whose token this is. Raises `Unauthenticated`, `Malformed`."""
+        cluster = Cluster(
+            kubernetes_host=wanted.kubernetes_host,
+            kubernetes_ca_cert=wanted.kubernetes_ca_cert,
+            token_reviewer_jwt=wanted.token_reviewer_jwt,
+        )
+        signature.read(token)
+        user = await self._server.review(cluster, token.strip(), wanted.bound_audiences)
+        allowed = {f"system:serviceaccount:{one.replace('/', ':')}" for one in wanted.service_accounts}
+        if user.get("username") not in allowed:
+            raise Malformed("another service account")
+
+    def _certificate(self, call: Call, wanted: Attestation) -> None:
+        """Look at the certificate of the connection. Raises `Malformed`."""
+        if not call.certificate:
+            raise Malformed("no certificate")
+        leaf = chain.read(call.certificate)
+        between = [chain.read(one) for one in call.intermediates]
+        if not chain.path_of(leaf, wanted.cert_role(), self._clock.millis() // 1000, between):
+            raise Malformed("a certificate of nobody who is trusted")
+        facts = Facts(leaf)
+        for values, found in (
+            (wanted.bound_common_names, [facts.common_name]),
+            (wanted.bound_dns_sans, facts.dns),
+            (wanted.bound_uri_sans, facts.uris),
+        ):
+            if values and not set(values) & set(found):
+                raise Malformed("a certificate of another name")
+
+    async def _approle(self, call: Call, wanted: Attestation) -> None:
+        """Look at the caller's own token: it must be what an AppRole login gave. Raises `Malformed`."""
+        identity = call.identity
+        if identity is None or not identity.key or identity.namespace is not call.namespace:
+            raise Malformed("no token of a login")
+        core = core_reader(self._barrier, identity.namespace)
+        entry = await self._tokens.get(core, identity.key)
+        came = entry is not None and entry.path == f"auth/{wanted.approle_mount}/login"
+        if entry is None or not came or (entry.metadata or {}).get("role_name") != wanted.approle_role:
+            raise Malformed("a token of another login")
+
+
+def _near(call: Call, registration: Registration) -> bool:
+    """Whether a call comes from where its registration logs in."""
+    return not registration.cidrs or within(call.client_address, registration.cidrs)
+
+
+def _once(name: str, claims: Mapping[str, Json], text: str) -> str:
+    """Return what a token is known by when it comes again: its own name, or all that was signed, but no signature."""
+    own = claims.get("jti")
+    told = f"jti:{own}" if isinstance(own, str) and own else text.strip().rpartition(".")[0]
+    return hashlib.sha256(f"{name}\0{claims.get('iss')}\0{told}".encode()).hexdigest()

@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How workloads prove themselves: every method, and what comes close to a proof and is none."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Generator
+from typing import Any
+from urllib.parse import urlencode
+
+import bcrypt
+import pytest
+from cryptography import x509
+
+from nhi.auth.userpass.passwords import argon2id
+from nhi.biscuit.oauth_client import ASSERTION
+from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE
+from tests.routes.driver import Application
+from tests.routes.issuer import DB, OTHER, READS, Issuer
+from tests.tokens import KEY, pem, token
+from tests.tokens import OTHER as OTHER_KEY
+from tests.unit.outbound.authority import Authority
+from tests.unit.outbound.service import service
+
+ISSUER = "https://issuer.example"
+JWT = "urn:ietf:params:oauth:token-type:jwt"
+CA = Authority("trusted")
+
+
+@pytest.fixture
+def issuer() -> Generator[Issuer]:
+    application = Application(outbound=("127.0.0.0/8",))
+    made = Issuer(application)
+    for path in (DB, OTHER):
+        made.root(path, {"data": {"a": "1"}})
+    yield made
+    application.close()
+
+
+def _register(issuer: Issuer, **fields: object) -> None:
+    issuer.root("nhi/registrations/r", {"workload": "w1", "policies": "app", **fields})
+
+
+def _login(issuer: Issuer, token: str = "", **body: object) -> int:
+    answer = issuer.application.request("POST", "/v1/nhi/login", {"client_id": "r", **body}, token=token)
+    if answer.status == 200:
+        made = answer.json()["auth"]["client_token"]
+        assert issuer.status(made, DB) == 200
+    return answer.status
+
+
+def _jwt_registration(issuer: Issuer, **fields: object) -> None:
+    good = {
+        "method": "jwt",
+        "pubkeys": [pem(KEY)],
+        "bound_issuer": ISSUER,
+        "bound_subject": "repo:a/b:ref:refs/heads/main",
+        "bound_audiences": "vault",
+    }
+    _register(issuer, **{**good, **fields})
+
+
+def _claims(issuer: Issuer, **changes: object) -> dict[str, Any]:
+    now = issuer.application.clock.millis() // 1000
+    good = {
+        "iss": ISSUER,
+        "sub": "repo:a/b:ref:refs/heads/main",
+        "aud": "vault",
+        "iat": now,
+        "exp": now + 600,
+        **changes,
+    }
+    return {name: value for name, value in good.items() if value is not None}
+
+
+def test_a_jwt_is_taken_as_a_whole_or_not_at_all(issuer: Issuer) -> None:
+    _jwt_registration(issuer, bound_claims={"environment": ["prod", "test"]})
+    env = {"environment": "prod"}
+    assert _login(issuer, jwt=token(_claims(issuer, **env))) == 200
+    now = issuer.application.clock.millis() // 1000
+    for changes in (
+        {"sub": "repo:a/b:ref:refs/heads/main2"},
+        {"sub": None},
+        {"iss": f"{ISSUER}/"},
+        {"aud": "other"},
+        {"aud": None},
+        {"environment": "dev"},
+        {"environment": None},
+        {"environment": ["prod"]},
+        {"exp": None},
+        {"exp": now - 3600},
+        {"iat": now - 4000},
+        {"iat": None},
+    ):
+        assert (changes, _login(issuer, jwt=token({**_claims(issuer, **{**env, **changes})}))) == (
+            changes,
+            403,
+        )
+    assert _login(issuer, jwt=token(_claims(issuer, **env), OTHER_KEY)) == 403
+    assert _login(issuer, jwt=token(_claims(issuer, **env), b"secret", "HS256")) == 403
+    for body in (
+        {},
+        {"jwt": "x"},
+        {"client_secret": "x"},
+        {"client_assertion": token(_claims(issuer, **env))},
+    ):
+        assert (body, _login(issuer, **body)) == (body, 403)
+    assert _login(issuer, jwt="x", client_secret="y") == 400
+    assert issuer.root("nhi/report", method="GET")["data"]["registrations"][0]["methods"]["jwt"]["count"] == 1
+
+
+def test_a_jwt_counts_once_where_the_registration_says_so(issuer: Issuer) -> None:
+    _jwt_registration(issuer, one_time=True)
+    with_id, without = token(_claims(issuer, jti="a")), token(_claims(issuer))
+    assert [_login(issuer, jwt=one) for one in (with_id, with_id, without, without)] == [200, 403, 200, 403]
+    again = token(_claims(issuer, jti="a", exp=issuer.application.clock.millis() // 1000 + 500))
+    assert _login(issuer, jwt=again) == 403
+    assert _login(issuer, jwt=token(_claims(issuer, jti="b"))) == 200
+
+
+def test_what_would_let_in_many_or_nobody_is_no_registration(issuer: Issuer) -> None:
+    jwt = {
+        "method": "jwt",
+        "pubkeys": [pem(KEY)],
+        "bound_issuer": ISSUER,
+        "bound_subject": "s",
+        "bound_audiences": "a",
+    }
+    cluster = {
+        "method": "kubernetes",
+        "kubernetes_host": "https://k",
+        "bound_audiences": "a",
+        "service_accounts": "n/s",
+    }
+    for fields in (
+        {"method": "magic"},
+        {**jwt, "bound_subject": "repo:a/*"},
+        {**jwt, "bound_subject": ""},
+        {**jwt, "bound_issuer": ""},
+        {**jwt, "bound_audiences": ""},
+        {**jwt, "pubkeys": []},
+        {**jwt, "pubkeys": ["x"]},
+        {**jwt, "jwks_url": "https://x"},
+        {**jwt, "max_age": 0},
+        {**jwt, "bound_claims": {"a": ["b*"]}},
+        {**jwt, "bound_claims": {"a": 1}},
+        {**jwt, "bound_claims": {"a": []}},
+        {**cluster, "kubernetes_host": ""},
+        {**cluster, "bound_audiences": ""},
+        {**cluster, "service_accounts": ""},
+        {**cluster, "service_accounts": "web"},
+        {**cluster, "service_accounts": "*/web"},
+        {"method": "cert"},
+        {"method": "cert", "certificate": "x"},
+        {"method": "cert", "certificate": CA.pem},
+        {"method": "approle", "approle_role": "x"},
+        {"cidrs": "nowhere"},
+    ):
+        body = {"workload": "w1", "policies": "app", **fields}
+        answer = issuer.application.request("POST", "/v1/nhi/registrations/r", body, token="root")
+        assert (fields, answer.status) == (fields, 400)
+    _register(issuer, **cluster, token_reviewer_jwt="hidden")
+    shown = issuer.root("nhi/registrations/r", method="GET")["data"]
+    assert "hidden" not in json.dumps(shown)
+    assert shown["attestation"]["service_accounts"] == ["n/s"]
+
+
+def test_a_certificate_of_the_connection_is_a_proof(issuer: Issuer) -> None:
+    uri = x509.UniformResourceIdentifier
+    good = CA.issue("w", names=[uri("spiffe://x/w")])
+    _register(issuer, method="cert", certificate=CA.pem, bound_uri_sans="spiffe://x/w")
+    for leaf, status in (
+        (good, 200),
+        (CA.issue("w", names=[uri("spiffe://x/w2")]), 403),
+        (CA.issue("w"), 403),
+        (Authority("trusted").issue("w", names=[uri("spiffe://x/w")]), 403),
+    ):
+        issuer.application.certificate = leaf.der
+        assert _login(issuer) == status
+        body = "grant_type=client_credentials&client_id=r"
+        assert _form(issuer, "token", body).status == (200 if status == 200 else 401)
+    issuer.application.certificate = None
+    assert _login(issuer) == 403
+
+
+def test_the_token_of_an_approle_login_is_a_proof(issuer: Issuer) -> None:
+    issuer.root("auth/approle/role/ci", {})
+    issuer.root("auth/approle/role/other", {})
+    _register(issuer, method="approle", approle_mount="approle", approle_role="ci")
+
+    def logged_in(role: str) -> str:
+        role_id = issuer.root(f"auth/approle/role/{role}/role-id", method="GET")["data"]["role_id"]
+        secret_id = issuer.root(f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
+        both = {"role_id": role_id, "secret_id": secret_id}
+        made = issuer.application.request("POST", "/v1/auth/approle/login", both).json()
+        token: str = made["auth"]["client_token"]
+        return token
+
+    mine = logged_in("ci")
+    assert _login(issuer, mine) == 200
+    child = issuer.application.request("POST", "/v1/auth/token/create", {}, token=mine)
+    child_token = child.json()["auth"]["client_token"] if child.status == 200 else "root"
+    named = issuer.root("auth/token/create", {"meta": {"role_name": "ci"}})["auth"]["client_token"]
+    for other in (logged_in("other"), "root", "", child_token, named):
+        assert _login(issuer, other) == 403
+    issuer.root("auth/token/revoke", {"token": mine})
+    assert _login(issuer, mine) == 403
+
+
+async def _review(issuer: Issuer, verdict: dict[str, Any]) -> tuple[int, bytes]:
+    async with service() as one:
+
+        async def answer(writer: Any, head: bytes) -> None:
+            status = {"authenticated": True, "user": {"username": "system:serviceaccount:shop:web"}}
+            asked = json.loads(one.seen[-1].partition(b"\r\n\r\n")[2])["spec"]
+            content = json.dumps({"status": {**status, "audiences": asked["audiences"], **verdict}}).encode()
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
+
+        one.behave = answer
+        fields = {
+            "workload": "w1",
+            "policies": "app",
+            "method": "kubernetes",
+            "kubernetes_host": f"http://127.0.0.1:{one.port}",
+            "bound_audiences": "vault",
+            "service_accounts": "shop/web",
+            "token_reviewer_jwt": "reviewer",
+            "kubernetes_ca_cert": "x",
+        }
+        await issuer.application.ask("POST", "/v1/nhi/registrations/r", fields, token="root")
+        body = {"client_id": "r", "jwt": token({"sub": "x"})}
+        found = await issuer.application.ask("POST", "/v1/nhi/login", body)
+        return found.status, b"".join(one.seen)
+
+
+@pytest.mark.loopback
+def test_a_cluster_vouches_for_exactly_this_service_account(issuer: Issuer) -> None:
+    status, seen = issuer.application.run(_review(issuer, {}))
+    assert (status, b"Bearer reviewer" in seen) == (200, True)
+    for verdict in (
+        {"user": {"username": "system:serviceaccount:shop:web2"}},
+        {"user": {"username": "system:serviceaccount:shop/web"}},
+        {"authenticated": False},
+        {"audiences": ["other"]},
+        {"audiences": None},
+    ):
+        assert issuer.application.run(_review(issuer, verdict))[0] == 403
+
+
+def test_a_login_comes_from_where_its_registration_says(issuer: Issuer) -> None:
+    _register(issuer, cidrs="10.0.0.0/8")
+    secret = issuer.root("nhi/registrations/r/secret")["data"]["client_secret"]
+    assert _login(issuer, client_secret=secret) == 403
+    issuer.application.client = ("10.1.1.1", 1)
+    assert _login(issuer, client_secret=secret) == 200
+
+
+@pytest.mark.parametrize("kind", ["sha256", "bcrypt", "argon2id"])
+def test_a_secret_that_is_in_use_is_imported_as_its_hash_and_its_name_locked_after_guesses(
+    issuer: Issuer, kind: str
+) -> None:
+    _register(issuer)
+    hashes = {
+        "sha256": lambda: f"sha256:{hashlib.sha256(b'old').hexdigest()}",
+        "bcrypt": lambda: bcrypt.hashpw(b"old", bcrypt.gensalt(4)).decode(),
+        "argon2id": lambda: argon2id().hash("old"),
+    }
+    made = issuer.root("nhi/registrations/r/secret", {"secret_hash": hashes[kind](), "secret_ttl": "1d"})
+    assert made["data"] == {"client_id": "r"}
+    shown = issuer.root("nhi/registrations/r", method="GET")["data"]
+    assert (shown["secret_origin"], shown["secret_expire_time"] > "2026") == ("imported", True)
+    assert [_login(issuer, client_secret=one) for one in ("old", "new", "")] == [200, 403, 403]
+    assert [_login(issuer, client_secret="new") for _ in range(5)] == [403] * 5
+    assert _login(issuer, client_secret="old") == 403
+    issuer.application.clock.sleep(1000)
+    assert _login(issuer, client_secret="old") == 200
+    issuer.application.clock.sleep(90_000)
+    assert _login(issuer, client_secret="old") == 403
+
+
+def test_a_hash_that_would_keep_the_server_busy_is_not_imported(issuer: Issuer) -> None:
+    _register(issuer)
+    for wrong in (
+        "old",
+        "sha256:x",
+        "$argon2id$v=19$m=999999,t=1,p=1$c29tZXNhbHRzb21l$c29tZXNhbHRzb21lc29tZXNhbHQ",
+        "$2b$17$" + "a" * 53,
+    ):
+        body = {"secret_hash": wrong}
+        refused = issuer.application.request("POST", "/v1/nhi/registrations/r/secret", body, token="root")
+        assert refused.status == 400
+    secret = issuer.root("nhi/registrations/r/secret")["data"]["client_secret"]
+    assert _login(issuer, client_secret=secret) == 200
+    issuer.root("nhi/registrations/r/secret", method="DELETE")
+    assert _login(issuer, client_secret=secret) == 403
+
+
+def _form(issuer: Issuer, path: str, body: str, **headers: str) -> Any:
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    return issuer.application.request("POST", f"/v1/nhi/oauth2/{path}", body.encode(), headers=form)
+
+
+def _assertion(issuer: Issuer, **changes: object) -> dict[str, str]:
+    endpoint = issuer.application.request("GET", "/v1/nhi/.well-known/oauth-authorization-server").json()
+    good = _claims(issuer, iss="r", sub="r", aud=endpoint["token_endpoint"], jti="1")
+    return {"client_assertion_type": ASSERTION, "client_assertion": token({**good, **changes})}
+
+
+def test_a_client_signs_its_own_assertion_which_counts_once(issuer: Issuer) -> None:
+    _register(issuer, method="private_key_jwt", pubkeys=[pem(KEY)])
+    grant = {"grant_type": "client_credentials"}
+
+    def asked(**changes: object) -> int:
+        status: int = _form(issuer, "token", urlencode({**grant, **_assertion(issuer, **changes)})).status
+        return status
+
+    assert [asked(), asked(), asked(jti="2")] == [200, 401, 200]
+    now = issuer.application.clock.millis() // 1000
+    for changes in (
+        {"aud": "https://elsewhere/token"},
+        {"iss": "r1"},
+        {"sub": "r1"},
+        {"exp": now + 7200},
+        {"exp": None},
+    ):
+        assert (changes, asked(jti="3", **changes)) == (changes, 401)
+    twice = {**grant, **_assertion(issuer, jti="4"), "client_id": "r", "client_secret": "x"}
+    assert _form(issuer, "token", urlencode(twice)).status == 401
+    wrong = {**grant, **_assertion(issuer, jti="5"), "client_assertion_type": "x"}
+    assert _form(issuer, "token", urlencode(wrong)).status == 401
+    made = _form(issuer, "token", urlencode({**grant, **_assertion(issuer, jti="6")})).json()["access_token"]
+    shown = _form(issuer, "introspect", urlencode({"token": made, **_assertion(issuer, jti="7")})).json()
+    assert shown["client_id"] == "r"
+
+
+def test_a_jwt_is_exchanged_for_a_biscuit(issuer: Issuer) -> None:
+    _jwt_registration(issuer, audiences="vault,billing")
+    jwt = token(_claims(issuer))
+    asked = {"grant_type": EXCHANGE, "client_id": "r", "subject_token": jwt, "subject_token_type": JWT}
+    answer = _form(issuer, "token", urlencode(asked)).json()
+    assert answer["issued_token_type"] == BISCUIT_TYPE
+    assert issuer.status(answer["access_token"], DB) == 200
+    elsewhere = _form(issuer, "token", urlencode({**asked, "audience": "billing"})).json()["access_token"]
+    assert issuer.status(elsewhere, DB) == 403
+    for changes, error in (
+        ({"audience": "other"}, "invalid_target"),
+        ({"scope": "root"}, "invalid_scope"),
+        ({"subject_token": "x"}, "invalid_client"),
+        ({"subject_token_type": "urn:x"}, "invalid_client"),
+        ({"client_id": "r1"}, "invalid_client"),
+    ):
+        assert _form(issuer, "token", urlencode({**asked, **changes})).json() == {"error": error}
+
+
+def test_a_biscuit_is_exchanged_for_a_narrower_one_and_ends_with_it(issuer: Issuer) -> None:
+    mine = issuer.issue()
+    asked = {
+        "grant_type": EXCHANGE,
+        "subject_token": mine,
+        "subject_token_type": BISCUIT_TYPE,
+        "scope": "read list",
+        "resource": f"https://vault.test/v1/{DB}",
+        "ttl": "60",
+    }
+    answer = _form(issuer, "token", urlencode(asked)).json()
+    assert (answer["expires_in"], answer["token_type"]) == (60, "Bearer")
+    narrow = answer["access_token"]
+    assert [issuer.status(narrow, path) for path in (DB, OTHER)] == [200, 403]
+    assert issuer.status(narrow, DB, "POST", {"data": {}}) == 403
+    wider = _form(issuer, "token", urlencode({**asked, "subject_token": narrow, "resource": "secret/"}))
+    assert issuer.status(wider.json()["access_token"], OTHER) == 403
+    for changes, error in (
+        ({"scope": "sudo"}, "invalid_scope"),
+        ({"resource": "https://vault.test"}, "invalid_target"),
+        ({"audience": "vault"}, "invalid_target"),
+        ({"subject_token": "x"}, "invalid_request"),
+        ({"actor_token": mine}, "invalid_request"),
+        ({"requested_token_type": JWT}, "invalid_request"),
+    ):
+        assert _form(issuer, "token", urlencode({**asked, **changes})).json() == {"error": error}
+    issuer.root("nhi/revoke", {"token": mine})
+    assert issuer.status(narrow, DB) == 403
+    assert READS
+
+
+def test_the_metadata_names_what_there_is(issuer: Issuer) -> None:
+    found = issuer.application.request("GET", "/v1/nhi/.well-known/oauth-authorization-server").json()
+    assert found["issuer"].endswith("/v1/nhi")
+    assert found["token_endpoint"] == f"{found['issuer']}/oauth2/token"
+    assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
+
+
+def test_a_refused_client_learns_nothing_of_who_exists(issuer: Issuer) -> None:
+    _register(issuer)
+    issuer.root("nhi/registrations/r/secret")
+    answers = set()
+    for body in ({"client_id": "r"}, {"client_id": "none"}, {"client_id": "r", "client_secret": "x"}, {}):
+        refused = issuer.application.request("POST", "/v1/nhi/login", body)
+        answers.add((refused.status, refused.body))
+    assert len(answers) == 1
+    basic = base64.b64encode(b"none:x").decode()
+    assert (
+        _form(issuer, "token", "grant_type=client_credentials", authorization=f"Basic {basic}").status == 401
+    )
