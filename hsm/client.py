@@ -2,7 +2,8 @@
 """Asks an agent, from a coroutine or from a thread, and starts another agent when there is none to ask.
 
 A wrong PIN ends it: nothing starts an agent again, because each start would try the PIN once more. Another PIN in its
-place is another matter.
+place is another matter. Where no PIN was found wrong (the token is locked, or near to it, or others guess), the answer
+may be another one soon: one agent a minute asks again, and its gate still tries nothing that costs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ DOUBTS: Final = 2
 Not after one: where a daemon stands between module and device, an old agent may work and a new one not start.
 """
 
+AGAIN_SECONDS: Final = 60.0
+"""How often it is asked again whether a login is possible by now."""
+_WRONG: Final = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
+
 Answer = TypeVar("Answer")
 
 
@@ -53,6 +58,7 @@ class AgentClient:
         self._agent: AgentProcess | None = None
         self._refused: PinBlocked | None = None
         self._wrong: Pin | None = None
+        self._again_at = 0.0
         self._closed = False
         self.counters: Final = Counters()
 
@@ -108,8 +114,9 @@ class AgentClient:
         agent = self._agent
         if agent is not None and agent.refused not in {None, self._refused}:
             self._refused, self._wrong = agent.refused, agent.tried
+            self._again_at = self._now() + AGAIN_SECONDS
         if self._refused is not None:
-            if not self._other_pin():
+            if not (self._may_change() or self._other_pin()):
                 raise PinBlocked(str(self._refused), ckr=self._refused.ckr)
             if agent is not None:
                 agent.end()
@@ -126,14 +133,24 @@ class AgentClient:
                 return agent
             reason = agent.reason if agent is not None else ""
             raise SlotUnavailable(f"{error}; last: {reason}") from error
-        if agent is not None:
-            agent.retire()
         self.counters.starts += 1
         try:
-            self._agent = self._start()
+            started = self._start()
         except (OSError, RuntimeError) as error:
+            if agent is not None and alive:
+                return agent
             raise SlotUnavailable(f"no agent can be started: {error}") from error
-        return self._agent
+        if agent is not None:
+            agent.retire()
+        self._agent = started
+        return started
+
+    def _may_change(self) -> bool:
+        """Whether the refusal is old, and was for another reason than a wrong PIN; then it is over."""
+        if self._refused is None or self._refused.ckr in _WRONG or self._now() < self._again_at:
+            return False
+        self._refused = self._wrong = None
+        return True
 
     def _read_pin(self) -> Pin | None:
         if self._pin is None:

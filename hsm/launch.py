@@ -18,6 +18,8 @@ from hsm.pin import Pin
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
 
+_MOST_WORDS: Final = 1 << 16
+_LONGEST_LINE: Final = 400
 _OURS: Final = ("BAO_", "VAULT_", "COFFRE_")
 """What the server's own variables begin with: tokens, PINs, passwords. No module needs any."""
 
@@ -41,8 +43,8 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start the process with the descriptor `channel`; on leaving, hand over the PIN.
 
     It goes through a pipe: the arguments and the environment of a process can be read from outside. What the
-    process prints goes nowhere: a module may print PINs and handles, or without end, and the server's log is read
-    by people who may know none of that. What matters of an error comes through the channel.
+    process complains of before it has loaded its program can be read from `stderr`; from then on what it prints goes
+    nowhere (`hsm.agent`).
     Raises `OSError` when there is no such program, and what `launch.pin` raises.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -51,7 +53,7 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
             [*launch.program, str(channel), str(reading)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             env=without_secrets(launch.environment, launch.hidden_variables),
             pass_fds=(channel, reading),
             start_new_session=True,
@@ -61,6 +63,15 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         os.close(reading)
         os.close(writing)
+
+
+def last_words(child: subprocess.Popen[bytes]) -> str:
+    """Return the last line that a process that has ended wrote on `stderr`, cut to what a message can hold."""
+    assert child.stderr is not None
+    os.set_blocking(child.stderr.fileno(), False)
+    lines = (child.stderr.read(_MOST_WORDS) or b"").decode("utf-8", "replace").split("\n")
+    line = next((line for line in reversed(lines) if line.strip()), "")
+    return "".join(char for char in line if char.isprintable())[:_LONGEST_LINE]
 
 
 def without_secrets(environment: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:

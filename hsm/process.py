@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -23,7 +24,7 @@ import msgspec
 
 from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
-from hsm.launch import PROGRAM, Launch, start
+from hsm.launch import PROGRAM, Launch, last_words, start
 from hsm.operations import Operation
 from hsm.pin import Pin
 
@@ -65,7 +66,7 @@ class AgentProcess:
         self._waiting: deque[_Job] = deque()
         self._running: dict[int, _Job] = {}
         self._number = FIRST
-        self._ready = False
+        self._loaded = self._ready = False
         self._next_look = 0.0
         self._stop = ""
         self._retiring = False
@@ -185,6 +186,7 @@ class AgentProcess:
                 os.eventfd_read(self._wake)
             for reply in self._received():
                 if reply.number == LOADED:
+                    self._loaded = True
                     opening = self._now() + self._launch.opening_seconds
                 else:
                     self._take(reply)
@@ -208,11 +210,22 @@ class AgentProcess:
             received = self._channel.recv(_RECEIVE)
         except BlockingIOError:
             return []
-        except OSError as error:
-            raise SlotUnavailable(f"the agent is gone: {error.strerror}") from error
+        except OSError:  # it left something unread
+            received = b""
         if not received:
-            raise SlotUnavailable("the agent died")
+            raise SlotUnavailable(self._obituary())
         return [decode(body, Reply) for body in self._reader.feed(received)]
+
+    def _obituary(self) -> str:
+        """Say what the process died of: by what signal or code, and what Python said where its program never loaded."""
+        assert self._child is not None
+        try:
+            code = self._child.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "the agent closed its channel"
+        how = f" of {signal.Signals(-code).name}" if code < 0 else f" with exit code {code}"
+        said = "" if self._loaded else last_words(self._child)
+        return f"the agent died{how}{said and ': ' + said}"
 
     def _take(self, reply: Reply) -> None:
         """Hand a reply to whoever waits for it."""
@@ -285,6 +298,8 @@ class AgentProcess:
 
     @staticmethod
     def _reap(child: subprocess.Popen[bytes]) -> None:
+        if child.stderr is not None:
+            child.stderr.close()
         try:
             child.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

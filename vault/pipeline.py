@@ -27,6 +27,7 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
+from vault.framework.external import AskFirst
 from vault.framework.log import Log
 from vault.framework.plan import Plan
 from vault.framework.route import Access, Bound, special
@@ -89,8 +90,8 @@ class Pipeline:
                 reply = _kept(
                     await (self.attempt(call) if call.plan is None else self.repeat(call, call.plan))
                 )
-            except Moved:
-                reply = await self.persist(call)
+            except (Moved, AskFirst) as again:
+                reply = await self.persist(call, again)
             if call.after is not None:
                 self.settle(call)
                 await call.after()
@@ -152,9 +153,11 @@ class Pipeline:
         call.audited = True
         return self.finish(call, await self.invoke(call, call.reader), self._audit.exchange)
 
-    async def persist(self, call: Call) -> Reply[object] | None:
+    async def persist(self, call: Call, again: Moved | AskFirst) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
         for _ in range(_ATTEMPTS):
+            if isinstance(again, AskFirst):
+                call.prepared = await again.ask()
             call.start_over()
             await self._follower.catch_up()
             call.facts = self._follower.epoch
@@ -171,8 +174,8 @@ class Pipeline:
                     reply = await self.attempt(call, core)
                 await self._follower.follow()
                 return _kept(reply)
-            except Moved:
-                continue
+            except (Moved, AskFirst) as later:
+                again = later
         raise Unavailable(detail="facts kept changing")
 
     def stay(self, call: Call, where: str) -> None:

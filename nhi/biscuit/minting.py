@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from biscuit_auth import BiscuitBuilder, KeyPair
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,13 +24,47 @@ from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
-from vault.framework.errors import Failed, Malformed, NotFound
-from vault.framework.external import ExternalKeys, PrivateKey
+from vault.framework.errors import Failed, Malformed, NotFound, VaultError
+from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
+
+T = TypeVar("T")
 
 LONGEST_TTL: Final = 86_400
 """Seconds of the longest token: so no revocation has to be kept longer."""
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Everything that a token is made from."""
+
+    owner: Place
+    path: str
+    key: IssuerKey
+    registration: Registration
+    workload: Workload
+    ttl: int
+    renewed: Issued | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A token, and its times in milliseconds since the epoch."""
+
+    raw: bytes = field(repr=False)
+    token_id: bytes
+    created: int
+    expires: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a device answered before the transaction, or why it did not, and about what."""
+
+    about: object
+    value: object = field(repr=False)
 
 
 class Mint:
@@ -47,8 +83,8 @@ class Mint:
             if kid and await store.claim(call.core, kid, owner):
                 break
         if ref:
-            key = await self._external.find(call.namespace, call.mount, ref)
-            public, private = await key.use(call, _public), b""
+            public = await _asked(call, (owner, ref), Key, lambda: self._found(call, ref))
+            private = b""
         else:
             public, private = _generated(algorithm, self._entropy)
         now = self._clock.millis()
@@ -82,33 +118,48 @@ class Mint:
         owner, path = place
         view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
         key = await _active(view)
-        now = self._clock.millis()
-        latest = renewed.latest if renewed is not None else now + registration.max_ttl * 1000
-        ttl = min(ttl or registration.ttl, registration.max_ttl, LONGEST_TTL)
-        expires = min(now + ttl * 1000, latest, workload.expires)
-        if expires // 1000 <= now // 1000:
-            raise Malformed("the token would have ended already")
-        token_id = self._entropy.bytes(16)
-        unsigned = _compiled(registration, path, token_id, expires)
-        raw = await self._signed(call, key, unsigned)
-        block_id = canonical_ids(read_chain(raw), Algorithm(key.algorithm))[0].hex()
+        order = _Order(owner, path, key, registration, workload, ttl, renewed)
+        if key.external:
+            made = await _asked(call, order, _Made, lambda: self._make(call, order))
+        else:
+            made = await self._make(call, order)
+        block_id = canonical_ids(read_chain(made.raw), Algorithm(key.algorithm))[0].hex()
         issued = Issued(
-            token_id=token_id.hex(),
+            token_id=made.token_id.hex(),
             kid=key.kid,
             workload=workload.name,
             uid=workload.uid,
             registration=registration.name,
             policies=registration.policies,
-            created=now,
-            expires=expires // 1000 * 1000,
-            latest=latest,
+            created=made.created,
+            expires=made.expires // 1000 * 1000,
+            latest=made.latest,
             max_depth=registration.max_depth,
             ids=block_id,
             parent=renewed.token_id if renewed is not None else "",
             method=method,
         )
         await store.put_issued(view, owner, issued)
-        return to_text(raw).rstrip("="), issued
+        return to_text(made.raw).rstrip("="), issued
+
+    async def _make(self, call: Call, order: _Order) -> _Made:
+        """Make and sign the token. Raises `Malformed` for one that would have ended."""
+        registration, renewed = order.registration, order.renewed
+        now = self._clock.millis()
+        latest = renewed.latest if renewed is not None else now + registration.max_ttl * 1000
+        ttl = min(order.ttl or registration.ttl, registration.max_ttl, LONGEST_TTL)
+        expires = min(now + ttl * 1000, latest, order.workload.expires)
+        if expires // 1000 <= now // 1000:
+            raise Malformed("the token would have ended already")
+        token_id = self._entropy.bytes(16)
+        unsigned = _compiled(registration, order.path, token_id, expires)
+        raw = await self._signed(call, order.key, unsigned)
+        return _Made(raw, token_id, now, expires, latest)
+
+    async def _found(self, call: Call, ref: str) -> Key:
+        """Return the public half of a key in a device."""
+        key = await self._external.find(call.namespace, call.mount, ref)
+        return await key.use(call, _public)
 
     async def _signed(self, call: Call, key: IssuerKey, unsigned: bytes) -> bytes:
         try:
@@ -118,6 +169,24 @@ class Mint:
             return await found.use(call, lambda root: resign(unsigned, _root(root), key.kid))
         except BiscuitError as error:
             raise Failed(f"issuer key {key.kid}: {error}") from None
+
+
+async def _asked(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
+    """Return what a device answered about just this before the transaction; else it is asked, and the call begins again."""
+    ready = call.prepared
+    if isinstance(ready, _Answer) and ready.about == about:
+        if isinstance(ready.value, VaultError):
+            raise ready.value
+        assert isinstance(ready.value, kind)
+        return ready.value
+
+    async def first() -> _Answer:
+        try:
+            return _Answer(about, await ask())
+        except VaultError as error:
+            return _Answer(about, error)
+
+    raise AskFirst(first)
 
 
 def _compiled(registration: Registration, path: str, token_id: bytes, expires: int) -> bytes:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -319,3 +320,34 @@ def test_an_agent_that_is_replaced_answers_what_it_was_asked(softhsm: SoftHsm) -
         assert await asyncio.to_thread(gone, old)
 
     run(softhsm, story)
+
+
+def test_what_a_module_prints_goes_nowhere(softhsm: SoftHsm) -> None:
+    slot = slot_on(softhsm)
+
+    async def story() -> None:
+        await slot.random(8)
+        fds = Path(f"/proc/{slot.agent_pid}/fd")
+        assert {os.readlink(fds / number) for number in "012"} == {os.devnull}
+        await slot.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise ImportError('no module named pkcs11')", "exit code 1: ImportError: no module named pkcs11"),
+        ("import os; os.abort()", "died of SIGABRT"),
+        ("raise SystemExit(3)", "died with exit code 3"),
+    ],
+)
+def test_an_agent_that_never_loads_says_what_kept_it(softhsm: SoftHsm, program: str, said: str) -> None:
+    slot = with_program(softhsm, (sys.executable, "-c", program), timeout=20.0)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable, match=said):
+            await slot.random(8)
+        await slot.close()
+
+    asyncio.run(story())

@@ -4,9 +4,12 @@
 import contextlib
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,3 +116,66 @@ def test_aliases_that_are_none_are_told_at_the_start(tmp_path: Path) -> None:
         config(tmp_path, free_port()), home=tmp_path, environment={"BAO_PKCS11_ALIASES": "soft"}, module=VAULT
     )
     assert said == "BAO_PKCS11_ALIASES: soft: must be ALIAS=/PATH/OF/MODULE"
+
+
+def _stopping(server: int, over: threading.Event) -> None:
+    """Stop every agent, and every one that takes its place, until it is over."""
+    while not over.wait(0.05):
+        for agent in _agents(server):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(agent, signal.SIGSTOP)
+
+
+def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_answered(
+    tmp_path: Path, token: SoftHsm
+) -> None:
+    with _server(tmp_path, token) as (server, client):
+        for path, body in (
+            ("sys/mounts/nhi", {"type": "nhi"}),
+            ("sys/mounts/kv", {"type": "kv"}),
+            (f"{CONFIGS}/c", HSM),
+            (f"{CONFIGS}/c/keys/k", {"label": "p256"}),
+            (f"{CONFIGS}/c/keys/k/grants/nhi", {}),
+            ("nhi/keys", {"external": "c:k"}),
+            ("nhi/workloads/w", {"owner": "somebody", "ttl": "24h"}),
+            ("nhi/registrations/r", {"workload": "w", "policies": "default"}),
+            ("nhi/issue/r", {}),
+        ):
+            status, answer = client.ask("POST", path, body)
+            assert status in {200, 204}, (path, answer)
+        over, port = threading.Event(), client.connection.port
+        stopper = threading.Thread(target=_stopping, args=(server.process.pid, over))
+        answers: list[tuple[int, Any]] = []
+
+        def issue() -> None:
+            with Client(port) as own:
+                own.token = client.token
+                answers.append(own.ask("POST", "nhi/issue/r", {}))
+
+        stopper.start()
+        waiting = [threading.Thread(target=issue) for _ in range(12)]
+        try:
+            for agent in _agents(server.process.pid):
+                os.kill(agent, signal.SIGSTOP)
+            for thread in waiting:
+                thread.start()
+            writes = 0
+            while not answers:
+                assert client.ask("POST", "kv/a", {"x": str(writes)})[0] == 204
+                assert client.ask("GET", "kv/a")[1]["data"] == {"x": str(writes)}
+                writes += 1
+            assert writes > 3
+            for thread in waiting:
+                thread.join(120)
+            assert {status for status, _ in answers} == {500}
+            assert all(
+                "agent" in answer["errors"][0] or "in time" in answer["errors"][0] for _, answer in answers
+            )
+            assert len(answers) == len(waiting)
+        finally:
+            over.set()
+            stopper.join()
+        deadline = time.monotonic() + 120
+        while client.ask("POST", "nhi/issue/r", {})[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)

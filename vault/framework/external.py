@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -16,6 +16,17 @@ T = TypeVar("T")
 
 PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
 """A private key in the form that cryptography's builders take; one in a device signs, and exports nothing."""
+
+
+class AskFirst(Exception):
+    """Raised by a handler within its transaction: a device must be asked, and nobody else's write is to wait for that.
+
+    The transaction is undone, `ask` is awaited, and the call begins again with what came of it as `call.prepared`.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """`ask` raises `VaultError` where there is no answer."""
+        self.ask = ask
 
 
 class ExternalKey(Protocol):
@@ -32,6 +43,8 @@ class ExternalKey(Protocol):
 
     async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
         """Return what `work` makes with the key, in a thread, because it waits for the device at each signature.
+
+        Never within a transaction: see `AskFirst`.
 
         That it was used is part of the audit record of `call`, however this ends.
         Raises `Unavailable` when the device does not answer, and `Failed` when it refuses.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.launch import Launch, start
+from hsm.launch import Launch, last_words, start
 from hsm.operations import Opening
 from hsm.pin import Pin
 
@@ -38,17 +38,29 @@ def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
         with os.fdopen(reading, "rb") as pipe:
             found = json.loads(pipe.read())
         assert process.wait(10.0) == 0
+    assert process.stderr is not None
+    process.stderr.close()
     assert found.pop("PYTHONPATH") == str(Path(__file__).parents[3])
     found.pop("LC_CTYPE", None)
     assert found == {"SOFTHSM2_CONF": "/etc/softhsm2.conf"}
 
 
-def test_what_a_module_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("echo out; echo first >&2; printf 'last\\033[2J\\n\\n' >&2", "last[2J"),
+        ("", ""),
+        ("printf %2000s x >&2", ""),
+    ],
+)
+def test_the_last_words_of_a_program_are_one_line_that_may_be_shown(
+    printed: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     launch = Launch(
         opening=Opening(lib="/l.so", login=False),
         pin=lambda: Pin(b"never asked for"),
         environment={},
-        program=("/bin/sh", "-c", "echo out; echo error >&2"),
+        program=("/bin/sh", "-c", printed),
         opening_seconds=1.0,
     )
     reading, writing = os.pipe()
@@ -56,4 +68,7 @@ def test_what_a_module_prints_reaches_nobody(capfd: pytest.CaptureFixture[str]) 
         assert process.wait(10.0) == 0
     os.close(reading)
     os.close(writing)
+    assert last_words(process).strip() == said
+    assert process.stderr is not None
+    process.stderr.close()
     assert capfd.readouterr() == ("", "")

@@ -27,6 +27,8 @@ MOST: Final = 8
 """Tokens that are kept open at once; the one that nobody uses and was used longest ago is closed for another."""
 MOST_PAIRS: Final = 256
 """Key pairs of one token that are remembered."""
+TURNS: Final = 4
+"""Threads that wait for one token at once: those of the others are free for other tokens."""
 IDLE_SECONDS: Final = 300.0
 """How long an agent stays after its last use. It is logged in, and it outlives the sealing of the vault."""
 _OPENING_SECONDS: Final = 10.0
@@ -49,6 +51,7 @@ class Opened(msgspec.Struct):
     """When it was asked for last, in seconds."""
     users: int = 0
     """How many wait for its answers; as long as there are any it stays."""
+    turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(TURNS))
     pairs: dict[Pair, tuple[PrivateKey, TokenInfo]] = msgspec.field(default_factory=dict)
     """Private halves, which hold no secret, and what the token said of itself."""
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Final, TypeVar
@@ -16,7 +17,7 @@ from hsm.operations import ListTokens, TokenInfo
 from hsm.signers import Agent, TokenSigner, private_key
 from hsm.versions import printable
 from vault.engines.system.external_keys import Options
-from vault.engines.system.external_keys_agents import Agents, Opened
+from vault.engines.system.external_keys_agents import MOST, TURNS, Agents, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
@@ -26,8 +27,8 @@ T = TypeVar("T")
 
 _SECONDS: Final = 5.0
 """How long one operation may take."""
-_THREADS: Final = 8
-"""Signatures under way at once, over all tokens."""
+DEADLINE: Final = 15.0
+"""Seconds after which whoever finds a key, or uses it, has an answer, whatever the token does and however many wait."""
 
 
 class Pkcs11Provider:
@@ -35,28 +36,29 @@ class Pkcs11Provider:
 
     secrets = frozenset({"pin"})
 
-    def __init__(self, modules: Mapping[str, str], agents: Agents) -> None:
-        """`modules` are paths by alias."""
+    def __init__(self, modules: Mapping[str, str], agents: Agents, deadline: float = DEADLINE) -> None:
+        """`modules` are paths by alias, `deadline` is in seconds."""
+        self._deadline = deadline
         self._modules = modules
         self._agents = agents
-        self._threads = ThreadPoolExecutor(_THREADS, "external-key")
+        self._threads = ThreadPoolExecutor(MOST * TURNS, "external-key")
 
     async def check_config(self, config: Options) -> None:
         """Log in. Raises `Malformed` and `Unavailable`."""
         token = read_token(config, self._modules)
-        with self._agents.using(token) as opened:
-            await self._run(lambda: _information(opened.agent, token), Malformed)
+        async with self._using(token) as opened:
+            await self._run(opened, lambda: _information(opened.agent, token), Malformed)
 
     async def check_key(self, config: Options, key: Options) -> None:
         """Read the public half. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        with self._agents.using(token) as opened:
+        async with self._using(token) as opened:
             await self._found(opened, token, pair)
 
     async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        with self._agents.using(token) as opened:
+        async with self._using(token) as opened:
             private, information = opened.pairs.get(pair) or await self._found(opened, token, pair)
         return _Key(self, ref, token, pair, _description(ref, pair, private, information))
 
@@ -64,15 +66,25 @@ class Pkcs11Provider:
         self, token: Token, pair: Pair, description: Mapping[str, str], work: Callable[[PrivateKey], T]
     ) -> T:
         """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
-        with self._agents.using(token) as opened:
+        async with self._using(token) as opened:
             private, information = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
             if description != _description(description["ref"], pair, private, information):
                 raise Failed("the token has another key of this name by now")
             try:
-                return await self._run(lambda: work(private), Failed)
+                return await self._run(opened, lambda: work(private), Failed)
             except VaultError:
                 opened.pairs.pop(pair, None)
                 raise
+
+    @contextlib.asynccontextmanager
+    async def _using(self, token: Token) -> AsyncIterator[Opened]:
+        """Hold the token for the time that whoever asks has. Raises `Unavailable` when that is over."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                with self._agents.using(token) as opened:
+                    yield opened
+        except TimeoutError as error:
+            raise Unavailable(f"the token did not answer in time: {self._deadline:g} s") from error
 
     async def _found(
         self, opened: Opened, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
@@ -83,14 +95,20 @@ class Pkcs11Provider:
             signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
             return private_key(signer), _information(opened.agent, token)
 
-        found = await self._run(look, refusal)
+        found = await self._run(opened, look, refusal)
         opened.remember(pair, found)
         return found
 
-    async def _run(self, work: Callable[[], T], refusal: type[VaultError]) -> T:
-        """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers."""
+    async def _run(self, opened: Opened, work: Callable[[], T], refusal: type[VaultError]) -> T:
+        """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers.
+
+        A thread cannot be stopped: it keeps its turn until the agent has answered, or was killed.
+        """
+        await opened.turns.acquire()
+        job = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        job.add_done_callback(lambda _: opened.turns.release())
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.shield(job)
         except SlotUnavailable as error:
             raise Unavailable(str(error), detail=error.ckr) from error
         except HsmError as error:

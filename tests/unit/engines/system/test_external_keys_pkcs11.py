@@ -23,7 +23,14 @@ from hsm.operations import ListTokens, Operation, PublicKey, Sign, TokenInfo
 from hsm.signers import Mechanism
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.external_keys_agents import IDLE_SECONDS, MOST, MOST_PAIRS, Agents, starter
+from vault.engines.system.external_keys_agents import (
+    IDLE_SECONDS,
+    MOST,
+    MOST_PAIRS,
+    TURNS,
+    Agents,
+    starter,
+)
 from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import NOWHERE, ROOT, Call
@@ -258,6 +265,35 @@ def test_a_token_that_is_in_use_makes_room_for_nobody() -> None:
         shelf.now += IDLE_SECONDS
         shelf.agents.end_idle()
         assert all(agent.ended for _, agent in shelf.made)
+
+    _play(scenario)
+
+
+def test_a_token_that_hangs_keeps_no_other_from_signing_and_nobody_waiting_for_ever() -> None:
+    async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
+        hung = await provider.open("c:one", HSM, {"label": "ca"})
+        other = await provider.open("c:two", {**HSM, "token_label": "two"}, {"label": "ca"})
+        hold = threading.Event()
+
+        def hang(private: PrivateKey) -> bytes:
+            hold.wait(60)
+            return b""
+
+        waiting = [asyncio.create_task(hung.use(Call(), hang)) for _ in range(4 * TURNS)]
+        await asyncio.sleep(0)
+        try:
+            for _ in range(3):
+                async with asyncio.timeout(30):
+                    assert await other.use(Call(), _sign)
+            assert not any(task.done() for task in waiting)
+            provider._deadline = 0.1
+            with pytest.raises(Unavailable, match="did not answer in time"):
+                await hung.use(Call(), _sign)
+        finally:
+            hold.set()
+        provider._deadline = 60.0
+        assert await asyncio.gather(*waiting) == [b""] * len(waiting)
+        assert await hung.use(Call(), _sign)
 
     _play(scenario)
 
