@@ -23,8 +23,19 @@ _FACTOR: Final = "identity/entity-factor/"
 
 def hashed(*parts: str) -> str:
     """Return the path segment that stands for names in their one form; each is hashed, so none reaches into another."""
-    digests = [hashlib.sha256(part.lower().encode()).digest() for part in parts]
+    digests = [hashlib.sha256(folded(part).encode()).digest() for part in parts]
     return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def folded(name: str) -> str:
+    """Return a name without case: each letter as the small one of its own pair.
+
+    A letter that only looks like the large one of a pair (the Kelvin sign, the ohm sign) stays what it is: it makes
+    another name (SL-21).
+    """
+    if name.isascii():
+        return name.lower()
+    return "".join(small if (small := char.lower()).upper() == char else char for char in name)
 
 
 async def entity(core: ReadView, entity_id: str) -> Entity | None:

@@ -48,6 +48,7 @@ from vault.token.issue import Issuer
 _FAILED: Final = "OpenBao login failed. "
 _NOTHING: Final = f"{_FAILED}No code or id_token received."
 _POLL: Final = 5
+_LONGEST_NONCE: Final = 1024
 _POSTED: Final = "no_code"
 """What a client gives as the code when the provider has posted it here."""
 
@@ -138,6 +139,8 @@ class OidcEngine(Engine):
         role = await granted_role(call, params.role or config.default_role)
         if role.callback_mode != "client" and not params.client_nonce:
             raise Malformed("missing client_nonce")
+        if len(params.client_nonce) > _LONGEST_NONCE:
+            raise Malformed(f"client_nonce is longer than {_LONGEST_NONCE} characters")
         if role.callback_mode == "device":
             return await self._device(call, config, role, params)
         if not params.redirect_uri:

@@ -48,9 +48,10 @@ class Providers:
         found = document(answer)
         if found.get("issuer") != config.oidc_discovery_url:
             raise Unreachable("issuer did not match the returned issuer")
-        return Provider(
-            **{name: text for name in Provider.__slots__ if isinstance(text := found.get(name), str)}
-        )
+        told = {name: text for name in Provider.__slots__ if isinstance(text := found.get(name), str)}
+        if url.startswith("https:") and not all(text.startswith("https:") for text in told.values()):
+            raise Unreachable("it is asked by https and names an endpoint without it")
+        return Provider(**told)
 
 
 def document(answer: Answer) -> Mapping[str, Json]:

@@ -5,28 +5,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from nhi.auth.jwt.exchange import scope
 from nhi.auth.jwt.model import Config, Role
 from nhi.auth.jwt.states import SignIn
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+from nhi.loopback import port_apart
 
 
 def allowed(uri: str, uris: tuple[str, ...]) -> bool:
     """Whether the browser may be sent to `uri`: exactly one of `uris`, but for loopback's port (RFC 8252 7.3)."""
-    return uri in uris or any(_same_loopback(uri, one) for one in uris)
-
-
-def _same_loopback(uri: str, other: str) -> bool:
-    try:
-        one, two = urlsplit(uri), urlsplit(other)
-        plain = one.hostname in _LOOPBACK and one.port is not None and "@" not in one.netloc
-    except ValueError:
-        return False
-    return plain and one._replace(netloc=one.hostname or "") == two._replace(netloc=two.hostname or "")
+    return uri in uris or any((found := port_apart(uri, one)) and found[1] for one in uris)
 
 
 def to_provider(endpoint: str, config: Config, role: Role, state: str, sign_in: SignIn) -> str:

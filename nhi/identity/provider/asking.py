@@ -10,8 +10,9 @@ import hmac
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
+from nhi.loopback import port_apart
 from vault.framework import schema
 from vault.framework.call import Reply
 from vault.framework.errors import Malformed
@@ -20,7 +21,6 @@ CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """A code challenge or verifier (RFC 7636 section 4.1)."""
 DENIED: Final = "permission denied"
 """What is said of a token that is none."""
-_LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 _HASHES: Final = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
@@ -53,24 +53,12 @@ def answer(body: Mapping[str, object], **headers: str) -> Reply[Any]:
 
 def fits(redirect_uri: str, known: tuple[str, ...]) -> bool:
     """Whether people may be sent to an address: exactly one that is known (SL-35), loopback at any port (RFC 8252)."""
-    if redirect_uri in known:
-        return True
-    return any(_loopback(redirect_uri, one) for one in known)
+    return redirect_uri in known or any(_loopback(redirect_uri, one) for one in known)
 
 
 def _loopback(given: str, known: str) -> bool:
-    try:
-        one, other = urlsplit(given), urlsplit(known)
-        return (
-            one.scheme == other.scheme == "http"
-            and one.hostname == other.hostname
-            and one.hostname in _LOOPBACK
-            and one.username is other.username is None
-            and one.port != 0
-            and (one.path, one.query, one.fragment) == (other.path, other.query, other.fragment)
-        )
-    except ValueError:
-        return False
+    found = port_apart(given, known)
+    return found is not None and found[0].startswith("http:") and found[1] != "0"
 
 
 def proves(verifier: str, challenge: str, method: str) -> bool:

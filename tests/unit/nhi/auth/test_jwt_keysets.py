@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from nhi.auth.jwt import keysets
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import play, together
 from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
+from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import Service, service
 
 pytestmark = pytest.mark.loopback
@@ -195,6 +197,26 @@ def test_a_provider_must_say_that_it_is_the_issuer_that_was_configured() -> None
             assert answer.error == (
                 "error checking oidc discovery URL: the URL must begin with https:// or http://"
             )
+
+    play(scenario)
+
+
+def test_a_provider_with_tls_leads_to_no_endpoint_without_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        authority = Authority()
+        async with service(authority.context(tmp_path, "issuer.test")) as one:
+            house = await opened()
+            issuer = f"https://issuer.test:{one.port}"
+            config = {"oidc_discovery_url": issuer, "oidc_discovery_ca_pem": authority.pem}
+            for name in ("jwks_uri", "token_endpoint", "userinfo_endpoint"):
+                told = {
+                    "issuer": issuer,
+                    "jwks_uri": f"{issuer}/keys",
+                    name: f"http://issuer.test:{one.port}/",
+                }
+                one.body = json.dumps(told).encode()
+                answer = await house("POST", "auth/jwt/config", config)
+                assert answer.error.endswith("it is asked by https and names an endpoint without it")
 
     play(scenario)
 

@@ -234,6 +234,17 @@ def test_a_sign_in_is_good_once_and_for_its_client_alone() -> None:
     play(scenario)
 
 
+def test_a_stranger_cannot_make_much_be_kept() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            for role in ("people", "apps"):
+                body = {"role": role, "redirect_uri": HOME, "client_nonce": "n" * 1025}
+                refused = await vault("POST", "auth/jwt/oidc/auth_url", body, token="")
+                assert (refused.status, "client_nonce" in refused.error) == (400, True)
+
+    play(scenario)
+
+
 def test_the_code_is_exchanged_with_the_verifier_whose_challenge_was_sent() -> None:
     async def scenario() -> None:
         async with house() as vault:
@@ -382,6 +393,11 @@ def test_nothing_of_a_sign_in_stays_in_the_clear_and_an_unfinished_one_is_swept(
         ("http://localhost:9/cb/..", False),
         ("http://localhost:9@evil/cb", False),
         ("https://localhost:9/cb", False),
+        ("http://localhost:9\r\n/cb", False),
+        ("http://local\thost:9/cb", False),
+        (" http://localhost:9/cb", False),
+        ("http://localhost:9/cb?", False),
+        ("http://localhost:9/cb#", False),
         ("", False),
     ],
 )

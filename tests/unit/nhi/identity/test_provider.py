@@ -220,6 +220,12 @@ def test_a_client_authenticates_in_its_header_too() -> None:
         ("http://localhost:9/cb", False),
         ("https://127.0.0.1:9/cb", False),
         ("http://127.0.0.1:x/cb", False),
+        ("http://127.0.0.1:9\n/cb", False),
+        ("http://127.0.0.1:9/c\tb", False),
+        (" http://127.0.0.1:9/cb", False),
+        ("http://127.0.0.1:9/cb?", False),
+        ("http://127.0.0.1:9/cb#", False),
+        ("http://127.0.0.1:0/cb", False),
         ("", False),
     ],
 )
