@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.tree import FIELD, FORMAT, GROUPS, HTTP_FLAGS, RAW_FORMAT, Command, all_commands, flags_of
+from vaultctl.tree import FIELD, FORMAT, GROUPS, HTTP_FLAGS, Command, all_commands, flags_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vaultctl.flags import Flag
 
 _WIDTH = 78
-_OUTPUT = (FIELD, FORMAT, RAW_FORMAT)
+_OUTPUT = (FIELD.name, FORMAT.name)
 
 
 def command_help(command: Command) -> str:
@@ -21,8 +21,8 @@ def command_help(command: Command) -> str:
     if command.details:
         parts.append(_wrapped(command.details, "  "))
     declared = flags_of(command)
-    own = [flag for flag in declared if flag not in HTTP_FLAGS and flag not in _OUTPUT]
-    output = [flag for flag in declared if flag in _OUTPUT]
+    own = [flag for flag in declared if flag not in HTTP_FLAGS and flag.name not in _OUTPUT]
+    output = [flag for flag in declared if flag.name in _OUTPUT]
     http = [flag for flag in declared if flag in HTTP_FLAGS]
     for title, flags in (("Options", own), ("Output options", output), ("Connection options", http)):
         if flags:

@@ -82,9 +82,9 @@ def _run_command(
     from vaultctl.invocation import Invocation
 
     form = wanted_format(rest, environment_value(environ, "FORMAT"))
-    if form not in _FORMATS:
+    if form not in _FORMATS and form not in command.formats:
         raise UsageError("Invalid output format: use table, json or yaml")
-    if form == "raw" and not command.allows_raw:
+    if form == "raw" and form not in command.formats:
         raise UsageError("This command does not support the -format=raw option.")
     values, args = parse(flags_of(command), rest)
     strays = stray_flags(args)

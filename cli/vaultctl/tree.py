@@ -14,13 +14,14 @@ class Command:
     """One command: its words, argument line and count (least, most, how messages say it), and its function.
 
     `function` is `module:name` below vaultctl.commands. `output` is "", "format" or "field" (both flags).
+    `formats` are those that it has beside table, json and yaml.
     """
 
     __slots__ = (
-        "allows_raw",
         "arguments",
         "details",
         "flags",
+        "formats",
         "function",
         "name",
         "output",
@@ -42,7 +43,7 @@ class Command:
         flags: Sequence[Flag] = (),
         details: str = "",
         remote: bool = True,
-        allows_raw: bool = False,
+        formats: Sequence[str] = (),
         passes_through: bool = False,
     ) -> None:
         self.name = name
@@ -54,7 +55,7 @@ class Command:
         self.flags = flags
         self.details = details
         self.remote = remote
-        self.allows_raw = allows_raw
+        self.formats = formats
         self.passes_through = passes_through
 
 
@@ -101,7 +102,6 @@ FORMAT = Flag(
     env="FORMAT",
     words=("table", "json", "yaml"),
 )
-RAW_FORMAT = Flag("format", "text", "How to print.", env="FORMAT", words=(*FORMAT.words, "raw"))
 FIELD = Flag("field", "text", "Print only this field, without a newline; wins over -format for tables.")
 
 GROUPS = {
@@ -115,6 +115,7 @@ GROUPS = {
     "lease": "Leases of dynamic secrets",
     "namespace": "Namespaces: tenants with mounts, policies and tokens of their own",
     "nhi": "Identities of workloads, and their tokens",
+    "nhi workload": "Workloads: who answers for them, and until when",
     "operator": "Running the server: init, unseal, seal, keys, root tokens",
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "plugin": "What can be mounted",
@@ -156,7 +157,9 @@ def all_commands() -> list[Command]:
 
 def flags_of(command: Command) -> list[Flag]:
     """The command's flags: its own, the output flags and the connection flags."""
-    form = RAW_FORMAT if command.allows_raw else FORMAT
+    form = FORMAT
+    if command.formats:
+        form = Flag("format", "text", FORMAT.help, env=FORMAT.env, words=(*FORMAT.words, *command.formats))
     output = {"": (), "format": (form,), "field": (FIELD, form)}[command.output]
     return [*command.flags, *output, *(HTTP_FLAGS if command.remote else ())]
 

@@ -172,7 +172,7 @@ COMMANDS = (
         (1, None, "1"),
         "Read any path",
         output="field",
-        allows_raw=True,
+        formats=("raw",),
         details="Arguments key=value after the path become query parameters.",
     ),
     Command(

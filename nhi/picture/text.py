@@ -31,8 +31,8 @@ def as_text(root: Node) -> str:
 
 
 def line(node: Node) -> str:
-    """Return a block on one line: id, title, what it takes away, its state, who presented it, alarms."""
-    parts = [f"{node.short}  {node.title}"]
+    """Return a block on one line: id (all of it: that is what it is revoked by), title, what it takes away, its state, who presented it, alarms."""
+    parts = [f"{node.id}  {node.title}"]
     if node.says:
         parts.append("; ".join(node.says))
     if node.seen:

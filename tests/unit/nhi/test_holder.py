@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a holder does offline: the server's own verifier says what became of it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
+import hypothesis
 import pytest
-from hypothesis import given
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import strategies as st
 
 from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.keys import public_key
+from nhi.biscuit.keys import RootKey, public_key
 from nhi.biscuit.printer import print_key
 from nhi.biscuit.verify import from_text, to_text
+from nhi.holder.approvals import approved, asked, given
 from nhi.holder.limits import OPERATIONS, Limits, datalog
 from nhi.holder.tokens import attenuated, look, root_key, root_key_id, sealed
-from tests.unit.nhi.biscuits import ED25519, NOW, P256, ROOTS, checked, lets, mint
+from tests.unit.nhi.biscuits import ED25519, NOW, P256, ROOTS, checked, lets, mint, narrowed
 
 ROOT = public_key(ED25519)
 
@@ -36,7 +43,7 @@ def test_a_narrowed_token_does_what_stays_and_nothing_else(root: str) -> None:
     assert not lets(token, time=datetime.fromtimestamp(until, UTC))
 
 
-@given(st.text(min_size=1).filter(lambda text: not text.endswith("*")), st.text())
+@hypothesis.given(st.text(min_size=1).filter(lambda text: not text.endswith("*")), st.text())
 def test_a_path_is_that_path_whatever_is_in_it(path: str, other: str) -> None:
     token = checked(_narrowed(Limits(paths=[path])))
     assert lets(token, resource=path)
@@ -104,3 +111,47 @@ def test_a_root_key_is_written_as_datalog_names_it() -> None:
     for wrong in ("", "ed25519/", "ed25519/zz", f"rsa/{'00' * 32}", f"secp256r1/{'00' * 32}", "00" * 32):
         with pytest.raises(BiscuitError, match="root key"):
             root_key(wrong)
+
+
+APPROVERS: Final[dict[str, RootKey]] = {
+    "ed25519": Ed25519PrivateKey.from_private_bytes(b"\x44" * 32),
+    "p256": ec.derive_private_key(int("22" * 32, 16), ec.SECP256R1()),
+}
+
+
+def _pem(key: PrivateKeyTypes) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.mark.parametrize("kind", APPROVERS)
+def test_a_token_that_needs_an_approval_counts_with_a_fresh_one_of_its_own_only(kind: str) -> None:
+    key = APPROVERS[kind]
+    wants = f"check if approved($c, $u), time($t), $t < $u trusting {print_key(public_key(key))};"
+    token = to_text(narrowed(mint(), wants))
+    assert not lets(checked(from_text(token)))
+    until = int(NOW.timestamp()) + 300
+    approval = given(asked(token), 'CHG-7"); evil("', until, ['check if operation("read")'], _pem(key))
+    whole = checked(from_text(approved(token, approval)))
+    assert [fact.terms[0].value for fact in whole.blocks[2].facts] == ['CHG-7"); evil("']
+    assert lets(whole)
+    assert not lets(whole, operation="update")
+    assert not lets(whole, time=NOW + timedelta(seconds=300))
+    stranger = given(asked(token), "CHG-7", until, [], _pem(Ed25519PrivateKey.generate()))
+    assert not lets(checked(from_text(approved(token, stranger))))
+    with pytest.raises(BiscuitError, match="not made for this token"):
+        approved(to_text(narrowed(mint(), wants)), approval)
+
+
+def test_an_approval_is_refused_for_what_is_no_key_no_request_and_no_datalog() -> None:
+    request, key = asked(to_text(mint())), _pem(APPROVERS["ed25519"])
+    rsa = _pem(generate_private_key(65537, 2048))
+    for wrong in ("", "-----BEGIN PRIVATE KEY-----", rsa, _pem(ec.generate_private_key(ec.SECP384R1()))):
+        with pytest.raises(BiscuitError, match="the key must be"):
+            given(request, "c", 1, [], wrong)
+    for wrong in ("", "%", "AAAA"):
+        with pytest.raises(BiscuitError):
+            given(wrong, "c", 1, [], key)
+    with pytest.raises(BiscuitError, match="Datalog"):
+        given(request, "c", 1, ["allow if true"], key)
+    with pytest.raises(BiscuitError, match="sealed"):
+        asked(sealed(to_text(mint())))

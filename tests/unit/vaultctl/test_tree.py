@@ -76,9 +76,12 @@ def test_every_flag_of_the_server_is_offered_by_fish_with_a_description() -> Non
     assert all(line.endswith(".'") for line in offered)
 
 
-def test_help_offers_raw_only_where_it_is_allowed() -> None:
+def test_help_offers_a_format_only_where_there_is_one() -> None:
     for command in all_commands():
-        assert ("raw." in command_help(command)) == (command.allows_raw and bool(command.output))
+        for form in ("raw", "dot", "svg"):
+            assert (f" {form}" in command_help(command).partition("-format")[2][:200]) == (
+                form in command.formats
+            )
 
 
 def test_starting_loads_neither_the_server_nor_slow_modules() -> None:

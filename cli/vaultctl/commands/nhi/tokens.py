@@ -42,13 +42,15 @@ def mount(invocation: Invocation) -> str:
 def the_token(invocation: Invocation) -> str:
     """The Biscuit that -token-file names, else the token in use. CommandError where there is none."""
     file = invocation.text("token-file")
-    if file == "-":
-        token = read_stdin(invocation.stdin).strip()
-    else:
-        token = read_file(file).strip() if file else invocation.token
+    token = text_of(invocation, file) if file else invocation.token
     if not token:
         raise CommandError("a Biscuit is needed: name its file with -token-file, or log in")
     return token
+
+
+def text_of(invocation: Invocation, file: str) -> str:
+    """What a file holds, or standard input where it is -, white space trimmed."""
+    return (read_stdin(invocation.stdin) if file == "-" else read_file(file)).strip()
 
 
 def issuer_key(invocation: Invocation, token: str) -> Key:
@@ -61,7 +63,7 @@ def issuer_key(invocation: Invocation, token: str) -> Key:
     number = root_key_id(token)
     where = f"{mount(invocation)}/public-keys"
     with Doing(f"Error reading {where}"):
-        answer = invocation.client_with("").send("GET", where).json()
+        answer = invocation.client.send("GET", where, with_token=False, really=True).json()
     for one in map(as_map, as_list(as_map(answer.get("data")).get("keys"))):
         if one.get("key_id") == number:
             return root_key(f"{one.get('algorithm')}/{one.get('key_bytes')}")

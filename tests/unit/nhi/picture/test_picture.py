@@ -55,10 +55,10 @@ def test_a_tree_in_a_terminal() -> None:
     tree = Node("aa" * 16, "billing", children=(Node("bb" * 16, "hop 1", ("a", "b"), "", State.EXPIRED, (), (dead,)),
                                                 Node("dd" * 16, "hop 1")))  # fmt: skip
     assert as_text(tree).splitlines() == [
-        "aaaaaaaa  billing",
-        "├─ bbbbbbbb  hop 1 · a; b [expired]",
-        "│  └─ cccccccc  hop 2 · path: secret/data/a · from 10.0.0.7 [revoked] !! no-op",
-        "└─ dddddddd  hop 1",
+        f"{'aa' * 16}  billing",
+        f"├─ {'bb' * 16}  hop 1 · a; b [expired]",
+        f"│  └─ {'cc' * 16}  hop 2 · path: secret/data/a · from 10.0.0.7 [revoked] !! no-op",
+        f"└─ {'dd' * 16}  hop 1",
     ]
 
 

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""nhi credentials, tree, report and revoke: what was made of tokens, and the end of it."""
+
+from __future__ import annotations
+
+from vaultctl.commands.nhi.tokens import mount, text_of
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
+from vaultctl.invocation import Doing, Invocation
+from vaultctl.jsontext import as_list, as_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SHORT = 8
+
+
+def credentials(invocation: Invocation) -> int:
+    """Find credentials that were presented."""
+    names = ("workload", "source", "since", "until", "anomaly", "after")
+    query: dict[str, str | list[str]] = {
+        name: invocation.text(name) for name in names if invocation.text(name)
+    }
+    if invocation.number("limit") is not None:
+        query["limit"] = str(invocation.number("limit"))
+    data = _data(invocation, "credentials", query)
+    if not invocation.tabular:
+        return invocation.print_value(data)
+    rows = [
+        (
+            _text(one, "token_id"),
+            _text(one, "workload"),
+            _text(one, "state"),
+            _time(one, "first_seen"),
+            _time(one, "expire_time"),
+            _text(one, "blocks"),
+            _words(one, "sources"),
+            _words(one, "anomalies"),
+        )
+        for one in map(as_map, as_list(data.get("credentials")))
+    ]
+    heads = ("Token ID", "Workload", "State", "First seen", "Expires", "Blocks", "From", "Anomalies")
+    return _table(invocation, heads, rows, _further(data), "No credential that was presented fits.")
+
+
+def tree(invocation: Invocation) -> int:
+    """Show what was made from a credential."""
+    from nhi.picture.lineage import grown
+    from nhi.picture.svg import as_svg
+    from nhi.picture.text import as_dot, as_text
+
+    name = invocation.args[0].strip()
+    data = _data(invocation, f"credentials/{name}", missing=f"No credential: {name}")
+    if invocation.form in ("json", "yaml"):
+        return invocation.print_value(data)
+    root = grown(data)
+    if root is None:
+        raise CommandError("Nothing of it was presented here.", EXIT_REMOTE)
+    if invocation.form == "svg":
+        invocation.stdout.write(as_svg(root, name=f"Attenuation tree of credential {name}"))
+    else:
+        invocation.stdout.write(as_dot(root) if invocation.form == "dot" else as_text(root))
+    if data.get("more"):
+        invocation.warn("More was made of it than is kept; the audit log has the rest.")
+    return EXIT_OK
+
+
+def report(invocation: Invocation) -> int:
+    """Show how tokens come about."""
+    data = _data(invocation, "report")
+    if not invocation.tabular:
+        return invocation.print_value(data)
+    rows = []
+    for one in map(as_map, as_list(data.get("registrations"))):
+        methods = [(method, as_map(info)) for method, info in sorted(as_map(one.get("methods")).items())]
+        used = [
+            f"{method} {_text(info, 'count')} (last {_time(info, 'last') or 'never'})"
+            for method, info in methods
+        ]
+        secret = "in use" if one.get("uses_secret") else "not used" if one.get("has_secret") else "none"
+        rows.append(
+            (
+                _text(one, "registration"),
+                _text(one, "workload"),
+                _text(one, "owner"),
+                secret,
+                ", ".join(used) or "none",
+            )
+        )
+    heads = ("Registration", "Workload", "Owner", "Client secret", "Tokens given")
+    return _table(invocation, heads, rows, "", "There are no registrations.")
+
+
+def revoke(invocation: Invocation) -> int:
+    """Show what a revocation would end, ask, and revoke."""
+    what = _what(invocation)
+    path = f"{mount(invocation)}/revoke"
+    if invocation.truth("dry-run"):
+        return _preview(invocation, path, what)
+    if not (invocation.truth("yes") or invocation.rehearsing):
+        _preview(invocation, path, what)
+        _ask(invocation)
+    with Doing(f"Error writing {path}"):
+        done = invocation.client.send("PUT", path, body=what | {"reason": invocation.text("reason")})
+    ended = as_map(done.json().get("data"))
+    if not invocation.tabular:
+        return invocation.print_value(ended)
+    return invocation.succeed(f"Success! Revoked: {_count(ended)}")
+
+
+def _what(invocation: Invocation) -> dict[str, object]:
+    """What is to be revoked, as the server wants it named."""
+    found: dict[str, object] = {
+        name: invocation.text(name) for name in ("id", "workload") if invocation.text(name)
+    }
+    if invocation.number("kid") is not None:
+        found["kid"] = invocation.number("kid")
+    file = invocation.text("token-file")
+    if file:
+        found["token"] = text_of(invocation, file)
+    if len(found) != 1:
+        raise UsageError("Name one of -id, -workload, -kid and -token-file")
+    if invocation.number("block") is not None:
+        if not file:
+            raise UsageError("-block goes with -token-file")
+        found["block"] = invocation.number("block")
+    return found
+
+
+def _preview(invocation: Invocation, path: str, what: Mapping[str, object]) -> int:
+    """Show what would end."""
+    from vaultctl.output import columns
+
+    with Doing(f"Error writing {path}/preview"):
+        answer = invocation.client.send("PUT", f"{path}/preview", body=what).json()
+    preview = as_map(answer.get("data"))
+    if not invocation.tabular:
+        return invocation.print_value(preview)
+    rows = [
+        (
+            _text(one, "id")[:_SHORT],
+            _text(one, "workload"),
+            _text(one, "index"),
+            _words(one, "narrowing", "; "),
+        )
+        for one in map(as_map, as_list(preview.get("dying")))
+    ]
+    if rows:
+        invocation.say(columns([("Block", "Workload", "Hop", "What it takes away"), *rows]))
+    more = " and others" if preview.get("more") else ""
+    invocation.say(f"This would end {_count(preview)}{more}, and all that was or will be made from them.")
+    return EXIT_OK
+
+
+def _ask(invocation: Invocation) -> None:
+    """Ask on the terminal. CommandError unless the answer is yes."""
+    if invocation.truth("non-interactive") or not invocation.stdin.isatty():
+        raise CommandError("Nothing was revoked: give -yes to revoke without being asked.")
+    invocation.stderr.write("Revoke? Type yes: ")
+    invocation.stderr.flush()
+    if invocation.stdin.readline().strip() != "yes":
+        raise CommandError("Nothing was revoked.")
+
+
+def _count(found: Mapping[str, object]) -> str:
+    blocks, tokens = _text(found, "blocks") or "0", _text(found, "credentials") or "0"
+    return (
+        f"{blocks} {'block' if blocks == '1' else 'blocks'} of {tokens} "
+        f"{'credential' if tokens == '1' else 'credentials'} that were presented"
+    )
+
+
+def _data(
+    invocation: Invocation, path: str, query: Mapping[str, str | list[str]] | None = None, missing: str = ""
+) -> Mapping[str, object]:
+    where = f"{mount(invocation)}/{path}"
+    with Doing(f"Error reading {where}"):
+        answer = invocation.client.send("GET", where, query=query, accept_missing=bool(missing))
+    if answer.status == 404:
+        raise CommandError(missing, EXIT_REMOTE)
+    return as_map(answer.json().get("data"))
+
+
+def _table(
+    invocation: Invocation, heads: Sequence[str], rows: Sequence[Sequence[str]], after: str, empty: str
+) -> int:
+    from vaultctl.output import columns
+
+    invocation.say(columns([heads, *rows]) if rows else empty)
+    if after:
+        invocation.say(after)
+    return EXIT_OK
+
+
+def _further(data: Mapping[str, object]) -> str:
+    return f"There are more: -after={_text(data, 'next')}" if data.get("next") else ""
+
+
+def _text(data: Mapping[str, object], name: str) -> str:
+    """A text or a number, on one line, without what a terminal would act upon."""
+    from nhi.picture.node import shown
+
+    value = data.get(name)
+    return "" if value is None or isinstance(value, (bool, list, dict)) else shown(str(value))
+
+
+def _words(data: Mapping[str, object], name: str, between: str = ", ") -> str:
+    from nhi.picture.node import shown
+
+    return between.join(shown(str(one)) for one in as_list(data.get(name)))
+
+
+def _time(data: Mapping[str, object], name: str) -> str:
+    from nhi.picture.lineage import short_time
+
+    return short_time(_text(data, name))
