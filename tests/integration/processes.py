@@ -92,11 +92,15 @@ def _environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def running(
-    *arguments: str, home: Path, environment: Mapping[str, str] | None = None, module: str = STUB
+    *arguments: str,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    module: str = STUB,
+    inside: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """Start the server and wait until it serves; end it at the end."""
+    """Start the server and wait until it serves; end it at the end. Words of `inside` go before the command."""
     process = subprocess.Popen(
-        _command(module, arguments),
+        [*inside, *_command(module, arguments)],
         cwd=ROOT,
         env=_environment(home, environment or {}),
         stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ from hsm.token import Wanted
 from tests.hsm.slots import proc, slot_on
 from tests.hsm.tokens import PIN, SOFTHSM
 from tests.integration.processes import Running
-from tests.integration.two_makers import MAKERS, Makers, agents
+from tests.integration.two_makers import Makers, agents
 from vault.seal import book
 from vault.storage.sqlite import SqliteStorage
 
@@ -79,9 +79,9 @@ class Sinks:
         ]
 
 
-def exercise(sinks: Sinks) -> None:
+def exercise(sinks: Sinks, makers: Makers) -> None:
     """Everything that a client can ask about slots, right and wrong."""
-    for name in (*MAKERS, "shamir", "nix"):
+    for name in (*makers.names, "shamir", "nix"):
         for verb in ("", "/verify", "/promote", "/demote", "/rewrap"):
             sinks.ask("POST", f"sys/seal-slots/{name}{verb}", {"pin": "x"})
         sinks.ask("GET", f"sys/seal-slots/{name}/rewrap")
@@ -114,14 +114,14 @@ def test_pins_and_keys_are_found_nowhere(makers: Makers, monkeypatch: pytest.Mon
     sinks = Sinks(makers)
     with makers.serving(more=_AUDIT.format(path=audit)) as server:
         makers.initialise()
-        exercise(sinks)
+        exercise(sinks, makers)
         sinks.look_at(server)
-        for maker in MAKERS:
+        for maker in makers.names:
             makers.unplug(maker, server)
-        for maker in MAKERS:
+        for maker in makers.names:
             makers.wait_for(maker, up=False)
-        exercise(sinks)
-        for maker in MAKERS:
+        exercise(sinks, makers)
+        for maker in makers.names:
             makers.plug(maker)
             makers.wait_for(maker, up=True)
         server.process.kill()
@@ -133,7 +133,7 @@ def test_pins_and_keys_are_found_nowhere(makers: Makers, monkeypatch: pytest.Mon
         makers.wait(lambda status: not status["sealed"])
         server.wait_for("a key slot does not work: slot=nss")
         assert "PIN is wrong" in sinks.ask("GET", "sys/seal-slots/nss")["data"]["reason"]
-        exercise(sinks)
+        exercise(sinks, makers)
         sinks.look_at(server)
     sinks.take(server)
     assert "the PIN is wrong" in "\n".join(server.lines)
@@ -141,7 +141,7 @@ def test_pins_and_keys_are_found_nowhere(makers: Makers, monkeypatch: pytest.Mon
     sinks.texts += [(path.name, path.read_bytes()) for path in makers.folder.glob("vault.db*")]
     wanted = {
         "PIN of SoftHSM": PIN.encode(),
-        "PIN of NSS": makers.nss.pin.encode(),
+        "PIN of NSS": makers.second.pin.encode(),
         "wrong PIN": _WRONG.encode(),
         "key in the token": kek,
         "root key": asyncio.run(root_key(makers)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A server with two tokens of different makers, SoftHSM's and NSS's, that can be unplugged; and clients that never stop."""
+"""A server with two tokens of different makers that can be unplugged; and clients that never stop."""
 
 import asyncio
 import contextlib
@@ -11,30 +11,100 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from hsm.launch import PROGRAM
 from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.hsm.tokens_nss import NssToken, new_nss_token
+from tests.hsm.tokens_nss import new_nss_token
+from tests.hsm.tokens_opencryptoki import OpenCryptokiToken
 from tests.integration.processes import PATIENCE, VAULT, Running, free_port, running
 
-MAKERS = ("softhsm", "nss")
+
+class Second(Protocol):
+    """The token beside SoftHSM's."""
+
+    name: str
+    algorithm: str
+    """What makes its key."""
+    library: Path
+    label: str
+    parameters: str
+    pin: str
+    inside: tuple[str, ...]
+    """Words that go before a command, so that it runs where the token is."""
+    mark: str
+    """What tells its agents: a word in the names of the files that they have mapped."""
+
+    def unplug(self) -> None:
+        """Take it away. What is open may work on."""
+
+    def plug(self) -> None:
+        """Bring it back."""
+
+
+class Nss:
+    """NSS's softoken. It works on with what it has open."""
+
+    name, algorithm, mark = "nss", "aes+hmac", "libsoftokn3"
+    inside: tuple[str, ...] = ()
+
+    def __init__(self, folder: Path) -> None:
+        self._at, self._away = folder / "nss", folder / "away-nss"
+        token = new_nss_token(self._at)
+        self.library, self.label, self.parameters, self.pin = (
+            token.library,
+            token.label,
+            token.parameters,
+            token.pin,
+        )
+
+    def unplug(self) -> None:
+        """Take the folder away."""
+        _away(self._at, self._away)
+
+    def plug(self) -> None:
+        """Bring the folder back."""
+        _back(self._away, self._at)
+
+
+class OpenCryptoki:
+    """openCryptoki's soft token. Without its daemon what is open works on, and nothing new opens it."""
+
+    name, algorithm, mark, parameters = "opencryptoki", "aes", "opencryptoki", ""
+
+    def __init__(self, token: OpenCryptokiToken) -> None:
+        self._token = token
+        self.library, self.label, self.pin, self.inside = (
+            token.library,
+            token.label,
+            token.pin,
+            token.inside,
+        )
+
+    def unplug(self) -> None:
+        """End the daemon."""
+        self._token.end_daemon()
+
+    def plug(self) -> None:
+        """Start the daemon."""
+        self._token.start_daemon()
 
 
 class Makers:
     """A folder with both tokens, a key in each, a database and a configuration."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, second: Second | None = None) -> None:
         self.folder = folder
         self.port = free_port()
         self.token = ""
         self.softhsm = SoftHsm(folder / "softhsm")
         self.softhsm.initialise("a")
-        self.nss: NssToken = new_nss_token(folder / "nss")
-        self._at = {"softhsm": self.softhsm.tokens, "nss": folder / "nss"}
-        for name, pin in zip(MAKERS, (PIN, self.nss.pin), strict=True):
+        self.second: Second = second or Nss(folder)
+        self.names = ("softhsm", self.second.name)
+        for name, pin in zip(self.names, (PIN, self.second.pin), strict=True):
             self.pin_file(name).write_text(pin)
             self.pin_file(name).chmod(0o400)
         asyncio.run(self._make_keys())
@@ -44,11 +114,12 @@ class Makers:
         return self.folder / f"pin-{maker}"
 
     async def _make_keys(self) -> None:
-        for name, algorithm in zip(MAKERS, ("aes", "aes+hmac"), strict=True):
+        for name, algorithm in zip(self.names, ("aes", self.second.algorithm), strict=True):
+            first = name == "softhsm"
             settings = Pkcs11Settings(
-                lib=SOFTHSM if name == "softhsm" else str(self.nss.library),
-                library_parameters="" if name == "softhsm" else self.nss.parameters,
-                token_label="a" if name == "softhsm" else self.nss.label,
+                lib=SOFTHSM if first else str(self.second.library),
+                library_parameters="" if first else self.second.parameters,
+                token_label="a" if first else self.second.label,
                 pin=FilePin(self.pin_file(name)),
                 key_label="kek",
                 timeout=20,
@@ -58,6 +129,7 @@ class Makers:
                 chance=lambda: 0.0,
                 directory=self.softhsm.runtime,
                 environment=self.softhsm.environment,
+                program=PROGRAM if first else (*self.second.inside, *PROGRAM),
             )
             try:
                 await slot.generate_kek(algorithm)
@@ -69,12 +141,12 @@ class Makers:
         lib, label, parameters = (
             (SOFTHSM, "a", "")
             if maker == "softhsm"
-            else (self.nss.library, self.nss.label, self.nss.parameters)
+            else (self.second.library, self.second.label, self.second.parameters)
         )
         return (
             f'seal "pkcs11" {{\n name = "{maker}"\n lib = "{lib}"\n token_label = "{label}"\n key_label = "kek"\n'
             f' library_parameters = "{parameters}"\n pin = "file://{self.pin_file(maker)}"\n timeout = "5s"\n'
-            f" priority = {1 + MAKERS.index(maker)}\n}}\n"
+            f" priority = {1 + self.names.index(maker)}\n}}\n"
         )
 
     @contextlib.contextmanager
@@ -84,7 +156,7 @@ class Makers:
         configuration.write_text(
             f'storage "sqlite" {{ path = "{self.folder}/vault.db" }}\nlog_level = "trace"\n'
             f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n'
-            + "".join(map(self.stanza, MAKERS))
+            + "".join(map(self.stanza, self.names))
             + f'hsm {{\n canary_interval = "1s"\n{policy}}}\n'
             + more
         )
@@ -93,26 +165,30 @@ class Makers:
             "RUNTIME_DIRECTORY": str(self.folder),
         }
         with running(
-            f"-config={configuration}", home=self.folder, environment=environment, module=VAULT
+            f"-config={configuration}",
+            home=self.folder,
+            environment=environment,
+            module=VAULT,
+            inside=self.second.inside,
         ) as server:
             yield server
 
     def unplug(self, maker: str, server: Running | None = None) -> None:
-        """Take a token away. NSS works on with what it has open, so its agent of `server` goes too."""
-        self._at[maker].rename(self.folder / f"away-{maker}")
-        self._at[maker].mkdir()
-        if maker == "nss" and server is not None:
-            for pid in agents(server):
-                if "libsoftokn3" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
-                    os.kill(pid, signal.SIGKILL)
+        """Take a token away, and end the agent of `server` that would work on with it."""
+        if maker == "softhsm":
+            _away(self.softhsm.tokens, self.folder / "away-softhsm")
+            return
+        self.second.unplug()
+        for pid in agents(server) if server is not None else ():
+            if self.second.mark in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
+                os.kill(pid, signal.SIGKILL)
 
     def plug(self, maker: str) -> None:
         """Bring a token back."""
-        here = self._at[maker]
-        for left in here.iterdir():  # what the module made where it found nothing
-            left.unlink()
-        here.rmdir()
-        (self.folder / f"away-{maker}").rename(here)
+        if maker == "softhsm":
+            _back(self.folder / "away-softhsm", self.softhsm.tokens)
+        else:
+            self.second.plug()
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """One request on a connection of its own."""
@@ -161,6 +237,18 @@ class Makers:
             return bool(slot["up"]) == up and (not up or slot["behind"] == 0)
 
         self.wait(seen)
+
+
+def _away(here: Path, there: Path) -> None:
+    here.rename(there)
+    here.mkdir()
+
+
+def _back(there: Path, here: Path) -> None:
+    for left in here.iterdir():  # what the module made where it found nothing
+        left.unlink()
+    here.rmdir()
+    there.rename(here)
 
 
 def agents(server: Running) -> list[int]:

@@ -335,11 +335,14 @@ class Keeper:
         return config
 
     async def unchanged(self, tx: Tx, config: SealConfig, records: Records | None = None) -> SealConfig:
-        """Return what is stored; `SealFailure` unless that is what the work was based on, and `records` with it."""
+        """Return what is stored; `SealFailure` unless that is what the work was based on, and `records` with it.
+
+        That the initialisation was confirmed meanwhile is no change of the slots.
+        """
         found = await self.config(tx)
         for path, record in (records or {}).items():
             if await tx.get(path) != encode(path, record):
                 raise SealFailure(MOVED)
-        if found != config:
+        if found != msgspec.structs.replace(config, confirmed=found.confirmed):
             raise SealFailure(MOVED)
         return found

@@ -168,3 +168,23 @@ def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one() -> Non
         assert set(record.wrapped) == {"a", "b", "c"}
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
+def test_a_vault_may_be_confirmed_while_its_slots_change(change: str) -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        assert not (await machine.config()).confirmed
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        changing = asyncio.ensure_future(_changes(machine.keeper)[change]())
+        await a.entered.wait()
+        machine.life.prove()
+        await machine.life.confirm()
+        a.hold.set()
+        await changing
+        assert (await machine.config()).confirmed
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
