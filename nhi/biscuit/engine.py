@@ -15,7 +15,7 @@ from nhi.biscuit.datalog import Block
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Refusal
-from nhi.biscuit.minting import Mint, owned
+from nhi.biscuit.minting import Mint, owned, prepared
 from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Workload
 from nhi.biscuit.narrowing import ends
 from nhi.biscuit.params import (
@@ -35,8 +35,9 @@ from nhi.biscuit.params import (
 )
 from nhi.biscuit.printer import print_block
 from nhi.biscuit.proving import Evidence, Proof, Prover
+from nhi.biscuit.published import word
 from nhi.biscuit.registration_routes import names_in
-from nhi.biscuit.revoking import destroy, end_workload
+from nhi.biscuit.revoking import destroy, end_workload, forget_workload
 from nhi.biscuit.service import auth_of
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.barrier import Barrier
@@ -105,25 +106,6 @@ class KeyEngine(Engine):
         await store.put_key(call.tx, changed)
         return _shown(changed)
 
-    @read("public-keys", public=True)
-    async def public_keys(self, call: Call) -> Reply[dict[str, list[dict[str, str | int]]]]:
-        """Show what verifiers need: the keys of tokens that are good, and the staged ones that come next."""
-        shown = (KeyState.STAGED, KeyState.ACTIVE, KeyState.RETIRED)
-        keys = [key for key in await store.keys(call.reader) if key.state in shown]
-        return Reply(
-            {
-                "keys": [
-                    {
-                        "algorithm": _word(key),
-                        "key_bytes": key.public.hex(),
-                        "key_id": key.kid,
-                        "state": key.state,
-                    }
-                    for key in keys
-                ]
-            }
-        )
-
 
 class WorkloadEngine(Engine):
     """Workloads and registrations."""
@@ -171,7 +153,7 @@ class WorkloadEngine(Engine):
         """Remove a workload. Its tokens end at once."""
         old = await store.workload(call.tx, params.name)
         if old is not None:
-            await store.delete_workload(call.tx, old)
+            await forget_workload(call, old)
 
     @write("workloads/{name:name}/revoke")
     async def revoke_workload(self, call: Call, params: WorkloadPath) -> None:
@@ -206,7 +188,7 @@ class IssuingEngine(Engine):
     @write("login", public=True, before="prove")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Make a token for whoever proves to be the workload of a registration, in the way that it demands."""
-        proof = cast("Proof", call.prepared)
+        proof = cast("Proof", prepared(call))
         found = await self._prover.granted(call, proof)
         if found is None:
             raise Unauthenticated("the registration has changed, or the proof was used before: log in again")
@@ -305,14 +287,10 @@ async def _workload(call: Call, name: str) -> Workload:
     return found
 
 
-def _word(key: IssuerKey) -> str:
-    return "ed25519" if key.algorithm == Algorithm.ED25519 else "secp256r1"
-
-
 def _shown(key: IssuerKey) -> KeyInfo:
     return KeyInfo(
         kid=key.kid,
-        algorithm=_word(key),
+        algorithm=word(key),
         state=key.state,
         public_key=key.public.hex(),
         held=key.external or ("" if key.state is KeyState.DESTROYED else "barrier"),

@@ -42,12 +42,14 @@ RESERVED: Final = frozenset(
         "node",
         "issuer",
         "token_id",
+        "issued",
         "workload",
         "namespace",
         "policy",
         "audience",
         "pop",
         "grant",
+        "grant_listing",
     ]
 )
 """Names of facts that the server or the authority states, and nobody else."""

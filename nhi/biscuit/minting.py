@@ -14,23 +14,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nhi.biscuit import store
 from nhi.biscuit.authority import resign
 from nhi.biscuit.chain import Key, read_chain
+from nhi.biscuit.decode import read_blocks
 from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.grants import Grant, exported
 from nhi.biscuit.guard import Term, guarded, utc
 from nhi.biscuit.ids import canonical_ids
 from nhi.biscuit.keys import RootKey, public_key
-from nhi.biscuit.model import Issued, IssuerKey, KeyState, Place, Registration, Workload
-from nhi.biscuit.verify import to_text
+from nhi.biscuit.lint import MOST_COST, lint
+from nhi.biscuit.model import LONGEST_TTL, Issued, IssuerKey, KeyState, Place, Registration, Workload
+from nhi.biscuit.narrowing import AMBIENT
+from nhi.biscuit.verify import Limits, to_text
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, VaultError
 from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
+from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
 
-LONGEST_TTL: Final = 86_400
-"""Seconds of the longest token: so no revocation has to be kept longer."""
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
 
@@ -46,6 +49,7 @@ class _Order:
     workload: Workload
     ttl: int
     renewed: Issued | None
+    grants: tuple[Grant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +69,15 @@ class _Answer:
 
     about: object
     value: object = field(repr=False)
+    before: object = field(repr=False)
+    """What had been found out before that."""
 
 
 class Mint:
     """Makes issuer keys and tokens. One signature for each token; where the key is in a device, it waits for that."""
 
-    def __init__(self, clock: Clock, entropy: Entropy, external: ExternalKeys) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, external: ExternalKeys, policies: PolicyStore) -> None:
+        self._policies = policies
         self._clock = clock
         self._entropy = entropy
         self._external = external
@@ -118,7 +125,8 @@ class Mint:
         owner, path = place
         view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
         key = await _active(view)
-        order = _Order(owner, path, key, registration, workload, ttl, renewed)
+        grants = await self._grants(call, owner, registration) if registration.offline else ()
+        order = _Order(owner, path, key, registration, workload, ttl, renewed, grants)
         if key.external:
             made = await _asked(call, order, _Made, lambda: self._make(call, order))
         else:
@@ -152,23 +160,45 @@ class Mint:
         if expires // 1000 <= now // 1000:
             raise Malformed("the token would have ended already")
         token_id = self._entropy.bytes(16)
-        unsigned = _compiled(registration, order.path, token_id, expires)
-        raw = await self._signed(call, order.key, unsigned)
+        unsigned = _compiled(order, token_id, (now, expires))
+        raw = await self._with(call, order.key, lambda root: resign(unsigned, root, order.key.kid))
         return _Made(raw, token_id, now, expires, latest)
+
+    async def _grants(self, call: Call, owner: Place, registration: Registration) -> tuple[Grant, ...]:
+        """Return the rights of a registration as facts. Raises `Malformed` where they are too many, or not exact."""
+        core = call.core.space(owner.namespace)
+        texts, until = await self._policies.texts(core, owner.namespace, registration.policies, call.now)
+        if until:
+            raise Malformed("policies: one of them expires, which facts cannot say exactly")
+        return exported(texts, call.now // 1000)
 
     async def _found(self, call: Call, ref: str) -> Key:
         """Return the public half of a key in a device."""
         key = await self._external.find(call.namespace, call.mount, ref)
         return await key.use(call, _public)
 
-    async def _signed(self, call: Call, key: IssuerKey, unsigned: bytes) -> bytes:
+    async def signed(self, call: Call, work: Callable[[RootKey, IssuerKey], T]) -> T:
+        """Return what `work` makes with the key that signs tokens of the mount of `call` now, outside of a transaction.
+
+        Raises `Malformed` without an active key.
+        """
+        key = await _active(call.reader)
+        return await self._with(call, key, lambda root: work(root, key))
+
+    async def _with(self, call: Call, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
         try:
             if not key.external:
-                return resign(unsigned, _held(key), key.kid)
+                return work(_held(key))
             found = await self._external.find(call.namespace, call.mount, key.external)
-            return await found.use(call, lambda root: resign(unsigned, _root(root), key.kid))
+            return await found.use(call, lambda root: work(_root(root)))
         except BiscuitError as error:
             raise Failed(f"issuer key {key.kid}: {error}") from None
+
+
+def prepared(call: Call) -> object:
+    """Return what a route's `before` found out, also once a device was asked since."""
+    ready = call.prepared
+    return ready.before if isinstance(ready, _Answer) else ready
 
 
 async def _asked(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
@@ -180,32 +210,44 @@ async def _asked(call: Call, about: object, kind: type[T], ask: Callable[[], Awa
         assert isinstance(ready.value, kind)
         return ready.value
 
+    known = prepared(call)
+
     async def first() -> _Answer:
         try:
-            return _Answer(about, await ask())
+            return _Answer(about, await ask(), known)
         except VaultError as error:
-            return _Answer(about, error)
+            return _Answer(about, error, known)
 
     raise AskFirst(first)
 
 
-def _compiled(registration: Registration, path: str, token_id: bytes, expires: int) -> bytes:
+def _compiled(order: _Order, token_id: bytes, times: tuple[int, int]) -> bytes:
     """Return the authority block under a key that is thrown away."""
+    registration, path = order.registration, order.path
     policies = "".join(f"policy({{policy{place}}}); " for place in range(len(registration.policies)))
     source = (
         "token_id({token_id}); workload({workload}); namespace({namespace}); audience({audience}); "
+        "issued({issued}); "
         f"{policies}"
         "check if time($t), $t < {expires}; "
         "check if audience_srv($a), audience($s), $s.contains($a);"
+        + "".join(
+            f"{grant.fact}({{p{place}}}, {{c{place}}}, {{x{place}}});"
+            for place, grant in enumerate(order.grants)
+        )
     )
     terms: dict[str, Term | set[str]] = {
         "token_id": token_id,
         "workload": registration.workload,
         "namespace": path,
         "audience": set(registration.audiences),
-        "expires": utc(expires),
+        "issued": utc(times[0]),
+        "expires": utc(times[1]),
         **{f"policy{place}": name for place, name in enumerate(registration.policies)},
     }
+    for place, grant in enumerate(order.grants):
+        terms[f"p{place}"] = grant.pattern
+        terms[f"c{place}"], terms[f"x{place}"] = set(grant.capabilities), set(grant.unless)
 
     def compiled() -> bytes:
         return bytes(BiscuitBuilder(source, terms).build(KeyPair().private_key).to_bytes())
@@ -213,7 +255,21 @@ def _compiled(registration: Registration, path: str, token_id: bytes, expires: i
     made = guarded(compiled)
     if made is None:
         raise Failed("the token cannot be compiled")
+    if order.grants:
+        _check_room(made)
     return made
+
+
+def _check_room(raw: bytes) -> None:
+    """Refuse a token that leaves no room for what its holders add. Raises `Malformed`."""
+    limits = Limits()
+    try:
+        if len(raw) <= limits.size // 2:
+            lint(read_blocks(read_chain(raw), limits.parts // 2), AMBIENT, MOST_COST // 2)
+            return
+    except BiscuitError:
+        pass
+    raise Malformed("policies: have too many rules to be exported into a token")
 
 
 async def _active(view: ReadView) -> IssuerKey:

@@ -16,6 +16,10 @@ BISCUIT_KIND: Final = "biscuit"
 """Kind of the cached facts and of the timers of this package."""
 
 
+LONGEST_TTL: Final = 86_400
+"""Seconds of the longest token: so no revocation has to be kept longer."""
+
+
 class KeyState(StrEnum):
     """The life of an issuer key, in order; a destroyed one is never used again, and its number neither."""
 
@@ -88,6 +92,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """How the workload proves itself; see `nhi.biscuit.attestation`. A secret counts beside it while there is one."""
     attestation: Attestation = Attestation()
     cidrs: tuple[str, ...] = ()
+    offline: bool = False
+    """Whether its tokens say what their policies allow, for verifiers that do not know these."""
     secret_hash: str = ""
     """What is kept of the client secret (see `nhi.biscuit.secrets`). Empty for none."""
     secret_expires: int = 0

@@ -15,7 +15,7 @@ import msgspec
 from nhi.biscuit import store
 from nhi.biscuit.attestation import EXCHANGED
 from nhi.biscuit.authenticator import Biscuits, policies_of
-from nhi.biscuit.minting import Mint
+from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
 from nhi.biscuit.oauth_client import ClientParams, Clients, metadata
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower
@@ -80,7 +80,7 @@ class OAuthEngine(Engine):
             audiences=tuple(sorted(targets)) or registration.audiences,
         )
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        method = cast("Proof", call.prepared).method
+        method = cast("Proof", prepared(call)).method
         try:
             token, issued = await self._mint.mint(call, place, registration, workload, 0, method)
         except Malformed:
@@ -144,7 +144,7 @@ class OAuthEngine(Engine):
         return await self._clients.prove(call, params)
 
     async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
-        proof = call.prepared
+        proof = prepared(call)
         return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
 
 

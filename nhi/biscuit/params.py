@@ -89,6 +89,10 @@ class RegistrationParams(RegistrationPath, frozen=True):
     max_ttl: Annotated[Span, Doc("Lifetime with all renewals.")] = 86_400
     max_depth: Annotated[int, Doc("Blocks that a token may have, the first one included.")] = 8
     cidrs: Annotated[CommaList, Doc("Addresses and blocks that it logs in from; any if not given.")] = ()
+    offline: Annotated[
+        bool,
+        Doc("Whether its tokens say what their policies allow when they are issued, for other verifiers."),
+    ] = False
     method: Annotated[
         str,
         Doc("client_secret, private_key_jwt, jwt, kubernetes, cert or approle; a secret counts beside it."),
@@ -127,6 +131,7 @@ class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_ttl: int
     max_depth: int
     cidrs: Sequence[str]
+    offline: bool
     method: str
     attestation: Mapping[str, Json]
     has_secret: bool

@@ -9,8 +9,7 @@ import msgspec
 
 from nhi.biscuit import attestation, secrets, store
 from nhi.biscuit.attestation import Attestation
-from nhi.biscuit.minting import LONGEST_TTL
-from nhi.biscuit.model import Registration
+from nhi.biscuit.model import LONGEST_TTL, Registration
 from nhi.biscuit.params import (
     Names,
     RegistrationInfo,
@@ -59,6 +58,7 @@ class RegistrationEngine(Engine):
             max_ttl=found.max_ttl,
             max_depth=found.max_depth,
             cidrs=found.cidrs,
+            offline=found.offline,
             method=found.method,
             attestation={name: value for name, value in demanded.items() if name not in _HIDDEN},
             has_secret=bool(found.secret_hash),
@@ -96,6 +96,7 @@ class RegistrationEngine(Engine):
             method=params.method,
             attestation=demanded,
             cidrs=_blocks(params.cidrs),
+            offline=params.offline,
             secret_hash=old.secret_hash if old is not None else "",
             secret_expires=old.secret_expires if old is not None else 0,
         )

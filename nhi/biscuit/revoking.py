@@ -15,8 +15,7 @@ from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Judged
 from nhi.biscuit.lineage import Node, Tree
 from nhi.biscuit.lineage_params import Dying, RevokePreview
-from nhi.biscuit.minting import LONGEST_TTL
-from nhi.biscuit.model import IssuerKey, KeyState, Place, Revoked, Workload
+from nhi.biscuit.model import LONGEST_TTL, IssuerKey, KeyState, Place, Revoked, Workload
 from nhi.biscuit.params import TokenParams
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
@@ -120,8 +119,15 @@ class RevokingEngine(Engine):
 
 async def end_workload(call: Call, old: Workload, entropy: Entropy) -> None:
     """End all tokens of a workload, and give it no others until it is written again."""
-    await store.delete_workload(call.tx, old)
+    await forget_workload(call, old)
     await store.put_workload(call.tx, msgspec.structs.replace(old, uid=entropy.uuid(), disabled=True))
+
+
+async def forget_workload(call: Call, old: Workload) -> None:
+    """Remove a workload, and tell verifiers elsewhere that its tokens have ended."""
+    await store.delete_workload(call.tx, old)
+    owner = Place(call.namespace.id, call.mount.uuid)
+    await store.put_ended(call.tx, owner, old.name, call.now, call.now + LONGEST_TTL * 1000)
 
 
 async def destroy(call: Call, key: IssuerKey) -> IssuerKey:

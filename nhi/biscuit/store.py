@@ -13,6 +13,7 @@ import msgspec
 from nhi.biscuit import lineage
 from nhi.biscuit.model import (
     BISCUIT_KIND,
+    LONGEST_TTL,
     Issued,
     IssuerKey,
     Logins,
@@ -32,6 +33,7 @@ ISSUED: Final = "issued/"
 REVOKED: Final = "revoked/"
 LOGINS: Final = "logins/"
 ONCE: Final = "once/"
+ENDED: Final = "ended/"
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -42,6 +44,7 @@ _workload = msgspec.msgpack.Decoder(Workload).decode
 _registration = msgspec.msgpack.Decoder(Registration).decode
 _issued = msgspec.msgpack.Decoder(Issued).decode
 _logins = msgspec.msgpack.Decoder(Logins).decode
+_moment = msgspec.msgpack.Decoder(int).decode
 _revoked = msgspec.msgpack.Decoder(Revoked).decode
 
 
@@ -109,6 +112,22 @@ async def delete_workload(view: View, old: Workload) -> None:
     """Remove a workload; its tokens end with it."""
     await view.delete(WORKLOADS + old.name)
     await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
+
+
+async def put_ended(view: View, owner: Place, name: str, now: int, until: int) -> None:
+    """Keep that all tokens of a workload that were issued up to `now` have ended, until they would have by themselves."""
+    await view.put(ENDED + name, _encode(now))
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, ENDED + name), until))
+
+
+async def ended_workloads(view: ReadView) -> dict[str, int]:
+    """Return when (seconds) all tokens of which workload ended."""
+    found = {}
+    for name in await view.list(ENDED):
+        value = await view.get(ENDED + name)
+        if value is not None:
+            found[name] = _moment(value) // 1000
+    return found
 
 
 async def registration(view: ReadView, name: str) -> Registration | None:
@@ -184,6 +203,10 @@ async def expire(core: View, timer: str, now: int) -> None:
         return
     if f"{folder}/" == ONCE:
         await view.delete(path)
+        return
+    if f"{folder}/" == ENDED:
+        if now >= _moment(value) + LONGEST_TTL * 1000:
+            await view.delete(path)
         return
     until = _issued(value).expires if f"{folder}/" == ISSUED else _revoked(value).until
     if now >= until:

@@ -77,6 +77,7 @@ class Tenants(Application):
         self._mount_all(path, mark)
         self._furnish_logins(path, mark)
         self._people(path, mark)
+        self._biscuit(path, mark)
         self.root("POST", f"{path}sys/mounts/before", {"type": "kv"})
         moved = self.root("POST", f"{path}sys/remount", {"from": "before", "to": "after"})
         self.ids[path]["migration"] = moved["data"]["migration_id"]
@@ -101,6 +102,22 @@ class Tenants(Application):
         ]
         mounts = self.root("GET", f"{path}sys/auth")["data"]
         self.ids[path]["auth-mount"] = mounts["approle/"]["accessor"]
+
+    def _biscuit(self, path: str, mark: str) -> None:
+        """A token of a mount beside the one that is asked, so that what this publishes is the same everywhere."""
+        issuer = f"{path}issuer"
+        self.root("POST", f"{path}sys/mounts/issuer", {"type": "nhi"})
+        self.root("POST", f"{issuer}/keys", {})
+        self.root("POST", f"{issuer}/workloads/x", {"owner": mark, "ttl": "30d"})
+        self.root("POST", f"{issuer}/registrations/x", {"workload": "x", "policies": "x"})
+        token = self.root("POST", f"{issuer}/issue/x", {})["auth"]["client_token"]
+        assert self.request("GET", f"/v1/{path}plain/x", token=token).status == 200
+        shown = self.root("POST", f"{issuer}/introspect", {"token": token})["data"]
+        self.ids[path] |= {
+            "biscuit": token,
+            "biscuit-token": shown["token_id"],
+            "biscuit-block": shown["blocks"][0]["id"],
+        }
 
     async def _issue(self, path: str) -> str:
         """Make a lease, as an engine in this namespace does; return its identifier."""

@@ -47,7 +47,8 @@ IDENTIFIERS = {
     "entity_id": {"entity"},
     "entity_ids": {"entity"},
     "from_entity_ids": {"entity"},
-    "id": {"migration", "token", "entity", "entity-alias", "group", "group-alias"},
+    "actor_token": {"biscuit"},
+    "id": {"biscuit-block", "migration", "token", "entity", "entity-alias", "group", "group-alias"},
     "lease_id": {"lease"},
     "group_ids": {"group"},
     "identity_entity_ids": {"entity"},
@@ -62,7 +63,9 @@ IDENTIFIERS = {
     "secret_id": {"secret-id"},
     "secret_id_accessor": {"secret-id-accessor"},
     "to_entity_id": {"entity"},
-    "token": {"token", "batch", "wrapping"},
+    "subject_token": {"biscuit"},
+    "token": {"token", "batch", "wrapping", "biscuit"},
+    "token_id": {"biscuit-token"},
     "url_lease_id": {"lease"},
 }
 """What each parameter that holds an identifier can be of: both tenants have one of each, which all routes are

@@ -19,14 +19,11 @@ class _Pattern:
     __slots__ = ("priority", "rule", "segments", "starts", "text")
 
     def __init__(self, path: str, rule: MergedRule) -> None:
-        wild = is_wildcard(path)
         self.rule = rule
         self.starts = path.endswith("*")
         self.text = path[:-1] if self.starts else path
-        self.segments = self.text.split("/") if wild else None
-        plus = self.segments.count("+") if self.segments else 0
-        first = path.index("+") if wild else len(self.text)
-        self.priority = (first, not self.starts, -plus, len(self.text), self.text)
+        self.segments = self.text.split("/") if is_wildcard(path) else None
+        self.priority = priority(path)
 
     def bucket(self) -> str | None:
         """The first segment of every path this can match, None when it is open."""
@@ -50,6 +47,15 @@ class _Pattern:
             if not (self.starts and index == last and parts[index].startswith(segment)):
                 return False
         return True
+
+
+def priority(path: str) -> tuple[int, bool, int, int, str]:
+    """Return where an open rule path stands among those that match: the greatest decides."""
+    starts = path.endswith("*")
+    text = path[:-1] if starts else path
+    wild = is_wildcard(path)
+    first = path.index("+") if wild else len(text)
+    return (first, not starts, -text.split("/").count("+") if wild else 0, len(text), text)
 
 
 def is_wildcard(path: str) -> bool:

@@ -127,6 +127,14 @@ class PolicyStore:
     async def _compile(
         self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
     ) -> _Compiled:
+        policies, until = await self.texts(core, namespace_id, names, now)
+        templated = tuple(policies) if any(policy.templated for policy in policies) else ()
+        return _Compiled(compile_acl(policies, now=now // 1000), until, templated)
+
+    async def texts(
+        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
+    ) -> tuple[list[Policy], int]:
+        """Return the policies that count at `now` (ms), as they are written, and when the first of them expires."""
         policies: list[Policy] = []
         until = 0
         for name in names:
@@ -136,8 +144,7 @@ class PolicyStore:
             if policy is not None and (expires == 0 or now < expires):
                 policies.append(policy)
                 until = min(until or expires, expires or until)
-        templated = tuple(policies) if any(policy.templated for policy in policies) else ()
-        return _Compiled(compile_acl(policies, now=now // 1000), until, templated)
+        return policies, until
 
     async def _policy(self, core: ReadView, name: str) -> tuple[Policy | None, int]:
         """Return a policy and when it expires (ms)."""

@@ -16,6 +16,7 @@ from nhi.biscuit.minting import Mint
 from nhi.biscuit.oauth import OAuthEngine
 from nhi.biscuit.oauth_client import Clients
 from nhi.biscuit.proving import Prover
+from nhi.biscuit.published import PublishingEngine
 from nhi.biscuit.registration_routes import RegistrationEngine
 from nhi.biscuit.revoking import RevokingEngine
 from nhi.biscuit.secrets import Secrets
@@ -30,7 +31,7 @@ def workloads(
     parts: Parts, external: ExternalKeys, lockout: Lockout
 ) -> tuple[Sequence[Engine], BiscuitService]:
     """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
-    mint = Mint(parts.clock, parts.entropy, external)
+    mint = Mint(parts.clock, parts.entropy, external, parts.policies)
     prover = Prover(
         parts.barrier,
         parts.tokens,
@@ -43,6 +44,7 @@ def workloads(
     clients = Clients(prover, address(parts.config))
     engines = (
         KeyEngine(mint),
+        PublishingEngine(mint, clients),
         WorkloadEngine(parts.clock, parts.entropy),
         RegistrationEngine(parts.entropy),
         IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences),
