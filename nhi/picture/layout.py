@@ -12,9 +12,9 @@ from typing import Final
 
 from nhi.picture.node import Node, walk
 
-BOX: Final = 296
+BOX: Final = 258
 """Width of a box."""
-PITCH: Final = 340
+PITCH: Final = 292
 """From one column to the next."""
 GAP: Final = 10
 """Between boxes of one column."""

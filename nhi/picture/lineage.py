@@ -71,14 +71,13 @@ def _grown(
     shown = State.DYING if name in dying else state
     return Node(
         id=name,
-        title=title or name,
+        title=title,
         says=_says(node),
-        seen=_seen(node),
+        source=_source(node),
+        time=short_time(_text(node, "first_seen"))[:16],
         state=shown,
         alarms=tuple(ANOMALIES.get(one, one) for one in _texts(node, "anomalies")),
-        children=tuple(
-            _grown(child, children, f"hop {depth + 1}", state, dying, depth + 1) for child in below
-        ),
+        children=tuple(_grown(child, children, "", state, dying, depth + 1) for child in below),
     )
 
 
@@ -90,14 +89,11 @@ def _says(node: Mapping[str, object]) -> tuple[str, ...]:
     return (*says, *(one for one in more if one))
 
 
-def _seen(node: Mapping[str, object]) -> str:
-    """Return when a block was first presented and whence: who attenuated it, nobody can know."""
-    when, source = short_time(_text(node, "first_seen"))[:16], _text(node, "source")
+def _source(node: Mapping[str, object]) -> str:
+    """Return whence a block was first presented, and how many other addresses there were."""
+    source = _text(node, "source")
     others = len(set(_texts(node, "sources")) - {source})
-    if not when:
-        return "not presented yet"
-    more = f", and {others} more" if others else ""
-    return f"first by {source or '?'}, {when}{more}"
+    return f"{source or '?'} and {others} more" if others else source
 
 
 def short_time(time: str) -> str:

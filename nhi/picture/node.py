@@ -29,11 +29,13 @@ class Node:
     """One block. Every text may come from whoever made the block: it is shown, and never believed to be markup."""
 
     id: str
-    title: str
+    title: str = ""
     says: tuple[str, ...] = ()
     """What this hop takes away, one thing each."""
-    seen: str = ""
-    """When and by whom it was presented."""
+    source: str = ""
+    """Who presented it first."""
+    time: str = ""
+    """When that was; empty where it was not."""
     state: State = State.ACTIVE
     alarms: tuple[str, ...] = ()
     children: tuple[Node, ...] = ()
@@ -42,6 +44,11 @@ class Node:
     def short(self) -> str:
         """The beginning of the id, as pictures show it."""
         return self.id[:SHORT]
+
+    @property
+    def seen(self) -> str:
+        """Who presented it first, and when: who made it, nobody can know."""
+        return f"first by {self.source or '?'}, {self.time}" if self.time else ""
 
 
 def walk(root: Node) -> Iterator[tuple[Node, int]]:

@@ -10,7 +10,7 @@ from typing import Final
 from nhi.picture.layout import BOX, HEAD, MARGIN, Box, Layout, place
 from nhi.picture.node import Node, State, cut, shown, wrapped
 
-COLUMNS: Final = 40
+COLUMNS: Final = 35
 """Characters of fixed pitch that a box is wide."""
 MOST_LINES: Final = 5
 """Lines about what a hop takes away; the title of the box has the rest."""
@@ -27,12 +27,14 @@ STYLE: Final = """
 .tree .revoked .state,.tree .dies .state{fill:var(--bad);font-weight:600}
 .tree .dies .box{stroke:var(--bad);stroke-width:2;fill:var(--doom)}
 .tree .revoked .box,.tree .expired .box{stroke-dasharray:4 3}.tree .expired .bar{fill:var(--over)}
-.tree .revoked .title,.tree .revoked .says{text-decoration:line-through}
+.tree .revoked .id{text-decoration:line-through}
 .tree a:focus .box,.tree a:hover .box{stroke:var(--good);stroke-width:2.5}.tree a{outline:none}
 @media(prefers-color-scheme:dark){.tree{--box:#1c2128;--edge:#5b6673;--ink:#e6edf3;--dim:#a2adb9;--good:#6cb0ff;
 --bad:#ff8a80;--over:#8b949e;--alarm:#ffb86b;--glow:#332613;--doom:#3a1714}.tree .back{fill:#0f1318}}
 """
 """The colours and types of a tree, for a style sheet."""
+_ASIDE: Final = 26
+"""Characters beside an id."""
 _LINE: Final = 16
 _PADDING: Final = 10
 _TITLE: Final = 20
@@ -75,16 +77,17 @@ def _box(box: Box, href: str) -> str:
     tag, attributes = ("a", f' href="{_text(href)}"') if href else ("g", "")
     x, y = box.x, box.y
     state = node.state if node.state is not State.ACTIVE else ""
-    title = cut(shown(node.title), COLUMNS - len(node.short) - len(state) - 4)
     parts = [
         f'<{tag} class="{classes}"{attributes}><title>{_whole(node)}</title>',
         f'<rect class="box" x="{x}" y="{y}" width="{BOX}" height="{box.height}" rx="5"/>',
         f'<rect class="bar" x="{x}" y="{y + 4}" width="4" height="{box.height - 8}" rx="2"/>',
         f'<text class="id" x="{x + 14}" y="{y + 23}">{_text(node.short)}</text>',
-        f'<text class="title" x="{x + 80}" y="{y + 23}">{_text(title)}</text>',
     ]
-    if state:
-        parts.append(f'<text class="state" x="{x + BOX - 10}" y="{y + 23}" text-anchor="end">{state}</text>')
+    kind, aside = ("state", state) if state else ("seen", cut(_seen(node), _ASIDE))
+    if aside:
+        parts.append(
+            f'<text class="{kind}" x="{x + BOX - 8}" y="{y + 23}" text-anchor="end">{_text(aside)}</text>'
+        )
     for number, (kind, line) in enumerate(_lines(node), 1):
         parts.append(
             f'<text class="{kind}" x="{x + 14}" y="{y + 23 + number * _LINE + 2}">{_text(line)}</text>'
@@ -97,11 +100,17 @@ def _lines(node: Node) -> list[tuple[str, str]]:
     says = [line for one in node.says for line in wrapped(shown(one), COLUMNS)]
     if len(says) > MOST_LINES:
         says = [*says[: MOST_LINES - 1], f"… {len(says) - MOST_LINES + 1} more lines"]
-    lines = [("says", line) for line in says]
+    lines = [("title", cut(shown(node.title), COLUMNS))] if node.title else []
+    lines += [("says", line) for line in says]
     lines += [("alarm", cut(f"⚠ {shown(alarm)}", COLUMNS)) for alarm in node.alarms]
-    if node.seen:
-        lines.append(("seen", cut(shown(node.seen), COLUMNS + 6)))
+    if node.state is not State.ACTIVE and node.time:
+        lines.append(("seen", cut(_seen(node), COLUMNS)))
     return lines
+
+
+def _seen(node: Node) -> str:
+    """Return who presented a block first and when, without the year."""
+    return shown(f"{node.source or '?'}, {node.time[5:]}") if node.time else "not presented yet"
 
 
 def _height(node: Node) -> int:
@@ -110,7 +119,7 @@ def _height(node: Node) -> int:
 
 def _whole(node: Node) -> str:
     """Return all that is known of a node, for whoever points at it or has it read out."""
-    parts = [f"{node.id} {node.title}, {node.state}", *node.says, *node.alarms, node.seen]
+    parts = [f"{node.id} {node.title}".rstrip() + f", {node.state}", *node.says, *node.alarms, node.seen]
     return "\n".join(_text(part) for part in parts if part)
 
 

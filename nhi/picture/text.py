@@ -32,14 +32,9 @@ def as_text(root: Node) -> str:
 
 def line(node: Node) -> str:
     """Return a block on one line: id (all of it: that is what it is revoked by), title, what it takes away, its state, who presented it, alarms."""
-    parts = [f"{node.id}  {node.title}"]
-    if node.says:
-        parts.append("; ".join(node.says))
-    if node.seen:
-        parts.append(node.seen)
-    text = " · ".join(parts)
+    text = " · ".join(part for part in (node.title, "; ".join(node.says), node.seen) if part)
     state = f" [{node.state}]" if node.state is not State.ACTIVE else ""
-    return shown(text + state + "".join(f" !! {alarm}" for alarm in node.alarms))
+    return shown(f"{node.id}  {text}".rstrip() + state + "".join(f" !! {alarm}" for alarm in node.alarms))
 
 
 def as_dot(root: Node) -> str:
@@ -64,7 +59,8 @@ def as_dot(root: Node) -> str:
 
 
 def _label(node: Node) -> list[str]:
-    head = f"{node.short}  {node.title}" + (f" [{node.state}]" if node.state is not State.ACTIVE else "")
+    head = f"{node.short}  {node.title}".rstrip()
+    head += f" [{node.state}]" if node.state is not State.ACTIVE else ""
     parts = [head, *node.says, *([node.seen] if node.seen else []), *(f"!! {one}" for one in node.alarms)]
     return [line for part in parts for line in wrapped(shown(part), _DOT_COLUMNS)]
 

@@ -2,7 +2,7 @@
 """Workloads whose tokens were narrowed hop by hop and presented, as security teams look at them."""
 
 from collections.abc import Sequence
-from itertools import cycle
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import hvac
@@ -14,14 +14,25 @@ TEAMS: Final = {
     "invoice-mailer": "team-billing",
     "nightly-export": "data@example.org",
 }
-_HOPS: Final = (
-    'check if resource($r), $r.starts_with("secret/data/{name}/eu/");',
-    'check if operation($o), {{"read"}}.contains($o);',
-    'check if operation($o), {{"read", "list"}}.contains($o); check if resource($r), $r.starts_with("secret/data/{name}/");',
-    "check if time($t), $t < 2099-01-01T0{hour}:00:00Z;",
-    'check if resource($r), $r == "secret/data/{name}/eu/{number}";',
-    'check if client_nets($n), $n.contains("127.0.0.0/8");',
-)
+_REGIONS: Final = ("eu", "us", "apac")
+
+
+def _hop(depth: int, name: str, number: int) -> tuple[str, dict[str, Any]]:
+    """What holders at some depth take away, as Datalog with parameters; each something that was there before."""
+    region = _REGIONS[number % len(_REGIONS)]
+    if number % 41 == 40:
+        return "check if true;", {}
+    if depth == 0:
+        return "check if resource($r), $r.starts_with({below});", {"below": f"secret/data/{name}/{region}/"}
+    if depth == 1:
+        operations = {"read", "list"} if number % 2 else {"read"}
+        return "check if operation($o), {operations}.contains($o);", {"operations": operations}
+    if depth == 2:
+        return "check if resource($r), $r == {path};", {"path": f"secret/data/{name}/eu/customer-{number}"}
+    if depth == 3:
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5 + number % 30)
+        return "check if time($t), $t < {end};", {"end": end}
+    return "check if client_nets($n), $n.contains({net});", {"net": "127.0.0.0/8"}
 
 
 class Estate:
@@ -50,7 +61,7 @@ class Estate:
         """Return a new token of a registration."""
         return str(self.root.write(f"{self.mount}/issue/{name}")["auth"]["client_token"])
 
-    def narrowed(self, token: str, *sources: str, **terms: str) -> str:
+    def narrowed(self, token: str, *sources: str, **terms: Any) -> str:
         """Return a token with further blocks, made by the library of Datalog with these parameters."""
         held = Biscuit.from_base64(token, self.key)
         for source in sources:
@@ -72,18 +83,17 @@ class Estate:
     def grow(self, name: str, shape: Sequence[int]) -> str:
         """Issue a token, have it attenuated by holders who hand it on, and return its id.
 
-        `shape` says how many others are made at each hop, of the tokens of the hop before in turn.
+        `shape` says how many others are made at each hop, evenly of the tokens of the hop before.
         """
         first = self.issue(name)
         layer, number = [first], 0
-        hops = cycle(_HOPS)
         self.present(first)
-        for size in shape:
+        for depth, size in enumerate(shape):
             grown = []
             for place in range(size):
                 number += 1
-                source = next(hops).format(name=name, number=number, hour=number % 10)
-                grown.append(self.narrowed(layer[place % len(layer)], source))
+                source, terms = _hop(depth, name, number)
+                grown.append(self.narrowed(layer[place * len(layer) // size], source, **terms))
             self.present(*grown)
             layer = grown
         return self.token_id(first)

@@ -252,6 +252,8 @@ def test_revoking_ends_what_the_preview_showed_and_spares_the_rest(browser: Brow
     assert done.status_code == 303
     page = browser.session.get(f"{browser.place.address}{done.headers['location']}", timeout=20)
     assert (page.text.count('<a class="revoked'), "lost laptop" in page.text) == (2, True)
+    assert page.text.count("ended with what it was made from") == 1
+    assert page.text.count(">Revoke…</a>") == 2
     assert _may(estate, below) is _may(estate, one) is False
     assert _may(estate, two) is _may(estate, token) is True
 

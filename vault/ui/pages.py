@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
-from vault.ui import revoking, views
+from vault.ui import credentials, revoking, views
 from vault.ui.forms import fields_of
 from vault.ui.frame import elsewhere, page, style
 from vault.ui.html import el
@@ -32,8 +32,8 @@ View = Callable[[Visit], Awaitable[Response]]
 _VIEWS: Final[dict[str, View]] = {
     "workloads": views.workloads,
     "workload": views.workload,
-    "credentials": views.credentials,
-    "credential": views.credential,
+    "credentials": credentials.credentials,
+    "credential": credentials.credential,
     "anomalies": views.anomalies,
     "secrets": views.secrets,
     "revoke": revoking.preview,

@@ -8,7 +8,9 @@ from typing import Final
 
 from nhi.picture.lineage import ANOMALIES, short_time
 from nhi.picture.node import SHORT
+from vault.ui.frame import href, link
 from vault.ui.html import Child, Html, el
+from vault.ui.visit import Visit
 
 _STATES: Final = {
     "active": ("active", "active"),
@@ -71,3 +73,26 @@ def field(label: str, name: str, *, hint: str = "", **attributes: str | bool) ->
     """Return an input with its label."""
     small = el("small", hint) if hint else None
     return el("label", label, small, el("input", name=name, **attributes))
+
+
+def chooser(visit: Visit, here: str) -> Child:
+    """Return the way to other engines, where there are several."""
+    if len(visit.mounts) < 2:
+        return None
+    links: list[Child] = ["Engines: "]
+    for mount in visit.mounts:
+        current = "true" if mount == visit.mount else False
+        links += [el("a", f"{mount}/", href=href(here, mount=mount), aria_current=current), " "]
+    return el("p", links)
+
+
+def further(after: str, here: str, **fields: str) -> Child:
+    """Return the way to the next page, where there is one."""
+    return el("p", link("Further ones", here, **fields, after=after)) if after else None
+
+
+def done(visit: Visit) -> Child:
+    """Say that something was revoked, to whoever has just done it."""
+    if not visit.text("done"):
+        return None
+    return el("p", "Revoked. It ends with the next request, on every node.", class_="note", role="status")

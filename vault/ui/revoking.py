@@ -10,11 +10,11 @@ from starlette.responses import Response
 from nhi.picture.lineage import grown, line_of
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.ui.credentials import picture
 from vault.ui.frame import elsewhere, href, page, secret_field
 from vault.ui.html import Child, Html, el
 from vault.ui.inner import segment
 from vault.ui.parts import field, lines, row, short, table
-from vault.ui.views import picture
 from vault.ui.visit import Refused, Visit, objects, text, texts
 
 
@@ -42,7 +42,7 @@ async def preview(visit: Visit) -> Response:
                     text(one, "workload"),
                     text(one, "index"),
                     lines(texts(one, "narrowing")),
-                    ", ".join(texts(one, "sources")),
+                    lines(texts(one, "sources"), "id"),
                 )
                 for one in dying
             ],

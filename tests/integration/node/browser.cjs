@@ -24,7 +24,7 @@ async function main() {
   let number = 0;
   const look = async () => {
     number += 1;
-    await page.screenshot({ path: path.join(PICTURES, `${number}.png`) });
+    await page.screenshot({ path: path.join(PICTURES, `${number}.png`), fullPage: true });
     told.pages.push({ title: await page.title(), text: await page.innerText('body'), url: page.url() });
   };
   for (const { open, fill = {}, press, follow, go, keys = [] } of JSON.parse(STEPS)) {

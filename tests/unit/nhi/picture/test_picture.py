@@ -42,6 +42,7 @@ trees = st.recursive(
         st.text(max_size=30),
         st.just(()),
         st.text(max_size=20),
+        st.text(max_size=20),
         st.sampled_from(State),
         st.lists(st.text(max_size=20), max_size=2).map(tuple),
         st.lists(inner, max_size=4).map(tuple),
@@ -51,14 +52,14 @@ trees = st.recursive(
 
 
 def test_a_tree_in_a_terminal() -> None:
-    dead = Node("cc" * 16, "hop 2", ("path: secret/data/a",), "from 10.0.0.7", State.REVOKED, ("no-op",))
-    tree = Node("aa" * 16, "billing", children=(Node("bb" * 16, "hop 1", ("a", "b"), "", State.EXPIRED, (), (dead,)),
-                                                Node("dd" * 16, "hop 1")))  # fmt: skip
+    dead = Node("cc" * 16, "", ("path: secret/data/a",), "10.0.0.7", "18:00", State.REVOKED, ("no-op",))
+    over = Node("bb" * 16, says=("a", "b"), state=State.EXPIRED, children=(dead,))
+    tree = Node("aa" * 16, "billing", children=(over, Node("dd" * 16)))
     assert as_text(tree).splitlines() == [
         f"{'aa' * 16}  billing",
-        f"├─ {'bb' * 16}  hop 1 · a; b [expired]",
-        f"│  └─ {'cc' * 16}  hop 2 · path: secret/data/a · from 10.0.0.7 [revoked] !! no-op",
-        f"└─ {'dd' * 16}  hop 1",
+        f"├─ {'bb' * 16}  a; b [expired]",
+        f"│  └─ {'cc' * 16}  path: secret/data/a · first by 10.0.0.7, 18:00 [revoked] !! no-op",
+        f"└─ {'dd' * 16}",
     ]
 
 
@@ -106,7 +107,7 @@ def test_svg_is_well_formed_and_its_texts_are_texts(tree: Node) -> None:
 
 
 def test_no_text_of_a_holder_becomes_markup_in_any_form() -> None:
-    tree = Node(_HOSTILE, _HOSTILE, (_HOSTILE,), _HOSTILE, State.ACTIVE, (_HOSTILE,), (_node(1),))
+    tree = Node(_HOSTILE, _HOSTILE, (_HOSTILE,), _HOSTILE, _HOSTILE, State.ACTIVE, (_HOSTILE,), (_node(1),))
     svg = as_svg(tree, name=_HOSTILE)
     assert "<script" not in svg
     assert "\x1b" not in svg + as_dot(tree) + as_text(tree)
@@ -203,9 +204,9 @@ def test_a_tree_grows_from_what_the_server_answers() -> None:
     odd = f" !! {ANOMALIES['no-op']} !! new-one"
     assert as_text(root).splitlines() == [
         "a  billing · policies: ro; a only · first by 10.0.0.7, 2026-11-26 18:00",
-        "├─ b  hop 1 · b only; revoked: stolen · first by 10.0.0.7, 2026-11-26 18:00 [revoked]" + odd,
-        "│  └─ c  hop 2 · c only · first by 10.0.0.7, 2026-11-26 18:00 [revoked]",
-        "└─ d  hop 1 · d only; signed by ed25519/ab; refused: too deep · first by ?, 2026-11-26 18:00, and 2 more",
+        "├─ b  b only; revoked: stolen · first by 10.0.0.7, 2026-11-26 18:00 [revoked]" + odd,
+        "│  └─ c  c only · first by 10.0.0.7, 2026-11-26 18:00 [revoked]",
+        "└─ d  d only; signed by ed25519/ab; refused: too deep · first by ? and 2 more, 2026-11-26 18:00",
     ]
 
 
