@@ -128,7 +128,7 @@ class Pipeline:
         await self.authorise(call)
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
-            self._audit.request(call, hold=call.operation in _READS or access.asks)
+            self._audit.request(call, hold=call.operation in _READS or access.asks or access.contained)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if call.bound.before is not None and call.prepared is None:
@@ -208,6 +208,8 @@ class Pipeline:
             call.reader = self._barrier.reader(
                 call.namespace.id, prefix or core_prefix(call.namespace.id) + _NOTHING
             )
+            if call.bound.route.access.writes:
+                call.reader.opened = {}
         elif not call.bound.route.access.when_sealed:
             raise Sealed
 
@@ -315,6 +317,7 @@ class Pipeline:
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
+        core.opened = call.reader.opened
         call.core = core
         call.reader = call.tx = core.sub(f"mnt/{call.mount.uuid}/")
         exists = call.bound.exists

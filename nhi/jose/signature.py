@@ -7,6 +7,7 @@ at, `none` and the symmetric algorithms do not exist here, and a key signs only 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
+from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed
@@ -59,6 +61,10 @@ class Registry(jws.JWSRegistry):
 
 _REGISTRY: Final = Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
+_GOOD: Final[Bounded[bytes, Key]] = Bounded(4096)
+"""Which key has signed the token with a digest. Workloads show a token again and again; that these very bytes are signed
+by this very key stays true, and which keys and algorithms count, and what it says, is asked each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerifyKey:
@@ -72,8 +78,10 @@ class VerifyKey:
 class Token:
     """A token whose signature nobody has looked at yet."""
 
-    def __init__(self, compact: jws.CompactSignature) -> None:
+    def __init__(self, compact: jws.CompactSignature, digest: bytes) -> None:
+        """`digest` is that of the whole token."""
         self._compact = compact
+        self._digest = digest
         header = compact.headers()
         self.algorithm = str(header.get("alg"))
         kid = header.get("kid")
@@ -97,10 +105,15 @@ class Token:
             return None
 
     def _signed_by(self, key: Key) -> bool:
+        if _GOOD.get(self._digest) is key:
+            return True
         try:
-            return jws.validate_compact(self._compact, key, registry=_REGISTRY)
+            good = jws.validate_compact(self._compact, key, registry=_REGISTRY)
         except (JoseError, ValueError):
             return False
+        if good:
+            _GOOD.put(self._digest, key)
+        return good
 
     def __repr__(self) -> str:
         """Show nothing of it."""
@@ -122,7 +135,8 @@ def read(text: str) -> Token:
     if not _COMPACT.fullmatch(encoded):
         raise Malformed("illegal base64 data")
     try:
-        return Token(jws.extract_compact(encoded, registry=_REGISTRY))
+        compact = jws.extract_compact(encoded, registry=_REGISTRY)
+        return Token(compact, hashlib.sha256(encoded).digest())
     except (JoseError, ValueError, AttributeError, TypeError, RecursionError):
         raise Malformed("the token's header cannot be read") from None
 

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
@@ -15,6 +18,31 @@ from vault.barrier.view import ReadView, Reload, View
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 __all__ = ["KEYRING_KIND", "Barrier"]
+
+
+class _Writing:
+    """The block of one transaction, seen through a view."""
+
+    def __init__(self, barrier: Barrier, storage: Storage, namespace_id: str, prefix: str) -> None:
+        self._barrier = barrier
+        self._storage = storage
+        self._where = namespace_id, prefix
+
+    async def __aenter__(self) -> View:
+        if self._barrier.sealed:
+            raise BarrierSealed
+        self._block = self._storage.write()
+        tx = await self._block.__aenter__()
+        try:
+            return self._barrier.view(tx, *self._where)
+        except BaseException:
+            await self._block.__aexit__(*sys.exc_info())
+            raise
+
+    def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Coroutine[Any, Any, bool | None]:
+        return self._block.__aexit__(kind, error, trace)
 
 
 class Barrier:
@@ -116,14 +144,7 @@ class Barrier:
 
     def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
         """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
-        return self._write(namespace_id, prefix)
-
-    @asynccontextmanager
-    async def _write(self, namespace_id: str, prefix: str) -> AsyncIterator[View]:
-        if self.sealed:
-            raise BarrierSealed
-        async with self._storage.write() as tx:
-            yield self.view(tx, namespace_id, prefix)
+        return _Writing(self, self._storage, namespace_id, prefix)
 
     def keys(self, namespace_id: str) -> tuple[Keyring, Reload]:
         """Return the keyring that encrypts a namespace, and what makes it follow storage.

@@ -8,7 +8,7 @@ storage in the clear: never put a secret into one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, Final
 
 from vault.barrier import envelope
 from vault.barrier.failure import UnknownTerm
@@ -23,6 +23,14 @@ Reload = Callable[[], Awaitable[None]]
 Keys = Callable[[str], tuple[Keyring, Reload]]
 """Gives the keyring that encrypts the namespace with an id, and what reloads it; raises `NamespaceSealed`."""
 
+Opened = dict[tuple[bytes, str], tuple[bytes, bytes]]
+"""By the place of a value, its namespace included: what lay there when it was decrypted, and what that meant.
+
+What lies at a place is looked up each time; where that is the very same object, it means the same.
+"""
+_REMEMBERED: Final = 64
+"""Values that one call remembers."""
+
 
 def core_prefix(namespace_id: str) -> str:
     """Return where a namespace keeps its own data: tokens, policies, mount table and, below it, its mounts' data."""
@@ -32,7 +40,7 @@ def core_prefix(namespace_id: str) -> str:
 class ReadView:
     """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
 
-    __slots__ = ("_keyring", "_keys", "_prefix", "_reload", "_scope", "_tx")
+    __slots__ = ("_keyring", "_keys", "_prefix", "_reload", "_scope", "_tx", "opened")
 
     def __init__(
         self,
@@ -54,6 +62,8 @@ class ReadView:
         self._prefix = prefix
         self._reload = reload
         self._keys = keys
+        self.opened: Opened | None = None
+        """What was decrypted before, by the views of one call, which it ends with; None to decrypt each time."""
 
     @property
     def prefix(self) -> str:
@@ -75,13 +85,21 @@ class ReadView:
         data = await self._tx.get(full)
         if data is None:
             return None
+        opened = self.opened
+        if opened is not None:
+            known = opened.get((self._scope, full))
+            if known is not None and known[0] is data and self._keyring.terms:
+                return known[1]
         try:
-            return self._keyring.decrypt(self._scope, full, data)
+            value = self._keyring.decrypt(self._scope, full, data)
         except UnknownTerm:
             if self._reload is None:
                 raise
-        await self._reload()
-        return self._keyring.decrypt(self._scope, full, data)
+            await self._reload()
+            value = self._keyring.decrypt(self._scope, full, data)
+        if opened is not None and len(opened) < _REMEMBERED:
+            opened[self._scope, full] = (data, value)
+        return value
 
     def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Coroutine[Any, Any, Sequence[str]]:
         """List names directly below `prefix`, as `ReadTx.list`."""
@@ -101,7 +119,9 @@ class ReadView:
         """Return a view of a namespace's own data, through the same transaction."""
         keyring, reload = self._of(namespace_id)
         prefix = core_prefix(namespace_id)
-        return ReadView(self._tx, keyring, namespace_id, prefix, reload=reload, keys=self._keys)
+        place = ReadView(self._tx, keyring, namespace_id, prefix, reload=reload, keys=self._keys)
+        place.opened = self.opened
+        return place
 
     def _of(self, namespace_id: str) -> tuple[Keyring, Reload | None]:
         """Return the keyring of a namespace. Raises `NamespaceSealed`."""
@@ -114,6 +134,7 @@ class ReadView:
         below._prefix = self._prefix + prefix
         below._reload = self._reload
         below._keys = self._keys
+        below.opened = self.opened
 
 
 class View(ReadView):
@@ -178,7 +199,7 @@ class View(ReadView):
     def space(self, namespace_id: str) -> View:
         """Return a view of a namespace's own data, within the same transaction."""
         keyring, reload = self._of(namespace_id)
-        return View(
+        place = View(
             self._write,
             keyring,
             namespace_id,
@@ -187,3 +208,5 @@ class View(ReadView):
             reload=reload,
             keys=self._keys,
         )
+        place.opened = self.opened
+        return place

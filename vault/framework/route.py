@@ -68,7 +68,9 @@ class Access:
     the body when it refuses one that is no object. `own`: it is about the caller's own token alone, and answered
     in that token's namespace whichever the request names. `asks`: it takes a body and only looks something up, by
     nothing secret, so that what was found out about one such call may be kept for the next. `reads`, of a listing, is what stands before a name in
-    the path that it is read by, where that is not the listing's own.
+    the path that it is read by, where that is not the listing's own. `contained`: a write whose every effect is in its
+    transaction, so that its request may be recorded with the response: both before the commit, which is the first
+    that anything comes of it.
     """
 
     public: bool = False
@@ -82,6 +84,7 @@ class Access:
     asks: bool = False
     body: str = "map[string]interface {}"
     reads: str | None = None
+    contained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,19 @@ class _Batch:
         self.closed = False
         self.pending = Pending()
         self.spilled = False
-        self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting: list[asyncio.Future[Outcome]] = []
+
+    def wait(self) -> asyncio.Future[Outcome]:
+        """Return what one writer learns the end of the batch by; that he no longer waits is nobody else's affair."""
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(ended)
+        return ended
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell everybody in the batch how it ended."""
+        for ended in self._waiting:
+            if not ended.done():
+                ended.set_result(outcome)
 
 
 class GroupCommit:
@@ -103,7 +115,8 @@ class GroupCommit:
     @property
     def open(self) -> _Batch:
         """The batch that whoever has the turn is in. Raises `StorageFailure` where SQLite has rolled it back."""
-        if self._batch is None or not self._in_transaction:
+        connection = self._connection
+        if self._batch is None or connection is None or not connection.raw.in_transaction:
             raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
         return self._batch
 
@@ -135,12 +148,13 @@ class GroupCommit:
         batch.pending.absorb(own)
         batch.closed = bool(own.untrue) or batch.pending.full
         self._holder = None
+        ended = batch.wait()
         self._advance()
-        return batch.ended
+        return ended
 
     async def durable(self, ended: asyncio.Future[Outcome]) -> None:
         """Return once the batch is durable, or raise `StorageFailure`. Cancelling the wait undoes nothing."""
-        outcome = await asyncio.shield(ended)
+        outcome = await ended
         if outcome is not None:
             raise StorageFailure(str(outcome)) from outcome
 
@@ -208,9 +222,7 @@ class GroupCommit:
         batch = self._batch
         if batch is not None and not self._in_transaction:
             self._batch = None
-            batch.ended.set_result(
-                StorageFailure(f"storage {self._file}: the batch was rolled back; try again")
-            )
+            batch.end(StorageFailure(f"storage {self._file}: the batch was rolled back; try again"))
         self._advance()
 
     def _advance(self) -> None:
@@ -309,7 +321,7 @@ class GroupCommit:
     def _committed(self, batch: _Batch, outcome: Outcome) -> None:
         self._rows.end(kept=outcome is None)
         self._batch = None
-        batch.ended.set_result(outcome)
+        batch.end(outcome)
         self._advance()
 
     def _outcome(self, work: asyncio.Future[Outcome]) -> Outcome:

@@ -24,6 +24,9 @@ _MOST: Final = 1024
 _HEAVIEST: Final = 4 << 20
 """Bytes of rows that do."""
 
+_FEW: Final = 16
+"""Rows of which each is looked at, rather than at the folders that they are in."""
+
 _PUT: Final = "INSERT OR REPLACE INTO entry (path, value) VALUES (?, ?)"
 _DELETE: Final = "DELETE FROM entry WHERE path = ?"
 _AT: Final = (
@@ -61,6 +64,8 @@ class Pending:
 
     def touches(self, prefix: str) -> bool:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
+        if len(self.rows) <= _FEW:
+            return any(path.startswith(prefix) for path in self.rows)
         for path in islice(self.rows, self._sorted, None):
             for folder in folders_of(path):
                 if folder in self._folders:

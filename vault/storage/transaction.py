@@ -41,7 +41,8 @@ class Transaction(RememberingReader):
 
     async def get(self, path: str) -> bytes | None:
         """See `ReadTx.get`."""
-        with self._statement():
+        self._check()
+        try:
             batch = self._group.open
             for rows in (self._own.rows, batch.pending.rows):
                 if path in rows and self.epoch:
@@ -49,14 +50,21 @@ class Transaction(RememberingReader):
                     return rows[path]
             self.epoch, value = Reader.row(self, path) if batch.spilled else self.row(path)
             return self._own.rows.get(path, batch.pending.rows.get(path, value))
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
 
     def below(self, prefix: str, look: Look) -> Sequence[str]:
         """See `Reader.below`."""
-        with self._statement():
+        self._check()
+        try:
             batch = self._group.open
             if self._own.touches(prefix) or batch.pending.touches(prefix):
                 self._group.spill(self._own)
             return Reader.below(self, prefix, look) if batch.spilled else super().below(prefix, look)
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
 
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""

@@ -38,7 +38,7 @@ class LoginEngine(Engine):
         self._lockout = lockout
         self._clock = clock
 
-    @write("login", public=True, exists="examine")
+    @write("login", public=True, exists="examine", contained=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in. A use of the secret id is taken in the transaction that makes the token, or there is no token."""
         role = await store.role_by_id(call.tx, params.role_id)
@@ -117,7 +117,7 @@ async def _use(call: Call, role: Role, digest: str, secret: SecretId, now: int) 
         updated=now if secret.uses else secret.updated,
         usage=Usage(secret.usage.count + 1, now),
     )
-    await store.put_secret(call, role, digest, used)
+    await store.replace_secret(call.tx, role, digest, used)
 
 
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:

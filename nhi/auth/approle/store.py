@@ -85,10 +85,15 @@ async def secrets(view: ReadView, owner: Role) -> AsyncIterator[tuple[str, Secre
             yield name, found
 
 
+async def replace_secret(view: View, owner: Role, name: str, new: SecretId) -> None:
+    """Keep what became of a secret id; its accessor and its end stay as they are."""
+    await view.put(f"{_SECRET}{owner.uid}/{name}", _encode(new))
+
+
 async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     """Keep a secret id, how its accessor finds it, and when it ends."""
     view = call.tx
-    await view.put(f"{_SECRET}{owner.uid}/{name}", _encode(new))
+    await replace_secret(view, owner, name, new)
     accessor = await digest(view, "accessor", new.accessor)
     await view.put(_ACCESSOR + accessor, _encode(Place(owner.uid, name)))
     if new.expires:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.unit.barrier.open import NOW, open_barrier
-from vault.barrier.failure import BarrierFailure, UnknownTerm
+from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed, UnknownTerm
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import ReadView, View
 from vault.storage.memory import MemoryStorage
@@ -169,5 +169,77 @@ def test_a_view_gives_another_namespaces_own_data_and_nothing_opens_elsewhere() 
             await barrier.reader("root", "ns/tenant/").get("a")
         with pytest.raises(BarrierFailure):
             await barrier.reader("root", "ns/").get("tenant/a")
+
+    asyncio.run(scenario())
+
+
+def test_a_view_that_remembers_sees_every_change_and_opens_nothing_at_another_place() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"one")
+        reader = barrier.reader("root", "m/")
+        reader.opened = {}
+        assert [await reader.get("a") for _ in range(2)] == [b"one"] * 2
+        async with barrier.write("root", "m/") as view:
+            view.opened = reader.opened
+            assert await view.get("a") == b"one"
+            await view.put("a", b"two")
+            assert [await view.sub("").get("a") for _ in range(2)] == [b"two"] * 2
+        assert await reader.get("a") == b"two"
+        stored = await storage.reader().get("m/a")
+        assert stored is not None
+        async with storage.write() as tx:
+            await tx.put("m/b", stored)
+        with pytest.raises(BarrierFailure, match="integrity"):
+            await reader.get("b")
+        elsewhere = barrier.reader("n1", "m/")
+        elsewhere.opened = reader.opened
+        with pytest.raises(BarrierFailure, match="integrity"):
+            await elsewhere.get("a")
+
+    asyncio.run(scenario())
+
+
+def test_a_view_that_remembers_much_forgets_nothing_that_is_there() -> None:
+    async def scenario() -> None:
+        _, barrier = await open_barrier()
+        async with barrier.write("root", "m/") as view:
+            view.opened = {}
+            for number in range(200):
+                await view.put(str(number), b"%d" % number)
+            for _ in range(2):
+                assert [await view.get(str(number)) for number in range(200)] == [
+                    b"%d" % n for n in range(200)
+                ]
+        assert len(view.opened) < 200
+
+    asyncio.run(scenario())
+
+
+def test_a_view_that_remembers_shows_nothing_once_the_barrier_is_sealed() -> None:
+    async def scenario() -> None:
+        _, barrier = await open_barrier()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"one")
+        reader = barrier.reader("root", "m/")
+        reader.opened = {}
+        assert await reader.get("a") == b"one"
+        barrier.seal()
+        with pytest.raises(BarrierSealed):
+            await reader.get("a")
+
+    asyncio.run(scenario())
+
+
+def test_a_transaction_on_what_is_sealed_by_itself_is_undone_and_keeps_nobody_waiting() -> None:
+    async def scenario() -> None:
+        _, barrier = await open_barrier()
+        barrier.own("n1", "n1")
+        with pytest.raises(NamespaceSealed):
+            async with barrier.write("n1", "m/"):
+                raise AssertionError
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
 
     asyncio.run(scenario())

@@ -29,7 +29,7 @@ class Cubbyhole(Engine):
             raise NotFound
         return Reply(schema.decode_object(stored))
 
-    @write("{path:any}", exists="entry_exists")
+    @write("{path:any}", exists="entry_exists", contained=True)
     async def write_entry(self, call: Call, params: EntryPath) -> None:
         """Write an entry, replacing what was there."""
         own = _own(call)
@@ -41,7 +41,7 @@ class Cubbyhole(Engine):
         fields = schema.decode_fields(call.body) if spelled else call.data
         await call.tx.put(own + params.path, schema.encode(fields))
 
-    @delete("{path:any}")
+    @delete("{path:any}", contained=True)
     async def delete_entry(self, call: Call, params: EntryPath) -> None:
         """Remove an entry."""
         own = _own(call)

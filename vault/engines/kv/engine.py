@@ -49,7 +49,7 @@ class VersionedKV(MetadataRoutes):
         )
         return Reply(SecretResult(data, shown), same=same if row.custom is None else None)
 
-    @write("data/{path:any}", exists="secret_exists")
+    @write("data/{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
         """Write a new version of a secret."""
         if "data" not in call.data:
@@ -60,7 +60,7 @@ class VersionedKV(MetadataRoutes):
         logic.check_cas(params.options, current, required=config.cas_required or required)
         return await versions.add(call.tx, params.path, row, config, params.data, self.clock.nanos())
 
-    @patch("data/{path:any}")
+    @patch("data/{path:any}", contained=True)
     async def patch_secret(self, call: Call, params: PatchSecret) -> VersionResult | Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
@@ -80,7 +80,7 @@ class VersionedKV(MetadataRoutes):
             changed = logic.merge(jsontext.decode(row.data), params.data)
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
-    @delete("data/{path:any}")
+    @delete("data/{path:any}", contained=True)
     async def delete_newest(self, call: Call, params: SecretPath) -> None:
         """Delete the newest version; it can be restored."""
         row = await store.load(call.tx, params.path)
@@ -89,7 +89,7 @@ class VersionedKV(MetadataRoutes):
             if newest is not row.newest:
                 await versions.replace_newest(call.tx, params.path, row, newest)
 
-    @write("delete/{path:any}")
+    @write("delete/{path:any}", contained=True)
     async def delete_versions(self, call: Call, params: Versions) -> None:
         """Delete versions; they can be restored."""
         if not params.versions:
@@ -101,7 +101,7 @@ class VersionedKV(MetadataRoutes):
             lambda _row, version: logic.deleted(version, self.clock.nanos()),
         )
 
-    @write("undelete/{path:any}")
+    @write("undelete/{path:any}", contained=True)
     async def undelete_versions(self, call: Call, params: Versions) -> None:
         """Restore deleted versions. Where versions delete themselves, the time starts again."""
         if not params.versions:
@@ -115,7 +115,7 @@ class VersionedKV(MetadataRoutes):
             lambda row, version: logic.undeleted(version, logic.deletion_time(row, config, now)),
         )
 
-    @write("destroy/{path:any}")
+    @write("destroy/{path:any}", contained=True)
     async def destroy_versions(self, call: Call, params: Versions) -> None:
         """Remove the data of versions for good."""
         if not params.versions:

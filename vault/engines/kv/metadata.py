@@ -58,7 +58,7 @@ class MetadataRoutes(Engine):
             raise NotFound
         return logic.metadata_result(row, store.versions(row))
 
-    @write("metadata/{path:any}", exists="metadata_exists")
+    @write("metadata/{path:any}", exists="metadata_exists", contained=True)
     async def write_metadata(self, call: Call, params: WriteMetadata) -> Reply[None] | None:
         """Set a secret's settings; what is left out stays. The secret need not have a version yet."""
         changes = _changes(call, params)
@@ -77,7 +77,7 @@ class MetadataRoutes(Engine):
         await self._save(call, params.path, row or Row(created=now, updated=now), changes, now)
         return _mandated(call, params, config)
 
-    @patch("metadata/{path:any}")
+    @patch("metadata/{path:any}", contained=True)
     async def patch_metadata(self, call: Call, params: PatchMetadata) -> Reply[None] | None:
         """Change a secret's settings; keys of `custom_metadata` that are left out stay, those null go."""
         changes = _changes(call, params)
@@ -105,7 +105,7 @@ class MetadataRoutes(Engine):
         changed = {**changes, "updated": now, "metadata_version": row.metadata_version + 1}
         await store.save(call.tx, path, replace(row, **changed))
 
-    @delete("metadata/{path:any}")
+    @delete("metadata/{path:any}", contained=True)
     async def delete_metadata(self, call: Call, params: SecretPath) -> None:
         """Remove a secret with all its versions and its settings, for good."""
         row = await store.load(call.tx, params.path)

@@ -56,7 +56,7 @@ class PlainKV(Engine):
         secret = jsontext.decode_spelled(stored)
         return Reply(secret, lease_duration=_ttl(secret, call.mount.default_ttl or self._default_ttl))
 
-    @write("{path:any}", exists="secret_exists")
+    @write("{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: SecretPath) -> None:
         """Write a secret, replacing what was there. `ttl` and `lease` are fields like any other."""
         if not params.path:
@@ -65,7 +65,7 @@ class PlainKV(Engine):
             raise Malformed("missing data fields")
         await call.tx.put(ENTRIES + params.path, jsontext.normal_object(_fields(call)))
 
-    @delete("{path:any}")
+    @delete("{path:any}", contained=True)
     async def delete_secret(self, call: Call, params: SecretPath) -> None:
         """Remove a secret."""
         await call.tx.delete(ENTRIES + params.path)

@@ -47,7 +47,7 @@ class WrappingEngine(Engine):
         self._wrapper = wrapper
         self._barrier = barrier
 
-    @write("wrapping/wrap", writes=False)
+    @write("wrapping/wrap", writes=False, contained=True)
     async def wrap(self, call: Call) -> dict[str, Json]:
         """Wrap the request's own body, so that another can fetch it once."""
         if not call.wrap_ttl:
@@ -67,7 +67,7 @@ class WrappingEngine(Engine):
         del params
         return await self._lookup(call)
 
-    @write("wrapping/unwrap")
+    @write("wrapping/unwrap", contained=True)
     async def unwrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Fetch the response behind a wrapping token, which is used up by it."""
         del params
@@ -79,7 +79,7 @@ class WrappingEngine(Engine):
         body = present(wrapped, call.id)
         return Reply(raw=body, status=wrapped.status, content_type=wrapped.content_type)
 
-    @write("wrapping/rewrap")
+    @write("wrapping/rewrap", contained=True)
     async def rewrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Move a waiting response to a new wrapping token; the old one is used up."""
         del params

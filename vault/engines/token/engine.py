@@ -62,17 +62,17 @@ class TokenEngine(RoleRoutes):
         self._limits = limits
         self._maker = Maker(tokens, batch, policies, clock, limits)
 
-    @write("create")
+    @write("create", contained=True)
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
         """Make a token, a child of the caller's own."""
         return await self._maker.make(call, params, orphan=False)
 
-    @write("create-orphan")
+    @write("create-orphan", contained=True)
     async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
         """Make a token without a parent: the right to this path is all that it takes."""
         return await self._maker.make(call, params, orphan=True)
 
-    @write("create/{role_name}")
+    @write("create/{role_name}", contained=True)
     async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
         """Make a token as a role says."""
         role = await role_named(call.core, params.role_name)

@@ -270,3 +270,25 @@ def test_only_public_keys_that_may_sign_are_taken_from_a_set() -> None:
             assert (await house.present()).status == 200
 
     play(scenario)
+
+
+def test_a_token_that_was_good_once_is_looked_at_again_in_all_that_may_have_changed() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        good = token(house.claims())
+        assert [(await house.present(good)).status for _ in range(2)] == [200, 200]
+        head, body, signed = good.split(".")
+        forged = b64(json.dumps(house.claims(sub="mallory")).encode())
+        first = "A" if signed[0] != "A" else "B"
+        for other in (f"{head}.{forged}.{signed}", f"{head}.{body}.{first}{signed[1:]}", f"{head}.{body}."):
+            assert (await house.present(other)).status == 400
+        await house.configure(jwt_validation_pubkeys=pem(KEY), jwt_supported_algs="RS256")
+        assert (await house.present(good)).status == 400
+        await house.configure(jwt_validation_pubkeys=pem(OTHER))
+        assert (await house.present(good)).status == 400
+        await house.configure(jwt_validation_pubkeys=pem(KEY))
+        assert (await house.present(good)).status == 200
+        house.clock.sleep(3600)
+        assert (await house.present(good)).status == 400
+
+    play(scenario)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes that reach no further than their transaction: request and response are recorded together, before the commit."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import TARGETS, Application
+from vault.audit.device import DeviceFailure
+
+TARGET = "/v1/secret/data/x"
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+def test_what_is_done_before_the_transaction_is_never_done_unrecorded() -> None:
+    contained = [target for target in TARGETS if target.route.access.contained]
+    assert len(contained) >= 10
+    assert [str(target) for target in contained if target.route.access.before] == []
+
+
+def test_both_records_are_one_write_and_stand_before_the_commit(application: Application) -> None:
+    (device,) = application.vault._parts.audit._devices.values()
+    write, taken, versions = device.write, list[bytes](), list[object]()
+
+    def noting(line: bytes, now: int) -> None:
+        taken.append(line)
+        versions.append(application.storage.data.entries.copy())  # type: ignore[attr-defined]  # the memory's
+        write(line, now)
+
+    before = application.storage.data.entries.copy()  # type: ignore[attr-defined]  # the memory's
+    device.write = noting  # type: ignore[method-assign]  # a device that is watched
+    body = {"data": {"a": "new"}}
+    assert application.request("POST", TARGET, body, token="root").status == 200
+    (lines,) = taken
+    request, response = (json.loads(line) for line in lines.splitlines())
+    assert (request["type"], response["type"]) == ("request", "response")
+    assert request["request"] == response["request"] and request["time"] < response["time"]
+    assert versions == [before]
+
+
+def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its_request(
+    application: Application,
+) -> None:
+    (device,) = application.vault._parts.audit._devices.values()
+    write = device.write
+    before = application.request("GET", TARGET, token="root").json()["data"]
+
+    def refuse(line: bytes, now: int) -> None:
+        raise DeviceFailure("the disk went away")
+
+    device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone
+    body = {"data": {"a": "new"}}
+    assert application.request("POST", TARGET, body, token="root").status == 500
+    device.write = write  # type: ignore[method-assign]  # mended
+    assert application.request("GET", TARGET, token="root").json()["data"] == before
+    application.records()
+    refused = {"options": {"cas": 99}, "data": {}}
+    assert application.request("POST", TARGET, refused, token="root").status == 400
+    records = application.records()
+    assert [record["type"] for record in records] == ["request", "response"]
+    assert "error" in records[1] and "error" not in records[0]
