@@ -2,6 +2,8 @@
 """vaultctl hsm ceremony as a whole process, on a token of SoftHSM."""
 
 import json
+import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -67,7 +69,14 @@ def test_a_ceremony_is_gone_through_signed_and_verified(shell: Shell) -> None:
         assert "Would add" in shell.run(*command, "-dry-run", "t.json")
         shell.run(*command, "t.json")
     assert "All participants have signed: Alice, Bob" in shell.run("ceremony", "verify", "t.json")
-    assert "transcript's own word" in shell.run("ceremony", "verify", "t.json")
+    shown = shell.run("ceremony", "verify", "t.json")
+    assert "transcript's own word" in shown
+    der = subprocess.run(
+        ["openssl", "pkey", "-pubin", "-in", shell.folder / "Bob.pem", "-outform", "DER"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert f"{sha256(der).hexdigest()}  Bob, witness" in shown
     assert "own word" not in shell.run("ceremony", "verify", "-script=script.toml", "t.json")
     found = shell.run("ceremony", "verify", "-format=json", "t.json")
     transcript = json.loads(found)["transcript"]

@@ -123,11 +123,15 @@ def running(
 
 
 def refused(
-    *arguments: str, home: Path, environment: Mapping[str, str] | None = None, module: str = STUB
+    *arguments: str,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    module: str = STUB,
+    inside: Sequence[str] = (),
 ) -> str:
-    """Start a server that cannot start; return its one line."""
+    """Start a server that cannot start; return its one line. Words of `inside` go before the command."""
     done = subprocess.run(
-        _command(module, arguments),
+        [*inside, *_command(module, arguments)],
         cwd=ROOT,
         env=_environment(home, environment or {}),
         capture_output=True,

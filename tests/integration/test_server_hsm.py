@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import PATIENCE, ROOT, VAULT, Running, free_port, get, running
+from tests.integration.processes import PATIENCE, ROOT, VAULT, Running, free_port, get, refused, running
 
 
 @pytest.fixture
@@ -145,6 +145,9 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
         for verb in ("verify", "promote", "demote", "remove", "rewrap"):
             said = vaultctl("operator", "seal-slots", verb, "-dry-run", "hsm-a")
             assert f"Would {verb} slot hsm-a" in said
+        for verb, name in (("add", "hsm-a"), ("verify", "shamir"), ("rewrap", "shamir")):
+            said = vaultctl("operator", "seal-slots", verb, "-dry-run", name, code=2)
+            assert f"Would not {verb} slot {name}: it " in said
         assert "is tried last" in vaultctl("operator", "seal-slots", "demote", "hsm-a")
         assert re.search(r"hsm-a +pkcs11 +2", vaultctl("operator", "seal-slots", "list"))
         assert "is tried first" in vaultctl("operator", "seal-slots", "promote", "hsm-a")
@@ -157,8 +160,13 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
         assert state["data"]["outstanding"] == 0
         assert "no longer part" in vaultctl("operator", "seal-slots", "remove", "hsm-a")
         assert "configured, not added yet" in vaultctl("operator", "seal-slots", "list")
+        assert "not part of the vault yet" in vaultctl(
+            "operator", "seal-slots", "remove", "-dry-run", "hsm-a", code=2
+        )
         assert "Would add slot hsm-a" in vaultctl("operator", "seal-slots", "add", "--dry-run", "hsm-a")
-        assert "is part of the vault now" in vaultctl("operator", "seal-slots", "add", "hsm-a")
+        added = vaultctl("operator", "seal-slots", "add", "hsm-a")
+        assert "is part of the vault now" in added
+        assert re.search(r"added +20\d\d-", added)
         assert "no seal stanza has the name nix" in vaultctl("operator", "seal-slots", "add", "nix", code=2)
         assert "Would not add slot nix" in vaultctl(
             "operator", "seal-slots", "add", "-dry-run", "nix", code=2
@@ -196,10 +204,46 @@ def test_a_token_that_is_away_stops_nothing_and_opens_the_vault_when_it_is_back(
         assert vaultctl("kv", "get", "-field=b", "secret/a") == "c"
 
 
-def _server(port: int, variables: dict[str, str], folder: Path) -> contextlib.AbstractContextManager[Running]:
+_READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+def test_storage_that_is_read_only_at_the_start_is_named_and_nothing_is_lost(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    vaultctl = _Vaultctl(port, tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    with _server(port, variables, tmp_path, data) as server:
+        made = json.loads(vaultctl("operator", "init", "-recovery-shares=1", "-recovery-threshold=1", *_JSON))
+        vaultctl.environment["BAO_TOKEN"] = made["root_token"]
+        vaultctl("secrets", "enable", "-path=secret", "-version=1", "kv")
+        vaultctl("kv", "put", "-mount=secret", "a", "b=c")
+        server.process.kill()
+        server.process.wait()
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+    said = refused(
+        f"-config={tmp_path / 'config.hcl'}",
+        home=tmp_path,
+        environment={key: variables[key] for key in ("SOFTHSM2_CONF", "RUNTIME_DIRECTORY")},
+        module=VAULT,
+        inside=("unshare", "--mount", "--propagation", "private", "sh", "-c", _READ_ONLY, str(data)),
+    )
+    assert re.fullmatch(f"storage {data}/vault.db.*: it cannot be opened: Read-only file system", said)
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+    with _server(port, variables, tmp_path, data) as server:
+        server.wait_for("vault is unsealed")
+        assert vaultctl("kv", "get", "-mount=secret", "-field=b", "a") == "c"
+
+
+def _server(
+    port: int, variables: dict[str, str], folder: Path, data: Path | None = None
+) -> contextlib.AbstractContextManager[Running]:
     """A server whose one slot is the token that `variables` name; they themselves are not its environment."""
     configuration = folder / "config.hcl"
-    configuration.write_text(_CONFIGURATION.format(port=port, database=folder / "vault.db", **variables))
+    configuration.write_text(
+        _CONFIGURATION.format(port=port, database=(data or folder) / "vault.db", **variables)
+    )
     environment = {key: variables[key] for key in ("SOFTHSM2_CONF", "RUNTIME_DIRECTORY")}
     return running(f"-config={configuration}", home=folder, environment=environment, module=VAULT)
 

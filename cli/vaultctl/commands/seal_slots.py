@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import quote
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError
@@ -97,9 +98,22 @@ def _rehearse(invocation: Invocation, name: str, verb: str) -> int:
                 f"Would not {verb} slot {name}: neither the vault nor the server's configuration has one of this name",
                 EXIT_REMOTE,
             ) from None
+    hindrance = _hindrance(verb, as_map(answer.get("data")))
+    if hindrance:
+        raise CommandError(f"Would not {verb} slot {name}: {hindrance}", EXIT_REMOTE)
     if invocation.tabular:
         invocation.say(f"Would {verb} slot {name}, which is now:")
     return _show(invocation, answer)
+
+
+def _hindrance(verb: str, info: Mapping[str, object]) -> str:
+    """Say what the server would refuse for; empty where it would try."""
+    if verb == "add":
+        return "it is part of the vault already" if info.get("stored") else ""
+    if not info.get("stored"):
+        return "it is configured and not part of the vault yet"
+    shares = info.get("type") == "shamir" and verb in ("verify", "rewrap")
+    return "it opens with people's shares, which only they can try" if shares else ""
 
 
 def _show(invocation: Invocation, answer: Mapping[str, object]) -> int:
@@ -108,7 +122,9 @@ def _show(invocation: Invocation, answer: Mapping[str, object]) -> int:
     from vaultctl.output import key_values
 
     data = as_map(answer.get("data"))
-    invocation.say(key_values([(key, _words(value)) for key, value in data.items()]))
+    invocation.say(
+        key_values([(key, _when(value) if key == "added" else _words(value)) for key, value in data.items()])
+    )
     return EXIT_OK
 
 
@@ -124,6 +140,13 @@ def _row(name: str, info: Mapping[str, object]) -> list[str]:
         "no: software" if info.get("software") else "-",
         str(info.get("reason") or ("-" if stored else "configured, not added yet")),
     ]
+
+
+def _when(millis: object) -> str:
+    """Show when a slot's record was made."""
+    if not isinstance(millis, int) or not millis:
+        return "at initialisation"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(millis / 1000))
 
 
 def _words(value: object) -> str:

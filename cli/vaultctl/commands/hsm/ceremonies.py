@@ -176,8 +176,8 @@ def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
     ]
     invocation.say(columns([["When", "Who", "What", "Found"], *rows]))
     invocation.say("\nSHA-256 of each participant's public key:")
-    for person in transcript.participants:
-        invocation.say(f"{fingerprint(person) or 'unreadable'}  {person.name}, {person.role}")
+    for person in signed.read().participants:
+        invocation.say(f"{fingerprint(person) or 'unreadable'}  {plain(f'{person.name}, {person.role}')}")
     invocation.say("")
     for evidence in transcript.evidence:
         invocation.say(f"{evidence.sha256}  {evidence.path}")
