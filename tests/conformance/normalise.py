@@ -20,6 +20,7 @@ _ANYWHERE = (
     ("batch-token", re.compile(rf"\bb\.[A-Za-z0-9_-]{{60,}}{_TENANT}")),
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")),
     ("uuid", re.compile(rf"\b[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{_TENANT}\b")),
+    ("root-of", re.compile(rf"\b{_B62}{{6}}(?=_root\b)")),
     ("named", re.compile(rf"\b(?:entity|group)_[0-9a-f]{{8}}\.(?:root|{_B62}{{6}})\b")),
     ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
     ("state", re.compile(rf"\bst_{_B62}{{20}}\b")),

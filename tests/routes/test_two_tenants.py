@@ -23,7 +23,7 @@ from tests.routes.tenants import (
 )
 from vault.framework.call import Operation
 from vault.framework.route import Parameter
-from vault.server.inner_system import EVERYWHERE, PARTLY, UNSEALABLE
+from vault.server.inner_system import EVERYWHERE, PARTLY
 
 ROOT_ONLY = "operation only available in root namespace"
 OUTSIDE = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})
@@ -205,10 +205,7 @@ def test_sl_09_ids_of_another_tenant_are_as_good_as_made_up(tenants: Tenants, ta
 def test_sl_10_a_namespace_has_only_what_is_named_and_the_rest_says_so_to_everybody(
     tenants: Tenants, target: Target
 ) -> None:
-    if target.route in [route for engine in UNSEALABLE for route in engine.routes]:
-        answer = tenants.call(target, BLANK, "root")
-        assert told(answer) == (400, {"errors": ["namespace is not sealable"]})
-    elif target.route.template in {route.template for route in SERVED} and not within(target):
+    if target.route.template in {route.template for route in SERVED} and not within(target):
         assert tenants.call(target, BLANK, "root").status == 405  # the path is there, with other verbs
     elif not within(target):
         for token in ("root", tenants.new_token(MINE)["client_token"], ""):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from vault.barrier.failure import KeyringMissing, NamespaceSealed
+from vault.barrier.failure import BarrierFailure, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import Keyring, RotationConfig
 from vault.barrier.view import View, core_prefix
@@ -40,7 +40,8 @@ class Ring:
         self.serving = False
         self._storage = storage
         self._path = keyring_path(namespace_id)
-        self._root_key = root_key
+        self.root_key = root_key
+        self._next_root_key: Key | None = None
         self._now = now
         self._random = random
         self._reloading = asyncio.Lock()
@@ -54,18 +55,28 @@ class Ring:
         return View(tx, self.keyring, namespace_id, core_prefix(namespace_id), random=self._random)
 
     async def store(self, tx: Tx, keyring: Keyring) -> Keyring:
-        """Store `keyring` within `tx`; call `refresh` after the commit."""
-        await tx.put(self._path, keyring.wrap(self._root_key, self._random, self._path))
-        await tx.invalidate(KEYRING_KIND, self.namespace_id)
-        return keyring
+        """Store a new `keyring` within `tx`."""
+        return await self._store(tx, keyring, self.root_key)
+
+    async def replace_root_in(self, tx: Tx, root_key: Key) -> None:
+        """As `Barrier.replace_root_in`."""
+        stored, _ = await self._stored(tx)
+        self._next_root_key = root_key
+        await self._store(tx, stored, root_key)
+
+    def adopt_root(self, root_key: Key) -> None:
+        """As `Barrier.adopt_root`."""
+        self.root_key, self._next_root_key = root_key, None
 
     async def rotate_in(self, tx: Tx) -> Keyring:
         """As `Barrier.rotate_in`."""
-        return await self.store(tx, (await self._stored(tx)).rotate(self._now(), self._random))
+        stored, root_key = await self._stored(tx)
+        return await self._store(tx, stored.rotate(self._now(), self._random), root_key)
 
     async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:
         """As `Barrier.configure_in`; raises `InvalidRotation`."""
-        return await self.store(tx, (await self._stored(tx)).configure(rotation))
+        stored, root_key = await self._stored(tx)
+        return await self._store(tx, stored.configure(rotation), root_key)
 
     async def tend(self) -> None:
         """Save how often keys were used, and replace the active one if it is time."""
@@ -74,12 +85,12 @@ class Ring:
         if not taken and not due:
             return
         async with self._storage.write() as tx:
-            stored = await self._stored(tx)
+            stored, root_key = await self._stored(tx)
             for term, count in taken:
                 stored.terms[term.number].saved += count
             if stored.due(self._now()):
                 stored = stored.rotate(self._now(), self._random)
-            await self.store(tx, stored)
+            await self._store(tx, stored, root_key)
         for term, count in taken:
             term.save(count, stored.terms[term.number].saved)
         await self.refresh()
@@ -88,7 +99,7 @@ class Ring:
         """As `Barrier.refresh`."""
         async with self._reloading:
             try:
-                found = await self._stored(self._storage.reader())
+                found, _ = await self._stored(self._storage.reader())
             except KeyringMissing:
                 return  # the namespace is gone, and so is what it could be asked for
             if self.keyring.terms:
@@ -99,8 +110,24 @@ class Ring:
         self.serving = False
         self.keyring.drop()
 
-    async def _stored(self, tx: ReadTx) -> Keyring:
-        return await stored(tx, self.namespace_id, self._root_key)
+    async def _stored(self, tx: ReadTx) -> tuple[Keyring, Key]:
+        """Return the stored keyring, and the root key that it is under: the newest may be a step ahead of us."""
+        tried = self.root_key
+        try:
+            return await stored(tx, self.namespace_id, tried), tried
+        except KeyringMissing:
+            raise
+        except BarrierFailure:
+            newer = self._next_root_key or self.root_key
+            if newer is tried:
+                raise
+        return await stored(tx, self.namespace_id, newer), newer
+
+    async def _store(self, tx: Tx, keyring: Keyring, root_key: Key) -> Keyring:
+        """Store `keyring` within `tx`; call `refresh` after the commit."""
+        await tx.put(self._path, keyring.wrap(root_key, self._random, self._path))
+        await tx.invalidate(KEYRING_KIND, self.namespace_id)
+        return keyring
 
 
 def keyring_path(namespace_id: str) -> str:

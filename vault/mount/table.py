@@ -76,17 +76,13 @@ class Backend:
 class InnerBackend(Backend):
     """`sys/` below the root namespace: some of the root's routes. Of the others it says what they are (SL-10).
 
-    `routes` is what it has; `whole` is what the root namespace's has, `unsealable` those of it that are about the
-    keys of a namespace: this one has none of its own.
+    `routes` is what it has; `whole` is what the root namespace's has.
     """
 
     whole: RouteTable
-    unsealable: RouteTable
 
     def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
         """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
-        if self.unsealable.matching(call.local):
-            return special(_not_sealable, call.operation), {}
         if self.whole.matching(call.local) and not self.routes.matching(call.local):
             return special(_root_only, call.operation, Access(public=True)), {}
         return Backend.match(self, call)
@@ -95,11 +91,6 @@ class InnerBackend(Backend):
 async def _root_only(call: Call) -> None:
     del call
     raise Malformed("operation only available in root namespace")
-
-
-async def _not_sealable(call: Call) -> None:
-    del call
-    raise Malformed("namespace is not sealable")
 
 
 async def _unsupported(call: Call) -> None:

@@ -42,6 +42,11 @@ class Namespaces:
         tenant = self._by_path.get(path)
         return tenant.entry if tenant is not None else None
 
+    def by_id(self, namespace_id: str) -> NamespaceEntry | None:
+        """Return the namespace with this id."""
+        tenant = self._by_id.get(namespace_id)
+        return tenant.entry if tenant is not None else None
+
     def live(self, namespace_id: str) -> Namespace | None:
         """Return the namespace with this id, unless there is none or it is being removed."""
         if namespace_id == ROOT.id:

@@ -16,12 +16,17 @@ RESERVED: Final = frozenset({"root", "sys", "audit", "auth", "cubbyhole", "ident
 """Names that mean something else in a path (SL-08)."""
 
 
-class ShareSeal(msgspec.Struct, frozen=True, kw_only=True):
-    """The root key of a namespace under a key that people hold shares of."""
+class ShareSeal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The root key of a namespace under a key that people hold shares of.
+
+    `links` lead from the root key in `wrapped` to the one that counts, each from one to the next: those that came
+    without the shares, until these are given again.
+    """
 
     shares: int
     threshold: int
     wrapped: bytes
+    links: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         """Say how many shares, and nothing of the key."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Namespaces that are sealed by themselves: made, opened by people's shares, and sealed again, one by one.
 
+Their root keys and shares are replaced in one transaction each.
+
 Sealing forgets the keys first and tells everybody then; opening does what waited before anybody is let in. Both are
 this process's own: another one that serves the same storage is sealed and opened by itself, as with the vault.
 """
@@ -8,9 +10,12 @@ this process's own: another one that serves the same storage is sealed and opene
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from vault.barrier import envelope
 from vault.barrier.barrier import Barrier
@@ -27,11 +32,13 @@ from vault.seal.encoding import NotBase64, from_base64
 from vault.seal.failure import SealRefusal
 from vault.seal.init import Shown, check_shares, recipients, split
 from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
-from vault.storage.protocol import Storage
+from vault.seal.unbroken import Unbroken
+from vault.storage.protocol import Storage, StorageFailure
 
 KEYS_KIND: Final = "namespace-keys"
 """Kind of the invalidation that says that a namespace was opened or sealed. Nobody owns it: everything is dropped."""
 INVALID: Final = "invalid seal config: "
+NOT_SEALABLE: Final = "namespace is not sealable"
 _PURPOSE: Final = "coffre.namespace"
 _AT_ONCE: Final = 32
 
@@ -82,7 +89,9 @@ class NamespaceSealing:
         self._progress: dict[str, Progress] = {}
         self._untold: set[str] = set()
         """What was sealed, and storage could not be told yet."""
+        self._forgetters: dict[str, list[Callable[[], None]]] = {}
         self._turn = asyncio.Lock()
+        self._unbroken = Unbroken()
         self._resume: Resume | None = None
 
     def on_opening(self, resume: Resume) -> None:
@@ -95,10 +104,8 @@ class NamespaceSealing:
         to = recipients(pgp_keys, shares, self._now(), INVALID)
         root_key, key = Key(self._random(KEY_BYTES)), Key(self._random(KEY_BYTES))
         keyring = Keyring.create(self._now(), self._random)
-        place = _place(namespace_id, shares, threshold)
-        wrapped = envelope.wrap(key, place, root_key.reveal(), self._random)
         return Made(
-            ShareSeal(shares=shares, threshold=threshold, wrapped=wrapped),
+            self._wrapped(namespace_id, shares, threshold, key, root_key),
             self._ring(namespace_id, root_key, keyring),
             split(key, shares, threshold, to, self._random),
         )
@@ -122,7 +129,7 @@ class NamespaceSealing:
         """Forget the keys of a namespace and of all in it that have some, and whatever was read by them."""
         async with self._turn:
             for each in (entry, *self._namespaces.below(entry.path, deep=True)):
-                self._progress.pop(each.id, None)
+                self._forget(each.id)
                 if self._barrier.serves(each.id):
                     self._untold.add(each.id)
                     await self._shut(each.id)
@@ -137,7 +144,77 @@ class NamespaceSealing:
 
     def forget(self) -> None:
         """Drop the shares that were given, when the vault is sealed."""
-        self._progress.clear()
+        for namespace_id in {*self._progress, *self._forgetters}:
+            self._forget(namespace_id)
+
+    def on_seal(self, namespace_id: str, forget: Callable[[], None]) -> None:
+        """Have `forget` called when that namespace, or the vault, is sealed."""
+        for gone in [known for known in self._forgetters if not self._namespaces.knows(known)]:
+            del self._forgetters[gone]
+        self._forgetters.setdefault(namespace_id, []).append(forget)
+
+    def threshold(self, namespace_id: str) -> int:
+        """Return how many shares it takes. Raises `SealRefusal` where nobody can hold any."""
+        return self._seal_of(namespace_id).threshold
+
+    def vouches(self, namespace_id: str, key: bytes) -> bool:
+        """Whether shares that combine to `key` are the ones in people's hands."""
+        try:
+            _keys(namespace_id, self._seal_of(namespace_id), key)
+        except SealRefusal:
+            return False
+        return True
+
+    def _seal_of(self, namespace_id: str) -> ShareSeal:
+        return _seal(_there(self._namespaces.by_id(namespace_id)))
+
+    async def renew_root(self, namespace_id: str) -> None:
+        """Replace the root key of an open namespace: its shares lead to the new one. Raises `SealRefusal`."""
+        await self._unbroken(self._replace_root(namespace_id, self._linked))
+
+    async def reshare(self, namespace_id: str, key: Key, shares: int, threshold: int) -> None:
+        """Replace the root key of an open namespace and, by `key`, what its shares combine to. Raises `SealRefusal`."""
+
+        def split(old: ShareSeal, before: Key, now: Key) -> ShareSeal:
+            del old, before
+            return self._wrapped(namespace_id, shares, threshold, key, now)
+
+        await self._unbroken(self._replace_root(namespace_id, split))
+
+    async def _replace_root(
+        self, namespace_id: str, seal_of: Callable[[ShareSeal, Key, Key], ShareSeal]
+    ) -> None:
+        async with self._turn:
+            ring = self._barrier.ring(namespace_id)
+            if ring is None or ring.namespace_id != namespace_id:
+                raise SealRefusal(NOT_SEALABLE)
+            before, now = ring.root_key, Key(self._random(KEY_BYTES))
+            try:
+                async with self._barrier.write(ROOT.id, core_prefix(ROOT.id)) as core:
+                    entry = _there(await self._namespaces.stored(core, namespace_id))
+                    await ring.replace_root_in(core.transaction, now)
+                    seal = seal_of(_seal(entry), before, now)
+                    await self._namespaces.put(core, msgspec.structs.replace(entry, seal=seal))
+            except BaseException:
+                ring.adopt_root(before)
+                raise
+            ring.adopt_root(now)
+            with contextlib.suppress(StorageFailure):  # it counts; the next request follows
+                await self._follow()
+
+    def _linked(self, old: ShareSeal, before: Key, now: Key) -> ShareSeal:
+        step = envelope.wrap(before, _link_place(len(old.links)), now.reveal(), self._random)
+        return msgspec.structs.replace(old, links=(*old.links, step))
+
+    def _wrapped(self, namespace_id: str, shares: int, threshold: int, key: Key, root_key: Key) -> ShareSeal:
+        place = _place(namespace_id, shares, threshold)
+        wrapped = envelope.wrap(key, place, root_key.reveal(), self._random)
+        return ShareSeal(shares=shares, threshold=threshold, wrapped=wrapped)
+
+    def _forget(self, namespace_id: str) -> None:
+        self._progress.pop(namespace_id, None)
+        for forget in self._forgetters.get(namespace_id, ()):
+            forget()
 
     async def _shut(self, namespace_id: str) -> None:
         try:
@@ -155,12 +232,23 @@ class NamespaceSealing:
         if len(progress.shares) < seal.threshold:
             return
         del self._progress[entry.id]
-        root_key = _root_key(entry, seal, progress)
+        key, root_key = _keys(entry.id, seal, progress.combined())
         try:
             keyring = await stored(self._storage.reader(), entry.id, root_key)
         except BarrierFailure:
             raise SealRefusal(WRONG_KEY) from None
+        if seal.links:
+            await self._shorten(entry.id, seal, key, root_key)
         await self._open(self._ring(entry.id, root_key, keyring))
+
+    async def _shorten(self, namespace_id: str, seal: ShareSeal, key: Key, root_key: Key) -> None:
+        """Put the root key that counts directly under the key that has just come back."""
+        async with self._barrier.write(ROOT.id, core_prefix(ROOT.id)) as core:
+            entry = await self._namespaces.stored(core, namespace_id)
+            if entry is not None and entry.seal == seal:
+                direct = self._wrapped(namespace_id, seal.shares, seal.threshold, key, root_key)
+                await self._namespaces.put(core, msgspec.structs.replace(entry, seal=direct))
+        await self._follow()
 
     async def _open(self, ring: Ring) -> None:
         """Do what waited, make everybody read anew, and let requests in; on any failure it is sealed again."""
@@ -206,22 +294,35 @@ def _share(text: str) -> bytes:
     return share
 
 
+def _there(entry: NamespaceEntry | None) -> NamespaceEntry:
+    if entry is None:
+        raise SealRefusal(NOT_SEALABLE)
+    return entry
+
+
 def _seal(entry: NamespaceEntry) -> ShareSeal:
     if entry.seal is None:
-        raise SealRefusal("namespace is not sealable")
+        raise SealRefusal(NOT_SEALABLE)
     return entry.seal
 
 
-def _root_key(entry: NamespaceEntry, seal: ShareSeal, progress: Progress) -> Key:
-    """Return the root key that the shares give. Raises `SealRefusal`."""
-    value = progress.combined()
-    if len(value) != KEY_BYTES:
+def _keys(namespace_id: str, seal: ShareSeal, combined: bytes) -> tuple[Key, Key]:
+    """Return the key that shares combine to, and the root key that it leads to. Raises `SealRefusal`."""
+    if len(combined) != KEY_BYTES:
         raise SealRefusal(WRONG_KEY)
+    key = Key(combined)
     try:
-        return Key(envelope.unwrap(Key(value), _place(entry.id, seal.shares, seal.threshold), seal.wrapped))
+        root_key = Key(envelope.unwrap(key, _place(namespace_id, seal.shares, seal.threshold), seal.wrapped))
+        for number, step in enumerate(seal.links):
+            root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
     except BarrierFailure:
         raise SealRefusal(WRONG_KEY) from None
+    return key, root_key
 
 
 def _place(namespace_id: str, shares: int, threshold: int) -> tuple[str, ...]:
     return (_PURPOSE, namespace_id, str(shares), str(threshold))
+
+
+def _link_place(number: int) -> tuple[str, ...]:
+    return (_PURPOSE, "link", str(number))

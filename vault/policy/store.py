@@ -138,8 +138,6 @@ class PolicyStore:
         policies: list[Policy] = []
         until = 0
         for name in names:
-            if name == ROOT_POLICY and namespace_id != ROOT.id:
-                continue  # who allows everything everywhere is named in the root namespace alone
             policy, expires = await self._policy(core, name)
             if policy is not None and (expires == 0 or now < expires):
                 policies.append(policy)

@@ -15,7 +15,8 @@ from typing import Final
 
 from vault.barrier.key import Random
 from vault.seal.failure import SealRefusal
-from vault.seal.lifecycle import WRONG_RECOVERY_KEY, Lifecycle
+from vault.seal.holders import Holders
+from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.pgp import Recipient, UnreadableKey
 from vault.seal.shamir import CombineFailure, combine
 from vault.seal.state import check_length, fresh_nonce, parse_share
@@ -50,19 +51,19 @@ class Attempt:
 
 
 class RootConsent:
-    """At most one attempt at a time; forgotten when the vault is sealed."""
+    """At most one attempt at a time; forgotten when what the shares are of is sealed."""
 
-    def __init__(self, lifecycle: Lifecycle, random: Random) -> None:
+    def __init__(self, holders: Holders, random: Random) -> None:
         """`random` gives entropy."""
-        self._lifecycle = lifecycle
+        self._holders = holders
         self._random = random
         self._lock = asyncio.Lock()
         self.attempt = Attempt()
-        lifecycle.on_seal(self.cancel)
+        holders.on_seal(self.cancel)
 
     async def required(self) -> int:
         """Return how many shares it takes."""
-        return (await self._lifecycle.authority()).threshold
+        return await self._holders.required()
 
     def begin(self, pad: str, pgp_key: str, now: int, *, length: int) -> None:
         """Begin, at `now` (ms). A `pad` has `length` bytes, and goes before a PGP key. Raises `SealRefusal`."""
@@ -113,8 +114,8 @@ class RootConsent:
             key = given[0] if len(given) == 1 else combine(given)
         except CombineFailure as failure:
             raise SealRefusal(f"failed to compute root key: {failure}") from None
-        if await self._lifecycle.vouches(key):
+        if await self._holders.vouches(key):
             return
-        if await self._lifecycle.opens_itself():
+        if await self._holders.opens_itself():
             raise SealRefusal(f"{_ABORTED}recovery key verification failed: {WRONG_RECOVERY_KEY}")
         raise SealRefusal(_ABORTED + _WRONG_KEY)

@@ -10,8 +10,8 @@ checked again inside: another process may have written a record at the same plac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
 
 import msgspec
 
@@ -36,9 +36,9 @@ from vault.seal.record import (
     slot_path,
 )
 from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
+from vault.seal.unbroken import Unbroken
 from vault.storage.protocol import ReadTx, Storage, Tx
 
-T = TypeVar("T")
 Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
 
@@ -69,22 +69,7 @@ class Keeper:
         """Gives wrapped values to the key slots that it is told, where others alone hold them."""
         self._now = now
         self._root_key = root_key
-        self._unbroken: set[asyncio.Task[object]] = set()
-
-    async def unbroken(self, work: Coroutine[object, object, T]) -> T:
-        """Await `work`, which goes on to its end even when whoever waits for it is cancelled.
-
-        For what changes storage and memory together: between the two there is no good moment to stop.
-        """
-        task = asyncio.get_running_loop().create_task(work)
-        self._unbroken.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    def _ended(self, task: asyncio.Task[object]) -> None:
-        self._unbroken.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waited for it has been told, or is gone
+        self.unbroken = Unbroken()
 
     def holding(self, root_key: Key) -> Keeper:
         """Return a keeper for a vault that is about to be opened with `root_key`."""

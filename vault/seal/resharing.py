@@ -4,21 +4,25 @@
 What happens at its end depends on what the shares are for. Unseal shares get a new unseal key and a new root
 key; recovery shares a new recovery key; and where key slots unseal, consenting to `root` renews the root key
 alone. With a verification the old shares stay until enough of the new ones were given back.
+
+New shares count only once the answer that shows them is recorded, by `Done.apply`: were that to fail after they
+counted, nobody would have any. Until then the old ones can be given again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal
 
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal import turnover
 from vault.seal.failure import SealRefusal
+from vault.seal.holders import Holders
 from vault.seal.init import Shown, check_shares, recipients, split
-from vault.seal.lifecycle import WRONG_RECOVERY_KEY, Lifecycle
+from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.pgp import Recipient
 from vault.seal.shamir import CombineFailure, combine
 from vault.seal.state import fresh_nonce, parse_share
@@ -62,40 +66,49 @@ class State:
     returned: tuple[bytes, ...] = field(default=(), repr=False)
 
 
+Apply = Callable[[], Awaitable[None]]
+
+
+async def nothing() -> None:
+    """Make nothing count yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The end of the first part: the new shares, to be shown once."""
 
     state: State
     shown: Shown
+    apply: Apply
+    """What makes them count: to be awaited once the answer is recorded, and before it leaves."""
 
 
 class Resharing:
-    """At most one at a time of its kind; forgotten when the vault is sealed."""
+    """At most one at a time of its kind; forgotten when what the shares are of is sealed."""
 
-    def __init__(self, kind: ShareKind, lifecycle: Lifecycle, random: Random) -> None:
+    def __init__(self, kind: ShareKind, holders: Holders, random: Random) -> None:
         """`random` gives entropy."""
         self._kind = kind
-        self._lifecycle = lifecycle
+        self._holders = holders
         self._random = random
         self._to: Sequence[Recipient] = ()
         self._lock = asyncio.Lock()
         self.state = State()
-        lifecycle.on_seal(self.cancel)
+        holders.on_seal(self.cancel)
 
     async def required(self) -> int:
         """Return how many old shares it takes; raises `SealRefusal` where there is nothing of the kind."""
-        if self._kind == "recovery" and not await self._lifecycle.opens_itself():
+        if self._kind == "recovery" and not await self._holders.opens_itself():
             raise SealRefusal(f"unable to look up config: {quoted(_NO_RECOVERY)}")
-        return (await self._lifecycle.authority()).threshold
+        return await self._holders.required()
 
     async def begin(self, wish: Wish, now: int) -> Done | None:
-        """Begin, at `now` (ms). Where nobody holds a share yet, it is done at once."""
+        """Begin, at `now` (ms). Where nobody holds a share yet, the first ones are made at once."""
         async with self._lock:
             return await self._begin(wish, now)
 
     async def _begin(self, wish: Wish, now: int) -> Done | None:
-        automatic = await self._lifecycle.opens_itself()
+        automatic = await self._holders.opens_itself()
         if self._kind == "recovery" and not automatic:
             raise SealRefusal("recovery keys not supported")
         if self._kind == "root" and automatic:
@@ -129,7 +142,7 @@ class Resharing:
             return await self._submit(share, nonce)
 
     async def _submit(self, share: bytes, nonce: str) -> Done | None:
-        if self._kind == "recovery" and not await self._lifecycle.opens_itself():
+        if self._kind == "recovery" and not await self._holders.opens_itself():
             raise SealRefusal(f"failed to fetch existing config: {quoted(_NO_RECOVERY)}")
         state = self.state
         if not state.nonce:
@@ -144,19 +157,19 @@ class Resharing:
         if any(hmac.compare_digest(share, other) for other in state.given):
             raise SealRefusal("given key has already been provided during this rotation")
         self.state = state = replace(state, given=(*state.given, share))
-        if len(state.given) < (await self._lifecycle.authority()).threshold:
+        if len(state.given) < await self._holders.required():
             return None
         self.state = replace(state, given=())
         await self._consent(_combined(state.given, "failed to compute key: "))
         return await self._finish(state)
 
-    async def give_back(self, key: str, nonce: str) -> bool:
-        """Take one of the new shares; return whether they were enough, and count from now on."""
+    async def give_back(self, key: str, nonce: str) -> Apply | None:
+        """Take one of the new shares; with enough of them, return what makes them count."""
         share = _share(key, nonce)
         async with self._lock:
             return await self._give_back(share, nonce)
 
-    async def _give_back(self, share: bytes, nonce: str) -> bool:
+    async def _give_back(self, share: bytes, nonce: str) -> Apply | None:
         state = self.state
         if not state.nonce:
             raise SealRefusal(_NONE)
@@ -169,14 +182,12 @@ class Resharing:
             )
         self.state = state = replace(state, returned=(*state.returned, share))
         if len(state.returned) < state.threshold:
-            return False
+            return None
         self.restart_verification()
         given = _combined(state.returned, "failed to compute key for verification: ")
         if not hmac.compare_digest(given, made.reveal()):
             raise SealRefusal("rotation verification failed; incorrect key shares supplied")
-        await self._apply(made, state)
-        self.cancel()
-        return True
+        return partial(self._apply, made, state)
 
     def restart_verification(self) -> None:
         """Forget the new shares that were given back so far. Raises `SealRefusal` when there is no resharing."""
@@ -194,9 +205,9 @@ class Resharing:
 
     async def _consent(self, key: bytes) -> None:
         """Raise `SealRefusal` unless the old shares are the right ones."""
-        if await self._lifecycle.vouches(key):
+        if await self._holders.vouches(key):
             return
-        if await self._lifecycle.opens_itself():
+        if await self._holders.opens_itself():
             raise SealRefusal(f"recovery key verification failed: {WRONG_RECOVERY_KEY}")
         raise SealRefusal(
             "failed to read root key: %!w(*vault.ErrInvalidKey=&{failed to decrypt keys from storage: cipher: "
@@ -204,12 +215,10 @@ class Resharing:
         )
 
     async def _finish(self, state: State) -> Done:
-        """Make the new key and split it; it counts now, or once it was verified."""
-        if self._kind == "root" and await self._lifecycle.opens_itself():
-            await turnover.rotate_root(self._lifecycle.keeper)
-            self.cancel()
-            return Done(state, Shown())
-        random = await self._lifecycle.slots.source(self._random)
+        """Make the new key and split it."""
+        if self._kind == "root" and await self._holders.opens_itself():
+            return Done(state, Shown(), partial(self._apply, None, state))
+        random = await self._holders.source()
         made = Key(random(KEY_BYTES))
         if self.state.nonce != state.nonce:
             raise SealRefusal(_NONE)  # given up, or sealed, while a device was asked
@@ -217,19 +226,19 @@ class Resharing:
         if state.verify:
             state = replace(state, made=made, given=(), verification_nonce=fresh_nonce(self._random))
             self.state = state
-        else:
-            await self._apply(made, state)
+            return Done(state, shown, nothing)
+        return Done(state, shown, partial(self._apply, made, state))
+
+    async def _apply(self, made: Key | None, state: State) -> None:
+        """Let the new key count, of which people hold shares; without one only the root key is replaced."""
+        async with self._lock:
+            if self.state.nonce != state.nonce:
+                raise SealRefusal(_NONE)
+            if made is None:
+                await self._holders.renew_root()
+            else:
+                await self._holders.replace(made, state.shares, state.threshold, root=self._kind == "root")
             self.cancel()
-        return Done(state, shown)
-
-    async def _apply(self, made: Key, state: State) -> None:
-        await self._lifecycle.keeper.unbroken(self._replace(made, state))
-
-    async def _replace(self, made: Key, state: State) -> None:
-        keeper = self._lifecycle.keeper
-        if self._kind == "root":
-            await turnover.rotate_root(keeper)
-        await turnover.replace_shares(keeper, made, state.shares, state.threshold)
 
 
 def _check_stored(wish: Wish) -> None:

@@ -43,8 +43,8 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
-from vault.seal.consent import RootConsent
-from vault.seal.resharing import Resharing
+from vault.namespace.consents import Consents, EveryConsent
+from vault.seal.holders import VaultHolders
 from vault.server.auth import auth_methods, lockout, make_issuer, renewals
 from vault.server.external import external_key_providers
 from vault.server.inner_system import inner_system
@@ -122,7 +122,8 @@ def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
 
 
 def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
-    shares, root_tokens = _resharing(parts), _root_tokens(parts)
+    consents = _consents(parts)
+    shares, root_tokens = _resharing(parts, consents), _root_tokens(parts, consents)
     return (
         SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
         RotationEngine(parts.barrier),
@@ -134,15 +135,18 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
     )
 
 
-def _root_tokens(parts: Parts) -> RootTokenEngine:
-    consent = RootConsent(parts.lifecycle, parts.entropy.bytes)
-    return RootTokenEngine(consent, parts.tokens, parts.barrier, parts.clock, parts.entropy, parts.log)
+def _consents(parts: Parts) -> EveryConsent:
+    random = parts.entropy.bytes
+    vault = Consents.of(VaultHolders(parts.lifecycle, random), random)
+    return EveryConsent(vault, parts.namespaces, parts.sealing, random)
 
 
-def _resharing(parts: Parts) -> ResharingEngine:
-    life, random = parts.lifecycle, parts.entropy.bytes
-    root, recovery = Resharing("root", life, random), Resharing("recovery", life, random)
-    return ResharingEngine(life, parts.barrier, root, recovery, parts.clock)
+def _root_tokens(parts: Parts, consents: EveryConsent) -> RootTokenEngine:
+    return RootTokenEngine(consents, parts.tokens, parts.barrier, parts.clock, parts.entropy, parts.log)
+
+
+def _resharing(parts: Parts, consents: EveryConsent) -> ResharingEngine:
+    return ResharingEngine(parts.lifecycle, parts.barrier, consents, parts.sealing, parts.clock, parts.log)
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:

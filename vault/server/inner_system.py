@@ -11,6 +11,7 @@ from typing import Final
 from nhi.identity.mfa.validate_routes import ValidateEngine
 from vault.engines.system.capabilities import CapabilityEngine
 from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.engines.system.generate_root import RootTokenEngine
 from vault.engines.system.interface import InterfaceEngine, SpecsEngine
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.lockout import LockoutEngine
@@ -43,6 +44,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     PluginEngine,
     PolicyEngine,
     RemountEngine,
+    RootTokenEngine,
     RotationEngine,
     SpecsEngine,
     ToolEngine,
@@ -52,12 +54,18 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
 )
 """Engines whose every route works on the namespace of the call alone."""
 PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
+    ResharingEngine: frozenset(
+        {"rotate/root"}
+        | {
+            f"rotate/{kind}/{what}"
+            for kind in ("root", "recovery")
+            for what in ("init", "update", "verify", "backup")
+        }
+    ),
     SealEngine: frozenset({"leader", "seal-status"}),
     StatusEngine: frozenset({"ha-status", "version-history"}),
 }
-"""Routes that only tell what every client asks of a server."""
-UNSEALABLE: Final[tuple[type[Engine], ...]] = (ResharingEngine,)
-"""Engines about shares that no namespace gets anew: it keeps those that it was made with."""
+"""Routes that work on the namespace of the call, or tell what every client asks of a server."""
 
 
 class _Part(Engine):
@@ -81,5 +89,4 @@ def inner_system(system: Backend) -> Backend:
             served.append(engine)
         elif type(engine) in PARTLY:
             served.append(_Part(engine, PARTLY[type(engine)]))
-    keys = [engine for engine in system.engines if isinstance(engine, UNSEALABLE)]
-    return InnerBackend(served, RouteTable(served), whole=system.routes, unsealable=RouteTable(keys))
+    return InnerBackend(served, RouteTable(served), whole=system.routes)

@@ -239,11 +239,6 @@ def test_everything_is_read_anew_and_forgotten_at_seal() -> None:
 
 
 def test_an_inner_sys_names_what_is_the_root_namespaces_alone() -> None:
-    class Keys(Engine):
-        @read("rotate")
-        async def read_keys(self, call: Call) -> None:
-            """Read."""
-
     class Audit(Engine):
         @read("audit")
         async def read_audit(self, call: Call) -> None:
@@ -254,13 +249,8 @@ def test_an_inner_sys_names_what_is_the_root_namespaces_alone() -> None:
         async def read_mounts(self, call: Call) -> None:
             """Read."""
 
-    keys, audit, served = Keys(), Audit(), Served()
-    backend = InnerBackend(
-        (served,),
-        RouteTable([served]),
-        whole=RouteTable([keys, audit, served]),
-        unsealable=RouteTable([keys]),
-    )
+    audit, served = Audit(), Served()
+    backend = InnerBackend((served,), RouteTable([served]), whole=RouteTable([audit, served]))
 
     async def refusal(local: str) -> str:
         call = ask("sys/" + local)
@@ -272,7 +262,6 @@ def test_an_inner_sys_names_what_is_the_root_namespaces_alone() -> None:
             return f"{bound.route.access.public} {refused}"
         return ""
 
-    assert asyncio.run(refusal("rotate")) == "False namespace is not sealable"
     assert asyncio.run(refusal("audit")) == "True operation only available in root namespace"
     assert asyncio.run(refusal("mounts")) == ""
 

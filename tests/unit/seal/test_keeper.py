@@ -480,7 +480,7 @@ def test_a_root_key_that_is_being_replaced_is_replaced_even_if_nobody_waits_for_
         a.entered.clear()
         endless = asyncio.create_task(machine.keeper.unbroken(a.probe_forever()))
         await a.entered.wait()
-        for task in machine.keeper._unbroken:
+        for task in machine.keeper.unbroken._tasks:
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await endless

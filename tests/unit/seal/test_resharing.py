@@ -10,7 +10,7 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, Holder
 from tests.unit.seal.node import refused
-from vault.seal.failure import SealRefusal
+from vault.seal.holders import VaultHolders
 from vault.seal.init import InitRequest
 from vault.seal.resharing import Done, Resharing, ShareKind, Wish
 from vault.seal.slots import NoSlotAnswers, Slots
@@ -31,15 +31,22 @@ async def opened(*, slots: Slots | None = None) -> tuple[Machine, list[str]]:
 
 
 def of(machine: Machine, kind: ShareKind) -> Resharing:
-    return Resharing(kind, machine.life, os.urandom)
+    return Resharing(kind, VaultHolders(machine.life, os.urandom), os.urandom)
 
 
 async def consent(resharing: Resharing, keys: list[str]) -> list[str]:
-    """Give shares, and return the new ones."""
+    """Give shares, and return the new ones, which count from now on."""
+    done = await consented(resharing, keys)
+    await done.apply()
+    return list(done.shown.keys)
+
+
+async def consented(resharing: Resharing, keys: list[str]) -> Done:
+    """Give shares; the new ones do not count yet."""
     assert await resharing.submit(keys[0], resharing.state.nonce) is None
     done = await resharing.submit(keys[1], resharing.state.nonce)
     assert done is not None
-    return list(done.shown.keys)
+    return done
 
 
 def test_unseal_shares_are_replaced_together_with_the_root_key() -> None:
@@ -116,7 +123,10 @@ def test_the_old_shares_count_until_enough_new_ones_were_given_back() -> None:
         nonce = resharing.state.verification_nonce
         assert nonce != first
         assert not await resharing.give_back(new[0], nonce)
-        assert await resharing.give_back(new[1], nonce)
+        apply = await resharing.give_back(new[1], nonce)
+        assert apply is not None
+        await apply()
+        assert resharing.state.nonce == ""
         last = machine.restart(Slots())
         await last.give(new[:2])
         assert await last.reads()
@@ -182,6 +192,7 @@ def test_where_nobody_holds_shares_they_are_made_at_once() -> None:
         done = await resharing.begin(wish, NOW)
         assert done is not None
         assert done.state.backup
+        await done.apply()
         key = holder.read(bytes.fromhex(done.shown.keys[0]))
         await machine.life.seal()
         await machine.give([key])
@@ -242,10 +253,29 @@ def test_shares_that_come_in_at_once_make_new_shares_once() -> None:
         done = await asyncio.gather(*(resharing.submit(key, nonce) for key in keys), return_exceptions=True)
         made = [one for one in done if isinstance(one, Done)]
         assert len(made) == 1
-        assert [str(one) for one in done if isinstance(one, SealRefusal)] == ["no rotation in progress"]
+        await made[0].apply()
+        assert resharing.state.nonce == ""
         again = machine.restart(Slots())
         await again.give(list(made[0].shown.keys[:2]))
         assert await again.reads()
+
+    asyncio.run(scenario())
+
+
+def test_shares_that_nobody_was_shown_do_not_count_and_the_old_ones_can_be_given_again() -> None:
+    async def scenario() -> None:
+        machine, keys = await opened()
+        resharing = of(machine, "root")
+        await resharing.begin(THREE, NOW)
+        lost = await consented(resharing, keys)
+        again = machine.restart(Slots())
+        await again.give(keys[:2])
+        assert await again.reads()
+        new = await consent(resharing, keys)
+        assert await refused(lost.apply()) == "no rotation in progress"
+        last = machine.restart(Slots())
+        await last.give(new[:2])
+        assert await last.reads()
 
     asyncio.run(scenario())
 

@@ -1,30 +1,35 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/generate-root-token`: a new root token, with the consent of those who hold shares, and `sys/decode-token`."""
+"""`sys/generate-root-token`: a new root token, with the consent of those who hold shares, and `sys/decode-token`.
+
+Of the namespace that is asked: the root one, or one that is sealed by itself.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+import contextlib
+from functools import partial
+from typing import Annotated
 
 import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import core_prefix
 from vault.engines.system import gobase64
-from vault.engines.system.resharing import CORE, alone, told
-from vault.framework.call import Call
+from vault.engines.system.resharing import alone, refusing, told
+from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc
 from vault.framework.log import Log
 from vault.framework.route import Params, delete, read, write
+from vault.namespace.consents import EveryConsent
+from vault.namespace.ids import bound
 from vault.seal.consent import Attempt, RootConsent
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
 from vault.token.store import TokenStore
-
-_LENGTH: Final = len(PREFIX) + TOKEN_LENGTH
-"""Length of a root token, and so of the pad that hides it."""
 
 
 class AttemptParams(Params, frozen=True):
@@ -76,14 +81,14 @@ class RootTokenEngine(Engine):
 
     def __init__(
         self,
-        consent: RootConsent,
+        consents: EveryConsent,
         tokens: TokenStore,
         barrier: Barrier,
         clock: Clock,
         entropy: Entropy,
         log: Log,
     ) -> None:
-        self._consent = consent
+        self._consents = consents
         self._tokens = tokens
         self._barrier = barrier
         self._clock = clock
@@ -93,26 +98,25 @@ class RootTokenEngine(Engine):
     @read("generate-root-token/attempt")
     async def read_attempt(self, call: Call) -> AttemptState:
         """Show whether a root token is being made."""
-        del call
-        return await self._state("")
+        return await self._state(call.namespace, "")
 
     @write("generate-root-token/attempt", writes=False)
     async def begin(self, call: Call, params: AttemptParams) -> AttemptState:
         """Begin to make a root token; it takes the consent of those who hold shares."""
         await alone(call)
-        made = "" if params.otp or params.pgp_key else self._entropy.base62(_LENGTH)
+        length = _length(call.namespace)
+        made = "" if params.otp or params.pgp_key else self._entropy.base62(length)
         with_pad = params.otp or made
-        try:
-            self._consent.begin(with_pad, params.pgp_key, self._clock.millis(), length=_LENGTH)
-        except SealRefusal as refusal:
-            raise Malformed(str(refusal)) from None
-        return await self._state(made)
+        with refusing():
+            consent = self._of(call.namespace)
+            consent.begin(with_pad, params.pgp_key, self._clock.millis(), length=length)
+        return await self._state(call.namespace, made)
 
     @delete("generate-root-token/attempt", writes=False)
     async def cancel(self, call: Call) -> None:
         """Give it up."""
-        del call
-        self._consent.cancel()
+        with contextlib.suppress(SealRefusal):
+            self._of(call.namespace).cancel()
 
     @write("generate-root-token/update", writes=False)
     async def submit(self, call: Call, params: RootShareParams) -> AttemptState:
@@ -122,13 +126,14 @@ class RootTokenEngine(Engine):
                 raise Malformed(f"{name} is required")
         await alone(call)
         try:
-            done = await self._consent.submit(params.key, params.nonce)
+            consent = self._of(call.namespace)
+            done = await consent.submit(params.key, params.nonce)
         except SealRefusal as refusal:
             raise Malformed(str(refusal), chained=True) from None
         except (SealFailure, HsmError) as failure:
             raise Failed(str(failure), chained=False) from None
-        required = await told(self._consent.required())
-        attempt = done or self._consent.attempt
+        required = await told(consent.required())
+        attempt = done or consent.attempt
         return AttemptState(
             started=True,
             complete=done is not None,
@@ -136,7 +141,7 @@ class RootTokenEngine(Engine):
             required=required,
             nonce=attempt.nonce,
             pgp_fingerprint=attempt.fingerprint,
-            encoded_token=await self._make(done) if done is not None else "",
+            encoded_token=self._prepare(call, done) if done is not None else "",
         )
 
     @write("decode-token", public=True, writes=False)
@@ -157,26 +162,40 @@ class RootTokenEngine(Engine):
             )
         return DecodedToken(bytes(a ^ b for a, b in zip(hidden, pad, strict=True)).decode(errors="replace"))
 
-    async def _make(self, attempt: Attempt) -> str:
-        token = self._tokens.new_token()
-        shown = attempt.present(token)
+    def _of(self, namespace: Namespace) -> RootConsent:
+        """Return who has to consent. Raises `SealRefusal`."""
+        return self._consents.of(namespace).root_token
+
+    def _prepare(self, call: Call, attempt: Attempt) -> str:
+        """Return a token as the answer shows it. It is made once that is recorded, and before it leaves."""
+        token = self._tokens.new_token(call.namespace)
+        call.after = partial(self._make, call.namespace, token)
+        return attempt.present(token)
+
+    async def _make(self, namespace: Namespace, token: str) -> None:
+        inner = namespace.id != ROOT.id
         entry = TokenEntry(
-            accessor=self._tokens.new_accessor(),
+            accessor=self._tokens.new_accessor(namespace),
             policies=("root",),
-            path="auth/token/root",
-            display_name="root",
+            path=f"{self._consents.of(namespace).place}auth/token/root",
+            display_name=f"{namespace.id}_root" if inner else "root",
             created=self._clock.nanos(),
             orphan=True,
             leased=False,
         )
-        async with self._barrier.write("root", CORE) as core:
+        async with self._barrier.write(namespace.id, core_prefix(namespace.id)) as core:
             await self._tokens.create(core, token, entry)
-        self._log.caution("core", "a root token was made, with the consent of those who hold shares")
-        return shown
+        self._log.caution(
+            "core",
+            "a root token was made, with the consent of those who hold shares",
+            namespace_id=namespace.id,
+        )
 
-    async def _state(self, pad: str) -> AttemptState:
-        required = await told(self._consent.required())
-        attempt = self._consent.attempt
+    async def _state(self, namespace: Namespace, pad: str) -> AttemptState:
+        with refusing():
+            consent = self._of(namespace)
+        required = await told(consent.required())
+        attempt = consent.attempt
         begun = bool(attempt.nonce)
         return AttemptState(
             started=begun,
@@ -184,7 +203,12 @@ class RootTokenEngine(Engine):
             progress=len(attempt.given),
             required=required,
             otp=pad,
-            otp_length=_LENGTH,
+            otp_length=_length(namespace),
             nonce=attempt.nonce if begun else msgspec.UNSET,
             pgp_fingerprint=attempt.fingerprint if begun else msgspec.UNSET,
         )
+
+
+def _length(namespace: Namespace) -> int:
+    """Return how long a root token of a namespace is, and so the pad that hides it."""
+    return len(bound(PREFIX + "x" * TOKEN_LENGTH, namespace))

@@ -1,31 +1,42 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/rotate/root` and `sys/rotate/recovery`: a new root key, and new shares for people."""
+"""`sys/rotate/root` and `sys/rotate/recovery`: a new root key, and new shares for people.
+
+Of the vault, or of the namespace that is asked where that is sealed by itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Reply
+from vault.barrier.failure import BarrierFailure
+from vault.barrier.view import core_prefix
+from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unavailable
 from vault.framework.fields import Doc, StringList
+from vault.framework.log import Log
 from vault.framework.route import Params, delete, read, write
+from vault.namespace.consents import EveryConsent
+from vault.namespace.sealing import NamespaceSealing
 from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
+from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
-"""Below the root namespace's own data: shares that were encrypted to their holders, by kind."""
-CORE: Final = "ns/root/"
+"""Below a namespace's own data: shares that were encrypted to their holders, by kind."""
 
+_NOTHING: Final = "no rotation configuration found"
 T = TypeVar("T")
 
 
@@ -122,12 +133,20 @@ class ResharingEngine(Engine):
     """Replacing the root key, and the shares that people hold."""
 
     def __init__(
-        self, lifecycle: Lifecycle, barrier: Barrier, root: Resharing, recovery: Resharing, clock: Clock
+        self,
+        lifecycle: Lifecycle,
+        barrier: Barrier,
+        consents: EveryConsent,
+        sealing: NamespaceSealing,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._lifecycle = lifecycle
         self._barrier = barrier
-        self._kinds: Mapping[ShareKind, Resharing] = {"root": root, "recovery": recovery}
+        self._consents = consents
+        self._sealing = sealing
         self._clock = clock
+        self._log = log
 
     @write("rotate/root", sudo=True, writes=False)
     async def rotate_root(self, call: Call, params: RotateParams) -> None:
@@ -137,13 +156,24 @@ class ResharingEngine(Engine):
         until it is renewed or its shares are given.
         """
         await alone(call)
-        await told(turnover.rotate_root(self._lifecycle.keeper, links=not params.no_links))
+        if call.namespace.id == ROOT.id:
+            rotation = partial(turnover.rotate_root, self._lifecycle.keeper, links=not params.no_links)
+            call.after = partial(self._apply, rotation)
+            return
+        try:
+            self._consents.of(call.namespace)
+        except SealRefusal as refusal:
+            raise Malformed(f"failed to rotate barrier root key: {refusal}", chained=True) from None
+        if params.no_links:
+            raise Malformed(
+                "no_links: a namespace has nothing but its shares; rotate them with rotate/root/init"
+            )
+        call.after = partial(self._apply, partial(self._sealing.renew_root, call.namespace.id))
 
     @read("rotate/root/init")
     async def read_root(self, call: Call) -> ReshareState:
         """Show whether new unseal shares are being made."""
-        del call
-        return await self._state("root")
+        return await self._state("root", call.namespace)
 
     @write("rotate/root/init", writes=False)
     async def begin_root(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
@@ -153,8 +183,7 @@ class ResharingEngine(Engine):
     @delete("rotate/root/init", writes=False)
     async def cancel_root(self, call: Call) -> None:
         """Give it up."""
-        del call
-        self._kinds["root"].cancel()
+        self.cancel("root", call.namespace)
 
     @write("rotate/root/update", writes=False)
     async def submit_root(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
@@ -164,8 +193,7 @@ class ResharingEngine(Engine):
     @read("rotate/root/verify")
     async def read_root_verification(self, call: Call) -> VerificationState:
         """Show how many of the new shares were given back."""
-        del call
-        return self._verification("root")
+        return self._verification("root", call.namespace)
 
     @write("rotate/root/verify", writes=False)
     async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | Verified:
@@ -175,8 +203,7 @@ class ResharingEngine(Engine):
     @delete("rotate/root/verify", writes=False)
     async def restart_root_verification(self, call: Call) -> VerificationState:
         """Begin to verify anew."""
-        del call
-        return await self._restart("root")
+        return await self._restart("root", call.namespace)
 
     @read("rekey/backup")
     @read("rotate/root/backup")
@@ -193,8 +220,7 @@ class ResharingEngine(Engine):
     @read("rotate/recovery/init")
     async def read_recovery(self, call: Call) -> ReshareState:
         """Show whether new recovery shares are being made."""
-        del call
-        return await self._state("recovery")
+        return await self._state("recovery", call.namespace)
 
     @write("rotate/recovery/init", writes=False)
     async def begin_recovery(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
@@ -204,8 +230,7 @@ class ResharingEngine(Engine):
     @delete("rotate/recovery/init", writes=False)
     async def cancel_recovery(self, call: Call) -> None:
         """Give it up."""
-        del call
-        self._kinds["recovery"].cancel()
+        self.cancel("recovery", call.namespace)
 
     @write("rotate/recovery/update", writes=False)
     async def submit_recovery(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
@@ -215,8 +240,7 @@ class ResharingEngine(Engine):
     @read("rotate/recovery/verify")
     async def read_recovery_verification(self, call: Call) -> VerificationState:
         """Show how many of the new recovery shares were given back."""
-        del call
-        return self._verification("recovery")
+        return self._verification("recovery", call.namespace)
 
     @write("rotate/recovery/verify", writes=False)
     async def verify_recovery(self, call: Call, params: ShareParams) -> VerificationState | Verified:
@@ -226,8 +250,7 @@ class ResharingEngine(Engine):
     @delete("rotate/recovery/verify", writes=False)
     async def restart_recovery_verification(self, call: Call) -> VerificationState:
         """Begin to verify anew."""
-        del call
-        return await self._restart("recovery")
+        return await self._restart("recovery", call.namespace)
 
     @read("rekey/recovery-key-backup")
     @read("rotate/recovery/backup")
@@ -251,8 +274,8 @@ class ResharingEngine(Engine):
             backup=params.backup,
             verify=params.require_verification,
         )
-        done = await told(self._kinds[kind].begin(wish, self._clock.millis()))
-        shown = await self._shown(kind, done)
+        done = await told(self._of(kind, call.namespace).begin(wish, self._clock.millis()))
+        shown = await self._shown(kind, call, done)
         if isinstance(shown, ReshareState):
             return shown
         return msgspec.structs.replace(
@@ -262,46 +285,75 @@ class ResharingEngine(Engine):
     async def submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
         """Take one of the old shares. Raises `Malformed` or `Failed`."""
         await alone(call)
-        return await self._shown(kind, await told(self._kinds[kind].submit(params.key, params.nonce)))
+        done = await told(self._of(kind, call.namespace).submit(params.key, params.nonce))
+        return await self._shown(kind, call, done)
 
     async def verify(self, kind: ShareKind, call: Call, params: ShareParams) -> VerificationState | Verified:
         """Take one of the new shares back. Raises `Malformed` or `Failed`."""
         await alone(call)
-        if await told(self._kinds[kind].give_back(params.key, params.nonce)):
+        apply = await told(self._of(kind, call.namespace).give_back(params.key, params.nonce))
+        if apply is not None:
+            call.after = partial(self._apply, apply)
             return Verified(complete=True, nonce=params.nonce)
-        return self._verification(kind)
+        return self._verification(kind, call.namespace)
 
-    def state(self, kind: ShareKind) -> State:
-        """Return how far making new shares of a kind has come."""
-        return self._kinds[kind].state
+    def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> State:
+        """Return how far making new shares of a kind has come. Raises `Malformed`."""
+        return self._of(kind, namespace).state
 
-    async def required(self, kind: ShareKind) -> int:
+    async def required(self, kind: ShareKind, namespace: Namespace = ROOT) -> int:
         """Return how many old shares it takes. Raises `Malformed` where there is nothing of the kind."""
-        return await told(self._kinds[kind].required())
+        return await told(self._of(kind, namespace).required())
 
     async def recoverable(self) -> bool:
         """Whether there can be recovery shares: where a key slot opens the vault."""
         return await self._lifecycle.opens_itself()
 
-    def cancel(self, kind: ShareKind) -> None:
-        """Give up making new shares of a kind."""
-        self._kinds[kind].cancel()
+    def cancel(self, kind: ShareKind, namespace: Namespace = ROOT) -> None:
+        """Give up making new shares of a kind, where there can be any."""
+        with contextlib.suppress(SealRefusal):
+            self._consents.of(namespace).shares[kind].cancel()
 
-    def restart(self, kind: ShareKind) -> None:
+    def restart(self, kind: ShareKind, namespace: Namespace = ROOT) -> None:
         """Begin to verify the new shares anew. Raises `Malformed`."""
+        if not self._verified(kind, namespace).nonce:
+            raise Malformed(_NOTHING)
+        self._of(kind, namespace).restart_verification()
+
+    def _verified(self, kind: ShareKind, namespace: Namespace) -> State:
+        """Return how far it has come; where there can be no shares, that is nowhere."""
+        try:
+            return self._consents.of(namespace).shares[kind].state
+        except SealRefusal:
+            return State()
+
+    def _of(self, kind: ShareKind, namespace: Namespace) -> Resharing:
         with refusing():
-            self._kinds[kind].restart_verification()
+            return self._consents.of(namespace).shares[kind]
 
-    async def _restart(self, kind: ShareKind) -> VerificationState:
-        self.restart(kind)
-        return self._verification(kind)
+    async def _restart(self, kind: ShareKind, namespace: Namespace) -> VerificationState:
+        self.restart(kind, namespace)
+        return self._verification(kind, namespace)
 
-    async def _shown(self, kind: ShareKind, done: Done | None) -> ReshareState | NewShares:
+    @staticmethod
+    async def _apply(change: Callable[[], Awaitable[object]]) -> None:
+        await told(change())
+
+    async def _settle(self, kind: ShareKind, namespace: Namespace, done: Done) -> None:
+        """Let new shares count, and keep the encrypted ones: after them, so that they are of no other key."""
+        await told(done.apply())
+        if not done.state.backup:
+            return
+        try:
+            await self._keep(kind, namespace, done)
+        except (StorageFailure, BarrierFailure):
+            self._log.caution("seal", "new shares count, but their backup could not be kept")
+
+    async def _shown(self, kind: ShareKind, call: Call, done: Done | None) -> ReshareState | NewShares:
         if done is None:
-            return await self._state(kind)
+            return await self._state(kind, call.namespace)
+        call.after = partial(self._settle, kind, call.namespace, done)
         state, shown = done.state, done.shown
-        if state.backup:
-            await self._keep(kind, done)
         return NewShares(
             nonce=state.nonce,
             keys=list(shown.keys),
@@ -312,10 +364,9 @@ class ResharingEngine(Engine):
             verification_nonce=state.verification_nonce,
         )
 
-    async def _state(self, kind: ShareKind) -> ReshareState:
-        resharing = self._kinds[kind]
-        required = await told(resharing.required())
-        state = resharing.state
+    async def _state(self, kind: ShareKind, namespace: Namespace) -> ReshareState:
+        required = await self.required(kind, namespace)
+        state = self.state(kind, namespace)
         if not state.nonce:
             return ReshareState(started=False, t=0, n=0, required=required)
         return ReshareState(
@@ -331,10 +382,10 @@ class ResharingEngine(Engine):
             backup=True if state.fingerprints and state.backup else msgspec.UNSET,
         )
 
-    def _verification(self, kind: ShareKind) -> VerificationState:
-        state = self._kinds[kind].state
+    def _verification(self, kind: ShareKind, namespace: Namespace) -> VerificationState:
+        state = self._verified(kind, namespace)
         if not state.nonce:
-            raise Malformed("no rotation configuration found")
+            raise Malformed(_NOTHING)
         return VerificationState(
             started=state.made is not None,
             nonce=state.verification_nonce,
@@ -343,8 +394,7 @@ class ResharingEngine(Engine):
             progress=len(state.returned),
         )
 
-    async def _keep(self, kind: ShareKind, done: Done) -> None:
-        """Keep the encrypted shares. It follows the change itself, so that they are never those of another key."""
+    async def _keep(self, kind: ShareKind, namespace: Namespace, done: Done) -> None:
         keys: dict[str, list[str]] = {}
         keys_base64: dict[str, list[str]] = {}
         shown = done.shown
@@ -352,12 +402,12 @@ class ResharingEngine(Engine):
             keys.setdefault(fingerprint, []).append(key)
             keys_base64.setdefault(fingerprint, []).append(text)
         backup = Backup(done.state.nonce, keys, keys_base64)
-        async with self._barrier.write("root", CORE) as core:
+        async with self._barrier.write(namespace.id, core_prefix(namespace.id)) as core:
             await core.put(BACKUP_PATH + kind, msgspec.json.encode(backup))
 
     async def _backup(self, kind: ShareKind, call: Call) -> Reply[Backup]:
-        del call
-        data = await self._barrier.reader("root", CORE).get(BACKUP_PATH + kind)
+        home = call.namespace.id
+        data = await self._barrier.reader(home, core_prefix(home)).get(BACKUP_PATH + kind)
         if data is None:
             raise Malformed("no backed-up keys found")
         return Reply(data=msgspec.json.decode(data, type=Backup), embed=True)

@@ -12,7 +12,7 @@ from vault.engines.token.choosing import choose_policies, matches, role_policies
 from vault.engines.token.model import CreateToken
 from vault.engines.token.roles import TokenRole
 from vault.engines.token.wishes import Wish, wished
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import ROOT, Call, Identity, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias, Standing
@@ -155,7 +155,8 @@ def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
         raise Malformed("Biscuits cannot create more tokens: attenuate them, or issue another")
     if caller.uses:
         raise Malformed("restricted use token cannot generate child tokens")
-    if caller.namespace.id != call.namespace.id and not privileged:
+    inner_root = call.decision is not None and call.decision.root and caller.namespace.id != ROOT.id
+    if caller.namespace.id != call.namespace.id and (inner_root or not privileged):
         raise Malformed("root or sudo privileges required to directly generate a token in a child namespace")
     if params.id and call.namespace.path:
         raise Malformed("token IDs can only be manually specified in the root namespace")
