@@ -102,6 +102,8 @@ class Application:
     There are KV v2 at `secret/`, KV v1 at `plain/`, and every other kind of mount at its own name.
     """
 
+    certificate: bytes | None = None
+    """What the client shows in the TLS handshake."""
     _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
@@ -117,7 +119,6 @@ class Application:
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
         self._outbound = outbound
-        self.certificate: bytes | None = None
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
