@@ -98,7 +98,7 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m vault.server.spec --check
 
 .PHONY: bench
-bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 7 minutes)
+bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 10 minutes)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
 .PHONY: bench-leases

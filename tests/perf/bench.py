@@ -14,11 +14,20 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.perf import programs
+from tests.perf import biscuits, programs
 from tests.perf.cli import cli_seconds
 from tests.perf.load import Operation, Request, Round, Target, median_of, run_round
 from tests.perf.report import table, verdicts
-from tests.perf.server import Program, Running, answer_bytes, running, set_up_jwt, set_up_logins, set_up_whole
+from tests.perf.server import (
+    Program,
+    Running,
+    answer_bytes,
+    running,
+    set_up_biscuits,
+    set_up_jwt,
+    set_up_logins,
+    set_up_whole,
+)
 
 KEYS = 256
 SECRET = {"username": "service-account", "password": "correct horse battery staple", "host": "db.example"}
@@ -69,7 +78,9 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Figur
     figures = {program.name: _started(program, scratch, options.server_core) for program in servers}
     with ExitStack() as stack:
         live = [_enter(stack, program, scratch, options.server_core) for program in servers]
-        tokens, work = _prepared(servers)
+        tokens, work = _prepared(
+            servers, int((options.rounds + 1) * options.seconds * biscuits.COLD_A_SECOND)
+        )
         size = answer_bytes(servers[-1], "secret/data/bench/0", tokens[servers[-1].name])
         ceiling = programs.bare(tls, body_bytes=size)
         figures[ceiling.name] = _started(ceiling, scratch, options.server_core)
@@ -88,14 +99,24 @@ def measure(options: argparse.Namespace, scratch: Path) -> tuple[dict[str, Figur
     return figures, seconds
 
 
-def _prepared(servers: Sequence[Program]) -> tuple[dict[str, str], dict[str, list[Operation]]]:
-    """Set every server up; returns the token that is measured and the operations, by server name."""
+def _prepared(servers: Sequence[Program], fresh: int) -> tuple[dict[str, str], dict[str, list[Operation]]]:
+    """Set every server up; returns the token that is measured and the operations, by server name.
+
+    `fresh` is how many Biscuits are read with that are new to the server.
+    """
     tokens, work = {}, {}
     for program in servers:
         keys = set_up_whole(program, secret=SECRET, keys=KEYS)
         tokens[program.name] = keys.reader
         login, accessor = set_up_logins(program, keys.root, keys.reader)
-        work[program.name] = [*operations(), *credentials(login, accessor, set_up_jwt(program, keys.root))]
+        usual = [*operations(), *credentials(login, accessor, set_up_jwt(program, keys.root))]
+        reads = usual[0].requests
+        if program.name == "coffre":
+            key, proof = set_up_biscuits(program, keys.root)
+            usual += biscuits.ours(program, key, proof, reads, fresh)
+        else:
+            usual += biscuits.theirs(reads, next(one for one in usual if one.name == "approle login"))
+        work[program.name] = usual
     return tokens, work
 
 
@@ -124,7 +145,7 @@ def _alternate(
         for program, token, operation in aims:
             measured = run_round(
                 Target(program.address, [("X-Vault-Token", token)]),
-                operation,
+                operation.part(number + 1, options.rounds + 1),
                 seconds=min(1.0, options.seconds) if number < 0 else options.seconds,
                 connections=connections,
                 core=options.load_core,

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: EUPL-1.2
--- The load that wrk sends. LOAD_FILE holds the header lines, a blank line, then one request a line:
--- method, space, path, and optionally a space and the body. They are sent in turn, again and again.
+-- The load that wrk sends. LOAD_FILE holds the header lines, a blank line, then one request a line: method,
+-- path, a token of its own or `-`, and the body, if any. They are sent in turn, again and again.
 -- With LOAD_UNWRAP in the environment each asks for a wrapped answer, and what waits behind it is fetched next.
 -- On finishing it prints one line of JSON; latencies are in microseconds.
 local prepared, turn = {}, 0
@@ -17,9 +17,12 @@ function init()
       local name, value = line:match("^([^:]+): (.*)$")
       headers[name] = value
     else
-      local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
+      local method, path, token, body = line:match("^(%S+) (%S+) (%S+) ?(.*)$")
       if body == "" then body = nil end
+      local usual = headers["X-Vault-Token"]
+      if token ~= "-" then headers["X-Vault-Token"] = token end
       prepared[#prepared + 1] = wrk.format(method, path, headers, body)
+      headers["X-Vault-Token"] = usual
     end
   end
 end

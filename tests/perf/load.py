@@ -6,7 +6,7 @@ import os
 import statistics
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("load.lua")
@@ -18,11 +18,17 @@ class BenchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of an operation; `body` is JSON without newlines, or empty."""
+    """One request of an operation; `body` is JSON without newlines, or empty; `token` is the target's unless given."""
 
     method: str
     path: str
     body: str = ""
+    token: str = ""
+
+    @property
+    def line(self) -> str:
+        """The request as the load's file has it."""
+        return " ".join(part for part in (self.method, self.path, self.token or "-", self.body) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,15 @@ class Operation:
     requests: Sequence[Request]
     unwrapped: bool = False
     """Whether each answer is asked for wrapped, and every other request fetches what waits behind the last."""
+    once: bool = False
+    """Whether each request is to be sent once: its token must be new to the server."""
+
+    def part(self, number: int, of: int) -> "Operation":
+        """The operation of one round, the first being 0: with `once`, a share of the requests that no other has."""
+        if not self.once:
+            return self
+        size = len(self.requests) // of
+        return replace(self, requests=self.requests[number * size : (number + 1) * size])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,7 @@ def run_round(
     load_file = scratch / "load.txt"
     lines = [f"{name}: {value}" for name, value in target.headers]
     lines.append("")
-    lines += [" ".join(part for part in (r.method, r.path, r.body) if part) for r in operation.requests]
+    lines += [request.line for request in operation.requests]
     load_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
     command += ["--timeout", "10s", "-s", str(_SCRIPT), target.address]
@@ -73,7 +88,8 @@ def run_round(
     if finished.returncode != 0:
         message = f"wrk failed on {operation.name}: {finished.stderr.strip()}"
         raise BenchError(message)
-    return round_of(finished.stdout, operation.name)
+    sent = len(operation.requests) if operation.once else None
+    return round_of(finished.stdout, operation.name, most=sent)
 
 
 def median_of(rounds: Sequence[Round]) -> Round:
@@ -85,9 +101,12 @@ def median_of(rounds: Sequence[Round]) -> Round:
     )
 
 
-def round_of(output: str, name: str) -> Round:
-    """The figures in what wrk printed; raises `BenchError` when any request was refused or lost."""
+def round_of(output: str, name: str, *, most: int | None = None) -> Round:
+    """The figures in what wrk printed; raises `BenchError` when any request was refused or lost, or came twice."""
     figures = json.loads(output.strip().splitlines()[-1])
+    if most is not None and figures["requests"] > most:
+        message = f"{name}: {figures['requests']} requests in a round that has {most}: some came twice"
+        raise BenchError(message)
     if figures["bad_status"] or figures["broken"] or not figures["requests"]:
         message = (
             f"{name}: {figures['bad_status']} refused and {figures['broken']} broken"

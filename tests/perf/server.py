@@ -153,6 +153,18 @@ def set_up_jwt(program: Program, root: str) -> Mapping[str, str]:
     return {"role": "bench", "jwt": token(claims)}
 
 
+def set_up_biscuits(program: Program, root: str) -> tuple[str, Mapping[str, str]]:
+    """Mount an issuer of Biscuits; returns its public key, and what logs in for one that may what `bench` says."""
+    call(program, "POST", "sys/mounts/nhi", {"type": "nhi"}, root)
+    call(program, "POST", "nhi/keys", {"algorithm": "ed25519"}, root)
+    call(program, "POST", "nhi/workloads/bench", {"owner": "bench", "ttl": "1d"}, root)
+    call(program, "POST", "nhi/registrations/bench", {"workload": "bench", "policies": ["bench"]}, root)
+    made = call(program, "POST", "nhi/registrations/bench/secret", {}, root)["data"]
+    key = call(program, "GET", "nhi/public-keys", None, root)["data"]["keys"][-1]
+    login = {"client_id": str(made["client_id"]), "client_secret": str(made["client_secret"])}
+    return f"{key['algorithm']}/{key['key_bytes']}", login
+
+
 def _exchange(
     program: Program,
     method: str,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.perf.load import BenchError, Round, median_of, round_of
+from tests.perf.load import BenchError, Operation, Request, Round, median_of, round_of
 from tests.perf.report import table, verdicts
 
 _OPERATION = "kv read c=16"
@@ -75,3 +75,31 @@ def test_the_table_shows_milliseconds_and_the_ratio_to_openbao() -> None:
     lines = table(_GOOD, _CLI).splitlines()
     (ours,) = [line.split() for line in lines if line.startswith(_OPERATION) and " coffre " in line]
     assert ours[-4:] == ["900", "0.40", "0.80", "9.00"]
+
+
+def test_what_is_to_be_new_to_the_server_is_sent_in_one_round_and_once() -> None:
+    requests = [Request("GET", "/", token=str(number)) for number in range(7)]
+    operation = Operation("new", requests, once=True)
+    rounds = [operation.part(number, 3).requests for number in range(3)]
+    assert [[request.token for request in part] for part in rounds] == [["0", "1"], ["2", "3"], ["4", "5"]]
+    assert Operation("same", requests).part(2, 3).requests is requests
+    assert round_of(_line(requests=2), "new", most=2).rate == 4.0
+    with pytest.raises(BenchError, match="came twice"):
+        round_of(_line(requests=3), "new", most=2)
+
+
+@pytest.mark.parametrize(
+    ("operation", "enough", "p99"), [("kv read, biscuit", 400, 800), ("kv read, new biscuit", 1, 90_000)]
+)
+def test_what_openbao_does_by_other_means_is_held_against_it_as_was_promised(
+    operation: str, enough: int, p99: float
+) -> None:
+    figures = copy.deepcopy(_GOOD)
+    for server in ("openbao", "coffre"):
+        figures[server]["rounds"][f"{operation} c=16"] = dict(figures[server]["rounds"][_OPERATION])
+    measured = figures["coffre"]["rounds"][f"{operation} c=16"]
+    measured |= {"rate": enough, "p99": p99}
+    assert verdicts(figures, _CLI) == []
+    if enough > 1:
+        measured["rate"] = enough - 1
+        assert verdicts(figures, _CLI) == [f"{operation} c=16: 3.99 x, wanted 4.0 x"]
