@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What no audit device takes has not happened: neither the request that cannot be recorded nor its answer (SL-53)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.routes.driver import TARGETS, Application, Target
+from vault.audit.device import DeviceFailure
+from vault.framework.call import Operation
+from vault.storage.memory import MemoryStorage
+
+_READS = {Operation.READ, Operation.LIST, Operation.SCAN}
+_CHANGING = [target for target in TARGETS if target.route.operation not in _READS]
+_ONE = {"secret_shares": 1, "secret_threshold": 1}
+_MOST_FIELDS = {
+    "type": "kv",
+    "policy": 'path "a" { capabilities = ["read"] }',
+    "data": {"a": "b"},
+    "password": "x",
+    "name": "x",
+    "rate": 10,
+    "path": "x",
+    "versions": [1],
+    "options": {},
+    "token": "root",
+    "from": "plain",
+    "to": "other",
+    "owner": "somebody",
+    **_ONE,
+}
+"""What makes many routes do something."""
+
+
+class Deaf:
+    """An audit device that takes no record of one kind."""
+
+    def __init__(self, device: Any, kind: str) -> None:
+        self._device = device
+        self._kind = kind
+
+    def write(self, line: bytes, now: int) -> None:
+        """Refuse such a record."""
+        if any(json.loads(one)["type"] == self._kind for one in line.splitlines()):
+            raise DeviceFailure("full")
+        self._device.write(line, now)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+def kept(application: Application) -> tuple[object, ...]:
+    """Everything that storage holds, and whether the vault is open."""
+    assert isinstance(application.storage, MemoryStorage)
+    data = application.storage.data
+    return dict(data.entries), dict(data.alarms), application.vault._parts.barrier.sealed
+
+
+def unheard(application: Application, kind: str, method: str, path: str, body: object) -> int:
+    """Ask while no device takes records of `kind`; return the status, and see that nothing has changed."""
+    device = application.vault._parts.audit._open["file"]
+    heard = device.device
+    before = kept(application)
+    device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it has what is asked of it
+    try:
+        status = application.request(method, path, body, token="root").status
+    finally:
+        device.device = heard
+    assert kept(application) == before, (kind, method, path)
+    return status
+
+
+@pytest.mark.parametrize("target", _CHANGING, ids=str)
+def test_sl_53_what_cannot_be_recorded_has_not_happened(application: Application, target: Target) -> None:
+    bodies: list[object] = [{}, _MOST_FIELDS] if target.bodied else [None]
+    for body in bodies:
+        for kind in ("request", "response"):
+            status = unheard(application, kind, target.method, target.path(), body)
+            assert status >= 400 or target.route.access.unaudited, (kind, status)
+
+
+def test_sl_53_shares_and_root_tokens_that_nobody_was_shown_do_not_exist(application: Application) -> None:
+    wishes = {
+        "rotate/root/init": ("rotate/root/update", _ONE),
+        "generate-root-token/attempt": ("generate-root-token/update", {}),
+    }
+    for begin, (update, wish) in wishes.items():
+        for kind in ("request", "response"):
+            begun = application.request("POST", f"/v1/sys/{begin}", wish, token="root").json()["data"]
+            share = {"key": application.key, "nonce": begun["nonce"]}
+            assert unheard(application, kind, "POST", f"/v1/sys/{update}", share) == 500
+            assert application.request("DELETE", f"/v1/sys/{begin}", token="root").status == 204
+    assert application.request("PUT", "/v1/sys/seal", token="root").status == 204
+    application.reopen()
+    assert application.request("GET", "/v1/sys/seal-status").json()["sealed"] is False
