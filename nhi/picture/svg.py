@@ -33,6 +33,8 @@ STYLE: Final = """
 --bad:#ff8a80;--over:#8b949e;--alarm:#ffb86b;--glow:#332613;--doom:#3a1714}.tree .back{fill:#0f1318}}
 """
 """The colours and types of a tree, for a style sheet."""
+_BOLD: Final = 30
+"""Characters of a title, which is bold."""
 _ASIDE: Final = 26
 """Characters beside an id."""
 _LINE: Final = 16
@@ -100,7 +102,7 @@ def _lines(node: Node) -> list[tuple[str, str]]:
     says = [line for one in node.says for line in wrapped(shown(one), COLUMNS)]
     if len(says) > MOST_LINES:
         says = [*says[: MOST_LINES - 1], f"… {len(says) - MOST_LINES + 1} more lines"]
-    lines = [("title", cut(shown(node.title), COLUMNS))] if node.title else []
+    lines = [("title", cut(shown(node.title), _BOLD))] if node.title else []
     lines += [("says", line) for line in says]
     lines += [("alarm", cut(f"⚠ {shown(alarm)}", COLUMNS)) for alarm in node.alarms]
     if node.state is not State.ACTIVE and node.time:

@@ -17,6 +17,7 @@ from tests.integration.coffre import Place, open_server
 from tests.integration.lineage_estate import Estate
 from tests.integration.openid import visit
 
+LOOK = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
 READER = """
 path "{mount}/workloads" {{ capabilities = ["list"] }}
 path "{mount}/workloads/*" {{ capabilities = ["read"] }}
@@ -162,6 +163,56 @@ def test_the_page_sees_what_its_token_sees(
     assert f"This token may not read {estate.mount}/credentials." in refused.text
     for mount in ("sys", "secret", "auth/token", "../sys", "nhi/none"):
         assert browser.get("/ui/workloads", mount=mount).status_code == 404
+
+
+def test_a_biscuit_signs_in_too_and_the_page_is_as_narrow_as_it_is(browser: Browser, estate: Estate) -> None:
+    policy = f'path "{estate.mount}/*" {{ capabilities = ["read", "list", "update"] }}'
+    estate.add("team", "team-security")
+    estate.root.sys.create_or_update_policy("team-ro", policy + LOOK)
+    whole = estate.issue("team")
+    assert browser.sign_in(whole).status_code == 200
+    asks = {"mount": estate.mount, "workload": "billing"}
+    assert browser.get("/ui/revoke", **asks).status_code == 200
+    narrow = estate.narrowed(whole, 'check if operation($o), {"read", "list"}.contains($o);')
+    assert browser.sign_in(narrow).status_code == 200
+    assert "team-billing" in browser.get("/ui/workloads", mount=estate.mount).text
+    refused = browser.get("/ui/revoke", **asks)
+    assert refused.status_code == 403
+    assert f"This token may not update {estate.mount}/revoke/preview." in refused.text
+    own = browser.form(refused)["form"]
+    assert browser.post("/ui/revoke", None, **asks, form=own).status_code == 403
+    assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is False
+
+
+def test_a_token_of_a_namespace_sees_that_namespace(
+    browser: Browser, estate: Estate, root: hvac.Client, name: str, place: Place
+) -> None:
+    space = f"ns-{name}"
+    root.sys.create_namespace(space)
+    inside = hvac.Client(url=place.address, token=place.root, verify=str(place.authority), namespace=space)
+    Estate(inside, "within").add("inner", "team-inner")
+    token = _token(inside, name, READER.format(mount="within"))
+    page = browser.sign_in(token)
+    assert (page.status_code, "team-inner" in page.text, f" in {space}" in page.text) == (200, True, True)
+    assert browser.get("/ui/workloads", mount=estate.mount).status_code == 404
+    browser.sign_in(place.root)
+    assert "team-inner" not in browser.get("/ui/workloads").text
+    browser.sign_in(place.root, namespace=space)
+    assert "team-inner" in browser.get("/ui/workloads").text
+    inside.adapter.close()
+
+
+def test_a_sealed_vault_signs_everybody_out(tmp_path: Path) -> None:
+    with open_server("coffre", tmp_path, more="ui = true\n") as place:
+        browser = Browser(place)
+        browser.sign_in(place.root)
+        client = place.client()
+        client.sys.seal()
+        page = browser.get("/ui/workloads")
+        assert (page.status_code, "The vault is sealed." in page.text) == (503, True)
+        assert browser.session.cookies.get_dict() == {}
+        client.adapter.close()
+        browser.session.close()
 
 
 def test_a_token_that_sees_no_engine_is_told_so(browser: Browser, root: hvac.Client, name: str) -> None:
@@ -314,8 +365,10 @@ def test_chromium_runs_nothing_that_people_wrote(root: hvac.Client, name: str, t
     assert seen.complaints == []
 
 
-def test_chromium_tells_a_wrong_token_and_an_ended_one(root: hvac.Client, name: str, tmp_path: Path) -> None:
-    short = _token(root, name, READER.format(mount=name), ttl="1h", num_uses=3)
+def test_chromium_tells_a_wrong_token_and_an_ended_one(
+    estate: Estate, root: hvac.Client, name: str, tmp_path: Path
+) -> None:
+    short = _token(root, name, READER.format(mount=estate.mount), ttl="1h", num_uses=3)
     sign_in = {"press": "Sign in"}
     seen = visit(
         f"{root.url}/ui/",
@@ -326,5 +379,6 @@ def test_chromium_tells_a_wrong_token_and_an_ended_one(root: hvac.Client, name: 
         folder=tmp_path,
     )
     assert "This token is not valid" in seen.pages[1]["text"]
-    assert "Your token has ended" in seen.pages[-1]["text"]
+    assert any("Your token has ended" in page["text"] for page in seen.pages[2:])
+    assert seen.pages[-1]["title"] == "Sign in · Coffre"
     assert [one for one in seen.complaints if "403" not in one and "404" not in one] == []

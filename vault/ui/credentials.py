@@ -111,7 +111,7 @@ def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
         return el("span", "ended with what it was made from", class_="state ended")
     if block.state is State.EXPIRED:
         return state("expired")
-    return link("Revoke…", "revoke", mount=visit.mount, id=block.id)
+    return el("a", "Revoke…", class_="act", href=href("revoke", mount=visit.mount, id=block.id))
 
 
 def listed(

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from nhi.picture.lineage import short_time
+from nhi.picture.node import cut
 from vault.framework.fields import Json
 from vault.ui.credentials import listed
 from vault.ui.frame import href, link, page
@@ -18,6 +19,8 @@ from vault.ui.parts import chooser, done, facts, further, lines, row, short, sta
 from vault.ui.visit import Refused, Visit, objects, text
 
 _PAGE: Final = 50
+_LONGEST: Final = 160
+"""Characters of a description among others; the workload's own page has all of it."""
 
 
 async def workloads(visit: Visit) -> Response:
@@ -34,7 +37,7 @@ async def workloads(visit: Visit) -> Response:
                 text(found, "owner"),
                 state("revoked") if found.get("disabled") else state("active"),
                 when(text(found, "expire_time")),
-                text(found, "description"),
+                cut(text(found, "description"), _LONGEST),
             )
         )
     more = shown[_PAGE - 1] if len(shown) > _PAGE else ""
