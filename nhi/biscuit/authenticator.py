@@ -24,6 +24,7 @@ from nhi.biscuit.ids import canonical_ids
 from nhi.biscuit.judged import Judged, Refusal
 from nhi.biscuit.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
 from nhi.biscuit.narrowing import AMBIENT, Narrowing, ends
+from nhi.biscuit.possession import Possession
 from nhi.biscuit.remembered import Remembered
 from nhi.biscuit.sighting import Sightings
 from nhi.biscuit.verify import PREFIX, Limits, Verified, from_text, opened, verify
@@ -68,7 +69,14 @@ class Biscuits:
     """Verifies Biscuits that some mount of ours issued."""
 
     def __init__(
-        self, barrier: Barrier, follower: Follower, live: Live, mounted: Mounted, log: Log, limits: Limits
+        self,
+        barrier: Barrier,
+        follower: Follower,
+        live: Live,
+        mounted: Mounted,
+        log: Log,
+        limits: Limits,
+        possession: Possession,
     ) -> None:
         """`live` finds namespaces by id; `mounted` says whether a namespace still has a mount."""
         self._barrier = barrier
@@ -77,6 +85,7 @@ class Biscuits:
         self._mounted = mounted
         self._log = log
         self._limits = limits
+        self.possession = possession
         self._sightings = Sightings(barrier)
         self._cache: Remembered[tuple[Presented, Identity, frozenset[str]]] = Remembered()
         self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
@@ -117,7 +126,7 @@ class Biscuits:
         if not call.sighted:
             call.sighted = True
             sources = await self._sightings.note(call, core, judged)
-        presented = _good(judged)
+        presented = self._good(judged)
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
@@ -132,7 +141,14 @@ class Biscuits:
         `core` is any view of a namespace's own data.
         """
         judged = await self.judge(core, token, now)
-        return None if judged is None else _good(judged)
+        return None if judged is None else self._good(judged)
+
+    def _good(self, judged: Judged) -> Presented | None:
+        """Return a token that nothing is held against."""
+        if judged.refusal or judged.verified is None or judged.issued is None:
+            return None
+        narrowing = Narrowing(judged.verified, judged.home, AUDIENCE, self.possession)
+        return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing)
 
     async def judge(self, core: ReadView, token: str, now: int) -> Judged | None:
         """Return what a token is and why it is not good at `now` (ms); None for one that no key here signed."""
@@ -197,14 +213,6 @@ class Biscuits:
         if len(judged.ids) > issued.max_depth:
             return replace(judged, refusal=Refusal.DEPTH)
         return judged
-
-
-def _good(judged: Judged) -> Presented | None:
-    """Return a token that nothing is held against."""
-    if judged.refusal or judged.verified is None or judged.issued is None:
-        return None
-    narrowing = Narrowing(judged.verified, judged.home, AUDIENCE)
-    return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing)
 
 
 def _legible(chain: Chain) -> tuple[Block, ...]:

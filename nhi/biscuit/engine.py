@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -33,6 +34,7 @@ from nhi.biscuit.params import (
     WorkloadParams,
     WorkloadPath,
 )
+from nhi.biscuit.possession import JKT, X5T, Bound
 from nhi.biscuit.printer import print_block
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from nhi.biscuit.published import word
@@ -58,6 +60,9 @@ _NEXT: Final = {
 _LONGEST_DATALOG: Final = 16_384
 
 Audiences = Callable[[Call], tuple[str, ...]]
+
+
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class KeyEngine(Engine):
@@ -183,7 +188,14 @@ class IssuingEngine(Engine):
     async def issue(self, call: Call, params: IssueParams) -> Reply[None]:
         """Make a token for a registration."""
         registration, workload = await owned(call.tx, params.name)
-        return await self._issue(call, registration, workload, params.ttl, "issue")
+        given = [Bound(kind, one) for kind, one in ((X5T, params.x5t), (JKT, params.jkt)) if one]
+        if len(given) > 1 or not all(_THUMBPRINT.match(one.thumbprint) for one in given):
+            raise Malformed("x5t or jkt: give one, as 43 characters of base64url")
+        place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
+        token, issued = await self._mint.mint(
+            call, place, registration, workload, params.ttl, pop=given[0] if given else None
+        )
+        return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
 
     @write("login", public=True, before="prove")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
@@ -259,10 +271,9 @@ class IssuingEngine(Engine):
     async def _issue(
         self, call: Call, registration: Registration, workload: Workload, ttl: int, method: str
     ) -> Reply[None]:
-        if not workload.alive(call.now):
-            raise Malformed("the workload is disabled, or its time is over")
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        token, issued = await self._mint.mint(call, place, registration, workload, ttl, method)
+        pop = self._biscuits.possession.binding(call, registration.pop)
+        token, issued = await self._mint.mint(call, place, registration, workload, ttl, method, pop=pop)
         return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
 
 

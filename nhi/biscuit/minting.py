@@ -19,10 +19,20 @@ from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.grants import Grant, exported
 from nhi.biscuit.guard import Term, guarded, utc
 from nhi.biscuit.ids import canonical_ids
-from nhi.biscuit.keys import RootKey, public_key
+from nhi.biscuit.keys import RootKey, library_key, public_key
 from nhi.biscuit.lint import MOST_COST, lint
-from nhi.biscuit.model import LONGEST_TTL, Issued, IssuerKey, KeyState, Place, Registration, Workload
+from nhi.biscuit.model import (
+    LONGEST_TTL,
+    Approver,
+    Issued,
+    IssuerKey,
+    KeyState,
+    Place,
+    Registration,
+    Workload,
+)
 from nhi.biscuit.narrowing import AMBIENT
+from nhi.biscuit.possession import KINDS, Bound
 from nhi.biscuit.verify import Limits, to_text
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView
@@ -50,6 +60,8 @@ class _Order:
     ttl: int
     renewed: Issued | None
     grants: tuple[Grant, ...]
+    pop: Bound | None
+    approvers: tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +101,7 @@ class Mint:
             kid = int.from_bytes(self._entropy.bytes(_KEY_NUMBERS), "big")
             if kid and await store.claim(call.core, kid, owner):
                 break
-        if ref:
-            public = await _asked(call, (owner, ref), Key, lambda: self._found(call, ref))
-            private = b""
-        else:
-            public, private = _generated(algorithm, self._entropy)
+        public, private = await self.made_key(call, algorithm, ref)
         now = self._clock.millis()
         made = IssuerKey(
             kid=kid,
@@ -117,16 +125,27 @@ class Mint:
         ttl: int,
         method: str = "issue",
         renewed: Issued | None = None,
+        pop: Bound | None = None,
     ) -> tuple[str, Issued]:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
 
-        `place` is the mount, and the path of its namespace. Raises `Malformed` without an active key.
+        `place` is the mount, and the path of its namespace; `pop` the key that the token is bound to, which one that is
+        renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one.
         """
         owner, path = place
         view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
         key = await _active(view)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
-        order = _Order(owner, path, key, registration, workload, ttl, renewed, grants)
+        if not workload.alive(call.now):
+            raise Malformed("the workload is disabled, or its time is over")
+        if renewed is not None:
+            kind, _, thumbprint = renewed.pop.partition(":")
+            pop = Bound(kind, thumbprint) if kind else None
+        wanted = KINDS[registration.pop]
+        if wanted and (pop is None or pop.kind != wanted):
+            raise Malformed(f"the registration wants a proof of possession: {registration.pop}")
+        approvers = await store.approver_keys(view, registration.approvers)
+        order = _Order(owner, path, key, registration, workload, ttl, renewed, grants, pop, approvers)
         if key.external:
             made = await _asked(call, order, _Made, lambda: self._make(call, order))
         else:
@@ -146,6 +165,7 @@ class Mint:
             ids=block_id,
             parent=renewed.token_id if renewed is not None else "",
             method=method,
+            pop=f"{pop.kind}:{pop.thumbprint}" if pop is not None else "",
         )
         await store.put_issued(view, owner, issued)
         return to_text(made.raw).rstrip("="), issued
@@ -177,6 +197,17 @@ class Mint:
         key = await self._external.find(call.namespace, call.mount, ref)
         return await key.use(call, _public)
 
+    async def made_key(self, call: Call, algorithm: Algorithm, ref: str) -> tuple[Key, bytes]:
+        """Return a new key, public and private, or the public half of the one in a device that `ref` names."""
+        if not ref:
+            return _generated(algorithm, self._entropy)
+        owner = Place(call.namespace.id, call.mount.uuid)
+        return await _asked(call, (owner, ref), Key, lambda: self._found(call, ref)), b""
+
+    async def approve(self, call: Call, approver: Approver, work: Callable[[RootKey], bytes]) -> bytes:
+        """Return what `work` makes with the key of an approver, outside of a transaction."""
+        return await self._use(call, approver, work)
+
     async def signed(self, call: Call, work: Callable[[RootKey, IssuerKey], T]) -> T:
         """Return what `work` makes with the key that signs tokens of the mount of `call` now, outside of a transaction.
 
@@ -187,12 +218,15 @@ class Mint:
 
     async def _with(self, call: Call, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
         try:
-            if not key.external:
-                return work(_held(key))
-            found = await self._external.find(call.namespace, call.mount, key.external)
-            return await found.use(call, lambda root: work(_root(root)))
+            return await self._use(call, key, work)
         except BiscuitError as error:
             raise Failed(f"issuer key {key.kid}: {error}") from None
+
+    async def _use(self, call: Call, key: IssuerKey | Approver, work: Callable[[RootKey], T]) -> T:
+        if not key.external:
+            return work(_held(key))
+        found = await self._external.find(call.namespace, call.mount, key.external)
+        return await found.use(call, lambda root: work(_root(root)))
 
 
 def prepared(call: Call) -> object:
@@ -245,12 +279,19 @@ def _compiled(order: _Order, token_id: bytes, times: tuple[int, int]) -> bytes:
         "expires": utc(times[1]),
         **{f"policy{place}": name for place, name in enumerate(registration.policies)},
     }
+    if order.pop is not None:
+        source += "pop({kind}, {thumbprint}); check if pop_proved({kind}, {thumbprint});"
+        terms["kind"], terms["thumbprint"] = order.pop.kind, order.pop.thumbprint
+    scopes = {f"approver{place}": library_key(key) for place, key in enumerate(order.approvers)}
+    if scopes:
+        trusted = ", ".join(f"{{{name}}}" for name in scopes)
+        source += f"check if approved($change, $until), time($t), $t < $until trusting {trusted};"
     for place, grant in enumerate(order.grants):
         terms[f"p{place}"] = grant.pattern
         terms[f"c{place}"], terms[f"x{place}"] = set(grant.capabilities), set(grant.unless)
 
     def compiled() -> bytes:
-        return bytes(BiscuitBuilder(source, terms).build(KeyPair().private_key).to_bytes())
+        return bytes(BiscuitBuilder(source, terms, scopes).build(KeyPair().private_key).to_bytes())
 
     made = guarded(compiled)
     if made is None:
@@ -288,7 +329,7 @@ def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:
     return public_key(made), made.private_numbers().private_value.to_bytes(32, "big")
 
 
-def _held(key: IssuerKey) -> RootKey:
+def _held(key: IssuerKey | Approver) -> RootKey:
     if key.algorithm == Algorithm.ED25519:
         return Ed25519PrivateKey.from_private_bytes(key.private)
     return ec.derive_private_key(int.from_bytes(key.private, "big"), ec.SECP256R1())

@@ -56,6 +56,25 @@ class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state in {KeyState.ACTIVE, KeyState.RETIRED}
 
 
+class Approver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody whose key, held here or in a device, approves tokens."""
+
+    name: str
+    algorithm: int
+    public: bytes
+    private: bytes = b""
+    external: str = ""
+
+    def __repr__(self) -> str:
+        """Name it without what it signs with."""
+        return f"<Approver {self.name}>"
+
+    @property
+    def key(self) -> Key:
+        """The public half."""
+        return Key(Algorithm(self.algorithm), self.public)
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a key number belongs: found by the number alone, before anything of a token is believed."""
 
@@ -92,6 +111,10 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """How the workload proves itself; see `nhi.biscuit.attestation`. A secret counts beside it while there is one."""
     attestation: Attestation = Attestation()
     cidrs: tuple[str, ...] = ()
+    pop: str = ""
+    """What its tokens are bound to: `mtls`, `dpop`, or empty for nothing."""
+    approvers: tuple[str, ...] = ()
+    """One of these must have approved a token, and freshly, before it is good for anything."""
     offline: bool = False
     """Whether its tokens say what their policies allow, for verifiers that do not know these."""
     secret_hash: str = ""
@@ -122,6 +145,8 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     """The canonical id of its authority block, in hex."""
     parent: str = ""
     """The token that was renewed."""
+    pop: str = ""
+    """The kind and the thumbprint of the key that it is bound to."""
     method: str = "issue"
     """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
 

@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from nhi.biscuit.datalog import Block, Check, OpKind, TermKind
 from nhi.biscuit.guard import Term, holds
+from nhi.biscuit.possession import Possession, bound_to
 from nhi.biscuit.verify import Verified
 from vault.framework.call import Call, Namespace
 
@@ -27,8 +28,10 @@ AMBIENT: Final = {
     "client_ip4": 1,
     "client_nets": 1,
     "body_sha256": 1,
+    "pop_proved": 2,
 }
 """How many facts the server states of a request, by name."""
+_PROVED: Final = "pop_proved"
 NETS: Final = "client_nets"
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
 _LESS: Final = 0
@@ -38,16 +41,20 @@ _AT_MOST: Final = 2
 class Narrowing:
     """The checks of one verified token, whose policies are those of `home`."""
 
-    def __init__(self, verified: Verified, home: Namespace, audience: str) -> None:
+    def __init__(self, verified: Verified, home: Namespace, audience: str, possession: Possession) -> None:
         self._verified = verified
+        self._possession = possession
+        self.bound = bound_to(verified.blocks[0])
+        """The key that whoever uses the token must prove to have; None for none."""
         self._home = home
         self._audience = audience
-        names = sorted(verified.mentions & AMBIENT.keys())
+        names = sorted(verified.mentions & AMBIENT.keys() - {_PROVED})
+        self._asks_proof = _PROVED in verified.mentions
         self._names = names
         self._facts = " ".join(f"{name}({{{name}}});" for name in names)
         self.expires = ends(verified.blocks)
         """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
-        self.steady = all(
+        self.steady = not (self.bound or self._asks_proof) and all(
             end_of(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
         )
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
@@ -55,6 +62,8 @@ class Narrowing:
     def allows(self, call: Call, operation: str, path: str) -> bool:
         """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included."""
         if self.expires and call.now >= self.expires:
+            return False
+        if self.bound and self._possession.proved(call).get(self.bound.kind) != self.bound.thumbprint:
             return False
         if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
             if path == call.namespace.path + call.path:
@@ -68,7 +77,12 @@ class Narrowing:
             if term is None:
                 return False  # asked about something that is not known of this request
             terms[name] = term
-        return holds(self._verified.token, self._facts, terms)
+        facts = self._facts
+        if self._asks_proof:
+            for kind, thumbprint in self._possession.proved(call).items():
+                facts += f"{_PROVED}({{{kind}_kind}}, {{{kind}}});"
+                terms[f"{kind}_kind"], terms[kind] = kind, thumbprint
+        return holds(self._verified.token, facts, terms)
 
     def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
         if name == "time":

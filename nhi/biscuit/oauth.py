@@ -19,6 +19,7 @@ from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
 from nhi.biscuit.oauth_client import ClientParams, Clients, metadata
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower
+from nhi.biscuit.possession import JKT, X5T
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -82,7 +83,8 @@ class OAuthEngine(Engine):
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
         method = cast("Proof", prepared(call)).method
         try:
-            token, issued = await self._mint.mint(call, place, registration, workload, 0, method)
+            pop = self._biscuits.possession.binding(call, registration.pop)
+            token, issued = await self._mint.mint(call, place, registration, workload, 0, method, pop=pop)
         except Malformed:
             return refusal(400, "invalid_grant")
         return _issued(params, token, issued)
@@ -120,10 +122,13 @@ class OAuthEngine(Engine):
             "sub": issued.workload,
             "jti": issued.token_id,
             "scope": " ".join(policies_of(found.verified.blocks[0])),
-            "token_type": "Bearer",
+            "token_type": _kind(issued),
             "iat": issued.created // 1000,
             "exp": found.expires // 1000,
         }
+        if found.narrowing.bound is not None:
+            bound = found.narrowing.bound
+            answer["cnf"] = {"x5t#S256" if bound.kind == X5T else "jkt": bound.thumbprint}
         return Reply(answer, plain=True)
 
     @write("oauth2/revoke", public=True, before="prove_client")
@@ -154,10 +159,14 @@ def refusal(status: int, error: str) -> Answer:
     return Reply({"error": error}, plain=True, status=status, headers=headers)
 
 
+def _kind(issued: Issued) -> str:
+    return "DPoP" if issued.pop.startswith(f"{JKT}:") else "Bearer"
+
+
 def _issued(params: TokenRequest, token: str, issued: Issued) -> Answer:
     answer: dict[str, Json] = {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": _kind(issued),
         "expires_in": -((issued.created - issued.expires) // 1000),
         "scope": " ".join(issued.policies),
     }

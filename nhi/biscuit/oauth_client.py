@@ -93,6 +93,8 @@ def metadata(issuer: str) -> dict[str, Json]:
             "urn:ietf:params:oauth:grant-type:token-exchange",
         ],
         "response_types_supported": [],
+        "dpop_signing_alg_values_supported": algorithms,
+        "tls_client_certificate_bound_access_tokens": True,
     }
     for endpoint in ("token", "introspection", "revocation"):
         found[f"{endpoint}_endpoint_auth_methods_supported"] = methods

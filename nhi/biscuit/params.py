@@ -89,6 +89,10 @@ class RegistrationParams(RegistrationPath, frozen=True):
     max_ttl: Annotated[Span, Doc("Lifetime with all renewals.")] = 86_400
     max_depth: Annotated[int, Doc("Blocks that a token may have, the first one included.")] = 8
     cidrs: Annotated[CommaList, Doc("Addresses and blocks that it logs in from; any if not given.")] = ()
+    pop: Annotated[str, Doc("What its tokens are bound to: mtls or dpop; nothing if not given.")] = ""
+    approvers: Annotated[
+        CommaList, Doc("Approvers, one of whom must have approved a token before it is good for anything.")
+    ] = ()
     offline: Annotated[
         bool,
         Doc("Whether its tokens say what their policies allow when they are issued, for other verifiers."),
@@ -131,6 +135,8 @@ class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
     max_ttl: int
     max_depth: int
     cidrs: Sequence[str]
+    pop: str
+    approvers: Sequence[str]
     offline: bool
     method: str
     attestation: Mapping[str, Json]
@@ -156,8 +162,12 @@ class SecretInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class IssueParams(RegistrationPath, frozen=True):
-    """A token of a registration."""
+    """A token of a registration. The key of whoever will use it is named where the registration wants that."""
 
+    x5t: Annotated[
+        str, Doc("Thumbprint (base64url of SHA-256) of the certificate that the token is bound to.")
+    ] = ""
+    jkt: Annotated[str, Doc("Thumbprint (RFC 7638) of the key that signs the DPoP proofs of its user.")] = ""
     ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = 0
 
 

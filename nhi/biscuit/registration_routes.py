@@ -18,6 +18,7 @@ from nhi.biscuit.params import (
     SecretInfo,
     SecretParams,
 )
+from nhi.biscuit.possession import KINDS
 from vault.framework.call import Call
 from vault.framework.clock import Entropy, rfc3339
 from vault.framework.engine import Engine
@@ -58,6 +59,8 @@ class RegistrationEngine(Engine):
             max_ttl=found.max_ttl,
             max_depth=found.max_depth,
             cidrs=found.cidrs,
+            pop=found.pop,
+            approvers=found.approvers,
             offline=found.offline,
             method=found.method,
             attestation={name: value for name, value in demanded.items() if name not in _HIDDEN},
@@ -82,6 +85,9 @@ class RegistrationEngine(Engine):
             raise Malformed(f"max_depth: must be from 1 to {_DEEPEST}")
         if not params.audiences:
             raise Malformed("audiences: must name somebody")
+        if params.pop not in KINDS:
+            raise Malformed("pop: must be mtls or dpop, or nothing")
+        await store.approver_keys(call.tx, params.approvers)
         demanded = _demanded(params)
         attestation.check(params.method, demanded)
         old = await store.registration(call.tx, params.name)
@@ -96,6 +102,8 @@ class RegistrationEngine(Engine):
             method=params.method,
             attestation=demanded,
             cidrs=_blocks(params.cidrs),
+            pop=params.pop,
+            approvers=tuple(sorted(set(params.approvers))),
             offline=params.offline,
             secret_hash=old.secret_hash if old is not None else "",
             secret_expires=old.secret_expires if old is not None else 0,

@@ -11,9 +11,11 @@ from typing import Final
 import msgspec
 
 from nhi.biscuit import lineage
+from nhi.biscuit.chain import Key
 from nhi.biscuit.model import (
     BISCUIT_KIND,
     LONGEST_TTL,
+    Approver,
     Issued,
     IssuerKey,
     Logins,
@@ -24,6 +26,7 @@ from nhi.biscuit.model import (
 )
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
+from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
 
 KEYS: Final = "key/"
@@ -34,6 +37,7 @@ REVOKED: Final = "revoked/"
 LOGINS: Final = "logins/"
 ONCE: Final = "once/"
 ENDED: Final = "ended/"
+APPROVERS: Final = "approver/"
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -44,6 +48,7 @@ _workload = msgspec.msgpack.Decoder(Workload).decode
 _registration = msgspec.msgpack.Decoder(Registration).decode
 _issued = msgspec.msgpack.Decoder(Issued).decode
 _logins = msgspec.msgpack.Decoder(Logins).decode
+_approver = msgspec.msgpack.Decoder(Approver).decode
 _moment = msgspec.msgpack.Decoder(int).decode
 _revoked = msgspec.msgpack.Decoder(Revoked).decode
 
@@ -139,6 +144,26 @@ async def registration(view: ReadView, name: str) -> Registration | None:
 async def put_registration(view: View, new: Registration) -> None:
     """Keep a registration."""
     await view.put(REGISTRATIONS + new.name, _encode(new))
+
+
+async def approver(view: ReadView, name: str) -> Approver | None:
+    """Return an approver."""
+    value = await view.get(APPROVERS + name)
+    return None if value is None else _approver(value)
+
+
+async def put_approver(view: View, new: Approver) -> None:
+    """Keep an approver."""
+    await view.put(APPROVERS + new.name, _encode(new))
+
+
+async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ...]:
+    """Return the public keys of approvers. Raises `Malformed` where one is gone: nobody else stands in for it."""
+    found = [await approver(view, name) for name in names]
+    keys = tuple(one.key for one in found if one is not None)
+    if len(keys) != len(names):
+        raise Malformed("approvers: one of them is not there")
+    return keys
 
 
 async def issued(view: ReadView, token_id: str) -> Issued | None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from joserfc import jws
+from joserfc._rfc7515.model import JWSAlgModel
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 
@@ -47,6 +48,8 @@ LARGEST: Final = 65_536
 """Bytes that a token may have."""
 _SMALLEST_RSA: Final = 2048
 _MOST_KEYS: Final = 100
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of a key that nobody else may know (RFC 7518)."""
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _CLAIMS: Final = JsonLimits(strings=8192)
 _COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
@@ -57,6 +60,10 @@ class Registry(jws.JWSRegistry):
     """The library's rules, with room for headers that carry a chain of certificates."""
 
     max_header_length = 32_768
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """Return an algorithm. EdDSA is what tokens say, although RFC 9864 has other names for it, which the library urges."""
+        return self.algorithms[name] if name == "EdDSA" else super().get_alg(name)
 
 
 _REGISTRY: Final = Registry(algorithms=ALGORITHMS, strict_check_header=False)
@@ -104,6 +111,10 @@ class Token:
         except Malformed:
             return None
 
+    def header(self) -> Mapping[str, Json]:
+        """Return the header, which nobody has looked at either."""
+        return self._compact.headers()
+
     def _signed_by(self, key: Key) -> bool:
         if _GOOD.get(self._digest) is key:
             return True
@@ -139,6 +150,23 @@ def read(text: str) -> Token:
         return Token(compact, hashlib.sha256(encoded).digest())
     except (JoseError, ValueError, AttributeError, TypeError, RecursionError):
         raise Malformed("the token's header cannot be read") from None
+
+
+def self_signed(text: str, kind: str) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
+    """Return the public key that a token of type `kind` brings along and is signed with, and what it says.
+
+    It proves that whoever made it has the key, and nothing else. Raises `Malformed`.
+    """
+    token = read(text)
+    header = token.header()
+    jwk = header.get("jwk")
+    if header.get("typ") != kind or not isinstance(jwk, dict) or jwk.keys() & _PRIVATE:
+        raise Malformed("the proof brings no public key, or is of another type")
+    key = _from_jwk(jwk)
+    claims = token.claims([key]) if key is not None else None
+    if claims is None:
+        raise Malformed("the proof is not signed with the key that it brings")
+    return jwk, claims
 
 
 def from_pem(texts: Sequence[str]) -> tuple[VerifyKey, ...]:

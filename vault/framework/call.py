@@ -297,6 +297,7 @@ class Call:
         "core",
         "data",
         "decision",
+        "dpop",
         "echo",
         "factors",
         "facts",
@@ -319,6 +320,7 @@ class Call:
         "path",
         "plan",
         "prepared",
+        "proved",
         "query",
         "readable",
         "reader",
@@ -326,6 +328,7 @@ class Call:
         "sighted",
         "sighting",
         "spent",
+        "target",
         "token",
         "tx",
         "used",
@@ -364,6 +367,11 @@ class Call:
     """Whether the token came as OAuth sends it, in an `Authorization: Bearer` header."""
     basic: Secret
     """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
+    dpop: bytes
+    """The proof of possession in the head (RFC 9449); empty without one. With it, `target` is the path as it came."""
+    target: str
+    proved: Mapping[str, str] | None
+    """Thumbprints of the keys that the caller proves to have, by kind; None until that was asked."""
     factors: Sequence[str]
     """The second factors that came in the head, each `method:code`."""
     echo: bytes
@@ -433,6 +441,8 @@ class Call:
         self.audited = False
         self.batch = None
         self.facts = 0
+        self.dpop = b""
+        self.proved = None
         self.sighted = False
         self.sighting = None
         self.spent = False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nhi.biscuit.authenticator import Biscuits
+from nhi.biscuit.possession import Possession
 from nhi.biscuit.verify import Limits as BiscuitLimits
 from nhi.identity.entering import Identities
 from nhi.identity.mfa.checking import Codes
@@ -136,7 +137,7 @@ def make(
         pairs=Pairs(clock, entropy),
         factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
-        biscuits=Biscuits(barrier, follower, namespaces.live, router.has, log, BiscuitLimits()),
+        biscuits=_biscuits(config, barrier, follower, namespaces, router, clock, log),
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),
@@ -154,6 +155,19 @@ def make(
             barrier, leases, clock=clock, chance=lambda: entropy.bytes(1)[0] / 256, log=log, metrics=metrics
         ),
     )
+
+
+def _biscuits(
+    config: Config,
+    barrier: Barrier,
+    follower: Follower,
+    namespaces: Namespaces,
+    router: Router,
+    clock: Clock,
+    log: Log,
+) -> Biscuits:
+    possession = Possession(clock, address(config))
+    return Biscuits(barrier, follower, namespaces.live, router.has, log, BiscuitLimits(), possession)
 
 
 def _sealing(

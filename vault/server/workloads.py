@@ -10,6 +10,7 @@ from nhi.auth.jwt.provider import Providers
 from nhi.auth.kubernetes.pod import Pod
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
+from nhi.biscuit.approving import ApprovingEngine
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
 from nhi.biscuit.lineage_routes import LineageEngine
 from nhi.biscuit.minting import Mint
@@ -48,6 +49,7 @@ def workloads(
         WorkloadEngine(parts.clock, parts.entropy),
         RegistrationEngine(parts.entropy),
         IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences),
+        ApprovingEngine(mint),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy),
         LineageEngine(),
         OAuthEngine(mint, parts.biscuits, prover, clients),

@@ -77,6 +77,8 @@ _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
 _TOO_LARGE: Final = 413
 """A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
+_LONG: Final = 200
+"""Characters of a token that may be bound to the certificate of its connection: no shorter one is."""
 _BODILESS: Final = frozenset({204, 304})
 _CUT: Final = "the request's body did not arrive whole"
 
@@ -176,8 +178,7 @@ class Front:
         call.client_address, call.client_port = scope.get("client") or ("", 0)
         call.headers = scope["headers"]
         wrap = namespace = bearer = b""
-        inlined = False
-        plain = not scope["query_string"]
+        inlined, plain = False, not scope["query_string"]
         if call.method != "GET":
             _certify(call, scope["state"])
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
@@ -205,6 +206,8 @@ class Front:
                     call.readable = only_readable(value)
                 else:
                     check_consistency(name, value)
+            elif name == b"dpop":
+                plain = _bind(call, value, scope)
         came = scope.get(HEAD)
         if plain and call.method in BODIED and came is not None and not bearer:
             call.key = (came[0], b"", call.client_address)
@@ -213,8 +216,7 @@ class Front:
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
                 self._heads.learn(scope, call)
                 return
-        if bearer:
-            _authorize(call, bearer)
+        _authorize(call, bearer, scope["state"])
         call.path = canonical(scope["raw_path"][4:])
         if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
             raise Redirect("/v1/sys/")
@@ -297,19 +299,30 @@ class Front:
             call.path += "/"
 
 
+def _bind(call: Call, value: bytes, scope: Scope) -> bool:
+    """Take a proof of possession; False, as nothing about such a call may be remembered."""
+    call.dpop, call.target = value, scope["raw_path"].decode("latin-1")
+    return False
+
+
 def _certify(call: Call, connection: Mapping[str, Any]) -> None:
     """Take the certificate that the client showed."""
     call.certificate = connection.get("client_certificate") or b""
     call.intermediates = connection.get("client_intermediates", ())
 
 
-def _authorize(call: Call, value: bytes) -> None:
-    """Take what an Authorization header says."""
+def _authorize(call: Call, value: bytes, connection: Mapping[str, Any]) -> None:
+    """Take what an Authorization header says, and the certificate of a read whose token may be bound to it."""
     if value[:6] == b"Basic ":
         call.basic = Secret(value[6:].strip().decode("latin-1"))
     elif value[:7] == b"Bearer " and not call.token:
         call.bearer = True
         call.token = Secret(value[7:].strip().decode("latin-1"))
+    elif value[:5] == b"DPoP " and not call.token:
+        call.bearer = True
+        call.token = Secret(value[5:].strip().decode("latin-1"))
+    if call.method == "GET" and len(call.token.reveal()) > _LONG:
+        _certify(call, connection)
 
 
 async def _nothing() -> MutableMapping[str, Any]:

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tokens that are of no use to a thief: bound to a certificate, to a key that signs each request, to an approval."""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Generator
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from nhi.biscuit import possession
+from nhi.holder.approvals import approved, asked
+from tests.routes.driver import Application
+from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
+from tests.tokens import EDWARDS, KEY, jwk, token
+from tests.tokens import OTHER as OTHER_KEY
+from tests.unit.outbound.authority import Authority
+
+CA = Authority("trusted")
+MINE, THIEF = CA.issue("mine"), CA.issue("thief")
+HOST = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def issuer() -> Generator[Issuer]:
+    application = Application()
+    made = Issuer(application)
+    for path in (DB, OTHER):
+        made.root(path, {"data": {"a": "1"}})
+    yield made
+    application.close()
+
+
+def _b64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _register(issuer: Issuer, **fields: object) -> str:
+    issuer.root("nhi/registrations/r1", {"workload": "w1", "policies": "app,default", **fields})
+    secret: str = issuer.root("nhi/registrations/r1/secret")["data"]["client_secret"]
+    return secret
+
+
+def _login(issuer: Issuer, secret: str, dpop: str = "") -> Any:
+    body = {"client_id": "r1", "client_secret": secret}
+    headers = {"dpop": dpop} if dpop else {}
+    return issuer.application.request("POST", "/v1/nhi/login", body, headers=headers)
+
+
+def test_a_token_that_is_bound_to_a_certificate_is_good_with_it_alone(issuer: Issuer) -> None:
+    secret = _register(issuer, pop="mtls")
+    assert _login(issuer, secret).status == 400
+    issuer.application.certificate = MINE.der
+    held = _login(issuer, secret).json()["auth"]["client_token"]
+    narrow = issuer.narrow(held, READS)
+    assert [issuer.status(one, DB) for one in (held, narrow, held)] == [200] * 3
+    for certificate in (THIEF.der, None):
+        issuer.application.certificate = certificate
+        assert [issuer.status(one, path) for one in (held, narrow) for path in (DB, LOOK)] == [403] * 4
+        assert issuer.status(held, "auth/token/renew-self", "POST", {}) == 403
+    issuer.application.certificate = MINE.der
+    renewed = issuer.application.request("POST", "/v1/auth/token/renew-self", {}, token=held)
+    again = renewed.json()["auth"]["client_token"]
+    assert issuer.status(again, DB) == 200
+    issuer.application.certificate = None
+    assert issuer.status(again, DB) == 403
+    loose = issuer.narrow(held, 'pop("x5t", "x");')
+    assert issuer.status(loose, DB) == 403
+
+
+def _proof(issuer: Issuer, held: str, path: str, method: str = "GET", **changes: Any) -> str:
+    key = changes.pop("key", KEY)
+    shown = changes.pop("jwk", jwk(key))
+    kind = changes.pop("typ", "dpop+jwt")
+    said = {
+        "jti": changes.pop("jti", f"{path}{method}{len(changes)}{_proof.count}"),  # type: ignore[attr-defined]  # its own
+        "htm": method,
+        "htu": f"{HOST}/v1/{path}",
+        "iat": issuer.application.clock.millis() // 1000,
+        **({"ath": _b64(sha256(held.encode()).digest())} if held else {}),
+        **changes,
+    }
+    _proof.count += 1  # type: ignore[attr-defined]  # its own
+    algorithm = "EdDSA" if key is EDWARDS else "ES256"
+    return token(
+        {name: one for name, one in said.items() if one is not None}, key, algorithm, typ=kind, jwk=shown
+    )
+
+
+_proof.count = 0  # type: ignore[attr-defined]  # every proof has another name
+
+
+def _with(issuer: Issuer, held: str, path: str, proof: str, method: str = "GET", body: object = None) -> int:
+    headers = {"dpop": proof}
+    return issuer.application.request(method, f"/v1/{path}", body, token=held, headers=headers).status
+
+
+@pytest.mark.parametrize("key", [KEY, EDWARDS], ids=["ES256", "EdDSA"])
+def test_a_token_that_is_bound_to_a_key_wants_a_fresh_proof_for_each_request(
+    issuer: Issuer, key: Any
+) -> None:
+    secret = _register(issuer, pop="dpop")
+    assert _login(issuer, secret).status == 400
+    made = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST", key=key))
+    held = made.json()["auth"]["client_token"]
+
+    def used(path: str = DB, **changes: Any) -> int:
+        proof = _proof(issuer, held, DB, **{"key": key, **changes})
+        return _with(issuer, held, path, proof)
+
+    assert [used(), used()] == [200, 200]
+    assert issuer.status(held, DB) == 403
+    now = issuer.application.clock.millis() // 1000
+    for changes in (
+        {"htm": "POST"},
+        {"htu": f"{HOST}/v1/{OTHER}"},
+        {"htu": f"https://127.0.0.1:1/v1/{DB}"},
+        {"htu": f"http://elsewhere.test:1/v1/{DB}"},
+        {"htu": None},
+        {"ath": _b64(sha256(b"another").digest())},
+        {"ath": None},
+        {"iat": now - 120},
+        {"iat": now + 120},
+        {"iat": None},
+        {"iat": True},
+        {"jti": ""},
+        {"jti": None},
+        {"typ": "JWT"},
+        {"key": OTHER_KEY},
+        {"jwk": jwk(OTHER_KEY)},
+        {"jwk": {**jwk(key), "d": "x"}},
+        {"jwk": {"kty": "oct", "k": "x"}},
+        {"jwk": "x"},
+    ):
+        assert (changes, used(**changes)) == (changes, 403)
+    assert used(OTHER) == 403
+    same = _proof(issuer, held, DB, key=key)
+    assert [_with(issuer, held, DB, same) for _ in range(3)] == [200, 403, 403]
+    for text in ("", "x", "a.b.c", "ä"):
+        assert _with(issuer, held, DB, text) == 403
+    bearer = {"authorization": f"DPoP {held}", "dpop": _proof(issuer, held, DB, key=key)}
+    assert issuer.application.request("GET", f"/v1/{DB}", headers=bearer).status == 200
+
+
+def test_proofs_are_forgotten_once_they_are_too_old_and_no_more_are_taken_than_fit(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(possession, "_MOST", 3)
+    secret = _register(issuer, pop="dpop")
+    held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
+    answers = [_with(issuer, held, DB, _proof(issuer, held, DB)) for _ in range(3)]
+    assert answers == [200, 200, 403]
+    issuer.application.clock.sleep(180)
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
+    assert len(issuer.application.vault._parts.biscuits.possession._seen) == 1
+
+
+def test_oauth_clients_bind_their_tokens_and_resource_servers_see_to_what(issuer: Issuer) -> None:
+    secret = _register(issuer)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    own = {"client_id": "r1", "client_secret": secret}
+    asking = urlencode({"grant_type": "client_credentials", **own}).encode()
+    proof = _proof(issuer, "", "nhi/oauth2/token", "POST")
+    made = issuer.application.request(
+        "POST", "/v1/nhi/oauth2/token", asking, headers={**form, "dpop": proof}
+    ).json()
+    assert made["token_type"] == "DPoP"
+    held = made["access_token"]
+    assert issuer.status(held, DB) == 403
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
+    told = urlencode({**own, "token": held}).encode()
+    shown = issuer.application.request("POST", "/v1/nhi/oauth2/introspect", told, headers=form).json()
+    thumbprint = possession.key_thumbprint(jwk(KEY))
+    assert (shown["cnf"], shown["token_type"]) == ({"jkt": thumbprint}, "DPoP")
+    issued = issuer.root("nhi/issue/r1", {"jkt": thumbprint})["auth"]["client_token"]
+    assert issuer.status(issued, DB) == 403
+    assert _with(issuer, issued, DB, _proof(issuer, issued, DB)) == 200
+    for wrong in ({"jkt": "x"}, {"jkt": thumbprint, "x5t": thumbprint}):
+        assert issuer.application.request("POST", "/v1/nhi/issue/r1", wrong, token="root").status == 400
+
+
+def test_a_thumbprint_is_that_of_rfc_7638() -> None:
+    modulus = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3okn"
+        "jhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qM"
+        "QvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJz"
+        "KnqDKgw"
+    )
+    key = {"kty": "RSA", "n": modulus, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29"}
+    assert possession.key_thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+@pytest.mark.parametrize("algorithm", ["ed25519", "p256"])
+def test_a_token_that_wants_an_approval_is_good_for_nothing_without_a_fresh_one(
+    issuer: Issuer, algorithm: str
+) -> None:
+    key = issuer.root("nhi/approvers/lead", {"algorithm": algorithm})["data"]["public_key"]
+    issuer.root("nhi/approvers/other", {"algorithm": algorithm})
+    _register(issuer, approvers="lead")
+    held, second = issuer.issue(), issuer.issue()
+    assert [issuer.status(one, path) for one, path in ((held, DB), (held, LOOK))] == [403, 200]
+
+    def approval(name: str = "lead", of: str = held, **fields: object) -> str:
+        body = {"request": asked(of), "change": "CHG-1", **fields}
+        block: str = issuer.root(f"nhi/approve/{name}", body)["data"]["block"]
+        return block
+
+    block = approval()
+    good = approved(held, block)
+    assert issuer.status(good, DB) == 200
+    assert issuer.status(issuer.narrow(good, READS), DB) == 200
+    assert issuer.status(approved(held, approval("other")), DB) == 403
+    with pytest.raises(Exception, match="was not made for this token"):
+        approved(second, block)
+    assert issuer.status(issuer.narrow(held, 'approved("CHG-1", 2100-01-01T00:00:00Z);'), DB) == 403
+    found = issuer.root(f"nhi/credentials/{_token_id(issuer, good)}", method="GET")["data"]["nodes"]
+    assert key in {node["approver"] for node in found}
+    issuer.application.clock.sleep(301)
+    assert issuer.status(good, DB) == 403
+    assert issuer.status(approved(good, approval(of=good)), DB) == 200
+    for body in (
+        {"request": "x", "change": "c"},
+        {"request": asked(held)},
+        {"request": asked(held), "change": "c", "ttl": "2h"},
+        {"request": asked(held), "change": "c" * 201},
+    ):
+        assert issuer.application.request("POST", "/v1/nhi/approve/lead", body, token="root").status == 400
+    assert issuer.application.request("POST", "/v1/nhi/approve/nobody", {}, token="root").status == 404
+    assert issuer.application.request("POST", "/v1/nhi/approvers/lead", {}, token="root").status == 400
+    issuer.root("nhi/approvers/lead", method="DELETE")
+    assert issuer.application.request("POST", "/v1/nhi/issue/r1", {}, token="root").status == 400
+
+
+def _token_id(issuer: Issuer, held: str) -> str:
+    found: str = issuer.root("nhi/introspect", {"token": held})["data"]["token_id"]
+    return found
+
+
+def test_a_registration_names_what_there_is(issuer: Issuer) -> None:
+    for fields in ({"pop": "password"}, {"approvers": "nobody"}):
+        body = {"workload": "w1", "policies": "app", **fields}
+        assert (
+            issuer.application.request("POST", "/v1/nhi/registrations/r9", body, token="root").status == 400
+        )
+    assert isinstance(KEY, ec.EllipticCurvePrivateKey)
