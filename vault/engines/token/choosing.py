@@ -42,7 +42,7 @@ def role_policies(
     given = normalised(params.policies or ())
     plain = set() if params.no_default_policy or "default" in role.disallowed_policies else {"default"}
     if role.allowed_policies or role.allowed_policies_glob:
-        allowed = set(role.allowed_policies) | plain
+        allowed = _with(set(role.allowed_policies), plain)
         wanted = _with(given, plain) if given else allowed
         if any(name not in allowed and not matches(name, role.allowed_policies_glob) for name in wanted):
             raise Malformed(

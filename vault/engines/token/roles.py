@@ -217,7 +217,11 @@ def _changed(old: TokenRole, params: RoleParams) -> tuple[TokenRole, list[str]]:
 
 
 def _tidied(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if names is None else tuple(sorted({normalise(name) for name in names} - {""}))
+    """Return names in their one form. The root policy stands alone: beside it others mean nothing."""
+    if names is None:
+        return None
+    found = {normalise(name) for name in names} - {""}
+    return ("root",) if "root" in found else tuple(sorted(found))
 
 
 def _check(role: TokenRole) -> None:
