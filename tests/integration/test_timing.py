@@ -14,6 +14,7 @@ import ssl
 import statistics
 import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.integration.coffre import Place, open_server
+from tests.unit.outbound.authority import Authority
 
 pytestmark = pytest.mark.alone
 PAIRS = 200
@@ -70,12 +72,35 @@ def test_sl_22_a_wrong_secret_id_takes_as_long_as_a_role_that_does_not_exist(our
         _indistinguishable("approle", attempt, names, [name.replace("role", "none") for name in names])
 
 
+def test_sl_22_a_certificate_that_a_role_does_not_trust_takes_as_long_as_a_role_that_does_not_exist(
+    tmp_path: Path,
+) -> None:
+    enable_socket()
+    names = [f"role{number}" for number in range(PAIRS // _EACH)]
+    trusted, other = Authority("trusted"), Authority("other")
+    (tmp_path / "clients.pem").write_text(trusted.pem + other.pem)
+    with open_server("coffre", tmp_path, f'tls_client_ca_file = "{tmp_path}/clients.pem"') as place:
+        client = place.client()
+        client.sys.enable_auth_method("cert")
+        for name in names:
+            client.write(f"auth/cert/certs/{name}", certificate=trusted.pem)
+        client.adapter.close()
+        with _Line(place, other.issue("mallory").write(tmp_path)) as line:
+
+            def attempt(name: str) -> float:
+                return line.refused("/v1/auth/cert/login", {"name": name})
+
+            _indistinguishable("cert", attempt, names, [name.replace("role", "none") for name in names])
+
+
 class _Line:
     """One connection that is kept, so that only the server's work is timed."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, certificate: tuple[str, str] | None = None) -> None:
         at = urlsplit(place.address)
         context = ssl.create_default_context(cafile=place.authority)
+        if certificate is not None:
+            context.load_cert_chain(*certificate)
         self._connection = http.client.HTTPSConnection(
             at.hostname or "", at.port, context=context, timeout=30
         )

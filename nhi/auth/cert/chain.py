@@ -15,9 +15,11 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import verification
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nhi.auth.cert.model import Role
 from vault.framework.errors import Malformed
@@ -85,6 +87,30 @@ def path_of(
         return policy.build_client_verifier().verify(leaf, list(between)).chain
     except (verification.VerificationError, ValueError):
         return ()
+
+
+@lru_cache(maxsize=1)
+def nobodys_authority() -> str:
+    """Return an authority (PEM) that signs nothing: what is checked against it takes as long as against a role's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    usage = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(datetime(2000, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    builder = builder.add_extension(usage, critical=True)
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def _signs(certificate: x509.Certificate) -> bool:
