@@ -24,7 +24,7 @@ from pytest_socket import enable_socket
 from tests.integration.coffre import Place, open_server
 from tests.unit.outbound.authority import Authority
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 PAIRS = 200
 _EACH = 4
 _MOST = 0.75
