@@ -232,6 +232,10 @@ class Pipeline:
                     if call.identity.namespace is not call.namespace:
                         self.come_home(call, call.identity)
                     return
+        except BarrierSealed:
+            if not public:
+                raise
+            return
         except Unauthenticated:
             if not public:
                 await self.confirm(call)

@@ -13,7 +13,7 @@ from vault.seal import book
 from vault.seal.failure import SealFailure
 from vault.seal.record import SHAMIR_SLOT, SealConfig
 from vault.seal.slots import Slots, SlotView, check_canary
-from vault.storage.protocol import ReadTx, Storage
+from vault.storage.protocol import Storage
 
 
 class SlotHealth:
@@ -47,9 +47,8 @@ class SlotHealth:
 
         Raises `SealFailure` when the stored configuration is damaged.
         """
-        reader = self._storage.reader()
-        config = await book.read_config(reader)
-        found = await asyncio.gather(*(self._try(reader, config, slot) for slot in self._slots))
+        await book.read_config(self._storage.reader())
+        found = await asyncio.gather(*(self._try(slot) for slot in self._slots))
         changed = [
             view
             for view in found
@@ -71,7 +70,7 @@ class SlotHealth:
         views = [self._view(config, name) for name in stored if config is not None]
         return [*views, *(self._absent(slot) for slot in self._slots if slot.name not in stored)]
 
-    async def _try(self, reader: ReadTx, config: SealConfig | None, slot: KeySlot) -> SlotView:
+    async def _try(self, slot: KeySlot) -> SlotView:
         state = await slot.probe()
         view = SlotView(
             name=slot.name,
@@ -83,15 +82,23 @@ class SlotHealth:
             description=state.description,
             checked=self._now(),
         )
-        if not state.up or config is None or slot.name not in config.slots:
-            return view
-        try:
-            record = await book.wrapped_slot(reader, config, slot.name)
-            revision = config.entry(slot.name).revision
-            await check_canary(slot, record, generation=config.generation, revision=revision)
-        except (HsmError, SealFailure) as failure:
-            view.up, view.reason = False, str(failure)
-            view.refused = isinstance(failure, IntegrityError)
+        config: SealConfig | None = None
+        while state.up:
+            reader = self._storage.reader()
+            before, config = config, await book.read_config(reader)
+            if config is None or slot.name not in config.slots:
+                break
+            try:
+                record = await book.wrapped_slot(reader, config, slot.name)
+                revision = config.entry(slot.name).revision
+                await check_canary(slot, record, generation=config.generation, revision=revision)
+                break
+            except (HsmError, SealFailure) as failure:
+                if config != before:
+                    continue  # its record may have been written anew meanwhile: only what stays wrong is wrong
+                view.up, view.reason = False, str(failure)
+                view.refused = isinstance(failure, IntegrityError)
+                break
         return view
 
     def _view(self, config: SealConfig, name: str) -> SlotView:

@@ -203,6 +203,10 @@ class Keeper:
 
         Raises `HsmError` or `SealFailure` with what is wrong, `SealRefusal` for a slot that cannot be tried.
         """
+        async with self.lock:
+            return await self._verify(name)
+
+    async def _verify(self, name: str) -> str:
         config = await self.config()
         if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
             raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
@@ -274,7 +278,7 @@ class Keeper:
                     await book.check_shares(reader, config, other)
                     return {path: await book.shamir_slot(reader, config, other)}
                 found = await book.wrapped_slot(reader, config, other)
-                await self.verify(other)
+                await self._verify(other)
             except (HsmError, SealFailure, SealRefusal):
                 continue
             return {path: found}

@@ -185,7 +185,7 @@ class Lifecycle(Beginning):
         return await _authority(reader, config)
 
     async def vouches(self, key: bytes) -> bool:
-        """Whether shares that combine to `key` are the ones in people's hands; raises `NoSlotAnswers`."""
+        """Whether shares that combine to `key` are the ones in people's hands, if any are; raises `NoSlotAnswers`."""
         reader = self._storage.reader()
         config = await book.read_config(reader)
         if config is None:
@@ -193,6 +193,8 @@ class Lifecycle(Beginning):
         if config.shamir is not None:
             slot = await book.shamir_slot(reader, config, config.shamir)
             return len(key) == KEY_BYTES and open_shamir_slot(slot, Key(key), config.shamir) is not None
+        if config.recovery is None:
+            return False
         expected = await book.unwrap_recovery(reader, config, self.slots)
         return hmac.compare_digest(expected.reveal(), key)
 

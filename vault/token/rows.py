@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
@@ -100,7 +101,12 @@ class TokenRows:
         self._salt = b""
 
     def key(self, token: str) -> str:
-        """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace."""
+        """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace.
+
+        Raises `BarrierSealed` before `load`: while a vault is being opened nobody is known, and nobody is unknown.
+        """
+        if not self._salt:
+            raise BarrierSealed
         digest = "h" + hmac.digest(self._salt, token.encode(), hashlib.sha256).hex()
         home = namespace_id(token)
         return digest if home in (None, ROOT.id) else f"{digest}.{home}"

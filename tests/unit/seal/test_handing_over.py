@@ -100,3 +100,23 @@ def test_a_slot_that_is_removed_while_a_rewrap_waits_for_its_turn_stays_removed(
         assert (await machine.config()).slots == ("b",)
 
     asyncio.run(scenario())
+
+
+def test_a_slot_that_is_tried_while_it_is_removed_is_tried_first() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        trying = asyncio.create_task(machine.keeper.verify("a"))
+        await a.entered.wait()
+        removing = asyncio.create_task(machine.keeper.remove("a"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        a.hold.set()
+        assert await trying == "v0001"
+        assert (await removing).slots == ("b",)
+
+    asyncio.run(scenario())

@@ -7,8 +7,10 @@ import os
 import pytest
 
 from hsm.errors import SlotUnavailable
+from hsm.wrapping import SlotState
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.keys import NOW
+from tests.unit.seal.soft import SoftSlot
 from vault.seal import turnover
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
@@ -99,5 +101,43 @@ def test_a_damaged_configuration_is_no_state_of_a_slot() -> None:
             await tx.put(CONFIG_PATH, b"x")
         with pytest.raises(SealFailure):
             await watched(machine).look()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("moment", ["while it is probed", "while its canary is opened"])
+def test_a_slot_that_is_rewrapped_meanwhile_is_no_slot_that_fails(moment: str) -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        machine = Machine(Slots(enabled=[a]), os.urandom)
+        await machine.init()
+        await machine.life.auto_unseal()
+        twin = SoftSlot("a")
+        twin.keys = a.keys
+        there = machine.restart(Slots(enabled=[twin]))
+        await there.life.auto_unseal()
+        health = watched(machine)
+        if moment == "while it is probed":
+            probe = a.probe
+
+            async def slow() -> SlotState:
+                state = await probe()
+                await there.keeper.renew("a")
+                return state
+
+            a.probe = slow  # type: ignore[method-assign]  # a token that takes its time
+            await health.look()
+        else:
+            a.hold = asyncio.Event()
+            a.entered.clear()
+            looking = asyncio.create_task(health.look())
+            await a.entered.wait()
+            twin.rotate()
+            await there.keeper.renew("a")
+            del twin.keys["v0001"]
+            a.hold.set()
+            await looking
+        assert health.seen["a"].up, health.seen["a"].reason
+        assert not health.lost
 
     asyncio.run(scenario())

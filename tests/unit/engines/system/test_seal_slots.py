@@ -364,3 +364,18 @@ def test_a_vault_that_is_still_loading_is_shown_as_sealed() -> None:
         assert not (await here("GET", "seal-status", token="")).json()["sealed"]
 
     play(scenario)
+
+
+def test_while_a_vault_is_being_opened_a_good_token_is_not_told_that_it_is_a_bad_one() -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        here.restart("a", "b")
+        await here.vault._parts.lifecycle.auto_unseal()
+        for method, path in (("GET", "seal-slots"), ("PUT", "seal"), ("GET", "policies/acl")):
+            answer = await here(method, path)
+            assert (answer.status, answer.json()["errors"]) == (503, ["Vault is sealed"])
+        assert (await here("GET", "seal-status")).status == 200
+        await here.vault._opened()
+        assert (await here("GET", "seal-slots")).status == 200
+
+    play(scenario)
