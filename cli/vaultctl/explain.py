@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 _PREFLIGHT = "sys/internal/ui/mounts/"
 
 
-def explain(error: ApiError, *, has_token: bool) -> str:
+def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
     """The explanation without a newline; empty when the server's own words say enough."""
     if error.status == 403:
-        return explain_refusal(error, has_token=has_token)
+        return explain_refusal(error, has_token=has_token, is_biscuit=is_biscuit)
     if error.status == 503 and error.errors == ("Vault is sealed",):
         return (
             "Key holders open it with `vaultctl operator unseal`; `vaultctl status` shows how far they are."
@@ -28,7 +28,7 @@ def explain(error: ApiError, *, has_token: bool) -> str:
     return ""
 
 
-def explain_refusal(error: ApiError, *, has_token: bool) -> str:
+def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
     """The explanation for a 403, without a newline."""
     if not has_token:
         return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."
@@ -49,5 +49,10 @@ def explain_refusal(error: ApiError, *, has_token: bool) -> str:
         return (
             "Most likely the token itself was refused: it is unknown, expired or revoked (`vaultctl login`). "
             f"Otherwise it lacks {lack}."
+        )
+    if is_biscuit:
+        return (
+            f"No policy of this token grants {lack}, or a check of its own forbids it: compare "
+            f"`vaultctl token capabilities {error.path}` and `vaultctl nhi inspect`."
         )
     return f"No policy of this token grants {lack}: see `vaultctl token capabilities {error.path}`."

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from vaultctl.client import Client, Response
 
 
+_LONGEST_OTHER = 200
+"""A Biscuit is longer, and has no full stop; other tokens begin with `s.` or `b.`."""
+
+
 class Invocation:
     """What a command's function is given."""
 
@@ -34,7 +38,7 @@ class Invocation:
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
-        self.sent_token = False
+        self.sent_token = self.sent_biscuit = False
         self._clients: list[Client] = []
         self._client: Client | None = None
         self._token: str | None = None
@@ -62,6 +66,7 @@ class Invocation:
 
         settings = Settings(self.flags, self.environ, token)
         self.sent_token = bool(token)
+        self.sent_biscuit = len(token) > _LONGEST_OTHER and "." not in token
         if not wrap:
             settings.wrap_ttl = ""
         client = Client(settings)

@@ -115,7 +115,7 @@ def _run_command(
 def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
     from vaultctl.explain import explain
 
-    text = explain(error, has_token=invocation.sent_token)
+    text = explain(error, has_token=invocation.sent_token, is_biscuit=invocation.sent_biscuit)
     stderr.write(text + "\n" if text else "")
 
 

@@ -57,9 +57,7 @@ def provider(*redirect_uris: str, **more: Any) -> Iterator[str]:
             node.wait(PATIENCE)
 
 
-def visit(
-    url: str, *steps: Mapping[str, Any], folder: Path, scripts: bool = False, scheme: str = "light"
-) -> Visit:
+def visit(url: str, *steps: Mapping[str, Any], folder: Path, scripts: bool = False) -> Visit:
     """Open a URL in a browser and take the steps; pictures of all pages are left in `folder`."""
     browser = shutil.which(_BROWSER)
     assert browser, f"{_BROWSER} is missing: run `.ci/system-packages test`"
@@ -68,7 +66,6 @@ def visit(
         "CHROMIUM": browser,
         "HOME": str(folder),
         "PICTURES": str(folder),
-        "SCHEME": scheme,
         "SCRIPTS": "1" if scripts else "0",
         "STEPS": json.dumps(steps),
         "URL": url,

@@ -8,14 +8,14 @@
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 
-const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS, SCHEME = 'light' } = process.env;
+const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS } = process.env;
 
 async function main() {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1', colorScheme: SCHEME });
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1' });
   const page = await context.newPage();
   const told = { pages: [], complaints: [] };
   page.on('console', (message) => message.type() === 'error' && told.complaints.push(message.text()));

@@ -190,6 +190,9 @@ def test_a_refusal_is_explained_by_path_and_capability() -> None:
     assert '"sudo"' in explained("sys/raw/x", "1 error occurred")
     assert "mounted" in explained("sys/internal/ui/mounts/a", "preflight capability check returned 403")
     assert "login" in explained("a/b", "permission denied", has_token=False)
+    refusal = ApiError("GET", "http://x/v1/a/b", "a/b", status=403, errors=["1 error occurred"], raw="")
+    assert "nhi inspect" in explain(refusal, has_token=True, is_biscuit=True)
+    assert "nhi inspect" not in explain(refusal, has_token=True)
 
 
 def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:

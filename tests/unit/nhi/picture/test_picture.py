@@ -2,6 +2,8 @@
 """Attenuation trees as text, DOT and SVG: legible, the same each time, and no text of a holder is ever markup."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from xml.etree import ElementTree as ET
@@ -15,6 +17,7 @@ from nhi.picture.lineage import ANOMALIES, grown, line_of
 from nhi.picture.node import Node, State, cut, shown, walk, width, wrapped
 from nhi.picture.svg import COLUMNS, MOST_LINES, as_svg
 from nhi.picture.text import as_dot, as_text
+from tests.house.tree import ROOT
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _HOSTILE = '"></text><script>alert(1)</script>\\" ]; evil -> evil [label="x\n\x1b[2J\u202etxt\x00'
@@ -49,6 +52,18 @@ trees = st.recursive(
     ),
     max_leaves=30,
 )
+
+
+def test_pictures_are_drawn_with_the_standard_library_alone() -> None:
+    code = "import sys, nhi.picture.svg, nhi.picture.text, nhi.picture.lineage; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT)},
+    ).stdout.split()
+    assert {name.split(".")[0] for name in loaded} - sys.stdlib_module_names - {"__main__"} == {"nhi"}
 
 
 def test_a_tree_in_a_terminal() -> None:
