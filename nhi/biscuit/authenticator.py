@@ -33,6 +33,7 @@ from vault.barrier.view import ReadView
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
+from vault.framework.identity import IdentityFacts
 from vault.framework.log import Log
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
@@ -260,6 +261,12 @@ def to_identity(token: Secret, presented: Presented) -> Identity:
         ttl=-((issued.created - issued.expires) // 1000),
         namespace=presented.namespace,
         narrowing=presented.narrowing,
+        facts=IdentityFacts(
+            entity_id=issued.uid,
+            entity_name=issued.workload,
+            metadata={"workload": issued.workload, "registration": issued.registration},
+        ),
+        chain=tuple(one.hex() for one in presented.verified.ids),
     )
 
 

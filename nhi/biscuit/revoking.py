@@ -128,12 +128,15 @@ async def forget_workload(call: Call, old: Workload) -> None:
     await store.delete_workload(call.tx, old)
     owner = Place(call.namespace.id, call.mount.uuid)
     await store.put_ended(call.tx, owner, old.name, call.now, call.now + LONGEST_TTL * 1000)
+    await store.end_made(call.tx, owner, f"workload-{old.uid}-{old.name}", call.now)
 
 
 async def destroy(call: Call, key: IssuerKey) -> IssuerKey:
     """End all tokens that a key signed, and forget it."""
     gone = msgspec.structs.replace(key, state=KeyState.DESTROYED, changed=call.now, private=b"", external="")
     await store.put_key(call.tx, gone)
+    owner = Place(call.namespace.id, call.mount.uuid)
+    await store.end_made(call.tx, owner, f"key-{key.kid}", call.now)
     return gone
 
 

@@ -38,6 +38,8 @@ LOGINS: Final = "logins/"
 ONCE: Final = "once/"
 ENDED: Final = "ended/"
 APPROVERS: Final = "approver/"
+MADE: Final = "made/"
+"""In keys of timers only."""
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -200,6 +202,12 @@ async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
     await lineage.mark_revoked(view, block_id, new.at, new.reason)
+    await end_made(view, owner, f"block-{block_id}", new.at)
+
+
+async def end_made(view: View, owner: Place, what: str, now: int) -> None:
+    """Have what was made for chains taken back that end: `what` is `block-ID`, `workload-UID-NAME` or `key-KID`."""
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, MADE + what), now))
 
 
 async def take_once(view: View, owner: Place, digest: str, until: int) -> bool:

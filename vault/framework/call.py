@@ -12,7 +12,7 @@ import msgspec
 
 from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
-from vault.framework.identity import Standing
+from vault.framework.identity import IdentityFacts, Standing
 from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
@@ -162,6 +162,9 @@ class Identity:
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
     narrowing: Narrowing | None = field(default=None, repr=False)
     """What the credential itself forbids; None for nothing."""
+    facts: IdentityFacts | None = field(default=None, repr=False)
+    chain: tuple[str, ...] = ()
+    """What it was made from, the first first, and itself: it ends with any. `facts` is for templates, without an entity."""
 
     @property
     def ends(self) -> int:
@@ -368,10 +371,9 @@ class Call:
     basic: Secret
     """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
     dpop: bytes
-    """The proof of possession in the head (RFC 9449); empty without one. With it, `target` is the path as it came."""
     target: str
     proved: Mapping[str, str] | None
-    """Thumbprints of the keys that the caller proves to have, by kind; None until that was asked."""
+    """A proof in the head (RFC 9449); the path as it came with that; thumbprints by kind, None until they were asked."""
     factors: Sequence[str]
     """The second factors that came in the head, each `method:code`."""
     echo: bytes
@@ -420,9 +422,8 @@ class Call:
     batch: Batch | None
     """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
     sighted: bool
-    """Whether what the token says of itself was looked at, and kept where it was new: once for each call."""
     sighting: Mapping[str, object] | None
-    """What was new about the token of this call, for the audit record; None for nothing."""
+    """Whether was looked what is new about the token, once for each call; and what that is, for the audit record."""
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]

@@ -31,6 +31,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     longest: int
     renewable: bool = True
     token: str = ""
+    chain: tuple[str, ...] = ()
+    """Of a credential that is a chain, all that it was made from, and itself."""
     detail: bytes = b""
     renewed: int = 0
     attempts: int = 0

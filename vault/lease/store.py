@@ -16,7 +16,7 @@ import msgspec
 
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import ReadView, View
-from vault.framework.call import ROOT, Call
+from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
@@ -27,6 +27,8 @@ from vault.storage.protocol import Timer
 _ID: Final = "lease/id/"
 _TOKEN: Final = "lease/token/"  # noqa: S105 -- where the leases of tokens are found, not a token
 _PARKED: Final = "lease/parked/"
+CHAIN: Final = "chain-"
+"""How the key begins of a credential that is no token of the store, but a chain."""
 _RANDOM: Final = 24
 _MILLI: Final = 1_000_000
 _ROUND: Final = 64
@@ -56,6 +58,9 @@ class LeaseStore:
             longest = min(longest, max(0, (caller.expires - call.now) // 1000))
         ttl = min(ttl, longest)
         now = self._clock.nanos()
+        key = caller.key if caller.kind == "service" else ""
+        if caller.chain:
+            key = bound(CHAIN + caller.chain[0], caller.namespace)
         return Lease(
             id=bound(f"{call.path}/{self._entropy.base62(_RANDOM)}", call.namespace),
             kind=mount.kind,
@@ -66,7 +71,8 @@ class LeaseStore:
             ttl=ttl,
             longest=longest,
             renewable=renewable,
-            token=caller.key if caller.kind == "service" else "",
+            token=key,
+            chain=caller.chain,
             detail=detail,
         )
 
@@ -134,6 +140,16 @@ class LeaseStore:
                 await self.end(core, lease_id.decode())
             await core.delete(prefix + name)
         return len(names) == _ROUND
+
+    async def chain_gone(self, core: View, namespace: Namespace, first: str, gone: str) -> None:
+        """Have everything taken back that was made for a credential with `gone` in its chain, which begins with `first`."""
+        prefix = f"{_TOKEN}{bound(CHAIN + first, namespace)}/"
+        place = core.space(namespace.id)
+        for name in await place.list(prefix):
+            lease_id = await place.get(prefix + name)
+            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
+            if lease is not None and gone in lease.chain:
+                await self.end(core, lease.id)
 
     async def end(self, core: View, lease_id: str) -> None:
         """Have one lease taken back, now or once its namespace is open again."""

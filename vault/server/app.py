@@ -17,8 +17,8 @@ from typing import Final
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
 from nhi.auth.jwt.states import STATE_KIND
 from nhi.auth.jwt.states import expire as expire_sign_in
+from nhi.biscuit.ending import Ending
 from nhi.biscuit.model import BISCUIT_KIND
-from nhi.biscuit.store import expire as expire_biscuit_row
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND
@@ -337,9 +337,6 @@ def _background(parts: Parts) -> Background:
     async def expire_secret_id(core: View, key: str) -> None:
         await expire(core, key, parts.clock.nanos())
 
-    async def expire_row(core: View, key: str) -> None:
-        await expire_biscuit_row(core, key, parts.clock.millis())
-
     async def count_encryptions() -> None:
         await keep_count(parts.barrier)
 
@@ -353,7 +350,7 @@ def _background(parts: Parts) -> Background:
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
             SECRET_ID_KIND: expire_secret_id,
-            BISCUIT_KIND: expire_row,
+            BISCUIT_KIND: Ending(parts.clock, parts.leases, parts.namespaces.live).due,
             KEY_KIND: parts.pairs.rotate,
             MFA_KIND: forget,
             STATE_KIND: expire_sign_in,

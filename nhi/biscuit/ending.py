@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What timers of this package do: rows that are over are removed, and what was made for chains that ended is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from nhi.biscuit import lineage, store
+from nhi.biscuit.lineage import Tree
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Namespace
+from vault.framework.clock import Clock
+from vault.lease.store import LeaseStore
+
+_PAGE: Final = 256
+_UUID: Final = 36
+
+
+class Ending:
+    """Handles the timers."""
+
+    def __init__(self, clock: Clock, leases: LeaseStore, live: Callable[[str], Namespace | None]) -> None:
+        """`live` finds namespaces by id."""
+        self._clock = clock
+        self._leases = leases
+        self._live = live
+
+    async def due(self, core: View, timer: str) -> None:
+        """Do what a timer says."""
+        namespace, mount, folder, name = timer.split("/")
+        if f"{folder}/" != store.MADE:
+            await store.expire(core, timer, self._clock.millis())
+            return
+        home = self._live(namespace)
+        if home is None:
+            return  # with its namespace went all that was made in it
+        view = core.space(namespace).sub(f"mnt/{mount}/")
+        what, _, of = name.partition("-")
+        async for tree in _trees(view, what, of):
+            first = tree.issued.ids
+            await self._leases.chain_gone(core, home, first, of if what == "block" else first)
+
+
+async def _trees(view: ReadView, what: str, of: str) -> AsyncGenerator[Tree]:
+    """Yield the trees that a block, a workload (by uid and name) or a key is in, as far as they were seen."""
+    if what == "block":
+        token_id = await lineage.owner_of(view, of)
+        tree = await lineage.tree(view, token_id) if token_id is not None else None
+        if tree is not None:
+            yield tree
+        return
+    workload = of[_UUID + 1 :] if what == "workload" else ""
+    after = ""
+    while names := await lineage.page(view, workload, after, _PAGE):
+        for name in names:
+            tree = await lineage.tree(view, lineage.token_of(name))
+            if tree is None:
+                continue
+            if tree.issued.uid == of[:_UUID] if what == "workload" else str(tree.issued.kid) == of:
+                yield tree
+        after = names[-1]
