@@ -157,12 +157,12 @@ async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
     return kept
 
 
-async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None:
-    """Note in its tree that a block was revoked, where it was seen."""
+async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> bool:
+    """Note in its tree that a block was revoked; False where it was never seen."""
     token_id = await owner_of(view, block_id)
     old = await tree(view, token_id) if token_id is not None else None
     if old is None:
-        return
+        return False
     nodes = tuple(
         msgspec.structs.replace(node, revoked=now, reason=reason)
         if node.id == block_id and not node.revoked
@@ -170,6 +170,7 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None
         for node in old.nodes
     )
     await view.put(TREES + old.issued.token_id, _encode(msgspec.structs.replace(old, nodes=nodes)))
+    return True
 
 
 async def forget(view: View, token_id: str, now: int) -> None:

@@ -201,8 +201,8 @@ async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
     await view.put(REVOKED + block_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
-    await lineage.mark_revoked(view, block_id, new.at, new.reason)
-    await end_made(view, owner, f"block-{block_id}", new.at)
+    if await lineage.mark_revoked(view, block_id, new.at, new.reason):
+        await end_made(view, owner, f"block-{block_id}", new.at)
 
 
 async def end_made(view: View, owner: Place, what: str, now: int) -> None:
