@@ -53,10 +53,11 @@ def place(root: Node, height_of: Callable[[Node], int]) -> Layout:
     for number, (node, _) in enumerate(nodes):
         for child in node.children:
             parents[number_of[id(child)]] = number
+    heights = [height_of(node) for node, _ in nodes]
     needed = [0] * len(nodes)
     below = [0] * len(nodes)
     for number in range(len(nodes) - 1, -1, -1):  # children come after their parents, so they are known here
-        needed[number] = max(height_of(nodes[number][0]) + GAP, below[number])
+        needed[number] = max(heights[number] + GAP, below[number])
         if parents[number] >= 0:
             below[parents[number]] += needed[number]
     free = [HEAD + MARGIN] * len(nodes)
@@ -67,7 +68,7 @@ def place(root: Node, height_of: Callable[[Node], int]) -> Layout:
         if parent >= 0:
             free[parent] = top + needed[number]
         free[number] = top
-        boxes.append(Box(node, depth, MARGIN + depth * PITCH, top, height_of(node), parent))
+        boxes.append(Box(node, depth, MARGIN + depth * PITCH, top, heights[number], parent))
     columns = 1 + max(depth for _, depth in nodes)
     width = 2 * MARGIN + (columns - 1) * PITCH + BOX
     return Layout(tuple(boxes), width, HEAD + 2 * MARGIN + needed[0] - GAP, columns)

@@ -62,12 +62,14 @@ def walk(root: Node) -> Iterator[tuple[Node, int]]:
 
 def shown(text: str) -> str:
     """Return a text on one line without what does not print: line breaks, escapes, marks that turn text around."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else f"\\u{{{ord(one):x}}}" for one in text)
 
 
 def width(text: str) -> int:
     """Return how many columns of a fixed pitch a text takes."""
-    return sum(_columns(one) for one in text)
+    return len(text) if text.isascii() else sum(_columns(one) for one in text)
 
 
 def cut(text: str, columns: int) -> str:

@@ -116,7 +116,8 @@ def _seen(node: Node) -> str:
 
 
 def _height(node: Node) -> int:
-    return 2 * _PADDING + _TITLE - 6 + _LINE * len(_lines(node)) + (2 if _lines(node) else 0)
+    count = len(_lines(node))
+    return 2 * _PADDING + _TITLE - 6 + _LINE * count + (2 if count else 0)
 
 
 def _whole(node: Node) -> str:

@@ -53,7 +53,7 @@ async def credential(visit: Visit) -> Response:
             ("Id", el("span", name, class_="id")),
             ("Workload", link(owner, "workload", mount=visit.mount, name=owner)),
             ("Registration", text(found, "registration")),
-            ("Given for", text(found, "method") or "—"),
+            ("Obtained by", text(found, "method") or "—"),
             ("Policies", ", ".join(texts(found, "policies"))),
             ("State", state(text(found, "state"))),
             ("Issued", short_time(text(found, "issue_time"))),

@@ -37,15 +37,13 @@ def el(name: str, /, *children: Child, **attributes: str | bool) -> Html:
 
 def joined(children: Child) -> Html:
     """Return children one after the other."""
-    if children is None:
-        return Html("")
     if isinstance(children, Html):
         return children
     if isinstance(children, str):
         return Html(html.escape(_printed(children)))
-    return Html("".join(joined(child) for child in children))
+    return Html("".join([joined(child) for child in children]) if children is not None else "")
 
 
 def _printed(text: str) -> str:
     """Return a text in which what does not print, and what turns text around, is shown by its number."""
-    return "\n".join(map(shown, text.split("\n")))
+    return text if text.isprintable() else "\n".join(map(shown, text.split("\n")))
