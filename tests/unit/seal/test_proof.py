@@ -4,8 +4,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
+from hsm.errors import IntegrityError
+from tests.unit.barrier.stream import flips
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
@@ -14,7 +17,7 @@ from vault.barrier.key import Key
 from vault.seal import book, sharing, turnover
 from vault.seal.failure import SealFailure
 from vault.seal.keeper import Keeper
-from vault.seal.record import link_path, slot_path
+from vault.seal.record import WrappedSlot, decode, encode, link_path, slot_path
 from vault.seal.slots import Slots
 
 
@@ -188,3 +191,34 @@ def test_a_vault_may_be_confirmed_while_its_slots_change(change: str) -> None:
         assert await opens(machine, a)
 
     asyncio.run(scenario())
+
+
+def test_every_changed_bit_of_a_key_slots_record_is_an_integrity_failure() -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        path = slot_path("a")
+        stored = await machine.storage.reader().get(path)
+        assert stored is not None
+        record = decode(path, stored, WrappedSlot)
+        changed = [(damaged, "fails its integrity check") for damaged in flips(stored)]
+        changed += [
+            (encode(path, msgspec.structs.replace(record, **{part: damaged})), "damaged or cut short")
+            for part in ("root", "canary")
+            for damaged in flips(getattr(record, part))
+        ]
+        a.calls.clear()
+        for damaged, said in changed:
+            await _put(machine, path, damaged)
+            with pytest.raises((SealFailure, IntegrityError), match=said):
+                await machine.keeper.verify("a")
+        assert set(a.calls) <= {"unwrap"}
+        await _put(machine, path, stored)
+        assert await machine.keeper.verify("a") == "v0001"
+
+    asyncio.run(scenario())
+
+
+async def _put(machine: Machine, path: str, data: bytes) -> None:
+    async with machine.storage.write() as tx:
+        await tx.put(path, data)
