@@ -81,6 +81,7 @@ class Vault:
         passage = Passage(
             self._opened,
             self._closing,
+            self._sealing,
             self._open_by_slots,
             lambda: parts.presence.cluster,
             config.storage.kind,
@@ -241,6 +242,11 @@ class Vault:
             await self._close()
         if was_open:
             self._parts.log.note("core", "vault is sealed")
+
+    async def _sealing(self) -> None:
+        """Seal because somebody asks for it: no key slot opens it again."""
+        self._seal_watch.rest()
+        await self._closing()
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""

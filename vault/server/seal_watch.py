@@ -79,6 +79,10 @@ class SealWatch:
         if self._task is None and any(True for _ in self._lifecycle.slots):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
+    def rest(self) -> None:
+        """Open the vault no more: somebody seals it, and only shares or a restart are to undo that."""
+        self._opening = False
+
     async def stop(self) -> None:
         """End, and release the slots."""
         if self._task is not None:
@@ -185,7 +189,11 @@ class SealWatch:
 
     async def _act(self, now: float) -> None:
         """Seal the vault if the policy says so; it opens by itself once a slot answers again."""
-        if self._lost_since is None or self._policy.on_loss == "keep" or self._opening:
+        if (
+            self._lost_since is None
+            or self._policy.on_loss == "keep"
+            or self._lifecycle.keeper.barrier.sealed
+        ):
             return
         patience = self._policy.seal_after if self._policy.on_loss == "seal_after" else 0.0
         if now - self._lost_since < patience or not await self._lifecycle.opens_itself():

@@ -195,6 +195,47 @@ def test_when_every_slot_is_lost_the_policy_decides(policy: str, sealed_after: i
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("policy", ["keep", "seal", "seal_after"])
+def test_what_somebody_sealed_is_opened_by_no_slot_that_was_lost_and_comes_back(policy: str) -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        rule = HsmPolicy(on_loss=policy, seal_after=60)
+        here = Watched([a], rule)
+        await here.machine.init()
+        here.restart([a], rule)
+        await here.run(1)
+        assert await here.machine.reads()
+        here.watch.rest()
+        await here.machine.life.seal()
+        for away in (AWAY, None, AWAY, None):
+            a.away = away
+            await here.run(300)
+            assert here.machine.barrier.sealed
+
+    asyncio.run(scenario())
+
+
+def test_what_shares_opened_and_somebody_sealed_is_opened_by_no_slot_that_comes_back() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        here = Watched([a])
+        keys = (await here.machine.init()).recovery.keys
+        await here.machine.life.auto_unseal()
+        await here.machine.keeper.add_shamir()
+        here.restart([a])
+        a.away = AWAY
+        await here.run(1)
+        await here.machine.give(keys[:2])
+        assert await here.machine.reads()
+        here.watch.rest()
+        await here.machine.life.seal()
+        a.away = None
+        await here.run(300)
+        assert here.machine.barrier.sealed
+
+    asyncio.run(scenario())
+
+
 def test_a_vault_of_shares_is_not_sealed_because_a_slot_that_it_does_not_use_is_away() -> None:
     async def scenario() -> None:
         (a,) = named("a")

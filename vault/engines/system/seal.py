@@ -61,6 +61,8 @@ class Passage:
 
     opened: Callable[[], Awaitable[None]]
     closing: Callable[[], Awaitable[None]]
+    sealing: Callable[[], Awaitable[None]]
+    """As `closing`, and it stays sealed until shares are given."""
     open_by_slots: Callable[[], Awaitable[bool]]
     """Unseals through a key slot, and says whether the vault is open; raises `SealFailure` when none answers."""
     cluster: Callable[[], Cluster | None]
@@ -165,7 +167,7 @@ class SealEngine(Engine):
     @write("seal", when_sealed=True, writes=False, sudo=True)
     async def seal(self, call: Call) -> None:
         """Forget the keys. Needs update and sudo."""
-        call.after = self._passage.closing
+        call.after = self._passage.sealing
 
     @read("seal-status", public=True, when_sealed=True, unaudited=True)
     async def read_seal_status(self, call: Call) -> Reply[SealStatus]:

@@ -366,6 +366,19 @@ def test_a_vault_that_is_still_loading_is_shown_as_sealed() -> None:
     play(scenario)
 
 
+def test_a_vault_that_somebody_sealed_is_not_opened_by_its_slots() -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+        assert (await here("PUT", "seal")).status == 204
+        await here.vault._seal_watch.step()
+        assert (await here("GET", "seal-status", token="")).json()["sealed"]
+        for share in here.shares[:2]:
+            await here("PUT", "unseal", {"key": share}, token="")
+        assert not (await here("GET", "seal-status", token="")).json()["sealed"]
+
+    play(scenario)
+
+
 def test_while_a_vault_is_being_opened_a_good_token_is_not_told_that_it_is_a_bad_one() -> None:
     async def scenario() -> None:
         here = await Estate().open()
