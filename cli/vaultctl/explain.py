@@ -30,6 +30,12 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
 
 def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
     """The explanation for a 403, without a newline."""
+    mount = login_mount(error.path) if not has_token else ""
+    if mount:
+        return (
+            f'Either no method is mounted at "auth/{mount}/" (-path=NAME names another mount), or this name is locked '
+            "after wrong attempts, or nobody may log in from this address."
+        )
     if not has_token:
         return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."
     if error.path.startswith(_PREFLIGHT):
@@ -56,3 +62,13 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
             f"`vaultctl token capabilities {error.path}` and `vaultctl nhi inspect`."
         )
     return f"No policy of this token grants {lack}: see `vaultctl token capabilities {error.path}`."
+
+
+def login_mount(path: str) -> str:
+    """The mount of the method that logs in at `path`; empty for a path at which nobody does."""
+    rest = path.removeprefix("auth/")
+    for end in ("/login", "/oidc/auth_url"):
+        mount, found, tail = rest.partition(end)
+        if rest != path and mount and found and (not tail or tail.startswith("/")):
+            return mount
+    return ""

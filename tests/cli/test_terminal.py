@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def test_login_asks_for_the_token_without_showing_it(server: Server, tmp_path: Path) -> None:
-    shown, code = _typed(["login", "-no-print"], server.token, server, tmp_path)
+    shown, code = typed(["login", "-no-print"], server.token, server, tmp_path)
     assert code == 0
     assert "Token (will be hidden):" in shown
     assert server.token not in shown
@@ -25,7 +25,7 @@ def test_login_asks_for_the_token_without_showing_it(server: Server, tmp_path: P
 
 
 def test_unseal_asks_for_the_key_without_showing_it(server: Server, tmp_path: Path) -> None:
-    shown, code = _typed(["operator", "unseal"], "hunter2-is-no-key", server, tmp_path)
+    shown, code = typed(["operator", "unseal"], "hunter2-is-no-key", server, tmp_path)
     assert code == 2
     assert "Unseal Key (will be hidden):" in shown
     assert "hunter2" not in shown
@@ -33,27 +33,27 @@ def test_unseal_asks_for_the_key_without_showing_it(server: Server, tmp_path: Pa
 
 @pytest.mark.parametrize("command", [["login"], ["operator", "unseal"]])
 def test_non_interactive_asks_nothing(command: list[str], server: Server, tmp_path: Path) -> None:
-    shown, code = _typed([*command, "-non-interactive"], "", server, tmp_path)
+    shown, code = typed([*command, "-non-interactive"], "", server, tmp_path)
     assert code in (1, 2)
     assert "will be hidden" not in shown
 
 
 def test_a_field_ends_its_line_on_a_terminal(server: Server, tmp_path: Path) -> None:
-    shown, code = _typed(["status", "-field=sealed"], "", server, tmp_path)
+    shown, code = typed(["status", "-field=sealed"], "", server, tmp_path)
     assert (shown, code) == ("false\r\n", 0)
 
 
 def test_the_passphrase_of_a_client_key_is_never_asked_for(server: Server, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "client", password=b"hunter2")
     flags = ["-address=https://127.0.0.1:1", f"-client-cert={cert}", f"-client-key={key}"]
-    shown, code = _typed(["read", *flags, "x"], "", server, tmp_path)
+    shown, code = typed(["read", *flags, "x"], "", server, tmp_path)
     assert code == 1
     assert shown.startswith(
         "-client-cert or -client-key: cannot read a matching PEM pair there, the key without"
     )
 
 
-def _typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple[str, int]:
+def typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple[str, int]:
     """What the terminal showed and the exit code, when `text` is typed at the first prompt."""
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT / "cli")}
     environment |= {"BAO_ADDR": server.address, "BAO_MAX_RETRIES": "0"}

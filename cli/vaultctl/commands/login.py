@@ -15,6 +15,8 @@ from vaultctl.tokenfile import store
 _DONE = """Success! You are logged in, and the token below is kept in the token helper:
 further commands use it by themselves.
 """
+_DONE_ONCE = """Success! You are logged in.
+"""
 _NOT_KEPT = """The token was not kept in the token helper: set BAO_TOKEN to it for further commands.
 """
 _OVERRIDDEN = """WARNING! BAO_TOKEN or VAULT_TOKEN is set in the environment and wins over the token that was just
@@ -33,6 +35,13 @@ def login(invocation: Invocation) -> int:
             "`vaultctl write auth/<mount>/login key=value...`."
         )
     answer = _METHODS[method](invocation)
+    if as_map(answer.get("auth")).get("mfa_requirement"):
+        from vaultctl.commands import login_factor
+
+        if login_factor.waits(answer):
+            if invocation.truth("non-interactive") or not invocation.stdin.isatty():
+                return login_factor.explain(invocation, answer)
+            answer = login_factor.complete(invocation, answer)
     token = str(as_map(answer.get("auth")).get("client_token") or "")
     if not token:
         raise CommandError("Error authenticating: the server's answer holds no token", EXIT_REMOTE)
@@ -50,7 +59,7 @@ def login(invocation: Invocation) -> int:
     if invocation.truth("no-print"):
         return EXIT_OK
     if invocation.tabular and not invocation.text("field"):
-        invocation.say(_DONE)
+        invocation.say(_DONE_ONCE if invocation.truth("no-store") else _DONE)
     return invocation.print_answer(answer)
 
 
