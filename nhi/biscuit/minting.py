@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -36,13 +37,14 @@ from nhi.biscuit.possession import KINDS, Bound
 from nhi.biscuit.verify import Limits, to_text
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView
-from vault.framework.call import Call
+from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, VaultError
 from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
 from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
+Where = Callable[[Place], tuple[Namespace, Mounted] | None]
 
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
@@ -88,7 +90,16 @@ class _Answer:
 class Mint:
     """Makes issuer keys and tokens. One signature for each token; where the key is in a device, it waits for that."""
 
-    def __init__(self, clock: Clock, entropy: Entropy, external: ExternalKeys, policies: PolicyStore) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        entropy: Entropy,
+        external: ExternalKeys,
+        policies: PolicyStore,
+        where: Where,
+    ) -> None:
+        """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one."""
+        self._where = where
         self._policies = policies
         self._clock = clock
         self._entropy = entropy
@@ -181,7 +192,9 @@ class Mint:
             raise Malformed("the token would have ended already")
         token_id = self._entropy.bytes(16)
         unsigned = _compiled(order, token_id, (now, expires))
-        raw = await self._with(call, order.key, lambda root: resign(unsigned, root, order.key.kid))
+        raw = await self._with(
+            call, order.owner, order.key, lambda root: resign(unsigned, root, order.key.kid)
+        )
         return _Made(raw, token_id, now, expires, latest)
 
     async def _grants(self, call: Call, owner: Place, registration: Registration) -> tuple[Grant, ...]:
@@ -206,7 +219,7 @@ class Mint:
 
     async def approve(self, call: Call, approver: Approver, work: Callable[[RootKey], bytes]) -> bytes:
         """Return what `work` makes with the key of an approver, outside of a transaction."""
-        return await self._use(call, approver, work)
+        return await self._use(call, Place(call.namespace.id, call.mount.uuid), approver, work)
 
     async def signed(self, call: Call, work: Callable[[RootKey, IssuerKey], T]) -> T:
         """Return what `work` makes with the key that signs tokens of the mount of `call` now, outside of a transaction.
@@ -214,19 +227,30 @@ class Mint:
         Raises `Malformed` without an active key.
         """
         key = await _active(call.reader)
-        return await self._with(call, key, lambda root: work(root, key))
+        owner = Place(call.namespace.id, call.mount.uuid)
+        return await self._with(call, owner, key, lambda root: work(root, key))
 
-    async def _with(self, call: Call, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
+    async def _with(self, call: Call, owner: Place, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
         try:
-            return await self._use(call, key, work)
+            return await self._use(call, owner, key, work)
         except BiscuitError as error:
             raise Failed(f"issuer key {key.kid}: {error}") from None
 
-    async def _use(self, call: Call, key: IssuerKey | Approver, work: Callable[[RootKey], T]) -> T:
+    async def _use(
+        self, call: Call, owner: Place, key: IssuerKey | Approver, work: Callable[[RootKey], T]
+    ) -> T:
         if not key.external:
             return work(_held(key))
-        found = await self._external.find(call.namespace, call.mount, key.external)
-        return await found.use(call, lambda root: work(_root(root)))
+        place = self._where(owner)
+        if place is None:
+            raise Malformed("the mount that the key belongs to is gone")
+        ref = key.external
+
+        async def use() -> T:
+            found = await self._external.find(*place, ref)
+            return await found.use(call, lambda root: work(_root(root)))
+
+        return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
 
 
 def prepared(call: Call) -> object:

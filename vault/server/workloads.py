@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.provider import Providers
@@ -14,6 +15,7 @@ from nhi.biscuit.approving import ApprovingEngine
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
 from nhi.biscuit.lineage_routes import LineageEngine
 from nhi.biscuit.minting import Mint
+from nhi.biscuit.model import Place
 from nhi.biscuit.oauth import OAuthEngine
 from nhi.biscuit.oauth_client import Clients
 from nhi.biscuit.proving import Prover
@@ -22,6 +24,7 @@ from nhi.biscuit.registration_routes import RegistrationEngine
 from nhi.biscuit.revoking import RevokingEngine
 from nhi.biscuit.secrets import Secrets
 from nhi.biscuit.service import BiscuitService
+from vault.framework.call import Mounted, Namespace
 from vault.framework.engine import Engine
 from vault.framework.external import ExternalKeys
 from vault.server.parts import Parts, address
@@ -32,7 +35,7 @@ def workloads(
     parts: Parts, external: ExternalKeys, lockout: Lockout
 ) -> tuple[Sequence[Engine], BiscuitService]:
     """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
-    mint = Mint(parts.clock, parts.entropy, external, parts.policies)
+    mint = Mint(parts.clock, parts.entropy, external, parts.policies, partial(_where, parts))
     prover = Prover(
         parts.barrier,
         parts.tokens,
@@ -55,3 +58,11 @@ def workloads(
         OAuthEngine(mint, parts.biscuits, prover, clients),
     )
     return engines, BiscuitService(parts.biscuits, mint, parts.barrier)
+
+
+def _where(parts: Parts, owner: Place) -> tuple[Namespace, Mounted] | None:
+    """Return the namespace and the mount that a place names; None where one is gone."""
+    home = parts.namespaces.live(owner.namespace)
+    table = parts.router.of(home) if home is not None and parts.router.has(home, owner.mount) else ()
+    mounted = next((mount.mounted for mount in table if mount.entry.uuid == owner.mount), None)
+    return None if home is None or mounted is None else (home, mounted)
