@@ -329,6 +329,7 @@ class Pipeline:
             raise Moved  # what the caller may do depends on whether there is something: it changed since
         result = await self.invoke(call, core)
         if isinstance(result, Refused):
+            self._audit.release(call)
             return result
         return self.finish(call, await self._wrapper.wrap(call, core, result))
 

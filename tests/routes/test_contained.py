@@ -65,3 +65,29 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
     records = application.records()
     assert [record["type"] for record in records] == ["request", "response"]
     assert "error" in records[1] and "error" not in records[0]
+
+
+def test_a_refusal_that_keeps_what_it_wrote_is_recorded_before_that_is_kept(application: Application) -> None:
+    (device,) = application.vault._parts.audit._devices.values()
+    write, kept = device.write, list[bool]()
+    entries = application.storage.data.entries  # type: ignore[attr-defined]  # the memory's
+    wrong = {"role_id": "x", "secret_id": "wrong"}
+    before = entries.copy()
+
+    def noting(line: bytes, now: int) -> None:
+        kept.append(entries != before)
+        write(line, now)
+
+    def refuse(line: bytes, now: int) -> None:
+        raise DeviceFailure("the disk went away")
+
+    device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone
+    assert application.request("POST", "/v1/auth/approle/login", wrong).status == 500
+    assert entries == before
+    device.write = noting  # type: ignore[method-assign]  # a device that is watched
+    application.records()
+    assert application.request("POST", "/v1/auth/approle/login", wrong).status == 400
+    request, response = application.records()
+    assert (request["type"], "error" in request) == ("request", False)
+    assert (response["type"], "error" in response) == ("response", True)
+    assert kept == [False, True]

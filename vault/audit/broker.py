@@ -97,7 +97,17 @@ class Broker:
         now = self._clock.nanos()
         if hold:
             call.held = now
-        elif self._open:
+        else:
+            self._request(call, now, error)
+
+    def release(self, call: Call) -> None:
+        """Record a request that was held: it is refused, and yet something comes of it. Raises `Unavailable`."""
+        held, call.held = call.held, 0
+        if held:
+            self._request(call, held, None)
+
+    def _request(self, call: Call, now: int, error: VaultError | None) -> None:
+        if self._open:
             headers = self._headers
             lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
             self._send(lines, now, "request")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from vault.policy.builtin import ROOT
 
@@ -24,6 +25,10 @@ def valid_name(name: str) -> str | None:
     Refused: nothing, more than MAX_NAME characters, empty and dot segments, anything below `root/`, `%`, backslashes, and characters
     that are not printed (controls, formats such as zero-width spaces, separators, unassigned ones).
     """
+    return _remembered(name) if len(name) <= MAX_NAME else _valid(name)
+
+
+def _valid(name: str) -> str | None:
     normal = normalise(name)
     if not normal or len(normal) > MAX_NAME or "%" in normal or "\\" in normal:
         return None
@@ -33,3 +38,6 @@ def valid_name(name: str) -> str | None:
     if any(char != " " and unicodedata.category(char)[0] in "CZ" for char in normal):
         return None
     return normal
+
+
+_remembered = lru_cache(maxsize=4096)(_valid)

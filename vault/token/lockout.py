@@ -66,19 +66,25 @@ class Lockout:
 
     async def failed(self, call: Call, name: str, *, known: bool) -> None:
         """Count a failed login, durably. Raises `Unauthenticated` where others locked the name meanwhile."""
-        config = self._config(call)
-        if config.disable:
+        if self._config(call).disable:
             return
         prefix = f"{core_prefix(call.namespace.id)}mnt/{call.mount.uuid}/"
         async with self._barrier.write(call.namespace.id, prefix) as view:
-            found = await self._found(call, view, name, known=known)
-            if self._locked(found, config):
-                raise Unauthenticated
-            counted = self._counted(found, name, config)
-            if not known:
-                self._strangers.put((call.mount.uuid, name), counted)
-            kept = counted if known else msgspec.structs.replace(counted, name="")
-            await view.put(_place(name, known=known), _encode(kept))
+            await self.count(call, view, name, known=known)
+
+    async def count(self, call: Call, view: View, name: str, *, known: bool) -> None:
+        """Count a failed login within its mount's transaction, which is to be kept. Raises as `failed`."""
+        config = self._config(call)
+        if config.disable:
+            return
+        found = await self._found(call, view, name, known=known)
+        if self._locked(found, config):
+            raise Unauthenticated
+        counted = self._counted(found, name, config)
+        if not known:
+            self._strangers.put((call.mount.uuid, name), counted)
+        kept = counted if known else msgspec.structs.replace(counted, name="")
+        await view.put(_place(name, known=known), _encode(kept))
 
     async def succeeded(self, view: View, name: str) -> None:
         """Forget the failures of a name."""

@@ -8,8 +8,6 @@ alone, so that one of another tenant cannot even be spelled (SL-09).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -19,6 +17,7 @@ from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
+from vault.framework.keyed import Keyed
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
@@ -86,7 +85,7 @@ class TokenRows:
         self._entropy = entropy
         self._live = live
         self._mounted = mounted
-        self._salt = b""
+        self._keyed: Keyed | None = None
 
     async def prepare(self, core: View) -> None:
         """Store the salt of a new vault."""
@@ -94,22 +93,26 @@ class TokenRows:
 
     async def load(self, core: ReadView) -> None:
         """Read the salt."""
-        self._salt = await core.get(_SALT) or b""
+        salt = await core.get(_SALT)
+        self._keyed = Keyed(salt) if salt else None
 
     def forget(self) -> None:
         """Drop the salt at seal."""
-        self._salt = b""
+        self._keyed = None
 
     def key(self, token: str) -> str:
         """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace.
 
         Raises `BarrierSealed` before `load`: while a vault is being opened nobody is known, and nobody is unknown.
         """
-        if not self._salt:
-            raise BarrierSealed
-        digest = "h" + hmac.digest(self._salt, token.encode(), hashlib.sha256).hex()
+        digest = "h" + self._hash(token.encode())
         home = namespace_id(token)
         return digest if home in (None, ROOT.id) else f"{digest}.{home}"
+
+    def _hash(self, data: bytes) -> str:
+        if self._keyed is None:
+            raise BarrierSealed
+        return self._keyed.digest(data).hex()
 
     def namespace(self, token_or_key: str) -> Namespace | None:
         """Return where a token lives; None where no token can."""
@@ -123,7 +126,7 @@ class TokenRows:
 
     def accessor_key(self, accessor: str) -> str:
         """Return the name under which the accessor of a token is stored."""
-        return hmac.digest(self._salt, b"accessor\0" + accessor.encode(), hashlib.sha256).hex()
+        return self._hash(b"accessor\0" + accessor.encode())
 
     def new_token(self, namespace: Namespace = ROOT) -> str:
         """Return a new random token."""

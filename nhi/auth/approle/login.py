@@ -10,11 +10,10 @@ import msgspec
 from nhi.auth.approle import store
 from nhi.auth.approle.model import LoginParams, Role, SecretId, Usage
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call, Refused, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
-from vault.framework.fields import Kind, coerce
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
@@ -23,7 +22,6 @@ from vault.token.lockout import Lockout
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms, addresses
 
-_TEXT: Final = Kind("string")
 _WRONG: Final = "invalid role or secret ID"
 """What everybody is told whose credentials are wrong, in whichever way."""
 _NOBODY: Final = Role(name="", uid="nobody", role_id="")
@@ -31,27 +29,30 @@ _NOBODY: Final = Role(name="", uid="nobody", role_id="")
 
 
 class LoginEngine(Engine):
-    """Logins. `examine` runs before any transaction: a failure is counted durably while the login itself is undone."""
+    """Logins: all of one in one transaction, a failure that is counted too."""
 
     def __init__(self, issuer: Issuer, lockout: Lockout, clock: Clock) -> None:
         self._issuer = issuer
         self._lockout = lockout
         self._clock = clock
 
-    @write("login", public=True, exists="examine", contained=True)
+    @write("login", public=True, contained=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in. A use of the secret id is taken in the transaction that makes the token, or there is no token."""
+        if not params.role_id:
+            raise Malformed("missing role_id")
         role = await store.role_by_id(call.tx, params.role_id)
-        if role is None:
-            raise Malformed(_WRONG)
-        await self._lockout.check(call, role.role_id, known=True)
-        now = self._clock.nanos()
+        await self._lockout.check(call, params.role_id, known=role is not None)
         metadata: dict[str, str] = {}
         blocks: tuple[str, ...] = ()
-        if role.bind_secret_id:
-            digest, secret = await self._secret(call.tx, role, params.secret_id)
-            if secret is None:
-                raise Malformed(_WRONG)
+        now = self._clock.nanos()
+        if role is None or role.bind_secret_id:
+            if role is not None and not params.secret_id:
+                raise Malformed("missing secret_id")
+            digest, secret = await self._secret(call.tx, role or _NOBODY, params.secret_id)
+            if role is None or secret is None:
+                await self._lockout.count(call, call.tx, params.role_id, known=role is not None)
+                return Refused(reason=Malformed(_WRONG))
             _admit(call, secret.cidrs, "secret ID")
             metadata, blocks = dict(secret.metadata), addresses(secret.token_cidrs)
             await _use(call, role, digest, secret, now)
@@ -68,28 +69,6 @@ class LoginEngine(Engine):
             alias=LoginAlias(role.role_id, metadata=metadata),
         )
         return await self._issuer.issue(call, grant)
-
-    async def examine(self, call: Call) -> bool:
-        """Refuse wrong credentials, and count them, before anything is begun. There is nothing to create."""
-        if call.audited:
-            return True  # it was examined before it started over; the transaction looks again
-        role_id = coerce("role_id", _TEXT, call.data.get("role_id") or "")
-        secret_id = coerce("secret_id", _TEXT, call.data.get("secret_id") or "")
-        assert isinstance(role_id, str)
-        assert isinstance(secret_id, str)
-        if not role_id:
-            raise Malformed("missing role_id")
-        role = await store.role_by_id(call.reader, role_id)
-        await self._lockout.check(call, role_id, known=role is not None)
-        if role is not None and not role.bind_secret_id:
-            return True
-        if role is not None and not secret_id:
-            raise Malformed("missing secret_id")
-        _, secret = await self._secret(call.reader, role or _NOBODY, secret_id)
-        if role is None or secret is None:
-            await self._lockout.failed(call, role_id, known=role is not None)
-            raise Malformed(_WRONG)
-        return True
 
     async def _secret(self, view: ReadView, role: Role, secret_id: str) -> tuple[str, SecretId | None]:
         """Return the hash of a secret id, and what is kept of it if it is good now."""

@@ -139,7 +139,7 @@ class VersionedKV(MetadataRoutes):
 
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create: whether there is anything at this path, deleted versions included."""
-        return await store.load(call.reader, call.captures["path"]) is not None
+        return await store.exists(call.reader, call.captures["path"])
 
     async def missing(self, call: Call) -> Reply[None]:
         """Explain a path that version 2 does not have: as a rule it is one of version 1."""

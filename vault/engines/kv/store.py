@@ -45,6 +45,11 @@ async def load(view: ReadView, path: str) -> Row | None:
     return None if stored is None else _decode_row(stored)
 
 
+async def exists(view: ReadView, path: str) -> bool:
+    """Whether there is a row at `path`."""
+    return await view.get(ROWS + path) is not None
+
+
 async def save(view: View, path: str, row: Row) -> None:
     """Store the row at `path`."""
     await view.put(ROWS + path, _encode(row))
