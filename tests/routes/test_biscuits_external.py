@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Biscuits whose issuer key is in a device: it is asked before the transaction, about what is then stored."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.routes.driver import Application
+from tests.routes.issuer import Issuer
+from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.framework.call import Call
+from vault.framework.errors import Unavailable, VaultError
+from vault.framework.external import PrivateKey
+
+T = TypeVar("T")
+
+
+class FakeDevice:
+    """A device with one key; something may happen while it is asked, and it may fail."""
+
+    ref = "c:k"
+
+    def __init__(self) -> None:
+        self.key = Ed25519PrivateKey.generate()
+        self.asked = 0
+        self.meanwhile: Callable[[], Any] | None = None
+        self.failure: VaultError | None = None
+
+    async def find(self, *_: object) -> "FakeDevice":
+        return self
+
+    def describe(self) -> Mapping[str, str]:
+        return {"ref": self.ref}
+
+    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+        call.used.append(self.describe())
+        self.asked += 1
+        if self.failure is not None:
+            raise self.failure
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return work(self.key)
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    made = FakeDevice()
+    monkeypatch.setattr(ExternalKeyEngine, "find", made.find)
+    return made
+
+
+@pytest.fixture
+def issuer(device: FakeDevice) -> Iterator[Issuer]:
+    application = Application()
+    made = Issuer(application)
+    made.root("nhi/keys", {"external": "c:k"})
+    assert device.asked == 1
+    yield made
+    application.close()
+
+
+def test_a_device_is_asked_once_for_each_token(issuer: Issuer, device: FakeDevice) -> None:
+    for count in (2, 3):
+        assert issuer.root("nhi/introspect", {"token": issuer.issue()})["data"]["active"]
+        assert device.asked == count
+
+
+def test_a_token_says_what_is_true_when_it_is_stored(issuer: Issuer, device: FakeDevice) -> None:
+    async def change() -> None:
+        body = {"workload": "w1", "policies": "default"}
+        answer = await issuer.application.ask("POST", "/v1/nhi/registrations/r1", body, token="root")
+        assert answer.status == 204, answer.body
+
+    device.meanwhile = change
+    token = issuer.issue()
+    assert device.asked == 3
+    assert issuer.root("nhi/introspect", {"token": token})["data"]["policies"] == ["default"]
+
+
+def test_a_device_that_fails_is_told_to_whoever_asked_and_nothing_is_stored(
+    issuer: Issuer, device: FakeDevice
+) -> None:
+    device.failure = Unavailable("it is gone")
+    answer = issuer.application.request("POST", "/v1/nhi/issue/r1", {}, token="root")
+    assert (answer.status, answer.json()["errors"]) == (500, ["it is gone"])
+    device.failure = None
+    assert issuer.issue()
