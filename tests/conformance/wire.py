@@ -27,6 +27,9 @@ COMPARED_HEADERS = (
     "access-control-allow-headers",
     "access-control-allow-credentials",
     "access-control-max-age",
+    "x-custom-a",
+    "x-custom-b",
+    "x-custom-c",
 )
 
 

@@ -199,6 +199,7 @@ def _response_headers(entry: Entry, findings: Findings) -> dict[str, Mapping[str
                 )
             if not all(isinstance(part, str) for part in values) or not text.isprintable():
                 findings.refuse(header, "custom_response_headers: a value must be a printable string")
-            headers[name] = text
+            if values:
+                headers[name] = text
         found[status.item.key] = headers
     return found
