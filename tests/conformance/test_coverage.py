@@ -38,6 +38,10 @@ def test_a_route_of_ours_takes_places_of_theirs_and_never_their_words() -> None:
     assert not there("sys/nothing-like-it")
 
 
+def test_every_operation_that_is_there_is_asked_for() -> None:
+    assert [one for one, word in coverage.states().items() if word == IMPLEMENTED] == []
+
+
 def test_every_reason_to_leave_something_out_is_needed() -> None:
     out = [one for one, word in coverage.states().items() if word == OUT]
     assert {one.reason for one in out} == set(coverage.OUT_OF_SCOPE.values())
