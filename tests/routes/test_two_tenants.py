@@ -101,16 +101,50 @@ def within(target: Target) -> bool:
 
 
 ROOTS_ALONE = frozenset(
-    """
-    audit audit-hash/{path:path} audit/{path:path} config/auditing/request-headers
-    config/auditing/request-headers/{header:path} config/cors config/state/sanitized generate-root/attempt
-    generate-root/update health host-info in-flight-req init internal/counters/tokens internal/inspect/request
-    internal/inspect/router/{tag} loggers loggers/{name} metrics monitor plugins/reload/backend quotas/config
-    quotas/rate-limit quotas/rate-limit/{name:name} rekey-recovery-key/init rekey-recovery-key/update
-    rekey-recovery-key/verify rekey/backup rekey/init rekey/recovery-key-backup rekey/update rekey/verify
-    replication/status seal seal-slots seal-slots/{name} seal-slots/{name}/demote seal-slots/{name}/promote
-    seal-slots/{name}/rewrap seal-slots/{name}/verify step-down unseal
-    """.split()
+    [
+        "audit",
+        "audit-hash/{path:path}",
+        "audit/{path:path}",
+        "config/auditing/request-headers",
+        "config/auditing/request-headers/{header:path}",
+        "config/cors",
+        "config/state/sanitized",
+        "generate-root/attempt",
+        "generate-root/update",
+        "health",
+        "host-info",
+        "in-flight-req",
+        "init",
+        "internal/counters/tokens",
+        "internal/inspect/request",
+        "internal/inspect/router/{tag}",
+        "loggers",
+        "loggers/{name}",
+        "metrics",
+        "monitor",
+        "plugins/reload/backend",
+        "quotas/config",
+        "quotas/rate-limit",
+        "quotas/rate-limit/{name:name}",
+        "rekey-recovery-key/init",
+        "rekey-recovery-key/update",
+        "rekey-recovery-key/verify",
+        "rekey/backup",
+        "rekey/init",
+        "rekey/recovery-key-backup",
+        "rekey/update",
+        "rekey/verify",
+        "replication/status",
+        "seal",
+        "seal-slots",
+        "seal-slots/{name}",
+        "seal-slots/{name}/demote",
+        "seal-slots/{name}/promote",
+        "seal-slots/{name}/rewrap",
+        "seal-slots/{name}/verify",
+        "step-down",
+        "unseal",
+    ]
 )
 """What `sys/` of the root namespace has and of no other: a second list, so that neither grows by a slip."""
 SERVED = [route for engine in EVERYWHERE for route in engine.routes] + [
