@@ -256,6 +256,7 @@ class Broker:
     def forget(self) -> None:
         """Drop the keys at seal; declared devices stay open."""
         self._record_on({})
+        self._salts.forget()
         self._headers = {}
 
     def _record_on(self, opened: dict[str, _Open]) -> None:

@@ -23,13 +23,29 @@ class Salts:
 
     def __init__(self, wraps: SealWrap) -> None:
         self._wraps = wraps
+        self._known: dict[str, tuple[bytes, bytes]] = {}
 
     async def get(self, core: ReadView, device: str) -> bytes | None:
-        """Return a device's salt, or None where it has none. Raises `SaltUnreadable`."""
+        """Return a device's salt, or None where it has none. Raises `SaltUnreadable`.
+
+        One that is in use stays known until what is stored for it changes: a token that is away meanwhile changes no
+        hash, and one that hangs keeps nobody waiting.
+        """
+        stored = await self._wraps.stored(core, _PREFIX + device)
+        known = self._known.get(device)
+        if known is not None and known[0] == stored:
+            return known[1]
         try:
-            return await self._wraps.get(core, _NAMESPACE, _PREFIX + device)
+            salt = await self._wraps.get(core, _NAMESPACE, _PREFIX + device)
         except NoSlotAnswers as error:
             raise SaltUnreadable(str(error)) from error
+        if stored is not None and salt is not None:
+            self._known[device] = stored, salt
+        return salt
+
+    def forget(self) -> None:
+        """Forget every salt: the vault is sealed."""
+        self._known.clear()
 
     async def wrap(self, device: str, salt: bytes) -> bytes:
         """Wrap a device's salt, to be stored with `put`; outside transactions, for it may ask a token.

@@ -105,9 +105,9 @@ class SealWrap:
         data = await core.get(PREFIX + path)
         return None if data is None else await self._open(namespace_id, path, data)
 
-    async def holds(self, core: ReadView, path: str) -> bool:
-        """Whether there is a value at `path`; asks no slot."""
-        return await core.get(PREFIX + path) is not None
+    async def stored(self, core: ReadView, path: str) -> bytes | None:
+        """Return what is stored for the value at `path`, wrapped as it is, or None; asks no slot."""
+        return await core.get(PREFIX + path)
 
     async def delete(self, core: View, path: str) -> None:
         """Remove the value at `path`."""

@@ -46,7 +46,7 @@ class SigningKey:
         scalar = await core.get(_PATH) or self._scalar()
         wrapped = await self._wraps.wrap(ROOT.id, _PATH, scalar)
         async with write() as tx:
-            if not await self._wraps.holds(tx, _PATH):
+            if await self._wraps.stored(tx, _PATH) is None:
                 await self._wraps.put(tx, _PATH, wrapped)
             await tx.delete(_PATH)
         await self._read(core)

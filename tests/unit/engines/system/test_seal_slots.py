@@ -265,6 +265,30 @@ def test_a_slot_that_hangs_is_asked_for_an_audit_devices_salt_while_others_write
     play(scenario)
 
 
+def test_hashes_stay_as_they_are_while_no_slot_answers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        here = await Estate().open()
+
+        async def enabled(name: str) -> str:
+            device = {"type": "file", "options": {"file_path": str(tmp_path / name)}}
+            assert (await here("PUT", f"audit/{name}", device)).status == 204
+            return await hashed()
+
+        async def hashed() -> str:
+            return str((await here("PUT", "audit-hash/x", {"input": "secret"})).json()["data"]["hash"])
+
+        before = await enabled("x")
+        here.vault._parts.wraps.drop()
+        for slot in here.vault._parts.lifecycle.slots.enabled:
+            slot._keys = {}  # type: ignore[attr-defined]  # its key is gone
+        assert (await here("DELETE", "audit/y")).status == 204
+        assert await hashed() == before
+        await here.vault._sealing()
+        assert here.vault._parts.audit._salts._known == {}
+
+    play(scenario)
+
+
 def test_an_audit_device_whose_salt_is_for_a_slot_that_is_gone_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         here = await Estate().open()
