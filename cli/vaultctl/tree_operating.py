@@ -36,6 +36,27 @@ COMMANDS = (
         details="Exit code 0: good. 1: problems. 2: warnings only. The same as `vaultctl server -test-config`.",
         flags=(Flag("config", "texts", "File, or directory of .hcl and .json files; may be repeated."),),
     ),
+    Command(
+        "operator diagnose",
+        "server:diagnose",
+        "-config=PATH [options]",
+        _NONE,
+        "Look at everything that a start would meet on this machine",
+        output="format",
+        remote=False,
+        details="Exit code 0: all is well. 1: a start would fail. 2: warnings only. 3: no configuration was given. "
+        "While the server runs, leave out what it holds: -skip=listener.",
+        flags=(
+            Flag("config", "texts", "File, or directory of .hcl and .json files; may be repeated."),
+            Flag(
+                "skip",
+                "texts",
+                "What to leave out; may be repeated.",
+                words=("listener", "storage", "autounseal"),
+            ),
+            Flag("debug", "bool", "Accepted for compatibility: everything is shown."),
+        ),
+    ),
     *(
         Command(
             f"operator {name}",

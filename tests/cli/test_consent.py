@@ -147,3 +147,24 @@ def test_a_configuration_is_checked_as_the_server_checks_it(
     out = capfd.readouterr()
     assert shown.code == code
     assert words in out.out + out.err + shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ("-skip=listener -config=HERE/server.hcl", 0, "[ success ] Configuration"),
+        ("-skip=listener -format=json -config=HERE/server.hcl", 0, '"status": "skip"'),
+        ("-skip=nothing -config=HERE/server.hcl", 1, "-skip takes listener, storage, autounseal"),
+        ("", 3, "give a file or a directory with -config"),
+    ],
+)
+def test_a_machine_is_looked_at_without_a_start(
+    stage: Theatre, tmp_path: Path, capfd: pytest.CaptureFixture[str], flags: str, code: int, words: str
+) -> None:
+    text = f'storage "sqlite" {{ path = "{tmp_path}/x.db" }}\nlistener "tcp" {{ tls_disable = true }}\n'
+    (tmp_path / "server.hcl").write_text(text)
+    line = f"operator diagnose {flags}".replace("HERE", str(tmp_path)).strip()
+    shown = stage.by_vaultctl(Case(line), tmp_path)
+    out = capfd.readouterr()
+    assert shown.code == code
+    assert words in out.out + out.err + shown.stdout + shown.stderr

@@ -14,7 +14,6 @@ _NOT_HERE = {
     "operator raft": "there is no cluster of its own: several nodes will share a database",
     "plugin reload-status": "asks for what answers 404 on every OpenBao",
     "debug": "collects the profiles of a Go process; the rest of it are single requests, such as `read sys/host-info`",
-    "operator diagnose": "`operator validate-config` tries certificates, keys and directories without a start",
     "operator migrate": "moves data between OpenBao's storages, none of which is here",
     "pki": "asks the PKI engine, which this release does not have",
     "ssh": "asks the SSH engine, which this release does not have",

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a start would find on this machine, tried without a start: for `-test-config`. Nothing is made or changed."""
+"""What a start would find on this machine, tried without a start: for `-test-config` and `operator diagnose`.
+
+Nothing is made or changed.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +23,28 @@ _NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
 
 def problems(config: Config, clock: Clock) -> list[str]:
     """Return why a start with `config` would fail: certificates, static keys, directories of database and audit files."""
-    found = [text for listener in config.listeners for text in _certificates(listener, clock)]
-    found += _keys(config)
+    found = [text for listener in config.listeners for text in certificates(listener, clock)]
+    return [*found, *keys(config), *storage(config), *audit(config)]
+
+
+def storage(config: Config) -> Iterator[str]:
+    """Tell why the database could not be opened or made."""
     if config.storage.kind == "sqlite":
         file = Path(config.storage.path)
-        found += _file(f"path of storage {file}", file, file.parent)
+        yield from _file(f"path of storage {file}", file, file.parent)
+
+
+def audit(config: Config) -> Iterator[str]:
+    """Tell which file of an audit device could not be written."""
     for device in config.audit:
         target = device.options.get("file_path") or device.options.get("path", "")
         if target not in _NO_FILES:
             file = Path(target)
-            found += _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
-    return found
+            yield from _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
 
 
-def _certificates(listener: Listener, clock: Clock) -> Iterator[str]:
+def certificates(listener: Listener, clock: Clock) -> Iterator[str]:
+    """Tell which certificate cannot be used."""
     try:
         if tls.context_for(listener) is not None:
             tls.expiry(listener, tls.utc(clock.millis()))
@@ -41,7 +52,7 @@ def _certificates(listener: Listener, clock: Clock) -> Iterator[str]:
         yield str(failure)
 
 
-def _keys(config: Config) -> Iterator[str]:
+def keys(config: Config) -> Iterator[str]:
     """Tell which static key cannot be read. Devices are not asked: a start does not depend on them."""
     try:
         make_slots(config, Entropy())

@@ -30,3 +30,21 @@ def validate_config(invocation: Invocation) -> int:
     if not paths:
         raise CommandError("give a file or a directory with -config")
     return run(["-test-config", *(f"-config={path}" for path in paths)])
+
+
+def diagnose(invocation: Invocation) -> int:
+    """Have the server look at everything that a start would meet; the exit code is its own."""
+    import importlib
+
+    skip = invocation.texts("skip")
+    try:
+        module = importlib.import_module("vault.server.diagnosis")
+    except ModuleNotFoundError as err:
+        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
+    unknown = sorted(set(skip) - set(module.SKIPPED))
+    if unknown:
+        raise CommandError(f"-skip takes {', '.join(module.SKIPPED)}")
+    code: int = module.main(
+        invocation.texts("config"), invocation.environ, skip=skip, json=not invocation.tabular
+    )
+    return code

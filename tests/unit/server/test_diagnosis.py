@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`operator diagnose` tells what a start would meet, and by its exit code how bad that is."""
+
+import json
+import resource
+import socket
+from pathlib import Path
+
+import pytest
+from pytest_socket import enable_socket
+
+from tests.integration.processes import certificate, free_port
+from vault.server import diagnosis
+
+STORAGE = 'storage "sqlite" { path = "HERE/x.db" }\n'
+
+
+@pytest.fixture(autouse=True)
+def sockets() -> None:
+    enable_socket()
+
+
+def diagnosed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *skip: str
+) -> tuple[int, list[str]]:
+    file = tmp_path / "server.hcl"
+    file.write_text(text.replace("HERE", str(tmp_path)))
+    code = diagnosis.main([str(file)], {}, skip=skip)
+    return code, capsys.readouterr().out.splitlines()
+
+
+def listener(tmp_path: Path, *, days: tuple[int, int] = (-1, 300), port: int | None = None) -> str:
+    cert, key = certificate(tmp_path, "one", days=days)
+    address = f"127.0.0.1:{port or free_port()}"
+    return f'listener "tcp" {{ address = "{address}" tls_cert_file = "{cert}" tls_key_file = "{key}" }}\n'
+
+
+def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    audit = 'audit "file" "main" { options { file_path = "HERE/audit.log" } }\n'
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit)
+    assert code == 0, lines
+    assert all(line.startswith("[ success ] ") for line in lines)
+    assert not (tmp_path / "x.db").exists()
+
+
+def test_what_is_doubtful_warns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = f'listener "tcp" {{ address = "127.0.0.1:{free_port()}" tls_disable = true }}\n'
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + plain)
+    assert code == 2
+    assert any("tls_disable is set" in line for line in lines)
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path, days=(-1, 5)))
+    assert code == 2
+    assert any("its certificate ends in" in line for line in lines)
+    monkeypatch.setattr(diagnosis, "_LITTLE", 1 << 62)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path))
+    assert [line.split("]")[0] for line in lines if "Disk" in line or "Open files" in line] == [
+        "[ warning "
+    ] * 2
+
+
+def test_what_a_start_would_fail_on_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        text = STORAGE + listener(tmp_path, port=taken.getsockname()[1])
+        code, lines = diagnosed(tmp_path, capsys, text)
+        assert code == 1
+        assert any("Address already in use; while the server runs" in line for line in lines)
+        code, lines = diagnosed(tmp_path, capsys, text, "listener", "storage", "autounseal")
+        assert code == 0
+        assert sum(line.startswith("[ skipped ]") for line in lines) == 3
+    code, lines = diagnosed(tmp_path, capsys, STORAGE.replace("x.db", "none/x.db") + listener(tmp_path))
+    assert code == 1
+    assert any("does not exist; make it" in line for line in lines)
+    code, lines = diagnosed(tmp_path, capsys, "nonsense = 1\n")
+    assert (code, lines[-1].startswith("[ failure ] Configuration")) == (1, True)
+    code, lines = diagnosed(
+        tmp_path,
+        capsys,
+        STORAGE
+        + listener(tmp_path)
+        + 'seal "static" { current_key = "file://HERE/none" current_key_id = "1" }',
+    )
+    assert code == 1
+
+
+def test_programs_get_json_and_without_a_configuration_there_is_nothing_to_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "server.hcl").write_text(STORAGE.replace("HERE", str(tmp_path)) + listener(tmp_path))
+    assert diagnosis.main([], {"BAO_CONFIG_PATH": str(tmp_path / "server.hcl")}, json=True) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["status"] == "ok"
+    assert {"name": "Configuration", "status": "ok", "message": ""} in shown["children"]
+    assert diagnosis.main([], {}) == 3
