@@ -17,7 +17,7 @@ from nhi.biscuit.attestation import EXCHANGED
 from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
-from nhi.biscuit.oauth_client import ClientParams, Clients, metadata
+from nhi.biscuit.oauth_client import ClientParams, Clients, metadata, refusal
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower
 from nhi.biscuit.possession import JKT, X5T
 from nhi.biscuit.proving import Evidence, Proof, Prover
@@ -151,12 +151,6 @@ class OAuthEngine(Engine):
     async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
         proof = prepared(call)
         return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
-
-
-def refusal(status: int, error: str) -> Answer:
-    """Return a refusal in OAuth's words."""
-    headers = {"www-authenticate": 'Basic realm="nhi"'} if status == 401 else {}
-    return Reply({"error": error}, plain=True, status=status, headers=headers)
 
 
 def _kind(issued: Issued) -> str:

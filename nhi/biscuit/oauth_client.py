@@ -11,7 +11,7 @@ from nhi.biscuit import store
 from nhi.biscuit.attestation import CERT, PRIVATE_KEY, SECRET
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from nhi.jose import signature
-from vault.framework.call import Call
+from vault.framework.call import Call, Reply
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.route import Params
@@ -112,3 +112,10 @@ def _basic(call: Call) -> tuple[str, str] | None:
         return "", ""
     client, _, secret = both.partition(":")
     return unquote_plus(client), unquote_plus(secret)
+
+
+def refusal(status: int, error: str) -> Reply[dict[str, Json]]:
+    """Return a refusal in OAuth's words (RFC 6749, section 5.2)."""
+    headers = {"www-authenticate": 'Basic realm="nhi"'} if status == 401 else {}
+    reason = Unauthenticated(error) if status == 401 else Malformed(error)
+    return Reply({"error": error}, plain=True, status=status, headers=headers, refusal=reason)

@@ -15,7 +15,7 @@ from biscuit_auth import BlockBuilder
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.guard import Term, guarded, utc
 from nhi.biscuit.model import Place
-from nhi.biscuit.oauth_client import ClientParams
+from nhi.biscuit.oauth_client import ClientParams, refusal
 from nhi.biscuit.verify import to_text
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
@@ -63,23 +63,23 @@ class Narrower:
     async def exchange(self, call: Call, params: ExchangeParams) -> Reply[dict[str, Json]]:
         """Return a Biscuit with a block that narrows it as the request says."""
         if params.actor_token or params.requested_token_type not in {"", BISCUIT_TYPE}:
-            return _refused("invalid_request")
+            return refusal(400, "invalid_request")
         here = Place(call.namespace.id, call.mount.uuid)
         found = await self._biscuits.present(call.core, params.subject_token, call.now)
         if found is None or found.owner != here or call.now >= found.expires:
-            return _refused("invalid_request")
+            return refusal(400, "invalid_request")
         if found.verified.chain.next_secret is None or len(found.verified.ids) >= found.issued.max_depth:
-            return _refused("invalid_request")
+            return refusal(400, "invalid_request")
         operations = frozenset(params.scope.split())
         if not operations <= _OPERATIONS:
-            return _refused("invalid_scope")
+            return refusal(400, "invalid_scope")
         paths = _paths(params.resource)
         if paths is None or params.audience:
-            return _refused("invalid_target")
+            return refusal(400, "invalid_target")
         end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
         if raw is None:
-            return _refused("invalid_request")
+            return refusal(400, "invalid_request")
         answer: dict[str, Json] = {
             "access_token": to_text(raw).rstrip("="),
             "issued_token_type": BISCUIT_TYPE,
@@ -112,7 +112,3 @@ def _paths(given: tuple[str, ...]) -> tuple[str, ...] | None:
             return None
         found.append(path)
     return tuple(found) if len(found) <= _MOST else None
-
-
-def _refused(error: str) -> Reply[dict[str, Json]]:
-    return Reply({"error": error}, plain=True, status=400)
