@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -26,6 +25,7 @@ from nhi.biscuit.guard import Term
 from nhi.biscuit.keys import RootKey
 from nhi.biscuit.verify import from_text, to_text
 from nhi.biscuit.wire import LARGEST
+from vault.framework.clock import Entropy
 
 _SECRET: Final = 32
 
@@ -45,7 +45,7 @@ def given(asking: str, change: str, until: int, checks: Sequence[str], key: str)
 def approved(token: str, block: str) -> str:
     """Return a token with an approval that was made for it. Raises `BiscuitError`."""
     chain = read_chain(from_text(token, LARGEST))
-    return _text(write_chain(append_approval(chain, _bytes(block), secrets.token_bytes(_SECRET))))
+    return _text(write_chain(append_approval(chain, _bytes(block), Entropy().bytes(_SECRET))))
 
 
 def _key(text: str) -> RootKey:

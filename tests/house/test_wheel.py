@@ -43,6 +43,10 @@ def test_every_package_of_the_wheel_is_typed(wheel: Path) -> None:
     assert {f"{name}/py.typed" for name in _NAMES} - names == set()
 
 
+def test_the_page_has_its_style_sheet(wheel: Path) -> None:
+    assert "vault/ui/style.css" in zipfile.ZipFile(wheel).namelist()
+
+
 def test_the_wheel_carries_its_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
