@@ -179,20 +179,22 @@ _HOLDERS = (
         "nhi.approving:approve",
         "[options]",
         _NONE,
-        "Ask for, give or take somebody else's approval, offline",
-        details="The holder prints a request with -ask; the approver answers it with -request and -key-file; the "
-        "holder adds the answer with -block, which prints the approved token. Needs the package coffre[nhi].",
+        "Ask for, give or take somebody else's approval",
+        details="The holder prints a request with -ask; the approver answers it with -request, and -key-file or "
+        "-approver; the holder adds the answer with -block, which prints the approved token. All but -approver is done "
+        "offline, and needs the package coffre[nhi].",
         flags=(
             Flag("ask", "bool", "Print what an approver needs to know of the token."),
             Flag("request", "text", "File with a request, or -: print the approval of it."),
             Flag("key-file", "text", "File with the approver's private key, Ed25519 or P-256, as PEM."),
+            Flag("approver", "text", "Name of an approver whose key the server has."),
             Flag("change", "text", "What is approved: its number, say."),
             Flag("ttl", "duration", "How long the approval is fresh; default 5m."),
             _CHECK,
             Flag("block", "text", "File with an approval: print the token with it."),
             _TOKEN,
+            _MOUNT,
         ),
-        remote=False,
     ),
     Command(
         "nhi seal",
