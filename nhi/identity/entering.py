@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import msgspec
 
 from nhi.identity import groups, store
 from nhi.identity.model import Alias, Entity, Group
 from vault.barrier.view import ReadView, View
+from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
@@ -17,13 +20,30 @@ from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts, Logi
 from vault.namespace.ids import bound
 from vault.token.entities import ENTITY_KIND, entity_key
 
+_KEPT: Final = 4096
+"""Aliases whose entities are remembered."""
+
+
+class _Entered(NamedTuple):
+    """What a login found: `metadata` is what its authority said then, `era` stands for all that was true."""
+
+    era: object
+    metadata: Mapping[str, str] | None
+    standing: Standing
+
 
 class Identities:
-    """The entities of all namespaces, as tokens need them; see `vault.token.entities.Entities`."""
+    """The entities of all namespaces, as tokens need them; see `vault.token.entities.Entities`.
 
-    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+    What a login finds is remembered once it is committed, and true for the next one like it while its transaction sees
+    the epoch of the follower's era: whatever changes an entity, an alias or a group moves that.
+    """
+
+    def __init__(self, clock: Clock, entropy: Entropy, follower: Follower) -> None:
         self._clock = clock
         self._entropy = entropy
+        self._follower = follower
+        self._entered: Bounded[tuple[str, str, str], _Entered] = Bounded(_KEPT)
 
     async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
         """Return an entity of this namespace as it is now; None where it is gone."""
@@ -37,6 +57,13 @@ class Identities:
     async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
         """Find or make the entity of an alias; see `vault.token.entities.Entities.enter`."""
         core, namespace = call.core, call.namespace.id
+        place, metadata = (namespace, accessor, alias.name), dict(alias.metadata) if alias.metadata else None
+        era = self._follower.era if core.epoch == self._follower.epoch > 0 else None
+        known = self._entered.get(place) if era is not None else None
+        if known is not None and known.era is era and known.metadata == metadata:
+            groupless = not alias.groups and not known.standing.facts.groups
+            if alias.groups is None or groupless:
+                return known.standing
         found = await store.by_factor(core, accessor, alias.name)
         if found is None:
             entity = self.fresh(call.namespace)
@@ -50,7 +77,13 @@ class Identities:
         if alias.groups is not None:
             await _assign(core, namespace, entity, accessor, alias.groups)
         direct, inherited = await groups.all_of(core, entity.id)
-        return stands(entity, [*direct, *inherited])
+        standing = stands(entity, [*direct, *inherited])
+        if found is not None and found[0] is entity and era is not None and call.after is None:
+            call.after = partial(self._remember, place, _Entered(era, metadata, standing))
+        return standing
+
+    async def _remember(self, place: tuple[str, str, str], entered: _Entered) -> None:
+        self._entered.put(place, entered)
 
     def fresh(self, namespace: Namespace, name: str = "") -> Entity:
         """Return a new entity, which is not stored."""

@@ -114,7 +114,7 @@ def make(
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
-    identities = Identities(clock, entropy)
+    identities = Identities(clock, entropy, follower)
     tokens = CountedTokens(entropy, namespaces.live, metrics, identities, router.takes)
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
