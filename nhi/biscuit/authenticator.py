@@ -123,7 +123,7 @@ class Biscuits:
         if judged is None:
             raise Unauthenticated
         epoch = core.epoch
-        sources = frozenset[str]()
+        sources: frozenset[str] | None = None
         if not call.sighted:
             call.sighted = True
             sources = await self._sightings.note(call, core, judged)
@@ -131,7 +131,7 @@ class Biscuits:
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        if epoch == core.epoch == self._follower.epoch:
+        if sources is not None and epoch == core.epoch == self._follower.epoch:
             kept = (presented, identity, sources)
             self._cache.put(digest, kept, _tags(presented), presented.verified.size)
         return identity

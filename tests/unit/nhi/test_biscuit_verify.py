@@ -4,7 +4,7 @@
 import base64
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nhi.biscuit import guard
 from nhi.biscuit.attenuate import append, append_approval, approve, request, seal
 from nhi.biscuit.chain import read_chain, write_chain
 from nhi.biscuit.failure import BiscuitError
@@ -301,3 +302,16 @@ def test_what_another_implementation_narrowed_and_sealed_is_taken(case: dict[str
         assert lets(verified)
         assert not lets(verified, resource="secret/data/other")
     assert read_chain(from_text(case["sealed"])).next_secret is None
+
+
+def test_an_evaluation_that_was_cut_short_without_having_worked_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    none = timedelta(0)
+    verified = checked(narrowed(mint(), 'check if operation("read");'))
+    monkeypatch.setattr(guard, "_PATIENCE", ((none, guard._limits(none)),))
+    assert not lets(verified)
+    usual = (guard.MAX_TIME, guard._limits(timedelta(seconds=20)))
+    monkeypatch.setattr(guard, "_PATIENCE", ((none, guard._limits(none)), usual))
+    assert lets(verified)
+    assert not lets(verified, operation="update")
