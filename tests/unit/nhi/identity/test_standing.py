@@ -140,6 +140,25 @@ def test_sl_34_two_first_logins_at_once_are_one_entity() -> None:
     play(scenario)
 
 
+def test_sl_34_entities_that_are_merged_into_each_other_at_once_leave_one_that_has_both_aliases() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        _, one = await ada(house)
+        await house.good("POST", "sys/auth/second", {"type": "userpass"})
+        await house.good("POST", "auth/second/users/eve", {"password": "pw"})
+        other = auth(await house("POST", "auth/second/login/eve", {"password": "pw"}, token=""))["entity_id"]
+        merges = [
+            {"to_entity_id": to, "from_entity_ids": [gone]} for to, gone in ((one, other), (other, one))
+        ]
+        answers = await together(*(house("POST", "identity/entity/merge", body) for body in merges))
+        assert sorted(answer.status for answer in answers) == [204, 400]
+        (left,) = (await house.good("LIST", "identity/entity/id")).data["keys"]
+        aliases = (await house.good("GET", f"identity/entity/id/{left}")).data["aliases"]
+        assert {alias["name"] for alias in aliases} == {"ada", "eve"}
+
+    play(scenario)
+
+
 def test_a_name_belongs_to_its_own_mount_and_a_new_mount_at_the_same_path_is_another_one() -> None:
     async def scenario() -> None:
         house = await opened()
