@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections import Counter
@@ -16,6 +17,8 @@ def main() -> int:
     """Runs the command; exit status 1 on any difference or when nothing was selected, 2 without a server."""
     options = _options()
     chosen = [one for one in SCENARIOS if not options.only or options.only in one.key]
+    if options.shuffle is not None:
+        random.Random(options.shuffle).shuffle(chosen)
     pair = Pair(options.server, options.against)
     started = time.monotonic()
     try:
@@ -35,6 +38,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--server", choices=sorted(KINDS), default="coffre", help="the subject")
     parser.add_argument("--against", choices=sorted(KINDS), default="openbao", help="the reference")
     parser.add_argument("--only", default="", metavar="NAME", help="scenarios whose name contains NAME")
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="in another order: each stands alone")
     parser.add_argument("-v", "--verbose", action="store_true", help="print every scenario and its statuses")
     parser.add_argument("--answers", action="store_true", help="print what the reference answers")
     return parser.parse_args()

@@ -88,7 +88,7 @@ def test_the_stock_command_line_sees_no_difference(sessions: list[Session]) -> N
 
 
 def _timeless(shown: tuple[str, str, int]) -> tuple[list[str], list[str], int]:
-    """What was shown, but for ids of namespaces, which are any six characters."""
+    """What was shown, but for ids of namespaces, which are any six characters, and a minute that went by."""
     out, err, code = shown
     return _masked(out), _masked(err), code
 
@@ -97,6 +97,7 @@ def _masked(text: str) -> list[str]:
     text = re.sub(r"(<token>|<accessor>)\.[A-Za-z0-9]{6}\b", r"\1.<id>", text)
     text = re.sub(r"(?m)^(id +|.*\"id\": \")[A-Za-z0-9]{6}\b", r"\1<id>", text)
     text = re.sub(r"(?m)^(\S+/ +map\[.*?\] +)[A-Za-z0-9]{6}\b", r"\1<id>", text)
+    text = re.sub(r"(?m)^(ttl +)\d+ minutes$", r"\1<minutes>", text)
     return [" ".join(line.split()) for line in text.splitlines()]
 
 

@@ -73,6 +73,7 @@ asked for. Whoever adds a parameter adds it here, and to the tenants what it ide
 NO_IDENTIFIERS = {
     "allowed_client_ids",  # names of who tokens are for
     "client_id",  # such a name
+    "id_token",  # what a provider says of a sign-in
     "client_nonce",  # a text that a client makes for its own sign-in
     "oidc_client_id",  # a name at somebody else's
     "bind_secret_id",  # whether one is needed

@@ -5,6 +5,7 @@ from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
 from tests.conformance.scenarios.identity import home
 
 B = "ido/identity/oidc/"
+C = "idc/identity/oidc/"
 
 
 def key(name: str, divergence: str = "", **body: object) -> Step:
@@ -18,22 +19,22 @@ def role(name: str, divergence: str = "", **body: object) -> Step:
 
 
 CONFIG = [
-    *home("ido"),
-    get(B + "config"),
-    post(B + "config", {"issuer": "bad"}),
-    post(B + "config", {"issuer": "http://127.0.0.1:1/x"}),
-    post(B + "config", {"issuer": "https://ex.com/"}),
-    post(B + "config", {"issuer": "https://ex.com?x=1"}),
-    post(B + "config", {"issuer": "https://ex.com:8200"}),
-    get(B + "config"),
-    get(B + ".well-known/openid-configuration", token=""),
-    post(B + "config", {"issuer": ""}),
-    post(B + "config", {}),
-    get(B + "config"),
-    get(B + ".well-known/openid-configuration", token=""),
+    *home("idc"),
+    get(C + "config"),
+    post(C + "config", {"issuer": "bad"}),
+    post(C + "config", {"issuer": "http://127.0.0.1:1/x"}),
+    post(C + "config", {"issuer": "https://ex.com/"}),
+    post(C + "config", {"issuer": "https://ex.com?x=1"}),
+    post(C + "config", {"issuer": "https://ex.com:8200"}),
+    get(C + "config"),
+    get(C + ".well-known/openid-configuration", token=""),
+    post(C + "config", {"issuer": ""}),
+    post(C + "config", {}),
+    get(C + "config"),
+    get(C + ".well-known/openid-configuration", token=""),
     get("identity/oidc/.well-known/openid-configuration", token=""),
-    get(B + ".well-known/keys", token=""),
-    get(B + "nothing"),
+    get(C + ".well-known/keys", token=""),
+    get(C + "nothing"),
 ]
 
 KEYS = [
