@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -18,13 +19,14 @@ _WINDOW: Final = 60.0
 
 
 class Breaker:
-    """Admits starts. `now` counts seconds; `chance` gives numbers from 0 up to 1, so that many servers do not
+    """Admits starts; thread-safe. `now` counts seconds; `chance` gives numbers from 0 up to 1, so that many servers do not
     knock on one device at the same moment.
     """
 
     def __init__(self, *, now: Callable[[], float], chance: Callable[[], float]) -> None:
         self._now = now
         self._chance = chance
+        self._lock = threading.Lock()
         self._starts: deque[float] = deque()
         self._openings = 0
         self._until: float | None = None
@@ -32,11 +34,15 @@ class Breaker:
     @property
     def open(self) -> bool:
         """Whether a start would be refused now."""
-        return self._until is not None and self._now() < self._until
+        until = self._until
+        return until is not None and self._now() < until
 
     def admit(self) -> None:
         """Count a start. Raises `SlotUnavailable` when it is too early for another."""
-        now = self._now()
+        with self._lock:
+            self._admit(self._now())
+
+    def _admit(self, now: float) -> None:
         while self._starts and self._starts[0] <= now - _WINDOW:
             self._starts.popleft()
         if self._until is None and len(self._starts) >= STARTS_PER_MINUTE:
@@ -52,9 +58,10 @@ class Breaker:
 
     def succeeded(self) -> None:
         """An operation worked: starts are admitted again as before."""
-        self._until = None
-        if len(self._starts) < STARTS_PER_MINUTE:
-            self._openings = 0
+        with self._lock:
+            self._until = None
+            if len(self._starts) < STARTS_PER_MINUTE:
+                self._openings = 0
 
     def _open(self, now: float) -> None:
         """Refuse starts for a while, twice as long as the last time; then one is admitted to try."""

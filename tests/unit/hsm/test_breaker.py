@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """How often an agent may be started."""
 
+import threading
+
 import pytest
 
 from hsm.breaker import LONGEST_WAIT, STARTS_PER_MINUTE, Breaker
@@ -99,3 +101,31 @@ def test_an_agent_that_works_once_between_crashes_is_not_started_without_end(tim
             pass
         time.seconds += 0.1
     assert admitted <= STARTS_PER_MINUTE + 7
+
+
+def test_answers_may_come_while_a_start_is_asked_for() -> None:
+    clock = Time()
+    breaker = Breaker(now=clock, chance=lambda: 0.5)
+    admitting, answered = threading.Event(), threading.Event()
+
+    class Moment(float):
+        """A time that is compared while an answer comes."""
+
+        def __gt__(self, other: float) -> bool:
+            admitting.set()
+            answered.wait(0.2)
+            return float(self) > other
+
+    def answer() -> None:
+        admitting.wait(30)
+        breaker.succeeded()
+        answered.set()
+
+    _exhausted(breaker)
+    breaker._until = Moment(clock.seconds + 5)
+    other = threading.Thread(target=answer)
+    other.start()
+    with pytest.raises(SlotUnavailable, match=r"next try in 5\.0 s"):
+        breaker.admit()
+    other.join()
+    assert not breaker.open
