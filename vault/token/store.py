@@ -68,6 +68,17 @@ class TokenStore(TokenRows):
             if count % _BREATH == 0:
                 await asyncio.sleep(0)
 
+    async def consume(self, core: View, key: str) -> None:
+        """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has to be told.
+
+        Nobody keeps such a token in memory, nor what it may do; see `vault.token.authenticator`.
+        """
+        entry = await self.get(core, key)
+        if entry is None or not entry.uses or hook_of(key, entry):
+            await self.revoke_tree(core, key)
+        elif await self._end(core, key, known=True) and await self._purge(core, key):
+            await self._later(core, key, REVOKED, 1)
+
     async def revoke_mount(self, core: View, logins: str, namespace_id: str) -> None:
         """Revoke every token of a login on an auth mount, which is going, or whose `logins` get another id."""
         hook = mount_hook(logins, namespace_id)

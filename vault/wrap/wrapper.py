@@ -154,7 +154,7 @@ class Wrapper:
 
     async def consume(self, core: View, key: str) -> None:
         """Revoke the wrapping token and forget its response."""
-        await self._tokens.revoke_tree(core, key)
+        await self._tokens.consume(core, key)
 
 
 def present(wrapped: Wrapped, request_id: str) -> bytes:
