@@ -27,7 +27,7 @@ from hsm.classify import SessionLost, Undecided, classify
 from hsm.device import Device, tokens
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.frames import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
-from hsm.hardening import harden
+from hsm.hardening import fall_silent, harden
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module, load
@@ -58,7 +58,7 @@ class Agent:
 
     def serve(self) -> None:
         """Open the module as the first frame says, then answer until the server closes the channel."""
-        _fall_silent()
+        fall_silent()
         self._send(encode(Reply(LOADED, _raw(None))))
         body = self._receive()
         if body is None:
@@ -183,17 +183,6 @@ def failure(error: Exception) -> Failure:
 
 def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.msgpack.encode(value))
-
-
-def _fall_silent() -> None:
-    """Let what this process prints go nowhere: a module may print PINs and handles, or without end.
-
-    People read the server's log who may know none of that. What matters of an error comes through the channel.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    for descriptor in (1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
 
 
 class Unraisable(Protocol):

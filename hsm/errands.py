@@ -25,7 +25,7 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
-from hsm.hardening import harden
+from hsm.hardening import fall_silent, harden
 from hsm.importing import import_kek, token_check_value
 from hsm.keys import versions
 from hsm.launch import without_secrets
@@ -128,11 +128,14 @@ def main() -> int:
     """Be the process with the module."""
     harden()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+    output = os.fdopen(os.dup(1), "wb")
+    fall_silent()
     try:
         answer = _performed(opened(order.place), order.task)
     except HsmError as error:
         answer = _Answer(error=Told(type(error).__name__, str(error)))
-    sys.stdout.buffer.write(msgspec.json.encode(answer))
+    with output:
+        output.write(msgspec.json.encode(answer))
     return 0
 
 

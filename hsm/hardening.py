@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import signal
 from typing import Final
@@ -24,6 +25,17 @@ def harden() -> None:
     forbid_core_dumps()
     unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
     libc.mlockall(_LOCK_ALL if unlimited else _LOCK_NONE)
+
+
+def fall_silent() -> None:
+    """Let what this process prints go nowhere: a module may print PINs and handles, or without end.
+
+    People read the server's log who may know none of that.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def forbid_core_dumps() -> None:

@@ -84,3 +84,14 @@ def test_a_process_with_pin_and_key_leaves_no_core_and_has_none_of_our_variables
     else:
         probe(place, seconds=30, program=command)
     assert seen.read_text(encoding="utf-8") == "(0, 0) 0 False"
+
+
+def test_a_module_that_prints_spoils_no_answer(place: Place) -> None:
+    noisy = (
+        "import os, hsm.errands as errands\n"
+        "load = errands.load\n"
+        "errands.load = lambda *given: (os.write(1, b'noise'), load(*given))[1]\n"
+        "raise SystemExit(errands.main())"
+    )
+    made = import_key(place, ImportKek("kek", _KEY), seconds=30, program=(sys.executable, "-c", noisy))
+    assert made.version == "v0001"
