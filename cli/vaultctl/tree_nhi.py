@@ -84,10 +84,11 @@ _WORKLOADS = (
     Command(
         "nhi issue",
         "nhi.workloads:issue",
-        "[options] REGISTRATION",
-        _ONE,
+        "[options] REGISTRATION [K=V...]",
+        (1, None, "1"),
         "Make a token for a registration",
         output="field",
+        details="Further key=value arguments are what the token is bound to: x5t, jkt.",
         flags=(Flag("ttl", "text", "Wished lifetime: 10m."), _MOUNT),
     ),
     Command(

@@ -65,7 +65,8 @@ def register(invocation: Invocation) -> int:
 def issue(invocation: Invocation) -> int:
     """Make a token for a registration."""
     path = _path(invocation, "issue")
-    body = {"ttl": invocation.text("ttl")} if invocation.text("ttl") else {}
+    body: dict[str, object] = {"ttl": invocation.text("ttl")} if invocation.text("ttl") else {}
+    body |= parse_body(invocation.args[1:], invocation.stdin)
     with Doing(f"Error writing {path}"):
         answer = invocation.client.send("PUT", path, body=body).json()
     return invocation.print_answer(answer)
