@@ -21,8 +21,9 @@ NODES: Final = "node/"
 BY_TIME: Final = "at/"
 BY_WORKLOAD: Final = "by/"
 ORPHANS: Final = "orphans"
-RETENTION: Final = 30 * 86_400_000
-"""Milliseconds for which a tree is kept after its token has ended."""
+CONFIG: Final = "config"
+RETENTION: Final = 30 * 86_400
+"""Seconds for which a tree is kept after its token has ended, unless the mount says otherwise."""
 MOST_NODES: Final = 256
 MOST_BYTES: Final = 131_072
 """Bytes of the largest tree."""
@@ -61,6 +62,8 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issued: Issued
     nodes: tuple[Node, ...] = ()
     more: bool = False
+    until: int = 0
+    """When it is removed (ms)."""
 
     @property
     def first_seen(self) -> int:
@@ -86,6 +89,12 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(found.values())
 
 
+class Settings(msgspec.Struct, frozen=True):
+    """Settings of a mount. `lineage_ttl` in seconds."""
+
+    lineage_ttl: int = RETENTION
+
+
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     """A token whose signature holds and that nobody issued here: somebody else may have the key."""
 
@@ -106,6 +115,7 @@ class Orphans(msgspec.Struct, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _tree = msgspec.msgpack.Decoder(Tree).decode
+_settings = msgspec.msgpack.Decoder(Settings).decode
 _orphans = msgspec.msgpack.Decoder(Orphans).decode
 
 
@@ -113,6 +123,17 @@ async def tree(view: ReadView, token_id: str) -> Tree | None:
     """Return what was seen of a token."""
     value = await view.get(TREES + token_id)
     return None if value is None else _tree(value)
+
+
+async def settings(view: ReadView) -> Settings:
+    """Return the settings of a mount."""
+    value = await view.get(CONFIG)
+    return Settings() if value is None else _settings(value)
+
+
+async def put_settings(view: View, new: Settings) -> None:
+    """Keep the settings of a mount."""
+    await view.put(CONFIG, _encode(new))
 
 
 async def owner_of(view: ReadView, block_id: str) -> str | None:
@@ -138,6 +159,9 @@ async def put_orphan(view: View, new: Orphan) -> None:
 
 async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
     """Keep a tree; False where it has become too large, and only that was kept."""
+    if old is None:
+        kept_for = (await settings(view)).lineage_ttl * 1000
+        new = msgspec.structs.replace(new, until=new.issued.expires + kept_for)
     encoded = _encode(new)
     kept = len(new.nodes) <= MOST_NODES and len(encoded) <= MOST_BYTES
     if not kept:
@@ -152,8 +176,8 @@ async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
     if old is None:
         for path in _places(new):
             await view.put(path, b"")
-        due = new.issued.expires + RETENTION
-        await view.at(Timer(BISCUIT_KIND, f"{owner.namespace}/{owner.mount}/{TREES}{token_id}", due))
+        key = f"{owner.namespace}/{owner.mount}/{TREES}{token_id}"
+        await view.at(Timer(BISCUIT_KIND, key, new.until))
     return kept
 
 
@@ -176,7 +200,7 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> bool
 async def forget(view: View, token_id: str, now: int) -> None:
     """Remove a tree whose time is over."""
     old = await tree(view, token_id)
-    if old is None or now < old.issued.expires + RETENTION:
+    if old is None or now < old.until:
         return
     for node in old.nodes:
         await view.delete(NODES + node.id)

@@ -8,8 +8,22 @@ from typing import Annotated
 
 import msgspec
 
-from vault.framework.fields import Doc
+from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
+
+
+class SettingsParams(Params, frozen=True):
+    """Settings of the mount; what is not given stays."""
+
+    lineage_ttl: Annotated[
+        Span | None, Doc("How long what was seen of a token is kept after its end; 30 days if never set.")
+    ] = None
+
+
+class SettingsInfo(msgspec.Struct, frozen=True):
+    """Settings of the mount, in seconds."""
+
+    lineage_ttl: int
 
 
 class CredentialsParams(Params, frozen=True):

@@ -21,6 +21,8 @@ from nhi.biscuit.lineage_params import (
     OrphansInfo,
     RegistrationReport,
     Report,
+    SettingsInfo,
+    SettingsParams,
     TreeInfo,
 )
 from nhi.biscuit.model import Issued, KeyState
@@ -29,7 +31,7 @@ from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.route import read
+from vault.framework.route import read, write
 
 _MOST: Final = 1000
 _LOOKED_AT: Final = 5000
@@ -41,6 +43,18 @@ _NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
 
 class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
+
+    @read("config")
+    async def read_config(self, call: Call) -> SettingsInfo:
+        """Show the settings of the mount."""
+        return SettingsInfo((await lineage.settings(call.reader)).lineage_ttl)
+
+    @write("config")
+    async def write_config(self, call: Call, params: SettingsParams) -> SettingsInfo:
+        """Change the settings of the mount. What was seen before keeps the end that it had."""
+        if params.lineage_ttl is not None:
+            await lineage.put_settings(call.tx, lineage.Settings(params.lineage_ttl))
+        return SettingsInfo((await lineage.settings(call.tx)).lineage_ttl)
 
     @read("credentials")
     async def credentials(self, call: Call, params: CredentialsParams) -> Credentials:

@@ -106,7 +106,8 @@ def _seen(
             )
         before = one
     nodes[before] = _presented(nodes[before], judged, call.client_address)
-    new = Tree(issued=judged.issued, nodes=tuple(nodes.values()), more=old.more if old is not None else False)
+    before_all = old or Tree(issued=judged.issued)
+    new = msgspec.structs.replace(before_all, nodes=tuple(nodes.values()))
     return None if old is not None and new.nodes == old.nodes else new
 
 

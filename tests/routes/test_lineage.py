@@ -223,7 +223,7 @@ def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> No
     target = f"/v1/nhi/credentials/{token_id}"
     shown = issuer.application.request("GET", target, token="root")
     assert shown.json()["data"]["credential"]["state"] == "expired"
-    issuer.application.clock.sleep(lineage.RETENTION // 1000)
+    issuer.application.clock.sleep(lineage.RETENTION)
     issuer.application.run(background.work())
     assert issuer.application.request("GET", target, token="root").status == 404
     assert rows() == 0
@@ -290,3 +290,18 @@ def test_an_id_of_another_mount_revokes_nothing(issuer: Issuer) -> None:
     assert refused.status == 400
     assert issuer.root("nhi2/introspect", {"token": token})["data"] == {"active": False}
     assert issuer.status(token, DB) == 200
+
+
+def test_a_mount_says_how_long_it_keeps_what_it_has_seen(issuer: Issuer) -> None:
+    assert issuer.root("nhi/config", method="GET")["data"] == {"lineage_ttl": lineage.RETENTION}
+    before = issuer.issue()
+    assert issuer.status(before, DB) == 200
+    assert issuer.root("nhi/config", {"lineage_ttl": "1h"})["data"] == {"lineage_ttl": 3600}
+    after = issuer.issue()
+    assert issuer.status(after, DB) == 200
+    targets = [f"/v1/nhi/credentials/{_id(issuer, one)}" for one in (before, after)]
+    issuer.application.clock.sleep(3600 + 3700)
+    for _ in range(3):
+        issuer.application.run(issuer.application.vault._background.work())
+    found = [issuer.application.request("GET", target, token="root").status for target in targets]
+    assert found == [200, 404]
