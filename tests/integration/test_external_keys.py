@@ -119,11 +119,15 @@ def test_aliases_that_are_none_are_told_at_the_start(tmp_path: Path) -> None:
 
 
 def _stopping(server: int, over: threading.Event) -> None:
-    """Stop every agent, and every one that takes its place, until it is over."""
+    """Stop every agent, and every one that takes its place, until it is over.
+
+    A child that is still the server's own copy is let be: the server waits for it to become a program.
+    """
     while not over.wait(0.05):
         for agent in _agents(server):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(agent, signal.SIGSTOP)
+            with contextlib.suppress(OSError):
+                if b"hsm.agent" in Path(f"/proc/{agent}/cmdline").read_bytes():
+                    os.kill(agent, signal.SIGSTOP)
 
 
 def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_answered(
@@ -167,10 +171,10 @@ def test_while_an_issuers_token_hangs_others_write_and_whoever_waits_for_it_is_a
             assert writes > 3
             for thread in waiting:
                 thread.join(120)
-            assert {status for status, _ in answers} == {500}
-            assert all(
-                "agent" in answer["errors"][0] or "in time" in answer["errors"][0] for _, answer in answers
-            )
+            refusals = [answer["errors"][0] for status, answer in answers if status == 500]
+            assert refusals
+            assert all("agent" in refusal or "in time" in refusal for refusal in refusals)
+            assert {status for status, _ in answers} <= {200, 500}  # an agent may answer before it is stopped
             assert len(answers) == len(waiting)
         finally:
             over.set()
