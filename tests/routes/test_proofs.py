@@ -388,6 +388,11 @@ def test_the_metadata_names_what_there_is(issuer: Issuer) -> None:
     assert found["issuer"].endswith("/v1/nhi")
     assert found["token_endpoint"] == f"{found['issuer']}/oauth2/token"
     assert "private_key_jwt" in found["token_endpoint_auth_methods_supported"]
+    before = "/.well-known/oauth-authorization-server"
+    assert issuer.application.request("GET", f"{before}/v1/nhi", token="root").json() == found
+    for path in (f"{before}/v1/secret", f"{before}/v1/nhi/keys", f"{before}/nhi", before):
+        assert issuer.application.request("GET", path, token="root").status >= 400
+    assert issuer.application.request("POST", f"{before}/v1/nhi", {}, token="root").status == 405
 
 
 def test_a_refused_client_learns_nothing_of_who_exists(issuer: Issuer) -> None:
