@@ -25,6 +25,7 @@ SCOPE = {
     "query_string": b"",
     "headers": [],
     "client": ("127.0.0.1", 5),
+    "state": {},
 }
 
 
