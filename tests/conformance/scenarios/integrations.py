@@ -336,6 +336,26 @@ VAULT_ACTION = [
     *own([get("action-kv/data/app", shape=3), get("action-kv/data/none"), get("elsewhere/data/x")], {}),
 ]
 
+JENKINS = "jenkins"
+JENKINS_PLUGIN = [
+    *ready(JENKINS, rules(JENKINS)),
+    enter(JENKINS, verb="POST", headers=JAVA),
+    *own(
+        [
+            lookup_self(),
+            get("jenkins-kv/data/app", shape=3),
+            get("jenkins-kv/data/none"),
+            get("elsewhere/data/app"),
+            post("auth/token/renew-self", {"increment": "1h"}, pick=AUTH),
+            put("sys/leases/revoke", {"lease_id": "none"}),
+            post("auth/token/revoke-self", {}),
+            get("jenkins-kv/data/app"),
+        ],
+        JAVA,
+    ),
+    post("auth/jenkins/login", {"role_id": "jenkins-id", "secret_id": "none"}, token="", headers=JAVA),
+]
+
 GITLAB = "gitlab"
 GITLAB_CI = [
     *ready(GITLAB, rules(GITLAB)),
@@ -429,6 +449,7 @@ SCENARIOS = [
     Scenario("integrations", "spring-cloud-vault", SPRING_CLOUD),
     Scenario("integrations", "cert-manager", CERT_MANAGER),
     Scenario("integrations", "github-vault-action", VAULT_ACTION),
+    Scenario("integrations", "jenkins-plugin", JENKINS_PLUGIN),
     Scenario("integrations", "gitlab-ci", GITLAB_CI),
     Scenario("integrations", "helm-chart-and-prometheus", CHART),
     Scenario("integrations", "user-interface", USER_INTERFACE),
