@@ -98,7 +98,7 @@ LEASES = [
             "sys/leases/lookup/x",
         )
     ),
-    *(lst(p) for p in ("sys/leases/lookup/", "sys/leases/lookup/none", "sys/leases/lookup/auth/none/")),
+    *(lst(p) for p in ("sys/leases/lookup/none", "sys/leases/lookup/auth/none/")),
     get("sys/leases"),
     get("sys/leases?type=irrevocable"),
     get("sys/leases?type=x"),

@@ -3,7 +3,7 @@
 
 from tests.conformance.scenario import Scenario, get, lst, policy, post
 from tests.conformance.scenarios.acl import rule
-from tests.conformance.scenarios.namespaces import NS, inside
+from tests.conformance.scenarios.namespaces import NS, UNORDERED, inside
 
 T = "{t}"
 SAVE = ("t:auth.client_token", "t_acc:auth.accessor")
@@ -98,10 +98,10 @@ CHILD = MAKE + [
     post("tok2/auth/token/lookup", {"token": T}, divergence="DV-12"),
     post("tok2/auth/token/renew", {"token": T}, divergence="DV-12"),
     post("tok/auth/token/renew-accessor", {"accessor": "{t_acc}", "increment": "1h"}),
-    lst("tok/auth/token/accessors"),
+    lst("tok/auth/token/accessors", unordered=UNORDERED),
     post("auth/token/revoke", {"token": T}),
     get("auth/token/lookup-self", token=T),
-    lst("tok/auth/token/accessors"),
+    lst("tok/auth/token/accessors", unordered=UNORDERED),
 ]
 
 MAKING = [

@@ -27,7 +27,7 @@ def used() -> list[Step]:
         get(SELF, token="{t}"),
         post("auth/token/lookup", {"token": "{t}"}),
         post(C, {}, token="{t}", shape=2),
-        post("auth/token/renew-self", {}, token="{t}", shape=2),
+        post("auth/token/renew-self", {"increment": "1h"}, token="{t}", shape=2),
         post("sys/capabilities-self", {"path": "sys/mounts"}, token="{t}"),
         post("sys/wrapping/wrap", {"a": "b"}, token="{t}", headers=WRAP, save=W, shape=2),
         post("auth/token/revoke-self", {}, token="{t}"),
