@@ -18,7 +18,7 @@ Servers = Mapping[str, Mapping[str, Any]]
 
 def table(figures: Servers, cli_seconds: Mapping[str, float]) -> str:
     """All figures, latencies in milliseconds, with the ratio ours / OpenBao where both were measured."""
-    lines = [f"{'operation':<22}{'server':<12}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>8}"]
+    lines = [f"{'operation':<28}{'server':<12}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>8}"]
     for operation in figures[_THEIRS]["rounds"]:
         for name, of_server in figures.items():
             if operation in of_server["rounds"]:
@@ -64,6 +64,6 @@ def _row(operation: str, name: str, figures: Servers) -> str:
     measured = figures[name]["rounds"][operation]
     rate, reference = measured["rate"], figures[_THEIRS]["rounds"][operation]["rate"]
     return (
-        f"{operation:<22}{name:<12}{rate:>10.0f}{measured['p50'] / 1000:>9.2f}"
+        f"{operation:<28}{name:<12}{rate:>10.0f}{measured['p50'] / 1000:>9.2f}"
         f"{measured['p99'] / 1000:>9.2f}{rate / reference:>8.2f}"
     )
