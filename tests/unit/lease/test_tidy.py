@@ -15,6 +15,9 @@ from vault.token.store import TokenStore
 async def _bench() -> tuple[Bench, Tidy, TokenStore]:
     bench = await Bench().open()
     tokens = TokenStore(Entropy())
+    async with bench.barrier.write("root", CORE) as core:
+        await tokens.prepare(core)
+        await tokens.load(core)
     return bench, Tidy(bench.barrier, bench.store, tokens, bench.log), tokens
 
 
