@@ -59,11 +59,13 @@ class Presented:
     owner: Place
     namespace: Namespace
     narrowing: Narrowing
+    until: int
+    """When its authority or its workload ends (ms)."""
 
     @property
     def expires(self) -> int:
-        """When it ends (ms): its authority's expiry, or an earlier one of a block."""
-        return min(self.issued.expires, self.narrowing.expires or self.issued.expires)
+        """When it ends (ms): with its authority or its workload, or at an earlier end of a block."""
+        return min(self.until, self.narrowing.expires or self.until)
 
 
 class Biscuits:
@@ -149,7 +151,7 @@ class Biscuits:
         if judged.refusal or judged.verified is None or judged.issued is None:
             return None
         narrowing = Narrowing(judged.verified, judged.home, AUDIENCE, self.possession)
-        return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing)
+        return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing, judged.until)
 
     async def judge(self, core: ReadView, token: str, now: int) -> Judged | None:
         """Return what a token is and why it is not good at `now` (ms); None for one that no key here signed."""
@@ -206,6 +208,7 @@ class Biscuits:
         workload = await store.workload(view, issued.workload)
         if workload is None or workload.uid != issued.uid or not workload.alive(judged.now):
             return replace(judged, refusal=Refusal.WORKLOAD)
+        judged = replace(judged, until=min(issued.expires, workload.expires))
         if not key.verifies:
             return replace(judged, refusal=Refusal.KEY)
         for block_id in judged.ids:

@@ -44,6 +44,8 @@ class Judged:
     verified: Verified | None = None
     refusal: Refusal = Refusal.NONE
     problem: str = ""
+    until: int = 0
+    """Of a good one, when it or its workload ends (ms)."""
 
     def view(self, core: V) -> V:
         """Return the data of the mount that the token is of."""

@@ -176,6 +176,7 @@ class Mint:
             ids=block_id,
             parent=renewed.token_id if renewed is not None else "",
             method=method,
+            audiences=registration.audiences,
             pop=f"{pop.kind}:{pop.thumbprint}" if pop is not None else "",
         )
         await store.put_issued(view, owner, issued)

@@ -149,6 +149,8 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     """The kind and the thumbprint of the key that it is bound to."""
     method: str = "issue"
     """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
+    audiences: tuple[str, ...] = ()
+    """Whom it is for; nobody in particular without any."""
 
 
 class Logins(msgspec.Struct, frozen=True):

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, Presented, policies_of, to_identity
 from nhi.biscuit.minting import Mint
-from nhi.biscuit.model import Issued, Revoked
+from nhi.biscuit.model import Issued, Registration, Revoked
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Auth, Call, Reply
 from vault.framework.errors import Malformed
@@ -57,7 +59,13 @@ class BiscuitService:
         if registration is None or workload is None or registration.workload != issued.workload:
             raise Malformed("the registration that the Biscuit came from is gone")
         made, record = await self._mint.mint(
-            call, (owner, presented.namespace.path), registration, workload, increment, "renewal", issued
+            call,
+            (owner, presented.namespace.path),
+            _no_wider(registration, issued),
+            workload,
+            increment,
+            "renewal",
+            issued,
         )
         return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
 
@@ -77,6 +85,20 @@ class BiscuitService:
         own = call.identity is not None and call.identity.token.matches(token)
         reached = presented is not None and (own or call.namespace.holds(presented.namespace))
         return presented if reached else None
+
+
+def _no_wider(registration: Registration, issued: Issued) -> Registration:
+    """Return what a token is renewed from: what it was issued with and its registration still gives.
+
+    Raises `Malformed` where nothing of that is left.
+    """
+    policies = tuple(name for name in issued.policies if name in registration.policies)
+    audiences = issued.audiences or registration.audiences
+    if issued.audiences and registration.audiences:
+        audiences = tuple(name for name in issued.audiences if name in registration.audiences)
+    if not policies or (issued.audiences and not audiences):
+        raise Malformed("its registration gives nothing any more of what the Biscuit was issued with")
+    return msgspec.structs.replace(registration, policies=policies, audiences=audiences)
 
 
 def auth_of(token: str, issued: Issued) -> Auth:

@@ -398,3 +398,37 @@ def test_two_requests_in_one_piece_are_known_as_neither(
     for _ in range(4):
         assert [found["data"]["accessor"] for _, found in client.send(both)] == accessors
     assert not client.passes(both)
+
+
+CAPABLE = ' path "sys/capabilities-self" { capabilities = ["update"] }'
+PATHS = b'{"paths":["secret/%b"]'
+
+
+def _parts(token: str) -> tuple[bytes, bytes]:
+    """A read and a question in one piece, but for the end of the question's body, which is as long as that piece."""
+    said = PATHS % b"x"
+    line = "POST /v1/sys/capabilities-self HTTP/1.1\r\nhost: x\r\nX-Vault-Token: %s\r\ncontent-length: %d\r\n\r\n"
+    length = next(n for n in range(100, 400) if len(line % (token, n)) + len(said) == n)
+    rest = b" " * (length - len(said) - 1) + b"}"
+    return get(token) + (line % (token, length)).encode() + said, rest
+
+
+def test_what_came_before_a_request_in_one_piece_is_answered_each_time(
+    application: Application, client: Client
+) -> None:
+    first, rest = _parts(application.token(READER + CAPABLE))
+    for _ in range(4):
+        assert [status for status, _ in client.send(first, rest)] == [200, 200]
+    assert not client.passes(first)
+
+
+def test_a_body_in_chunks_is_never_taken_for_another(application: Application, client: Client) -> None:
+    line = b"POST /v1/sys/capabilities-self HTTP/1.1\r\nhost: x\r\nX-Vault-Token: %b\r\n"
+    head = line % application.token(READER + CAPABLE).encode() + b"Transfer-Encoding: chunked\r\n\r\n"
+    for name in (b"q", b"q", b"q", b"r"):
+        body = PATHS % name + b"}"
+        size = b"%x\r\n" % len(body)
+        cut = len(body) - len(size)
+        sent = head + size + body[:cut]
+        answer = client.send(sent, body[cut:] + b"\r\n0\r\n\r\n")[0][1]
+        assert f"secret/{name.decode()}" in answer["data"]

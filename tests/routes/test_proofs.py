@@ -407,3 +407,34 @@ def test_a_refused_client_learns_nothing_of_who_exists(issuer: Issuer) -> None:
     assert (
         _form(issuer, "token", "grant_type=client_credentials", authorization=f"Basic {basic}").status == 401
     )
+
+
+def test_a_renewed_token_may_no_more_than_the_one_that_was_asked_for(issuer: Issuer) -> None:
+    issuer.root("sys/policies/acl/more", {"policy": f'path "{OTHER}" {{ capabilities = ["read"] }}'})
+    issuer.root("sys/policies/acl/less", {"policy": f'path "{DB}" {{ capabilities = ["read"] }}'})
+    for path in (DB, OTHER):
+        issuer.root(path, {"data": {"a": "1"}})
+    fields = {"workload": "w1", "policies": "less,more,default", "audiences": "vault,elsewhere"}
+    issuer.root("nhi/registrations/rx", fields)
+    secret = issuer.root("nhi/registrations/rx/secret", {})["data"]["client_secret"]
+    asked = {"grant_type": "client_credentials", "client_id": "rx", "client_secret": secret}
+    for narrower, can in (({"scope": "less default"}, [200, 403]), ({"audience": "elsewhere"}, [403, 403])):
+        given = _form(issuer, "token", urlencode({**asked, **narrower})).json()["access_token"]
+        assert [issuer.status(given, path) for path in (DB, OTHER)] == can
+        renewed = issuer.application.request("POST", "/v1/auth/token/renew-self", {}, token=given)
+        again = renewed.json()["auth"]["client_token"]
+        assert [issuer.status(again, path) for path in (DB, OTHER)] == can
+    issuer.root("nhi/registrations/rx", {**fields, "policies": "more"})
+    given = _form(issuer, "token", urlencode(asked)).json()["access_token"]
+    issuer.root("nhi/registrations/rx", {**fields, "policies": "less"})
+    assert issuer.status(given, "auth/token/renew-self", "POST", {}) in {400, 403}
+
+
+def test_a_token_ends_with_its_workload_also_where_it_is_remembered(issuer: Issuer) -> None:
+    issuer.root(DB, {"data": {"a": "1"}})
+    token = issuer.issue()
+    assert issuer.status(token, DB) == 200
+    issuer.root("nhi/workloads/w1", {"owner": "team-a", "ttl": 50})
+    assert [issuer.status(token, DB) for _ in range(3)] == [200] * 3
+    issuer.application.clock.sleep(60)
+    assert issuer.status(token, DB) == 403

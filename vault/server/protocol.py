@@ -252,7 +252,7 @@ class Connection(HttpToolsProtocol):
         """
         scope: dict[str, Any] = cast("Any", cycle.scope)
         scope[RESPOND] = partial(self._respond, cycle)
-        scope[HEAD] = self._head
+        scope[HEAD], self._head = self._head, None  # of what came at once, the first request alone
         if self._queued or scope["method"] != "GET":
             super()._start_asgi_task(cycle, app)
             return

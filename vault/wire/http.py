@@ -234,7 +234,8 @@ class Front:
 
     def _recall(self, call: Call, scope: Scope, key: Key) -> None:
         """Look for a plan of a request with a body, if what its key stands for is all of it."""
-        if len(call.body) != scope[HEAD][1]:
+        chunked = any(name == b"transfer-encoding" for name, _ in call.headers)
+        if chunked or len(call.body) != scope[HEAD][1]:
             call.key = None
         elif self._plans.recall(call, key):
             self._heads.learn(scope, call)
