@@ -128,7 +128,8 @@ class Pipeline:
         await self.authorise(call)
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
-            self._audit.request(call, hold=call.operation in _READS or access.asks or access.contained)
+            asks = access.asks or (call.operation in _READS and not access.writes)
+            self._audit.request(call, hold=asks or access.contained)
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if call.bound.before is not None and call.prepared is None:

@@ -220,7 +220,7 @@ class TokenEngine(RoleRoutes):
             raise Unauthenticated("bad token")
         standing = await self._standing(core, home, entry)
         given = standing.policies if standing is not None else ()
-        same = (key, entry.uses, entry.expires, entry.orphan, entry.remaining(now), given)
+        same = (key, entry.created, entry.uses, entry.expires, entry.orphan, entry.remaining(now), given)
         return Reply(self._info(entry, token, home, standing), same=same)
 
     async def _standing(self, core: ReadView, home: Namespace, entry: TokenEntry) -> Standing | None:
