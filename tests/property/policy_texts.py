@@ -91,7 +91,7 @@ ACCEPTED = [
     'path "a" { capabilities=["list"] pagination_limit="-1" }',
     'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ .key }}" }',
     'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="a{{ .path | replace \\"a\\" \\"b\\" }}{{.key}}" }',
-    'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ .key | truncate 1 }}" }',
+    'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ .key | truncate 20 }}" }',
     'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ .key | uppercase }}" }',
     'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ .key | lowercase }}" }',
     'path "a" { capabilities=["list"] list_scan_response_keys_filter_path="{{ \\"x\\" }}{{.key}}" }',

@@ -87,17 +87,18 @@ def test_sl_53_what_cannot_be_recorded_has_not_happened(application: Application
             assert status >= 400 or target.route.access.unaudited, (kind, status)
 
 
-def test_sl_53_shares_and_root_tokens_that_nobody_was_shown_do_not_exist(application: Application) -> None:
-    wishes = {
-        "rotate/root/init": ("rotate/root/update", _ONE),
-        "generate-root-token/attempt": ("generate-root-token/update", {}),
-    }
-    for begin, (update, wish) in wishes.items():
-        for kind in ("request", "response"):
-            begun = application.request("POST", f"/v1/sys/{begin}", wish, token="root").json()["data"]
-            share = {"key": application.key, "nonce": begun["nonce"]}
-            assert unheard(application, kind, "POST", f"/v1/sys/{update}", share) == 500
-            assert application.request("DELETE", f"/v1/sys/{begin}", token="root").status == 204
-    assert application.request("PUT", "/v1/sys/seal", token="root").status == 204
-    application.reopen()
-    assert application.request("GET", "/v1/sys/seal-status").json()["sealed"] is False
+def test_sl_53_shares_and_root_tokens_that_nobody_was_shown_do_not_exist() -> None:
+    with Application() as application:  # of its own: another may have an attempt under way
+        wishes = {
+            "rotate/root/init": ("rotate/root/update", _ONE),
+            "generate-root-token/attempt": ("generate-root-token/update", {}),
+        }
+        for begin, (update, wish) in wishes.items():
+            for kind in ("request", "response"):
+                begun = application.request("POST", f"/v1/sys/{begin}", wish, token="root").json()["data"]
+                share = {"key": application.key, "nonce": begun["nonce"]}
+                assert unheard(application, kind, "POST", f"/v1/sys/{update}", share) == 500
+                assert application.request("DELETE", f"/v1/sys/{begin}", token="root").status == 204
+        assert application.request("PUT", "/v1/sys/seal", token="root").status == 204
+        application.reopen()
+        assert application.request("GET", "/v1/sys/seal-status").json()["sealed"] is False

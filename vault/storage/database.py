@@ -174,8 +174,9 @@ def _check_private(file: Path) -> None:
 
 
 def _check_ours(connection: Connection, *, newest: int) -> None:
-    (mark,) = connection.run("check", "PRAGMA application_id").fetchone()
+    # In this order: the mark is there as soon as the first table, which another process may be making.
     (tables,) = connection.run("check", "SELECT count(*) FROM sqlite_schema").fetchone()
+    (mark,) = connection.run("check", "PRAGMA application_id").fetchone()
     if mark != APPLICATION_ID and (mark or tables):
         raise StorageFailure(
             f"storage {connection.file}: this database belongs to another program; name another file"
