@@ -2,7 +2,7 @@
 """An ACL as facts of a token, asked by the stock Biscuit library, against the real OpenBao: no difference."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from biscuit_auth import AuthorizationError, AuthorizerBuilder, Biscuit, BiscuitBuilder, KeyPair
@@ -19,17 +19,6 @@ pytestmark = pytest.mark.loopback
 _SOMEWHERE = parse_policy("z", 'path "zzz" { capabilities = ["list"] }')
 """So that there is something to list, and what is asked of a path that ends in a slash counts as a listing."""
 WORDS = ("create", "delete", "list", "patch", "read", "scan", "sudo", "update")
-
-
-@pytest.fixture(scope="module")
-def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    server = OpenBao(tmp_path_factory.mktemp("openbao"))
-    try:
-        yield server
-    finally:
-        server.connection.close()
-        server.process.terminate()
-        server.process.wait(timeout=20)
 
 
 def token(grants: Sequence[Grant]) -> Biscuit:

@@ -7,7 +7,7 @@
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -26,17 +26,6 @@ SEED = int(os.environ.get("POLICY_SEED", "20261124"))
 NOW = 1_800_000_000
 SEGMENTS = ["a", "a", "b", "b", "c", "ab", "+", "+", "+x", "x+", "a*b", ""]
 WORDS = ["create", "read", "update", "delete", "list", "scan", "patch", "sudo"]
-
-
-@pytest.fixture(scope="module")
-def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
-    server = OpenBao(tmp_path_factory.mktemp("openbao"))
-    try:
-        yield server
-    finally:
-        server.connection.close()
-        server.process.terminate()
-        server.process.wait(timeout=20)
 
 
 def rule_path(rng: random.Random) -> str:

@@ -2,7 +2,6 @@
 """Biscuits as credentials of the whole application: issued, narrowed offline, obeyed, revoked."""
 
 import base64
-from collections.abc import Generator
 from time import thread_time
 from typing import Any
 
@@ -16,16 +15,6 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from tests.unit.nhi.biscuits import HOSTILE
 from vault.framework.call import ROOT, Call, Mounted
 from vault.framework.secret import Secret
-
-
-@pytest.fixture
-def issuer() -> Generator[Issuer]:
-    application = Application()
-    made = Issuer(application)
-    for path in (DB, OTHER):
-        made.root(path, {"data": {"a": "1"}})
-    yield made
-    application.close()
 
 
 def test_a_biscuit_does_what_its_policies_allow_and_nothing_else(issuer: Issuer) -> None:

@@ -2,7 +2,6 @@
 """Chains that are presented: kept when they are first seen, found again, shown as trees, and seen to die."""
 
 import json
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -15,16 +14,6 @@ from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.storage.memory import MemoryStorage
-
-
-@pytest.fixture
-def issuer() -> Generator[Issuer]:
-    application = Application()
-    made = Issuer(application)
-    for path in (DB, OTHER):
-        made.root(path, {"data": {"a": "1"}})
-    yield made
-    application.close()
 
 
 def _id(issuer: Issuer, token: str) -> str:

@@ -2,7 +2,6 @@
 """Tokens that are of no use to a thief: bound to a certificate, to a key that signs each request, to an approval."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Generator
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from nhi.biscuit import possession
 from nhi.holder.approvals import approved, asked
-from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from tests.tokens import EDWARDS, KEY, jwk, token
 from tests.tokens import OTHER as OTHER_KEY
@@ -21,16 +19,6 @@ from tests.unit.outbound.authority import Authority
 CA = Authority("trusted")
 MINE, THIEF = CA.issue("mine"), CA.issue("thief")
 HOST = "http://127.0.0.1:1"
-
-
-@pytest.fixture
-def issuer() -> Generator[Issuer]:
-    application = Application()
-    made = Issuer(application)
-    for path in (DB, OTHER):
-        made.root(path, {"data": {"a": "1"}})
-    yield made
-    application.close()
 
 
 def _b64(data: bytes) -> str:

@@ -412,8 +412,6 @@ def test_a_refused_client_learns_nothing_of_who_exists(issuer: Issuer) -> None:
 def test_a_renewed_token_may_no_more_than_the_one_that_was_asked_for(issuer: Issuer) -> None:
     issuer.root("sys/policies/acl/more", {"policy": f'path "{OTHER}" {{ capabilities = ["read"] }}'})
     issuer.root("sys/policies/acl/less", {"policy": f'path "{DB}" {{ capabilities = ["read"] }}'})
-    for path in (DB, OTHER):
-        issuer.root(path, {"data": {"a": "1"}})
     fields = {"workload": "w1", "policies": "less,more,default", "audiences": "vault,elsewhere"}
     issuer.root("nhi/registrations/rx", fields)
     secret = issuer.root("nhi/registrations/rx/secret", {})["data"]["client_secret"]
@@ -431,7 +429,6 @@ def test_a_renewed_token_may_no_more_than_the_one_that_was_asked_for(issuer: Iss
 
 
 def test_a_token_ends_with_its_workload_also_where_it_is_remembered(issuer: Issuer) -> None:
-    issuer.root(DB, {"data": {"a": "1"}})
     token = issuer.issue()
     assert issuer.status(token, DB) == 200
     issuer.root("nhi/workloads/w1", {"owner": "team-a", "ttl": 50})
