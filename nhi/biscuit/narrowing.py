@@ -63,7 +63,7 @@ class Narrowing:
         """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included."""
         if self.expires and call.now >= self.expires:
             return False
-        if self.bound and self._possession.proved(call).get(self.bound.kind) != self.bound.thumbprint:
+        if self.bound and not self._possession.holds(call, self.bound):
             return False
         if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
             if path == call.namespace.path + call.path:
@@ -82,7 +82,10 @@ class Narrowing:
             for kind, thumbprint in self._possession.proved(call).items():
                 facts += f"{_PROVED}({{{kind}_kind}}, {{{kind}}});"
                 terms[f"{kind}_kind"], terms[kind] = kind, thumbprint
-        return holds(self._verified.token, facts, terms)
+        allowed = holds(self._verified.token, facts, terms)
+        if allowed and self._asks_proof:
+            self._possession.count(call)
+        return allowed
 
     def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
         if name == "time":

@@ -2,7 +2,9 @@
 """Proof of possession: a token that is of no use to who has not also the key that it is bound to.
 
 The key of a client certificate, by its thumbprint (RFC 8705), or one that signs a proof for each request (RFC 9449).
-A proof counts once, for one method and URL of this server and for one token, for a minute.
+A proof counts once, for one method and URL of this server and for one token, for a minute. It is remembered by the key
+that signed it, and only once it has counted for something that names that key: so nobody without the key can use up
+what is kept for it, and nobody at all what is kept for others.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,8 +35,8 @@ KINDS: Final = {"": "", MTLS: X5T, DPOP: JKT}
 """What a registration calls it, and what a token does."""
 _WINDOW: Final = 60
 """Seconds that a proof may be old, or ahead of this server's clock."""
-_MOST: Final = 200_000
-"""Proofs that are remembered; while there are as many that still count, no other is taken."""
+_MOST: Final = 100_000
+"""Proofs of one key that are remembered; while there are as many that still count, no other one of that key is taken."""
 _THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 """Members of a key that its thumbprint is made of, in their order (RFC 7638)."""
 
@@ -55,6 +58,25 @@ def bound_to(authority: Block) -> Bound | None:
     return None
 
 
+@dataclass(slots=True)
+class _Shown:
+    """What one request proves. `proof` is what its signed proof is known by, which counts until `until` (seconds)."""
+
+    keys: dict[str, str]
+    proof: bytes = b""
+    until: int = 0
+    counted: bool = False
+    """Whether something that names the key has let this request through by the proof."""
+
+
+@dataclass(slots=True)
+class _Used:
+    """Proofs of one key that counted, by when they are too old (seconds). `last` is when the last of them came."""
+
+    last: int = 0
+    proofs: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+
+
 class Possession:
     """Looks at proofs."""
 
@@ -62,46 +84,86 @@ class Possession:
         """`address` is the URL at which clients reach this server."""
         self._clock = clock
         self._address = urlsplit(address)
-        self._seen: OrderedDict[bytes, int] = OrderedDict()
+        self._used: OrderedDict[str, _Used] = OrderedDict()
 
     def proved(self, call: Call) -> Mapping[str, str]:
-        """Return the thumbprints of the keys that a request proves to have, by kind; found out once for each."""
-        if call.proved is None:
-            found = {}
-            if call.certificate:
-                found[X5T] = certificate_thumbprint(call.certificate)
-            if call.dpop:
-                key = self._dpop(call)
-                if key:
-                    found[JKT] = key
-            call.proved = found
-        return call.proved
+        """Return the thumbprints of the keys that a request proves to have, by kind.
+
+        Whoever lets a request through because of one of them must `count` it.
+        """
+        shown = self._shown(call)
+        if JKT not in shown.keys or shown.counted or self._fresh(shown):
+            return shown.keys
+        return {kind: thumbprint for kind, thumbprint in shown.keys.items() if kind != JKT}
+
+    def count(self, call: Call) -> None:
+        """Remember the proof of a request that `proved` its key: no other request gets anything for it."""
+        shown = self._shown(call)
+        if JKT not in shown.keys or shown.counted:
+            return
+        shown.counted = True
+        now = self._clock.millis() // 1000
+        used = self._used.setdefault(shown.keys[JKT], _Used())
+        used.last = now
+        used.proofs[shown.proof] = shown.until
+        self._used.move_to_end(shown.keys[JKT])
+        while next(iter(self._used.values())).last + 2 * _WINDOW < now:
+            self._used.popitem(last=False)
+
+    def holds(self, call: Call, bound: Bound) -> bool:
+        """Whether a request proves to have the key that a token is bound to; its proof counts from then on."""
+        if self.proved(call).get(bound.kind) != bound.thumbprint:
+            return False
+        if bound.kind == JKT:
+            self.count(call)
+        return True
 
     def binding(self, call: Call, wanted: str) -> Bound | None:
         """Return what a new token is bound to: what the registration wants, or what the client proves of itself."""
-        proved = self.proved(call)
         kind = KINDS[wanted] or JKT
-        return Bound(kind, proved[kind]) if kind in proved else None
+        proved = self.proved(call)
+        bound = Bound(kind, proved[kind]) if kind in proved else None
+        return bound if bound is not None and self.holds(call, bound) else None
 
-    def _dpop(self, call: Call) -> str:
-        """Return the thumbprint of the key that signed a request's proof; empty for one that is not good."""
+    def _shown(self, call: Call) -> _Shown:
+        """Return what a request proves, whether or not that still counts; found out once for each."""
+        if not isinstance(call.proved, _Shown):
+            call.proved = self._dpop(call) or _Shown({})
+            if call.certificate:
+                call.proved.keys[X5T] = certificate_thumbprint(call.certificate)
+        return call.proved
+
+    def _fresh(self, shown: _Shown) -> bool:
+        """Whether a proof has counted for no request yet, and there is room to remember it."""
+        used = self._used.get(shown.keys[JKT])
+        if used is None:
+            return True
+        now = self._clock.millis() // 1000
+        while used.proofs and next(iter(used.proofs.values())) < now:
+            used.proofs.popitem(last=False)
+        return shown.proof not in used.proofs and len(used.proofs) < _MOST
+
+    def _dpop(self, call: Call) -> _Shown | None:
+        """Return the proof that a request brings; None for one that is not good."""
+        if not call.dpop:
+            return None
         try:
             jwk, claims = signature.self_signed(call.dpop.decode(), "dpop+jwt")
         except (Malformed, UnicodeDecodeError):
-            return ""
+            return None
         issued, jti = claims.get("iat"), claims.get("jti")
         if isinstance(issued, bool) or not isinstance(issued, int) or not isinstance(jti, str) or not jti:
-            return ""
+            return None
         now = self._clock.millis() // 1000
         fits = claims.get("htm") == call.method and self._here(call, claims.get("htu"))
         if abs(now - issued) > _WINDOW or not fits:
-            return ""
+            return None
         token = call.token.reveal()
         if token and claims.get("ath") != _b64(sha256(token.encode()).digest()):
-            return ""
+            return None
         thumbprint = key_thumbprint(jwk)
-        once = sha256(f"{thumbprint}\0{jti}".encode()).digest()[:16]
-        return thumbprint if thumbprint and self._first(once, now) else ""
+        once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
+        return _Shown({JKT: thumbprint}, once, issued + _WINDOW) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""
@@ -117,15 +179,6 @@ class Possession:
         except ValueError:
             return False
         return same and bool(call.target) and asked.path == call.target
-
-    def _first(self, once: bytes, now: int) -> bool:
-        """Whether a proof was not seen before."""
-        while self._seen and next(iter(self._seen.values())) < now:
-            self._seen.popitem(last=False)
-        if once in self._seen or len(self._seen) >= _MOST:
-            return False
-        self._seen[once] = now + 2 * _WINDOW
-        return True
 
 
 def certificate_thumbprint(der: bytes) -> str:

@@ -132,17 +132,61 @@ def test_a_token_that_is_bound_to_a_key_wants_a_fresh_proof_for_each_request(
     assert issuer.application.request("GET", f"/v1/{DB}", headers=bearer).status == 200
 
 
-def test_proofs_are_forgotten_once_they_are_too_old_and_no_more_are_taken_than_fit(
+def _used(issuer: Issuer) -> dict[str, int]:
+    """Return how many proofs of which key are remembered."""
+    used = issuer.application.vault._parts.biscuits.possession._used
+    return {thumbprint: len(of.proofs) for thumbprint, of in used.items()}
+
+
+def test_a_full_memory_of_proofs_refuses_its_own_key_until_they_are_too_old_and_never_takes_one_again(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(possession, "_MOST", 3)
     secret = _register(issuer, pop="dpop")
-    held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
-    answers = [_with(issuer, held, DB, _proof(issuer, held, DB)) for _ in range(3)]
-    assert answers == [200, 200, 403]
+    held, other = (
+        _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST", key=key)).json()["auth"][
+            "client_token"
+        ]
+        for key in (KEY, OTHER_KEY)
+    )
+    ahead = issuer.application.clock.millis() // 1000 + 50
+    first = _proof(issuer, held, DB, iat=ahead)
+    assert [_with(issuer, held, DB, first), _with(issuer, held, DB, _proof(issuer, held, DB))] == [200, 200]
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 403
+    assert _with(issuer, other, DB, _proof(issuer, other, DB, key=OTHER_KEY)) == 200
+    issuer.application.clock.sleep(62)
+    again = [_with(issuer, held, DB, one) for one in (first, _proof(issuer, held, DB), first)]
+    assert again == [403, 200, 403]
     issuer.application.clock.sleep(180)
+    assert _with(issuer, held, DB, first) == 403
     assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
-    assert len(issuer.application.vault._parts.biscuits.possession._seen) == 1
+    assert _used(issuer) == {possession.key_thumbprint(jwk(KEY)): 1}
+
+
+def test_whoever_has_a_token_and_not_its_key_uses_up_no_memory_of_proofs(issuer: Issuer) -> None:
+    secret = _register(issuer, pop="dpop")
+    held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
+    before = _used(issuer)
+    assert before == {possession.key_thumbprint(jwk(KEY)): 1}
+    thieves = [_with(issuer, held, DB, _proof(issuer, held, DB, key=OTHER_KEY)) for _ in range(3)]
+    assert thieves == [403] * 3
+    wrong = _proof(issuer, "", "nhi/login", "POST", key=OTHER_KEY)
+    assert _login(issuer, "wrong", wrong).status == 403
+    assert _with(issuer, "", "sys/health", _proof(issuer, "", "sys/health", key=OTHER_KEY)) == 200
+    assert _with(issuer, "root", DB, _proof(issuer, "root", DB, key=OTHER_KEY)) < 500
+    assert _used(issuer) == before
+    assert _login(issuer, secret, wrong).status == 200  # it has not counted yet
+
+
+def test_a_check_that_a_holder_made_of_a_key_wants_a_proof_that_did_not_count_yet(issuer: Issuer) -> None:
+    thumbprint = possession.key_thumbprint(jwk(OTHER_KEY))
+    narrow = issuer.narrow(issuer.issue(), f'check if pop_proved("jkt", "{thumbprint}");')
+    thief = _proof(issuer, narrow, DB)
+    assert _with(issuer, narrow, DB, thief) == 403
+    assert _used(issuer) == {}
+    mine = _proof(issuer, narrow, DB, key=OTHER_KEY)
+    assert [_with(issuer, narrow, DB, mine) for _ in range(2)] == [200, 403]
+    assert _used(issuer) == {thumbprint: 1}
 
 
 def test_oauth_clients_bind_their_tokens_and_resource_servers_see_to_what(issuer: Issuer) -> None:

@@ -372,8 +372,8 @@ class Call:
     """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
     dpop: bytes
     target: str
-    proved: Mapping[str, str] | None
-    """A proof in the head (RFC 9449); the path as it came with that; thumbprints by kind, None until they were asked."""
+    proved: object
+    """A proof in the head (RFC 9449); the path as it came with that; what is found out of it, None until somebody asks."""
     factors: Sequence[str]
     """The second factors that came in the head, each `method:code`."""
     echo: bytes
