@@ -31,7 +31,7 @@ class Engine:
     guarded: ClassVar[tuple[str, ...]] = ()
     """Beginnings of paths that only sudo may ask about, even where there is no route."""
 
-    wrong_verb: Callable[[Call], Awaitable[None]] | None = None
+    wrong_verb: Callable[[Call], Awaitable[Reply[object] | None]] | None = None
     """Refuses a verb that a public path does not take, where the field says more than 'unsupported operation'."""
 
     missing: Callable[[Call], Awaitable[Reply[object] | None]] | None = None

@@ -11,7 +11,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
-from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation
+from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
@@ -64,11 +64,12 @@ class Backend:
     def _guarded(self) -> tuple[str, ...]:
         return tuple(prefix for engine in self.engines for prefix in engine.guarded)
 
-    async def _refuse_verb(self, call: Call) -> None:
+    async def _refuse_verb(self, call: Call) -> Reply[object]:
         """Refuse a verb on a path that anybody may call, so that nobody needs a token to be told."""
         for engine in self.engines:
-            if engine.wrong_verb is not None:
-                await engine.wrong_verb(call)
+            refusal = None if engine.wrong_verb is None else await engine.wrong_verb(call)
+            if refusal is not None:
+                return refusal
         raise UnsupportedOperation(chained=False)
 
 

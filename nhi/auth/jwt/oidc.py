@@ -242,14 +242,16 @@ class OidcEngine(Engine):
                 code=code,
                 confirmation=sign_in.confirmation,
             )
+        await self._admitted(call, sign_in)
+        if not came:
+            return page.failed(_NOTHING)
         sign_in = await self._states.confirm(call, state, self._clock.nanos())
         try:
-            if not came:
-                raise Malformed(_NOTHING)  # noqa: TRY301 -- each becomes a page
             entrant = await self._vouched(call, sign_in, code)
             await self._states.keep(call, state, self._clock.nanos(), entrant.claims)
         except Malformed as refusal:
-            await self._states.forget(call, state)
+            confirmation = sign_in.confirmation and self._entropy.base62(24)
+            await self._states.reopen(call, state, self._clock.nanos(), confirmation)
             return page.failed(refusal.message)
         return page.done()
 
@@ -298,10 +300,9 @@ class OidcEngine(Engine):
 
     async def _admitted(self, call: Call, sign_in: SignIn) -> Role:
         role = await granted_role(call, sign_in.role)
-        if sign_in.mode != "direct" or sign_in.claims is not None:
-            blocks = role.terms.bound_cidrs
-            if blocks and not within(call.client_address, blocks):
-                raise Unauthenticated
+        blocks = role.terms.bound_cidrs
+        if blocks and not within(call.client_address, blocks):
+            raise Unauthenticated
         return role
 
     async def _config(self, call: Call) -> Config:

@@ -91,10 +91,17 @@ class States:
             await view.delete(_place(state))
         return found
 
-    async def forget(self, call: Call, state: str) -> None:
-        """Forget a sign-in that failed, if it is still there."""
+    async def reopen(self, call: Call, state: str, now: int, confirmation: str) -> None:
+        """Let a user who was not signed in try again, if the client still waits; with another `confirmation`."""
         async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            await view.delete(_place(state))
+            try:
+                found = await find(view, state, now)
+            except Malformed:
+                return
+            again = msgspec.structs.replace(
+                found, confirmed=False, code="", id_token="", confirmation=confirmation
+            )
+            await view.put(_place(state), _encode(again))
 
     async def post(self, call: Call, state: str, now: int, code: str, id_token: str) -> SignIn:
         """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none."""

@@ -83,6 +83,11 @@ class RedeemingEngine(Engine):
         """Show the claims that an access token is for (OpenID Connect Core 1.0 section 5.3)."""
         return await self._userinfo(call, params)
 
+    async def wrong_verb(self, call: Call) -> Reply[object] | None:
+        """Refuse at `userinfo` what no access token is for, as the field does before it looks at the verb."""
+        asked = call.local.startswith("oidc/provider/") and call.local.endswith("/userinfo")
+        return OAuthError("invalid_token", DENIED, 401).reply() if asked else None
+
     async def _granted(self, call: Call, params: TokenParams) -> Reply[Any]:
         """Return the tokens of a request. Raises `OAuthError`."""
         provider = await model.provider(call.core, params.name)

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from tests.conformance.scenario import Scenario, Step, delete, get, lst, post, step
+from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, step
 from tests.conformance.scenarios.identity import home
 
 B = "idq/identity/oidc/"
@@ -232,6 +232,13 @@ SIGNING_IN = [
         get(R + "provider/p/userinfo", token=sent, headers={"Authorization": given}, divergence="DV-69")
         for sent, given in (("bad", "Bearer {at}"), ("", "Bearer {root}"))
     ),
+    *(
+        step(verb, R + f"provider/{name}/userinfo", token="", headers={"Authorization": given})
+        for verb in ("DELETE", "HEAD")
+        for name, given in (("p", ""), ("p", "Bearer {at}"), ("p", "Bearer bad"), ("none", ""))
+    ),
+    *(patch(R + "provider/p/userinfo", {}, token=given) for given in ("", "bad", "{at}")),
+    *(step(verb, R + "provider/p/userinfo", divergence="DV-69") for verb in ("DELETE", "HEAD")),
     post(R + "provider/p/userinfo", {"access_token": "{at}"}, token=""),
     get(R + "provider/p/userinfo?access_token={at}", token=""),
     get(R + "provider/narrow/userinfo", token="", headers={"Authorization": "Bearer {at}"}),

@@ -161,8 +161,27 @@ DIRECT = [
     come(""),
     POLL,
     POLL,
+    *(
+        one
+        for code in ("bad", "old", "nobody")
+        for one in (ask(), come(f"&code={code}.{{nonce}}", divergence=PAGE), POLL)
+    ),
+    come("&error=access_denied", divergence=PAGE),
+    POLL,
+    come("&code=good.{nonce}", divergence=PAGE),
+    POLL,
     ask(),
     come("&code=bad.{nonce}", divergence=PAGE),
+    post(AT + "poll", {"state": "{state}", "client_nonce": "other"}, token=""),
+    POLL,
+    role(callback_mode="direct", oidc_disable_confirmation=True, token_bound_cidrs="10.0.0.0/8"),
+    ask(),
+    come("&code=good.{nonce}"),
+    come(""),
+    POLL,
+    role(callback_mode="direct", oidc_disable_confirmation=True, token_bound_cidrs=""),
+    come("&code=good.{nonce}", divergence=PAGE),
+    POLL,
     configure(**IMPLICIT),
     role(callback_mode="direct", oidc_disable_confirmation=False),
     ask(),

@@ -115,7 +115,8 @@ class RemountEngine(Engine):
             await source.table.remove(home, mount.entry)
         await target.table.put(call.core.space(target.table.namespace.id), moved)
         identifier = self._entropy.uuid()
-        done = Migration(source.shown, target.shown, "success")
+        above = call.namespace.path
+        done = Migration(above + source.shown, above + target.shown, "success")
         await call.core.put(_PREFIX + identifier, msgspec.msgpack.encode(done))
         return Reply(
             data=Queued(identifier),

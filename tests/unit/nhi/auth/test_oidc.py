@@ -197,6 +197,24 @@ def test_a_client_that_is_turned_away_while_the_provider_is_asked_stays_away() -
     play(scenario)
 
 
+def test_sl_35_a_sign_in_that_failed_is_tried_again_with_a_new_confirmation_only() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask()
+            given = {"state": asked["state"], "code": "c0de"}
+            first = confirmation(await vault.back(**given))
+            nonce, vault.id_token["nonce"] = vault.id_token["nonce"], "n_another"
+            assert (await vault.back(**given, confirmation=first)).status == 400
+            vault.id_token["nonce"] = nonce
+            page = await vault.back(**given, confirmation=first)
+            assert confirmation(page) != first
+            assert (await vault.poll(asked["state"])).error == "authorization_pending"
+            assert b"You are signed in" in (await vault.back(**given, confirmation=confirmation(page))).text
+            assert auth(await vault.poll(asked["state"]))["metadata"] == {"role": "people"}
+
+    play(scenario)
+
+
 def test_sl_35_a_page_shows_nothing_that_came_with_the_browser() -> None:
     async def scenario() -> None:
         async with house() as vault:
@@ -353,10 +371,13 @@ def test_a_role_can_do_without_the_confirmation_and_a_failure_is_a_page() -> Non
             assert (await vault.back(state=asked["state"], code="c0de")).error == GONE
             assert auth(await vault.poll(asked["state"]))["metadata"] == {"role": "people"}
             asked = await vault.ask()
-            vault.id_token["nonce"] = "n_another"
+            nonce, vault.id_token["nonce"] = vault.id_token["nonce"], "n_another"
             failed = await vault.back(state=asked["state"], code="c0de")
             assert (failed.status, b"another nonce" in failed.text) == (400, True)
-            assert (await vault.poll(asked["state"])).error == GONE
+            assert (await vault.poll(asked["state"])).error == "authorization_pending"
+            vault.id_token["nonce"] = nonce
+            assert b"You are signed in" in (await vault.back(state=asked["state"], code="c0de")).text
+            assert auth(await vault.poll(asked["state"]))["metadata"] == {"role": "people"}
 
     play(scenario)
 
