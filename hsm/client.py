@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Asks an agent, from a coroutine or from a thread, and starts another agent when there is none to ask.
 
-A wrong PIN ends it: nothing starts an agent again, because each start would try the PIN once more. Another PIN in its
-place is another matter. Where no PIN was found wrong (the token is locked, or near to it, or others guess), the answer
-may be another one soon: one agent a minute asks again, and its gate still tries nothing that costs.
+A refused PIN ends it. Another PIN in its place is another matter. Besides, the answer may be another one soon: an
+operator resets the PIN or unlocks the token and removes the mark of the wrong PIN. So one agent a minute asks again,
+and its gate (`hsm.login`) still tries nothing that costs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ Not after one: where a daemon stands between module and device, an old agent may
 
 AGAIN_SECONDS: Final = 60.0
 """How often it is asked again whether a login is possible by now."""
-_WRONG: Final = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
 
 Answer = TypeVar("Answer")
 
@@ -146,8 +145,8 @@ class AgentClient:
         return started
 
     def _may_change(self) -> bool:
-        """Whether the refusal is old, and was for another reason than a wrong PIN; then it is over."""
-        if self._refused is None or self._refused.ckr in _WRONG or self._now() < self._again_at:
+        """Whether the refusal is old; then it is over, and the gate decides anew."""
+        if self._refused is None or self._now() < self._again_at:
             return False
         self._refused = self._wrong = None
         return True

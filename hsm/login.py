@@ -8,6 +8,10 @@ The marker's name is a slow hash of boot id, serial number and PIN: another PIN 
 A process may die within the login, and then nobody heard the answer. So it says beforehand what it is about to try;
 whoever finds that later asks the token whether it has seen a wrong PIN.
 
+Some modules answer a wrong PIN with a code of their own, or with a general failure, which also says that a device is
+not well. Then the token is asked what it has seen. One that saw nothing may be one that never tells, so a second
+unclear answer to the same PIN counts as a wrong PIN. Answers that say that the device is away cost nothing.
+
 A PIN that came from a client is a guest's. Guests never cost a token that a seal is on a try, and guess seldom.
 """
 
@@ -26,7 +30,7 @@ from typing import Final
 import pkcs11
 
 from hsm.classify import classify
-from hsm.errors import BadConfig, PinBlocked
+from hsm.errors import BadConfig, HsmError, PinBlocked
 from hsm.pin import Pin
 from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
 
@@ -35,9 +39,26 @@ GUESSES: Final = 3
 GUESSING_SECONDS: Final = 600.0
 """How long a wrong PIN of a guest counts."""
 
+UNCLEAR: Final = 2
+"""So many answers in a row that say nothing of the PIN, and it counts as wrong: tokens lock at the third wrong one."""
+
 _SCRYPT_COST: Final = 1 << 14
-_WRONG: Final = (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange)
-"""Answers that may have cost a try; a locked or expired PIN costs none."""
+_WRONG: Final = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
+"""Answers that may have cost a try, as `HsmError.ckr`; a locked or expired PIN costs none."""
+_AWAY: Final = frozenset(
+    {
+        "DeviceError",
+        "DeviceMemory",
+        "DeviceRemoved",
+        "HostMemory",
+        "SessionClosed",
+        "SessionHandleInvalid",
+        "TokenNotPresent",
+        "TokenNotRecognised",
+        "0x190",  # CKR_CRYPTOKI_NOT_INITIALIZED
+    }
+)
+"""Answers of which the standard says that no PIN was compared: the device, the token or the session was not there."""
 
 
 class LoginGate:
@@ -68,9 +89,9 @@ class LoginGate:
     def attempt(self, serial: str, pin: Pin, flags: Callable[[], int]) -> Iterator[None]:
         """Hold the token's lock while the caller logs in, and remember it when the PIN was wrong.
 
-        `flags` asks the token for its `CKF_…` as they are now. The caller lets python-pkcs11's exceptions through.
-        Raises `PinBlocked` without a try when this PIN was wrong before or the token is near to locking, and in
-        place of an exception that speaks of the PIN.
+        `flags` asks the token for its `CKF_…` as they are now, or raises python-pkcs11's exceptions. The caller lets
+        those of the login through. Raises `PinBlocked` without a try when this PIN was wrong before or the token is
+        near to locking, and in place of an exception that speaks of the PIN, or may do so.
         """
         _prepare(self._directory)
         name = hashlib.sha256(serial.encode()).hexdigest()[:16]
@@ -82,22 +103,52 @@ class LoginGate:
             if self._guest:
                 self._admit_guest(serial, digest, own, guesses)
             tried.touch(0o600)
+            pending = False
             try:
                 yield
             except pkcs11.PKCS11Error as error:
                 kind = classify(error, f"token serial {serial}: login")
+                unclear = not isinstance(kind, PinBlocked) and kind.ckr not in _AWAY
+                pending = unclear or (kind.ckr in _AWAY and tried.stat().st_size > 0)
+                if unclear:
+                    kind = self._explained(kind, tried, flags)
+                if kind.ckr in _WRONG:
+                    os.replace(tried, marker)
+                if kind.ckr in _WRONG or (unclear and self._guest):
+                    self._note_wrong(digest, own, guesses)
                 if not isinstance(kind, PinBlocked):
                     raise
-                if isinstance(error, _WRONG):
-                    os.replace(tried, marker)
-                    self._note_wrong(digest, own, guesses)
                 raise kind from error
             else:
                 if not self._guest:
                     with contextlib.suppress(OSError):  # a full disk must not undo a login
                         _replace(own, digest)
             finally:
-                tried.unlink(missing_ok=True)
+                if not pending:
+                    tried.unlink(missing_ok=True)
+
+    def _explained(self, answer: HsmError, tried: Path, flags: Callable[[], int]) -> HsmError:
+        """Return a wrong PIN in place of an answer that does not speak of it, where that is what it may mean.
+
+        A token that does not tell now is asked before the next login: `tried` stays.
+        """
+        try:
+            seen = flags()
+        except pkcs11.PKCS11Error:
+            return answer
+        if seen & (WRONG_TRIED | FINAL_TRY | LOCKED):
+            return PinBlocked(
+                f"{answer}, and the token has seen a wrong PIN, so this one is not tried again",
+                ckr="PinIncorrect",
+            )
+        times = len(tried.read_bytes()) + 1
+        if times >= UNCLEAR:
+            return PinBlocked(
+                f"{answer}, {times} times in a row: the PIN may be wrong and is not tried again",
+                ckr="PinIncorrect",
+            )
+        tried.write_bytes(b"." * times)
+        return answer
 
     def _admit(self, serial: str, marker: Path, tried: Path, flags: int) -> None:
         """Raise `PinBlocked` where a login is pointless, or could cost a try that nobody can spare."""
@@ -119,8 +170,8 @@ class LoginGate:
             )
         if tried.exists() and flags & WRONG_TRIED:
             raise PinBlocked(
-                f"{told}: a process died while it tried this PIN, and the token has seen a wrong one since, so it is "
-                "not tried again; give the right one" + self._or_remove(tried),
+                f"{told}: a process that tried this PIN had no clear answer, and the token has seen a wrong one since, "
+                "so it is not tried again; give the right one" + self._or_remove(tried),
                 ckr="PinIncorrect",
             )
 

@@ -22,6 +22,7 @@ _OS_LOCKING_OK: Final = 2
 _ALREADY_INITIALIZED: Final = 0x191
 _USER: Final = 1
 _LOGIN_ERRORS: Final[dict[int, type[pkcs11.PKCS11Error]]] = {
+    0x02: pkcs11.HostMemory,
     0x05: pkcs11.GeneralError,
     0x06: pkcs11.FunctionFailed,
     0x07: pkcs11.ArgumentsBad,

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -111,7 +112,14 @@ class Token:
         finally:
             await slot.close()
 
-    def slot(self, runtime: Path, plan: FaultPlan | None = None, *, timeout: float = 10.0) -> Pkcs11Slot:
+    def slot(
+        self,
+        runtime: Path,
+        plan: FaultPlan | None = None,
+        *,
+        timeout: float = 10.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> Pkcs11Slot:
         """A slot on the token; with a plan, its agent is spoiled by it."""
         spoiled = ("tests.hsm.faulty_program", str(plan.folder), SOFTHSM) if plan else ()
         return Pkcs11Slot(
@@ -126,6 +134,7 @@ class Token:
             ),
             chance=lambda: 0.0,
             directory=runtime,
+            now=now,
             environment=self.softhsm.environment,
             program=(sys.executable, "-P", "-m", *spoiled, "hsm.agent"),
         )

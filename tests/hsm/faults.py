@@ -49,13 +49,13 @@ VENDOR_ERROR = 0x80000042
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What one function does instead of its work. `logout` logs everybody out, then does the work;
-    `late crash` does the work, and nobody hears of it.
+    `late crash` does the work, and nobody hears of it; `says` does it, and answers with `code` where it fails.
     """
 
     function: str
-    kind: Literal["code", "delay", "hang", "crash", "late crash", "wrong", "logout"]
+    kind: Literal["code", "says", "delay", "hang", "crash", "late crash", "wrong", "logout"]
     code: int = GENERAL_ERROR
-    """The answer of `code`: a `CKR_…`."""
+    """The answer of `code` and `says`: a `CKR_…`."""
     seconds: float = 0.05
     """How long `delay` takes before it does the work."""
     times: int | None = None
@@ -209,6 +209,8 @@ def _spoiled(fault: Fault, real: Callable[..., int], arguments: tuple[int | None
     answer = int(real(*arguments))
     if fault.kind == "late crash":
         signal.raise_signal(signal.SIGSEGV)
+    if fault.kind == "says":
+        return fault.code if answer else OK
     if answer == OK:
         _falsify(fault.function, arguments)
     return answer

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hsm import envelope
+from hsm.client import AGAIN_SECONDS
 from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
 from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
@@ -286,13 +287,20 @@ def test_thousands_of_requests_among_all_kinds_of_faults(tmp_path: Path) -> None
     _run(tmp_path, work)
 
 
-def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [faults.PIN_INCORRECT, faults.VENDOR_ERROR, faults.FUNCTION_FAILED, faults.GENERAL_ERROR],
+    ids=hex,
+)
+def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path, said: int) -> None:
+    """Whatever the module says to it, as long as the token itself tells that it has seen a wrong PIN."""
+
     async def work(bench: _Bench) -> None:
         wrong = tmp_path / "wrong"
         wrong.write_text("not-the-pin")
         wrong.chmod(0o400)
         right, bench.token.pin = bench.token.pin, FilePin(wrong)
-        bench.plan.put()
+        bench.plan.put(Fault(function="C_Login", kind="says", code=said))
         workers = [bench.token.slot(bench.runtime, bench.plan) for _ in range(4)]
         for _ in range(3):
             answers = await asyncio.gather(*(_error_of(worker) for worker in workers))
@@ -306,6 +314,39 @@ def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path) -> None:
         good = bench.token.slot(bench.runtime, bench.plan)
         assert await envelope.unseal(good, PLACE, bench.token.record) == PAYLOAD
         await asyncio.gather(*(worker.close() for worker in [*workers, *restarted, good]))
+
+    _run(tmp_path, work)
+
+
+def test_a_running_server_sees_what_was_mended_after_a_wrong_pin(tmp_path: Path) -> None:
+    """Another PIN in the file at once; the same PIN within a minute, once it was set on the token and the mark removed."""
+
+    async def work(bench: _Bench) -> None:
+        right = bench.token.pin
+        file = tmp_path / "changed"
+        file.write_text("not-the-pin")
+        file.chmod(0o600)
+        bench.token.pin = FilePin(file)
+        clock = [0.0]
+        slot = bench.token.slot(bench.runtime, bench.plan, now=lambda: time.monotonic() + clock[0])
+        assert isinstance(await _error_of(slot), PinBlocked)
+        file.write_text(right.read().reveal().decode())
+        assert await envelope.unseal(slot, PLACE, bench.token.record) == PAYLOAD
+        await slot.close()
+
+        bench.plan.put(Fault(function="C_Login", kind="code", code=faults.PIN_INCORRECT, times=1))
+        slot = bench.token.slot(bench.runtime, bench.plan, now=lambda: time.monotonic() + clock[0])
+        said = ""
+        for _ in range(6):  # as long as the mark is there, no login is tried
+            said = str(await _error_of(slot))
+            clock[0] += AGAIN_SECONDS / 2
+        assert bench.plan.calls("C_Login") == 1
+        assert "was wrong before" in said
+        (mark,) = [path for path in bench.runtime.glob("pin-refused-*") if str(path) in said]
+        mark.unlink()
+        clock[0] += AGAIN_SECONDS
+        assert await envelope.unseal(slot, PLACE, bench.token.record) == PAYLOAD
+        await slot.close()
 
     _run(tmp_path, work)
 

@@ -139,7 +139,7 @@ def test_a_wrong_pin_that_nobody_heard_of_is_tried_once(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     _die(gate, token, WRONG, tmp_path)
     for _ in range(2):
-        with pytest.raises(PinBlocked, match="a process died while it tried this PIN") as raised:
+        with pytest.raises(PinBlocked, match="a process that tried this PIN had no clear answer") as raised:
             _try(gate, token, WRONG)
     (left,) = tmp_path.glob("pin-tried-*")
     assert f"remove {left}" in str(raised.value)
@@ -148,6 +148,120 @@ def test_a_wrong_pin_that_nobody_heard_of_is_tried_once(tmp_path: Path) -> None:
     with pytest.raises(PinBlocked, match="the PIN is wrong"):
         _try(gate, token, WRONG)
     assert not left.exists()
+
+
+class Mumbler(Token):
+    """A token that answers a wrong PIN with a code that does not speak of it; `tells` is whether its flags do."""
+
+    def __init__(self, answer: pkcs11.PKCS11Error, *, tells: bool) -> None:
+        super().__init__()
+        self._answer = answer
+        self._tells = tells
+
+    def login(self, pin: Pin) -> None:
+        try:
+            super().login(pin)
+        except pkcs11.PinIncorrect:
+            self.flags = WRONG_TRIED if self._tells else 0
+            raise self._answer from None
+
+
+_UNCLEAR = [
+    pkcs11.PKCS11Error("Unmapped error code 0x80000042"),
+    pkcs11.PKCS11Error("Unmapped error code 0x200"),
+    pkcs11.GeneralError(),
+    pkcs11.FunctionFailed(),
+    pkcs11.ArgumentsBad(),
+]
+
+
+@pytest.mark.parametrize("answer", _UNCLEAR, ids=repr)
+def test_a_wrong_pin_behind_another_code_is_tried_once_where_the_token_tells(
+    tmp_path: Path, answer: pkcs11.PKCS11Error
+) -> None:
+    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(answer, tells=True)
+    with pytest.raises(PinBlocked, match="the token has seen a wrong PIN") as raised:
+        _try(gate, token, WRONG)
+    assert raised.value.ckr == "PinIncorrect"
+    token.flags = 0  # somebody else logged in with the right one since
+    for _ in range(3):
+        with pytest.raises(PinBlocked, match="not tried again"):
+            _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+    assert token.tries == 1
+    _try(gate, token, RIGHT)
+
+
+@pytest.mark.parametrize("answer", _UNCLEAR, ids=repr)
+def test_a_wrong_pin_behind_another_code_locks_no_token_that_never_tells(
+    tmp_path: Path, answer: pkcs11.PKCS11Error
+) -> None:
+    token = Mumbler(answer, tells=False)
+    with pytest.raises(type(answer)):
+        _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+    with pytest.raises(pkcs11.DeviceRemoved), LoginGate(tmp_path / "run", "boot").attempt("0011", WRONG, int):
+        raise pkcs11.DeviceRemoved  # which makes nobody forget
+    with pytest.raises(PinBlocked, match="2 times in a row"):
+        _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+    for _ in range(3):
+        with pytest.raises(PinBlocked, match="not tried again"):
+            _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+    assert token.tries == 2
+
+
+def test_a_device_that_answers_unclearly_for_once_is_asked_again(tmp_path: Path) -> None:
+    gate, token = LoginGate(tmp_path / "run", "boot"), Token()
+    for _ in range(3):
+        with pytest.raises(pkcs11.GeneralError), gate.attempt("0011", RIGHT, int):
+            raise pkcs11.GeneralError
+        _try(gate, token, RIGHT)
+    assert token.tries == 3
+
+
+def test_a_token_that_cannot_be_asked_what_it_saw_is_asked_before_the_next_login(tmp_path: Path) -> None:
+    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
+    asked: list[int] = []
+
+    def flags() -> int:
+        asked.append(1)
+        if len(asked) == 2:
+            raise pkcs11.TokenNotPresent
+        return token.flags
+
+    with pytest.raises(pkcs11.GeneralError), gate.attempt("0011", WRONG, flags):
+        token.login(WRONG)
+    with pytest.raises(PinBlocked, match="had no clear answer"), gate.attempt("0011", WRONG, flags):
+        token.login(WRONG)
+    assert token.tries == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pkcs11.DeviceError(),
+        pkcs11.DeviceRemoved(),
+        pkcs11.TokenNotPresent(),
+        pkcs11.SessionHandleInvalid(),
+        pkcs11.PKCS11Error("Unmapped error code 0x190"),
+    ],
+    ids=repr,
+)
+def test_a_device_that_is_away_is_asked_for_ever(tmp_path: Path, answer: pkcs11.PKCS11Error) -> None:
+    gate = LoginGate(tmp_path / "run", "boot")
+    for _ in range(5):
+        with pytest.raises(type(answer)), gate.attempt("1", RIGHT, lambda: WRONG_TRIED):
+            raise answer
+    assert not list((tmp_path / "run").glob("pin-*"))
+
+
+def test_guests_guess_no_more_often_where_answers_are_unclear(tmp_path: Path) -> None:
+    guest = LoginGate(tmp_path / "run", "boot", guest=True)
+    token = Mumbler(pkcs11.FunctionFailed(), tells=False)
+    for number in range(GUESSES):
+        with pytest.raises(pkcs11.FunctionFailed):
+            _try(guest, token, Pin(b"guess %d" % number))
+    with pytest.raises(PinBlocked, match="3 wrong PINs were given"):
+        _try(guest, token, Pin(b"another"))
+    assert token.tries == GUESSES
 
 
 def test_a_login_that_was_cut_off_is_made_again_where_the_token_saw_no_wrong_pin(tmp_path: Path) -> None:
