@@ -23,7 +23,7 @@ help: ## this list
 
 # ------------------------------------------------------------------------------------------- to use it
 .PHONY: run
-run: $(VENV)/.run ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=..., HSM=1)
+run: compiled ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=..., HSM=1)
 	@mkdir -p -m 700 "$(DATA)"
 	database="$(DATA)/coffre.db"
 	if [[ -n "$(HSM)" ]]; then # sealed by a SoftHSM token of its own in ./data/hsm
@@ -47,6 +47,11 @@ $(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/.
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) check
 	touch $@
+
+# The bytecode that an installed package has: without it every start of a server or of vaultctl compiles all sources.
+.PHONY: compiled
+compiled: $(VENV)/.run
+	@$(BIN)/python -m compileall -q vault nhi hsm cli
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing the locked test dependencies into $(VENV)"
@@ -76,7 +81,7 @@ system:
 	@PYTHON="$(PYTHON)" .ci/system-packages test
 
 .PHONY: test
-test: system check $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
+test: system check compiled $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
 	export HYPOTHESIS_PROFILE=ci
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak"

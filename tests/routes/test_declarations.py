@@ -90,6 +90,24 @@ def capture_without_field() -> type[Engine]:
     return Wrong
 
 
+def capture_that_comes_twice() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x/{name}/{name}")
+        async def show(self, call: Call, params: Named) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def params_without_a_type() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x")
+        async def show(self, call: Call, params) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 -- what is wrong here
+            """Show."""
+
+    return Wrong
+
+
 def field_without_doc() -> type[Engine]:
     class Wrong(Engine):
         @write("x")
@@ -148,6 +166,8 @@ def overlap() -> type[Engine]:
         (too_many, r"takes \(self, call\) or \(self, call, params\)"),
         (no_struct, "params must be a Params struct"),
         (capture_without_field, r"path captures without a field: \['name'\]"),
+        (capture_that_comes_twice, "a name is captured twice in x/{name}/{name}"),
+        (params_without_a_type, "params must be a Params struct"),
         (field_without_doc, "field name has no Doc"),
         (field_without_default, "field colour needs a default"),
         (field_without_coercion, "no coercion for the type"),

@@ -6,12 +6,13 @@ A wrong declaration is refused when its class is created, not when it is first c
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import types
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -219,17 +220,20 @@ def _build(
     doc = inspect.cleandoc(function.__doc__ or "")
     if not doc:
         raise WrongDeclaration(f"{where}: a docstring is missing; it is the operation's documentation")
-    hints = get_type_hints(function, include_extras=True)
+    hints = inspect.get_annotations(function, eval_str=True)
     if "return" not in hints:
         raise WrongDeclaration(f"{where}: the result has no type")
-    names = list(inspect.signature(function).parameters)
-    if names[1:2] != ["call"] or len(names) > 3:
+    code = inspect.unwrap(function).__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    if names[1:2] != ("call",) or len(names) > 3:
         raise WrongDeclaration(f"{where}: takes (self, call) or (self, call, params)")
-    params = hints[names[2]] if len(names) == 3 else NoParams
+    params = hints.get(names[2]) if len(names) == 3 else NoParams
     if not (isinstance(params, type) and issubclass(params, Params)):
         raise WrongDeclaration(f"{where}: {names[2]} must be a Params struct")
-    captures = {match[1] for match in _PLACE.finditer(template)}
-    parameters = _parameters(where, params, captures)
+    captures = [match[1] for match in _PLACE.finditer(template)]
+    if len(set(captures)) < len(captures):
+        raise WrongDeclaration(f"{where}: a name is captured twice in {template}")
+    parameters = _parameters(where, params, set(captures))
     for what in ("exists", "before"):
         method = getattr(access, what)
         if method and not callable(getattr(engine, method, None)):
@@ -241,13 +245,11 @@ def _build(
 
 
 def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping[str, Parameter]:
-    hints = get_type_hints(params, include_extras=True)
-    unknown = captures - set(hints)
+    unknown = captures.difference(params.__struct_fields__)
     if unknown:
         raise WrongDeclaration(f"{where}: path captures without a field: {sorted(unknown)}")
     found: dict[str, Parameter] = {}
-    for info in msgspec.structs.fields(params):
-        inner, kind, doc = _unpack(hints[info.name])
+    for info, inner, kind, doc in _fields(params):
         if not doc:
             raise WrongDeclaration(f"{where}: field {info.name} has no Doc")
         in_path = info.name in captures
@@ -256,6 +258,12 @@ def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping
         default = info.default_factory() if callable(info.default_factory) else info.default
         found[info.encode_name] = Parameter(info.encode_name, info.name, kind, doc, inner, in_path, default)
     return found
+
+
+@functools.cache
+def _fields(params: type[Params]) -> Sequence[tuple[msgspec.structs.FieldInfo, object, Kind, str]]:
+    """Return the fields of a struct that many routes may share, each with its type, kind and documentation."""
+    return [(info, *_unpack(info.type)) for info in msgspec.structs.fields(params)]
 
 
 _KINDS: Final = {str: Kind("string"), int: Kind("int"), bool: Kind("bool")}
@@ -285,11 +293,23 @@ def _invoker(handler: Handler, params: type[Params]) -> Handler:
     return (lambda call, _: handler(call)) if params is NoParams else handler
 
 
+class _Shape:
+    """The operations that share one template, and its regular expression, compiled once a path asks for it."""
+
+    def __init__(self, text: str, group: dict[Operation, Bound]) -> None:
+        self._text = text
+        self.group = group
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(self._text)
+
+
 class RouteTable:
     """The routes of one or more live engines, matched on the path below their mount."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
-        self._by_head: dict[str, list[tuple[re.Pattern[str], dict[Operation, Bound]]]] = {}
+        self._by_head: dict[str, list[_Shape]] = {}
         shapes: dict[str, dict[Operation, Bound]] = {}
         for engine in engines:
             for route in engine.routes:
@@ -303,27 +323,27 @@ class RouteTable:
         ordered = sorted(shapes.items(), key=lambda item: _specificity(next(iter(item[1].values())).route))
         for pattern, group in ordered:
             head = next(iter(group.values())).route.template.partition("/")[0]
-            self._by_head.setdefault("" if "{" in head else head, []).append((re.compile(pattern), group))
+            self._by_head.setdefault("" if "{" in head else head, []).append(_Shape(pattern, group))
         self.all: tuple[Bound, ...] = tuple(bound for _, group in ordered for bound in group.values())
 
     def matching(self, path: str) -> tuple[Bound, ...]:
         """Return every operation on `path`, for help."""
         found: list[Bound] = []
         for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
-            for pattern, group in candidates or ():
-                if pattern.fullmatch(path):
-                    found += group.values()
+            for shape in candidates or ():
+                if shape.pattern.fullmatch(path):
+                    found += shape.group.values()
         return tuple(found)
 
     def match(self, path: str, operation: Operation) -> tuple[Bound, Mapping[str, str]]:
         """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         known = False
         for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
-            for pattern, group in candidates or ():
-                match = pattern.fullmatch(path)
+            for shape in candidates or ():
+                match = shape.pattern.fullmatch(path)
                 if match is None:
                     continue
-                bound = group.get(operation)
+                bound = shape.group.get(operation)
                 if bound is not None:
                     return bound, match.groupdict()
                 known = True

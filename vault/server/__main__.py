@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,7 +41,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
             return 0
         if options.test_config:
             return _check(options, environment)
-        _serve(options, environment, build)
+        with _uncollected():
+            _serve(options, environment, build)
     except (StartFailure, StorageFailure) as failure:
         sys.stderr.write(f"error: {failure}\n")
         return 1
@@ -70,6 +73,16 @@ def _tried(options: Options, environment: Mapping[str, str]) -> Sequence[str]:
         return trial.problems(read(options, environment), Clock())
     except StartFailure as failure:
         return (str(failure),)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector off what is being loaded, all of which stays; the server starts it once it listens."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _serve(options: Options, environment: Mapping[str, str], build: Build | None) -> None:

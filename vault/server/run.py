@@ -117,6 +117,7 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(_GARBAGE)
+        gc.enable()
         await self._ending.wait()
         log.note(
             "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
