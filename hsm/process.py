@@ -4,6 +4,7 @@
 A thread of its own starts the process and reads its replies until the end; it must be the same one, because
 the kernel kills the agent when the thread that started it ends. No more requests are under way than the agent
 has sessions, so a request's time counts from when the agent can work on it, not from when it joined the queue.
+What does not fit the channel's buffer at once goes on its way when the agent has read some of it.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class AgentProcess:
         self._lock = threading.Lock()
         self._waiting: deque[_Job] = deque()
         self._running: dict[int, _Job] = {}
+        self._outgoing = bytearray()
         self._number = FIRST
         self._loaded = self._ready = False
         self._next_look = 0.0
@@ -181,9 +183,12 @@ class AgentProcess:
                     raise SlotUnavailable(self._stop)
                 self._next_look = self._look(opening)
                 pause = max(0.0, self._next_look - self._now())
+                poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
             poll.poll(pause * 1000 + 1)
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
+            with self._lock:
+                self._flush()
             for reply in self._received():
                 if reply.number == LOADED:
                     self._loaded = True
@@ -250,20 +255,23 @@ class AgentProcess:
             job.result.set_result(reply.result)
 
     def _dispatch(self) -> None:
-        """Send what may be sent. Holds the lock; never blocks, because a full buffer means that nobody reads."""
+        """Send what may be sent. Holds the lock; never blocks."""
         while self._ready and self._waiting and len(self._running) < self._launch.opening.max_sessions:
             job = self._waiting.popleft()
             if not job.result.set_running_or_notify_cancel():
                 continue
             job.expires = self._now() + job.seconds
             self._running[job.number] = job
-            try:
-                complete = self._channel.send(job.frame) == len(job.frame)
-            except OSError:
-                complete = False
-            if not complete:
-                self._stop = "the agent reads no requests and was killed"
-                self._alarm()
+            self._outgoing += job.frame
+        self._flush()
+        if self._outgoing:
+            self._alarm()
+
+    def _flush(self) -> None:
+        """Give the channel what it takes; it may be closed at the other end, and that shows as its end. Holds the lock."""
+        with contextlib.suppress(OSError):
+            while self._outgoing:
+                del self._outgoing[: self._channel.send(self._outgoing)]
 
     def _alarm(self) -> None:
         """Let the thread look again. Holds the lock."""

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
@@ -286,13 +288,36 @@ def test_a_client_that_can_start_nothing_says_so() -> None:
 def test_an_agent_that_reads_nothing_never_makes_the_server_wait(softhsm: SoftHsm) -> None:
     async def story(slot: Pkcs11Slot) -> None:
         stop(slot.agent_pid)
-        asking = [slot.sign("root", b"1", "EDDSA", bytes(60_000)) for _ in range(8)]
+        asking = [asyncio.create_task(slot.sign("root", b"1", "EDDSA", bytes(60_000))) for _ in range(8)]
+        await asyncio.sleep(0)  # each has been sent, as far as there was room, or this would not end
+        assert not any(task.done() for task in asking)
         found = await asyncio.gather(*asking, return_exceptions=True)
-        assert isinstance(found[0], SlotUnavailable)
-        assert "reads no requests" in str(found[0])
+        assert {type(error) for error in found} == {SlotUnavailable}
+        assert "no answer within" in str(found[0])
         assert len(await slot.random(8)) == 8
 
-    run(softhsm, story, max_sessions=8, timeout=60.0)
+    run(softhsm, story, max_sessions=8, timeout=2.0)
+
+
+def test_an_agent_that_reads_slowly_gets_all_of_it(softhsm: SoftHsm) -> None:
+    """The channel's buffer takes three of the largest frames; an agent has to read before the next one fits."""
+
+    async def story(slot: Pkcs11Slot) -> None:
+        public = load_der_public_key(await slot.generate_key_pair("root", b"1", "ed25519"))
+        assert isinstance(public, Ed25519PublicKey)
+        agent = slot.agent_pid
+        assert agent is not None
+        for _ in range(3):
+            stop(agent)
+            data = [bytes([number]) * 65_000 for number in range(12)]
+            asking = [asyncio.create_task(slot.sign("root", b"1", "EDDSA", each)) for each in data]
+            await asyncio.sleep(0.05)
+            os.kill(agent, signal.SIGCONT)
+            for each, signature in zip(data, await asyncio.gather(*asking), strict=True):
+                public.verify(signature, each)
+        assert slot.agent_pid == agent
+
+    run(softhsm, story, timeout=60.0)
 
 
 def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) -> None:
