@@ -12,7 +12,7 @@ from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, SlotUnav
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module
-from hsm.operations import Opening, Probed
+from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
 from hsm.sessions import Held, Sessions
 from hsm.token import Wanted, info_of, present, quirks
@@ -103,7 +103,7 @@ class Device:
             lambda held: signatures.sign(held, label, key_id, mechanism, data), "sign", label, key_id
         )
 
-    def public_key(self, label: str, key_id: bytes | None) -> bytes:
+    def public_key(self, label: str, key_id: bytes | None) -> PublicHalf:
         """Return a pair's public half; see `hsm.signatures.public_key`."""
         return self._on_key(
             lambda held: signatures.public_key(held, label, key_id), "public key", label, key_id
@@ -114,7 +114,7 @@ class Device:
 
         def make(held: Held) -> bytes:
             generation.generate_pair(held, label, key_id, algorithm, quirks(self._sessions.token))
-            return signatures.public_key(held, label, key_id)
+            return signatures.public_key(held, label, key_id).public
 
         return self._run(make, f"generate {algorithm}", write=True)
 
@@ -143,7 +143,7 @@ class Device:
         self._run(lambda held: keys.retire(held, self._label, key_id), f"retire {version}", write=True)
         self._current = None
 
-    def _on_key(self, work: Callable[[Held], bytes], doing: str, label: str, key_id: bytes | None) -> bytes:
+    def _on_key(self, work: Callable[[Held], Found], doing: str, label: str, key_id: bytes | None) -> Found:
         known = (label, key_id)
         found = self._run(work, doing, known=known)
         self._seen.add(known)

@@ -63,10 +63,20 @@ class Sign(msgspec.Struct, frozen=True, tag="sign"):
 
 
 class PublicKey(msgspec.Struct, frozen=True, tag="public_key"):
-    """Answered by a key pair's public half as SubjectPublicKeyInfo in DER."""
+    """Answered by a `PublicHalf`."""
 
     key_label: str
     key_id: bytes | None
+
+
+class PublicHalf(msgspec.Struct, frozen=True, kw_only=True):
+    """A key pair as the token has it, which may have been asked for by less than that."""
+
+    label: str
+    key_id: bytes
+    """Empty where the token gives it none."""
+    public: bytes
+    """SubjectPublicKeyInfo in DER."""
 
 
 class GenerateKeyPair(msgspec.Struct, frozen=True, tag="generate_key_pair"):
@@ -139,6 +149,7 @@ __all__ = [
     "Operation",
     "Probe",
     "Probed",
+    "PublicHalf",
     "PublicKey",
     "Random",
     "Retire",

@@ -148,11 +148,11 @@ class Pkcs11Slot:
 
     async def public_key(self, key_label: str, key_id: bytes | None) -> bytes:
         """Return a key pair's public half as SubjectPublicKeyInfo in DER."""
-        return await self._ask(operations.PublicKey(key_label, key_id), bytes)
+        return (await self._ask(operations.PublicKey(key_label, key_id), operations.PublicHalf)).public
 
     def public_key_blocking(self, key_label: str, key_id: bytes | None) -> bytes:
         """Return a public half to a thread that may wait."""
-        return self._ask_blocking(operations.PublicKey(key_label, key_id), bytes)
+        return self._ask_blocking(operations.PublicKey(key_label, key_id), operations.PublicHalf).public
 
     async def generate_key_pair(self, key_label: str, key_id: bytes, algorithm: str) -> bytes:
         """Make a key pair that signs and return its public half; see `hsm.generation.PAIR_ALGORITHMS`."""

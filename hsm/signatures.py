@@ -13,6 +13,7 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
 from hsm.errors import BadConfig
 from hsm.keys import find
 from hsm.mechanisms import able, rsa_public
+from hsm.operations import PublicHalf
 from hsm.sessions import Held
 from hsm.versions import name
 
@@ -85,8 +86,8 @@ def _fits(key: Any, mechanism: str, data: bytes, what: str) -> None:  # noqa: AN
         raise BadConfig(f"{what}: {mechanism} takes a DigestInfo, and this is longer than the key can sign")
 
 
-def public_key(held: Held, label: str, key_id: bytes | None) -> bytes:
-    """Return a pair's public half as SubjectPublicKeyInfo in DER (RFC 5280 §4.1).
+def public_key(held: Held, label: str, key_id: bytes | None) -> PublicHalf:
+    """Return a pair's public half (RFC 5280 §4.1), with the label and the id that were found.
 
     Raises `BadConfig` for a type of key that we cannot use, `KeyMissing`, python-pkcs11's exceptions.
     """
@@ -97,7 +98,19 @@ def public_key(held: Held, label: str, key_id: bytes | None) -> bytes:
     else:
         public = _curve_key(held, label, key_id, key_type)
     encoded: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return encoded
+    return PublicHalf(
+        label=str(_told(private, Attribute.LABEL) or ""),
+        key_id=bytes(_told(private, Attribute.ID) or b""),
+        public=encoded,
+    )
+
+
+def _told(key: Any, attribute: Attribute) -> Any:  # noqa: ANN401 - see keys.find
+    """Return an attribute that a token may have nothing for, or nothing that can be read."""
+    try:
+        return key[attribute]
+    except (pkcs11.AttributeTypeInvalid, pkcs11.AttributeSensitive, UnicodeDecodeError):
+        return None
 
 
 def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType) -> Any:  # noqa: ANN401 - two types

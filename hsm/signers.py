@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm.errors import BadConfig, IntegrityError
-from hsm.operations import Operation, Sign
+from hsm.operations import Operation, PublicHalf, Sign
 from hsm.operations import PublicKey as AskPublicKey
 from hsm.versions import name
 
@@ -79,7 +79,7 @@ class Agent(Protocol):
 class TokenSigner:
     """A key pair that an agent reaches; see `Signer`. Asks for the public half when it is made.
 
-    `key_id` None is whatever id the label has. `only` is the one mechanism that the key is for. `seconds` is how
+    `key_id` None is whatever id the label has; the one that was found then is the one that signs. `only` is the one mechanism that the key is for. `seconds` is how
     long each operation may take.
     """
 
@@ -87,17 +87,27 @@ class TokenSigner:
         self, agent: Agent, label: str, key_id: bytes | None, *, seconds: float, only: Mechanism | None = None
     ) -> None:
         self._agent = agent
-        self._label = label
-        self._id = key_id
         self._seconds = seconds
         self._only = only
-        der = agent.ask_blocking(AskPublicKey(label, key_id), bytes, seconds)
-        self._public: PublicKey = load_der_public_key(der)  # type: ignore[assignment]  # private_key checks it
+        found = agent.ask_blocking(AskPublicKey(label, key_id), PublicHalf, seconds)
+        self._label = label or found.label
+        self._id = found.key_id or key_id
+        self._public: PublicKey = load_der_public_key(found.public)  # type: ignore[assignment]  # private_key checks it
 
     @property
     def public_key(self) -> PublicKey:
         """See `Signer`."""
         return self._public
+
+    @property
+    def label(self) -> str:
+        """Label of the pair that was found."""
+        return self._label
+
+    @property
+    def key_id(self) -> bytes:
+        """`CKA_ID` of the pair that was found, which is its version; empty where it has none."""
+        return self._id or b""
 
     def sign(self, mechanism: Mechanism, data: bytes) -> bytes:
         """See `Signer`."""

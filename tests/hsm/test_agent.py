@@ -18,7 +18,7 @@ from hsm.classify import SessionLost, Undecided
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
 from hsm.module import Module
-from hsm.operations import Opening, Probed
+from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
@@ -93,7 +93,9 @@ def test_it_answers_every_operation(softhsm: SoftHsm, server: Server) -> None:
     assert server.ask(operations.Probe(), Probed).key_version == "v0001"
     assert len(server.ask(operations.Random(16), bytes)) == 16
     public = server.ask(operations.GenerateKeyPair("root", b"1", "p256"), bytes)
-    assert server.ask(operations.PublicKey("root", b"1"), bytes) == public
+    assert server.ask(operations.PublicKey("root", None), PublicHalf) == PublicHalf(
+        label="root", key_id=b"1", public=public
+    )
     assert len(server.ask(operations.Sign("root", None, "ECDSA", bytes(32)), bytes)) == 64
     assert server.ask(operations.Retire("v0001"), type(None)) is None
     assert {token.label for token in server.ask(operations.ListTokens(), list[TokenInfo])} == {"a", "b"}

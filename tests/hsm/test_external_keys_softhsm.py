@@ -186,6 +186,21 @@ def test_a_granted_key_signs_a_certificate_that_openssl_verifies(play: Play, tmp
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"{file}: OK\n"
 
 
+@pytest.mark.parametrize("named", [{"label": "p256"}, {"id": "7630303031"}], ids=["label", "id"])
+def test_the_audit_log_has_label_and_version_of_a_key_that_is_named_by_one_of_them(
+    play: Play, named: dict[str, str]
+) -> None:
+    async def scenario(vault: Vault) -> None:
+        await vault.open(key=named)
+        call = Call()
+        key = await vault.find()
+        await key.use(call, _certificate)
+        (used,) = call.used
+        assert (used["key_label"], used["key_id"]) == ("p256", "v0001")
+
+    play(scenario)
+
+
 def test_many_sign_at_once(play: Play) -> None:
     async def scenario(vault: Vault) -> None:
         await vault.open()
@@ -238,7 +253,7 @@ async def _insist(vault: Vault) -> x509.Certificate:
 def test_a_key_for_another_mechanism_does_not_sign(play: Play) -> None:
     async def scenario(vault: Vault) -> None:
         await vault.open(key={"label": "p256", "mechanism": "CKM_EDDSA"})
-        with pytest.raises(Failed, match="key p256: is for EDDSA alone, and was asked for ECDSA"):
+        with pytest.raises(Failed, match="key p256 id v0001: is for EDDSA alone, and was asked for ECDSA"):
             await (await vault.find()).use(Call(), _certificate)
 
     play(scenario)

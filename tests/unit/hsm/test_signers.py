@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from hsm.errors import BadConfig, IntegrityError
-from hsm.operations import Operation, Sign
+from hsm.operations import Operation, PublicHalf, Sign
 from hsm.operations import PublicKey as AskPublicKey
 from hsm.signers import Mechanism, PrivateKey, PublicKey, TokenSigner, private_key
 
@@ -211,16 +211,19 @@ def test_half_a_signature_is_no_signature(change: Callable[[bytes], bytes]) -> N
 class Agent:
     """Answers for one key pair, and keeps what it was asked."""
 
-    def __init__(self, key: Any) -> None:
+    def __init__(self, key: Any, key_id: bytes = b"v1") -> None:
         self._token = Token(key)
+        self._id = key_id
         self.asked: list[tuple[Operation, float]] = []
 
     def ask_blocking(self, operation: Operation, kind: type[Any], seconds: float) -> Any:
-        assert kind is bytes
         self.asked.append((operation, seconds))
         if isinstance(operation, Sign):
+            assert kind is bytes
             return self._token.sign(Mechanism(operation.mechanism), operation.data)
-        return self._token.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        assert kind is PublicHalf
+        public = self._token.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return PublicHalf(label="ca", key_id=self._id, public=public)
 
 
 def test_a_signer_asks_the_agent_for_its_own_key() -> None:
@@ -233,10 +236,34 @@ def test_a_signer_asks_the_agent_for_its_own_key() -> None:
     assert (second.key_label, second.key_id, second.mechanism) == ("ca", b"v1", "RSA_PKCS")
 
 
+@pytest.mark.parametrize(("label", "asked"), [("ca", None), ("", b"v1")])
+def test_a_key_that_is_named_by_half_signs_as_the_one_that_was_found(label: str, asked: bytes | None) -> None:
+    """A second key of that label, or of that id, must not sign in its place, nor be recorded as it."""
+    agent = Agent(RSA)
+    signer = TokenSigner(agent, label, asked, seconds=1)
+    assert (signer.label, signer.key_id) == ("ca", b"v1")
+    _certificate(private_key(signer), SHA256())
+    operation, _ = agent.asked[-1]
+    assert isinstance(operation, Sign)
+    assert (operation.key_label, operation.key_id) == ("ca", b"v1")
+
+
+def test_a_key_without_an_id_is_asked_for_by_its_label() -> None:
+    agent = Agent(RSA, b"")
+    signer = TokenSigner(agent, "ca", None, seconds=1)
+    assert signer.key_id == b""
+    _certificate(private_key(signer), SHA256())
+    operation, _ = agent.asked[-1]
+    assert isinstance(operation, Sign)
+    assert operation.key_id is None
+
+
 def test_a_key_that_is_for_one_mechanism_is_used_for_no_other() -> None:
     agent = Agent(RSA)
     key = private_key(TokenSigner(agent, "ca", None, seconds=1, only=Mechanism.RSA_PKCS_PSS))
     _certificate(key, SHA256(), _pss(SHA256()))
-    with pytest.raises(BadConfig, match="key ca: is for RSA_PKCS_PSS alone, and was asked for RSA_PKCS"):
+    with pytest.raises(
+        BadConfig, match="key ca id v1: is for RSA_PKCS_PSS alone, and was asked for RSA_PKCS"
+    ):
         _certificate(key, SHA256())
     assert [type(operation) for operation, _ in agent.asked] == [AskPublicKey, Sign]

@@ -43,6 +43,18 @@ class Process(Agent, Protocol):
         ...
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A key pair that a token has; nothing of it is secret."""
+
+    private: PrivateKey
+    """The private half, which stays in the token."""
+    label: str
+    key_id: bytes
+    """Its version; empty where the token gives it none."""
+    token: TokenInfo
+    """What the token said of itself."""
+
+
 class Opened(msgspec.Struct):
     """A token's agent, and the key pairs that were found through it."""
 
@@ -52,10 +64,9 @@ class Opened(msgspec.Struct):
     users: int = 0
     """How many wait for its answers; as long as there are any it stays."""
     turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(TURNS))
-    pairs: dict[Pair, tuple[PrivateKey, TokenInfo]] = msgspec.field(default_factory=dict)
-    """Private halves, which hold no secret, and what the token said of itself."""
+    pairs: dict[Pair, Found] = msgspec.field(default_factory=dict)
 
-    def remember(self, pair: Pair, found: tuple[PrivateKey, TokenInfo]) -> None:
+    def remember(self, pair: Pair, found: Found) -> None:
         """Keep what was found, so that the next use asks the token for its signature alone."""
         if len(self.pairs) >= MOST_PAIRS:
             self.pairs.clear()

@@ -17,7 +17,7 @@ from hsm.operations import ListTokens, TokenInfo
 from hsm.signers import Agent, TokenSigner, private_key
 from hsm.versions import printable
 from vault.engines.system.external_keys import Options
-from vault.engines.system.external_keys_agents import MOST, TURNS, Agents, Opened
+from vault.engines.system.external_keys_agents import MOST, TURNS, Agents, Found, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
@@ -59,19 +59,19 @@ class Pkcs11Provider:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
         async with self._using(token) as opened:
-            private, information = opened.pairs.get(pair) or await self._found(opened, token, pair)
-        return _Key(self, ref, token, pair, _description(ref, pair, private, information))
+            found = opened.pairs.get(pair) or await self._found(opened, token, pair)
+        return _Key(self, ref, token, pair, _description(ref, found))
 
     async def use(
         self, token: Token, pair: Pair, description: Mapping[str, str], work: Callable[[PrivateKey], T]
     ) -> T:
         """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
         async with self._using(token) as opened:
-            private, information = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
-            if description != _description(description["ref"], pair, private, information):
+            found = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
+            if description != _description(description["ref"], found):
                 raise Failed("the token has another key of this name by now")
             try:
-                return await self._run(opened, lambda: work(private), Failed)
+                return await self._run(opened, lambda: work(found.private), Failed)
             except VaultError:
                 opened.pairs.pop(pair, None)
                 raise
@@ -88,12 +88,17 @@ class Pkcs11Provider:
 
     async def _found(
         self, opened: Opened, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
-    ) -> tuple[PrivateKey, TokenInfo]:
+    ) -> Found:
         """Find a key pair in the token, and remember it."""
 
-        def look() -> tuple[PrivateKey, TokenInfo]:
+        def look() -> Found:
             signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
-            return private_key(signer), _information(opened.agent, token)
+            return Found(
+                private=private_key(signer),
+                label=signer.label,
+                key_id=signer.key_id,
+                token=_information(opened.agent, token),
+            )
 
         found = await self._run(opened, look, refusal)
         opened.remember(pair, found)
@@ -139,14 +144,15 @@ class _Key:
         return await self._provider.use(self._token, self._pair, self._description, work)
 
 
-def _description(ref: str, pair: Pair, private: PrivateKey, information: TokenInfo) -> Mapping[str, str]:
-    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+def _description(ref: str, found: Found) -> Mapping[str, str]:
+    """Which key it is, for the audit log: what the token has, whatever of it the config names."""
+    der = found.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {
         "ref": ref,
-        "token_serial": information.serial,
-        "token_label": information.label,
-        "key_label": pair.label,
-        "key_id": printable(pair.key_id) if pair.key_id else "",
+        "token_serial": found.token.serial,
+        "token_label": found.token.label,
+        "key_label": found.label,
+        "key_id": printable(found.key_id) if found.key_id else "",
         "public_key_sha256": sha256(der).hexdigest(),
     }
 
