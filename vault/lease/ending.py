@@ -36,8 +36,8 @@ _WORKERS: Final = 8
 _ABREAST: Final = 4
 _TOGETHER: Final = 32
 """Leases that an engine is asked about at once where somebody has all below a prefix ended."""
-_BREATH: Final = 32
-"""Leases that are removed before readers get their turn, about a millisecond; the transaction stays open."""
+_BREATH: Final = 8
+"""Leases that are removed before readers get their turn, under a millisecond; the transaction stays open."""
 _MILLI: Final = 1_000_000
 
 

@@ -37,8 +37,8 @@ GONE_KIND: Final = "token-gone"
 """Kind of the timer by which what hung on a token that is gone is removed; the key is the token's key."""
 _ROUND: Final = 64
 """Tokens that one transaction removes: some 20 milliseconds in which nobody else writes."""
-_BREATH: Final = 16
-"""Tokens that are removed before readers get their turn, some milliseconds; the transaction stays open."""
+_BREATH: Final = 4
+"""Tokens that are removed before readers get their turn, under a millisecond; the transaction stays open."""
 
 Purge = Callable[[View, str], Awaitable[bool]]
 """Remove what belongs to the token with this key, which is gone; the view is its namespace's.
