@@ -97,12 +97,12 @@ class ApprovingEngine(Engine):
             raise Malformed("name: there is an approver of this name; remove it first")
         if params.algorithm not in _ALGORITHMS:
             raise Malformed("algorithm: must be ed25519 or p256")
-        public, private = await self._mint.made_key(call, _ALGORITHMS[params.algorithm], params.external)
+        public, held = await self._mint.made_key(call, _ALGORITHMS[params.algorithm], params.external)
         made = Approver(
             name=params.name,
             algorithm=int(public.algorithm),
             public=public.data,
-            private=private,
+            held=held,
             external=params.external,
         )
         await store.put_approver(call.tx, made)

@@ -19,6 +19,7 @@ from nhi.biscuit.decode import read_blocks
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.grants import Grant, exported
 from nhi.biscuit.guard import Term, guarded, utc
+from nhi.biscuit.held import closed, opened
 from nhi.biscuit.ids import canonical_ids
 from nhi.biscuit.keys import RootKey, library_key, public_key
 from nhi.biscuit.lint import MOST_COST, lint
@@ -41,6 +42,7 @@ from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, VaultError
 from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
+from vault.framework.safe import Safe
 from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
@@ -96,10 +98,12 @@ class Mint:
         entropy: Entropy,
         external: ExternalKeys,
         policies: PolicyStore,
+        safe: Safe,
         where: Where,
     ) -> None:
         """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one."""
         self._where = where
+        self._safe = safe
         self._policies = policies
         self._clock = clock
         self._entropy = entropy
@@ -112,14 +116,14 @@ class Mint:
             kid = int.from_bytes(self._entropy.bytes(_KEY_NUMBERS), "big")
             if kid and await store.claim(call.core, kid, owner):
                 break
-        public, private = await self.made_key(call, algorithm, ref)
+        public, held = await self.made_key(call, algorithm, ref)
         now = self._clock.millis()
         made = IssuerKey(
             kid=kid,
             algorithm=int(public.algorithm),
             state=state,
             public=public.data,
-            private=private,
+            held=held,
             external=ref,
             created=now,
             changed=now,
@@ -212,9 +216,13 @@ class Mint:
         return await key.use(call, _public)
 
     async def made_key(self, call: Call, algorithm: Algorithm, ref: str) -> tuple[Key, bytes]:
-        """Return a new key, public and private, or the public half of the one in a device that `ref` names."""
+        """Return a new key, public and as the safe holds it, or the public half of the one in a device that `ref` names.
+
+        Raises `Unavailable` while no slot opens the safe.
+        """
         if not ref:
-            return _generated(algorithm, self._entropy)
+            public, private = _generated(algorithm, self._entropy)
+            return public, closed(self._safe, public, private)
         owner = Place(call.namespace.id, call.mount.uuid)
         return await _asked(call, (owner, ref), Key, lambda: self._found(call, ref)), b""
 
@@ -241,7 +249,7 @@ class Mint:
         self, call: Call, owner: Place, key: IssuerKey | Approver, work: Callable[[RootKey], T]
     ) -> T:
         if not key.external:
-            return work(_held(key))
+            return work(opened(self._safe, key))
         place = self._where(owner)
         if place is None:
             raise Malformed("the mount that the key belongs to is gone")
@@ -352,12 +360,6 @@ def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:
         return public_key(Ed25519PrivateKey.from_private_bytes(secret)), secret
     made = ec.generate_private_key(ec.SECP256R1())
     return public_key(made), made.private_numbers().private_value.to_bytes(32, "big")
-
-
-def _held(key: IssuerKey | Approver) -> RootKey:
-    if key.algorithm == Algorithm.ED25519:
-        return Ed25519PrivateKey.from_private_bytes(key.private)
-    return ec.derive_private_key(int.from_bytes(key.private, "big"), ec.SECP256R1())
 
 
 def _root(key: PrivateKey) -> RootKey:

@@ -30,13 +30,15 @@ class KeyState(StrEnum):
 
 
 class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A root key: held here, behind the barrier, or in a device as `external` (`<config>:<key>`)."""
+    """A root key: `held` here, in the safe, or in a device as `external` (`<config>:<key>`)."""
 
     kid: int
     algorithm: int
     state: KeyState
     public: bytes
     private: bytes = b""
+    """As it was kept before there was a safe."""
+    held: bytes = b""
     external: str = ""
     created: int = 0
     changed: int = 0
@@ -57,12 +59,14 @@ class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Approver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody whose key, held here or in a device, approves tokens."""
+    """Somebody whose key, `held` here in the safe or in a device, approves tokens."""
 
     name: str
     algorithm: int
     public: bytes
     private: bytes = b""
+    """As it was kept before there was a safe."""
+    held: bytes = b""
     external: str = ""
 
     def __repr__(self) -> str:

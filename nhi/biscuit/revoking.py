@@ -133,7 +133,9 @@ async def forget_workload(call: Call, old: Workload) -> None:
 
 async def destroy(call: Call, key: IssuerKey) -> IssuerKey:
     """End all tokens that a key signed, and forget it."""
-    gone = msgspec.structs.replace(key, state=KeyState.DESTROYED, changed=call.now, private=b"", external="")
+    gone = msgspec.structs.replace(
+        key, state=KeyState.DESTROYED, changed=call.now, private=b"", held=b"", external=""
+    )
     await store.put_key(call.tx, gone)
     owner = Place(call.namespace.id, call.mount.uuid)
     await store.end_made(call.tx, owner, f"key-{key.kid}", call.now)

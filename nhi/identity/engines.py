@@ -45,7 +45,7 @@ def identity_store(
     shapes = Shapes(router)
     entities = EntityEngine(identities, shapes, clock)
     groups = GroupEngine(identities, shapes, clock)
-    tokens = IdentityTokenEngine(address, clock)
+    tokens = IdentityTokenEngine(address, pairs, clock)
     providers = ProviderEngine(tokens, address, clock, entropy)
     return (
         entities,
@@ -60,5 +60,5 @@ def identity_store(
         tokens,
         ClientEngine(pairs, entropy),
         providers,
-        RedeemingEngine(providers, identities, batch, clock, entropy),
+        RedeemingEngine(providers, identities, batch, pairs, clock, entropy),
     )

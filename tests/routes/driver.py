@@ -8,17 +8,19 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from hsm.wrapping import KeySlot
 from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.route import Parameter, Route
 from vault.server.app import Vault
+from vault.server.seal_settings import HsmPolicy
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
@@ -113,12 +115,18 @@ class Application:
         *,
         like: "Application | None" = None,
         outbound: tuple[str, ...] = (),
+        slots: Sequence[KeySlot] = (),
+        hsm: HsmPolicy | None = None,
     ) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with.
+
+        `slots` open it, if there are any: then give it a storage of its own.
 
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
         self._outbound = outbound
+        self._slots = slots
+        self._hsm = hsm or HsmPolicy()
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
@@ -138,6 +146,7 @@ class Application:
             storage=StorageSettings(kind="inmem"),
             audit=(AuditDevice(kind="file", path="file", options={"file_path": str(self.audit)}),),
             outbound_allow=self._outbound,
+            hsm=self._hsm,
         )
         self.vault = Vault(
             config,
@@ -147,6 +156,7 @@ class Application:
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
         )
+        self.vault._parts.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)
         if known is not None:
             _copy(known[0], self.storage)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Final
 
@@ -48,6 +49,7 @@ from vault.server.application import Answer, DevResult, Message
 from vault.server.catalog import catalog
 from vault.server.edge import edge
 from vault.server.failure import StartFailure
+from vault.server.gathering import Gathering
 from vault.server.origins import Origins
 from vault.server.parts import Parts, make
 from vault.server.seal_slots import new_slots
@@ -100,6 +102,7 @@ class Vault:
             config.hsm,
             open_vault=self._open_by_slots,
             close_vault=self._closing,
+            resume=partial(opening.open_safe, parts),
             now=monotonic,
             chance=lambda: entropy.bytes(1)[0] / 256,
             log=log,
@@ -362,7 +365,7 @@ def _background(parts: Parts) -> Background:
             STATE_KIND: expire_sign_in,
             CODE_KIND: forget_code,
         },
-        {"keyring": count_encryptions},
+        {"keyring": count_encryptions, "safe": Gathering(parts)},
         clock=parts.clock,
         log=parts.log,
     )

@@ -47,6 +47,7 @@ from vault.namespace.consents import Consents, EveryConsent
 from vault.seal.holders import VaultHolders
 from vault.server.auth import auth_methods, lockout, make_issuer, renewals
 from vault.server.external import external_key_providers
+from vault.server.gathering import Gathering
 from vault.server.inner_system import inner_system
 from vault.server.operators import operators
 from vault.server.parts import Parts, address
@@ -128,7 +129,14 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
         SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
         RotationEngine(parts.barrier),
         shares,
-        SealSlotEngine(parts.lifecycle, parts.health, parts.wraps, parts.log, parts.storage.reader),
+        SealSlotEngine(
+            parts.lifecycle,
+            parts.health,
+            parts.wraps,
+            parts.log,
+            parts.storage.reader,
+            Gathering(parts),
+        ),
         root_tokens,
         RekeyEngine(shares),
         RootEngine(root_tokens),

@@ -69,6 +69,7 @@ async def load(parts: Parts) -> None:
         await parts.signing.prepare(core, lambda: parts.barrier.write("root", _CORE))
     except SealFailure as failure:
         parts.log.caution("seal", "no slot opens the key that signs wrapping tokens", reason=str(failure))
+    await open_safe(parts)
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
     if cluster is not None:
@@ -76,6 +77,16 @@ async def load(parts: Parts) -> None:
         parts.presence.cluster = Cluster(entry.name, entry.id)
         show_state(parts.metrics, parts.barrier, entry.name)
     await parts.follower.catch_up()
+
+
+async def open_safe(parts: Parts) -> None:
+    """Have signing keys at hand, where a slot opens the safe; else nothing is signed by them until one does."""
+    if parts.safe.whole:
+        return
+    try:
+        await parts.safe.prepare()
+    except SealFailure as failure:
+        parts.log.caution("seal", "no slot opens the safe with signing keys", reason=str(failure))
 
 
 async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, log: Log) -> None:

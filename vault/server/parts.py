@@ -24,6 +24,7 @@ from vault.engines.system.seal import Cluster
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.safe import Safe
 from vault.lease.ending import Endings
 from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL
@@ -75,6 +76,7 @@ class Parts:
     health: SlotHealth
     wraps: SealWrap
     signing: SigningKey
+    safe: Safe
     follower: Follower
     tokens: TokenStore
     identities: Identities
@@ -111,6 +113,8 @@ def make(
     lifecycle.keeper.carry = wraps.carry
     signing = SigningKey(wraps, entropy)
     lifecycle.on_seal(signing.forget)
+    safe = Safe(wraps, barrier, entropy.bytes)
+    lifecycle.on_seal(safe.forget)
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
@@ -131,10 +135,11 @@ def make(
         health=SlotHealth(storage, slots, now=clock.millis),
         wraps=wraps,
         signing=signing,
+        safe=safe,
         follower=follower,
         tokens=tokens,
         identities=identities,
-        pairs=Pairs(clock, entropy),
+        pairs=Pairs(clock, entropy, safe),
         factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         biscuits=_biscuits(config, barrier, follower, namespaces, router, clock, log),

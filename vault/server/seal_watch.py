@@ -46,18 +46,23 @@ class SealWatch:
         *,
         open_vault: Callable[[], Awaitable[bool]],
         close_vault: Callable[[], Awaitable[None]],
+        resume: Callable[[], Awaitable[None]],
         now: Callable[[], float],
         chance: Callable[[], float],
         log: Log,
         metrics: Metrics,
     ) -> None:
-        """`open_vault` tries the slots and says whether the vault is open; `now` gives seconds that only grow."""
+        """`open_vault` tries the slots and says whether the vault is open; `now` gives seconds that only grow.
+
+        `resume` does in an open vault what waits for a slot, if anything does.
+        """
         self._lifecycle = lifecycle
         self._health = health
         self._wraps = wraps
         self._policy = policy
         self._open_vault = open_vault
         self._close_vault = close_vault
+        self._resume = resume
         self._now = now
         self._chance = chance
         self._log = log
@@ -177,6 +182,8 @@ class SealWatch:
                 self._behind[name] = str(failure)
             else:
                 self._behind.pop(name, None)
+        with contextlib.suppress(BarrierSealed):
+            await self._resume()
 
     async def _give_missed(self, name: str, *, behind: bool) -> None:
         keeper = self._lifecycle.keeper

@@ -35,7 +35,7 @@ def workloads(
     parts: Parts, external: ExternalKeys, lockout: Lockout
 ) -> tuple[Sequence[Engine], BiscuitService]:
     """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
-    mint = Mint(parts.clock, parts.entropy, external, parts.policies, partial(_where, parts))
+    mint = Mint(parts.clock, parts.entropy, external, parts.policies, parts.safe, partial(_where, parts))
     prover = Prover(
         parts.barrier,
         parts.tokens,

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from nhi.identity.oidc.model import NamedKey, named_key, put_key
-from nhi.identity.oidc.signing import SigningKey, generate
-from vault.barrier.view import View
+import msgspec
+
+from nhi.identity.oidc.model import KEYS, NamedKey, named_key, put_key
+from nhi.identity.oidc.signing import SigningKey, closed, generate, opened, sign
+from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.safe import Safe, Write
 
 _SPARES: Final = 2
 _CALLS: Final = 64
@@ -19,10 +23,14 @@ _CALLS: Final = 64
 
 
 class Pairs:
-    """Makes key pairs, and rotates the keys that they belong to."""
+    """Makes key pairs, signs with them, and rotates the keys that they belong to. They lie in the safe.
 
-    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+    Every method raises `Unavailable` while no slot opens that.
+    """
+
+    def __init__(self, clock: Clock, entropy: Entropy, safe: Safe) -> None:
         self._clock = clock
+        self._safe = safe
         self._entropy = entropy
         self._made: Bounded[str, list[SigningKey]] = Bounded(_CALLS)
 
@@ -37,7 +45,38 @@ class Pairs:
             if pair.algorithm == algorithm:
                 made.remove(pair)
                 return pair
-        return generate(algorithm, self._entropy.uuid())
+        return closed(self._safe, generate(algorithm, self._entropy.uuid()))
+
+    def sign(self, key: SigningKey, claims: Mapping[str, Any]) -> str:
+        """Return a JWT of these claims."""
+        return sign(opened(self._safe, key), claims)
+
+    async def gather(self, core: ReadView, write: Write, namespaces: Iterable[str]) -> int:
+        """Put pairs that were kept without the safe into it; return of how many keys.
+
+        `core` and `write` are of the root namespace's data, `namespaces` are ids.
+        """
+        done = 0
+        for namespace_id in namespaces:
+            place = core.space(namespace_id)
+            for name in await place.list(KEYS):
+                if not _bare(await named_key(place, name)):
+                    continue
+                async with write() as tx:
+                    inner = tx.space(namespace_id)
+                    key = await named_key(inner, name)
+                    if key is not None and _bare(key):
+                        await put_key(inner, namespace_id, self._kept(key))
+                        done += 1
+        return done
+
+    def _kept(self, key: NamedKey) -> NamedKey:
+        """Return a key with its pairs in the safe."""
+        current, following = (
+            closed(self._safe, pair) if pair is not None and pair.private else pair
+            for pair in (key.current, key.following)
+        )
+        return msgspec.structs.replace(key, current=current, following=following)
 
     async def rotate(self, core: View, key: str) -> None:
         """Rotate a key whose timer has come."""
@@ -63,4 +102,10 @@ class Pairs:
         return made
 
     async def _new(self, algorithm: str) -> SigningKey:
-        return await asyncio.to_thread(generate, algorithm, self._entropy.uuid())
+        return closed(self._safe, await asyncio.to_thread(generate, algorithm, self._entropy.uuid()))
+
+
+def _bare(key: NamedKey | None) -> bool:
+    """Whether a private key of it is kept without the safe."""
+    pairs = () if key is None else (key.current, key.following)
+    return any(pair is not None and bool(pair.private) for pair in pairs)

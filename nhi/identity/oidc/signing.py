@@ -19,6 +19,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
+from vault.framework.safe import Safe
+
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
 """What keys can be made for (RFC 7518, RFC 8037); `none` and symmetric ones are not among them."""
 _RSA_BITS: Final = 2048
@@ -31,12 +33,13 @@ _Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Priva
 
 
 class SigningKey(msgspec.Struct, frozen=True):
-    """A key pair. `private` is PKCS #8; `public` is the JWK that verifiers get."""
+    """A key pair. `private` is PKCS #8, or `held` the same in the safe; `public` is the JWK that verifiers get."""
 
     kid: str
     algorithm: str
     private: bytes
     public: Mapping[str, str]
+    held: bytes = b""
 
     def __repr__(self) -> str:
         """Name the key without any of it."""
@@ -68,6 +71,22 @@ def sign(key: SigningKey, claims: Mapping[str, Any]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)  # EdDSA is the name that our clients know
         return jwt.encode(header, dict(claims), _jose(pair), algorithms=[key.algorithm], default_type=None)
+
+
+def closed(safe: Safe, key: SigningKey) -> SigningKey:
+    """Return a key pair as it is kept, its private half in the safe. Raises `Unavailable`."""
+    return msgspec.structs.replace(key, private=b"", held=safe.close(_about(key), key.private))
+
+
+def opened(safe: Safe, key: SigningKey) -> SigningKey:
+    """Return a key pair that signs. Raises `Unavailable`, and `Failed` for one that was altered."""
+    if not key.held:
+        return key  # kept before there was a safe
+    return msgspec.structs.replace(key, private=safe.open(_about(key), key.held), held=b"")
+
+
+def _about(key: SigningKey) -> tuple[str, ...]:
+    return ("oidc", *(text for name in sorted(key.public) for text in (name, key.public[name])))
 
 
 def verify(token: str, keys: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:

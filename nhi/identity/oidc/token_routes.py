@@ -13,7 +13,8 @@ from nhi.identity import store
 from nhi.identity.entity_routes import own
 from nhi.identity.oidc import model
 from nhi.identity.oidc.model import named_key
-from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, sign, verify
+from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, verify
 from nhi.identity.oidc.template import populate
 from vault.barrier.view import ReadView
 from vault.framework import schema
@@ -84,9 +85,10 @@ def published(document: Mapping[str, object], caching: str = "no-store") -> Repl
 class IdentityTokenEngine(Engine):
     """Identity tokens of callers that have an entity."""
 
-    def __init__(self, address: str, clock: Clock) -> None:
+    def __init__(self, address: str, pairs: Pairs, clock: Clock) -> None:
         """`address` is the URL at which clients reach this server."""
         self._address = address
+        self._pairs = pairs
         self._clock = clock
 
     @read("oidc/config")
@@ -129,7 +131,7 @@ class IdentityTokenEngine(Engine):
             "iat": now,
             "exp": now + role.ttl,
         }
-        return IdentityToken(role.client_id, sign(key.current, claims), role.ttl)
+        return IdentityToken(role.client_id, self._pairs.sign(key.current, claims), role.ttl)
 
     @write("oidc/introspect", writes=False)
     async def introspect(self, call: Call, params: IntrospectParams) -> Reply[Mapping[str, object]]:

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 
 from nhi.identity.entity_routes import own
 from nhi.identity.oidc.model import named_key
-from nhi.identity.oidc.signing import SigningKey, sign
+from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.signing import SigningKey
 from nhi.identity.oidc.template import populate
 from nhi.identity.provider import model
 from nhi.identity.provider.asking import DENIED, OAuthError, answer, basic, half, proves
@@ -54,12 +55,14 @@ class RedeemingEngine(Engine):
         providers: ProviderEngine,
         entities: Entities,
         batch: BatchTokens,
+        pairs: Pairs,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._providers = providers
         self._entities = entities
         self._batch = batch
+        self._pairs = pairs
         self._clock = clock
         self._entropy = entropy
 
@@ -141,7 +144,7 @@ class RedeemingEngine(Engine):
         body = {
             "access_token": access,
             "expires_in": client.access_token_ttl,
-            "id_token": sign(key, claims),
+            "id_token": self._pairs.sign(key, claims),
             "token_type": "Bearer",
         }
         return answer(body, **_FRESH)
@@ -159,7 +162,7 @@ class RedeemingEngine(Engine):
             "sub": client.client_id,
             "jti": self._entropy.uuid(),
         }
-        access = sign(await self._key(call, client), claims)
+        access = self._pairs.sign(await self._key(call, client), claims)
         body = {
             "access_token": access,
             "expires_in": client.access_token_ttl,

@@ -36,6 +36,7 @@ class Watched:
         self.text = io.StringIO()
         self.metrics = Metrics()
         self.broken: Exception | None = None
+        self.resumed = 0
         self.failed = asyncio.Event()
         self.restart(slots, policy)
 
@@ -57,6 +58,7 @@ class Watched:
             policy or HsmPolicy(),
             open_vault=self.open,
             close_vault=self.machine.life.seal,
+            resume=self.resume,
             now=lambda: self.now,
             chance=lambda: self.chance,
             log=Log(stream=self.text, level="trace"),
@@ -68,6 +70,9 @@ class Watched:
             raise self.broken
         await self.machine.life.auto_unseal()
         return not self.machine.barrier.sealed
+
+    async def resume(self) -> None:
+        self.resumed += 1
 
     async def fail(self) -> list[SlotView]:
         self.failed.set()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -97,13 +97,15 @@ class SealSlotEngine(Engine):
         wraps: SealWrap,
         log: Log,
         reader: Callable[[], ReadTx],
+        gather: Callable[[], Awaitable[None]],
     ) -> None:
-        """`reader` gives a reader of committed storage."""
+        """`reader` gives a reader of committed storage; `gather` has slots hold what was kept without them before."""
         self._lifecycle = lifecycle
         self._health = health
         self._wraps = wraps
         self._log = log
         self._reader = reader
+        self._gather = gather
 
     @list_("seal-slots", sudo=True)
     async def list_slots(self, call: Call) -> SlotList:
@@ -139,6 +141,7 @@ class SealSlotEngine(Engine):
         else:
             await told(self._lifecycle.keeper.add(params.name))
             await told(self._wraps.rewrap(params.name))
+            await self._gather()
         return await self._changed("a slot was added", params.name)
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
@@ -192,6 +195,7 @@ class SealSlotEngine(Engine):
             raise Malformed(f"slot {params.name} has shares for a key; sys/rotate renews them")
         await told(self._lifecycle.keeper.renew(params.name))
         await told(self._wraps.rewrap(params.name))
+        await self._gather()
         self._log.note("seal", "a slot was rewrapped", slot=params.name)
         return await self._rewrap_state(params.name)
 

@@ -28,6 +28,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, VaultError
 from vault.framework.log import Log
 from vault.framework.route import RouteTable
+from vault.framework.safe import Safe
 from vault.framework.secret import Secret
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.router import Router
@@ -93,6 +94,7 @@ class House:
         self.salts = Salts(wraps)
         self.audit = Broker(devices, self.salts, self.clock, self.entropy, Log(stream=io.StringIO()))
         self.signing = SigningKey(wraps, self.entropy)
+        self.safe = Safe(wraps, self.barrier, self.entropy.bytes)
         self.signed = SignedTokens(self.signing, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
         self.mounts = self.router.root
@@ -152,6 +154,7 @@ class House:
         await self.signing.prepare(
             self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE)
         )
+        await self.safe.prepare()
         await self.tokens.load(self.barrier.reader("root", CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
         self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)

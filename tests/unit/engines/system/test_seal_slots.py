@@ -100,7 +100,7 @@ def test_slots_are_listed_with_what_is_known_of_them() -> None:
             True,
             "a1",
         )
-        assert a["references"] == {"a1": 4}  # root key, canary, recovery key, signing key
+        assert a["references"] == {"a1": 5}  # root key, canary, recovery, wrapping tokens, safe
         assert found["key_info"]["shamir"]["priority"] == 3
         assert (await here("GET", "seal-slots")).json()["data"] == found
         assert (await here("GET", "seal-slots/a")).json()["data"] == a
@@ -162,11 +162,11 @@ def test_a_rewrap_moves_everything_of_a_slot_to_its_newest_key() -> None:
             await parts.wraps.put(core, "audit/salt", wrapped)
         first = parts.lifecycle.slots.enabled[0]
         state = (await here("GET", "seal-slots/a/rewrap")).json()["data"]
-        assert (state["references"], state["outstanding"], state["root_current"]) == ({"a1": 5}, 0, True)
+        assert (state["references"], state["outstanding"], state["root_current"]) == ({"a1": 6}, 0, True)
         first._key_id = "a2"  # type: ignore[attr-defined]  # a key that was rotated outside
         first._keys["a2"] = first._keys["a1"]  # type: ignore[attr-defined]  # and still has the old one
         state = (await here("POST", "seal-slots/a/rewrap")).json()["data"]
-        assert (state["key_version"], state["references"], state["outstanding"]) == ("a2", {"a2": 5}, 0)
+        assert (state["key_version"], state["references"], state["outstanding"]) == ("a2", {"a2": 6}, 0)
         assert (await here("POST", "seal-slots/x/rewrap")).status == 400
         assert (await here("GET", "seal-slots/shamir/rewrap")).status == 404
 

@@ -106,7 +106,7 @@ class AuthHouse(TokenHouse):
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (UserEngine(proofs), UserpassLogin(issuer, self.lockout, proofs))
-        self.pairs = Pairs(self.clock, self.entropy)
+        self.pairs = Pairs(self.clock, self.entropy, self.safe)
         store = identity_store(
             self.identities,
             self.router,

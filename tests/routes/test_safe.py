@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Signing keys that are kept here lie in the safe: storage and the root key do not give them away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from hsm.errors import SlotUnavailable
+from nhi.biscuit import held, store
+from nhi.biscuit.model import Approver, IssuerKey
+from nhi.identity.oidc import model
+from nhi.identity.oidc.signing import opened
+from tests.routes.driver import Application
+from tests.routes.issuer import Issuer
+from tests.unit.seal.soft import SoftSlot
+from vault.framework.safe import Safe
+from vault.server.gathering import Gathering
+from vault.storage.memory import MemoryStorage
+
+
+class Sealed(Issuer):
+    """An application that a slot opens, with keys of every kind."""
+
+    def __init__(self) -> None:
+        self.slot = SoftSlot("a")
+        super().__init__(Application(MemoryStorage(), slots=[self.slot]))
+        self.root("nhi/approvers/boss", {"algorithm": "p256"})
+        self.root("identity/oidc/key/k", {"algorithm": "ES256", "allowed_client_ids": "*"})
+
+    @property
+    def parts(self) -> Any:
+        return self.application.vault._parts
+
+    async def _rows(self) -> list[bytes]:
+        core = self.parts.barrier.reader("root", "")
+        return [await core.get(path) or b"" for path in await core.scan("") if path.startswith("ns/root/")]
+
+    async def mount(self) -> Any:
+        """Return a view of the mount's data."""
+        [mount] = [mount for mount in self.parts.router.root if mount.entry.kind == "nhi"]
+        return self.parts.barrier.reader("root", "ns/root/").sub(mount.entry.prefix)
+
+    async def secrets(self) -> list[bytes]:
+        """Return the secret half of every key."""
+        view = await self.mount()
+        core = self.parts.barrier.reader("root", "ns/root/")
+        named = await model.named_key(core, "k")
+        boss = await store.approver(view, "boss")
+        assert named is not None and named.current is not None and named.following is not None
+        assert boss is not None
+        keys: list[IssuerKey | Approver] = [*await store.keys(view), boss]
+        found = [_number(held.opened(self.parts.safe, key)) for key in keys]
+        pairs = [opened(self.parts.safe, pair).private for pair in (named.current, named.following)]
+        return [*found, *pairs]
+
+    async def shown(self) -> list[bytes]:
+        """Return those secret halves that stand in what storage and the root key give."""
+        rows = await self._rows()
+        return [secret for secret in await self.secrets() if any(secret in row for row in rows)]
+
+    async def bare(self) -> None:
+        """Keep every key as versions before the safe did."""
+        view = await self.mount()
+        async with self.parts.barrier.write("root", "ns/root/") as core:
+            inner = core.sub(view.prefix.removeprefix(core.prefix))
+            safe = self.parts.safe
+            for key in await store.keys(inner):
+                await store.put_key(inner, _bare(safe, key))
+            boss = await store.approver(inner, "boss")
+            assert boss is not None
+            await store.put_approver(inner, _bare(safe, boss))
+            named = await model.named_key(core, "k")
+            assert named is not None and named.current is not None and named.following is not None
+            pairs = [opened(safe, pair) for pair in (named.current, named.following)]
+            plain = msgspec.structs.replace(named, current=pairs[0], following=pairs[1])
+            await model.put_key(core, "root", plain)
+
+    def works(self) -> None:
+        """See that every key signs."""
+        assert self.issue()
+        self.root("nhi/revocations", method="GET")
+        role = {"key": "k", "client_id": "x"}
+        self.root("identity/oidc/role/r", role)
+
+
+def _number(key: Any) -> bytes:
+    if hasattr(key, "private_bytes_raw"):
+        raw: bytes = key.private_bytes_raw()
+        return raw
+    number: bytes = key.private_numbers().private_value.to_bytes(32, "big")
+    return number
+
+
+def _bare(safe: Safe, key: Any) -> Any:
+    return msgspec.structs.replace(key, held=b"", private=_number(held.opened(safe, key)))
+
+
+@pytest.fixture
+def sealed() -> Iterator[Sealed]:
+    made = Sealed()
+    yield made
+    made.application.close()
+
+
+def test_storage_and_the_root_key_give_no_signing_key_away(sealed: Sealed) -> None:
+    sealed.works()
+    assert len(sealed.application.run(sealed.secrets())) == 4
+    assert sealed.application.run(sealed.shown()) == []
+
+
+@pytest.mark.parametrize("how", ["rewrap", "background"])
+def test_keys_from_before_the_safe_sign_and_are_put_into_it(sealed: Sealed, how: str) -> None:
+    application = sealed.application
+    secrets = application.run(sealed.secrets())
+    application.run(sealed.bare())
+    assert sorted(application.run(sealed.shown())) == sorted(secrets)
+    sealed.works()
+    if how == "rewrap":
+        sealed.root("sys/seal-slots/a/rewrap")
+    else:
+        application.run(Gathering(sealed.parts)())
+    assert application.run(sealed.secrets()) == secrets
+    assert application.run(sealed.shown()) == []
+    sealed.works()
+
+
+def test_signing_asks_no_device_and_a_device_that_is_away_keeps_nobody_from_signing(sealed: Sealed) -> None:
+    sealed.works()
+    sealed.slot.away = SlotUnavailable("away")
+    sealed.slot.calls.clear()
+    sealed.works()
+    sealed.root("nhi/keys", {"algorithm": "ed25519"})
+    assert sealed.issue()
+    assert not sealed.slot.calls
+
+
+def test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is(sealed: Sealed) -> None:
+    application = sealed.application
+    sealed.parts.safe.forget()
+    sealed.parts.wraps.drop()
+    sealed.slot.away = SlotUnavailable("away")
+    for path in ("nhi/issue/r1", "nhi/keys", "nhi/approvers/other", "identity/oidc/key/other"):
+        answer = application.request("POST", f"/v1/{path}", {}, token="root")
+        assert answer.status == 500, path
+        assert answer.json()["errors"] == ["no slot opens the safe that signing keys are kept in"]
+    sealed.slot.away = None
+    application.run(application.vault._seal_watch._resume())
+    sealed.works()
+
+
+def test_sealing_forgets_the_safe(sealed: Sealed) -> None:
+    assert sealed.parts.safe.whole
+    sealed.root("sys/seal")
+    assert not sealed.parts.safe._keys
