@@ -7,8 +7,6 @@ are good for nothing until one of them has approved, and again once that is no l
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Final
 
 import msgspec
@@ -22,7 +20,7 @@ from nhi.biscuit.model import Approver
 from nhi.biscuit.params import Names
 from nhi.biscuit.printer import print_key
 from nhi.biscuit.registration_routes import names_in
-from nhi.biscuit.verify import to_text
+from nhi.biscuit.verify import decoded, to_text
 from nhi.biscuit.wire import Algorithm
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
@@ -123,8 +121,10 @@ class ApprovingEngine(Engine):
             raise Malformed(f"ttl: must be from 1 to {_LONGEST} seconds")
         until = call.now // 1000 * 1000 + params.ttl * 1000
         terms: dict[str, Term] = {"change": params.change, "until": utc(until)}
-        asked = _bytes(params.request)
         try:
+            asked = decoded(params.request)
+            if not 0 < len(asked) <= _LARGEST_REQUEST:
+                raise BiscuitError("a request has another size")
             block = await self._mint.approve(
                 call, approver, lambda key: approve(asked, "approved({change}, {until});", terms, key)
             )
@@ -142,13 +142,3 @@ async def _approver(call: Call, name: str) -> Approver:
 
 def _shown(approver: Approver) -> ApproverInfo:
     return ApproverInfo(approver.name, print_key(approver.key), approver.external or "barrier")
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not 0 < len(raw) <= _LARGEST_REQUEST:
-        raise Malformed("request: is none that was made of a token")
-    return raw

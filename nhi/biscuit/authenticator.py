@@ -206,7 +206,7 @@ class Biscuits:
         if judged.verified is None:
             return replace(judged, refusal=Refusal.BLOCK)
         workload = await store.workload(view, issued.workload)
-        if workload is None or workload.uid != issued.uid or not workload.alive(judged.now):
+        if not issued.owned(workload, judged.now):
             return replace(judged, refusal=Refusal.WORKLOAD)
         judged = replace(judged, until=min(issued.expires, workload.expires))
         if not key.verifies:

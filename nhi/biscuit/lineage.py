@@ -89,6 +89,11 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(found.values())
 
 
+def unseen(issued: Issued) -> Tree:
+    """Return the tree of a token that was never presented."""
+    return Tree(issued=issued, nodes=(Node(id=issued.ids),))
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Settings of a mount. `lineage_ttl` in seconds."""
 

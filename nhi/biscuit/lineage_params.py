@@ -89,12 +89,23 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
     anomalies: Sequence[str]
 
 
+class RenewalInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that was made in place of this one, or of one that was. `id` and `parent` are first blocks."""
+
+    token_id: str
+    id: str
+    parent: str
+    expire_time: str
+    state: str
+
+
 class TreeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential and its tree: a node comes after its parent."""
+    """A credential and its tree: a node comes after its parent; and what was renewed from it, in the same order."""
 
     credential: Credential
     more: bool
     nodes: Sequence[NodeInfo]
+    renewals: Sequence[RenewalInfo]
 
 
 class OrphanInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Final
 
-from nhi.biscuit import lineage, store
+from nhi.biscuit import lineage, renewals, store
 from nhi.biscuit.lineage import Node, Tree
 from nhi.biscuit.lineage_params import (
     Credential,
@@ -20,6 +20,7 @@ from nhi.biscuit.lineage_params import (
     OrphanInfo,
     OrphansInfo,
     RegistrationReport,
+    RenewalInfo,
     Report,
     SettingsInfo,
     SettingsParams,
@@ -91,11 +92,12 @@ class LineageEngine(Engine):
             issued = await store.issued(call.reader, params.token_id)
             if issued is None:
                 raise NotFound
-            tree = _unseen(issued)
+            tree = lineage.unseen(issued)
         return TreeInfo(
             credential=await shown_credential(call.reader, tree, call.now),
             more=tree.more,
             nodes=[_shown(node) for node in tree.nodes],
+            renewals=await _renewals(call.reader, tree.issued.ids, call.now),
         )
 
     @read("orphans")
@@ -159,32 +161,44 @@ async def shown_credential(view: ReadView, tree: Tree, now: int) -> Credential:
         sources=sorted({source for node in tree.nodes for source in node.sources}),
         blocks=len(tree.nodes),
         depth=max(node.index for node in tree.nodes) + 1,
-        state=await state_of(view, tree, now),
+        state="revoked" if tree.nodes[0].revoked else await _state(view, issued, now),
         anomalies=tree.anomalies,
     )
 
 
-async def state_of(view: ReadView, tree: Tree, now: int) -> str:
+async def _state(view: ReadView, issued: Issued, now: int) -> str:
     """Return whether a credential is `active`, `expired`, `revoked`, or has ended with its `workload` or `key`."""
-    issued = tree.issued
-    if tree.nodes[0].revoked:
+    if await store.revoked(view, issued.ids) is not None:
         return "revoked"
     if now >= issued.expires:
         return "expired"
     workload = await store.workload(view, issued.workload)
-    if workload is None or workload.uid != issued.uid or not workload.alive(now):
+    if not issued.owned(workload, now):
         return "workload-ended"
     key = await store.key(view, issued.kid)
     return "key-destroyed" if key is None or key.state is KeyState.DESTROYED else "active"
 
 
+async def _renewals(view: ReadView, block_id: str, now: int) -> list[RenewalInfo]:
+    """Return the tokens that were renewed from one, as they are shown."""
+    found = []
+    for one in (await renewals.heirs(view, block_id))[:_MOST]:
+        issued = await store.issued(view, one.token_id)
+        found.append(
+            RenewalInfo(
+                token_id=one.token_id,
+                id=one.block.hex(),
+                parent=one.parent.hex(),
+                expire_time=when(one.expires),
+                state="expired" if issued is None else await _state(view, issued, now),
+            )
+        )
+    return found
+
+
 def when(millis: int) -> str:
     """Return a time as it is shown; empty for never."""
     return rfc3339(millis * 1_000_000) if millis else ""
-
-
-def _unseen(issued: Issued) -> Tree:
-    return Tree(issued=issued, nodes=(Node(id=issued.ids),))
 
 
 def _shown(node: Node) -> NodeInfo:

@@ -12,7 +12,7 @@ from biscuit_auth import BiscuitBuilder, KeyPair
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nhi.biscuit import store
+from nhi.biscuit import renewals, store
 from nhi.biscuit.authority import resign
 from nhi.biscuit.chain import Key, read_chain
 from nhi.biscuit.decode import read_blocks
@@ -179,18 +179,24 @@ class Mint:
             max_depth=registration.max_depth,
             ids=block_id,
             parent=renewed.token_id if renewed is not None else "",
+            line=(renewed.line or renewed.ids) if renewed is not None else "",
+            since=_since(renewed),
             method=method,
             audiences=registration.audiences,
             pop=f"{pop.kind}:{pop.thumbprint}" if pop is not None else "",
         )
         await store.put_issued(view, owner, issued)
+        if renewed is not None:
+            await renewals.add(view, owner, renewed, issued)
         return to_text(made.raw).rstrip("="), issued
 
     async def _make(self, call: Call, order: _Order) -> _Made:
         """Make and sign the token. Raises `Malformed` for one that would have ended."""
         registration, renewed = order.registration, order.renewed
         now = self._clock.millis()
-        latest = renewed.latest if renewed is not None else now + registration.max_ttl * 1000
+        latest = (_since(renewed) or now) + registration.max_ttl * 1000
+        if renewed is not None:
+            latest = min(latest, renewed.latest)
         ttl = min(order.ttl or registration.ttl, registration.max_ttl, LONGEST_TTL)
         expires = min(now + ttl * 1000, latest, order.workload.expires)
         if expires // 1000 <= now // 1000:
@@ -260,6 +266,11 @@ class Mint:
             return await found.use(call, lambda root: work(_root(root)))
 
         return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
+
+
+def _since(renewed: Issued | None) -> int:
+    """Return when the first of those was issued that a new token is in place of (ms); 0 where there is none."""
+    return 0 if renewed is None else renewed.since or renewed.created
 
 
 def prepared(call: Call) -> object:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeGuard
 
 import msgspec
 
@@ -149,12 +149,20 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     """The canonical id of its authority block, in hex."""
     parent: str = ""
     """The token that was renewed."""
+    line: str = ""
+    """The canonical id of the authority block of the first of those that were renewed; empty for a first one."""
+    since: int = 0
+    """When that was issued; 0 for a first one."""
     pop: str = ""
     """The kind and the thumbprint of the key that it is bound to."""
     method: str = "issue"
     """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
     audiences: tuple[str, ...] = ()
     """Whom it is for; nobody in particular without any."""
+
+    def owned(self, workload: Workload | None, now: int) -> TypeGuard[Workload]:
+        """Whether this is still the workload that it was issued to, and may have tokens at `now`."""
+        return workload is not None and workload.uid == self.uid and workload.alive(now)
 
 
 class Logins(msgspec.Struct, frozen=True):

@@ -90,7 +90,7 @@ class Prover:
         registration = await store.registration(call.reader, name) if name else None
         if shown.method == SECRET:
             return await self._secret(call, registration, shown.secret)
-        if registration is None or shown.method != registration.method or not _near(call, registration):
+        if registration is None or shown.method != registration.method or not near(call, registration):
             raise Unauthenticated(_WRONG)
         try:
             return await self._other(call, registration, shown)
@@ -124,7 +124,7 @@ class Prover:
         if registration is not None and guessed:
             await self._lockout.check(call, registration.name, known=True)
         right = await self._secrets.match(secret, kept)
-        if registration is None or not right or not _near(call, registration):
+        if registration is None or not right or not near(call, registration):
             if registration is not None and guessed and not right:
                 await self._lockout.failed(call, registration.name, known=True)
             raise Unauthenticated(_WRONG)
@@ -226,7 +226,7 @@ class Prover:
             raise Malformed("a token of another login")
 
 
-def _near(call: Call, registration: Registration) -> bool:
+def near(call: Call, registration: Registration) -> bool:
     """Whether a call comes from where its registration logs in."""
     return not registration.cidrs or within(call.client_address, registration.cidrs)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from nhi.biscuit import lineage, store
+from nhi.biscuit import lineage, renewals, store
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Judged
@@ -158,7 +158,8 @@ async def _ends(view: ReadView, target: Target, now: int) -> RevokePreview:
             continue
         if target.workload is not None and issued.uid != target.workload.uid:
             continue
-        nodes = [node for node in tree.below(target.block or tree.nodes[0].id) if _lives(tree, node)]
+        first = target.block if tree.get(target.block) is not None else tree.nodes[0].id
+        nodes = [node for node in tree.below(first) if _lives(tree, node)]
         credentials += bool(nodes)
         blocks += len(nodes)
         dying += [_dying(tree, node) for node in nodes[: _SHOWN - len(dying)]]
@@ -204,6 +205,10 @@ async def _trees(view: ReadView, target: Target) -> AsyncGenerator[Tree]:
             found = _of(target.judged)
         if found is not None:
             yield found
+        for heir in await renewals.heirs(view, target.block):
+            issued = await store.issued(view, heir.token_id)
+            if issued is not None and await store.revoked(view, issued.ids) is None:
+                yield await lineage.tree(view, heir.token_id) or lineage.unseen(issued)
         return
     workload = target.workload.name if target.workload is not None else ""
     after = ""

@@ -9,9 +9,10 @@ from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, Presented, policies_of, to_identity
 from nhi.biscuit.minting import Mint
 from nhi.biscuit.model import Issued, Registration, Revoked
+from nhi.biscuit.proving import near
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Auth, Call, Reply
-from vault.framework.errors import Malformed
+from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
 from vault.token.foreign import Known
@@ -44,7 +45,10 @@ class BiscuitService:
         return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
-        """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it."""
+        """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it.
+
+        All is asked again that was asked of its workload, but for the proof of what it is.
+        """
         presented = await self._present(call, token)
         if presented is None:
             raise Malformed("token not found")
@@ -58,6 +62,9 @@ class BiscuitService:
         workload = await store.workload(view, issued.workload)
         if registration is None or workload is None or registration.workload != issued.workload:
             raise Malformed("the registration that the Biscuit came from is gone")
+        bound = presented.narrowing.bound
+        if not near(call, registration) or (bound and not self._biscuits.possession.holds(call, bound)):
+            raise Forbidden(path=call.path, capability=call.operation)
         made, record = await self._mint.mint(
             call,
             (owner, presented.namespace.path),

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit import lineage
+from nhi.biscuit import lineage, renewals
 from nhi.biscuit.chain import Key
 from nhi.biscuit.model import (
     BISCUIT_KIND,
@@ -197,7 +197,14 @@ async def revoked(view: ReadView, block_id: str) -> Revoked | None:
 
 
 async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
-    """Revoke a block with everything that was or will be made from it."""
+    """Revoke a block with everything that was or will be made from it; a token also with what was renewed from it."""
+    await _revoke(view, owner, block_id, new)
+    for heir in await renewals.heirs(view, block_id):
+        if new.at < heir.expires and await revoked(view, heir.block.hex()) is None:
+            await _revoke(view, owner, heir.block.hex(), Revoked(new.at, heir.expires, new.reason))
+
+
+async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
     await view.put(REVOKED + block_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
@@ -230,6 +237,9 @@ async def expire(core: View, timer: str, now: int) -> None:
     path = f"{folder}/{name}"
     if f"{folder}/" == lineage.TREES:
         await lineage.forget(view, name, now)
+        return
+    if f"{folder}/" == renewals.LINES:
+        await renewals.forget(view, name, now)
         return
     value = await view.get(path)
     if value is None:

@@ -67,13 +67,18 @@ def from_text(token: str, longest: int = Limits().size) -> bytes:
     if not _TEXT.match(text):
         raise BiscuitError("the token is not base64 for URLs")
     bare = text.rstrip("=")
-    try:
-        raw = base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
-    except binascii.Error:
-        raise BiscuitError("the token is not base64 for URLs") from None
+    raw = decoded(bare)
     if base64.urlsafe_b64encode(raw).rstrip(b"=") != bare.encode():
         raise BiscuitError("the token is not spelled as base64 is written")
     return raw
+
+
+def decoded(text: str) -> bytes:
+    """Return the bytes of a text in base64 for URLs, padded or not. Raises `BiscuitError`."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise BiscuitError("this is not base64 for URLs") from None
 
 
 def to_text(token: bytes) -> str:

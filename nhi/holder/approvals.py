@@ -7,8 +7,6 @@ An approval is a third party's block, `approved(CHANGE, UNTIL)`, good for one to
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -23,7 +21,7 @@ from nhi.biscuit.chain import read_chain, write_chain
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.guard import Term
 from nhi.biscuit.keys import RootKey
-from nhi.biscuit.verify import from_text, to_text
+from nhi.biscuit.verify import decoded, from_text, to_text
 from nhi.biscuit.wire import LARGEST
 from vault.framework.clock import Entropy
 
@@ -39,13 +37,13 @@ def given(asking: str, change: str, until: int, checks: Sequence[str], key: str)
     """Return an approval of `change` until `until` (seconds), signed by a private key in PEM. Raises `BiscuitError`."""
     terms: dict[str, Term] = {"change": change, "until": datetime.fromtimestamp(until, UTC)}
     source = "".join(f"{text.strip().rstrip(';')};\n" for text in ("approved({change}, {until})", *checks))
-    return _text(approve(_bytes(asking), source, terms, _key(key)))
+    return _text(approve(decoded(asking), source, terms, _key(key)))
 
 
 def approved(token: str, block: str) -> str:
     """Return a token with an approval that was made for it. Raises `BiscuitError`."""
     chain = read_chain(from_text(token, LARGEST))
-    return _text(write_chain(append_approval(chain, _bytes(block), Entropy().bytes(_SECRET))))
+    return _text(write_chain(append_approval(chain, decoded(block), Entropy().bytes(_SECRET))))
 
 
 def _key(text: str) -> RootKey:
@@ -62,10 +60,3 @@ def _key(text: str) -> RootKey:
 
 def _text(data: bytes) -> str:
     return to_text(data).rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise BiscuitError("this is not base64 for URLs: take what the command before printed") from None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from nhi.picture.node import Node, State
+from nhi.picture.node import SHORT, Node, State
 
 _DEEPEST: Final = 64
 """Blocks upon blocks that are drawn; a token has 16 at most."""
@@ -28,6 +28,8 @@ def grown(answer: Mapping[str, object], dying: Collection[str] = ()) -> Node | N
     """Return the tree of a credential, with the blocks named in `dying` marked; None where it has no blocks."""
     credential = _map(answer.get("credential"))
     nodes = [_map(one) for one in _list(answer.get("nodes"))]
+    if nodes:
+        nodes += [renewal(_map(one), _text(nodes[0], "id")) for one in _list(answer.get("renewals"))]
     children: dict[str, list[Mapping[str, object]]] = {}
     known: set[str] = set()
     first: Mapping[str, object] | None = None
@@ -42,11 +44,18 @@ def grown(answer: Mapping[str, object], dying: Collection[str] = ()) -> Node | N
             children.setdefault(parent, []).append(node)
     if first is None:
         return None
-    ended = _text(credential, "state") or "active"
-    above = State.ACTIVE if ended == "active" else State.EXPIRED if ended == "expired" else State.REVOKED
+    above = _ended(_text(credential, "state") or "active")
     root = _grown(first, children, _text(credential, "workload"), above, frozenset(dying), 0)
     policies = ", ".join(_texts(credential, "policies"))
     return replace(root, says=(f"policies: {policies}", *root.says)) if policies else root
+
+
+def renewal(told: Mapping[str, object], first: str) -> Mapping[str, object]:
+    """Return a token that came of the one with block `first` by renewing as a node directly below that."""
+    parent = _text(told, "parent")
+    whence = "" if parent == first else f" from {parent[:SHORT]}"
+    says = f"renewed{whence}: another token, until {short_time(_text(told, 'expire_time'))}".rstrip()
+    return {**told, "parent": first, "narrowing": [says], "renewed": True}
 
 
 def line_of(root: Node, dying: Collection[str]) -> Node:
@@ -67,6 +76,8 @@ def _grown(
 ) -> Node:
     name = _text(node, "id")
     state = State.REVOKED if node.get("revoked") else above
+    if node.get("renewed"):  # it ends by itself
+        state = _ended(_text(node, "state"))
     below = children.get(name, ()) if depth < _DEEPEST else ()
     shown = State.DYING if name in dying else state
     return Node(
@@ -79,6 +90,11 @@ def _grown(
         alarms=tuple(ANOMALIES.get(one, one) for one in _texts(node, "anomalies")),
         children=tuple(_grown(child, children, "", state, dying, depth + 1) for child in below),
     )
+
+
+def _ended(state: str) -> State:
+    """Return how a credential is drawn that is in a state of those that the server tells."""
+    return State.ACTIVE if state == "active" else State.EXPIRED if state == "expired" else State.REVOKED
 
 
 def _says(node: Mapping[str, object]) -> tuple[str, ...]:

@@ -60,3 +60,12 @@ class Issuer:
     def status(self, token: str, path: str, method: str = "GET", body: object = None) -> int:
         """Return how the application answers the holder of a token."""
         return self.application.request(method, f"/v1/{path}", body, token=token).status
+
+    def token_id(self, token: str) -> str:
+        """Return the id that a token was issued under."""
+        found: str = self.root("nhi/introspect", {"token": token})["data"]["token_id"]
+        return found
+
+    def tree(self, token: str) -> Any:
+        """Return what was seen of a token."""
+        return self.root(f"nhi/credentials/{self.token_id(token)}", method="GET")["data"]

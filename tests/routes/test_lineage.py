@@ -16,15 +16,6 @@ from vault.framework.clock import rfc3339
 from vault.storage.memory import MemoryStorage
 
 
-def _id(issuer: Issuer, token: str) -> str:
-    found: str = issuer.root("nhi/introspect", {"token": token})["data"]["token_id"]
-    return found
-
-
-def _tree(issuer: Issuer, token: str) -> Any:
-    return issuer.root(f"nhi/credentials/{_id(issuer, token)}", method="GET")["data"]
-
-
 def _found(issuer: Issuer, query: str = "") -> list[str]:
     found = issuer.root(f"nhi/credentials?{query}", method="GET")["data"]
     return [one["token_id"] for one in found["credentials"]]
@@ -43,7 +34,7 @@ def test_a_chain_is_a_tree_of_what_each_hop_took_away(issuer: Issuer) -> None:
     db = issuer.narrow(reads, TO_DB, "check if time($t), $t < 2100-01-01T00:00:00Z;")
     other = issuer.narrow(reads, 'check if resource("secret/data/app/other");')
     assert [issuer.status(one, path) for one, path in ((db, DB), (other, OTHER), (token, DB))] == [200] * 3
-    shown = _tree(issuer, token)
+    shown = issuer.tree(token)
     nodes = shown["nodes"]
     assert [node["index"] for node in nodes] == [0, 1, 2, 3, 2]
     assert [node["narrowing"] for node in nodes[1:]] == [
@@ -70,7 +61,7 @@ def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(
     issuer.root("nhi/registrations/r2", {"workload": "w2", "policies": "app"})
     second = issuer.root("nhi/issue/r2", {})["auth"]["client_token"]
     assert issuer.status(issuer.narrow(second, "check if true;"), DB) == 200
-    one, two = _id(issuer, first), _id(issuer, second)
+    one, two = issuer.token_id(first), issuer.token_id(second)
     assert _found(issuer) == [two, one]
     assert _found(issuer, "workload=w1") == [one]
     assert _found(issuer, "workload=w") == []
@@ -86,7 +77,7 @@ def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(
         target = f"/v1/nhi/credentials?{query}"
         assert issuer.application.request("GET", target, token="root").status == 400
     assert issuer.application.request("GET", "/v1/nhi/credentials/x", token="root").status == 404
-    unseen = _tree(issuer, issuer.issue())
+    unseen = issuer.tree(issuer.issue())
     assert (unseen["credential"]["first_seen"], len(unseen["nodes"])) == ("", 1)
 
 
@@ -99,19 +90,21 @@ def test_a_first_sight_is_in_the_audit_log_once(issuer: Issuer) -> None:
         for record in issuer.application.records()
         if "sighting" in record.get("response", {})
     ]
-    nodes = _tree(issuer, narrow)["nodes"]
+    nodes = issuer.tree(narrow)["nodes"]
     ids = [node["id"] for node in nodes]
-    assert sightings == [{"token_id": _id(issuer, narrow), "chain": ids, "first_seen": ids, "anomalies": []}]
+    assert sightings == [
+        {"token_id": issuer.token_id(narrow), "chain": ids, "first_seen": ids, "anomalies": []}
+    ]
 
 
 def test_the_same_chain_from_elsewhere_is_noticed_also_while_it_is_remembered(issuer: Issuer) -> None:
     token = issuer.issue()
     assert [_from(issuer, f"10.0.0.{place}", token) for place in (1, 2, 1, 2)] == [200] * 4
-    node = _tree(issuer, token)["nodes"][0]
+    node = issuer.tree(token)["nodes"][0]
     assert (node["source"], node["sources"]) == ("10.0.0.1", ["10.0.0.1", "10.0.0.2"])
     assert node["anomalies"] == ["several-sources"]
     assert {_from(issuer, f"10.0.1.{place}", token) for place in range(20)} == {200}
-    assert len(_tree(issuer, token)["nodes"][0]["sources"]) == lineage.MOST_SOURCES
+    assert len(issuer.tree(token)["nodes"][0]["sources"]) == lineage.MOST_SOURCES
 
 
 def test_what_is_refused_is_kept_with_the_reason(issuer: Issuer) -> None:
@@ -124,7 +117,7 @@ def test_what_is_refused_is_kept_with_the_reason(issuer: Issuer) -> None:
     assert issuer.status(gone, DB) == 200
     issuer.root("nhi/revoke", {"token": gone, "reason": "lost"})
     assert {issuer.status(one, DB) for one in (liar, deep, dear, gone)} == {403}
-    odd = {node["id"]: node for node in _tree(issuer, token)["nodes"]}
+    odd = {node["id"]: node for node in issuer.tree(token)["nodes"]}
     by_anomaly = {anomaly: node for node in odd.values() for anomaly in node["anomalies"]}
     assert set(by_anomaly) == {"reserved-fact", "refused-block", "no-op", "too-deep", "used-after-revocation"}
     assert "only the server or the issuer" in by_anomaly["reserved-fact"]["refused"]
@@ -136,12 +129,12 @@ def test_what_is_refused_is_kept_with_the_reason(issuer: Issuer) -> None:
     )
     never = issuer.narrow(gone, READS)
     assert issuer.status(never, DB) == 403
-    assert _tree(issuer, token)["nodes"][-1]["anomalies"] == ["used-after-revocation"]
+    assert issuer.tree(token)["nodes"][-1]["anomalies"] == ["used-after-revocation"]
 
 
 def test_a_token_that_nobody_issued_is_an_alarm(issuer: Issuer) -> None:
     token = issuer.issue()
-    token_id = _id(issuer, token)
+    token_id = issuer.token_id(token)
     issuer.application.run(_delete(issuer.application, f"issued/{token_id}"))
     made = [issuer.narrow(token, f"check if time($t), $t < 21{i:02}-01-01T00:00:00Z;") for i in range(70)]
     assert {issuer.status(one, DB) for one in (token, token, *made)} == {403}
@@ -165,14 +158,14 @@ def test_whoever_makes_any_number_of_children_fills_no_storage(
     token = issuer.issue()
     children = [issuer.narrow(token, f'check if resource($r), $r != "{place}";') for place in range(8)]
     assert {issuer.status(child, DB) for child in children} == {200}
-    tree = _tree(issuer, token)
+    tree = issuer.tree(token)
     assert (len(tree["nodes"]), tree["more"]) == (5, True)
     assert "more-than-recorded" in tree["credential"]["anomalies"]
     monkeypatch.setattr(lineage, "MOST_BYTES", 2000)
     long = issuer.issue()
     wide = [f'check if resource($r), $r != "{place}{"x" * 2000}";' for place in range(3)]
     assert {issuer.status(issuer.narrow(long, block), DB) for block in wide} == {200}
-    assert len(json.dumps(_tree(issuer, long))) < 4000
+    assert len(json.dumps(issuer.tree(long))) < 4000
 
 
 def test_a_token_for_one_request_leaves_no_node(issuer: Issuer) -> None:
@@ -183,7 +176,7 @@ def test_a_token_for_one_request_leaves_no_node(issuer: Issuer) -> None:
     ):
         once = to_text(write_chain(seal(read_chain(from_text(issuer.narrow(token, end))))))
         assert issuer.status(once, DB) == 200
-    assert [node["index"] for node in _tree(issuer, token)["nodes"]] == [0]
+    assert [node["index"] for node in issuer.tree(token)["nodes"]] == [0]
 
 
 def _soon(issuer: Issuer) -> str:
@@ -194,7 +187,7 @@ def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> No
     token = issuer.issue()
     narrow = issuer.narrow(token, READS)
     assert issuer.status(narrow, DB) == 200
-    token_id = _id(issuer, token)
+    token_id = issuer.token_id(token)
     background = issuer.application.vault._background
 
     def rows() -> int:
@@ -223,7 +216,7 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
     reads = issuer.narrow(token, READS)
     db, other = issuer.narrow(reads, TO_DB), issuer.narrow(token, TO_DB)
     assert {issuer.status(one, DB) for one in (token, db, other)} == {200}
-    ids = [node["id"] for node in _tree(issuer, token)["nodes"]]
+    ids = [node["id"] for node in issuer.tree(token)["nodes"]]
 
     def preview(**what: object) -> tuple[int, int, list[str]]:
         data = issuer.root("nhi/revoke/preview", what)["data"]
@@ -232,7 +225,7 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
     assert preview(token=reads) == (1, 2, ids[1:3])
     assert preview(id=ids[0]) == preview(token=db, block=0) == (1, 4, ids)
     assert preview(workload="w1") == (1, 4, ids)
-    kid = int(_tree(issuer, token)["credential"]["kid"])
+    kid = int(issuer.tree(token)["credential"]["kid"])
     assert preview(kid=kid) == (1, 4, ids)
     assert preview(id="0" * 32) == (0, 0, [])
     assert preview(token=issuer.narrow(issuer.issue(), TO_DB))[:2] == (1, 1)
@@ -242,7 +235,7 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
     assert preview(id=ids[0]) == (1, 2, [ids[0], ids[3]])
     assert issuer.root("nhi/revoke", {"workload": "w1"})["data"]["credentials"] == 1
     assert issuer.status(other, DB) == 403
-    assert _tree(issuer, token)["credential"]["state"] == "workload-ended"
+    assert issuer.tree(token)["credential"]["state"] == "workload-ended"
     assert preview(workload="w1") == (0, 0, [])
     issuer.root("nhi/revoke", {"kid": kid})
     for body in (
@@ -272,7 +265,7 @@ def test_a_report_names_who_still_logs_in_by_secret_first(issuer: Issuer) -> Non
 def test_an_id_of_another_mount_revokes_nothing(issuer: Issuer) -> None:
     token = issuer.issue()
     assert issuer.status(token, DB) == 200
-    block = _tree(issuer, token)["nodes"][0]["id"]
+    block = issuer.tree(token)["nodes"][0]["id"]
     issuer.application.request("POST", "/v1/sys/mounts/nhi2", {"type": "nhi"}, token="root")
     assert issuer.root("nhi2/revoke", {"id": block})["data"]["blocks"] == 0
     refused = issuer.application.request("POST", "/v1/nhi2/revoke", {"token": token}, token="root")
@@ -288,7 +281,7 @@ def test_a_mount_says_how_long_it_keeps_what_it_has_seen(issuer: Issuer) -> None
     assert issuer.root("nhi/config", {"lineage_ttl": "1h"})["data"] == {"lineage_ttl": 3600}
     after = issuer.issue()
     assert issuer.status(after, DB) == 200
-    targets = [f"/v1/nhi/credentials/{_id(issuer, one)}" for one in (before, after)]
+    targets = [f"/v1/nhi/credentials/{issuer.token_id(one)}" for one in (before, after)]
     issuer.application.clock.sleep(3600 + 3700)
     for _ in range(3):
         issuer.application.run(issuer.application.vault._background.work())

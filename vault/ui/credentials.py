@@ -64,6 +64,7 @@ async def credential(visit: Visit) -> Response:
         picture(root, f"Attenuation tree of a credential of {owner}"),
         el("h2", "Each hop"),
         _hops(visit, answer, root),
+        _renewals(visit, answer),
         session=visit.session,
         mount=visit.mount,
         here="credentials",
@@ -83,7 +84,9 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
     known = {text(node, "id"): node for node in objects(answer, "nodes")}
     rows = []
     for block, depth in walk(root) if root is not None else ():
-        node = known[block.id]
+        node = known.get(block.id)
+        if node is None:
+            continue  # a token of its own, that was renewed from this one
         approver, refused = text(node, "approver"), text(node, "refused")
         said = [*texts(node, "narrowing"), *([f"signed by {approver}"] if approver else [])]
         rows.append(
@@ -101,6 +104,27 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
     heads = ("Block", "Hop", "What it takes away", "First presented", "From", "Anomalies", "Its end")
     caption = "Who attenuated a token nobody can know: this is who presented it first."
     return table(caption, heads, rows, empty="Nothing of it was presented here.")
+
+
+def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
+    """Return the tokens that were renewed from one; nothing where there are none."""
+    rows = [
+        row(
+            el(
+                "a",
+                short(text(one, "token_id")),
+                href=href("credential", mount=visit.mount, id=text(one, "token_id")),
+            ),
+            short(text(one, "parent")),
+            state(text(one, "state")),
+            when(text(one, "expire_time")),
+            id=f"b-{text(one, 'id')}",
+        )
+        for one in objects(answer, "renewals")
+    ]
+    heads = ("Credential", "In place of block", "State", "Expires")
+    caption = "Each is a token of its own. Revoking a token ends what was renewed from it as well."
+    return [el("h2", "Renewed from it"), table(caption, heads, rows, empty="")] if rows else None
 
 
 def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:

@@ -23,10 +23,9 @@ async def preview(visit: Visit) -> Response:
     what = _what(visit)
     found = await visit.post("revoke/preview", **what)
     dying = objects(found, "dying")
-    tokens = {text(one, "token_id") for one in dying}
     drawn: Child = None
-    if "id" in what and len(tokens) == 1:
-        drawn = await _drawn(visit, tokens.pop(), {text(one, "id") for one in dying})
+    if "id" in what and dying:
+        drawn = await _drawn(visit, text(dying[0], "token_id"), {text(one, "id") for one in dying})
     subject = f"block {what['id'][:8]}" if "id" in what else f"all tokens of {what['workload']}"
     return page(
         f"Revoke {subject}?",
@@ -86,7 +85,7 @@ def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
     ends = (
         f"This ends {blocks} {'block' if blocks == '1' else 'blocks'} of {credentials} "
         f"{'credential' if credentials == '1' else 'credentials'} that were presented here, with the next request and on "
-        "every node, and whatever else was or will be made from them. It cannot be undone."
+        "every node, and whatever else was or will be made or renewed from them. It cannot be undone."
     )
     if "workload" in what:
         return ends + " The workload gets no other tokens until it is written again."

@@ -110,6 +110,17 @@ def test_a_tree_of_which_not_all_was_kept_says_so() -> None:
     assert page.count("Nothing of it was presented here.") == 2
 
 
+def test_what_was_renewed_from_a_credential_is_named_beside_its_tree() -> None:
+    renewed = {"token_id": "c2", "id": "d2", "parent": BLOCK, "expire_time": "", "state": "revoked"}
+    answer = {"credential": CREDENTIAL, "nodes": [{"id": BLOCK, "parent": ""}], "renewals": [renewed]}
+    front = Front(**{f"credentials__{BLOCK}": (200, {"data": answer})})
+    page = _shown(credentials.credential, front, id=BLOCK)
+    assert "Renewed from it" in page and "id=c2" in page and 'id="b-d2"' in page
+    assert "renewed: another token" in page
+    front = Front(**{f"credentials__{BLOCK}": (200, {"data": {**answer, "renewals": []}})})
+    assert "Renewed from it" not in _shown(credentials.credential, front, id=BLOCK)
+
+
 def test_many_workloads_come_in_pages() -> None:
     names = [f"w{number:03}" for number in range(120)]
     answers = {f"workloads__{name}": (200, {"data": {"owner": f"o-{name}"}}) for name in names}

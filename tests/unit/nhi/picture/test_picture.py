@@ -235,6 +235,29 @@ def test_a_block_is_no_better_than_its_credential(state: str, shown_as: State) -
     assert [node.state for node, _ in walk(root)] == [shown_as, shown_as]
 
 
+def test_what_was_renewed_hangs_on_the_first_block_and_ends_by_itself() -> None:
+    answer = _answer(("a", ""), ("b", "a"), state="expired")
+    answer["renewals"] = [
+        {
+            "token_id": "t1",
+            "id": "c",
+            "parent": "a",
+            "expire_time": "2026-11-26T19:00:00Z",
+            "state": "active",
+        },
+        {"token_id": "t2", "id": "d", "parent": "c", "expire_time": "", "state": "revoked"},
+    ]
+    root = grown(answer, {"d"})
+    assert root is not None
+    assert [(child.id, child.says, child.state) for child in root.children[1:]] == [
+        ("c", ("renewed: another token, until 2026-11-26 19:00:00",), State.ACTIVE),
+        ("d", ("renewed from c: another token, until",), State.DYING),
+    ]
+    again = grown(answer)
+    assert again is not None
+    assert again.children[2].state is State.REVOKED
+
+
 def test_what_would_end_is_shown_with_what_it_was_made_from() -> None:
     root = grown(_answer(("a", ""), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "a"), ("f", "b")), {"c", "d"})
     assert root is not None
