@@ -122,9 +122,7 @@ class ApprovingEngine(Engine):
         until = call.now // 1000 * 1000 + params.ttl * 1000
         terms: dict[str, Term] = {"change": params.change, "until": utc(until)}
         try:
-            asked = decoded(params.request)
-            if not 0 < len(asked) <= _LARGEST_REQUEST:
-                raise BiscuitError("a request has another size")
+            asked = decoded(params.request, _LARGEST_REQUEST)
             block = await self._mint.approve(
                 call, approver, lambda key: approve(asked, "approved({change}, {until});", terms, key)
             )

@@ -24,6 +24,7 @@ from nhi.biscuit.guard import guarded
 from nhi.biscuit.ids import canonical_ids, is_low
 from nhi.biscuit.keys import library_key
 from nhi.biscuit.lint import MOST_COST, lint
+from nhi.biscuit.wire import LARGEST
 
 PREFIX: Final = "biscuit:"
 """What some tools put before a token."""
@@ -73,12 +74,15 @@ def from_text(token: str, longest: int = Limits().size) -> bytes:
     return raw
 
 
-def decoded(text: str) -> bytes:
-    """Return the bytes of a text in base64 for URLs, padded or not. Raises `BiscuitError`."""
+def decoded(text: str, longest: int = LARGEST) -> bytes:
+    """Return the bytes, `longest` at most, of a text in base64 for URLs, padded or not. Raises `BiscuitError`."""
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BiscuitError("this is not base64 for URLs") from None
+    if len(raw) > longest:
+        raise BiscuitError(f"this has more than {longest} bytes")
+    return raw
 
 
 def to_text(token: bytes) -> str:

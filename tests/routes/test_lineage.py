@@ -2,7 +2,6 @@
 """Chains that are presented: kept when they are first seen, found again, shown as trees, and seen to die."""
 
 import json
-from typing import Any
 
 import pytest
 

@@ -254,6 +254,8 @@ def test_a_token_that_wants_an_approval_is_good_for_nothing_without_a_fresh_one(
     assert issuer.status(approved(good, approval(of=good)), DB) == 200
     for body in (
         {"request": "x", "change": "c"},
+        {"request": "", "change": "c"},
+        {"request": "A" * 8192, "change": "c"},
         {"request": asked(held)},
         {"request": asked(held), "change": "c", "ttl": "2h"},
         {"request": asked(held), "change": "c" * 201},
