@@ -76,7 +76,7 @@ class Site:
         return requests.post(
             page.url,
             data={"mount": self.name, "action": "allow", **fields, **given},
-            headers=headers,
+            headers={"Origin": self.place.address, **(headers or {})},
             verify=str(self.place.authority),
             allow_redirects=False,
             timeout=20,
@@ -120,7 +120,7 @@ def test_the_page_has_no_script_and_can_be_neither_framed_nor_kept(site: Site) -
     page = site.get(site.url(state='"><script>alert(1)</script>'))
     assert "<script" not in page.text
     assert page.headers["cache-control"] == "no-store"
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "same-origin"
     assert "set-cookie" not in page.headers
     policy = dict(one.strip().split(" ", 1) for one in page.headers["content-security-policy"].split(";"))
     assert policy.pop("style-src").startswith("'sha256-")

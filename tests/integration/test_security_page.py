@@ -17,6 +17,7 @@ from tests.integration.coffre import Place, open_server
 from tests.integration.lineage_estate import Estate
 from tests.integration.openid import visit
 
+COOKIE = "__Secure-coffre-ui"
 LOOK = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
 READER = """
 path "{mount}/workloads" {{ capabilities = ["list"] }}
@@ -53,13 +54,14 @@ class Browser:
         return self.session.get(f"{self.place.address}{path}", params=fields, timeout=20)
 
     def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> requests.Response:
-        """Send a form."""
-        url = f"{self.place.address}{path}"
-        return self.session.post(url, data=fields, headers=headers, timeout=20, allow_redirects=False)
+        """Send a form, as a browser that says where it comes from."""
+        url, sent = f"{self.place.address}{path}", {"Origin": self.place.address, **(headers or {})}
+        return self.session.post(url, data=fields, headers=sent, timeout=20, allow_redirects=False)
 
     def sign_in(self, token: str, **more: str) -> requests.Response:
         """Sign in, and go where that leads."""
-        answer = self.post("/ui/sign-in", None, token=token, **more)
+        self.session.cookies.pop(COOKIE, None)
+        answer = self.post("/ui/sign-in", None, **self.form(self.get("/ui/")), token=token, **more)
         return self.get("/ui/") if answer.status_code == 303 else answer
 
     def form(self, page: requests.Response) -> dict[str, str]:
@@ -92,7 +94,7 @@ def test_a_page_can_run_nothing_be_framed_by_nobody_and_is_kept_nowhere(browser:
         "base-uri": "'none'",
     }
     assert not re.search(r"<script|style=|onload|javascript:", page.text)
-    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "same-origin")
     sheet = browser.get("/ui/style.css")
     assert sheet.headers["content-type"] == "text/css; charset=utf-8"
     assert not re.search(r"url\(|@import", sheet.text)
@@ -101,7 +103,8 @@ def test_a_page_can_run_nothing_be_framed_by_nobody_and_is_kept_nowhere(browser:
 
 
 def test_the_browser_keeps_a_number_and_no_token(browser: Browser, estate: Estate) -> None:
-    answer = browser.post("/ui/sign-in", None, token=browser.place.root)
+    form = browser.form(browser.get("/ui/"))
+    answer = browser.post("/ui/sign-in", None, **form, token=browser.place.root)
     kept = answer.headers["set-cookie"]
     attributes = {part.strip().lower() for part in kept.split(";")[1:]}
     assert attributes == {"httponly", "path=/ui/", "samesite=strict", "secure"}
@@ -114,7 +117,7 @@ def test_the_browser_keeps_a_number_and_no_token(browser: Browser, estate: Estat
 @pytest.mark.parametrize("token", ["s.wrong", "", " ", "a b\x00", "x" * 20_000, "b.AAAA", "E" * 300])
 def test_a_wrong_token_signs_nobody_in_and_comes_back_in_nothing(browser: Browser, token: str) -> None:
     refused = browser.sign_in(token)
-    assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+    assert (refused.status_code, COOKIE in browser.session.cookies) == (403, False)
     assert 'class="problem" role="alert"' in refused.text
     assert not token.strip() or token not in refused.text
     assert browser.get("/ui/workloads").status_code == 403
@@ -139,7 +142,7 @@ def test_whose_token_ended_is_signed_out_by_the_next_page(
     page = browser.get("/ui/workloads", mount=estate.mount)
     assert (page.status_code, "has ended, or was revoked" in page.text) == (403, True)
     assert "team-billing" not in page.text
-    assert browser.session.cookies.get_dict() == {}
+    assert COOKIE not in browser.session.cookies
 
 
 def test_whoever_signs_out_leaves_a_cookie_that_is_worth_nothing(browser: Browser, estate: Estate) -> None:
@@ -147,7 +150,7 @@ def test_whoever_signs_out_leaves_a_cookie_that_is_worth_nothing(browser: Browse
     cookies = browser.session.cookies.get_dict()
     assert browser.post("/ui/sign-out", None, form="wrong").status_code == 403
     assert browser.post("/ui/sign-out", None, **browser.form(page)).status_code == 303
-    assert browser.session.cookies.get_dict() == {}
+    assert COOKIE not in browser.session.cookies
     browser.session.cookies.update({key: str(value) for key, value in cookies.items()})
     assert browser.get("/ui/workloads", mount=estate.mount).status_code == 403
     assert browser.place.client().lookup_token()["data"]["path"] == "auth/token/root"
@@ -210,7 +213,7 @@ def test_a_sealed_vault_signs_everybody_out(tmp_path: Path) -> None:
         client.sys.seal()
         page = browser.get("/ui/workloads")
         assert (page.status_code, "The vault is sealed." in page.text) == (503, True)
-        assert browser.session.cookies.get_dict() == {}
+        assert COOKIE not in browser.session.cookies
         client.adapter.close()
         browser.session.close()
 
@@ -240,6 +243,70 @@ def test_a_form_counts_only_from_a_page_of_the_session(
     assert browser.post("/ui/revoke", None, **fields, form=own).status_code == 303
     assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is True
     other.session.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": None},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Content-Type": "text/plain"},
+    ],
+    ids=str,
+)
+def test_no_form_signs_anybody_in_or_out_or_revokes_from_elsewhere(
+    browser: Browser, estate: Estate, place: Place, headers: dict[str, str | None]
+) -> None:
+    sent = {key: str(value) if value else "" for key, value in headers.items()}
+    form = browser.form(browser.get("/ui/"))
+    assert browser.post("/ui/sign-in", sent, **form, token=place.root).status_code == 400
+    assert COOKIE not in browser.session.cookies
+    page = browser.sign_in(place.root)
+    fields = {**browser.form(page), "mount": estate.mount, "workload": "billing"}
+    assert browser.post("/ui/revoke", sent, **fields).status_code == 400
+    assert browser.post("/ui/sign-out", sent, **fields).status_code == 400
+    assert estate.root.read(f"{estate.mount}/workloads/billing")["data"]["disabled"] is False
+    assert browser.get("/ui/workloads", mount=estate.mount).status_code == 200
+    here = {"Sec-Fetch-Site": "same-origin", "Origin": ""}
+    assert browser.post("/ui/sign-out", here, **fields).status_code == 303
+
+
+def test_nobody_is_signed_in_by_a_form_that_another_browser_was_given(browser: Browser, place: Place) -> None:
+    other = Browser(place)
+    stranger = other.form(other.get("/ui/"))["form"]
+    own = browser.form(browser.get("/ui/"))["form"]
+    assert own != stranger
+    for fields in ({}, {"form": ""}, {"form": stranger}):
+        refused = browser.post("/ui/sign-in", None, **fields, token=place.root)
+        assert (refused.status_code, COOKIE in browser.session.cookies) == (403, False)
+    assert browser.form(browser.get("/ui/"))["form"] == own
+    kept = browser.get("/ui/").headers["set-cookie"]
+    attributes = {part.strip().lower() for part in kept.split(";")[1:]}
+    assert (kept.split("=")[0], attributes) == (
+        "__Host-coffre-ui-form",
+        {"httponly", "path=/", "samesite=strict", "secure"},
+    )
+    browser.session.cookies.clear()
+    assert browser.post("/ui/sign-in", None, form="", token=place.root).status_code == 403
+    browser.session.cookies.set("__Host-coffre-ui-form", "<x>", domain="127.0.0.1", path="/", secure=True)
+    assert "<x>" not in browser.get("/ui/").text
+    assert browser.sign_in(place.root).status_code == 200
+    other.session.close()
+
+
+def test_a_token_that_ended_takes_all_its_sessions_along(
+    browser: Browser, estate: Estate, root: hvac.Client, name: str, place: Place
+) -> None:
+    token = _token(root, name, READER.format(mount=estate.mount))
+    second = Browser(place)
+    assert {one.sign_in(token).status_code for one in (browser, second)} == {200}
+    root.auth.token.revoke(token)
+    assert "has ended, or was revoked" in browser.get("/ui/workloads", mount=estate.mount).text
+    assert "Sign in to see this." in second.get("/ui/workloads", mount=estate.mount).text
+    second.session.close()
 
 
 def test_each_look_is_in_the_audit_log_as_the_request_that_it_is(

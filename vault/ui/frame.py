@@ -23,7 +23,7 @@ HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with less a browser hides where a form comes from
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -86,9 +86,9 @@ def link(text: Child, path: str, **fields: str) -> Html:
     return el("a", text, href=href(path, **fields))
 
 
-def secret_field(session: Session) -> Html:
+def secret_field(secret: str) -> Html:
     """Return what a form must carry to be taken: no other site knows it."""
-    return el("input", type="hidden", name="form", value=session.form.reveal())
+    return el("input", type="hidden", name="form", value=secret)
 
 
 def _bar(session: Session | None, mount: str, here: str) -> Html:
@@ -101,7 +101,7 @@ def _bar(session: Session | None, mount: str, here: str) -> Html:
     who = joined([session.name, f" in {session.namespace}" if session.namespace else ""])
     out = el(
         "form",
-        secret_field(session),
+        secret_field(session.form.reveal()),
         el("span", who, class_="who", title=session.name),
         el("button", "Sign out"),
         method="post",

@@ -2,11 +2,13 @@
 """Which address shows what, who is signed in, and what becomes of refusals.
 
 The browser keeps a number in a cookie that only these pages get, over TLS only; scripts do not see it, and no other
-site can make a browser send it. A form is taken only with what its own page put into it.
+site can make a browser send it. A form is taken only from a page of this origin, with what that page put into it: the
+secret of its session, and before there is one, of a cookie that no other host can set.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -18,7 +20,7 @@ from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
 from vault.ui import credentials, revoking, views
 from vault.ui.forms import fields_of
-from vault.ui.frame import elsewhere, page, style
+from vault.ui.frame import elsewhere, page, secret_field, style
 from vault.ui.html import el
 from vault.ui.inner import Answer, Inner, Told
 from vault.ui.parts import field
@@ -26,8 +28,10 @@ from vault.ui.sessions import Session, Sessions
 from vault.ui.visit import Refused, Visit, engines
 
 COOKIE: Final = "__Secure-coffre-ui"
+FORM_COOKIE: Final = "__Host-coffre-ui-form"
 _PATH: Final = "/ui/"
 _LONGEST_TOKEN: Final = 16_384
+_FORM_SECRET: Final = re.compile(r"[0-9A-Za-z]{43}")
 View = Callable[[Visit], Awaitable[Response]]
 _VIEWS: Final[dict[str, View]] = {
     "workloads": views.workloads,
@@ -40,6 +44,7 @@ _VIEWS: Final[dict[str, View]] = {
 }
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
 _WRONG: Final = "This token is not valid, has ended, or may not look itself up."
+_MANY: Final = "Too many people are signed in from where you are. Let somebody sign out first."
 _NO_COOKIE: Final = "Your browser did not keep the session: this page needs HTTPS, and a cookie."
 
 
@@ -67,26 +72,39 @@ class Pages:
         """Ask for a token, or lead to the workloads."""
         if self._session(request) is not None:
             return elsewhere("workloads")
-        return _sign_in(_NO_COOKIE if "began" in request.query_params else "")
+        return self._sign_in(request, _NO_COOKIE if "began" in request.query_params else "")
 
     async def sign_in(self, request: Request) -> Response:
         """Take a token, if the server knows it."""
         try:
             fields = await fields_of(request)
         except Malformed as refusal:
-            return _sign_in(_sentence(refusal.message), 400)
+            return self._sign_in(request, _sentence(refusal.message), 400)
+        asked = Secret(request.cookies.get(FORM_COOKIE, ""))
+        if not asked or not asked.matches(fields.get("form", "")):
+            return self._sign_in(request, _NO_COOKIE, 403)
         token = fields.get("token", "").strip()
         if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
-            return _sign_in(_WRONG, 403)
+            return self._sign_in(request, _WRONG, 403)
         secret = Secret(token)
         told = await Inner(self._front, request.scope, secret, fields.get("namespace", "").strip(" /")).get(
             "auth/token/lookup-self", {}
         )
         if told.status != 200:
-            return _sign_in(_refusal(told) if told.status in {429, 503} else _WRONG, told.status)
+            why = _refusal(told) if told.status in {429, 503} else _WRONG
+            return self._sign_in(request, why, told.status)
         home, name = told.data.get("namespace_path"), told.data.get("display_name")
         namespace = fields.get("namespace", "").strip(" /") or str(home or "").strip("/")
-        number = self._sessions.begin(secret, namespace, str(name or "a token"))
+        ttl = told.data.get("ttl")
+        number = self._sessions.begin(
+            secret,
+            namespace,
+            str(name or "a token"),
+            request.client.host if request.client is not None else "",
+            ttl if isinstance(ttl, int) else 0,
+        )
+        if number is None:
+            return self._sign_in(request, _MANY, 429)
         answer = elsewhere("", began="1")
         answer.set_cookie(COOKIE, number, path=_PATH, secure=True, httponly=True, samesite="strict")
         return answer
@@ -115,7 +133,7 @@ class Pages:
     async def _show(self, request: Request, view: View) -> Response:
         session = self._session(request)
         if session is None:
-            return _sign_in("Sign in to see this.", 403)
+            return self._sign_in(request, "Sign in to see this.", 403)
         try:
             fields = await fields_of(request)
             if request.method == "POST" and not session.form.matches(fields.get("form", "")):
@@ -133,10 +151,22 @@ class Pages:
 
     async def _refused(self, request: Request, session: Session, told: Told) -> Response:
         if told.kind in {"unauthenticated", "sealed"}:
-            return self._out(request, _sign_in(_ENDED if told.status == 403 else _refusal(told), told.status))
+            if told.kind == "unauthenticated":
+                self._sessions.end_all(session)
+            why = _ENDED if told.status == 403 else _refusal(told)
+            return self._out(request, self._sign_in(request, why, told.status))
         return page(
             "Not possible", el("p", _refusal(told), class_="problem"), session=session, status=told.status
         )
+
+    def _sign_in(self, request: Request, problem: str = "", status: int = 200) -> Response:
+        """Ask for a token, in a form that no other page can have made."""
+        secret = request.cookies.get(FORM_COOKIE, "")
+        if not _FORM_SECRET.fullmatch(secret):
+            secret = self._sessions.secret()
+        answer = _sign_in(secret, problem, status)
+        answer.set_cookie(FORM_COOKIE, secret, secure=True, httponly=True, samesite="strict")
+        return answer
 
     def _session(self, request: Request) -> Session | None:
         number = request.cookies.get(COOKIE, "")
@@ -158,7 +188,7 @@ async def _to_the_page(request: Request) -> Response:
     return RedirectResponse(_PATH, status_code=307)
 
 
-def _sign_in(problem: str = "", status: int = 200) -> Response:
+def _sign_in(secret: str, problem: str, status: int) -> Response:
     return page(
         "Sign in",
         el("p", problem, class_="problem", role="alert") if problem else None,
@@ -168,6 +198,7 @@ def _sign_in(problem: str = "", status: int = 200) -> Response:
         ),
         el(
             "form",
+            secret_field(secret),
             field(
                 "Token",
                 "token",

@@ -100,7 +100,7 @@ def _question(visit: Visit, what: Mapping[str, str], blocks: str) -> Html:
     )
     return el(
         "form",
-        secret_field(visit.session),
+        secret_field(visit.session.form.reveal()),
         el("input", type="hidden", name="mount", value=visit.mount),
         [el("input", type="hidden", name=name, value=value) for name, value in what.items()],
         field("Why", "reason", hint="Kept with the revocation, for whoever asks later.", maxlength="200"),

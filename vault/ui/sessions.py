@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Who is signed in to the page. A browser keeps a random number and no token; the token stays here, in memory.
 
-Signing out, an hour without a request, and the end of the process end a session. Each node has its own.
+Signing out, an hour without a request, the end of its token and the end of the process end a session. Each node has its
+own. Whoever signs in too often takes the place of an own session, of the same token, and never of anybody else's.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ IDLE: Final = 3_600_000
 """Milliseconds after which a session that nobody uses ends."""
 LONGEST: Final = 12 * 3_600_000
 """Milliseconds after which any session ends."""
-MOST: Final = 1000
-"""Sessions at a time; whoever signs in beyond that takes the place of the one longest unused."""
+OF_TOKEN: Final = 8
+OF_ADDRESS: Final = 256
+MOST: Final = 10_000
+"""Sessions at a time of one token, from one address, in all."""
 _CHARACTERS: Final = 43
 
 
@@ -32,6 +35,12 @@ class Session:
     form: Secret
     began: int
     used: int
+    ends: int = 0
+    """When its token ends (ms); 0 for never."""
+    owner: bytes = b""
+    """The digest of its token."""
+    address: str = ""
+    """Whence somebody signed in."""
 
 
 class Sessions:
@@ -42,15 +51,28 @@ class Sessions:
         self._entropy = entropy
         self._kept: dict[bytes, Session] = {}
 
-    def begin(self, token: Secret, namespace: str, name: str) -> str:
-        """Begin a session, and return the number that the browser keeps."""
-        now = self._clock.millis()
+    def secret(self) -> str:
+        """Return a new random text, as numbers and forms have."""
+        return self._entropy.base62(_CHARACTERS)
+
+    def begin(self, token: Secret, namespace: str, name: str, address: str, ttl: int) -> str | None:
+        """Begin a session, and return the number that the browser keeps; None where there are too many already.
+
+        `ttl` are the seconds for which the token is good, 0 for ever; `address` is whence somebody signs in.
+        """
+        now, owner = self._clock.millis(), _digest(token.reveal())
         self._kept = {key: one for key, one in self._kept.items() if not _over(one, now)}
-        while len(self._kept) >= MOST:
-            del self._kept[min(self._kept, key=lambda key: self._kept[key].used)]
-        number = self._entropy.base62(_CHARACTERS)
-        form = Secret(self._entropy.base62(_CHARACTERS))
-        self._kept[_digest(number)] = Session(token, namespace, name, form, now, now)
+        own = [key for key, one in self._kept.items() if one.owner == owner]
+        near = sum(one.address == address for one in self._kept.values())
+        if len(own) >= OF_TOKEN or near >= OF_ADDRESS or len(self._kept) >= MOST:
+            if not own:
+                return None
+            del self._kept[min(own, key=lambda key: self._kept[key].used)]
+        number = self.secret()
+        ends = now + ttl * 1000 if ttl > 0 else 0
+        self._kept[_digest(number)] = Session(
+            token, namespace, name, Secret(self.secret()), now, now, ends, owner, address
+        )
         return number
 
     def find(self, number: str) -> Session | None:
@@ -67,10 +89,16 @@ class Sessions:
         """End a session."""
         self._kept.pop(_digest(number), None)
 
+    def end_all(self, ended: Session) -> None:
+        """End every session of a token that has ended."""
+        self._kept = {key: one for key, one in self._kept.items() if one.owner != ended.owner}
 
-def _digest(number: str) -> bytes:
-    return sha256(number.encode()).digest()
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
 
 
 def _over(session: Session, now: int) -> bool:
+    if session.ends and now >= session.ends:
+        return True
     return now - session.used >= IDLE or now - session.began >= LONGEST

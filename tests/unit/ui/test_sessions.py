@@ -5,7 +5,8 @@ import pytest
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.ui.sessions import IDLE, LONGEST, MOST, Sessions
+from vault.ui import sessions as module
+from vault.ui.sessions import IDLE, LONGEST, OF_TOKEN, Sessions
 
 
 class _Clock(Clock):
@@ -27,8 +28,10 @@ def sessions(clock: _Clock) -> Sessions:
     return Sessions(clock, Entropy())
 
 
-def _begin(sessions: Sessions, token: str = "s.token") -> str:
-    return sessions.begin(Secret(token), "team", "ann")
+def _begin(sessions: Sessions, token: str = "s.token", address: str = "10.0.0.1", ttl: int = 0) -> str:
+    number = sessions.begin(Secret(token), "team", "ann", address, ttl)
+    assert number is not None
+    return number
 
 
 def test_a_session_is_found_by_its_number_and_by_nothing_else(sessions: Sessions) -> None:
@@ -42,7 +45,7 @@ def test_a_session_is_found_by_its_number_and_by_nothing_else(sessions: Sessions
 
 
 def test_two_sessions_have_nothing_in_common(sessions: Sessions) -> None:
-    numbers = {_begin(sessions) for _ in range(20)}
+    numbers = {_begin(sessions, f"s.{place // 5}") for place in range(20)}
     found = [sessions.find(number) for number in numbers]
     assert len(numbers) == len({one.form.reveal() for one in found if one is not None}) == 20
 
@@ -77,13 +80,43 @@ def test_whoever_signs_out_is_out(sessions: Sessions) -> None:
     assert sessions.find(other) is not None
 
 
-def test_there_are_so_many_sessions_and_the_one_longest_unused_makes_room(
+def test_whoever_signs_in_often_loses_own_sessions_and_nobody_elses(
     sessions: Sessions, clock: _Clock
 ) -> None:
+    other = _begin(sessions, "s.other")
     first, second = _begin(sessions), _begin(sessions)
     clock.now += 1
     assert sessions.find(first) is not None
-    for _ in range(MOST - 1):
-        _begin(sessions)
-    assert sessions.find(first) is not None
+    for _ in range(1000):
+        last = _begin(sessions)
+    assert sessions.find(other) is not None
+    assert sessions.find(second) is sessions.find(first) is None
+    assert sessions.find(last) is not None
+    assert len(sessions._kept) == 1 + OF_TOKEN
+
+
+@pytest.mark.parametrize("bound", ["OF_ADDRESS", "MOST"])
+def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(module, bound, 3)
+    kept = [_begin(sessions, f"s.{place}") for place in range(3)]
+    assert sessions.begin(Secret("s.new"), "", "eve", "10.0.0.1", 0) is None
+    elsewhere = sessions.begin(Secret("s.new"), "", "eve", "10.0.0.2", 0)
+    assert (elsewhere is None) is (bound == "MOST")
+    assert all(sessions.find(number) is not None for number in kept)
+    again = _begin(sessions, "s.1")
+    assert [sessions.find(number) is None for number in (*kept, again)] == [False, True, False, False]
+
+
+def test_a_session_ends_with_its_token(sessions: Sessions, clock: _Clock) -> None:
+    short, second, other = _begin(sessions, ttl=60), _begin(sessions, ttl=90), _begin(sessions, "s.other")
+    clock.now += 59_999
+    assert sessions.find(short) is not None
+    clock.now += 1
+    assert sessions.find(short) is None
+    found = sessions.find(second)
+    assert found is not None
+    sessions.end_all(found)
     assert sessions.find(second) is None
+    assert sessions.find(other) is not None

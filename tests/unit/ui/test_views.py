@@ -194,7 +194,7 @@ def test_a_refusal_is_an_exception_that_shows_no_token() -> None:
 def _asked(front: Front, view: str, **fields: str) -> Response:
     """What somebody who is signed in gets for a GET."""
     sessions = Sessions(Clock(), Entropy())
-    number = sessions.begin(Secret("s.x"), "", "ann")
+    number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", 0)
     scope = {
         "type": "http",
         "method": "GET",
