@@ -27,9 +27,9 @@ from nhi.biscuit.narrowing import AMBIENT, Narrowing, ends
 from nhi.biscuit.possession import Possession
 from nhi.biscuit.remembered import Remembered
 from nhi.biscuit.sighting import Sightings
-from nhi.biscuit.verify import PREFIX, Limits, Verified, from_text, opened, verify
+from nhi.biscuit.verify import PREFIX, Limits, Verified, from_text, opened, to_text, verify
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
@@ -41,6 +41,8 @@ from vault.token.authenticator import core_reader
 _SHORTEST: Final = 200
 """Characters of the shortest token that can be one of ours; a service token has 26."""
 _FOURTH: Final = "ABCDEFGHIJKLMNOP"
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""Memory that chains take at most of which there are children, by estimate."""
 _REFUSED: Final = 4096
 """Digests of tokens that were refused for what they are, which no fact can change."""
 
@@ -91,11 +93,13 @@ class Biscuits:
         self.possession = possession
         self._sightings = Sightings(barrier)
         self._cache: Remembered[tuple[Presented, Identity, frozenset[str]]] = Remembered()
+        self._kept: Remembered[Presented] = Remembered(_KEPT_BYTES)
         self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop)
 
     async def _drop(self, key: str | None) -> None:
         self._cache.drop(key)
+        self._kept.drop(key)
 
     def recognises(self, token: str) -> bool:
         """See `Authenticator.recognises`: a key number comes first, so the beginning is always of one shape."""
@@ -135,7 +139,7 @@ class Biscuits:
         identity = to_identity(call.token, presented)
         if sources is not None and epoch == core.epoch == self._follower.epoch:
             kept = (presented, identity, sources)
-            self._cache.put(digest, kept, _tags(presented), presented.verified.size)
+            self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity
 
     async def present(self, core: ReadView, token: str, now: int) -> Presented | None:
@@ -145,6 +149,28 @@ class Biscuits:
         """
         judged = await self.judge(core, token, now)
         return None if judged is None else self._good(judged)
+
+    async def kept(self, core: ReadView, owner: Place, leaf: str, now: int) -> Presented | None:
+        """Return, as `present`, the chain that was kept of a mount and ends with the block `leaf`, a canonical id.
+
+        It is verified once, and then judged by the facts as any other; a transaction sees it by its own.
+        """
+        home = self._live(owner.namespace)
+        if home is None or not self._mounted(home, owner.mount):
+            return None
+        digest = f"{owner.namespace}/{owner.mount}/{leaf}".encode()
+        committed = not isinstance(core, View)
+        known = self._kept.get(digest) if committed else None
+        if known is not None and known.namespace is home:
+            return known
+        row = await store.kept_chain(core.space(owner.namespace).sub(f"mnt/{owner.mount}/"), leaf)
+        seen = core.epoch
+        presented = await self.present(core, to_text(row.token), now) if row is not None else None
+        if presented is None or presented.owner != owner or presented.verified.ids[-1].hex() != leaf:
+            return None
+        if committed and seen == core.epoch == self._follower.epoch:
+            self._kept.put(digest, presented, tags_of(presented), presented.verified.size)
+        return presented
 
     def _good(self, judged: Judged) -> Presented | None:
         """Return a token that nothing is held against."""
@@ -264,16 +290,22 @@ def to_identity(token: Secret, presented: Presented) -> Identity:
         ttl=-((issued.created - issued.expires) // 1000),
         namespace=presented.namespace,
         narrowing=presented.narrowing,
-        facts=IdentityFacts(
-            entity_id=issued.uid,
-            entity_name=issued.workload,
-            metadata={"workload": issued.workload, "registration": issued.registration},
-        ),
+        facts=facts_of(issued),
         chain=tuple(one.hex() for one in presented.verified.ids),
     )
 
 
-def _tags(presented: Presented) -> tuple[str, ...]:
+def facts_of(issued: Issued) -> IdentityFacts:
+    """Return what templates of policies see of a token."""
+    return IdentityFacts(
+        entity_id=issued.uid,
+        entity_name=issued.workload,
+        metadata={"workload": issued.workload, "registration": issued.registration},
+    )
+
+
+def tags_of(presented: Presented) -> tuple[str, ...]:
+    """Return what a token ends with."""
     issued = presented.issued
     blocks = (store.block_tag(block_id.hex()) for block_id in presented.verified.ids)
     return (store.key_tag(issued.kid), store.workload_tag(issued.uid), *blocks)

@@ -7,11 +7,14 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from nhi.biscuit import lineage, store
+from nhi.biscuit.children import end_children
 from nhi.biscuit.lineage import Tree
+from nhi.biscuit.model import Place
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 from vault.lease.store import LeaseStore
+from vault.token.store import TokenStore
 
 _PAGE: Final = 256
 _UUID: Final = 36
@@ -20,9 +23,16 @@ _UUID: Final = 36
 class Ending:
     """Handles the timers."""
 
-    def __init__(self, clock: Clock, leases: LeaseStore, live: Callable[[str], Namespace | None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        leases: LeaseStore,
+        tokens: TokenStore,
+        live: Callable[[str], Namespace | None],
+    ) -> None:
         """`live` finds namespaces by id."""
         self._clock = clock
+        self._tokens = tokens
         self._leases = leases
         self._live = live
 
@@ -40,6 +50,16 @@ class Ending:
         async for tree in _trees(view, what, of):
             first = tree.issued.ids
             await self._leases.chain_gone(core, home, first, of if what == "block" else first)
+        owner = Place(namespace, mount)
+        if await end_children(core, self._tokens, owner, _tag(what, of)):
+            await store.end_made(view, owner, name, self._clock.millis())
+
+
+def _tag(what: str, of: str) -> str:
+    """Return the tag of a block, a workload (by uid and name) or a key."""
+    if what == "block":
+        return store.block_tag(of)
+    return store.workload_tag(of[:_UUID]) if what == "workload" else store.key_tag(int(of))
 
 
 async def _trees(view: ReadView, what: str, of: str) -> AsyncGenerator[Tree]:

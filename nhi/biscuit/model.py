@@ -178,3 +178,15 @@ class Revoked(msgspec.Struct, frozen=True):
     at: int
     until: int
     reason: str
+
+
+class KeptChain(msgspec.Struct, frozen=True):
+    """A token that others were made with, as it was presented; what it ends with; and when it expires (ms)."""
+
+    token: bytes
+    tags: tuple[str, ...]
+    until: int
+
+    def __repr__(self) -> str:
+        """Name it without the token."""
+        return f"<KeptChain {self.tags[-1]}>"

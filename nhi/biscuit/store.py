@@ -6,6 +6,7 @@ What a cached token stands on has a tag; whoever changes it says so by that tag,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -18,6 +19,7 @@ from nhi.biscuit.model import (
     Approver,
     Issued,
     IssuerKey,
+    KeptChain,
     Logins,
     Place,
     Registration,
@@ -38,6 +40,9 @@ LOGINS: Final = "logins/"
 ONCE: Final = "once/"
 ENDED: Final = "ended/"
 APPROVERS: Final = "approver/"
+CHAINS: Final = "chain/"
+HANGING: Final = "hanging/"
+"""Chains by what they end with."""
 MADE: Final = "made/"
 """In keys of timers only."""
 _PLACES: Final = "nhi/kid/"
@@ -52,6 +57,7 @@ _issued = msgspec.msgpack.Decoder(Issued).decode
 _logins = msgspec.msgpack.Decoder(Logins).decode
 _approver = msgspec.msgpack.Decoder(Approver).decode
 _moment = msgspec.msgpack.Decoder(int).decode
+_chain = msgspec.msgpack.Decoder(KeptChain).decode
 _revoked = msgspec.msgpack.Decoder(Revoked).decode
 
 
@@ -208,13 +214,43 @@ async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None
     await view.put(REVOKED + block_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
-    if await lineage.mark_revoked(view, block_id, new.at, new.reason):
+    seen = await lineage.mark_revoked(view, block_id, new.at, new.reason)
+    if seen or await chains(view, block_tag(block_id), limit=1):
         await end_made(view, owner, f"block-{block_id}", new.at)
 
 
 async def end_made(view: View, owner: Place, what: str, now: int) -> None:
     """Have what was made for chains taken back that end: `what` is `block-ID`, `workload-UID-NAME` or `key-KID`."""
     await view.at(Timer(BISCUIT_KIND, _timer(owner, MADE + what), now))
+
+
+async def keep_chain(view: View, owner: Place, leaf: str, new: KeptChain) -> None:
+    """Keep a chain that tokens are made with, by its last block, until it expires."""
+    if await view.get(CHAINS + leaf) is not None:
+        return
+    await view.put(CHAINS + leaf, _encode(new))
+    for tag in new.tags:
+        await view.put(f"{HANGING}{tag}/{leaf}", b"")
+    await view.at(Timer(BISCUIT_KIND, _timer(owner, CHAINS + leaf), new.until))
+
+
+async def kept_chain(view: ReadView, leaf: str) -> KeptChain | None:
+    """Return a chain that tokens were made with."""
+    value = await view.get(CHAINS + leaf)
+    return None if value is None else _chain(value)
+
+
+async def chains(view: ReadView, tag: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+    """Return the last blocks of chains that tokens were made with and that end with what has this tag."""
+    return await view.list(f"{HANGING}{tag}/", after=after, limit=limit)
+
+
+async def forget_chain(view: View, leaf: str, tag: str) -> None:
+    """Remove a chain: nothing that was made with it is worth anything any more. `tag` is what it ended with."""
+    kept = await kept_chain(view, leaf)
+    for one in kept.tags if kept is not None else (tag,):
+        await view.delete(f"{HANGING}{one}/{leaf}")
+    await view.delete(CHAINS + leaf)
 
 
 async def take_once(view: View, owner: Place, digest: str, until: int) -> bool:
@@ -243,6 +279,11 @@ async def expire(core: View, timer: str, now: int) -> None:
         return
     value = await view.get(path)
     if value is None:
+        return
+    if f"{folder}/" == CHAINS:
+        kept = _chain(value)
+        if now >= kept.until:
+            await forget_chain(view, name, kept.tags[-1])
         return
     if f"{folder}/" == ONCE:
         await view.delete(path)

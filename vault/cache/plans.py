@@ -55,7 +55,7 @@ class Plans:
         if (
             call.key is None
             or identity is None
-            or not (identity.kind == "service" or (identity.narrowing and identity.narrowing.steady))
+            or not (identity.kind == "service" if identity.narrowing is None else identity.narrowing.steady)
             or identity.uses
             or call.bound.route.access.unaudited
             or not (asks or (call.operation is Operation.READ and not call.data))

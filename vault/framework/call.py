@@ -164,7 +164,8 @@ class Identity:
     """What the credential itself forbids; None for nothing."""
     facts: IdentityFacts | None = field(default=None, repr=False)
     chain: tuple[str, ...] = ()
-    """What it was made from, the first first, and itself: it ends with any. `facts` is for templates, without an entity."""
+    origin: str = ""
+    """What templates see without an entity; all that it was made from, and itself; of a token, the chain that it hangs on."""
 
     @property
     def ends(self) -> int:
@@ -391,9 +392,8 @@ class Call:
     client_address: str
     client_port: int
     certificate: bytes
-    """The certificate (DER) that the client has shown in the TLS handshake; empty for none, and for reads."""
     intermediates: Sequence[bytes]
-    """The certificates (DER) that came with it. Nobody has verified them: a path is to be found through them."""
+    """The certificate (DER) that the client has shown, empty for planned reads; and unverified ones that came with it."""
     mount: Mounted
     local: str
     """The part of the path after the mount."""

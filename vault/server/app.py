@@ -359,7 +359,7 @@ def _background(parts: Parts) -> Background:
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
             SECRET_ID_KIND: expire_secret_id,
-            BISCUIT_KIND: Ending(parts.clock, parts.leases, parts.namespaces.live).due,
+            BISCUIT_KIND: Ending(parts.clock, parts.leases, parts.tokens, parts.namespaces.live).due,
             KEY_KIND: parts.pairs.rotate,
             MFA_KIND: forget,
             STATE_KIND: expire_sign_in,

@@ -11,6 +11,7 @@ from vault.framework.clock import Entropy
 from vault.framework.metrics import Metrics
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
+from vault.token.origins import Origins
 from vault.token.rows import Live, Mounted
 from vault.token.store import TokenStore
 
@@ -19,9 +20,15 @@ class CountedTokens(TokenStore):
     """The token store, timed. What is answered from memory never gets here, so it costs no request anything."""
 
     def __init__(
-        self, entropy: Entropy, live: Live, metrics: Metrics, entities: Entities, mounted: Mounted
+        self,
+        entropy: Entropy,
+        live: Live,
+        metrics: Metrics,
+        entities: Entities,
+        mounted: Mounted,
+        origins: Origins,
     ) -> None:
-        super().__init__(entropy, live, entities, mounted)
+        super().__init__(entropy, live, entities, mounted, origins)
         self._lookups = metrics.timing("token.lookup")
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")

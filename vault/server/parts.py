@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nhi.biscuit.authenticator import Biscuits
+from nhi.biscuit.children import ChainOrigins
 from nhi.biscuit.possession import Possession
 from nhi.biscuit.verify import Limits as BiscuitLimits
 from nhi.identity.entering import Identities
@@ -119,7 +120,10 @@ def make(
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
     identities = Identities(clock, entropy, follower)
-    tokens = CountedTokens(entropy, namespaces.live, metrics, identities, router.takes)
+    biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
+    tokens = CountedTokens(
+        entropy, namespaces.live, metrics, identities, router.takes, ChainOrigins(biscuits)
+    )
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
     audit = _audit(config, Salts(wraps), clock, entropy, log, metrics)
@@ -142,7 +146,7 @@ def make(
         pairs=Pairs(clock, entropy, safe),
         factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
-        biscuits=_biscuits(config, barrier, follower, namespaces, router, clock, log),
+        biscuits=biscuits,
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),

@@ -17,6 +17,7 @@ from vault.framework.secret import Secret
 from vault.token.addresses import within
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
+from vault.token.origins import Origin
 from vault.token.store import TokenStore
 
 _CACHED: Final = 10_000
@@ -73,7 +74,8 @@ class Family:
 class ServiceTokens:
     """Service tokens, looked up in storage and cached by digest until the epoch says otherwise.
 
-    Use-limited tokens are never cached; expiry is checked at every use (SL-32).
+    Use-limited tokens are never cached, and none that hangs on a chain, which is; expiry is checked at every use
+    (SL-32).
     """
 
     def __init__(self, store: TokenStore, barrier: Barrier, follower: Follower) -> None:
@@ -138,10 +140,10 @@ class ServiceTokens:
         if lineage is None:
             raise Unauthenticated
         if entry.uses and not call.spent:
-            return await self._spend(call, key)
-        identity = await self._identity(core, call, key, lineage.shown(entry))
+            return await self._spend(call, key, lineage.origin)
+        identity = await self._identity(core, call, key, lineage.shown(entry), lineage.origin)
         identity.until = lineage.until // 1_000_000
-        if not entry.uses and seen == core.epoch == self._follower.epoch:
+        if not (entry.uses or entry.chain) and seen == core.epoch == self._follower.epoch:
             if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)
@@ -152,21 +154,38 @@ class ServiceTokens:
                 self._owned.setdefault(owner, set()).add(digest)
         return identity
 
-    async def _spend(self, call: Call, key: str) -> Identity:
+    async def _spend(self, call: Call, key: str, origin: Origin | None) -> Identity:
         """Take one use off, durably, before anything is done with it."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             entry = await self._store.spend(core, key, call.now * 1_000_000)
         if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
             raise Unauthenticated
         call.spent = True
-        return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry)
+        return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry, origin)
 
-    async def _identity(self, core: ReadView, call: Call, key: str, entry: TokenEntry) -> Identity:
+    async def _identity(
+        self, core: ReadView, call: Call, key: str, entry: TokenEntry, origin: Origin | None
+    ) -> Identity:
         home = self._store.namespace(key)
         if home is None:
             raise Unauthenticated
         standing = await present(self._store.entities, core, home.id, entry.entity)
-        return to_identity(call.token, key, entry, home, standing)
+        return to_identity(call.token, key, entry, home, standing, origin)
+
+
+async def identified(
+    store: TokenStore, core: ReadView, token: Secret, key: str, entry: TokenEntry, now: int
+) -> Identity:
+    """Return who a token that was found `living` stands for at `now` (nanoseconds).
+
+    Raises `Unauthenticated` where its entity may do nothing, or what it was made with is not good.
+    """
+    home = store.namespace(key)
+    origin = await store.origin(core, key, entry, now) if entry.chain else None
+    if home is None or (entry.chain and origin is None):
+        raise Unauthenticated
+    standing = await present(store.entities, core, home.id, entry.entity)
+    return to_identity(token, key, entry, home, standing, origin)
 
 
 def _digest(token: Secret) -> bytes:
@@ -186,9 +205,17 @@ def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
 
 
 def to_identity(
-    token: Secret, key: str, entry: TokenEntry, namespace: Namespace, standing: Standing | None
+    token: Secret,
+    key: str,
+    entry: TokenEntry,
+    namespace: Namespace,
+    standing: Standing | None,
+    origin: Origin | None,
 ) -> Identity:
-    """Return the identity that a stored token of `namespace` stands for; `standing` is that of its entity."""
+    """Return the identity that a stored token of `namespace` stands for; `standing` is that of its entity.
+
+    `origin` is what it was made with, whose checks are then its own.
+    """
     identity = Identity(
         token=token,
         key=key,
@@ -208,4 +235,6 @@ def to_identity(
     )
     if entry.bound_cidrs:
         identity.cache[_BLOCKS] = entry.bound_cidrs
+    if origin is not None:
+        identity.narrowing, identity.facts, identity.origin = origin.narrowing, origin.facts, origin.name
     return identity

@@ -124,7 +124,7 @@ class Issuer:
     ) -> Identity:
         """Return who logged in for one request alone: nothing is stored, so no use is counted and nothing revoked."""
         key = self._tokens.key(token)
-        identity = to_identity(Secret(token), key, entry, call.namespace, standing)
+        identity = to_identity(Secret(token), key, entry, call.namespace, standing, None)
         return replace(identity, kind=kind, fleeting=True)
 
 

@@ -54,6 +54,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the entity, of the token's own namespace, that it belongs to; empty for none."""
     login: str = ""
     """What that auth method finds the role or user of the login by."""
+    chain: str = ""
+    """Name of the credential, no token of the store, that it or what it hangs on was made with; see `vault.token.origins`."""
 
     def alive(self, now: int) -> bool:
         """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""

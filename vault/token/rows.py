@@ -23,6 +23,7 @@ from vault.storage.paging import pages
 from vault.storage.protocol import Timer
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
+from vault.token.origins import NoOrigins, Origin, Origins
 
 _SALT: Final = "token/salt"
 ENTRY: Final = "token/id/"
@@ -55,12 +56,14 @@ _decode_accessor = msgspec.msgpack.Decoder(_AccessorEntry).decode
 class Lineage(NamedTuple):
     """What a token hangs on: keys, nearest first. `until` is when the first ends, itself included; 0 for never.
 
-    `left` says that its parent is gone and left it behind, which is not written with it yet.
+    `left` says that its parent is gone and left it behind, which is not written with it yet. `origin` is the
+    credential, no token of the store, that it was made with.
     """
 
     above: Sequence[str]
     until: int
     left: bool
+    origin: Origin | None = None
 
     def shown(self, entry: TokenEntry) -> TokenEntry:
         """Return the token as it is by now."""
@@ -76,12 +79,14 @@ class TokenRows:
         live: Live = {ROOT.id: ROOT}.get,
         entities: Entities | None = None,
         mounted: Mounted = lambda _namespace, _logins: True,
+        origins: Origins | None = None,
     ) -> None:
         """`live` knows the namespaces, without it there is the root one alone; `entities` whose tokens they are.
 
-        `mounted` knows the auth mounts; without it none ever goes.
+        `mounted` knows the auth mounts; without it none ever goes. `origins` knows the credentials beside tokens.
         """
         self.entities = entities or NoEntities()
+        self.origins = origins or NoOrigins()
         self._entropy = entropy
         self._live = live
         self._mounted = mounted
@@ -149,9 +154,16 @@ class TokenRows:
         """
         above: list[str] = []
         until, left = entry.expires, False
+        origin = await self.origin(core, key, entry, now) if entry.chain else None
+        if origin is not None:
+            until = min(until or origin.ends, origin.ends)
+        elif entry.chain:
+            return None
         while hook := hook_of(key, entry):
             above.append(hook)
             if not entry.parent:
+                if entry.chain:
+                    break
                 home = self.namespace(key)
                 if home is None or not self._mounted(home, entry.mount):
                     return None
@@ -166,7 +178,27 @@ class TokenRows:
                 return None  # over, or another one that was given the same id
             until = min(until or parent.expires, parent.expires or until)
             key, entry = hook, parent
-        return Lineage(above, until, left)
+        return Lineage(above, until, left, origin)
+
+    async def origin(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Origin | None:
+        """Return what a token was made with that is no token of the store; None where it is not good at `now` (ns)."""
+        home = self.namespace(key)
+        return None if home is None else await self.origins.find(core, home, entry.chain, now)
+
+    async def hanging(
+        self, core: ReadView, hook: str, most: int, now: int
+    ) -> Sequence[tuple[str, TokenEntry]]:
+        """Return tokens that hang on something, through others too, of those alive at `now` (ns) at most so many."""
+        found: list[tuple[str, TokenEntry]] = []
+        pending = [hook]
+        while pending and len(found) < most:
+            above = pending.pop(0)
+            for key in await core.space(home_of(above)).list(f"{CHILD}{above}/", limit=most):
+                entry = await self.get(core, key)
+                if entry is not None and entry.alive(now):
+                    found.append((key, entry))
+                    pending.append(key)
+        return found[:most]
 
     async def living(self, core: ReadView, key: str, now: int) -> TokenEntry | None:
         """Return a token that may be used at `now` (nanoseconds), as may all that it hangs on; else None."""
@@ -281,8 +313,16 @@ def mount_hook(logins: str, home: str) -> str:
     return f"m{logins}" if home == ROOT.id else f"m{logins}.{home}"
 
 
+def chain_hook(chain: str, home: str) -> str:
+    """Return what hangs on a credential that is no token of the store, by its name: a key as tokens have, of no token."""
+    own = chain.rpartition("/")[2]
+    return f"c{own}" if home == ROOT.id else f"c{own}.{home}"
+
+
 def hook_of(key: str, entry: TokenEntry) -> str:
-    """Return the key of what a token hangs on: its parent, or the mount that it logged in on; "" for nothing."""
-    if entry.parent or not entry.mount:
+    """Return the key of what a token hangs on: its parent, a chain, the mount that it logged in on; "" for nothing."""
+    if entry.parent:
         return entry.parent
-    return mount_hook(entry.mount, home_of(key))
+    if entry.chain:
+        return chain_hook(entry.chain, home_of(key))
+    return mount_hook(entry.mount, home_of(key)) if entry.mount else ""

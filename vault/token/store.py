@@ -29,6 +29,7 @@ from vault.token.rows import (
     REVOKED,
     TokenRows,
     at,
+    chain_hook,
     hook_of,
     mount_hook,
 )
@@ -85,6 +86,12 @@ class TokenStore(TokenRows):
         await core.invalidate(TOKEN_KIND, hook)
         await self.go_on(core, hook, REVOKED)
 
+    async def revoke_made(self, core: View, chain: str, namespace_id: str) -> None:
+        """Revoke every token that was made with a credential of this name, which is no token of the store."""
+        hook = chain_hook(chain, namespace_id)
+        await core.invalidate(TOKEN_KIND, hook)
+        await self.go_on(core, hook, REVOKED)
+
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Revoke one token; its children live on as orphans."""
         if await self._end(core, key):
@@ -97,11 +104,16 @@ class TokenStore(TokenRows):
             await self.go_on(core, key, how, now)
 
     async def adopt(self, core: View, key: str) -> None:
-        """Write down with a token that it is an orphan: its parent is gone and left it behind."""
+        """Write down with a token that it is an orphan: its parent is gone and left it behind.
+
+        It goes on hanging on the chain that it was made with.
+        """
         entry = await self.get(core, key)
         if entry is not None and await self.get(core, entry.parent) is None:
             entry = msgspec.structs.replace(entry, parent="", orphan=True)
             await at(core, key).put(ENTRY + key, encode(entry))
+            if hook := hook_of(key, entry):
+                await at(core, hook).put(f"{CHILD}{hook}/{key}", b"")
 
     async def go_on(self, core: View, key: str, how: bytes, now: int = 1) -> None:
         """Do one round of what is left to do for a token that is gone, and have the rest done after `now`."""

@@ -77,8 +77,6 @@ _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
 _TOO_LARGE: Final = 413
 """A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
-_LONG: Final = 200
-"""Characters of a token that may be bound to the certificate of its connection: no shorter one is."""
 _BODILESS: Final = frozenset({204, 304})
 _CUT: Final = "the request's body did not arrive whole"
 
@@ -179,8 +177,6 @@ class Front:
         call.headers = scope["headers"]
         wrap = namespace = bearer = b""
         inlined, plain = False, not scope["query_string"]
-        if call.method != "GET":
-            _certify(call, scope["state"])
         for name, value in reversed(call.headers):  # of a name that comes twice the first counts
             if name == b"x-vault-token":
                 call.token = Secret(value.strip().decode("latin-1"))
@@ -216,7 +212,8 @@ class Front:
             if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
                 self._heads.learn(scope, call)
                 return
-        _authorize(call, bearer, scope["state"])
+        _certify(call, scope["state"])
+        _authorize(call, bearer)
         call.path = canonical(scope["raw_path"][4:])
         if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
             raise Redirect("/v1/sys/")
@@ -312,8 +309,8 @@ def _certify(call: Call, connection: Mapping[str, Any]) -> None:
     call.intermediates = connection.get("client_intermediates", ())
 
 
-def _authorize(call: Call, value: bytes, connection: Mapping[str, Any]) -> None:
-    """Take what an Authorization header says, and the certificate of a read whose token may be bound to it."""
+def _authorize(call: Call, value: bytes) -> None:
+    """Take what an Authorization header says."""
     if value[:6] == b"Basic ":
         call.basic = Secret(value[6:].strip().decode("latin-1"))
     elif value[:7] == b"Bearer " and not call.token:
@@ -322,8 +319,6 @@ def _authorize(call: Call, value: bytes, connection: Mapping[str, Any]) -> None:
     elif value[:5] == b"DPoP " and not call.token:
         call.bearer = True
         call.token = Secret(value[5:].strip().decode("latin-1"))
-    if call.method == "GET" and len(call.token.reveal()) > _LONG:
-        _certify(call, connection)
 
 
 async def _nothing() -> MutableMapping[str, Any]:

@@ -17,8 +17,7 @@ from vault.framework.call import Call, Identity, Operation
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
-from vault.token.authenticator import Authenticator, core_reader, to_identity
-from vault.token.entities import present
+from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
 from vault.wrap.signed import IllegalSignature
 from vault.wrap.wrapper import Wrapped, Wrapper
@@ -69,16 +68,14 @@ class WrappingGuard:
     async def _unspent(self, call: Call, token: str) -> Identity | None:
         """Return who calls with a use-limited token, leaving its uses; None for any other token."""
         key = self._tokens.key(token)
-        home = self._tokens.namespace(key)
         core = core_reader(self._barrier, call.namespace)
         stored = await self._tokens.get(core, key)
-        if stored is None or home is None or not stored.uses:
+        if stored is None or not stored.uses:
             return None
         entry = await self._tokens.living(core, key, call.now * 1_000_000)
         if entry is None:
             raise Unauthenticated
-        standing = await present(self._tokens.entities, core, home.id, entry.entity)
-        return to_identity(call.token, key, entry, home, standing)
+        return await identified(self._tokens, core, call.token, key, entry, call.now * 1_000_000)
 
 
 async def waiting(

@@ -7,6 +7,7 @@ from tests.unit.engines.system.house import CORE, House
 from vault.framework.metrics import Metrics
 from vault.server.counting import CountedTokens, show_keys, show_state
 from vault.token.model import TokenEntry
+from vault.token.origins import NoOrigins
 
 _TIMED = ("token.lookup", "token.create", "token.revoke-tree")
 
@@ -25,7 +26,12 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
         house = await House().open()
         metrics = Metrics()
         tokens = CountedTokens(
-            house.entropy, house.namespaces.live, metrics, house.tokens.entities, house.router.takes
+            house.entropy,
+            house.namespaces.live,
+            metrics,
+            house.tokens.entities,
+            house.router.takes,
+            NoOrigins(),
         )
         await tokens.load(house.barrier.reader("root", CORE))
         assert _counts(metrics) == [0, 0, 0]

@@ -242,7 +242,7 @@ def test_the_last_use_of_a_token_that_two_requests_want_goes_to_one_of_them() ->
         async with house.barrier.write("root", CORE) as core:
             await house.tokens.spend(core, key, 0)
         with pytest.raises(Unauthenticated):
-            await service._spend(first, key)
+            await service._spend(first, key, None)
         assert not first.spent
 
     play(scenario)
@@ -258,7 +258,7 @@ def test_a_limited_token_that_ends_while_it_waits_for_its_turn_is_refused() -> N
             ended = msgspec.structs.replace(entry, expires=call.now * 1_000_000)
             await house.tokens.update(core, key, ended)
         with pytest.raises(Unauthenticated):
-            await _service(house)._spend(call, key)
+            await _service(house)._spend(call, key, None)
 
     play(scenario)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import ROOT, Call, Identity, Namespace, Narrowing, Reply
+from vault.framework.call import Call, Identity, Namespace, Narrowing, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
@@ -20,8 +20,7 @@ from vault.policy.acl import Acl
 from vault.policy.explain import EXPLAINED, Explained, explain
 from vault.policy.gate import Gate, seen_by
 from vault.policy.resultant import resultant_acl
-from vault.token.authenticator import core_reader, to_identity
-from vault.token.entities import present
+from vault.token.authenticator import core_reader, identified
 from vault.token.foreign import Foreign, NoForeign
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -193,7 +192,7 @@ class CapabilityEngine(Engine):
         reached = home is not None and call.namespace.holds(home)
         now = call.now * 1_000_000
         entry = _found(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
-        return await self._identity(core, key, entry, home or ROOT, token)
+        return await self._identity(core, key, entry, now, token)
 
     async def _by_accessor(self, call: Call, accessor: str) -> Identity:
         """Return who the token with an accessor stands for. Raises `Malformed` where there is none here."""
@@ -201,17 +200,16 @@ class CapabilityEngine(Engine):
         found = await self._tokens.living_by_accessor(core, accessor, call.now * 1_000_000)
         key, stored = found if found is not None else ("", None)
         entry = _found(stored, "invalid accessor")
-        return await self._identity(core, key, entry, call.namespace)
+        return await self._identity(core, key, entry, call.now * 1_000_000)
 
     async def _identity(
-        self, core: ReadView, key: str, entry: TokenEntry, home: Namespace, token: str = ""
+        self, core: ReadView, key: str, entry: TokenEntry, now: int, token: str = ""
     ) -> Identity:
-        """Return who a token stands for. Raises `Malformed` where its entity may do nothing."""
+        """Return who a token stands for at `now` (nanoseconds). Raises `Malformed` where its entity may do nothing."""
         try:
-            standing = await present(self._tokens.entities, core, home.id, entry.entity)
+            return await identified(self._tokens, core, Secret(token), key, entry, now)
         except Unauthenticated:
             raise Malformed(_UNKNOWN, chained=True) from None
-        return to_identity(Secret(token), key, entry, home, standing)
 
     async def _answer(self, call: Call, identity: Identity, paths: Sequence[str]) -> Reply[Capabilities]:
         if "" in paths:

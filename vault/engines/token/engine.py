@@ -18,6 +18,7 @@ from vault.engines.token.model import (
     TokenInfo,
     TokenParams,
 )
+from vault.engines.token.narrowed import within
 from vault.engines.token.roles import RoleRoutes, role_named
 from vault.engines.token.wishes import lesser
 from vault.framework.call import Call, Namespace, Reply
@@ -318,6 +319,8 @@ class TokenEngine(RoleRoutes):
                 )
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
         life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
+        if entry.chain:
+            life = within(life, await self._tokens.origin(call.core, key, entry, now), now)
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.engines.token.choosing import choose_policies, matches, role_policies
 from vault.engines.token.model import CreateToken
+from vault.engines.token.narrowed import origin_of, outlived, refuse_more
 from vault.engines.token.roles import TokenRole
 from vault.engines.token.wishes import Wish, wished
 from vault.framework.call import ROOT, Call, Identity, Reply
@@ -21,6 +22,7 @@ from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, Limits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
+from vault.token.origins import Origin
 from vault.token.store import TokenStore
 
 _SECOND = 1_000_000_000
@@ -52,7 +54,8 @@ class Maker:
         """Make a token and store it. Raises `Malformed` for what cannot be, or not by this caller."""
         if call.data.get("policies") == "":
             params = msgspec.structs.replace(params, policies=())
-        privileged = call.decision is not None and (call.decision.sudo or call.decision.root)
+        narrowed = call.caller().narrowing is not None
+        privileged = call.decision is not None and (call.decision.sudo or call.decision.root) and not narrowed
         caller = _entitled(call, params, privileged=privileged)
         inherits = caller.namespace.id == call.namespace.id
         _check_kind(params, role)
@@ -63,10 +66,14 @@ class Maker:
         else:
             policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
         orphaned = role.orphan if role is not None else orphan or params.no_parent
+        origin = None
+        if narrowed:
+            refuse_more(wish, policies, caller, orphaned=orphaned)
+            origin = await origin_of(call, self._tokens, self._clock.nanos())
         if not orphaned and caller.depth >= DEEPEST:
             raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
         standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
-        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned)
+        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned, origin=origin)
         if standing is not None:
             entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
         if wish.batch:
@@ -78,7 +85,14 @@ class Maker:
         return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
 
     def _entry(
-        self, call: Call, wish: Wish, policies: tuple[str, ...], caller: Identity, *, orphan: bool
+        self,
+        call: Call,
+        wish: Wish,
+        policies: tuple[str, ...],
+        caller: Identity,
+        *,
+        orphan: bool,
+        origin: Origin | None,
     ) -> tuple[TokenEntry, Sequence[str]]:
         """Return what is kept of the token, and what its maker is told about its lifetime."""
         params, role, batch = wish.params, wish.role, wish.batch
@@ -89,11 +103,12 @@ class Maker:
         if immortal and caller.expires:
             raise Malformed("expiring root tokens cannot create non-expiring root tokens")
         life = Lifetime(wish.explicit_max)
-        if not rootly:
-            limits = limits_of(call, self._limits, cap=role is None)
-            life = first_lifetime(wish.ttl, wish.period, wish.explicit_max, limits)
         now = self._clock.nanos()
         now -= now % _SECOND if batch else 0
+        if not rootly:
+            limits = limits_of(call, self._limits, cap=role is None)
+            limits = limits if origin is None else outlived(limits, origin, now)
+            life = first_lifetime(wish.ttl, wish.period, wish.explicit_max, limits)
         suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
         entry = TokenEntry(
             accessor="" if batch else self._tokens.new_accessor(call.namespace),
@@ -103,7 +118,7 @@ class Maker:
             created=now,
             parent="" if orphan else caller.key,
             depth=0 if orphan else caller.depth + 1,
-            metadata=dict(params.meta) if params.meta else None,
+            metadata={**(params.meta or {}), **(origin.metadata if origin is not None else {})} or None,
             uses=0 if batch else wish.uses,
             granted_uses=wish.uses,
             ttl=life.ttl,
@@ -114,6 +129,7 @@ class Maker:
             orphan=orphan,
             bound_cidrs=role.bound_cidrs if role is not None else (),
             role=role.name if role is not None else "",
+            chain=origin.name if origin is not None else "",
         )
         return entry, life.warnings
 
@@ -153,8 +169,6 @@ def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
         raise Malformed("batch tokens cannot create more tokens")
     if caller.fleeting:
         raise Malformed("parent token lookup failed: no parent found")
-    if caller.narrowing is not None:
-        raise Malformed("Biscuits cannot create more tokens: attenuate them, or issue another")
     if caller.uses:
         raise Malformed("restricted use token cannot generate child tokens")
     inner_root = call.decision is not None and call.decision.root and caller.namespace.id != ROOT.id

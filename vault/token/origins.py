@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a service token may be made with that is no token of the store: a Biscuit.
+
+What was made with one is never worth more than it: it ends with it, and the same checks narrow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from vault.barrier.view import ReadView
+from vault.framework.call import Call, Namespace, Narrowing
+from vault.framework.identity import IdentityFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Such a credential that is good now. `ends` is when it is no longer (nanoseconds)."""
+
+    name: str
+    """By which it is found again: with it every token that hangs on it says so."""
+    ends: int
+    metadata: Mapping[str, str]
+    narrowing: Narrowing = field(repr=False)
+    facts: IdentityFacts | None = field(default=None, repr=False)
+
+
+class Origins(Protocol):
+    """Knows them."""
+
+    async def keep(self, call: Call) -> Origin | None:
+        """Keep the credential that calls, in the open transaction, for what is made with it; None if it is not good."""
+        ...
+
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
+        """Return what was kept in a namespace under a name, if it is good at `now` (ns) but for its checks; else None."""
+        ...
+
+
+class NoOrigins:
+    """There are none, so nothing that says to have one is worth anything."""
+
+    async def keep(self, call: Call) -> Origin | None:
+        """See `Origins.keep`."""
+        del call
+        return None
+
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
+        """See `Origins.find`."""
+        del core, home, name, now
+        return None
