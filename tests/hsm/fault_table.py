@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Every function of PKCS#11 that a slot calls, against every way to fail: what whoever unseals gets to see.
+"""Every function of PKCS#11 that we call, against every way to fail: what whoever unseals or makes keys gets to see.
 
 `python -m tests.hsm.fault_table` prints the table of docs/hsm.md; a test holds the document to it.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
-from hsm import envelope
-from hsm.envelope import Place
+from hsm import envelope, operations, pkcs11_slot
+from hsm.entropy import MixedEntropy
+from hsm.errands import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
 from hsm.errors import (
     BadConfig,
     HsmError,
@@ -25,15 +28,20 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
+from hsm.operations import Operation
 from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.settings import Pkcs11Settings
+from hsm.token import Wanted
+from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
+from hsm.wrapping import Wrapped
+from tests.house.tree import ROOT
 from tests.hsm import faults
 from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 PAYLOAD: Final = bytes(range(32))
-PLACE: Final = Place("a", "root", "cluster", "root", "seal/slot/a", 1)
+PLACE: Final = envelope.Place("a", "root", "cluster", "root", "seal/slot/a", 1)
 WORDS: Final = {
     SlotUnavailable: "unavailable",
     IntegrityError: "integrity",
@@ -46,10 +54,12 @@ WORKS: Final = "works"
 NOTHING: Final = "-"
 """Where the function gives nothing back that could be wrong."""
 _TRIES: Final = 4
+_HANGING: Final = 3.0
+"""Seconds that making a key may take where it hangs."""
 _PATIENCE: Final = 60.0
 """Seconds within which anything must be answered, on a busy machine; a fault that hangs lasts an hour."""
 
-FUNCTIONS: Final = (
+_SEALING: Final = (
     "C_Initialize",
     "C_GetInfo",
     "C_GetSlotList",
@@ -69,8 +79,6 @@ FUNCTIONS: Final = (
     "C_SignInit",
     "C_Sign",
 )
-"""What unsealing and sealing calls; a test makes sure that it calls nothing else."""
-
 _SIGNING: Final = ("C_SignInit", "C_Sign")
 """Called only where the slot authenticates with a second key (`AES_CBC_HMAC`)."""
 
@@ -140,12 +148,120 @@ class Token:
         )
 
 
-async def row(function: str, folder: Path) -> dict[str, str]:
+class Trial:
+    """A slot on a token whose module a plan spoils, and what was sealed through it."""
+
+    def __init__(self, token: Token, folder: Path, *, timeout: float = 10.0) -> None:
+        self.token = token
+        self.plan = FaultPlan(folder / "plan")
+        self.runtime = folder / "run"
+        self.timeout = timeout
+        self.slot = token.slot(self.runtime, self.plan, timeout=timeout)
+        self.patience = 60.0
+        """Seconds that making a key may take."""
+        self.made: list[bytes] = []
+
+    async def outcome(self, work: Callable[["Trial"], Awaitable[object]]) -> str:
+        """Do it, and say in a word what came of it."""
+        try:
+            with mock.patch.object(pkcs11_slot, "GENERATION_SECONDS", self.patience):
+                await work(self)
+        except HsmError as error:
+            return WORDS[type(error)]
+        return WORKS
+
+    async def anew(self) -> None:
+        """Close the slot, as a server that stops, and take another."""
+        await self.slot.close()
+        self.slot = self.token.slot(self.runtime, self.plan, timeout=self.timeout)
+
+    def errand(self) -> tuple[Place, tuple[str, ...]]:
+        """What `hsm.errands` needs to reach the token, by way of the spoiled module."""
+        variables = (f"SOFTHSM2_CONF={self.token.softhsm.configuration}", f"PYTHONPATH={ROOT}")
+        spoiled = ("tests.hsm.faulty_program", str(self.plan.folder), SOFTHSM, PROGRAM[-1])
+        place = Place(
+            lib=SOFTHSM,
+            wanted=Wanted(label="a"),
+            pin=self.token.pin.read().reveal(),
+            runtime=str(self.runtime),
+        )
+        return place, ("env", *variables, sys.executable, "-P", "-m", *spoiled)
+
+
+async def seal(trial: Trial) -> None:
+    """Unseal what there is, and seal something."""
+    found = await envelope.unseal(trial.slot, PLACE, trial.token.record)
+    assert found == PAYLOAD, "a wrong key was given out"
+    trial.made.append(await envelope.seal(trial.slot, PLACE, PAYLOAD, os.urandom))
+
+
+async def _seal_and_stop(trial: Trial) -> None:
+    await seal(trial)
+    await trial.anew()
+
+
+async def _make(trial: Trial) -> None:
+    await trial.slot.generate_kek("aes", modifiable=True)
+
+
+async def _make_in_vain(trial: Trial) -> None:
+    """The second of two keys finds no room on the token, so the first is destroyed again."""
+    spoiled = trial.plan.faults()
+    trial.plan.put(
+        *spoiled, Fault(function="C_GenerateKey", kind="code", code=faults.DEVICE_MEMORY, times=1, every=2)
+    )
+    try:
+        with contextlib.suppress(SlotUnavailable):
+            await trial.slot.generate_kek("aes+hmac")
+            raise AssertionError("the token had room")
+    finally:
+        trial.plan.put(*spoiled)
+    await seal(trial)
+
+
+async def _make_pair(trial: Trial) -> None:
+    await trial.slot.generate_key_pair(f"pair-{os.urandom(4).hex()}", b"v0001", "p256")
+
+
+async def _retire(trial: Trial) -> None:
+    made = await trial.slot.generate_kek("aes", modifiable=True)
+    await trial.slot.retire(made.version)
+
+
+async def _import(trial: Trial) -> None:
+    place, program = trial.errand()
+    task = ImportKek("imported", os.urandom(32))
+    await asyncio.to_thread(import_key, place, task, seconds=trial.patience, program=program)
+
+
+async def _mix(trial: Trial) -> None:
+    """What the server makes keys of; without the token's randomness it refuses here, and does without elsewhere."""
+    mixed = MixedEntropy(os.urandom, trial.slot.random, policy="require")
+    assert len({await mixed.random(32) for _ in range(2)}) == 2
+
+
+WORK: Final[dict[str, Callable[[Trial], Awaitable[object]]]] = {
+    **dict.fromkeys(_SEALING, seal),
+    "C_CloseSession": _make,
+    "C_Finalize": _seal_and_stop,
+    "C_GenerateRandom": _mix,
+    "C_GenerateKey": _make,
+    "C_GenerateKeyPair": _make_pair,
+    "C_SetAttributeValue": _retire,
+    "C_CreateObject": _import,
+    "C_DestroyObject": _make_in_vain,
+}
+"""What is done to see the fault of a function. A test makes sure that we call no other."""
+FUNCTIONS: Final = tuple(WORK)
+
+
+async def row(function: str, folder: Path, columns: Collection[str] = tuple(COLUMNS)) -> dict[str, str]:
     """Outcomes of one function's faults, by column. Raises `AssertionError` for one that must never be."""
     token = Token(folder, signing=function in _SIGNING)
     await token.prepare()
     found = {}
-    for column, fault in COLUMNS.items():
+    for column in columns:
+        fault = COLUMNS[column]
         if fault.kind == "wrong" and function not in faults.FALSIFIED:
             found[column] = NOTHING
             continue
@@ -155,50 +271,107 @@ async def row(function: str, folder: Path) -> dict[str, str]:
 
 async def _cell(token: Token, fault: Fault, function: str, folder: Path) -> str:
     """One fault from the agent's start on: what a request sees, and that it is over when the fault is."""
-    plan = FaultPlan(folder / "plan")
-    plan.put(_of(fault, function))
-    slot = token.slot(folder / "run", plan, timeout=0.5 if fault.kind == "hang" else 10.0)
-    made: list[bytes] = []
+    trial = Trial(token, folder, timeout=0.5 if fault.kind == "hang" else 10.0)
+    trial.plan.put(_of(fault, function))
     began = time.monotonic()
     try:
-        outcome = await _exercise(slot, token.record, made)
+        if fault.kind == "hang":
+            trial.patience = _HANGING
+        outcome = await trial.outcome(WORK[function])
         assert time.monotonic() - began < _PATIENCE, f"{function}: no answer in time to {fault}"
-        plan.put()
-        after = ""
-        for _ in range(_TRIES):
-            after = await _exercise(slot, token.record, made)
-            if after == WORKS:
-                break
-        assert after == WORKS, f"{function}: {after} after {fault}"
-        for record in made:  # what was sealed while the fault lasted is sealed rightly
-            assert await envelope.unseal(slot, PLACE, record) == PAYLOAD, f"{function}: {fault}"
+        trial.plan.put()
+        trial.patience = 60.0
+        await _heals(trial, WORK[function])
+        await _heals(trial, seal)
+        for record in trial.made:  # what was sealed while the fault lasted is sealed rightly
+            assert await envelope.unseal(trial.slot, PLACE, record) == PAYLOAD, f"{function}: {fault}"
+        flags = [one.flags for one in await trial.slot.list_tokens()]
+        assert not any(one & (WRONG_TRIED | FINAL_TRY | LOCKED) for one in flags), f"{function}: {fault}"
+        assert not list(trial.runtime.glob("pin-refused-*")), f"{function}: {fault} was taken for a wrong PIN"
     finally:
-        await slot.close()
+        await trial.slot.close()
     return outcome
 
 
-async def _exercise(slot: Pkcs11Slot, record: bytes, made: list[bytes]) -> str:
-    try:
-        found = await envelope.unseal(slot, PLACE, record)
-        assert found == PAYLOAD, "a wrong key was given out"
-        made.append(await envelope.seal(slot, PLACE, PAYLOAD, os.urandom))
-    except HsmError as error:
-        return WORDS[type(error)]
-    return WORKS
+async def _heals(trial: Trial, work: Callable[[Trial], Awaitable[object]]) -> None:
+    outcome = ""
+    for _ in range(_TRIES):
+        outcome = await trial.outcome(work)
+        if outcome == WORKS:
+            return
+    raise AssertionError(f"{outcome} after the fault")
 
 
-async def called(folder: Path, *, signing: bool) -> set[str]:
-    """Names of the functions that unsealing and sealing call."""
-    token = Token(folder, signing=signing)
+async def tries_of_a_wrong_pin(fault: Fault, folder: Path) -> int:
+    """How often the token itself gets a wrong PIN: of a server, of the same when the fault is over, of a second one.
+
+    The right one works afterwards.
+    """
+    token = Token(folder, signing=False)
     await token.prepare()
-    plan = FaultPlan(folder / "plan")
-    plan.put()
-    slot = token.slot(folder / "run", plan)
+    right = token.pin
+    (folder / "wrong").write_text("not-the-pin")
+    (folder / "wrong").chmod(0o400)
+    token.pin = FilePin(folder / "wrong")
+    trial = Trial(token, folder / "trial", timeout=0.5 if fault.kind == "hang" else 10.0)
+    trial.plan.put(fault)
     try:
-        assert await _exercise(slot, token.record, []) == WORKS
+        outcomes = {await trial.outcome(seal) for _ in range(3)}
+        trial.plan.put()
+        outcomes |= {await trial.outcome(seal) for _ in range(3)}
+        await trial.anew()
+        outcomes |= {await trial.outcome(seal) for _ in range(2)}
+        assert outcomes <= set(WORDS.values()), outcomes
+        tries = trial.plan.reached("C_Login")
+        token.pin = right
+        await trial.anew()
+        await _heals(trial, seal)
     finally:
-        await slot.close()
-    return plan.called()
+        await trial.slot.close()
+    return tries
+
+
+async def called(folder: Path) -> set[str]:
+    """Names of the functions that everything calls that an agent can be asked for, and every errand."""
+    found: set[str] = set()
+    for signing in (False, True):
+        token = Token(folder / str(signing), signing=signing)
+        await token.prepare()
+        trial = Trial(token, token.softhsm.folder / "trial")
+        trial.plan.put()
+        for work in (seal,) if signing else (*dict.fromkeys(WORK.values()), _ask_everything, _check):
+            assert await trial.outcome(work) == WORKS
+        await trial.slot.close()
+        found |= trial.plan.called()
+    return found
+
+
+async def _check(trial: Trial) -> None:
+    place, program = trial.errand()
+    await asyncio.to_thread(check_value, place, CheckValue("imported", "v0001"), seconds=30, program=program)
+
+
+async def _ask_everything(trial: Trial) -> None:
+    made = await trial.slot.generate_kek("aes", modifiable=True)
+    for operation in everything(await trial.slot.wrap(PAYLOAD), made.version):
+        await trial.slot._client.ask(operation, object, 60.0)
+
+
+def everything(wrapped: Wrapped, version: str) -> list[Operation]:
+    """One of each operation that an agent can be asked for; a test makes sure that none is left out."""
+    return [
+        operations.Wrap(PAYLOAD),
+        operations.Unwrap(wrapped),
+        operations.Probe(),
+        operations.Random(32),
+        operations.GenerateKeyPair("all", b"v0001", "p256"),
+        operations.PublicKey("all", None),
+        operations.Sign("all", b"v0001", "ECDSA", bytes(32)),
+        operations.GenerateKek("aes", modifiable=True),
+        operations.Keys(),
+        operations.Retire(version),
+        operations.ListTokens(),
+    ]
 
 
 def _of(fault: Fault, function: str) -> Fault:
@@ -218,9 +391,9 @@ def line(function: str, found: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the table, or the rows of the functions that are named."""
     sys.stdout.write("\n".join([*heading(), ""]))
-    for function in FUNCTIONS:
+    for function in sys.argv[1:] or FUNCTIONS:
         folder = Path(tempfile.mkdtemp(prefix="coffre-faults-"))
         sys.stdout.write(line(function, asyncio.run(row(function, folder))) + "\n")
         sys.stdout.flush()

@@ -37,7 +37,7 @@ _FIRST_ENTRY: Final = 8
 
 OK: Final = 0
 HOST_MEMORY, GENERAL_ERROR, FUNCTION_FAILED = 0x02, 0x05, 0x06
-DEVICE_ERROR, DEVICE_REMOVED = 0x30, 0x32
+DEVICE_ERROR, DEVICE_MEMORY, DEVICE_REMOVED = 0x30, 0x31, 0x32
 ENCRYPTED_DATA_INVALID = 0x40
 KEY_HANDLE_INVALID, OBJECT_HANDLE_INVALID = 0x60, 0x82
 KEY_FUNCTION_NOT_PERMITTED, MECHANISM_INVALID = 0x68, 0x70
@@ -86,9 +86,21 @@ class FaultPlan:
         """How often a function was called since the last `put`, by all processes together."""
         return self._count(f"count-{function}")
 
+    def faults(self) -> list[Fault]:
+        """What is in force."""
+        return msgspec.json.decode(self._file.read_bytes(), type=list[Fault])
+
+    def reach(self, function: str) -> None:
+        """Count a call that the module itself gets (for the process with the module)."""
+        self._add(f"reached-{function}")
+
+    def reached(self, function: str) -> int:
+        """How many calls the module itself got, since the folder was made."""
+        return self._count(f"reached-{function}")
+
     def called(self) -> set[str]:
-        """Names of the functions that were called since the last `put`."""
-        return {path.name.removeprefix("count-") for path in self.folder.glob("count-C_*")}
+        """Names of the functions whose calls the module got, since the folder was made."""
+        return {path.name.removeprefix("reached-") for path in self.folder.glob("reached-*")}
 
     def take(self, function: str) -> Fault | None:
         """Count a call and return the fault that it meets, if any (for the process with the module)."""
@@ -110,8 +122,7 @@ class FaultPlan:
         except FileNotFoundError:
             return {}
         if (stat.st_ino, stat.st_mtime_ns) != self._seen:
-            faults = msgspec.json.decode(self._file.read_bytes(), type=list[Fault])
-            self._faults = {fault.function: fault for fault in faults}
+            self._faults = {fault.function: fault for fault in self.faults()}
             self._seen = (stat.st_ino, stat.st_mtime_ns)
         return self._faults
 
@@ -183,8 +194,12 @@ def _wrapped(name: str, count: int, address: int, plan: FaultPlan) -> int:
     _real[name] = real
 
     def call(*arguments: int | None) -> int:
+        def work(*given: int | None) -> int:
+            plan.reach(name)
+            return int(real(*given))
+
         fault = plan.take(name)
-        return int(real(*arguments)) if fault is None else _spoiled(fault, real, arguments)
+        return work(*arguments) if fault is None else _spoiled(fault, work, arguments)
 
     ours = shape(call)
     _kept.append(ours)
