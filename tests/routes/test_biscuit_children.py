@@ -246,6 +246,17 @@ def test_revocation_at_each_level_ends_the_children_at_the_next_request(able: Is
         assert kept == [False, False]
 
 
+def test_a_revoked_biscuit_ends_what_was_made_with_one_that_was_renewed_from_it(able: Issuer) -> None:
+    token = able.issue(ttl="10m")
+    renewed = able.application.request("POST", "/v1/auth/token/renew-self", {}, token=token)
+    held = child(able, renewed.json()["auth"]["client_token"])
+    assert able.status(held, DB) == 200
+    able.root("nhi/revoke", {"token": token})
+    assert able.status(held, DB) == 403
+    _settle(able.application)
+    assert able.application.run(_entries(able.application, (held,))) == [False]
+
+
 def test_revoking_a_child_spares_its_biscuit(able: Issuer) -> None:
     token = able.issue()
     first, other = child(able, token), child(able, token)

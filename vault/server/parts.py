@@ -121,12 +121,10 @@ def make(
     router = Router(barrier, namespaces, Catalog({}, {}))
     identities = Identities(clock, entropy, follower)
     biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
-    tokens = CountedTokens(
-        entropy, namespaces.live, metrics, identities, router.takes, ChainOrigins(biscuits)
-    )
+    origins = ChainOrigins(biscuits)
+    tokens = CountedTokens(entropy, namespaces.live, metrics, identities, router.takes, origins)
     policies = PolicyStore(lambda: follower.epoch)
     leases = LeaseStore(clock, entropy)
-    audit = _audit(config, Salts(wraps), clock, entropy, log, metrics)
     return Parts(
         config=config,
         storage=storage,
@@ -153,7 +151,7 @@ def make(
         namespaces=namespaces,
         sealing=_sealing(namespaces, storage, barrier, follower, clock, entropy),
         router=router,
-        audit=audit,
+        audit=_audit(config, Salts(wraps), clock, entropy, log, metrics),
         genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
         limits=_limits(config),
         leases=leases,
