@@ -40,8 +40,7 @@ def resign(token: bytes, root: RootKey, root_key_id: int | None = None) -> bytes
     public = root_public_key(root)
     old = parse(token)
     unsigned = msgspec.structs.replace(old, version=LATEST_VERSION, root_key_id=root_key_id)
-    signed = msgspec.structs.replace(unsigned, signature=sign(root, payload(unsigned)))
-    raw = serialise(signed)
+    raw = serialise(signed(unsigned, root))
     try:
         Biscuit.from_bytes(raw, public)
     except BiscuitValidationError:
@@ -49,6 +48,11 @@ def resign(token: bytes, root: RootKey, root_key_id: int | None = None) -> bytes
             "the library does not verify the token that was signed: was it upgraded?"
         ) from None
     return raw
+
+
+def signed(unsigned: Authority, root: RootKey) -> Authority:
+    """Return a token with the signature of `root`. Blocking where that is in a token; raises what it raises."""
+    return msgspec.structs.replace(unsigned, signature=sign(root, payload(unsigned)))
 
 
 def payload(token: Authority) -> bytes:

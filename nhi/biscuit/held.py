@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,10 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nhi.biscuit import store
 from nhi.biscuit.chain import Key
 from nhi.biscuit.keys import RootKey
-from nhi.biscuit.model import Approver, IssuerKey
+from nhi.biscuit.model import Approver, IssuerKey, KeyState, Place
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView
+from vault.cache.follow import Bounded, Follower
+from vault.framework.errors import Malformed
 from vault.framework.safe import Safe, Write
+
+_SIGNERS: Final = 256
 
 
 def closed(safe: Safe, public: Key, private: bytes) -> bytes:
@@ -29,6 +34,40 @@ def opened(safe: Safe, key: IssuerKey | Approver) -> RootKey:
     if key.algorithm == Algorithm.ED25519:
         return Ed25519PrivateKey.from_private_bytes(private)
     return ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1())
+
+
+class Signers:
+    """The newest active key of each mount, opened; remembered until any fact changes, or the vault is sealed."""
+
+    def __init__(self, follower: Follower, safe: Safe) -> None:
+        self._follower = follower
+        self._safe = safe
+        self._era: object = None
+        self._known: Bounded[Place, tuple[IssuerKey, RootKey | None]] = Bounded(_SIGNERS)
+
+    async def of(self, view: ReadView, owner: Place) -> tuple[IssuerKey, RootKey | None]:
+        """Return the key that signs tokens of a mount, whose data `view` shows, and its private half if it is here.
+
+        Raises `Malformed` without an active one, and as `opened`.
+        """
+        if self._era is not self._follower.era:
+            self.forget()
+            self._era = self._follower.era
+        found = self._known.get(owner) if view.epoch == self._follower.epoch > 0 else None
+        if found is None:
+            era = self._era
+            active = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
+            if not active:
+                raise Malformed("there is no active issuer key: make one, or activate a staged one")
+            newest = active[-1]
+            found = newest, None if newest.external else opened(self._safe, newest)
+            if self._follower.era is self._era is era and view.epoch == self._follower.epoch > 0:
+                self._known.put(owner, found)
+        return found
+
+    def forget(self) -> None:
+        """Drop every key from memory."""
+        self._known.drop(None)
 
 
 async def gather(core: ReadView, write: Write, mounts: Iterable[tuple[str, str]], safe: Safe) -> int:

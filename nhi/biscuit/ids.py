@@ -28,10 +28,18 @@ def canonical_ids(chain: Chain, root: Algorithm) -> tuple[bytes, ...]:
     before = b""
     algorithm = root
     for signed in chain.blocks:
-        before = sha256(_DOMAIN + before + canonical(signed.signature, algorithm)).digest()[:ID_BYTES]
+        before = next_id(before, signed.signature, algorithm)
         ids.append(before)
         algorithm = signed.next_key.algorithm
     return tuple(ids)
+
+
+def next_id(before: bytes, signature: bytes, algorithm: Algorithm) -> bytes:
+    """Return the id of the block with a signature, after the block with the id `before`: empty for the authority.
+
+    Raises `BiscuitError`.
+    """
+    return sha256(_DOMAIN + before + canonical(signature, algorithm)).digest()[:ID_BYTES]
 
 
 def canonical(signature: bytes, algorithm: Algorithm) -> bytes:

@@ -8,21 +8,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from biscuit_auth import BiscuitBuilder, KeyPair
+from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nhi.biscuit import renewals, store
-from nhi.biscuit.authority import resign
-from nhi.biscuit.chain import Key, read_chain
-from nhi.biscuit.decode import read_blocks
+from nhi.biscuit.authority import resign, signed
+from nhi.biscuit.block import Said, authority_block
+from nhi.biscuit.chain import Key
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.grants import Grant, exported
-from nhi.biscuit.guard import Term, guarded, utc
-from nhi.biscuit.held import closed, opened
-from nhi.biscuit.ids import canonical_ids
-from nhi.biscuit.keys import RootKey, library_key, public_key
-from nhi.biscuit.lint import MOST_COST, lint
+from nhi.biscuit.held import Signers, closed, opened
+from nhi.biscuit.ids import next_id
+from nhi.biscuit.keys import RootKey, public_key
 from nhi.biscuit.model import (
     LONGEST_TTL,
     Approver,
@@ -33,10 +31,9 @@ from nhi.biscuit.model import (
     Registration,
     Workload,
 )
-from nhi.biscuit.narrowing import AMBIENT
 from nhi.biscuit.possession import KINDS, Bound
-from nhi.biscuit.verify import Limits, to_text
-from nhi.biscuit.wire import Algorithm
+from nhi.biscuit.verify import to_text
+from nhi.biscuit.wire import LATEST_VERSION, Algorithm, Authority, parse, serialise
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
@@ -50,6 +47,8 @@ Where = Callable[[Place], tuple[Namespace, Mounted] | None]
 
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
+_UNSIGNED: Final = bytes(64)
+"""What stands for a signature before there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +56,19 @@ class _Order:
     """Everything that a token is made from."""
 
     owner: Place
-    path: str
     key: IssuerKey
     registration: Registration
     workload: Workload
     ttl: int
     renewed: Issued | None
-    grants: tuple[Grant, ...]
-    pop: Bound | None
-    approvers: tuple[Key, ...]
+    said: Said
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
     """A token, and its times in milliseconds since the epoch."""
 
-    raw: bytes = field(repr=False)
+    token: Authority
     token_id: bytes
     created: int
     expires: int
@@ -99,11 +95,13 @@ class Mint:
         external: ExternalKeys,
         policies: PolicyStore,
         safe: Safe,
+        signers: Signers,
         where: Where,
     ) -> None:
         """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one."""
         self._where = where
         self._safe = safe
+        self._signers = signers
         self._policies = policies
         self._clock = clock
         self._entropy = entropy
@@ -149,7 +147,7 @@ class Mint:
         """
         owner, path = place
         view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
-        key = await _active(view)
+        key, root = await self._signers.of(view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
@@ -160,12 +158,14 @@ class Mint:
         if wanted and (pop is None or pop.kind != wanted):
             raise Malformed(f"the registration wants a proof of possession: {registration.pop}")
         approvers = await store.approver_keys(view, registration.approvers)
-        order = _Order(owner, path, key, registration, workload, ttl, renewed, grants, pop, approvers)
-        if key.external:
-            made = await _asked(call, order, _Made, lambda: self._make(call, order))
+        said = Said(
+            registration.workload, path, registration.audiences, registration.policies, grants, pop, approvers
+        )
+        order = _Order(owner, key, registration, workload, ttl, renewed, said)
+        if root is None:
+            made = await _asked(call, order, _Made, lambda: self._make(call, order, None))
         else:
-            made = await self._make(call, order)
-        block_id = canonical_ids(read_chain(made.raw), Algorithm(key.algorithm))[0].hex()
+            made = await self._make(call, order, root)
         issued = Issued(
             token_id=made.token_id.hex(),
             kid=key.kid,
@@ -177,7 +177,7 @@ class Mint:
             expires=made.expires // 1000 * 1000,
             latest=made.latest,
             max_depth=registration.max_depth,
-            ids=block_id,
+            ids=next_id(b"", made.token.signature, Algorithm(key.algorithm)).hex(),
             parent=renewed.token_id if renewed is not None else "",
             line=(renewed.line or renewed.ids) if renewed is not None else "",
             since=_since(renewed),
@@ -188,10 +188,10 @@ class Mint:
         await store.put_issued(view, owner, issued)
         if renewed is not None:
             await renewals.add(view, owner, renewed, issued)
-        return to_text(made.raw).rstrip("="), issued
+        return to_text(serialise(made.token)).rstrip("="), issued
 
-    async def _make(self, call: Call, order: _Order) -> _Made:
-        """Make and sign the token. Raises `Malformed` for one that would have ended."""
+    async def _make(self, call: Call, order: _Order, root: RootKey | None) -> _Made:
+        """Make the token and sign it, with `root` or the device. Raises `Malformed` for one that would have ended."""
         registration, renewed = order.registration, order.renewed
         now = self._clock.millis()
         latest = (_since(renewed) or now) + registration.max_ttl * 1000
@@ -202,11 +202,21 @@ class Mint:
         if expires // 1000 <= now // 1000:
             raise Malformed("the token would have ended already")
         token_id = self._entropy.bytes(16)
-        unsigned = _compiled(order, token_id, (now, expires))
-        raw = await self._with(
-            call, order.owner, order.key, lambda root: resign(unsigned, root, order.key.kid)
+        pair = KeyPair()
+        unsigned = Authority(
+            root_key_id=order.key.kid,
+            block=authority_block(order.said, token_id, now // 1000, expires // 1000),
+            next_algorithm=Algorithm.ED25519,
+            next_public=bytes(pair.public_key.to_bytes()),
+            signature=_UNSIGNED,
+            version=LATEST_VERSION,
+            next_secret=bytes(pair.private_key.to_bytes()),
         )
-        return _Made(raw, token_id, now, expires, latest)
+        if root is not None:
+            return _Made(signed(unsigned, root), token_id, now, expires, latest)
+        bare = serialise(unsigned)
+        raw = await self._with(call, order.owner, order.key, lambda root: resign(bare, root, order.key.kid))
+        return _Made(parse(raw), token_id, now, expires, latest)
 
     async def _grants(self, call: Call, owner: Place, registration: Registration) -> tuple[Grant, ...]:
         """Return the rights of a registration as facts. Raises `Malformed` where they are too many, or not exact."""
@@ -241,8 +251,8 @@ class Mint:
 
         Raises `Malformed` without an active key.
         """
-        key = await _active(call.reader)
         owner = Place(call.namespace.id, call.mount.uuid)
+        key, _ = await self._signers.of(call.reader, owner)
         return await self._with(call, owner, key, lambda root: work(root, key))
 
     async def _with(self, call: Call, owner: Place, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
@@ -297,72 +307,6 @@ async def _asked(call: Call, about: object, kind: type[T], ask: Callable[[], Awa
             return _Answer(about, error, known)
 
     raise AskFirst(first)
-
-
-def _compiled(order: _Order, token_id: bytes, times: tuple[int, int]) -> bytes:
-    """Return the authority block under a key that is thrown away."""
-    registration, path = order.registration, order.path
-    policies = "".join(f"policy({{policy{place}}}); " for place in range(len(registration.policies)))
-    source = (
-        "token_id({token_id}); workload({workload}); namespace({namespace}); audience({audience}); "
-        "issued({issued}); "
-        f"{policies}"
-        "check if time($t), $t < {expires}; "
-        "check if audience_srv($a), audience($s), $s.contains($a);"
-        + "".join(
-            f"{grant.fact}({{p{place}}}, {{c{place}}}, {{x{place}}});"
-            for place, grant in enumerate(order.grants)
-        )
-    )
-    terms: dict[str, Term | set[str]] = {
-        "token_id": token_id,
-        "workload": registration.workload,
-        "namespace": path,
-        "audience": set(registration.audiences),
-        "issued": utc(times[0]),
-        "expires": utc(times[1]),
-        **{f"policy{place}": name for place, name in enumerate(registration.policies)},
-    }
-    if order.pop is not None:
-        source += "pop({kind}, {thumbprint}); check if pop_proved({kind}, {thumbprint});"
-        terms["kind"], terms["thumbprint"] = order.pop.kind, order.pop.thumbprint
-    scopes = {f"approver{place}": library_key(key) for place, key in enumerate(order.approvers)}
-    if scopes:
-        trusted = ", ".join(f"{{{name}}}" for name in scopes)
-        source += f"check if approved($change, $until), time($t), $t < $until trusting {trusted};"
-    for place, grant in enumerate(order.grants):
-        terms[f"p{place}"] = grant.pattern
-        terms[f"c{place}"], terms[f"x{place}"] = set(grant.capabilities), set(grant.unless)
-
-    def compiled() -> bytes:
-        return bytes(BiscuitBuilder(source, terms, scopes).build(KeyPair().private_key).to_bytes())
-
-    made = guarded(compiled)
-    if made is None:
-        raise Failed("the token cannot be compiled")
-    if order.grants:
-        _check_room(made)
-    return made
-
-
-def _check_room(raw: bytes) -> None:
-    """Refuse a token that leaves no room for what its holders add. Raises `Malformed`."""
-    limits = Limits()
-    try:
-        if len(raw) <= limits.size // 2:
-            lint(read_blocks(read_chain(raw), limits.parts // 2), AMBIENT, MOST_COST // 2)
-            return
-    except BiscuitError:
-        pass
-    raise Malformed("policies: have too many rules to be exported into a token")
-
-
-async def _active(view: ReadView) -> IssuerKey:
-    """Return the newest active key. Raises `NotFound`-like `Malformed` where there is none."""
-    active = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
-    if not active:
-        raise Malformed("there is no active issuer key: make one, or activate a staged one")
-    return active[-1]
 
 
 def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:

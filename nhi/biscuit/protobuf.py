@@ -107,8 +107,11 @@ def taken_number(found: Message, number: int, what: str) -> int:
 def field(number: int, value: Value) -> bytes:
     """Write one field."""
     if isinstance(value, int):
-        return _varint_bytes(number << 3 | NUMBER) + _varint_bytes(value)
-    return _varint_bytes(number << 3 | BYTES) + _varint_bytes(len(value)) + value
+        return varint(number << 3 | NUMBER) + varint(value)
+    return varint(number << 3 | BYTES) + varint(len(value)) + value
+
+
+_SHORT: Final = tuple(bytes([value]) for value in range(0x80))
 
 
 def _varint(data: bytes, at: int, what: str, largest: int) -> tuple[int, int]:
@@ -130,7 +133,10 @@ def _varint(data: bytes, at: int, what: str, largest: int) -> tuple[int, int]:
     raise BiscuitError(f"{what}: has a number that is too long or too large")
 
 
-def _varint_bytes(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Write a number alone."""
+    if value < 0x80:
+        return _SHORT[value]
     written = bytearray()
     while value >= 0x80:
         written.append(value & 0x7F | 0x80)

@@ -13,6 +13,7 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.biscuit.approving import ApprovingEngine
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
+from nhi.biscuit.held import Signers
 from nhi.biscuit.lineage_routes import LineageEngine
 from nhi.biscuit.minting import Mint
 from nhi.biscuit.model import Place
@@ -35,7 +36,11 @@ def workloads(
     parts: Parts, external: ExternalKeys, lockout: Lockout
 ) -> tuple[Sequence[Engine], BiscuitService]:
     """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
-    mint = Mint(parts.clock, parts.entropy, external, parts.policies, parts.safe, partial(_where, parts))
+    signers = Signers(parts.follower, parts.safe)
+    parts.lifecycle.on_seal(signers.forget)
+    mint = Mint(
+        parts.clock, parts.entropy, external, parts.policies, parts.safe, signers, partial(_where, parts)
+    )
     prover = Prover(
         parts.barrier,
         parts.tokens,
