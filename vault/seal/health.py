@@ -25,6 +25,7 @@ class SlotHealth:
         self._slots = slots
         self._now = now
         self._seen: dict[str, SlotView] = {}
+        self._members: frozenset[str] = frozenset()
 
     @property
     def seen(self) -> Mapping[str, SlotView]:
@@ -33,8 +34,9 @@ class SlotHealth:
 
     @property
     def lost(self) -> bool:
-        """Whether there are enabled key slots, and none of them works."""
-        views = [self._seen[slot.name] for slot in self._slots.enabled if slot.name in self._seen]
+        """Whether enabled key slots hold the root key, and none of them works; others open nothing."""
+        names = [slot.name for slot in self._slots.enabled if slot.name in self._members]
+        views = [self._seen[name] for name in names if name in self._seen]
         return bool(views) and not any(view.up for view in views)
 
     @property
@@ -49,6 +51,8 @@ class SlotHealth:
         """
         await book.read_config(self._storage.reader())
         found = await asyncio.gather(*(self._try(slot) for slot in self._slots))
+        config = await book.read_config(self._storage.reader())
+        self._members = frozenset(config.wrapped if config is not None else ())
         changed = [
             view
             for view in found
@@ -105,15 +109,14 @@ class SlotHealth:
         entry = config.entry(name)
         behind = config.root_version - entry.root_version
         if entry.kind == SHAMIR_SLOT:
-            return SlotView(name, entry.kind, behind=behind)
+            return SlotView(name, entry.kind, behind=behind, stored=True)
         slot = self._slots.get(name)
         if slot is None:
             reason = "no seal stanza has this name"
-            return SlotView(
-                name, entry.kind, up=False, key_version=entry.key_version, behind=behind, reason=reason
-            )
-        found = self._absent(slot)
-        found.key_version, found.behind = entry.key_version, behind
+            found = SlotView(name, entry.kind, up=False, reason=reason)
+        else:
+            found = self._absent(slot)
+        found.key_version, found.behind, found.stored = entry.key_version, behind, True
         return found
 
     def _absent(self, slot: KeySlot) -> SlotView:

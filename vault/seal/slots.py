@@ -146,5 +146,7 @@ class SlotView:
     description: str = ""
     checked: int = 0
     """When it was last tried, in milliseconds since the epoch; 0 for never."""
+    stored: bool = False
+    """Whether it is part of the vault, and not only configured: whether it opens anything."""
     refused: bool = field(default=False)
     """Whether its stored canary did not open: another token, or an erased key."""

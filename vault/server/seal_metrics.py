@@ -34,6 +34,7 @@ class SlotMetrics:
         self._up = up
         for name in up:
             gauge("seal.slot.up", partial(self._is_up, name), slot=name)
+            gauge("seal.slot.stored", partial(self._is_stored, name), slot=name)
         stored = config.slots if config is not None else ()
         self._behind = {
             name: config.root_version - config.entry(name).root_version
@@ -72,6 +73,9 @@ class SlotMetrics:
 
     def _is_up(self, name: str) -> float:
         return float(self._up.get(name, False))
+
+    def _is_stored(self, name: str) -> float:
+        return float(name in self._behind)
 
     def _lag(self, name: str) -> float:
         return float(self._behind.get(name, 0))

@@ -26,6 +26,7 @@ def test_changes_are_told_once() -> None:
     async def scenario() -> None:
         a, b = named("a", "b")
         machine = Machine(Slots(enabled=[a, b]), os.urandom)
+        await machine.init()
         health = watched(machine)
         assert (health.lost, health.well, dict(health.seen)) == (False, True, {})
         assert [(view.name, view.up) for view in await health.look()] == [("a", True), ("b", True)]

@@ -24,6 +24,7 @@ def test_a_tokens_operations_and_errors_are_shown_by_slot() -> None:
     found = {(name, *(value for _, value in labels)): value for name, labels, value in metrics.gauges()}
     assert found == {
         ("seal.slot.up", "hsm-a"): 0,
+        ("seal.slot.stored", "hsm-a"): 0,
         ("hsm.agent.starts", "hsm-a"): 2,
         ("hsm.operations", "hsm-a"): 7,
         ("hsm.errors", "hsm-a", "SlotUnavailable", "CKR_DEVICE_ERROR"): 1,

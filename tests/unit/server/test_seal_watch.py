@@ -200,6 +200,35 @@ def test_when_every_slot_is_lost_the_policy_decides(policy: str, sealed_after: i
     asyncio.run(scenario())
 
 
+def test_a_slot_that_is_configured_and_no_part_of_the_vault_keeps_nothing_open() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        rule = HsmPolicy(on_loss="seal")
+        here = Watched([a], rule)
+        await here.machine.init()
+        here.restart([a, b], rule)
+        await here.run(1)
+        gauges = here.gauges()
+        assert (gauges["seal.slot.up/b"], gauges["seal.slot.stored/b"]) == (1, 0)
+        assert (gauges["seal.slot.up/a"], gauges["seal.slot.stored/a"]) == (1, 1)
+        shown = {view.name: (view.up, view.stored) for view in await here.health.shown()}
+        assert shown == {"a": (True, True), "b": (True, False)}
+        a.away = AWAY
+        await here.run(61)
+        assert here.health.lost
+        assert here.gauges()["seal.unreachable.time"] > 0
+        assert here.machine.barrier.sealed
+        a.away = None
+        await here.run(70)
+        await here.machine.keeper.add("b")
+        a.away = AWAY
+        await here.run(130)
+        assert await here.machine.reads()
+        assert here.gauges()["seal.unreachable.time"] == 0
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("policy", ["keep", "seal", "seal_after"])
 def test_what_somebody_sealed_is_opened_by_no_slot_that_was_lost_and_comes_back(policy: str) -> None:
     async def scenario() -> None:

@@ -227,7 +227,15 @@ class SealEngine(Engine):
             cluster_id=cluster.id if cluster else "",
             storage_type=self._passage.storage_kind,
             slots=[
-                SlotStatus(view.name, view.kind, view.up, view.key_version, view.behind, view.software)
+                SlotStatus(
+                    view.name,
+                    view.kind,
+                    view.up,
+                    view.key_version,
+                    view.behind,
+                    view.software,
+                    view.stored,
+                )
                 for view in slots
             ],
             warnings=[SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else [],

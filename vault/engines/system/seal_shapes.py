@@ -89,6 +89,8 @@ class SlotStatus(msgspec.Struct, frozen=True):
     """How many generations of the root key it lags."""
     software: bool
     """Whether it is a program, which protects nothing against the host's administrator."""
+    stored: bool
+    """Whether it is part of the vault; one that is only configured opens nothing."""
 
 
 class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
