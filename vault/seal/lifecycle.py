@@ -86,6 +86,7 @@ class Lifecycle(Beginning):
         self._progress = Progress()
         self._lock = asyncio.Lock()
         self._forgetters: list[Callable[[], None]] = []
+        self._kept_sealed = False
         self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
@@ -135,18 +136,27 @@ class Lifecycle(Beginning):
     async def auto_unseal(self) -> Reasons | None:
         """Unseal through the first key slot that answers; return what went wrong with those before it.
 
-        None when there is nothing to do: not initialised, unsealed, only shares unseal, or a migration is
-        pending. Raises `NoSlotAnswers` or another `SealFailure`; then the vault stays sealed.
+        None when there is nothing to do: not initialised, unsealed, only shares unseal, a migration is
+        pending, or somebody has sealed it (`keep_sealed`). Raises `NoSlotAnswers` or another `SealFailure`; then the vault stays sealed.
         """
         reader = self._storage.reader()
         config = await book.read_config(reader)
-        if config is None or not self._barrier.sealed or not self._opens_itself(config):
+        if config is None or not self._barrier.sealed or self._kept_sealed or not self._opens_itself(config):
             return None
         enabled = replace(self.slots, disabled=())
         root_key, _, reasons = await book.unwrap_any(reader, config, enabled)
         async with self._lock:
+            if self._kept_sealed:
+                return None
             await self._open(root_key, config.generation, confirm=False)
         return reasons
+
+    def keep_sealed(self) -> None:
+        """Open through no key slot from now on, until shares are given: somebody seals the vault.
+
+        To be said together with `seal`, while nobody gives shares.
+        """
+        self._kept_sealed = True
 
     async def references(self) -> dict[str, dict[str, int]]:
         """Count what is stored for the seal under each version of each slot's key; raises `SealFailure`."""
@@ -289,6 +299,7 @@ class Lifecycle(Beginning):
             await self._barrier.check(root_key)
             await (self._confirm if confirm else self._expect)(generation)
             await self._barrier.load(root_key)
+        self._kept_sealed = False
 
 
 async def _authority(tx: ReadTx, config: SealConfig) -> Authority:

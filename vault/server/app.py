@@ -238,9 +238,11 @@ class Vault:
             await self._opened()
         return True
 
-    async def _closing(self) -> None:
-        """Seal, once nobody is opening the vault."""
+    async def _closing(self, *, kept: bool = False) -> None:
+        """Seal, once nobody is opening the vault; with `kept` no key slot opens it again."""
         async with self._turn:
+            if kept:
+                self._parts.lifecycle.keep_sealed()
             was_open = not self._parts.barrier.sealed
             await self._close()
         if was_open:
@@ -248,8 +250,7 @@ class Vault:
 
     async def _sealing(self) -> None:
         """Seal because somebody asks for it: no key slot opens it again."""
-        self._seal_watch.rest()
-        await self._closing()
+        await self._closing(kept=True)
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""

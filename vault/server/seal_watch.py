@@ -2,7 +2,8 @@
 """Watches the key slots: unseals through the first that answers, tries each again and again, and acts on their loss.
 
 It waits with growing pauses, each shortened by chance, so that many servers do not ask a token at once. The
-server listens and answers meanwhile. A vault that somebody sealed stays sealed until shares or a restart.
+server listens and answers meanwhile. A vault that somebody sealed stays sealed until shares or a restart: the
+lifecycle knows, and opens it through no slot, whatever is asked of it here.
 """
 
 from __future__ import annotations
@@ -83,10 +84,6 @@ class SealWatch:
         self._look_at = 0.0
         if self._task is None and any(True for _ in self._lifecycle.slots):
             self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def rest(self) -> None:
-        """Open the vault no more: somebody seals it, and only shares or a restart are to undo that."""
-        self._opening = False
 
     async def stop(self) -> None:
         """End, and release the slots."""

@@ -239,12 +239,70 @@ def test_what_somebody_sealed_is_opened_by_no_slot_that_was_lost_and_comes_back(
         here.restart([a], rule)
         await here.run(1)
         assert await here.machine.reads()
-        here.watch.rest()
+        here.machine.life.keep_sealed()
         await here.machine.life.seal()
         for away in (AWAY, None, AWAY, None):
             a.away = away
             await here.run(300)
             assert here.machine.barrier.sealed
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("policy", ["seal", "seal_after"])
+def test_somebody_seals_while_the_watch_is_about_to_do_it_because_of_a_loss(policy: str) -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        rule = HsmPolicy(on_loss=policy, seal_after=60)
+        here = Watched([a], rule)
+        keys = (await here.machine.init()).recovery.keys
+        await here.machine.life.auto_unseal()
+        await here.machine.keeper.add_shamir()
+        here.restart([a], rule)
+        await here.run(1)
+        life = here.machine.life
+        asked = life.opens_itself
+        a.away = AWAY
+
+        async def meanwhile() -> bool:
+            answer = await asked()
+            life.keep_sealed()
+            await life.seal()
+            return answer
+
+        life.opens_itself = meanwhile  # type: ignore[method-assign]  # the moment matters
+        await here.run(300)
+        a.away = None
+        await here.run(300)
+        assert here.machine.barrier.sealed
+        await here.machine.give(keys[:2])
+        life.opens_itself = asked  # type: ignore[method-assign]  # that moment is over
+        a.away = AWAY
+        await here.run(300)
+        assert here.machine.barrier.sealed  # by the loss this time, and so
+        a.away = None
+        await here.run(70)
+        assert await here.machine.reads()
+
+    asyncio.run(scenario())
+
+
+def test_somebody_seals_while_a_slot_is_asked_to_open() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        here = Watched([a])
+        await here.machine.init()
+        here.restart([a])
+        a.hold = asyncio.Event()
+        a.entered.clear()
+        opening = asyncio.create_task(here.watch.step())
+        await a.entered.wait()
+        here.machine.life.keep_sealed()
+        await here.machine.life.seal()
+        a.hold.set()
+        await opening
+        await here.run(100)
+        assert here.machine.barrier.sealed
 
     asyncio.run(scenario())
 
@@ -261,7 +319,7 @@ def test_what_shares_opened_and_somebody_sealed_is_opened_by_no_slot_that_comes_
         await here.run(1)
         await here.machine.give(keys[:2])
         assert await here.machine.reads()
-        here.watch.rest()
+        here.machine.life.keep_sealed()
         await here.machine.life.seal()
         a.away = None
         await here.run(300)
