@@ -237,6 +237,24 @@ _SLOTS = (
         flags=(_STATUS, _DRY_RUN),
     ),
     Command(
+        "operator rotate-root",
+        "seal_slots:rotate_root",
+        "[options]",
+        _NONE,
+        "Replace the root key under all slots",
+        flags=(
+            Flag("no-links", "bool", "After a compromise: the old root key is not to lead to the new one."),
+            Flag(
+                "drop",
+                "list",
+                "With -no-links: slots that may be dropped because they cannot get the new key now.",
+            ),
+            _DRY_RUN,
+        ),
+        details="A slot that does not answer, and the one for people's shares, keeps a link from the old root key to the "
+        "new one. With -no-links such slots are dropped, and only if -drop names them: they open the vault no more.",
+    ),
+    Command(
         "hsm rewrap",
         "seal_slots:rewrap",
         "[options] NAME",

@@ -147,7 +147,20 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
             assert f"Would {verb} slot hsm-a" in said
         for verb, name in (("add", "hsm-a"), ("verify", "shamir"), ("rewrap", "shamir")):
             said = vaultctl("operator", "seal-slots", verb, "-dry-run", name, code=2)
-            assert f"Would not {verb} slot {name}: it " in said
+            assert f"Would not {verb} slot {name}: slot {name} " in said
+        dropping = ("operator", "rotate-root", "-no-links")
+        assert "Would not replace the root key: without links" in vaultctl(*dropping, "-dry-run", code=2)
+        assert "open the vault no more: shamir" in vaultctl(*dropping, code=2)
+        assert "slot shamir would be dropped" in vaultctl(*dropping, "-drop=shamir", "-dry-run")
+        assert "slot shamir is dropped" in vaultctl(*dropping, "-drop=shamir")
+        assert "is part of the vault now" in vaultctl("operator", "seal-slots", "add", "shamir")
+        said = vaultctl("operator", "seal-slots", "remove", "-dry-run", "shamir")
+        assert "Would remove slot shamir" in said
+        assert "no longer part" in vaultctl("operator", "seal-slots", "remove", "shamir")
+        last = vaultctl("operator", "seal-slots", "remove", "-dry-run", "hsm-a", code=2)
+        assert "Would not remove slot hsm-a: slot hsm-a is the last one that works" in last
+        assert "is the last one that works" in vaultctl("operator", "seal-slots", "remove", "hsm-a", code=2)
+        assert "is part of the vault now" in vaultctl("operator", "seal-slots", "add", "shamir")
         assert "is tried last" in vaultctl("operator", "seal-slots", "demote", "hsm-a")
         assert re.search(r"hsm-a +pkcs11 +2", vaultctl("operator", "seal-slots", "list"))
         assert "is tried first" in vaultctl("operator", "seal-slots", "promote", "hsm-a")
@@ -160,7 +173,7 @@ def test_vaultctl_initialises_a_sealed_server_and_handles_its_slots(
         assert state["data"]["outstanding"] == 0
         assert "no longer part" in vaultctl("operator", "seal-slots", "remove", "hsm-a")
         assert "configured, not added yet" in vaultctl("operator", "seal-slots", "list")
-        assert "not part of the vault yet" in vaultctl(
+        assert "there is no seal slot hsm-a" in vaultctl(
             "operator", "seal-slots", "remove", "-dry-run", "hsm-a", code=2
         )
         assert "Would add slot hsm-a" in vaultctl("operator", "seal-slots", "add", "--dry-run", "hsm-a")

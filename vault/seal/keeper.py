@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,6 +25,7 @@ from vault.seal.record import (
     LINKS_PREFIX,
     SHAMIR_SLOT,
     SLOTS_PREFIX,
+    RecoveryEntry,
     SealConfig,
     ShamirSlot,
     SlotEntry,
@@ -41,6 +42,14 @@ from vault.storage.protocol import ReadTx, Storage, Tx
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
+
+
+class Carry(Protocol):
+    """See `SealWrap.carry`."""
+
+    def __call__(self, names: tuple[str, ...], *, rehearse: bool = False) -> Awaitable[None]:
+        """Give wrapped values to the key slots `names`."""
+
 
 MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
 
@@ -65,7 +74,7 @@ class Keeper:
         self.random = random
         self.lock = asyncio.Lock()
         """Held during every change, by whoever makes it."""
-        self.carry: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
+        self.carry: Carry | None = None
         """Gives wrapped values to the key slots that it is told, where others alone hold them."""
         self._now = now
         self._root_key = root_key
@@ -89,10 +98,7 @@ class Keeper:
         nothing has changed.
         """
         async with self.lock:
-            slot = self.configured(name)
-            if name in (await self.config()).slots:
-                raise SealRefusal(f"slot {name} is part of the vault already; rewrap renews it")
-            return await self.renew_held(slot)
+            return await self.renew_held(self.newcomer(await self.config(), name))
 
     async def renew(self, name: str) -> SealConfig:
         """Wrap the root key anew under key slot `name`, with the newest version of its key, and make that count.
@@ -101,9 +107,7 @@ class Keeper:
         waited for its turn stays removed.
         """
         async with self.lock:
-            slot = self.configured(name)
-            if name not in (await self.config()).slots:
-                raise SealRefusal(f"slot {name} is no part of the vault; add it")
+            slot = self.member(await self.config(), name)
             await slot.probe()  # it looks for its newest key then, and remembers it until the next time
             return await self.renew_held(slot)
 
@@ -111,14 +115,8 @@ class Keeper:
         """Let the recovery shares open the vault too, without any key slot."""
         async with self.lock:
             config = await self.config()
-            if config.shamir is not None:
-                raise SealRefusal(f"slot {config.shamir} exists already")
-            if config.recovery is None:
-                raise SealRefusal(
-                    "there are no recovery keys to open it with; make some with sys/rotate/recovery"
-                )
+            entry = self.check_shares_wanted(config)
             key = await book.unwrap_recovery(self.storage.reader(), config, self.slots)
-            entry = config.recovery
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config)
                 config = await self.put_shamir(tx, config, key, entry.shares, entry.threshold)
@@ -162,11 +160,7 @@ class Keeper:
         """
         async with self.lock:
             config = await self.config()
-            if name not in config.slots:
-                raise SealRefusal(f"there is no seal slot {name}")
-            proof = await self._proof_without(config, name)
-            if proof is None:
-                raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
+            proof = await self.proof_without(config, name)
             await self.hand_over(config, {name})
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config, proof)
@@ -177,24 +171,24 @@ class Keeper:
                 await book.write_config(tx, config)
             return config
 
-    async def hand_over(self, config: SealConfig, leaving: Collection[str]) -> None:
+    async def hand_over(
+        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False
+    ) -> None:
         """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
 
-        Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it.
+        With `rehearse` nothing is stored. Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it.
         """
-        await sharing.leave_recovery(self, config, leaving)
+        more = await sharing.recovery_to_leave(self, config, leaving)
+        if more is not None and not rehearse:
+            await sharing.store(self, config, more)
         if self.carry is not None:
-            await self.carry(tuple(name for name in config.wrapped if name not in leaving))
+            staying = tuple(name for name in config.wrapped if name not in leaving)
+            await self.carry(staying, rehearse=rehearse)
 
     async def move(self, name: str, *, first: bool) -> SealConfig:
         """Try slot `name` before all others from now on, or after them."""
         async with self.lock, self.storage.write() as tx:
-            config = await self.config(tx)
-            if name not in config.slots:
-                raise SealRefusal(f"there is no seal slot {name}")
-            rest = tuple(other for other in config.slots if other != name)
-            order = (name, *rest) if first else (*rest, name)
-            config = msgspec.structs.replace(config, slots=order)
+            config = self.reordered(await self.config(tx), name, first=first)
             await book.write_config(tx, config)
             return config
 
@@ -208,11 +202,7 @@ class Keeper:
 
     async def _verify(self, name: str) -> str:
         config = await self.config()
-        if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
-            raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
-        slot = self.configured(name)
-        if name not in config.slots:
-            raise SealRefusal(f"slot {name} is configured and not part of the vault yet; add it")
+        slot = self.tryable(config, name)
         reader = self.storage.reader()
         record = await book.wrapped_slot(reader, config, name)
         await check_canary(slot, record, generation=config.generation, revision=config.entry(name).revision)
@@ -263,11 +253,13 @@ class Keeper:
         await check_canary(slot, again, generation=config.generation, revision=revision)
         return again
 
-    async def _proof_without(self, config: SealConfig, name: str) -> Records | None:
-        """Return the record of a slot other than `name` that opens the vault, or None where there is none.
+    async def proof_without(self, config: SealConfig, name: str) -> Records:
+        """Return the record of a slot other than `name` that opens the vault, for whoever holds `lock`.
 
-        Key slots are tried. Of the slot for shares, all is checked but the shares, which people have.
+        Key slots are tried. Of the slot for shares, all is checked but the shares, which people have. Raises
+        `SealRefusal` where there is none, or no slot `name`.
         """
+        check_part(config, name)
         for other in config.slots:
             if other == name:
                 continue
@@ -282,7 +274,7 @@ class Keeper:
             except (HsmError, SealFailure, SealRefusal):
                 continue
             return {path: found}
-        return None
+        raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
 
     @staticmethod
     async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
@@ -316,6 +308,51 @@ class Keeper:
             raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}" and restart')
         return slot
 
+    def newcomer(self, config: SealConfig, name: str) -> KeySlot:
+        """Return the configured slot `name`, which `config` has not; raises `SealRefusal`."""
+        slot = self.configured(name)
+        if name in config.slots:
+            raise SealRefusal(f"slot {name} is part of the vault already; rewrap renews it")
+        return slot
+
+    def member(self, config: SealConfig, name: str) -> KeySlot:
+        """Return the configured slot `name`, which `config` has; raises `SealRefusal`."""
+        slot = self.configured(name)
+        if name not in config.slots:
+            raise SealRefusal(f"slot {name} is no part of the vault; add it")
+        return slot
+
+    def tryable(self, config: SealConfig, name: str) -> KeySlot:
+        """Return the slot `name` of `config`, which is tried without people; raises `SealRefusal`."""
+        if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
+            raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
+        slot = self.configured(name)
+        if name not in config.slots:
+            raise SealRefusal(f"slot {name} is configured and not part of the vault yet; add it")
+        return slot
+
+    @staticmethod
+    def check_shares_wanted(config: SealConfig) -> RecoveryEntry:
+        """Return which recovery key a new slot for shares would open with; raises `SealRefusal`."""
+        if config.shamir is not None:
+            raise SealRefusal(f"slot {config.shamir} exists already")
+        if config.recovery is None:
+            raise SealRefusal(
+                "there are no recovery keys to open it with; make some with sys/rotate/recovery"
+            )
+        return config.recovery
+
+    @staticmethod
+    def reordered(config: SealConfig, name: str, *, first: bool) -> SealConfig:
+        """Return `config` with slot `name` before or after all others; raises `SealRefusal`."""
+        check_part(config, name)
+        rest = tuple(other for other in config.slots if other != name)
+        return msgspec.structs.replace(config, slots=(name, *rest) if first else (*rest, name))
+
+    def moment(self) -> int:
+        """Return milliseconds since the epoch."""
+        return self._now()
+
     async def config(self, tx: ReadTx | None = None) -> SealConfig:
         """Return the stored configuration; raises `SealFailure`."""
         config = await book.read_config(tx or self.storage.reader())
@@ -335,3 +372,9 @@ class Keeper:
         if found != msgspec.structs.replace(config, confirmed=found.confirmed):
             raise SealFailure(MOVED)
         return found
+
+
+def check_part(config: SealConfig, name: str) -> None:
+    """Raise `SealRefusal` unless slot `name` is part of the vault."""
+    if name not in config.slots:
+        raise SealRefusal(f"there is no seal slot {name}")

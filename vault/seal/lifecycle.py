@@ -141,15 +141,23 @@ class Lifecycle(Beginning):
         """
         reader = self._storage.reader()
         config = await book.read_config(reader)
-        if config is None or not self._barrier.sealed or self._kept_sealed or not self._opens_itself(config):
+        if (
+            config is None
+            or not self._barrier.sealed
+            or self._stays_sealed()
+            or not self._opens_itself(config)
+        ):
             return None
         enabled = replace(self.slots, disabled=())
         root_key, _, reasons = await book.unwrap_any(reader, config, enabled)
         async with self._lock:
-            if self._kept_sealed:
+            if self._stays_sealed():
                 return None
             await self._open(root_key, config.generation, confirm=False)
         return reasons
+
+    def _stays_sealed(self) -> bool:
+        return self._kept_sealed
 
     def keep_sealed(self) -> None:
         """Open through no key slot from now on, until shares are given: somebody seals the vault.

@@ -145,11 +145,12 @@ class SealWrap:
             done += 1
         return done
 
-    async def carry(self, names: tuple[str, ...]) -> None:
+    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> None:
         """Give every value that none of the slots `names` holds to those that answer; to the barrier if there are none.
 
         For slots that are about to be all there are, or have become so. Raises `NoSlotAnswers` where a value
-        cannot be read or taken; then what was done until then stays, and every value opens as before.
+        cannot be read or taken; then what was done until then stays, and every value opens as before. With
+        `rehearse` nothing is stored.
         """
         config = await self._config(self._storage.reader())
         for path in await self._paths():
@@ -159,6 +160,8 @@ class SealWrap:
                 continue
             value = await self._open(_ROOT, path, data)
             taken = await self._wrapped(names, config, (_ROOT, path), value)
+            if rehearse:
+                continue
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if await core.get(PREFIX + path) == data:
                     more = Wrapped(slots={**found.slots, **taken.slots}) if names else taken

@@ -35,7 +35,7 @@ async def give_recovery(keeper: Keeper, name: str) -> bool:
             return False
         if name in (await book.recovery_record(keeper.storage.reader(), config)).wrapped:
             return False
-        await _take(keeper, keeper.configured(name), config)
+        await store(keeper, config, await _extended(keeper, keeper.configured(name), config))
         return True
 
 
@@ -76,26 +76,25 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Ext
     return Extended(path, data, more)
 
 
-async def leave_recovery(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> None:
-    """See that a key slot that stays has the recovery key, where one of those `leaving` does.
+async def recovery_to_leave(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> Extended | None:
+    """Return what to store so that a key slot that stays has the recovery key, where those `leaving` alone have it.
 
-    Raises `SealRefusal` if none that stays can take it.
+    None where nothing is to be done. Raises `SealRefusal` if none that stays can take it.
     """
     staying = [name for name in config.wrapped if name not in leaving]
     if config.recovery is None or not staying or not set(leaving) & set(config.wrapped):
-        return
+        return None
     held = await book.recovery_record(keeper.storage.reader(), config)
     if not held.wrapped.keys().isdisjoint(staying):
-        return
+        return None
     for name in staying:
         slot = keeper.slots.get(name)
         if slot is None:
             continue
         try:
-            await _take(keeper, slot, config)
+            return await _extended(keeper, slot, config)
         except (HsmError, SealFailure):
             continue
-        return
     raise SealRefusal(
         f"slot {', '.join(sorted(leaving))} alone holds the recovery key, and no other slot can take it now; "
         "repair them, or rotate the recovery key first"
@@ -113,11 +112,16 @@ async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> No
         await tx.put(path, encode(path, msgspec.structs.replace(record, wrapped=kept)))
 
 
-async def _take(keeper: Keeper, slot: KeySlot, config: SealConfig) -> None:
-    """Store the recovery key wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
+async def _extended(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Extended:
+    """Return the recovery key's record, wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
     record = await recovery_for(keeper, slot, config)
     if record is None:
         raise SealFailure("no slot gives the recovery key")
+    return record
+
+
+async def store(keeper: Keeper, config: SealConfig, record: Extended) -> None:
+    """Store the recovery key's record, if nothing has changed since it was made. Raises `SealFailure`."""
     async with keeper.storage.write() as tx:
         await keeper.unchanged(tx, config)
         await record.put(tx)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -13,6 +13,7 @@ from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import (
+    SHAMIR_SLOT,
     RecoveryEntry,
     RecoveryKey,
     SealConfig,
@@ -28,19 +29,22 @@ Renewed = dict[str, tuple[SlotEntry, WrappedSlot]]
 """What was written for the slots that answered, by their names."""
 
 
-async def rotate_root(keeper: Keeper, *, links: bool = True) -> SealConfig:
+async def rotate_root(
+    keeper: Keeper, *, links: bool = True, drop: Collection[str] | None = None
+) -> SealConfig:
     """Replace the root key under all slots at once.
 
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
     new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
-    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`. Raises `SealRefusal` when no slot
-    would be left or none can take that; then nothing has changed.
+    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`. `drop` names those that may be
+    dropped; None for any. Raises `SealRefusal` when another one would be, when no slot would be left or none can take
+    what they hold; then nothing has changed.
     """
-    return await keeper.unbroken(_rotate_root(keeper, links=links))
+    return await keeper.unbroken(_rotate_root(keeper, links=links, drop=drop))
 
 
-async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
+async def _rotate_root(keeper: Keeper, *, links: bool, drop: Collection[str] | None) -> SealConfig:
     async with keeper.lock:
         config = await keeper.config()
         random = await keeper.slots.source(keeper.random)
@@ -48,8 +52,7 @@ async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
         version = config.root_version + 1
         renewed = await _wrap_everywhere(keeper, config, new, version)
         dropped = [] if links else [name for name in config.slots if name not in renewed]
-        if len(dropped) == len(config.slots):
-            raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
+        check_dropped(config, dropped, drop)
         if dropped:
             await keeper.hand_over(config, dropped)
         try:
@@ -68,6 +71,20 @@ async def _rotate_root(keeper: Keeper, *, links: bool) -> SealConfig:
             raise
         keeper.barrier.adopt_root(new)
         return config
+
+
+def check_dropped(config: SealConfig, dropped: Collection[str], drop: Collection[str] | None) -> None:
+    """Raise `SealRefusal` where a rotation would drop all slots, or one that is not in `drop`; None for any."""
+    if len(dropped) == len(config.slots):
+        raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
+    unnamed = sorted(set(dropped) - set(drop)) if drop is not None else []
+    if unnamed:
+        why = ["people's shares" if config.entry(name).kind == SHAMIR_SLOT else "away" for name in unnamed]
+        told = ", ".join(f"{name} ({reason})" for name, reason in zip(unnamed, why, strict=True))
+        raise SealRefusal(
+            f"without links these slots would be dropped, and open the vault no more: {told}; name them in drop to "
+            "have that"
+        )
 
 
 async def replace_shares(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:

@@ -57,63 +57,88 @@ def remove(invocation: Invocation) -> int:
     """Take a slot from the vault."""
     name = invocation.args[0]
     if invocation.truth("dry-run"):
-        return _rehearse(invocation, name, "remove")
+        answer = _rehearsed(invocation, "DELETE", _slot(name), "remove", f"slot {name}")
+        invocation.print_warnings(answer)
+        return _shown(invocation, name, "remove")
     with Doing(f"Error removing seal slot {name}"):
-        answer = invocation.client.send("DELETE", _slot(name))
-        invocation.print_warnings(answer.json())
+        reply = invocation.client.send("DELETE", _slot(name))
+        invocation.print_warnings(reply.json())
     return invocation.succeed(f"Success! Slot {name} is no longer part of the vault.")
 
 
 def rewrap(invocation: Invocation) -> int:
     """Put what a slot holds under the newest version of its key, or show how far that is."""
     name = invocation.args[0]
+    path = f"{_slot(name)}/rewrap"
     if invocation.truth("dry-run"):
-        return _rehearse(invocation, name, "rewrap")
-    method = "GET" if invocation.truth("status") else "POST"
+        _rehearsed(invocation, "POST", path, "rewrap", f"slot {name}")
+        return _shown(invocation, name, "rewrap")
     with Doing(f"Error rewrapping seal slot {name}"):
-        answer = invocation.client.send(method, f"{_slot(name)}/rewrap").json()
+        if not invocation.truth("status"):
+            invocation.client.send("POST", path)
+        answer = invocation.client.send("GET", path).json()
     return _show(invocation, answer)
+
+
+def rotate_root(invocation: Invocation) -> int:
+    """Replace the root key under all slots."""
+    body = {
+        "no_links": invocation.truth("no-links"),
+        "drop": invocation.texts("drop"),
+        "dry_run": invocation.truth("dry-run"),
+    }
+    if invocation.truth("dry-run"):
+        answer = _rehearsed(invocation, "POST", "sys/rotate/root", "replace", "the root key", body)
+        invocation.print_warnings(answer)
+        return invocation.succeed("Would replace the root key.")
+    with Doing("Error rotating the root key"):
+        reply = invocation.client.send("POST", "sys/rotate/root", body=body)
+        invocation.print_warnings(reply.json())
+    return invocation.succeed("Success! There is another root key.")
 
 
 def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
     name = invocation.args[0]
+    path = _slot(name) + step
     if invocation.truth("dry-run"):
-        return _rehearse(invocation, name, verb)
+        _rehearsed(invocation, "POST", path, verb, f"slot {name}")
+        return _shown(invocation, name, verb)
     with Doing(f"Error: cannot {verb} seal slot {name}"):
-        answer = invocation.client.send("POST", _slot(name) + step).json()
+        answer = invocation.client.send("POST", path).json()
+        if verb == "add":
+            answer = invocation.client.send("GET", path).json()  # what it holds is known only now
     if invocation.tabular:
         invocation.say(f"Success! Slot {name} {done}.")
     return _show(invocation, answer)
 
 
-def _rehearse(invocation: Invocation, name: str, verb: str) -> int:
-    """Show the slot as it is; nothing is changed."""
-    with Doing(f"Error reading seal slot {name}"):
+def _rehearsed(
+    invocation: Invocation,
+    method: str,
+    path: str,
+    verb: str,
+    what: str,
+    body: Mapping[str, object] | None = None,
+) -> Mapping[str, object]:
+    """Have the server say what it would refuse, in the words in which it would; nothing is changed."""
+    asked = {"dry_run": "true"} if method == "DELETE" else None
+    sent = None if asked else body or {"dry_run": True}
+    with Doing(f"Error asking what would be done to {what}"):
         try:
-            answer = invocation.client.send("GET", _slot(name)).json()
+            return invocation.client.send(method, path, query=asked, body=sent).json()
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (400, 500):
                 raise
-            raise CommandError(
-                f"Would not {verb} slot {name}: neither the vault nor the server's configuration has one of this name",
-                EXIT_REMOTE,
-            ) from None
-    hindrance = _hindrance(verb, as_map(answer.get("data")))
-    if hindrance:
-        raise CommandError(f"Would not {verb} slot {name}: {hindrance}", EXIT_REMOTE)
+            raise CommandError(f"Would not {verb} {what}: {'; '.join(error.errors)}", EXIT_REMOTE) from None
+
+
+def _shown(invocation: Invocation, name: str, verb: str) -> int:
+    """Show the slot as it is."""
+    with Doing(f"Error reading seal slot {name}"):
+        answer = invocation.client.send("GET", _slot(name)).json()
     if invocation.tabular:
         invocation.say(f"Would {verb} slot {name}, which is now:")
     return _show(invocation, answer)
-
-
-def _hindrance(verb: str, info: Mapping[str, object]) -> str:
-    """Say what the server would refuse for; empty where it would try."""
-    if verb == "add":
-        return "it is part of the vault already" if info.get("stored") else ""
-    if not info.get("stored"):
-        return "it is configured and not part of the vault yet"
-    shares = info.get("type") == "shamir" and verb in ("verify", "rewrap")
-    return "it opens with people's shares, which only they can try" if shares else ""
 
 
 def _show(invocation: Invocation, answer: Mapping[str, object]) -> int:

@@ -7,7 +7,7 @@ Of the vault, or of the namespace that is asked where that is sealed by itself.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Final, TypeVar
@@ -27,7 +27,7 @@ from vault.framework.log import Log
 from vault.framework.route import Params, delete, read, write
 from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
-from vault.seal import turnover
+from vault.seal import rehearsal, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
@@ -61,8 +61,13 @@ class RotateParams(Params, frozen=True):
     no_links: Annotated[
         bool,
         Doc(
-            "After a compromise: drop slots that do not answer, rather than let the old root key lead to the new."
+            "After a compromise: drop slots that cannot get the new root key now (those that do not answer, and the one "
+            "for shares), rather than let the old root key lead to the new. Each must be named in drop."
         ),
+    ] = False
+    drop: Annotated[StringList, Doc("With no_links: the slots that may be dropped.")] = ()
+    dry_run: Annotated[
+        bool, Doc("Change nothing: refuse what would be refused, and warn of what would be.")
     ] = False
 
 
@@ -149,17 +154,15 @@ class ResharingEngine(Engine):
         self._log = log
 
     @write("rotate/root", sudo=True, writes=False)
-    async def rotate_root(self, call: Call, params: RotateParams) -> None:
+    async def rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
         """Replace the root key. Needs sudo.
 
         A slot that does not answer, and the one for shares, keeps a link from the old root key to the new one
-        until it is renewed or its shares are given.
+        until it is renewed or its shares are given. With `no_links` it is dropped, and a warning says so.
         """
         await alone(call)
         if call.namespace.id == ROOT.id:
-            rotation = partial(turnover.rotate_root, self._lifecycle.keeper, links=not params.no_links)
-            call.after = partial(self._apply, rotation)
-            return
+            return await self._rotate_root(call, params)
         try:
             self._consents.of(call.namespace)
         except SealRefusal as refusal:
@@ -168,7 +171,25 @@ class ResharingEngine(Engine):
             raise Malformed(
                 "no_links: a namespace has nothing but its shares; rotate them with rotate/root/init"
             )
-        call.after = partial(self._apply, partial(self._sealing.renew_root, call.namespace.id))
+        if not params.dry_run:
+            call.after = partial(self._apply, partial(self._sealing.renew_root, call.namespace.id))
+        return None
+
+    async def _rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
+        """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
+        keeper, links = self._lifecycle.keeper, not params.no_links
+        dropped: Sequence[str] = ()
+        if not links:
+            dropped = await told(rehearsal.rotate_root(keeper, params.drop))
+        if not params.dry_run:
+            rotation = partial(turnover.rotate_root, keeper, links=links, drop=None if links else dropped)
+            call.after = partial(self._apply, rotation)
+        verb = "would be" if params.dry_run else "is"
+        warnings = [
+            f"slot {name} {verb} dropped and opens the vault no more; sys/seal-slots/{name} adds it again"
+            for name in dropped
+        ]
+        return Reply(warnings=warnings) if warnings else None
 
     @read("rotate/root/init")
     async def read_root(self, call: Call) -> ReshareState:

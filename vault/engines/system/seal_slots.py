@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -15,7 +17,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.log import Log
 from vault.framework.route import Params, delete, list_, read, write
-from vault.seal import book
+from vault.seal import book, rehearsal
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
@@ -24,7 +26,7 @@ from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import SlotView
 from vault.storage.protocol import ReadTx
 
-_NOBODY: Final = (
+NOBODY: Final = (
     "nobody holds shares of this vault any more: make recovery keys with sys/rotate/recovery/init, or it is lost "
     "with its last token"
 )
@@ -35,6 +37,12 @@ class SlotName(Params, frozen=True):
     """Which slot."""
 
     name: Annotated[str, _NAME]
+
+
+class SlotChange(SlotName, frozen=True):
+    """A change of a slot, or what it would be."""
+
+    dry_run: Annotated[bool, Doc("Change nothing: refuse what would be refused, and show what is.")] = False
 
 
 class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +75,7 @@ class SlotList(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The slot opened its canary and the root key in use."""
+    """The slot opened its canary and the root key in use; not `verified` where it was not asked to."""
 
     name: str
     verified: bool
@@ -129,59 +137,74 @@ class SealSlotEngine(Engine):
         return found
 
     @write("seal-slots/{name}", sudo=True, writes=False)
-    async def add(self, call: Call, params: SlotName) -> SlotInfo:
+    async def add(self, call: Call, params: SlotChange) -> SlotInfo:
         """Make a configured slot part of the vault.
 
         A key slot gets the root key, which it must give back before it counts. The slot for shares opens with
-        the recovery shares that there are.
+        the recovery shares that there are. What it holds is counted once it does.
         """
         await alone(call)
+        keeper = self._lifecycle.keeper
         if params.name == self._lifecycle.slots.shamir:
-            await told(self._lifecycle.keeper.add_shamir())
+            config = await told(rehearsal.add_shamir(keeper))
         else:
-            await told(self._lifecycle.keeper.add(params.name))
-            await told(self._wraps.rewrap(params.name))
-            await self._gather()
-        return await self._changed("a slot was added", params.name)
+            config = await told(rehearsal.add(keeper, params.name))
+        return await self._changing(call, params, config, self._add, "a slot was added")
+
+    async def _add(self, name: str) -> None:
+        if name == self._lifecycle.slots.shamir:
+            await self._lifecycle.keeper.add_shamir()
+            return
+        await self._lifecycle.keeper.add(name)
+        await self._wraps.rewrap(name)
+        await self._gather()
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
-    async def remove(self, call: Call, params: SlotName) -> Reply[None] | None:
+    async def remove(self, call: Call, params: SlotChange) -> Reply[None] | None:
         """Take a slot from the vault. The last one that works is refused.
 
         What it alone holds is given to the others first; refused where none can take it. Warns when nobody holds
         shares any more.
         """
         await alone(call)
-        await told(self._lifecycle.keeper.remove(params.name))
-        await self._wraps.forget(params.name)
-        self._log.note("seal", "a slot was removed", slot=params.name)
-        config = await self._config()
-        alone_with_tokens = config.shamir is None and config.recovery is None
-        return Reply(warnings=[_NOBODY]) if alone_with_tokens else None
+        config = await told(rehearsal.remove(self._lifecycle.keeper, params.name))
+        self._after(call, params, self._remove, "a slot was removed")
+        return Reply(warnings=[NOBODY]) if nobody_holds(config) else None
+
+    async def _remove(self, name: str) -> None:
+        await self._lifecycle.keeper.remove(name)
+        await self._wraps.forget(name)
 
     @write("seal-slots/{name}/verify", sudo=True, writes=False)
-    async def verify(self, call: Call, params: SlotName) -> Verification:
+    async def verify(self, call: Call, params: SlotChange) -> Verification:
         """Open the slot's canary and its root key, and compare that with the one in use."""
         await alone(call)
-        version = await told(self._lifecycle.keeper.verify(params.name))
+        keeper = self._lifecycle.keeper
+        if params.dry_run:
+            await told(rehearsal.verify(keeper, params.name))
+            version = (await self._config()).entry(params.name).key_version
+            return Verification(params.name, verified=False, key_version=version)
+        version = await told(keeper.verify(params.name))
         return Verification(params.name, verified=True, key_version=version)
 
     @write("seal-slots/{name}/promote", sudo=True, writes=False)
-    async def promote(self, call: Call, params: SlotName) -> SlotInfo:
+    async def promote(self, call: Call, params: SlotChange) -> SlotInfo:
         """Try this slot before all others from now on."""
-        await alone(call)
-        await told(self._lifecycle.keeper.move(params.name, first=True))
-        return await self._changed("a slot is tried first now", params.name)
+        return await self._move(call, params, "a slot is tried first now", first=True)
 
     @write("seal-slots/{name}/demote", sudo=True, writes=False)
-    async def demote(self, call: Call, params: SlotName) -> SlotInfo:
+    async def demote(self, call: Call, params: SlotChange) -> SlotInfo:
         """Try this slot after all others from now on."""
+        return await self._move(call, params, "a slot is tried last now", first=False)
+
+    async def _move(self, call: Call, params: SlotChange, done: str, *, first: bool) -> SlotInfo:
         await alone(call)
-        await told(self._lifecycle.keeper.move(params.name, first=False))
-        return await self._changed("a slot is tried last now", params.name)
+        keeper = self._lifecycle.keeper
+        config = await told(rehearsal.move(keeper, params.name, first=first))
+        return await self._changing(call, params, config, partial(keeper.move, first=first), done)
 
     @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
-    async def rewrap(self, call: Call, params: SlotName) -> RewrapState:
+    async def rewrap(self, call: Call, params: SlotChange) -> RewrapState:
         """Put everything that this slot holds under the newest version of its key: only this slot is asked.
 
         That is how a key in a token is rotated: make its next version, rewrap, and retire the old one once
@@ -193,11 +216,53 @@ class SealSlotEngine(Engine):
             raise Malformed(f"there is no seal slot {params.name}")
         if config.entry(params.name).kind == SHAMIR_SLOT:
             raise Malformed(f"slot {params.name} has shares for a key; sys/rotate renews them")
-        await told(self._lifecycle.keeper.renew(params.name))
-        await told(self._wraps.rewrap(params.name))
+        after = await told(rehearsal.renew(self._lifecycle.keeper, params.name))
+        self._after(call, params, self._rewrap, "a slot was rewrapped")
+        if params.dry_run:
+            return await self._rewrap_state(params.name)
+        held = (await self._references(config)).get(params.name, {})
+        version = after.entry(params.name).key_version
+        return RewrapState(
+            params.name, version, root_current=True, references={version: sum(held.values())}, outstanding=0
+        )
+
+    async def _rewrap(self, name: str) -> None:
+        await self._lifecycle.keeper.renew(name)
+        await self._wraps.rewrap(name)
         await self._gather()
-        self._log.note("seal", "a slot was rewrapped", slot=params.name)
-        return await self._rewrap_state(params.name)
+
+    async def _changing(
+        self,
+        call: Call,
+        params: SlotChange,
+        config: SealConfig,
+        change: Callable[[str], Awaitable[object]],
+        done: str,
+    ) -> SlotInfo:
+        """Have a slot changed once its answer is recorded; return what it is in `config` then, or now if it stays."""
+        self._after(call, params, change, done)
+        views = {view.name: view for view in await self._views(config)}
+        stored = await self._config()
+        references = (await self._references(stored)).get(params.name, {})
+        if params.dry_run:
+            return _info(views[params.name], stored, references)
+        entry = config.entry(params.name)
+        view = replace(views[params.name], key_version=entry.key_version)
+        if params.name not in stored.slots:
+            view = replace(view, up=True, reason="")  # it was just tried
+        return _info(view, config, references)
+
+    def _after(
+        self, call: Call, params: SlotChange, change: Callable[[str], Awaitable[object]], done: str
+    ) -> None:
+        """Have a change made once its answer is recorded, unless it is only rehearsed: no change is unrecorded."""
+
+        async def make() -> None:
+            await told(change(params.name))
+            self._log.note("seal", done, slot=params.name)
+
+        if not params.dry_run:
+            call.after = make
 
     @read("seal-slots/{name}/rewrap", sudo=True)
     async def read_rewrap(self, call: Call, params: SlotName) -> RewrapState:
@@ -211,12 +276,17 @@ class SealSlotEngine(Engine):
     async def _list(self) -> SlotList:
         config = await self._config()
         references = await self._references(config)
-        views = await self._health.shown() or [
-            SlotView(name, SHAMIR_SLOT, behind=config.root_version - config.entry(name).root_version)
-            for name in config.slots
-        ]
+        views = await self._views(config)
         shown = {view.name: _info(view, config, references.get(view.name, {})) for view in views}
         return SlotList(list(shown), shown, config.root_version)
+
+    async def _views(self, config: SealConfig) -> Sequence[SlotView]:
+        """Return what is known of the slots of `config`, and of those that are only configured."""
+        shown = await self._health.shown()
+        known = {view.name for view in shown}
+        behind = {name: config.root_version - config.entry(name).root_version for name in config.slots}
+        more = [SlotView(name, config.entry(name).kind, behind=behind[name]) for name in behind]
+        return [*shown, *(view for view in more if view.name not in known)]
 
     async def _references(self, config: SealConfig) -> dict[str, dict[str, int]]:
         try:
@@ -235,15 +305,16 @@ class SealSlotEngine(Engine):
             name, entry.key_version, entry.root_version == config.root_version, references, other
         )
 
-    async def _changed(self, what: str, name: str) -> SlotInfo:
-        self._log.note("seal", what, slot=name)
-        return (await self._list()).key_info[name]
-
     async def _config(self) -> SealConfig:
         config = await self._lifecycle.config()
         if config is None:
             raise Malformed("Vault is not initialized")
         return config
+
+
+def nobody_holds(config: SealConfig) -> bool:
+    """Whether nobody holds shares of a vault, so that it is lost with its tokens."""
+    return config.shamir is None and config.recovery is None
 
 
 def _info(view: SlotView, config: SealConfig, references: Mapping[str, int]) -> SlotInfo:

@@ -180,12 +180,28 @@ def test_another_root_key_links_the_slot_for_shares_or_drops_it() -> None:
         found = await here.slots()
         assert (found["root_version"], found["key_info"]["shamir"]["behind"]) == (2, 1)
         assert await here.storage.reader().get(link_path(1)) is not None
-        assert (await here("POST", "rotate/root", {"no_links": True})).status == 204
+        for drop in ([], ["a"]):
+            refused = await here("POST", "rotate/root", {"no_links": True, "drop": drop})
+            assert refused.status == 400
+            assert "open the vault no more: shamir (people's shares)" in refused.json()["errors"][0]
+        body = {"no_links": True, "drop": "shamir"}
+        rehearsed = await here("POST", "rotate/root", {**body, "dry_run": True})
+        assert rehearsed.json()["warnings"] == [
+            "slot shamir would be dropped and opens the vault no more; sys/seal-slots/shamir adds it again"
+        ]
+        assert (await here.slots())["root_version"] == 2
+        dropped = await here("POST", "rotate/root", body)
+        assert dropped.json()["warnings"] == [
+            "slot shamir is dropped and opens the vault no more; sys/seal-slots/shamir adds it again"
+        ]
         found = await here.slots()
         assert (found["root_version"], found["keys"]) == (3, ["a", "b"])
         assert await here.storage.reader().get(link_path(1)) is None
+        assert (await here("POST", "seal-slots/shamir")).status == 200
         await here.again("b")
         assert (await here("GET", "seal-slots")).status == 200
+        assert (await here("POST", "rotate/root", {"dry_run": True})).status == 204
+        assert (await here.slots())["root_version"] == 3
 
     play(scenario)
 

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a change of the slots meets, found out without making it: its refusals, and the configuration after it.
+
+Each function refuses what the change itself would refuse now, in the same words, and asks the same devices. They
+serve who only wants to know, and the answer to a change, which is recorded before the change is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from hsm.errors import HsmError, SlotUnavailable
+from hsm.wrapping import KeySlot, SlotState
+from vault.seal import book
+from vault.seal.keeper import Keeper
+from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
+from vault.seal.turnover import check_dropped
+
+
+async def add(keeper: Keeper, name: str) -> SealConfig:
+    """As `Keeper.add`."""
+    async with keeper.lock:
+        config = await keeper.config()
+        state = await _up(keeper.newcomer(config, name))
+        return _with(keeper, config, name, state)
+
+
+async def add_shamir(keeper: Keeper) -> SealConfig:
+    """As `Keeper.add_shamir`."""
+    async with keeper.lock:
+        config = await keeper.config()
+        keeper.check_shares_wanted(config)
+        await book.unwrap_recovery(keeper.storage.reader(), config, keeper.slots)
+        entry = SlotEntry(
+            kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=keeper.moment()
+        )
+        return config.with_entry(keeper.slots.shamir, entry)
+
+
+async def remove(keeper: Keeper, name: str) -> SealConfig:
+    """As `Keeper.remove`."""
+    async with keeper.lock:
+        config = await keeper.config()
+        await keeper.proof_without(config, name)
+        await keeper.hand_over(config, {name}, rehearse=True)
+        config = config.without(name)
+        return config if config.wrapped else msgspec.structs.replace(config, recovery=None)
+
+
+async def move(keeper: Keeper, name: str, *, first: bool) -> SealConfig:
+    """As `Keeper.move`."""
+    return keeper.reordered(await keeper.config(), name, first=first)
+
+
+async def verify(keeper: Keeper, name: str) -> None:
+    """As `Keeper.verify`, but for trying what is stored."""
+    async with keeper.lock:
+        await _up(keeper.tryable(await keeper.config(), name))
+
+
+async def renew(keeper: Keeper, name: str) -> SealConfig:
+    """As `Keeper.renew`."""
+    async with keeper.lock:
+        config = await keeper.config()
+        state = await _up(keeper.member(config, name))
+        return _with(keeper, config, name, state)
+
+
+async def rotate_root(keeper: Keeper, drop: Collection[str]) -> Sequence[str]:
+    """As `turnover.rotate_root` without links; return the slots that it drops."""
+    async with keeper.lock:
+        config = await keeper.config()
+        renewed = [name for name in config.wrapped if await _answers(keeper.slots.get(name))]
+        dropped = [name for name in config.slots if name not in renewed]
+        check_dropped(config, dropped, drop)
+        if dropped:
+            await keeper.hand_over(config, dropped, rehearse=True)
+        return dropped
+
+
+async def _up(slot: KeySlot) -> SlotState:
+    state = await slot.probe()
+    if not state.up:
+        raise SlotUnavailable(state.reason)
+    return state
+
+
+async def _answers(slot: KeySlot | None) -> bool:
+    try:
+        return slot is not None and (await slot.probe()).up
+    except HsmError:
+        return False
+
+
+def _with(keeper: Keeper, config: SealConfig, name: str, state: SlotState) -> SealConfig:
+    """Return `config` once slot `name` holds the newest root key under the newest version of its own."""
+    old = config.entry(name).revision if name in config.slots else 0
+    slot = keeper.configured(name)
+    entry = SlotEntry(
+        kind=slot.kind,
+        revision=old + 1,
+        root_version=config.root_version,
+        key_version=state.key_version,
+        added=keeper.moment(),
+    )
+    return config.with_entry(name, entry)
