@@ -20,7 +20,7 @@ def test_the_table_is_up_to_date() -> None:
     assert _text() == updated(_text()), "run: python -m tests.house.security_rules"
 
 
-@pytest.mark.parametrize("document", [TABLE.name, "logins.md"])
+@pytest.mark.parametrize("document", [TABLE.name, "logins.md", "hsm.md"])
 def test_every_test_that_is_named_exists(document: str) -> None:
     named = set(_NAMED.findall((TABLE.parent / document).read_text(encoding="utf-8")))
     assert named

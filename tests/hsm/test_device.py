@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A device on SoftHSM: wrapping, versions, integrity, and everything that goes wrong with sessions."""
 
+import contextlib
 import os
+from collections.abc import Callable
 
 import pytest
+from pkcs11 import Attribute, AttributeTypeInvalid, ObjectClass, PKCS11Error
 
 from hsm.device import Device
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing
 from hsm.module import Module
 from hsm.wrapping import Wrapped
+from tests.hsm.spoiling import spoiled
 from tests.hsm.tokens import SoftHsm
 
 DEK = bytes(range(32))
@@ -75,6 +79,43 @@ def test_no_changed_bit_gives_a_key(softhsm: SoftHsm, module: Module, algorithm:
             with pytest.raises(IntegrityError):
                 device.unwrap(_changed(wrapped, part, value[:cut]))
     assert device.unwrap(wrapped) == DEK
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 11, 13, 16])
+def test_an_iv_of_another_length_never_reaches_the_token(device: Device, module: Module, size: int) -> None:
+    """SoftHSM would take one of no bytes at all."""
+    device.generate_kek("aes", modifiable=False)
+    wrapped = device.wrap(DEK)
+    reached: list[int] = []
+
+    def count(real: Callable[..., int], *arguments: int) -> int:
+        reached.append(1)
+        return real(*arguments)
+
+    with spoiled(module, C_DecryptInit=count), pytest.raises(IntegrityError, match=f"iv has {size} bytes"):
+        device.unwrap(_changed(wrapped, "iv", bytes(size)))
+    assert reached == []
+
+
+@pytest.mark.parametrize("algorithm", ["aes", "aes+hmac", "rsa3072"])
+def test_a_key_that_wraps_data_wraps_no_other_key_and_stays_so(device: Device, algorithm: str) -> None:
+    """python-pkcs11 would let an AES key wrap, unwrap, sign and verify besides."""
+    device.generate_kek(algorithm, modifiable=True)
+    with device._sessions.token.open(rw=True) as session:
+        for key in session.get_objects({Attribute.LABEL: "kek"}):
+            for capability in (
+                Attribute.WRAP,
+                Attribute.UNWRAP,
+                Attribute.SIGN,
+                Attribute.VERIFY,
+                Attribute.DERIVE,
+            ):
+                with contextlib.suppress(AttributeTypeInvalid):  # not one that this class of keys has
+                    assert not key[capability], capability
+            if key.object_class is not ObjectClass.PUBLIC_KEY:
+                assert (key[Attribute.SENSITIVE], key[Attribute.EXTRACTABLE]) == (True, False)
+                with pytest.raises(PKCS11Error):
+                    key[Attribute.EXTRACTABLE] = True
 
 
 def _changed(wrapped: Wrapped, part: str, value: bytes) -> Wrapped:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,8 +12,25 @@ import pytest
 from hsm.launch import Launch, last_words, start
 from hsm.operations import Opening
 from hsm.pin import Pin
+from tests.house.tree import ROOT
 
 _PROGRAM = "import json, os, sys; os.write(int(sys.argv[1]), json.dumps(dict(os.environ)).encode())"
+
+
+def test_a_server_has_no_module_that_a_fork_could_double() -> None:
+    """Nothing that a server is made of loads python-pkcs11: sessions that a child inherits would be used twice."""
+    program = (
+        "import importlib, pkgutil, sys\n"
+        "import hsm.client, hsm.pkcs11_slot, hsm.signers, vault\n"
+        "for found in pkgutil.walk_packages(vault.__path__, 'vault.'):\n"
+        "    if not found.name.endswith('__main__'):\n"
+        "        importlib.import_module(found.name)\n"
+        "print([name for name in sys.modules if name.startswith('pkcs11')])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True
+    )
+    assert told.stdout == "[]\n"
 
 
 def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
