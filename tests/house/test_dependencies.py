@@ -17,7 +17,7 @@ _OURS = {"vault", "hsm", "nhi", "vaultctl", "tests"}
 # What may be imported where, by the extra that brings it. The command line has the standard library only.
 _EXTRAS = {
     "vault": ["server", "postgres"],
-    "nhi": ["server", "postgres"],
+    "nhi": ["server", "cel", "postgres"],
     "hsm": ["hsm"],
     "cli": [],
     "tests": ["server", "postgres", "hsm", "dev"],

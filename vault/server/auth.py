@@ -16,6 +16,9 @@ from nhi.auth.cert.crls import CrlEngine
 from nhi.auth.cert.login import LoginEngine as CertLogin
 from nhi.auth.cert.login import renewal as renew_cert
 from nhi.auth.cert.revocation import Ocsp
+from nhi.auth.jwt.cel.login import CelLoginEngine
+from nhi.auth.jwt.cel.programs import Programs
+from nhi.auth.jwt.cel.roles import CelRoleEngine
 from nhi.auth.jwt.config import ConfigEngine as JwtConfigEngine
 from nhi.auth.jwt.exchange import Exchange
 from nhi.auth.jwt.keysets import KeySets
@@ -25,6 +28,7 @@ from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.roles import RoleEngine as JwtRoleEngine
 from nhi.auth.jwt.states import States
+from nhi.auth.jwt.verifying import Verifier
 from nhi.auth.kubernetes.config import ConfigEngine as KubernetesConfigEngine
 from nhi.auth.kubernetes.login import LoginEngine as KubernetesLogin
 from nhi.auth.kubernetes.login import renewal as renew_kubernetes
@@ -63,10 +67,13 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     sets = KeySets(parts.fetcher, parts.clock, providers)
     exchange = Exchange(parts.fetcher, providers, sets, parts.clock)
     states = States(parts.barrier)
+    verifier, programs = Verifier(sets, parts.clock), Programs()
     jwt = (
         JwtConfigEngine(sets),
         JwtRoleEngine(longest),
-        JwtLogin(issuer, sets, parts.clock),
+        JwtLogin(issuer, verifier),
+        CelRoleEngine(programs),
+        CelLoginEngine(issuer, verifier, programs, parts.clock),
         OidcEngine(issuer, exchange, providers, states, parts.clock, parts.entropy),
     )
     return {

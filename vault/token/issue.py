@@ -43,6 +43,7 @@ class Grant:
     bound_cidrs: tuple[str, ...] = ()
     alias: LoginAlias | None = None
     """Who logged in: the entity of this alias is found or made, and the token belongs to it. None for nobody."""
+    renewable: bool = True
 
 
 class Issuer:
@@ -88,13 +89,13 @@ class Issuer:
             path=call.path,
             display_name=_display_name(call, grant.name),
             created=now,
-            metadata=dict(grant.metadata),
+            metadata=dict(grant.metadata) or None,
             uses=0 if batch else terms.num_uses,
             granted_uses=terms.num_uses,
             ttl=life.ttl,
-            explicit_max_ttl=terms.explicit_max_ttl,
+            explicit_max_ttl=0 if batch else terms.explicit_max_ttl,
             period=terms.period,
-            renewable=not batch,
+            renewable=grant.renewable and not batch,
             expires=now + life.ttl * _SECOND,
             orphan=True,
             bound_cidrs=_bound(call, grant),
@@ -170,6 +171,8 @@ def policies_of(terms: TokenTerms) -> tuple[str, ...]:
         raise Malformed("policies: every name must be printable, without dot segments")
     if "root" in names:
         raise Malformed("auth methods cannot create root tokens")
+    if "response-wrapping" in names:
+        raise Malformed('cannot assign policy "response-wrapping"')
     if not terms.no_default_policy:
         names.add("default")
     return tuple(sorted(name for name in names if name is not None))

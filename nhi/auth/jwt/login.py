@@ -10,18 +10,17 @@ import msgspec
 
 from nhi.auth.jwt import claims as said
 from nhi.auth.jwt import templates
-from nhi.auth.jwt.keysets import KeySets
+from nhi.auth.jwt.cel import model as cel
 from nhi.auth.jwt.model import CONFIG, ROLES, Config, LoginParams, Role
-from nhi.jose import registered, signature
+from nhi.auth.jwt.verifying import Verifier
+from nhi.jose import registered
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
-from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
-from vault.outbound.failure import Unreachable
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer
 from vault.token.model import TokenEntry
@@ -40,10 +39,9 @@ class Proof:
 class LoginEngine(Engine):
     """Logins. `verify` runs before any transaction: it may have to ask for keys."""
 
-    def __init__(self, issuer: Issuer, sets: KeySets, clock: Clock) -> None:
+    def __init__(self, issuer: Issuer, verifier: Verifier) -> None:
         self._issuer = issuer
-        self._sets = sets
-        self._clock = clock
+        self._verifier = verifier
 
     @write("login", public=True, before="verify")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
@@ -70,7 +68,15 @@ class LoginEngine(Engine):
             raise Unauthenticated
         if not params.jwt:
             raise Malformed("missing token")
-        claims = await self._claims(call, config, role, params.jwt)
+        expected = registered.Expected(
+            issuer=config.bound_issuer,
+            subject=role.bound_subject,
+            audiences=role.bound_audiences or (),
+            clock_skew_leeway=role.clock_skew_leeway,
+            expiration_leeway=role.expiration_leeway,
+            not_before_leeway=role.not_before_leeway,
+        )
+        claims = await self._verifier.claims(call, config, expected, params.jwt)
         if not role.bound_audiences and registered.audience(claims):
             raise Malformed("audience claim found in JWT but no audiences bound to the role")
         grant(role, claims, config)
@@ -79,50 +85,6 @@ class LoginEngine(Engine):
         except Malformed as refusal:
             raise Malformed(f"error validating claims: {refusal.message}") from None
         return Proof(config, role, claims)
-
-    async def _claims(self, call: Call, config: Config, role: Role, text: str) -> Mapping[str, Json]:
-        """Return what a good token says."""
-        try:
-            claims = await self._signed(call, config, text)
-            expected = registered.Expected(
-                issuer=config.bound_issuer,
-                subject=role.bound_subject,
-                audiences=role.bound_audiences or (),
-                clock_skew_leeway=role.clock_skew_leeway,
-                expiration_leeway=role.expiration_leeway,
-                not_before_leeway=role.not_before_leeway,
-            )
-            registered.check(claims, expected, self._clock.millis() // 1000)
-        except Malformed as refusal:
-            raise Malformed(f"error validating token: {refusal.message}") from None
-        return claims
-
-    async def _signed(self, call: Call, config: Config, text: str) -> Mapping[str, Json]:
-        where = "error verifying token signature: "
-        try:
-            token = signature.read(text)
-            claims = token.claims(signature.named(token, await self._sets.keys(call.mount.uuid, config)))
-            if claims is None:
-                claims = token.claims(signature.named(token, await self._sets.newer(call.mount.uuid, config)))
-        except Unreachable as failure:
-            raise Malformed(f"{where}fetching keys oidc: get keys failed: {failure}") from None
-        except Malformed as refusal:
-            raise Malformed(where + refusal.message) from None
-        if claims is None:
-            static = bool(config.jwt_validation_pubkeys)
-            raise Malformed(
-                where
-                + (
-                    "no known key successfully validated the token signature"
-                    if static
-                    else "failed to verify id token signature"
-                )
-            )
-        if config.jwt_supported_algs and token.algorithm not in config.jwt_supported_algs:
-            raise Malformed(
-                "invalid algorithm (alg) header parameter: token signed with unexpected algorithm"
-            )
-        return claims
 
 
 async def granted_role(call: Call, name: str) -> Role:
@@ -149,6 +111,8 @@ def grant(role: Role, claims: Mapping[str, Json], config: Config) -> Grant:
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     """Return the terms of the role that a token came from. Raises `Failed` where it is gone."""
     del call
+    if entry.login.startswith(cel.LOGIN):
+        return await cel.renewal(view, entry)
     role = await ROLES.find(view, entry.login)
     if role is None:
         raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")

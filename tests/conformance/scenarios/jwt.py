@@ -351,20 +351,7 @@ RENEWAL = [
     get("auth/token/lookup-self", token="{t}"),
 ]
 
-CEL = [
-    mount("jwt-cel"),
-    post("auth/jwt-cel/config", STATIC),
-    lst("auth/jwt-cel/cel/role", divergence="DV-71"),
-    get("auth/jwt-cel/cel/role/r", divergence="DV-71"),
-    post("auth/jwt-cel/cel/role/r", {"cel_program": {"expression": "true"}}, divergence="DV-71"),
-    patch("auth/jwt-cel/cel/role/r", {"message": "m"}, divergence="DV-71"),
-    post("auth/jwt-cel/cel/login", {"jwt": "x", "role": "r"}, token="", divergence="DV-71"),
-    delete("auth/jwt-cel/cel/role/r", divergence="DV-71"),
-    delete("sys/auth/jwt-cel"),
-]
-
 SCENARIOS = [
-    Scenario("jwt", "jwt-cel", CEL),
     Scenario("jwt", "jwt-config", CONFIG),
     Scenario("jwt", "jwt-roles", ROLE),
     Scenario("jwt", "jwt-logins", LOGIN),

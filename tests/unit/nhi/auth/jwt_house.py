@@ -4,11 +4,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nhi.auth.jwt.cel.login import CelLoginEngine
+from nhi.auth.jwt.cel.programs import Programs
+from nhi.auth.jwt.cel.roles import CelRoleEngine
 from nhi.auth.jwt.config import ConfigEngine
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.login import LoginEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.roles import RoleEngine
+from nhi.auth.jwt.verifying import Verifier
 from tests.tokens import KEY, pem, token
 from tests.unit.nhi.auth.house import LONGEST, Answer, AuthHouse
 from tests.unit.token.house import DEFAULT
@@ -30,11 +34,14 @@ class JwtHouse(AuthHouse):
         await self.start()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.sets = KeySets(fetcher, self.clock, Providers(fetcher))
+        verifier, self.programs = Verifier(self.sets, self.clock), Programs()
         issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
         engines = (
             ConfigEngine(self.sets),
             RoleEngine(LONGEST),
-            LoginEngine(issuer, self.sets, self.clock),
+            LoginEngine(issuer, verifier),
+            CelRoleEngine(self.programs),
+            CelLoginEngine(issuer, verifier, self.programs, self.clock),
         )
         known = self.router.catalog
         self.router.catalog = Catalog(
