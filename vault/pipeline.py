@@ -158,6 +158,7 @@ class Pipeline:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
         for _ in range(_ATTEMPTS):
             if isinstance(again, AskFirst):
+                self._audit.release(call)
                 call.prepared = await again.ask()
             call.start_over()
             await self._follower.catch_up()

@@ -47,6 +47,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
+from vault.framework.external import AskFirst
 from vault.framework.route import delete, list_, read, write
 from vault.token.authenticator import core_reader
 
@@ -197,20 +198,26 @@ class IssuingEngine(Engine):
         )
         return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
 
-    @write("login", public=True, before="prove")
+    @write("login", public=True, contained=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Make a token for whoever proves to be the workload of a registration, in the way that it demands."""
-        proof = cast("Proof", prepared(call))
-        found = await self._prover.granted(call, proof)
+        shown = [bool(params.client_secret), bool(params.jwt), bool(params.client_assertion)]
+        if sum(shown) > 1:
+            raise Malformed("give one of client_secret, jwt and client_assertion")
+        asked = cast("Proof | None", prepared(call))
+        proof = asked
+        if proof is None and params.client_secret:
+            proof = await self._prover.at_hand(call, params.client_id, params.client_secret)
+        if proof is None:
+            raise AskFirst(lambda: self._prove(call, params))
+        found = await self._prover.granted(call, proof, fresh=asked is None)
         if found is None:
             raise Unauthenticated("the registration has changed, or the proof was used before: log in again")
         return await self._issue(call, *found, params.ttl, proof.method)
 
-    async def prove(self, call: Call, params: LoginParams) -> Proof:
-        """Look at the proof, before any transaction. Raises `Malformed`, `Unauthenticated`."""
-        shown = [bool(params.client_secret), bool(params.jwt), bool(params.client_assertion)]
-        if sum(shown) > 1:
-            raise Malformed("give one of client_secret, jwt and client_assertion")
+    async def _prove(self, call: Call, params: LoginParams) -> Proof:
+        """Look at a proof that takes time, outside of any transaction. Raises `Malformed`, `Unauthenticated`."""
+        call.reader = core_reader(self._barrier, call.namespace).sub(f"mnt/{call.mount.uuid}/")
         if params.client_secret:
             return await self._prover.prove(
                 call, params.client_id, Evidence(method=SECRET, secret=params.client_secret)

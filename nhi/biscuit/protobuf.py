@@ -105,10 +105,10 @@ def taken_number(found: Message, number: int, what: str) -> int:
 
 
 def field(number: int, value: Value) -> bytes:
-    """Write one field."""
+    """Write one field; `number` is less than 16."""
     if isinstance(value, int):
-        return varint(number << 3 | NUMBER) + varint(value)
-    return varint(number << 3 | BYTES) + varint(len(value)) + value
+        return _SHORT[number << 3 | NUMBER] + varint(value)
+    return _SHORT[number << 3 | BYTES] + varint(len(value)) + value
 
 
 _SHORT: Final = tuple(bytes([value]) for value in range(0x80))

@@ -97,10 +97,25 @@ class Prover:
         except (Malformed, Unreachable):
             raise Unauthenticated(_WRONG) from None
 
-    async def granted(self, call: Call, proof: Proof) -> tuple[Registration, Workload] | None:
-        """Return whom a proof is good for, in the open transaction; None where that has changed, or it came before."""
-        registration = await store.registration(call.tx, proof.registration.name)
-        if registration != proof.registration:
+    async def at_hand(self, call: Call, name: str, secret: str) -> Proof | None:
+        """Return a good proof by a secret that was made here; None where looking at it takes time.
+
+        Raises `Unauthenticated`, as `prove`.
+        """
+        registration = await store.registration(call.reader, name) if name else None
+        if registration is not None and origin(registration.secret_hash) == IMPORTED:
+            return None
+        return await self._secret(call, registration, secret)
+
+    async def granted(
+        self, call: Call, proof: Proof, *, fresh: bool = False
+    ) -> tuple[Registration, Workload] | None:
+        """Return whom a proof is good for, in the open transaction; None where that has changed, or it came before.
+
+        `fresh`: it was looked at in this transaction.
+        """
+        registration = proof.registration
+        if not fresh and await store.registration(call.tx, registration.name) != registration:
             return None
         workload = await store.workload(call.tx, registration.workload)
         if workload is None or not workload.alive(call.now):

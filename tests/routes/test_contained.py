@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Writes that reach no further than their transaction: request and response are recorded together, before the commit."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
 import pytest
 
+from nhi.biscuit.proving import Evidence, Proof, Prover
 from tests.routes.driver import TARGETS, Application
+from tests.routes.issuer import Issuer
 from vault.audit.device import DeviceFailure
+from vault.framework.call import Call
 
 TARGET = "/v1/secret/data/x"
 
@@ -65,6 +69,29 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
     records = application.records()
     assert [record["type"] for record in records] == ["request", "response"]
     assert "error" in records[1] and "error" not in records[0]
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_asks_others_first_is_recorded_before_they_are_asked(
+    application: Application, monkeypatch: pytest.MonkeyPatch, right: bool
+) -> None:
+    issuer = Issuer(application)
+    kept = f"sha256:{hashlib.sha256(b'right').hexdigest()}"
+    issuer.root("nhi/registrations/r1/secret", {"secret_hash": kept})
+    seen, prove = list[list[str]](), Prover.prove
+
+    async def watched(self: Prover, call: Call, name: str, shown: Evidence) -> Proof:
+        seen.append([record["type"] for record in application.records()])
+        return await prove(self, call, name, shown)
+
+    monkeypatch.setattr(Prover, "prove", watched)
+    application.records()
+    body = {"client_id": "r1", "client_secret": "right" if right else "wrong"}
+    answer = application.request("POST", "/v1/nhi/login", body)
+    assert answer.status == (200 if right else 403)
+    assert seen == [["request"]]
+    (response,) = application.records()
+    assert (response["type"], "error" in response) == ("response", not right)
 
 
 def test_a_refusal_that_keeps_what_it_wrote_is_recorded_before_that_is_kept(application: Application) -> None:
