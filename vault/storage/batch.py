@@ -5,6 +5,10 @@ Turns are first come, first served, and run on the event loop. Whoever leaves ha
 when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
 Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock.
 
+While the disk is busy the next batch is already open: what the one before wrote is looked up in memory. SQLite hears
+of it once that has committed, and no other process can come in between, because the turnstile is held. If the commit
+fails, both fail.
+
 What they write waits in `Pending` and goes to SQLite together, just before the commit. Who needs it there
 earlier spills: what the batch has goes in, and his own behind a savepoint.
 """
@@ -26,18 +30,43 @@ from vault.storage.turnstile import Turnstile
 LARGEST_BATCH: Final = 256
 """How many transactions may share a commit, so that the first is not kept waiting by a steady stream."""
 
+_LULL: Final = 3
+"""Turns of the event loop without another writer after which no more are waited for: a request takes two to get here."""
+
 Outcome = StorageFailure | None
 
 
 class _Batch:
-    """The open transaction: how many writers are in it and what they wrote, whether it takes more, how it ended."""
+    """The open transaction: how many writers are in it and what they wrote, whether it takes more, how it ended.
 
-    def __init__(self) -> None:
+    `before` is the batch that it stands on while that is being committed: SQLite does not know of this one yet.
+    """
+
+    def __init__(self, before: _Batch | None = None) -> None:
         self.size = 0
         self.closed = False
         self.pending = Pending()
         self.spilled = False
+        self.before = before
         self._waiting: list[asyncio.Future[Outcome]] = []
+        self._unfounded: asyncio.Future[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else may enter."""
+        return self.closed or self.size >= LARGEST_BATCH
+
+    async def founded(self) -> None:
+        """Return once SQLite knows of this batch, or it has failed; for the one writer who has the turn."""
+        if self.before is not None:
+            self._unfounded = asyncio.get_running_loop().create_future()
+            await self._unfounded
+
+    def found(self) -> None:
+        """Say that SQLite knows of it."""
+        self.before = None
+        if self._unfounded is not None and not self._unfounded.done():
+            self._unfounded.set_result(None)
 
     def wait(self) -> asyncio.Future[Outcome]:
         """Return what one writer learns the end of the batch by; that he no longer waits is nobody else's affair."""
@@ -47,6 +76,7 @@ class _Batch:
 
     def end(self, outcome: Outcome) -> None:
         """Tell everybody in the batch how it ended."""
+        self.found()
         for ended in self._waiting:
             if not ended.done():
                 ended.set_result(outcome)
@@ -78,8 +108,13 @@ class GroupCommit:
         self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: _Batch | None = None
+        self._committing: _Batch | None = None
+        self._wanted = 0
+        """Writers that a batch should have: half of those who are about, so that disk and processor work in turn."""
+        self._lingers = False
         self._savepoint = False
-        self._taken = False
+        self._inside = False
+        self._beginning = False
         self._holder: asyncio.Task[object] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -105,23 +140,26 @@ class GroupCommit:
         task = asyncio.current_task()
         if self._holder is not None and task is self._holder:
             raise RuntimeError("this task is in a transaction already, and would wait for itself")
-        if self._taken:
-            await self._queue()
-        elif not self._take():
-            self._begin_in_thread()
+        self._idle.clear()
+        if self._inside or self._next_waiting() is not None or not self._take():
             await self._queue()
         self._holder = task
 
     @property
     def open(self) -> _Batch:
         """The batch that whoever has the turn is in. Raises `StorageFailure` where SQLite has rolled it back."""
-        connection = self._connection
-        if self._batch is None or connection is None or not connection.raw.in_transaction:
-            raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
-        return self._batch
+        batch = self._batch
+        if batch is not None:
+            if batch.before is not None:
+                return batch
+            connection = self._connection
+            if connection is not None and connection.raw.in_transaction:
+                return batch
+        raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
 
-    def spill(self, own: Pending) -> None:
+    async def spill(self, own: Pending) -> None:
         """Give SQLite what the batch has and, behind a savepoint, what this writer has. Raises `StorageFailure`."""
+        await self.open.founded()
         batch = self.open
         batch.spilled = True
         if not self._savepoint:
@@ -147,7 +185,7 @@ class GroupCommit:
         batch.size += 1
         batch.pending.absorb(own)
         batch.closed = bool(own.untrue) or batch.pending.full
-        self._holder = None
+        self._inside, self._holder = False, None
         ended = batch.wait()
         self._advance()
         return ended
@@ -160,10 +198,10 @@ class GroupCommit:
 
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""
-        self._holder = None
-        inside, self._savepoint = self._savepoint, False
+        self._inside, self._holder = False, None
+        nested, self._savepoint = self._savepoint, False
         try:
-            if inside and self._in_transaction:
+            if nested and self._in_transaction:
                 self.connection.run("rollback_to", "ROLLBACK TO writer")
                 self.connection.run("release", "RELEASE writer")
         except StorageFailure:
@@ -180,14 +218,18 @@ class GroupCommit:
             self._thread.shutdown()
 
     def _take(self) -> bool:
-        """Take the free turn and begin; False when another process is in the way."""
-        self._taken = True
-        self._idle.clear()
-        try:
-            return self._begin()
-        except BaseException:
-            self._advance()
-            raise
+        """Take the free turn, and begin where nothing is open; False when it will be handed over later."""
+        if self._batch is not None:
+            self._inside = not self._batch.full
+        elif self._committing is None and not self._beginning:
+            try:
+                self._inside = self._begin()
+            except BaseException:
+                self._advance()
+                raise
+            if not self._inside:
+                self._begin_in_thread()
+        return self._inside
 
     async def _queue(self) -> None:
         """Wait until the turn is handed over."""
@@ -197,13 +239,14 @@ class GroupCommit:
             outcome = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result() is None:
+                self._inside = False
                 self._advance()
             raise
         if outcome is not None:
             raise StorageFailure(str(outcome)) from outcome
 
     def _begin(self) -> bool:
-        """Open a batch if no other process is in the way; if one is, keep the place behind it."""
+        """Begin if no other process is in the way; if one is, keep the place behind it."""
         if not self._turnstile.enter_now():
             return False
         try:
@@ -214,43 +257,82 @@ class GroupCommit:
             self._turnstile.leave()
             raise
         self._turnstile.leave()
-        self._batch = _Batch()
+        self._begun()
         return True
+
+    def _begun(self) -> None:
+        """Open a batch, or found the one that is open already, if what it stands on is what is there."""
+        batch = self._batch
+        if batch is None:
+            self._batch = _Batch()
+        elif self._commits.undisturbed():
+            batch.found()
+        else:
+            self._roll_back()
+            self._fail(batch, StorageFailure(f"storage {self._file}: another process came first; try again"))
+
+    def _fail(self, batch: _Batch, problem: StorageFailure) -> None:
+        """Give up the open batch."""
+        self._batch = None
+        batch.end(problem)
 
     def _end_turn(self) -> None:
         """Fail the batch if its transaction is gone, and let whoever is next go on."""
         batch = self._batch
-        if batch is not None and not self._in_transaction:
-            self._batch = None
-            batch.end(StorageFailure(f"storage {self._file}: the batch was rolled back; try again"))
+        if batch is not None and batch.before is None and not self._in_transaction:
+            problem = StorageFailure(f"storage {self._file}: the batch was rolled back; try again")
+            self._fail(batch, problem)
         self._advance()
 
     def _advance(self) -> None:
-        """Decide what comes next: hand over, commit, begin, or rest."""
-        while True:
-            turn = self._next_waiting()
-            batch = self._batch
-            if (
-                batch is not None
-                and batch.size
-                and (turn is None or batch.closed or batch.size >= LARGEST_BATCH)
-            ):
-                self._commit_in_thread(batch)
-                return
-            if turn is None:
-                self._rest()
-                return
-            try:
-                if batch is None and not self._begin():
-                    self._begin_in_thread()
+        """Decide what comes next, unless somebody has the turn: commit, begin, hand over, or rest."""
+        while not self._inside and not self._beginning:
+            turn, batch, busy = self._next_waiting(), self._batch, self._committing is not None
+            if batch is not None and batch.size and not busy and (turn is None or batch.full):
+                if batch.size < self._wanted and not batch.full:
+                    self._linger(batch)
                     return
-            except StorageFailure as problem:
+                self._commit_in_thread(batch)
+            elif turn is None:
+                if not busy:
+                    self._rest()
+                return
+            elif batch is None:
+                if busy or not self._begin_for(turn):
+                    return
+            elif batch.full:
+                return
+            else:
                 del self._waiting[0]
-                turn.set_result(problem)
-                continue
-            del self._waiting[0]
-            turn.set_result(None)
+                self._inside = True
+                turn.set_result(None)
+
+    def _linger(self, batch: _Batch) -> None:
+        """Wait for more writers, as long as they keep coming."""
+        if not self._lingers:
+            self._lingers = True
+            asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, _LULL)
+
+    def _look_again(self, batch: _Batch, size: int, left: int) -> None:
+        if self._batch is batch and batch.size < self._wanted and left:
+            left = left - 1 if batch.size == size else _LULL
+            asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, left)
             return
+        self._lingers = False
+        self._wanted = 0
+        self._advance()
+
+    def _begin_for(self, turn: asyncio.Future[Outcome]) -> bool:
+        """Begin for who is first in line; False when that is being waited for."""
+        try:
+            begun = self._begin()
+        except StorageFailure as problem:
+            del self._waiting[0]
+            turn.set_result(problem)
+            return True
+        if not begun:
+            self._begin_in_thread()
+        return begun
 
     def _next_waiting(self) -> asyncio.Future[Outcome] | None:
         while self._waiting and self._waiting[0].done():
@@ -258,17 +340,17 @@ class GroupCommit:
         return self._waiting[0] if self._waiting else None
 
     def _rest(self) -> None:
-        """Nobody waits and nobody is in the batch: close it and free the turn."""
+        """Nobody waits and nobody is in the batch: close it."""
         if self._batch is not None:
             self._batch = None
             self._roll_back()
-        self._taken = False
         self._idle.set()
 
     def _begin_in_thread(self) -> None:
         """Wait for other processes off the event loop, then hand over to whoever is first."""
+        self._beginning = True
         work = asyncio.get_running_loop().run_in_executor(self._thread, self._begin_patiently)
-        work.add_done_callback(self._begun)
+        work.add_done_callback(self._begun_in_thread)
 
     def _begin_patiently(self) -> Outcome:
         try:
@@ -285,26 +367,36 @@ class GroupCommit:
             self._turnstile.leave()
         return None
 
-    def _begun(self, work: asyncio.Future[Outcome]) -> None:
+    def _begun_in_thread(self, work: asyncio.Future[Outcome]) -> None:
+        self._beginning = False
         problem = self._outcome(work)
         if problem is None:
-            self._batch = _Batch()
+            self._begun()
         else:
+            if self._batch is not None:
+                self._fail(self._batch, problem)
             for turn in self._waiting:
                 if not turn.done():
                     turn.set_result(problem)
         self._advance()
 
     def _commit_in_thread(self, batch: _Batch) -> None:
-        """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread."""
+        """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread.
+
+        Meanwhile the next batch is open, unless it would have to ask SQLite for what this one did, or its epoch.
+        """
+        self._committing, self._batch = batch, None
+        loop = asyncio.get_running_loop()
         try:
             self._rows.expect(None if batch.spilled or batch.pending.untrue else batch.pending.rows)
             batch.pending.end(self.connection)
+            if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
+                self._batch = _Batch(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
             self._roll_back()
-            asyncio.get_running_loop().call_soon(self._committed, batch, self._failure(error, "writing"))
+            loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._commit)
+        work = loop.run_in_executor(self._thread, self._commit)
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
     def _commit(self) -> Outcome:
@@ -320,9 +412,27 @@ class GroupCommit:
 
     def _committed(self, batch: _Batch, outcome: Outcome) -> None:
         self._rows.end(kept=outcome is None)
-        self._batch = None
+        self._committing = None
         batch.end(outcome)
+        following = self._batch
+        self._wanted = (batch.size + (0 if following is None else following.size) + 1) // 2
+        if following is not None:
+            self._follow(following, outcome)
         self._advance()
+
+    def _follow(self, batch: _Batch, outcome: Outcome) -> None:
+        """Begin for the batch that stands on the one that was just committed, if that went well and it is needed."""
+        if outcome is None and (batch.size or self._inside):
+            try:
+                if not self._begin():
+                    self._begin_in_thread()
+            except StorageFailure as problem:
+                self._fail(batch, problem)
+            return
+        self._turnstile.leave()
+        self._batch = None
+        if outcome is not None:
+            batch.end(outcome)
 
     def _outcome(self, work: asyncio.Future[Outcome]) -> Outcome:
         """Return what the thread reported; what it did not expect is a failure too."""

@@ -52,6 +52,11 @@ class Commits:
         """Return both counters as they are."""
         return self._counters[:_BYTES]
 
+    def undisturbed(self) -> bool:
+        """Whether the COMMIT that ended last is the last one of this process."""
+        mine = _COUNTER.pack(self._mine)
+        return self.seen() == mine + mine
+
     def start(self) -> None:
         """Say that a COMMIT follows. The caller holds SQLite's write lock."""
         (started,) = _COUNTER.unpack_from(self._counters)
@@ -75,7 +80,7 @@ class Rows:
         self._as_of = b""
         self._kept: OrderedDict[str, tuple[int, bytes | None]] = OrderedDict()
         self._listed: OrderedDict[str, tuple[Look, tuple[int, tuple[str, ...]]]] = OrderedDict()
-        self._expected: Mapping[str, bytes | None] | None = None
+        self._expected: Mapping[str, bytes | None] = {}
         self._states: tuple[bytes, ...] = ()
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
@@ -83,7 +88,7 @@ class Rows:
         seen = self._commits.seen()
         if seen == self._as_of:
             return self._kept.get(path)
-        if seen in self._states and self._expected is not None:
+        if seen in self._states:
             return None if path in self._expected else self._kept.get(path)
         self._clear()
         return None
@@ -101,7 +106,8 @@ class Rows:
 
     def keep(self, path: str, row: tuple[int, bytes | None], before: bytes) -> None:
         """Remember what a statement found, unless it may have been changed while it ran."""
-        if self._true(before) and len(path) + len(row[1] or b"") <= _LONGEST:
+        lasts = self._true(before) or (path not in self._expected and self._lasts(before))
+        if lasts and len(path) + len(row[1] or b"") <= _LONGEST:
             self._kept[path] = row
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
@@ -117,12 +123,17 @@ class Rows:
     def _true(self, before: bytes) -> bool:
         """Whether what was read since `before` is what is committed now; what was kept earlier goes if it is not."""
         if before != self._as_of:
-            if self._expected is not None and before in self._states:
+            if before in self._states:
                 return False
             self._clear()
             self._as_of = before
         half = _COUNTER.size
         return before[:half] == before[half:] and self._commits.seen() == before
+
+    def _lasts(self, before: bytes) -> bool:
+        """Whether nothing but the commit that is expected has happened since `before`."""
+        states = (self._as_of, *self._states)
+        return bool(self._states) and before in states and self._commits.seen() in states
 
     def _clear(self) -> None:
         self._kept.clear()
@@ -144,10 +155,11 @@ class Rows:
 
     def end(self, *, kept: bool) -> None:
         """Note what was committed, if it was."""
-        rows, self._expected = self._expected, None
-        if not kept or rows is None or self._commits.seen() != self._states[1]:
+        rows, states = self._expected, self._states
+        self._expected, self._states = {}, ()
+        if not kept or not states or self._commits.seen() != states[1]:
             return
-        self._as_of = self._states[1]
+        self._as_of = states[1]
         for path, value in rows.items():
             known = self._kept.pop(path, None)
             if known is not None and len(path) + len(value or b"") <= _LONGEST:

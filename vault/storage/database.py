@@ -29,6 +29,7 @@ _PRAGMAS: Final = (
     "PRAGMA secure_delete=FAST",
     "PRAGMA cache_size=-16384",
     "PRAGMA journal_size_limit=67108864",
+    "PRAGMA wal_autocheckpoint=8000",
 )
 
 _MEANING: Final = {

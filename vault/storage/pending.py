@@ -7,6 +7,7 @@ it costs no statement, and leaving it out again costs nothing at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import Final
 
@@ -86,18 +87,29 @@ class Pending:
         rows, timers = self.rows, self.timers
         self.rows, self.timers, self._bytes = {}, {}, 0
         self._folders, self._sorted = set(), 0
-        connection.many("apply", _PUT, [row for row in rows.items() if row[1] is not None])
-        connection.many("apply", _DELETE, [(path,) for path, value in rows.items() if value is None])
-        set_now = [(t.kind, t.key, t.due, t.attempts) for t in timers.values() if t is not None]
-        connection.many("apply", _AT, set_now)
-        connection.many("apply", _CANCEL, [at for at, timer in timers.items() if timer is None])
+        _write(connection, rows, timers)
 
     def end(self, connection: Connection) -> None:
-        """Write everything that is left, and last what became untrue. Raises `StorageFailure`."""
-        self.apply(connection)
+        """Write everything that is left, and last what became untrue; it can still be looked up here.
+
+        Raises `StorageFailure`.
+        """
+        _write(connection, self.rows, self.timers)
         if not self.untrue:
             return
         (epoch,) = connection.row("epoch", _MOVE_EPOCH)
         connection.many("change", _CHANGE, [(epoch, *what) for what in self.untrue])
         if epoch % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
             connection.run("prune", _PRUNE, (KEPT_CHANGES,))
+
+
+def _write(
+    connection: Connection,
+    rows: Mapping[str, bytes | None],
+    timers: Mapping[tuple[str, str], Timer | None],
+) -> None:
+    connection.many("apply", _PUT, [row for row in rows.items() if row[1] is not None])
+    connection.many("apply", _DELETE, [(path,) for path, value in rows.items() if value is None])
+    set_now = [(t.kind, t.key, t.due, t.attempts) for t in timers.values() if t is not None]
+    connection.many("apply", _AT, set_now)
+    connection.many("apply", _CANCEL, [at for at, timer in timers.items() if timer is None])

@@ -36,13 +36,14 @@ _READ_PATIENCE: Final = 1.0
 class _Write:
     """The block of one transaction."""
 
-    def __init__(self, group: GroupCommit, rows: Rows) -> None:
+    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows) -> None:
+        self._reader = reader
         self._group = group
         self._rows = rows
 
     async def __aenter__(self) -> Transaction:
         await self._group.enter()
-        self._tx = Transaction(self._group, self._rows)
+        self._tx = Transaction(self._reader, self._group, self._rows)
         return self._tx
 
     async def __aexit__(
@@ -103,15 +104,15 @@ class SqliteStorage:
 
         Cancellation while the commit runs does not undo it: the caller never learns how it went.
         """
-        return _Write(self._group, self._rows)
+        return _Write(self._reader, self._group, self._rows)
 
     async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable are taken first. Without any due, nothing is written."""
         first = await self.next_due()
         if first is None or first > now:
             return ()
-        async with _Write(self._group, self._rows) as tx:
-            return tx.claim(now, limit, hold)
+        async with _Write(self._reader, self._group, self._rows) as tx:
+            return await tx.claim(now, limit, hold)
 
     async def next_due(self) -> int | None:
         """See `Storage.next_due`."""

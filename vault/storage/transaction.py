@@ -9,6 +9,7 @@ from typing import Final
 
 from vault.storage.batch import GroupCommit
 from vault.storage.commits import Look, Rows
+from vault.storage.database import Connection
 from vault.storage.order import end_of
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure, Timer
@@ -32,8 +33,9 @@ _LARGEST: Final = 1 << 63
 class Transaction(RememberingReader):
     """What one writer does. After a statement failed nothing more is accepted, and nothing is kept."""
 
-    def __init__(self, group: GroupCommit, rows: Rows) -> None:
-        super().__init__(group.connection, rows)
+    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows) -> None:
+        """`reader` sees what is committed: all that there is, but for what waits in memory until SQLite gets it."""
+        super().__init__(reader, rows)
         self._group = group
         self._own = Pending()
         self._broken: StorageFailure | None = None
@@ -44,42 +46,68 @@ class Transaction(RememberingReader):
         self._check()
         try:
             batch = self._group.open
-            for rows in (self._own.rows, batch.pending.rows):
-                if path in rows and self.epoch:
-                    self._connection.announce("get")
-                    return rows[path]
-            self.epoch, value = Reader.row(self, path) if batch.spilled else self.row(path)
-            return self._own.rows.get(path, batch.pending.rows.get(path, value))
+            own, ours, before = self._own.rows, batch.pending.rows, batch.before
+            theirs = () if before is None else before.pending.rows
+            waits = path in own or path in ours or path in theirs
+            if waits and self.epoch:
+                self._connection.announce("get")
+            else:
+                self.epoch, value = self._inner().row(path) if batch.spilled else self.row(path)
         except StorageFailure as problem:
             self._broken = problem
             raise
+        if not waits:
+            return value
+        if path in own:
+            return own[path]
+        return ours[path] if path in ours or before is None else before.pending.rows[path]
 
-    def below(self, prefix: str, look: Look) -> Sequence[str]:
-        """See `Reader.below`."""
-        self._check()
-        try:
+    async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+        """See `ReadTx.list`."""
+        return await self._find(prefix, ("list", after, limit))
+
+    async def scan(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
+        """See `ReadTx.scan`."""
+        return await self._find(prefix, ("scan", after, limit))
+
+    async def _find(self, prefix: str, look: Look) -> Sequence[str]:
+        """Look below a prefix, where SQLite has to know all that was written there."""
+        with self._statement():
             batch = self._group.open
+            if batch.before is not None and batch.before.pending.touches(prefix):
+                await batch.founded()
+                batch = self._group.open
             if self._own.touches(prefix) or batch.pending.touches(prefix):
-                self._group.spill(self._own)
-            return Reader.below(self, prefix, look) if batch.spilled else super().below(prefix, look)
-        except StorageFailure as problem:
-            self._broken = problem
-            raise
+                await self._group.spill(self._own)
+            if not batch.spilled:
+                return self.below(prefix, look)
+            inner = self._inner()
+            found = inner.below(prefix, look)
+            self.epoch = inner.epoch
+            return found
+
+    def _inner(self) -> Reader:
+        """Return what reads in the transaction of the batch, for when SQLite knows more of it than is committed."""
+        return Reader(self._group.connection)
 
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""
         self._write("put", path)
+        if self._own.full:
+            await self._unload()
         self._own.put(path, value)
 
     async def delete(self, path: str) -> None:
         """See `Tx.delete`."""
         self._write("delete", path)
+        if self._own.full:
+            await self._unload()
         self._own.rows[path] = None
 
     async def delete_prefix(self, prefix: str) -> int:
         """See `Tx.delete_prefix`."""
         self._write("delete_prefix", prefix)
-        few = self.below(prefix, ("scan", "", _FEW))
+        few = await self._find(prefix, ("scan", "", _FEW))
         if len(few) < _FEW:
             for path in few:
                 await self.delete(prefix + path)
@@ -87,19 +115,23 @@ class Transaction(RememberingReader):
         end = end_of(prefix)
         bounds = (f"{prefix}\0", BEHIND_TEXT if end is None else end)
         with self._statement():
-            self._group.spill(self._own)
-            return self._connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
+            await self._group.spill(self._own)
+            return self._group.connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
 
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""
         if not -_LARGEST <= timer.due < _LARGEST:
             raise OverflowError("a timer is due beyond what can be stored")
         self._write("at", timer.kind, timer.key)
+        if self._own.full:
+            await self._unload()
         self._own.timers[timer.kind, timer.key] = timer
 
     async def cancel(self, kind: str, key: str) -> None:
         """See `Tx.cancel`."""
         self._write("cancel", kind, key)
+        if self._own.full:
+            await self._unload()
         self._own.timers[kind, key] = None
 
     async def invalidate(self, kind: str, key: str) -> None:
@@ -107,11 +139,11 @@ class Transaction(RememberingReader):
         self._write("invalidate", kind, key)
         self._own.untrue[kind, key] = None
 
-    def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
         """See `Storage.claim`."""
         with self._statement():
-            self._group.spill(self._own)
-            rows = self._connection.rows("claim", _CLAIM, (now + hold, now, limit))
+            await self._group.spill(self._own)
+            rows = self._group.connection.rows("claim", _CLAIM, (now + hold, now, limit))
             return sorted((Timer(*row) for row in rows), key=lambda timer: (timer.due, timer.kind, timer.key))
 
     def finish(self) -> Pending:
@@ -137,11 +169,14 @@ class Transaction(RememberingReader):
                 text.encode()
         try:
             self._connection.announce(name)
-            if self._own.full:
-                self._group.spill(self._own)
         except StorageFailure as problem:
             self._broken = problem
             raise
+
+    async def _unload(self) -> None:
+        """Give SQLite what is more than should wait in memory."""
+        with self._statement():
+            await self._group.spill(self._own)
 
     @contextmanager
     def _statement(self) -> Iterator[None]:
