@@ -95,7 +95,8 @@ class Rows:
 
     def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
         """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
-        if self._commits.seen() != self._as_of:
+        seen = self._commits.seen()
+        if seen != self._as_of and seen not in self._states:
             return None
         known = self._listed.get(prefix)
         return known[1] if known is not None and known[0] == look else None
@@ -115,7 +116,9 @@ class Rows:
     def keep_below(self, prefix: str, look: Look, found: tuple[int, Sequence[str]], before: bytes) -> None:
         """Remember what lies below `prefix`, as `keep`."""
         epoch, names = found
-        if self._true(before) and len(prefix) + sum(map(len, names)) <= _LONGEST:
+        lasts = self._true(before) or self._lasts(before)
+        changes = any(path.startswith(prefix) for path in self._expected)
+        if lasts and not changes and len(prefix) + sum(map(len, names)) <= _LONGEST:
             self._listed[prefix] = (look, (epoch, tuple(names)))
             if len(self._listed) > _MOST:
                 self._listed.popitem(last=False)
@@ -152,6 +155,10 @@ class Rows:
         after = _COUNTER.pack(count + 1)
         self._expected = rows
         self._states = (after + seen[_COUNTER.size :], after + after)
+        if self._listed:
+            for path in rows:
+                for folder in folders_of(path):
+                    self._listed.pop(folder, None)
 
     def end(self, *, kept: bool) -> None:
         """Note what was committed, if it was."""
@@ -164,9 +171,6 @@ class Rows:
             known = self._kept.pop(path, None)
             if known is not None and len(path) + len(value or b"") <= _LONGEST:
                 self._kept[path] = (known[0], value)
-            if self._listed:
-                for folder in folders_of(path):
-                    self._listed.pop(folder, None)
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""

@@ -137,6 +137,44 @@ def test_while_rows_are_being_committed_only_the_others_are_known(tmp_path: Path
     assert (rows.find("mine"), rows.find("other")) == ((1, b"new"), (1, b"old"))
 
 
+def test_while_rows_are_being_committed_what_they_do_not_change_can_be_learnt(tmp_path: Path) -> None:
+    commits = Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    look = ("list", "", 0)
+    for prefix in ("mine/", "other/"):
+        rows.keep_below(prefix, look, (1, ("old",)), rows.before())
+    rows.expect({"mine/new": b"new"})
+    for name in ("seen", "start", "finish"):
+        before = rows.before()
+        getattr(commits, name)()
+        assert (rows.find_below("mine/", look), rows.find_below("other/", look)) == (None, (1, ("old",)))
+        rows.keep(name, (1, None), before)
+        assert rows.find(name) == (1, None)
+        rows.keep_below(f"{name}/", look, (1, ()), before)
+        assert rows.find_below(f"{name}/", look) == (1, ())
+        for prefix in ("", "mine/"):
+            rows.keep_below(prefix, look, (1, ("old",)), before)
+            assert rows.find_below(prefix, look) is None
+    rows.end(kept=True)
+    assert (rows.find_below("mine/", look), rows.find_below("other/", look)) == (None, (1, ("old",)))
+    assert rows.find("finish") == (1, None)
+
+
+def test_what_was_read_before_another_process_committed_is_not_learnt(tmp_path: Path) -> None:
+    commits, other = Commits(tmp_path / "s.db"), Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    rows.keep("a", (1, b"old"), rows.before())
+    rows.expect({"b": b"new"})
+    before = rows.before()
+    commits.start()
+    commits.finish()
+    other.start()
+    other.finish()
+    rows.keep("a", (1, b"old"), before)
+    rows.keep_below("c/", ("list", "", 0), (1, ()), before)
+    assert (rows.find("a"), rows.find_below("c/", ("list", "", 0))) == (None, None)
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_commit_that_failed_or_that_another_one_followed_leaves_nothing_known(
     tmp_path: Path, *, kept: bool
