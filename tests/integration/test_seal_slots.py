@@ -6,11 +6,13 @@ import contextlib
 import http.client
 import itertools
 import json
+import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +115,36 @@ class Site:
 
     def bao(self, *words: str) -> None:
         """Have the stock client do something."""
+        done = self.tried(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def tried(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Let the stock client try something."""
         environment = {
             "BAO_ADDR": f"http://127.0.0.1:{self.port}",
             "HOME": str(self.folder),
             "PATH": "/usr/bin",
         }
-        done = subprocess.run([BAO, *words], env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        return subprocess.run([BAO, *words], env=environment, capture_output=True, text=True, check=False)
+
+    def commits(self) -> tuple[int, int]:
+        """Return what changes with every commit to the database: where its log ends, and when it was written."""
+        with contextlib.suppress(FileNotFoundError):
+            found = (self.folder / "vault.db-wal").stat()
+            return found.st_size, found.st_mtime_ns
+        return 0, 0
+
+    def keep(self) -> None:
+        """Keep the database as it is, of a server that does not run."""
+        for file in self.folder.glob("vault.db*"):
+            shutil.copy2(file, self.folder / f"kept-{file.name}")
+
+    def restore(self) -> None:
+        """Go back to what was kept."""
+        for file in self.folder.glob("vault.db*"):
+            file.unlink()
+        for file in self.folder.glob("kept-vault.db*"):
+            shutil.copy2(file, self.folder / file.name.removeprefix("kept-"))
 
     def reads(self) -> bool:
         """Whether what was written at first is there."""
@@ -153,6 +178,20 @@ def killed_while(site: Site, server: Running, method: str, path: str, delay: flo
     server.process.kill()
     server.process.wait(PATIENCE)
     asking.join(PATIENCE)
+
+
+def killed_at_commit(site: Site, server: Running, number: int, ask: Callable[[], object]) -> bool:
+    """Do `ask`, and kill the server right after its `number`th commit from now on; return whether there was one."""
+    asking = threading.Thread(target=ask)
+    seen, last = 0, site.commits()
+    asking.start()
+    while seen < number and asking.is_alive():
+        now = site.commits()
+        seen, last = seen + (now != last), now
+    server.process.kill()
+    server.process.wait(PATIENCE)
+    asking.join(PATIENCE)
+    return seen >= number
 
 
 WAY: tuple[tuple[str, str], ...] = (
@@ -278,6 +317,36 @@ def test_the_stock_client_migrates_from_shares_to_a_token_to_another_and_back(si
         with site.serving(after):
             assert site.opened()
             assert site.reads()
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [(1, 2), pytest.param((1, 2, 3, 4, 5), marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+    ids=["some", "all"],
+)
+def test_killed_at_every_commit_of_the_stock_clients_migrations_the_vault_opens_with_its_data(
+    site: Site, moments: tuple[int, ...]
+) -> None:
+    a, b = site.seal("hsm-a"), site.seal("hsm-b")
+    a_left, b_left = site.seal("hsm-a", disabled=True), site.seal("hsm-b", disabled=True)
+    for seals, after in ((a, a), (a_left + b, b), (b_left, "")):
+        site.keep()
+        met = []
+        for moment in moments:
+            site.restore()
+            with site.serving(seals) as server:
+                site.bao("operator", "unseal", "-migrate", site.shares[0])
+                last = partial(site.tried, "operator", "unseal", "-migrate", site.shares[1])
+                met.append(killed_at_commit(site, server, moment, last))
+            with site.serving(seals):
+                assert site.opened(migrate=site.ask("GET", "sys/seal-status")[1]["migration"])
+                assert site.reads()
+                assert site.every_slot_opens()
+        assert met[0], "nothing was ever committed: the server was never killed in the middle"
+        with site.serving(after):
+            assert site.opened()
+            assert site.reads()
+    assert site.slots_left == {"shamir"}
 
 
 def test_a_server_whose_token_is_gone_answers_and_opens_when_it_is_back(site: Site) -> None:
