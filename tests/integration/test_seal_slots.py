@@ -29,9 +29,9 @@ DELAYS = (0.03, 0.0, 0.08, 0.01, 0.2)
 
 
 class Site:
-    """A folder with a database, two tokens with a key each, and a port."""
+    """A folder with a database, two tokens with a key each unless they are not `keyed`, and a port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keyed: bool = True) -> None:
         self.folder = folder
         self.softhsm = SoftHsm(folder / "softhsm")
         self.port = free_port()
@@ -42,7 +42,8 @@ class Site:
         (folder / "pin").chmod(0o600)
         for label in ("a", "b"):
             self.softhsm.initialise(label)
-            asyncio.run(self._make_key(label))
+            if keyed:
+                asyncio.run(self._make_key(label))
 
     async def _make_key(self, label: str) -> None:
         slot = slot_on(self.softhsm, token_label=label, name=f"hsm-{label}")
