@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -29,6 +30,8 @@ def run(invocation: Invocation) -> int:
         device = Device(invocation)
         _introduce(invocation, script)
         if invocation.truth("dry-run"):
+            _evidence(script, script_path, device)
+            _check_free(target)
             _rehearse(invocation, script)
             return EXIT_OK
         started = _now()
@@ -207,6 +210,19 @@ def _reserve(target: Path) -> int:
         return os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise CommandError(f"{target}: cannot be made: {error.strerror}") from None
+
+
+def _check_free(target: Path) -> None:
+    """Refuse a file that could not be made, as `_reserve` does; it is not made."""
+    reason = 0
+    if os.path.lexists(target):
+        reason = errno.EEXIST
+    elif not target.parent.is_dir():
+        reason = errno.ENOENT
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        reason = errno.EACCES
+    if reason:
+        raise CommandError(f"{target}: cannot be made: {os.strerror(reason)}")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -50,7 +50,10 @@ def retire(invocation: Invocation) -> int:
         if newest(found, device.key_label).version == version:
             raise CommandError(f"version {version} is the newest, which wraps: make another one first")
         if invocation.truth("dry-run"):
-            return invocation.succeed(f"Would let version {version} of {device.key_label} unwrap only.")
+            return invocation.succeed(
+                f"Would let version {version} of {device.key_label} unwrap only, if the token lets it change: one that "
+                "was made without -modifiable stays as it is."
+            )
         device.run(lambda slot: slot.retire(version))
     return invocation.succeed(f"Success! Version {version} of {device.key_label} only unwraps from now on.")
 

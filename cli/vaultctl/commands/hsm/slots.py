@@ -32,6 +32,7 @@ def list_slots(invocation: Invocation) -> int:
 
         device = Device(invocation)
         if invocation.truth("dry-run"):
+            device.check_module()
             return invocation.succeed(
                 f"Would load {device.lib} and ask for its tokens; nothing is logged in."
             )
@@ -53,6 +54,7 @@ def probe(invocation: Invocation) -> int:
 
         device = Device(invocation)
         if invocation.truth("dry-run"):
+            device.check_present()
             invocation.say(f"Would log in to {device.wanted()} and try, with keys of the session alone:")
             invocation.say("\n".join(f"  {check.name}" for check in CHECKS))
             return EXIT_OK
