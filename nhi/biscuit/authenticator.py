@@ -207,7 +207,7 @@ class Biscuits:
             blocks = verified.blocks
         except RefusedBlock as refused:
             self._refused.put(digest, value=True)
-            blocks, problem = _legible(chain), str(refused)
+            blocks, problem = refused.blocks or _authority(chain), str(refused)
         except BiscuitError:
             self._refused.put(digest, value=True)
             return None
@@ -245,14 +245,12 @@ class Biscuits:
         return judged
 
 
-def _legible(chain: Chain) -> tuple[Block, ...]:
-    """Return the blocks of a token that is refused for one of them, or its authority alone where they are unreadable."""
-    for blocks in (chain.blocks, chain.blocks[:1]):
-        try:
-            return read_blocks(msgspec.structs.replace(chain, blocks=blocks), Limits().parts)
-        except BiscuitError:
-            continue
-    return ()
+def _authority(chain: Chain) -> tuple[Block, ...]:
+    """Return the authority block of a token that has others which cannot be read; nothing where it cannot be, either."""
+    try:
+        return read_blocks(msgspec.structs.replace(chain, blocks=chain.blocks[:1]), Limits().parts)
+    except BiscuitError:
+        return ()
 
 
 def fact_bytes(authority: Block, name: str) -> bytes:

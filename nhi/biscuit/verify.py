@@ -119,11 +119,12 @@ def verify(
     token = guarded(lambda: Biscuit.from_bytes(raw, library_key(root)))
     if token is None:
         raise BiscuitError("a signature does not hold")
+    blocks: tuple[Block, ...] = ()
     try:
         blocks = read_blocks(chain, limits.parts)
         cost = lint(blocks, ambient, limits.cost)
     except BiscuitError as error:
-        raise RefusedBlock(str(error)) from None
+        raise RefusedBlock(str(error), blocks) from None
     return Verified(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
 
 

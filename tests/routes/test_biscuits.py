@@ -200,14 +200,14 @@ async def _forget(application: Application, record: str) -> None:
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_token_is_refused_soon(issuer: Issuer, case: str) -> None:
-    token = issuer.narrow(issuer.issue(), HOSTILE[case])
-    assert issuer.status(token, DB) == 403
-    spent = []
-    for _ in range(5):
-        began = thread_time()
-        assert issuer.status(token, DB) == 403
-        spent.append(thread_time() - began)
-    assert min(spent) < 0.01  # what else a machine does may come into any one of them
+    spent: list[list[float]] = [[], []]
+    for _ in range(10):
+        token = issuer.narrow(issuer.issue(), HOSTILE[case])
+        for times in spent:  # when it is seen for the first time, and again
+            began = thread_time()
+            assert issuer.status(token, DB) == 403
+            times.append(thread_time() - began)
+    assert max(map(min, spent)) < 0.005  # what else a machine does may come into any one of them
 
 
 def test_a_sealed_token_is_taken(issuer: Issuer) -> None:
