@@ -81,7 +81,7 @@ class LoginEngine(Engine):
 def _admit(call: Call, blocks: tuple[str, ...], what: str) -> None:
     if blocks and not within(call.client_address, blocks):
         raise Malformed(
-            f'source address "{call.client_address}" unauthorized by CIDR restrictions on the {what}'
+            f'source address "{call.client_address}" unauthorized by CIDR restrictions on the {what}: %!w(<nil>)'
         )
 
 

@@ -106,7 +106,7 @@ LISTS = [
     get(L + "c"),
     post(L + "none", {"crl": crl(CA)}),
     get(L + "none"),
-    post(L + "dead", {"url": "http://127.0.0.1:1/"}, divergence="DV-43"),
+    post(L + "dead", {"url": "http://127.0.0.1:1/"}, divergence="DV-07"),
     get(L + "dead"),
     post(L + "AbC", {"crl": crl(OTHER, 5)}),
     lst(L[:-1]),

@@ -76,7 +76,7 @@ ENFORCEMENTS = [
     ),
     get("idn/identity/mfa/login-enforcement/e1"),
     lst("idn/identity/mfa/login-enforcement"),
-    delete("idn/identity/mfa/method/totp/{m}", divergence="DV-60"),
+    delete("idn/identity/mfa/method/totp/{m}", divergence="DV-07"),
     post("idn/auth/na/users/ann", {"password": "p"}),
     post(
         "idn/auth/na/login/ann", {"password": "p"}, token="", save=("r:auth.mfa_requirement.mfa_request_id",)
@@ -161,7 +161,7 @@ BELOW = [
     get(B + "method/totp/{km}", divergence="DV-66"),
     get(B + "method/totp/{pm}", divergence="DV-66"),
     post(K + "method/totp/{pm}", {"issuer": "J"}),
-    delete(K + "method/totp/{pm}", divergence="DV-60"),
+    delete(K + "method/totp/{pm}", divergence="DV-07"),
     get(P + "method/totp/{pm}"),
     post(P + "login-enforcement/pe", {"mfa_method_ids": ["{pm}"], "auth_method_accessors": ["{ka}"]}),
     post(
@@ -212,7 +212,7 @@ BELOW = [
     delete(P + "login-enforcement/pe"),
     post(K + "login-enforcement/ke", {"mfa_method_ids": ["{pm}"], "auth_method_accessors": ["{ka}"]}),
     get(K + "login-enforcement/ke"),
-    delete(P + "method/totp/{pm}", divergence="DV-60"),
+    delete(P + "method/totp/{pm}", divergence="DV-07"),
     post("ifp/kid/auth/ka/login/ann", {"password": "p"}, token=""),
     delete(K + "login-enforcement/ke"),
     delete(P + "method/totp/{pm}"),

@@ -85,7 +85,7 @@ KINDS = [
     delete(B + "provider/q"),
     get(B + "provider/p/.well-known/openid-configuration", token=""),
     get(B + "provider/none/.well-known/openid-configuration", token=""),
-    get(B + "provider/p/authorize/client?client_id=none", token="", divergence="DV-65"),
+    get(B + "provider/p/authorize/client?client_id=none", token="", divergence="DV-67"),
     get(B + "provider/none/.well-known/keys", token=""),
     delete(B + "client/p1"),
     get(B + "client/p1"),

@@ -113,12 +113,12 @@ FAILING = [
 ]
 
 ODD = [
-    odd("DV-15", token="{root}"),
-    odd("DV-15", token="bad"),
-    odd("DV-15", Authorization="Bearer {root}"),
-    *(odd("DV-15", **{f"{NAMES}Operation": word}) for word in ("delete", "list", "UPDATE", "", "x")),
+    odd("DV-07", token="{root}"),
+    odd("DV-07", token="bad"),
+    odd("DV-07", Authorization="Bearer {root}"),
+    *(odd("DV-07", **{f"{NAMES}Operation": word}) for word in ("delete", "list", "UPDATE", "", "x")),
     *(
-        odd("DV-15", **{f"{NAMES}Parameter-one": text})
+        odd("DV-07", **{f"{NAMES}Parameter-one": text})
         for text in (
             "!!!",
             urlsafe_b64encode(b'{"key":"password","value":"secret"}').decode(),

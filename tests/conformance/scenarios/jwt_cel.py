@@ -331,11 +331,11 @@ TOKENS = [
     *judged("pb.Auth{policies:['root']}"),
     *judged("pb.Auth{policies:['Root ']}"),
     *judged("pb.Auth{policies:['response-wrapping']}"),
-    *judged("pb.Auth{alias:logical.Alias{name:''}}", divergence="DV-36"),
-    *judged("pb.Auth{alias:logical.Alias{}}", divergence="DV-36"),
-    *judged(f"pb.Auth{{{NAMED},group_aliases:[logical.Alias{{name:''}}]}}", divergence="DV-36"),
+    *judged("pb.Auth{alias:logical.Alias{name:''}}", divergence="DV-07"),
+    *judged("pb.Auth{alias:logical.Alias{}}", divergence="DV-07"),
+    *judged(f"pb.Auth{{{NAMED},group_aliases:[logical.Alias{{name:''}}]}}", divergence="DV-07"),
     *judged("pb.Auth{bound_cidrs:['zz']}", divergence="DV-02"),
-    *judged(f"pb.Auth{{{LEASE}{{TTL:60}}}}", divergence="DV-39"),
+    *judged(f"pb.Auth{{{LEASE}{{TTL:60}}}}"),
     *(
         one
         for given in (
@@ -345,11 +345,10 @@ TOKENS = [
             f"pb.Auth{{{LEASE}{{issue_time:now,TTL:60}}}}",
             "pb.Auth{token_type:2u,num_uses:2}",
             "pb.Auth{token_type:2u,period:60000000000}",
-            "{}",
-            "{'policies':['p']}",
         )
-        for one in judged(given, divergence="DV-71")
+        for one in judged(given, divergence="DV-06")
     ),
+    *(one for given in ("{}", "{'policies':['p']}") for one in judged(given, divergence="DV-71")),
     delete("sys/auth/cel"),
 ]
 

@@ -145,7 +145,7 @@ SET = [
     post("auth/jwt-sets/config", {"jwks_url": "{service}/no-keys"}),
     enter("jwt-sets", "r", token(GOOD)),
     post("auth/jwt-sets/config", {"jwks_url": f"{DEAD}/keys", "skip_jwks_validation": True}),
-    enter("jwt-sets", "r", token(GOOD), divergence="DV-43"),
+    enter("jwt-sets", "r", token(GOOD), divergence="DV-02"),
     post("auth/jwt-sets/config", {"oidc_discovery_url": "{service}"}),
     enter("jwt-sets", "r", token(GOOD)),
     post("auth/jwt-sets/config", {"oidc_discovery_url": "{service}", "bound_issuer": "other"}),
@@ -156,10 +156,10 @@ SET = [
         {"oidc_discovery_url": "{service}/keyless", "skip_jwks_validation": True},
         divergence="DV-43",
     ),
-    enter("jwt-sets", "r", token(GOOD), divergence="DV-43"),
+    enter("jwt-sets", "r", token(GOOD), divergence="DV-02"),
     post("auth/jwt-sets/config", {"oidc_discovery_url": DEAD, "skip_jwks_validation": True}),
     get("auth/jwt-sets/config", divergence="DV-43"),
-    enter("jwt-sets", "r", token(GOOD), divergence="DV-43"),
+    enter("jwt-sets", "r", token(GOOD), divergence="DV-02"),
 ]
 
 SCENARIOS = [

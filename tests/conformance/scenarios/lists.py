@@ -114,10 +114,10 @@ HELP = [
 ]
 
 OURS = [
-    scan("lst2/metadata?depth=1", divergence="DV-94"),
-    scan("lst2/metadata?depth=0&limit=2", divergence="DV-94"),
-    scan("lst2/metadata?depth=abc", divergence="DV-94"),
-    lst("lst2/metadata", headers={"X-Vault-List-Filter": "other"}, divergence="DV-94"),
+    scan("lst2/metadata?depth=1", divergence="DV-38"),
+    scan("lst2/metadata?depth=0&limit=2", divergence="DV-38"),
+    scan("lst2/metadata?depth=abc", divergence="DV-38"),
+    lst("lst2/metadata", headers={"X-Vault-List-Filter": "other"}, divergence="DV-38"),
     lst("lst2/metadata", headers={"X-Vault-List-Filter": "readable"}),
 ]
 

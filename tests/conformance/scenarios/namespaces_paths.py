@@ -27,7 +27,7 @@ FORMS = [
     ),
     *(get(TUNE, headers=inside(name)) for name in ("nowhere", "form/nowhere", "kv", "form/kv", "Root")),
     *(
-        get(TUNE, headers=inside(name), divergence="DV-10")
+        get(TUNE, headers=inside(name), divergence="DV-05")
         for name in ("form//inner", "form/../form", "./form")
     ),
     get(f"form/{TUNE}"),

@@ -123,7 +123,7 @@ FLOW = [
             "unsigned",
             "bare",
         )
-        for one in flow("main", code, divergence="DV-43")
+        for one in flow("main", code, divergence="DV-02")
     ),
     changed(groups_claim="groups"),
     *flow("other", "good"),
@@ -134,10 +134,10 @@ FLOW = [
     changed(bound_claims=None, bound_audiences="client"),
     *flow("other", "mine"),
     changed(bound_audiences="nobody"),
-    *flow("other", "mine", divergence="DV-43"),
+    *flow("other", "mine", divergence="DV-02"),
     changed(bound_audiences="client", max_age=60, oidc_scopes="openid,x"),
-    *flow("other", "mine", divergence="DV-43"),
-    *flow("other", "aged", divergence="DV-43"),
+    *flow("other", "mine", divergence="DV-02"),
+    *flow("other", "aged", divergence="DV-02"),
     changed(max_age=60, bound_claims={"groups": "told"}),
     *flow("other", "recent"),
     changed(max_age=0, user_claim="sub2", oauth2_metadata="access_token,refresh_token"),

@@ -113,9 +113,9 @@ IMPLIED = [
     come("&code=no_code&client_nonce=cn"),
     ask(),
     form(id_token="{signed_good}"),
-    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-43"),
+    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-02"),
     ask(),
-    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-43"),
+    come("&code=good.{nonce}&client_nonce=cn", divergence="DV-02"),
     ask(),
     come("&code=no_code&client_nonce=cn"),
     ask(),
@@ -133,17 +133,17 @@ IMPLIED = [
     *(
         one
         for name in ("old", "early", "issuer", "audience", "several", "nonce", "nobody")
-        for one in signed(name, "DV-43")
+        for one in signed(name, "DV-02")
     ),
     ask(),
     form(id_token="x.y.z"),
-    come(divergence="DV-43"),
+    come(divergence="DV-02"),
     *signed("party"),
     role(groups_claim="groups", bound_claims={"z": "1"}),
     *signed("mine"),
     *signed("good"),
     role(bound_claims=None, groups_claim="", bound_audiences="other"),
-    *signed("mine", "DV-43"),
+    *signed("mine", "DV-02"),
     GONE,
 ]
 

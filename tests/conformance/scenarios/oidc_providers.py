@@ -61,7 +61,7 @@ STEPS = [
         {"user_claim": "sub", "allowed_redirect_uris": HOME, "groups_claim": "roles"},
     ),
     *everybody(""),
-    *everybody("azure", "DV-68"),
+    *everybody("azure", "DV-64"),
     *everybody("secureauth"),
     *everybody("ibmisam"),
     *settings({"provider": "azure", "x": "y"}),
@@ -86,9 +86,9 @@ STEPS = [
         for roles in ("x,y", "z", ["x", "z"], 5, "")
     ),
     *settings({"provider": "azure"}, bound_issuer="x"),
-    *settings({"provider": "gsuite"}, "DV-68"),
+    *settings({"provider": "gsuite"}, "DV-64"),
     *settings({"provider": "kubernetes"}),
-    *settings({"provider": "kubernetes"}, "DV-68", bound_issuer="x"),
+    *settings({"provider": "kubernetes"}, "DV-64", bound_issuer="x"),
     delete(f"sys/auth/{MOUNT}"),
     *(delete(f"identity/group/id/{{group_{name}}}") for name in ("x", "y", "z")),
 ]

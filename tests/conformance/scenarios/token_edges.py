@@ -52,7 +52,7 @@ BOUND = [
         for step in (post(f"{C}/{role}", body, save=T), *used())
     ),
     post(f"{C}/rfar", {"policies": ["root"]}, save=T),
-    get(SELF, token="{t}", divergence="DV-42"),
+    get(SELF, token="{t}", divergence="DV-40"),
     post("auth/token/revoke", {"token": "{t}"}),
     post(R + "far", {"token_bound_cidrs": ""}),
     get(R + "far"),

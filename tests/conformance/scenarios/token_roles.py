@@ -117,7 +117,7 @@ POLICIES = [
     *made("tp10", {"token_no_default_policy": True, "allowed_policies_glob": "a*"}, {}, {"policies": ["a"]}),
     *made("tp11", {"allowed_policies_glob": "*", "path_suffix": "abc"}, {"policies": ["root"]}, P, {}),
     post(R + "tp12", {"token_no_default_policy": True}),
-    post(C + "tp12", P, divergence="DV-42"),
+    post(C + "tp12", P, divergence="DV-40"),
 ]
 LIMITS = [
     *made(

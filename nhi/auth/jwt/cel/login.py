@@ -97,7 +97,7 @@ def granted(name: str, answer: Answer) -> Grant:
     if made is None:
         raise Malformed(f"{_FAILED}CEL program '{name}' returned unexpected type: {answer.type}")
     if made.timeless:
-        raise Malformed(f"{_UNFIT}proto: invalid nil Timestamp")
+        raise Malformed(f"{_UNFIT}proto:\u00a0invalid nil Timestamp")
     if made.entity_id:
         raise Malformed(f"{_UNFIT}an entity is entered by its alias, and not named")
     found = _terms(made)
