@@ -24,7 +24,7 @@ COMMANDS = (
                 "method",
                 "text",
                 "token (default), userpass, approle, jwt, kubernetes, cert or oidc.",
-                words=("token", "userpass", "approle", "jwt", "kubernetes", "cert", "oidc"),
+                words=("token", "userpass", "approle", "jwt", "kubernetes", "cert", "nhi", "oidc"),
             ),
             Flag("path", "text", "Mount path of the auth method; default: the method's name."),
             Flag("no-print", "bool", "Do not show the token."),

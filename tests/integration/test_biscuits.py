@@ -17,7 +17,10 @@ from pytest_socket import enable_socket
 from tests.integration.clients import INSTALLED, run
 from tests.integration.coffre import BAO, Place, open_server
 
-POLICY = 'path "secret/data/app/*" { capabilities = ["create", "update", "read"] }'
+POLICY = (
+    'path "secret/data/app/*" { capabilities = ["create", "update", "read"] }\n'
+    'path "auth/token/create" { capabilities = ["update"] }'
+)
 SCRIPT = Path(__file__).parent / "node" / "biscuit.mjs"
 
 
@@ -169,3 +172,53 @@ def test_the_library_for_webassembly_verifies_narrows_and_seals_ours_and_ours_ob
         assert _is_refused(client, "app/other")
         shown = issuer.root.write_data(f"{issuer.name}/introspect", data={"token": made[kind]})["data"]
         assert (shown["active"], shown.get("sealed", False), len(shown["blocks"])) == (True, sealed, 2)
+
+
+def test_stock_clients_make_child_tokens_that_are_narrowed_and_end_with_the_biscuit(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    narrow = issuer.narrow(
+        issuer.issue(),
+        BlockBuilder('check if resource($r), $r == "secret/data/app/db" || $r == "auth/token/create"'),
+    )
+    by_hvac = issuer.place.client(narrow).auth.token.create(ttl="10m", meta={"job": "x"})["auth"]
+    made = issuer.bao(tmp_path, narrow, "token", "create", "-ttl=10m", "-field=token")
+    assert made.returncode == 0, made.stderr
+    printed = made.stdout.strip()
+    field = ("kv", "get", "-mount=secret", "-field=password")
+    for token in (by_hvac["client_token"], printed):
+        client = issuer.place.client(token)
+        assert client.secrets.kv.v2.read_secret_version("app/db", raise_on_deleted_version=True)
+        assert _is_refused(client, "app/other")
+        assert issuer.bao(tmp_path, token, *field, "app/db").stdout == "app/db"
+        assert issuer.bao(tmp_path, token, *field, "app/other").returncode == 2
+        assert client.auth.token.renew_self(increment="20h")["auth"]["lease_duration"] <= 3600
+        assert client.auth.token.lookup_self()["data"]["meta"]["workload"] == "w"
+    refused = issuer.bao(tmp_path, narrow, "token", "create", "-orphan")
+    assert (refused.returncode, "orphan" in refused.stderr or "denied" in refused.stderr) == (2, True)
+    issuer.root.write(f"{issuer.name}/revoke", token=narrow)
+    for token in (by_hvac["client_token"], printed):
+        assert _is_refused(issuer.place.client(token), "app/db")
+
+
+def test_stock_clients_log_in_below_auth_and_get_a_biscuit(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.root.sys.enable_auth_method("nhi", path=issuer.name)
+    secret = issuer.root.write_data(f"{issuer.name}/registrations/r/secret", data={})["data"]["client_secret"]
+    own = {"client_id": "r", "client_secret": secret}
+    client = issuer.place.client("")
+    tokens = [
+        client.write_data(f"auth/{issuer.name}/login", data=own)["auth"]["client_token"],
+        client.auth.approle.login("r", secret, mount_point=issuer.name)["auth"]["client_token"],
+        client.auth.userpass.login("r", secret, mount_point=issuer.name)["auth"]["client_token"],
+    ]
+    pairs = [f"{name}={value}" for name, value in own.items()]
+    written = issuer.bao(tmp_path, "", "write", "-format=json", f"auth/{issuer.name}/login", *pairs)
+    tokens.append(json.loads(written.stdout)["auth"]["client_token"])
+    login = ("login", "-no-store", "-token-only", "-method=userpass", f"-path={issuer.name}")
+    tokens.append(issuer.bao(tmp_path, "", *login, "username=r", f"password={secret}").stdout.strip())
+    for token in tokens:
+        held = issuer.place.client(token)
+        assert held.secrets.kv.v2.read_secret_version("app/db", raise_on_deleted_version=True)
+        assert held.auth.token.lookup_self()["data"]["type"] == "biscuit"
+    wrong = issuer.bao(tmp_path, "", "write", f"auth/{issuer.name}/login", "client_id=r", "client_secret=x")
+    assert wrong.returncode == 2

@@ -63,7 +63,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
     )
     lock = lockout(parts)
-    nhi, biscuits = workloads(parts, external, lock)
+    nhi, signing_in, biscuits = workloads(parts, external, lock)
     token = TokenEngine(
         parts.tokens,
         parts.batch,
@@ -108,6 +108,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         },
         {
             "token": backend(token),
+            "nhi": backend(signing_in),
             **{kind: backend(*engines) for kind, engines in auth_methods(parts, lock).items()},
         },
     )

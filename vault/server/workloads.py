@@ -25,7 +25,8 @@ from nhi.biscuit.registration_routes import RegistrationEngine
 from nhi.biscuit.revoking import RevokingEngine
 from nhi.biscuit.secrets import Secrets
 from nhi.biscuit.service import BiscuitService
-from vault.framework.call import Mounted, Namespace
+from nhi.biscuit.signing_in import SigningInEngine
+from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.engine import Engine
 from vault.framework.external import ExternalKeys
 from vault.server.parts import Parts, address
@@ -34,8 +35,8 @@ from vault.token.lockout import Lockout
 
 def workloads(
     parts: Parts, external: ExternalKeys, lockout: Lockout
-) -> tuple[Sequence[Engine], BiscuitService]:
-    """Return the engines of an `nhi` mount, and what Biscuits are to the other engines."""
+) -> tuple[Sequence[Engine], SigningInEngine, BiscuitService]:
+    """Return the engines of an `nhi` mount, its logins below `auth/`, and what Biscuits are to the other engines."""
     signers = Signers(parts.follower, parts.safe)
     parts.lifecycle.on_seal(signers.forget)
     mint = Mint(
@@ -51,18 +52,26 @@ def workloads(
         parts.clock,
     )
     clients = Clients(prover, address(parts.config))
+    issuing = IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences)
     engines = (
         KeyEngine(mint),
         PublishingEngine(mint, clients),
         WorkloadEngine(parts.clock, parts.entropy),
         RegistrationEngine(parts.entropy),
-        IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences),
+        issuing,
         ApprovingEngine(mint),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy),
         LineageEngine(),
         OAuthEngine(mint, parts.biscuits, prover, clients),
     )
-    return engines, BiscuitService(parts.biscuits, mint, parts.barrier)
+    signing_in = SigningInEngine(issuing, parts.barrier, partial(_issuing, parts))
+    return engines, signing_in, BiscuitService(parts.biscuits, mint, parts.barrier)
+
+
+def _issuing(parts: Parts, call: Call, path: str) -> Mounted | None:
+    """Return the `nhi` mount at a path in the namespace of a call; None where there is none."""
+    found = parts.router.of(call.namespace).get(path)
+    return found.mounted if found is not None and found.mounted.kind == "nhi" else None
 
 
 def _where(parts: Parts, owner: Place) -> tuple[Namespace, Mounted] | None:

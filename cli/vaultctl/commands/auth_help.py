@@ -35,6 +35,13 @@ _SETTINGS = {
         ("name", "Which role the certificate of -client-cert and -client-key is for; default: any."),
         _MOUNT,
     ),
+    "nhi": (
+        ("client_id", "Which registration to log in as."),
+        ("client_secret", "Its secret; it is asked for, and not shown, unless another proof is given."),
+        ("jwt", "A token of its issuer or its cluster."),
+        ("client_assertion", "A token that it has signed itself (RFC 7523)."),
+        _MOUNT,
+    ),
     "oidc": (
         ("role", "Which role to log in as; default: the method's own."),
         ("callbackmode", "client: the browser comes back to this machine; device or direct: to the server."),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.body import parse_body
-from vaultctl.commands.login_methods import with_certificate, with_jwt, with_kubernetes
+from vaultctl.commands.login_methods import with_certificate, with_jwt, with_kubernetes, with_workload
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import environment_value
 from vaultctl.invocation import Doing, Invocation
@@ -142,6 +142,7 @@ _METHODS = {
     "jwt": with_jwt,
     "kubernetes": with_kubernetes,
     "cert": with_certificate,
+    "nhi": with_workload,
     "oidc": _with_browser,
 }
 

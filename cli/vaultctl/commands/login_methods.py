@@ -9,6 +9,7 @@ from vaultctl.body import parse_body
 from vaultctl.errors import EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.prompt import ask_hidden
+from vaultctl.settings import Settings
 
 _ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a file's name
 
@@ -48,6 +49,21 @@ def with_certificate(invocation: Invocation) -> dict[str, object]:
     given = pairs(invocation)
     name = str(given.get("name") or "")
     return _enter(invocation, given, "cert", {"name": name} if name else {})
+
+
+def with_workload(invocation: Invocation) -> dict[str, object]:
+    """Log in as a workload of an nhi mount; its secret is asked for where neither a proof nor a certificate is given."""
+    given = pairs(invocation)
+    body = {name: value for name, value in given.items() if name != "mount"}
+    if not body.get("client_id"):
+        raise CommandError("Error authenticating: 'client_id' must be specified", EXIT_REMOTE)
+    shown = Settings(invocation.flags, invocation.environ, "").client_cert
+    if not shown and not any(body.get(name) for name in ("client_secret", "jwt", "client_assertion")):
+        try:
+            body["client_secret"] = ask_hidden(invocation, "Client secret")
+        except CommandError as error:
+            raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None
+    return _enter(invocation, given, "nhi", body)
 
 
 def pairs(invocation: Invocation) -> dict[str, object]:

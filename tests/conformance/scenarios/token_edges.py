@@ -96,6 +96,9 @@ TIMES = [
     post("auth/token/renew", {"token": "{t}", "increment": "30m"}),
     post("auth/token/renew-accessor", {"accessor": "{acc}", "increment": "20m"}),
     post("auth/token/renew/{t}", {"increment": "10m"}),
+    post("sys/policies/acl/maker", {"policy": 'path "auth/token/create" { capabilities = ["update"] }'}),
+    post(C, {"policies": ["maker"], "ttl": "1h"}, save=T),
+    *(post(C, {"period": value}, token="{t}") for value in ("0s", "0", 0, "", "1s", "-1s")),
 ]
 
 TEXTS = [

@@ -61,6 +61,8 @@ class Maker:
         _check_kind(params, role)
         _check_privileges(params, privileged=privileged, parent_too=role is None)
         wish = wished(params, role)
+        if wish.own_period and not privileged:
+            raise Malformed("root or sudo privileges required to create periodic token")
         if role is not None and role.restricts:
             policies = role_policies(role, wish.params, caller, inherits=inherits)
         else:
@@ -194,8 +196,6 @@ def _check_privileges(params: CreateToken, *, privileged: bool, parent_too: bool
             raise Malformed("root or sudo privileges required to specify token id")
         if params.no_parent and parent_too:
             raise Malformed("root or sudo privileges required to create orphan token")
-        if params.period:
-            raise Malformed("root or sudo privileges required to create periodic token")
     if params.id.startswith("s."):
         raise Malformed("custom token ID cannot have the 's.' prefix")
     if "." in params.id:
