@@ -6,15 +6,20 @@ A chain is found by its last block, and by all that it ends with: its key, its w
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, Presented, facts_of, tags_of
 from nhi.biscuit.model import KeptChain, Place
 from nhi.biscuit.verify import from_text
+from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
+from vault.token.authenticator import core_reader
+from vault.token.model import TokenEntry
 from vault.token.origins import Origin
+from vault.token.rows import chain_hook, hook_of
 from vault.token.store import TokenStore
 
 _MILLI: Final = 1_000_000
@@ -57,6 +62,40 @@ def _origin(presented: Presented) -> Origin:
         narrowing=presented.narrowing,
         facts=facts_of(issued),
     )
+
+
+class Child(NamedTuple):
+    """A service token that lives, and the last block of the chain, or the accessor of the token, that made it."""
+
+    parent: str
+    entry: TokenEntry
+
+
+class Children:
+    """Looks at the service tokens that were made with the chains of a mount."""
+
+    def __init__(self, tokens: TokenStore, barrier: Barrier) -> None:
+        self._tokens = tokens
+        self._barrier = barrier
+
+    async def of(self, call: Call, tags: Sequence[str], most: int) -> list[Child]:
+        """Return tokens that end with any of these tags of the mount of `call`, each after its parent; at most so many."""
+        core = core_reader(self._barrier, call.namespace)
+        now = call.now * _MILLI
+        found: list[Child] = []
+        seen: set[str] = set()
+        for tag in tags:
+            for leaf in await store.chains(call.reader, tag):
+                if leaf in seen or len(found) >= most:
+                    continue
+                seen.add(leaf)
+                hook = chain_hook(leaf, call.namespace.id)
+                names = {hook: leaf}
+                for key, entry in await self._tokens.hanging(core, hook, most - len(found), now):
+                    names[key] = entry.accessor
+                    found.append(Child(names[hook_of(key, entry)], entry))
+        call.reader.epoch = max(core.epoch, call.reader.epoch)
+        return found
 
 
 async def end_children(core: View, tokens: TokenStore, owner: Place, tag: str) -> bool:

@@ -99,13 +99,28 @@ class RenewalInfo(msgspec.Struct, frozen=True, kw_only=True):
     state: str
 
 
+class ChildInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A service token that was made with a chain and lives. `parent` is the chain's last block, or another's accessor."""
+
+    accessor: str
+    parent: str
+    display_name: str
+    policies: Sequence[str]
+    issue_time: str
+    expire_time: str
+
+
 class TreeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential and its tree: a node comes after its parent; and what was renewed from it, in the same order."""
+    """A credential and its tree: a node comes after its parent; and what was renewed from it, in the same order.
+
+    `tokens` are the service tokens that were made with it, each after what it was made with.
+    """
 
     credential: Credential
     more: bool
     nodes: Sequence[NodeInfo]
     renewals: Sequence[RenewalInfo]
+    tokens: Sequence[ChildInfo]
 
 
 class OrphanInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,12 +153,16 @@ class Dying(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RevokePreview(msgspec.Struct, frozen=True, kw_only=True):
-    """What a revocation would end: what was seen of it, and always all that was not."""
+    """What a revocation would end: what was seen of it, and always all that was not.
+
+    `tokens` counts the service tokens that were made with it.
+    """
 
     what: str
     name: str
     credentials: int
     blocks: int
+    tokens: int
     dying: Sequence[Dying]
     more: bool
 

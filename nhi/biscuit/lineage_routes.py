@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from nhi.biscuit import lineage, renewals, store
+from nhi.biscuit.children import Child, Children
 from nhi.biscuit.lineage import Node, Tree
 from nhi.biscuit.lineage_params import (
+    ChildInfo,
     Credential,
     CredentialPath,
     Credentials,
@@ -38,12 +40,17 @@ _MOST: Final = 1000
 _LOOKED_AT: Final = 5000
 """Credentials that one request looks at; what does not fit among them is on the next page."""
 _PAGE: Final = 256
+_TOKENS: Final = 256
+"""Service tokens that a tree names."""
 _TOKEN_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
 
 
 class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
 
     @read("config")
     async def read_config(self, call: Call) -> SettingsInfo:
@@ -98,6 +105,10 @@ class LineageEngine(Engine):
             more=tree.more,
             nodes=[_shown(node) for node in tree.nodes],
             renewals=await _renewals(call.reader, tree.issued.ids, call.now),
+            tokens=[
+                _child(one)
+                for one in await self._children.of(call, [store.block_tag(tree.issued.ids)], _TOKENS)
+            ],
         )
 
     @read("orphans")
@@ -216,6 +227,18 @@ def _shown(node: Node) -> NodeInfo:
         reason=node.reason,
         refused=node.refused,
         anomalies=node.anomalies,
+    )
+
+
+def _child(child: Child) -> ChildInfo:
+    entry = child.entry
+    return ChildInfo(
+        accessor=entry.accessor,
+        parent=child.parent,
+        display_name=entry.display_name,
+        policies=entry.policies,
+        issue_time=rfc3339(entry.created),
+        expire_time=rfc3339(entry.expires),
     )
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from nhi.biscuit import lineage, renewals, store
 from nhi.biscuit.authenticator import Biscuits
+from nhi.biscuit.children import Children
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Judged
 from nhi.biscuit.lineage import Node, Tree
@@ -59,7 +60,8 @@ class Target(msgspec.Struct, frozen=True):
 class RevokingEngine(Engine):
     """Revokes, and says what that ends."""
 
-    def __init__(self, biscuits: Biscuits, barrier: Barrier, entropy: Entropy) -> None:
+    def __init__(self, biscuits: Biscuits, barrier: Barrier, entropy: Entropy, children: Children) -> None:
+        self._children = children
         self._biscuits = biscuits
         self._barrier = barrier
         self._entropy = entropy
@@ -69,7 +71,7 @@ class RevokingEngine(Engine):
         """Show what a revocation would end, of what was presented here; what was not ends as well."""
         core = core_reader(self._barrier, call.namespace)
         target = await self._target(call, core, params)
-        shown = await _ends(call.reader, target, call.now)
+        shown = await self._shown(call, target)
         call.reader.epoch = max(core.epoch, call.reader.epoch)
         return shown
 
@@ -79,7 +81,7 @@ class RevokingEngine(Engine):
         if len(params.reason) > _LONGEST_REASON:
             raise Malformed(f"reason: must have at most {_LONGEST_REASON} characters")
         target = await self._target(call, call.core, params)
-        shown = await _ends(call.tx, target, call.now)
+        shown = await self._shown(call, target)
         if target.workload is not None:
             await end_workload(call, target.workload, self._entropy)
         elif target.key is not None:
@@ -88,6 +90,13 @@ class RevokingEngine(Engine):
             row = Revoked(call.now, target.until, params.reason)
             await store.revoke(call.tx, Place(call.namespace.id, call.mount.uuid), target.block, row)
         return shown
+
+    async def _shown(self, call: Call, target: Target) -> RevokePreview:
+        """Return what ends, as the call sees it, its service tokens included."""
+        shown = await _ends(call.reader, target, call.now)
+        tags = await _tags(call.reader, target)
+        tokens = len(await self._children.of(call, tags, _LOOKED_AT))
+        return msgspec.structs.replace(shown, tokens=tokens, more=shown.more or tokens == _LOOKED_AT)
 
     async def _target(self, call: Call, core: ReadView, params: RevokeParams) -> Target:
         given = [bool(params.token), bool(params.id), bool(params.workload), bool(params.kid)]
@@ -171,9 +180,20 @@ async def _ends(view: ReadView, target: Target, now: int) -> RevokePreview:
         name=name,
         credentials=credentials,
         blocks=blocks,
+        tokens=0,
         dying=dying,
         more=more or blocks > len(dying),
     )
+
+
+async def _tags(view: ReadView, target: Target) -> list[str]:
+    """Return the tags of everything that a revocation ends."""
+    if target.workload is not None:
+        return [store.workload_tag(target.workload.uid)]
+    if target.key is not None:
+        return [store.key_tag(target.key.kid)]
+    heirs = [one.block.hex() for one in await renewals.heirs(view, target.block)]
+    return [store.block_tag(one) for one in (target.block, *heirs)]
 
 
 def _lives(tree: Tree, node: Node | None) -> bool:

@@ -30,6 +30,7 @@ def grown(answer: Mapping[str, object], dying: Collection[str] = ()) -> Node | N
     nodes = [_map(one) for one in _list(answer.get("nodes"))]
     if nodes:
         nodes += [renewal(_map(one), _text(nodes[0], "id")) for one in _list(answer.get("renewals"))]
+        nodes += [token(_map(one)) for one in _list(answer.get("tokens"))]
     children: dict[str, list[Mapping[str, object]]] = {}
     known: set[str] = set()
     first: Mapping[str, object] | None = None
@@ -56,6 +57,18 @@ def renewal(told: Mapping[str, object], first: str) -> Mapping[str, object]:
     whence = "" if parent == first else f" from {parent[:SHORT]}"
     says = f"renewed{whence}: another token, until {short_time(_text(told, 'expire_time'))}".rstrip()
     return {**told, "parent": first, "narrowing": [says], "renewed": True}
+
+
+def token(told: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a service token that was made with a chain as a node below the chain's last block, or its own parent."""
+    policies, until = ", ".join(_texts(told, "policies")), short_time(_text(told, "expire_time"))
+    says = f"service token with its checks, until {until}; policies: {policies}"
+    return {
+        **told,
+        "id": _text(told, "accessor"),
+        "narrowing": [says],
+        "first_seen": _text(told, "issue_time"),
+    }
 
 
 def line_of(root: Node, dying: Collection[str]) -> Node:

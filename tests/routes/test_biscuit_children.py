@@ -12,6 +12,8 @@ import pytest
 from nhi.biscuit.chain import read_chain
 from nhi.biscuit.possession import certificate_thumbprint, key_thumbprint
 from nhi.biscuit.verify import from_text
+from nhi.picture.lineage import grown
+from nhi.picture.node import walk
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, POLICY, TO_DB, Issuer
 from tests.tokens import EDWARDS, b64, jwk
@@ -255,6 +257,40 @@ def test_a_revoked_biscuit_ends_what_was_made_with_one_that_was_renewed_from_it(
     assert able.status(held, DB) == 403
     _settle(able.application)
     assert able.application.run(_entries(able.application, (held,))) == [False]
+
+
+def test_the_tree_shows_children_and_a_preview_counts_them(able: Issuer) -> None:
+    token = able.issue()
+    narrow = able.narrow(token, TO_DB_OR_TOKENS)
+    first = child(able, narrow, display_name="job")
+    second, other = child(able, first), child(able, token)
+    accessor = {one: looked(able, one)["accessor"] for one in (first, second, other)}
+    about = able.root("nhi/introspect", {"token": narrow})["data"]
+    tree = able.root(f"nhi/credentials/{about['token_id']}", method="GET")["data"]
+    made = {one["accessor"]: one for one in tree["tokens"]}
+    ids = [one["id"] for one in about["blocks"]]
+    assert {name: one["parent"] for name, one in made.items()} == {
+        accessor[first]: ids[1],
+        accessor[second]: accessor[first],
+        accessor[other]: ids[0],
+    }
+    assert made[accessor[first]]["display_name"] == "token-job"
+    drawn = grown(tree)
+    assert drawn is not None
+    assert set(accessor.values()) <= {node.id for node, _ in walk(drawn)}
+    kid = read_chain(from_text(token)).root_key_id
+    for body, tokens in (
+        ({"token": narrow}, 2),
+        ({"token": token}, 3),
+        ({"workload": "w1"}, 3),
+        ({"kid": kid}, 3),
+        ({"token": able.issue()}, 0),
+    ):
+        assert (body, able.root("nhi/revoke/preview", body)["data"]["tokens"]) == (body, tokens)
+    assert able.root("nhi/revoke", {"token": narrow})["data"]["tokens"] == 2
+    _settle(able.application)
+    left = able.root(f"nhi/credentials/{about['token_id']}", method="GET")["data"]["tokens"]
+    assert [one["accessor"] for one in left] == [accessor[other]]
 
 
 def test_revoking_a_child_spares_its_biscuit(able: Issuer) -> None:

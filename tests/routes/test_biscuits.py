@@ -193,7 +193,7 @@ async def _forget(application: Application, record: str) -> None:
     """Remove a record as somebody would who has made a token past this server."""
     barrier = application.vault._parts.barrier
     table = application.vault._parts.router.root
-    mount = next(mount for mount in table if mount.entry.kind == "nhi")
+    mount = next(mount for mount in table if mount.entry.path == "nhi/")
     async with barrier.write("root", f"ns/root/mnt/{mount.entry.uuid}/") as view:
         await view.delete(record)
 

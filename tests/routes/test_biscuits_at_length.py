@@ -72,7 +72,7 @@ def _spent(issuer: Issuer, tokens: list[str]) -> float:
 
 async def _revoke(application: Application) -> None:
     table = application.vault._parts.router.root
-    mount = next(mount for mount in table if mount.entry.kind == "nhi")
+    mount = next(mount for mount in table if mount.entry.path == "nhi/")
     owner = Place("root", mount.entry.uuid)
     now = application.clock.millis()
     for begin in range(0, REVOCATIONS, PAGE):

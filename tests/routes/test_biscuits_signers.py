@@ -81,7 +81,7 @@ def test_a_key_that_another_process_retired_signs_nothing_more(issuer: Issuer) -
     application = issuer.application
     assert application.request("POST", "/v1/nhi/login", proof).status == 200
     parts = application.vault._parts
-    [mount] = [mount for mount in parts.router.root if mount.entry.kind == "nhi"]
+    [mount] = [mount for mount in parts.router.root if mount.entry.path == "nhi/"]
 
     async def retire() -> None:
         async with parts.barrier.write("root", "ns/root/") as core:

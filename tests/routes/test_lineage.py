@@ -145,7 +145,7 @@ def test_a_token_that_nobody_issued_is_an_alarm(issuer: Issuer) -> None:
 
 async def _delete(application: Application, path: str) -> None:
     table = application.vault._parts.router.root
-    mount = next(mount for mount in table if mount.entry.kind == "nhi")
+    mount = next(mount for mount in table if mount.entry.path == "nhi/")
     async with application.vault._parts.barrier.write("root", f"ns/root/mnt/{mount.entry.uuid}/") as view:
         await view.delete(path)
 

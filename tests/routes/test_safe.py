@@ -39,7 +39,7 @@ class Sealed(Issuer):
 
     async def mount(self) -> Any:
         """Return a view of the mount's data."""
-        [mount] = [mount for mount in self.parts.router.root if mount.entry.kind == "nhi"]
+        [mount] = [mount for mount in self.parts.router.root if mount.entry.path == "nhi/"]
         return self.parts.barrier.reader("root", "ns/root/").sub(mount.entry.prefix)
 
     async def secrets(self) -> list[bytes]:

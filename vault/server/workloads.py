@@ -12,6 +12,7 @@ from nhi.auth.kubernetes.pod import Pod
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.biscuit.approving import ApprovingEngine
+from nhi.biscuit.children import Children
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
 from nhi.biscuit.held import Signers
 from nhi.biscuit.lineage_routes import LineageEngine
@@ -53,6 +54,7 @@ def workloads(
     )
     clients = Clients(prover, address(parts.config))
     issuing = IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences)
+    children = Children(parts.tokens, parts.barrier)
     engines = (
         KeyEngine(mint),
         PublishingEngine(mint, clients),
@@ -60,8 +62,8 @@ def workloads(
         RegistrationEngine(parts.entropy),
         issuing,
         ApprovingEngine(mint),
-        RevokingEngine(parts.biscuits, parts.barrier, parts.entropy),
-        LineageEngine(),
+        RevokingEngine(parts.biscuits, parts.barrier, parts.entropy, children),
+        LineageEngine(children),
         OAuthEngine(mint, parts.biscuits, prover, clients),
     )
     signing_in = SigningInEngine(issuing, parts.barrier, partial(_issuing, parts))

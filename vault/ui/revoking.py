@@ -82,9 +82,13 @@ async def _drawn(visit: Visit, token_id: str, dying: set[str]) -> Child:
 
 def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
     blocks, credentials = text(found, "blocks") or "0", text(found, "credentials") or "0"
+    made = text(found, "tokens") or "0"
+    tokens = (
+        f", and {made} service {'token' if made == '1' else 'tokens'} that they made" if made != "0" else ""
+    )
     ends = (
         f"This ends {blocks} {'block' if blocks == '1' else 'blocks'} of {credentials} "
-        f"{'credential' if credentials == '1' else 'credentials'} that were presented here, with the next request and on "
+        f"{'credential' if credentials == '1' else 'credentials'} that were presented here{tokens}, with the next request and on "
         "every node, and whatever else was or will be made or renewed from them. It cannot be undone."
     )
     if "workload" in what:

@@ -164,9 +164,15 @@ def _ask(invocation: Invocation) -> None:
 
 def _count(found: Mapping[str, object]) -> str:
     blocks, tokens = _text(found, "blocks") or "0", _text(found, "credentials") or "0"
+    made = _text(found, "tokens") or "0"
     return (
         f"{blocks} {'block' if blocks == '1' else 'blocks'} of {tokens} "
         f"{'credential' if tokens == '1' else 'credentials'} that were presented"
+        + (
+            f" and {made} service {'token' if made == '1' else 'tokens'} that they made"
+            if made != "0"
+            else ""
+        )
     )
 
 
