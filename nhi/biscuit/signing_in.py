@@ -13,12 +13,12 @@ from typing import Annotated
 
 from nhi.biscuit.engine import IssuingEngine
 from nhi.biscuit.params import LoginParams
-from nhi.biscuit.proving import Proof
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import Call, Mounted, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
+from vault.framework.external import AskFirst
 from vault.framework.fields import Doc
 from vault.framework.route import Params, write
 
@@ -50,27 +50,29 @@ class SigningInEngine(Engine):
         self._barrier = barrier
         self._find = find
 
-    @write("login", public=True, before="prove")
+    @write("login", public=True, contained=True)
     async def login(self, call: Call, params: SignInParams) -> Reply[None]:
         """Make a Biscuit for whoever proves to be the workload of a registration, in the way that it demands."""
-        with self._there(call, call.core):
-            return await self._issuing.login(call, _plain(params))
+        return await self._login(call, _plain(params))
 
-    async def prove(self, call: Call, params: SignInParams) -> Proof:
-        """Look at the proof, before any transaction. Raises `Malformed`, `Unauthenticated`."""
-        with self._there(call):
-            return await self._issuing.prove(call, _plain(params))
-
-    @write("login/{client_id:name}", public=True, before="prove_password")
+    @write("login/{client_id:name}", public=True, contained=True)
     async def login_by_password(self, call: Call, params: PasswordParams) -> Reply[None]:
         """Make a Biscuit for whoever has the secret of a registration."""
-        with self._there(call, call.core):
-            return await self._issuing.login(call, _by_password(params))
+        return await self._login(call, LoginParams(client_id=params.client_id, client_secret=params.password))
 
-    async def prove_password(self, call: Call, params: PasswordParams) -> Proof:
-        """Look at the secret, before any transaction. Raises `Malformed`, `Unauthenticated`."""
-        with self._there(call):
-            return await self._issuing.prove(call, _by_password(params))
+    async def _login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in there; what has to be asked first is asked there too."""
+        try:
+            with self._there(call, call.core):
+                return await self._issuing.login(call, params)
+        except AskFirst as again:
+            ask = again.ask
+
+            async def first() -> object:
+                with self._there(call):
+                    return await ask()
+
+            raise AskFirst(first) from None
 
     @contextmanager
     def _there(self, call: Call, transaction: View | None = None) -> Generator[None]:
@@ -102,10 +104,6 @@ def _plain(params: SignInParams) -> LoginParams:
         client_assertion=params.client_assertion,
         ttl=params.ttl,
     )
-
-
-def _by_password(params: PasswordParams) -> LoginParams:
-    return LoginParams(client_id=params.client_id, client_secret=params.password)
 
 
 def _one(*given: str) -> str:
