@@ -152,6 +152,10 @@ class Site:
         status, answer = self.ask("GET", "kv/a")
         return status == 200 and answer["data"] == {"x": "1"}
 
+    def signs(self) -> bool:
+        """Whether the issuer key that was made at first signs: it lies in the safe, which needs a slot."""
+        return self.ask("POST", "nhi/issue/r1", {})[0] == 200
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -163,6 +167,11 @@ def site(tmp_path: Path) -> Site:
         assert made.opened()
         assert made.ask("POST", "sys/mounts/kv", {"type": "kv"})[0] == 204
         assert made.ask("POST", "kv/a", {"x": "1"})[0] == 204
+        assert made.ask("POST", "sys/mounts/nhi", {"type": "nhi"})[0] == 204
+        assert made.ask("POST", "nhi/keys", {})[0] == 200
+        assert made.ask("POST", "nhi/workloads/w1", {"owner": "o", "ttl": "1h"})[0] == 204
+        given = {"workload": "w1", "policies": "default"}
+        assert made.ask("POST", "nhi/registrations/r1", given)[0] < 300
     return made
 
 
@@ -224,6 +233,7 @@ def test_killed_at_every_step_from_shares_to_two_tokens_and_back_the_vault_opens
         with site.serving(seals):
             assert site.opened()
             assert site.reads()
+            assert site.signs()
             assert site.every_slot_opens()
             assert site.ask(method, path, {})[0] in {200, 204, 400}, path
             assert site.every_slot_opens()
@@ -234,6 +244,7 @@ def test_killed_at_every_step_from_shares_to_two_tokens_and_back_the_vault_opens
     with site.serving(""):
         assert site.opened()
         assert site.reads()
+        assert site.signs()
 
 
 def test_from_shares_to_a_token_and_to_another_and_back_without_a_pause(site: Site) -> None:
@@ -342,11 +353,13 @@ def test_killed_at_every_commit_of_the_stock_clients_migrations_the_vault_opens_
             with site.serving(seals):
                 assert site.opened(migrate=site.ask("GET", "sys/seal-status")[1]["migration"])
                 assert site.reads()
+                assert site.signs()
                 assert site.every_slot_opens()
         assert met[0], "nothing was ever committed: the server was never killed in the middle"
         with site.serving(after):
             assert site.opened()
             assert site.reads()
+            assert site.signs()
     assert site.slots_left == {"shamir"}
 
 

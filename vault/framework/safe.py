@@ -15,7 +15,7 @@ from typing import Final
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.envelope import unwrap, wrap
-from vault.barrier.failure import BarrierFailure
+from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.errors import Failed, Unavailable
@@ -66,7 +66,10 @@ class Safe:
         await self._read(self._barrier.reader(_ROOT, core_prefix(_ROOT)))
 
     async def _read(self, core: ReadView) -> int:
-        """Read what is not in memory yet; return the newest number, 0 where there is none."""
+        """Read what is not in memory yet; return the newest number, 0 where there is none.
+
+        Raises `BarrierSealed` where the vault was sealed meanwhile: it may be another one by now.
+        """
         numbers = sorted(int(name) for name in await core.list(PREFIX + _KEYS))
         missing, sealed = False, self._sealed
         for number in numbers:
@@ -78,10 +81,10 @@ class Safe:
                 missing = True
                 continue
             if sealed != self._sealed:
-                break  # it may be another vault by now
+                raise BarrierSealed
             if value is not None:
                 self._keys[number] = Key(value)
-        self._missing = missing or sealed != self._sealed
+        self._missing = missing
         return numbers[-1] if numbers else 0
 
     def close(self, about: tuple[str, ...], value: bytes) -> bytes:

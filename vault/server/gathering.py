@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from nhi.biscuit import held
+from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.framework.errors import NotFound
@@ -28,7 +29,10 @@ class Gathering:
         for namespace in (ROOT, *(entry.as_namespace() for entry in list(parts.namespaces))):
             if namespace.id in self._done or parts.namespaces.shut(namespace):
                 continue
-            count = await self._gather(namespace)
+            try:
+                count = await self._gather(namespace)
+            except NamespaceSealed:
+                continue  # sealed just now
             self._done.add(namespace.id)
             if count:
                 parts.log.note("seal", "signing keys were put into the safe", count=count)

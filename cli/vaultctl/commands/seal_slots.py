@@ -73,10 +73,9 @@ def rewrap(invocation: Invocation) -> int:
     if invocation.truth("dry-run"):
         _rehearsed(invocation, "POST", path, "rewrap", f"slot {name}")
         return _shown(invocation, name, "rewrap")
+    method = "GET" if invocation.truth("status") else "POST"
     with Doing(f"Error rewrapping seal slot {name}"):
-        if not invocation.truth("status"):
-            invocation.client.send("POST", path)
-        answer = invocation.client.send("GET", path).json()
+        answer = invocation.client.send(method, path).json()
     return _show(invocation, answer)
 
 
@@ -88,6 +87,8 @@ def rotate_root(invocation: Invocation) -> int:
         "dry_run": invocation.truth("dry-run"),
     }
     if invocation.truth("dry-run"):
+        with Doing("Error reading seal slots"):
+            invocation.client.send("GET", _PATH)  # a server without them has no rehearsals: it would do it
         answer = _rehearsed(invocation, "POST", "sys/rotate/root", "replace", "the root key", body)
         invocation.print_warnings(answer)
         return invocation.succeed("Would replace the root key.")
@@ -105,8 +106,6 @@ def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
         return _shown(invocation, name, verb)
     with Doing(f"Error: cannot {verb} seal slot {name}"):
         answer = invocation.client.send("POST", path).json()
-        if verb == "add":
-            answer = invocation.client.send("GET", path).json()  # what it holds is known only now
     if invocation.tabular:
         invocation.say(f"Success! Slot {name} {done}.")
     return _show(invocation, answer)

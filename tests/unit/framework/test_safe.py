@@ -9,6 +9,7 @@ import pytest
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import named
 from tests.unit.seal.test_sealwrap import CORE, Wraps
+from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import ReadView
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.safe import Safe
@@ -116,7 +117,8 @@ def test_what_was_being_read_while_the_vault_was_sealed_is_not_kept(monkeypatch:
             return value
 
         monkeypatch.setattr(here.wraps, "get", sealed_meanwhile)
-        await safe.prepare()
+        with pytest.raises(BarrierSealed):
+            await safe.prepare()
         assert not safe._keys
         assert not safe.whole
 
