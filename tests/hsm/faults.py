@@ -91,15 +91,15 @@ class FaultPlan:
         return msgspec.json.decode(self._file.read_bytes(), type=list[Fault])
 
     def reach(self, function: str) -> None:
-        """Count a call that the module itself gets (for the process with the module)."""
+        """Count a call that the module itself worked on (for the process with the module)."""
         self._add(f"reached-{function}")
 
     def reached(self, function: str) -> int:
-        """How many calls the module itself got, since the folder was made."""
+        """How many calls the module itself worked on, since the folder was made."""
         return self._count(f"reached-{function}")
 
     def called(self) -> set[str]:
-        """Names of the functions whose calls the module got, since the folder was made."""
+        """Names of the functions that the module worked on, since the folder was made."""
         return {path.name.removeprefix("reached-") for path in self.folder.glob("reached-*")}
 
     def take(self, function: str) -> Fault | None:
@@ -195,8 +195,10 @@ def _wrapped(name: str, count: int, address: int, plan: FaultPlan) -> int:
 
     def call(*arguments: int | None) -> int:
         def work(*given: int | None) -> int:
-            plan.reach(name)
-            return int(real(*given))
+            answer = int(real(*given))
+            if answer != SESSION_HANDLE_INVALID:  # which the module says before it looks at anything
+                plan.reach(name)
+            return answer
 
         fault = plan.take(name)
         return work(*arguments) if fault is None else _spoiled(fault, work, arguments)
