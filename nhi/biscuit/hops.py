@@ -6,7 +6,9 @@ Read off the structure of its checks; nothing is evaluated. What no form here de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Final, cast
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from nhi.biscuit.datalog import Block, Check, CheckKind, Op, OpKind, Rule, Term, TermKind
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.lint import RESERVED
-from nhi.biscuit.narrowing import end_of, ends
+from nhi.biscuit.narrowing import NETS, end_of, ends
 from nhi.biscuit.printer import print_check, print_key
 from vault.framework.clock import rfc3339
 
@@ -23,14 +25,24 @@ OUTLIVES: Final = "outlives-parent"
 RESERVED_FACT: Final = "reserved-fact"
 _MOST_TEXTS: Final = 8
 _LONGEST_TEXT: Final = 240
-_CONTAINS, _STARTS = 5, 6
+_LESS, _CONTAINS, _STARTS = 0, 5, 6
 _EQUAL: Final = frozenset({4, 21})
 
 _NOTHING: Final = "nothing"
 """A check that asks about nothing: it takes away everything, or nothing at all."""
 
 Limit = tuple[str, object]
-"""One thing that a block demands: `operations` with a set, `path` or `below` with a text, else its Datalog."""
+"""One thing that a block demands: `operations` with a set, `path` or `below` with a text, else words or its Datalog."""
+_WORDS: Final = "words"
+_ONE: Final = {
+    "method": ("method", re.compile(r"[A-Z]{1,10}")),
+    "body_sha256": ("one request, with the body of SHA-256", re.compile(r"[0-9a-f]{64}")),
+    "namespace_req": ("namespace", re.compile(r"[\w./-]{0,200}")),
+    "audience_srv": ("audience", re.compile(r"[\w.:/-]{1,200}")),
+}
+"""Facts of one text that are asked about by it alone: what that means, and how the text looks then."""
+_KEYS: Final = {"jkt": "key", "x5t": "certificate"}
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -46,8 +58,9 @@ def hops(blocks: Sequence[Block]) -> tuple[Hop, ...]:
     found: list[Hop] = []
     before: list[Limit] = []
     until = 0
+    audience = _audience(blocks[0]) if blocks else ""
     for place, block in enumerate(blocks):
-        limits = [limit for check in block.checks for limit in _limits(check)]
+        limits = [limit for check in block.checks for limit in _limits(check, audience)]
         end = ends((block,))
         fresh = [
             limit
@@ -97,14 +110,17 @@ def _implies(old: Limit, new: Limit) -> bool:
     return new[0] == "below" and old[0] in {"path", "below"} and str(old[1]).startswith(str(new[1]))
 
 
-def _limits(check: Check) -> list[Limit]:
+def _limits(check: Check, audience: str) -> list[Limit]:
     """Return what a check demands, but for an end in time, which is told elsewhere."""
     if end_of(check):
         return []
-    if check.kind is CheckKind.ONE and len(check.queries) == 1 and not check.queries[0].scopes:
-        known = _known(check.queries[0])
-        if known is not None:
-            return known
+    if check.kind is CheckKind.ONE:
+        ways = [_way(query, audience) for query in check.queries]
+        if len(ways) == 1 and ways[0] is not None:
+            return ways[0]
+        texts = [_text(way[0]) if way is not None and len(way) == 1 else "" for way in ways]
+        if all(texts) and not any(" or " in text for text in texts):
+            return [(_WORDS, " or ".join(texts))]
     kind = "check" if any(query.body for query in check.queries) else _NOTHING
     try:
         return [(kind, print_check(check))]
@@ -112,17 +128,66 @@ def _limits(check: Check) -> list[Limit]:
         return [("check", "a check that does not print")]
 
 
+def _way(query: Rule, audience: str) -> list[Limit] | None:
+    """Return what one query of a check demands; None where it has no form that is known."""
+    names = [predicate.name for predicate in query.body]
+    terms = [predicate.terms for predicate in query.body]
+    ops = query.expressions[0] if len(query.expressions) == 1 and len(query.expressions[0]) == 3 else ()
+    if names == ["approved", "time"] and ops:
+        (_, until), (now,) = terms if [len(one) for one in terms] == [2, 1] else ((None, None), (None,))
+        keys = [print_key(scope.key) for scope in query.scopes if scope.key is not None]
+        if _compares(ops, now, until, _LESS) and len(keys) == len(query.scopes) > 0:
+            return [(_WORDS, f"fresh approval by {' or by '.join(keys)}")]
+    if query.scopes:
+        return None
+    if names == ["audience_srv", "audience"] and ops and audience and [len(one) for one in terms] == [1, 1]:
+        return [(_WORDS, audience)] if _compares(ops, terms[1][0], terms[0][0], _CONTAINS) else None
+    if names == ["pop_proved"] and not query.expressions:
+        kind, thumbprint = (str(term.value) for term in terms[0]) if len(terms[0]) == 2 else ("", "")
+        strings = all(term.kind is TermKind.STRING for term in terms[0])
+        if strings and kind in _KEYS and _THUMBPRINT.fullmatch(thumbprint):
+            return [(_WORDS, f"only with the {_KEYS[kind]} {thumbprint}")]
+        return None
+    return _known(query)
+
+
+def _compares(ops: Sequence[Op], left: Term | None, right: Term | None, code: int) -> bool:
+    """Whether an expression is `left` and `right`, two variables, with one operator."""
+    return (
+        (ops[0].term, ops[1].term) == (left, right)
+        and ops[2].kind is OpKind.BINARY
+        and ops[2].code == code
+        and all(term is not None and term.kind is TermKind.VARIABLE for term in (left, right))
+        and left != right
+    )
+
+
+def _audience(authority: Block) -> str:
+    """Return whom a token is for, in words; empty where its issuer says nothing, or something else."""
+    told = [fact.terms for fact in authority.facts if fact.name == "audience"]
+    if len(told) != 1 or len(told[0]) != 1 or told[0][0].kind is not TermKind.SET:
+        return ""
+    names = cast("tuple[Term, ...]", told[0][0].value)
+    return "audience: " + ", ".join(sorted(str(name.value) for name in names))
+
+
 def _known(query: Rule) -> list[Limit] | None:
     """Return the limits of a query in which each part has a form that is known; else None."""
     found: list[Limit] = []
     variables: dict[object, str] = {}
     for predicate in query.body:
-        if predicate.name not in {"operation", "resource"} or len(predicate.terms) != 1:
+        if predicate.name not in {"operation", "resource", NETS, *_ONE} or len(predicate.terms) != 1:
             return None
         term = predicate.terms[0]
-        if term.kind is TermKind.VARIABLE:
+        if predicate.name in _ONE:
+            words, form = _ONE[predicate.name]
+            text = str(term.value)
+            if term.kind is not TermKind.STRING or not form.fullmatch(text):
+                return None
+            found.append((_WORDS, f"{words}: {text}"))
+        elif term.kind is TermKind.VARIABLE and term.value not in variables:
             variables[term.value] = predicate.name
-        elif term.kind is TermKind.STRING:
+        elif term.kind is TermKind.STRING and predicate.name != NETS:
             found.append(_equal(predicate.name, term))
         else:
             return None
@@ -146,11 +211,22 @@ def _expression(ops: Sequence[Op], variables: dict[object, str]) -> list[Limit] 
         return None
     name = variables.get(left.value) if left.kind is TermKind.VARIABLE else None
     if name is not None and right.kind is TermKind.STRING:
+        if name == NETS:
+            network = _network(str(right.value)) if code == _CONTAINS else ""
+            return [(_WORDS, f"from {network}")] if network else None
         if code in _EQUAL:
             return [_equal(name, right)]
         if code == _STARTS and name == "resource":
             return [("below", str(right.value))]
     return None
+
+
+def _network(text: str) -> str:
+    """Return a network as the server spells it; empty for anything else."""
+    try:
+        return text if str(ip_network(text)) == text else ""
+    except ValueError:
+        return ""
 
 
 def _equal(name: str, term: Term) -> Limit:

@@ -4,10 +4,13 @@
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nhi.biscuit import lineage
 from nhi.biscuit.attenuate import seal
 from nhi.biscuit.chain import read_chain, write_chain
+from nhi.biscuit.keys import public_key
+from nhi.biscuit.printer import print_key
 from nhi.biscuit.verify import from_text, to_text
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
@@ -42,7 +45,7 @@ def test_a_chain_is_a_tree_of_what_each_hop_took_away(issuer: Issuer) -> None:
         ["until 2100-01-01T00:00:00Z"],
         ["path: secret/data/app/other"],
     ]
-    assert nodes[0]["narrowing"][0].startswith("check if audience_srv($a)")
+    assert nodes[0]["narrowing"][0] == "audience: vault"
     ids = [node["id"] for node in nodes]
     assert [node["parent"] for node in nodes] == ["", ids[0], ids[1], ids[2], ids[1]]
     assert [node["sources"] for node in nodes] == [["127.0.0.1"], [], [], ["127.0.0.1"], ["127.0.0.1"]]
@@ -50,6 +53,58 @@ def test_a_chain_is_a_tree_of_what_each_hop_took_away(issuer: Issuer) -> None:
     credential = shown["credential"]
     assert (credential["depth"], credential["blocks"], credential["state"]) == (4, 5, "active")
     assert (credential["workload"], credential["method"]) == ("w1", "issue")
+
+
+APPROVER = print_key(public_key(Ed25519PrivateKey.from_private_bytes(b"1" * 32)))
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        ('check if client_nets($n), $n.contains("10.0.0.0/8");', "from 10.0.0.0/8"),
+        (
+            'check if client_nets($n), $n.contains("10.0.0.0/8") or client_nets($n), $n.contains("fe80::/10");',
+            "from 10.0.0.0/8 or from fe80::/10",
+        ),
+        (
+            'check if resource("secret/data/a") or resource($r), $r.starts_with("secret/data/b/");',
+            "path: secret/data/a or below: secret/data/b/",
+        ),
+        ('check if method("GET");', "method: GET"),
+        ('check if audience_srv("vault");', "audience: vault"),
+        ("check if audience_srv($a), audience($s), $s.contains($a);", "audience: vault"),
+        (f'check if body_sha256("{"0" * 64}");', f"one request, with the body of SHA-256: {'0' * 64}"),
+        (f'check if pop_proved("jkt", "{"x" * 43}");', f"only with the key {'x' * 43}"),
+        (
+            f"check if approved($c, $u), time($t), $t < $u trusting {APPROVER};",
+            f"fresh approval by {APPROVER}",
+        ),
+        ('check if client_nets($n), $n.contains("10.0.0.0/8 or anywhere");', ""),
+        ('check if client_nets($n), !$n.contains("10.0.0.0/8");', ""),
+        ('check if client_nets($n), resource($n), $n.contains("10.0.0.0/8");', ""),
+        ('check if client_nets("10.0.0.0/8");', ""),
+        ('check if method("GET or anything");', ""),
+        ('check if resource("a or below: b") or resource("c");', ""),
+        ("check if audience_srv($a), audience($s), $a.contains($s);", ""),
+        ("check if audience_srv($a), audience($s), !$s.contains($a);", ""),
+        ('check if pop_proved("password", "x");', ""),
+        (f"check if approved($c, $u), time($t), $u < $t trusting {APPROVER};", ""),
+        (f"check if approved($c, $u), time($t), $t < $u, 1 == 2 trusting {APPROVER};", ""),
+        ("check if approved($c, $u), time($t), $t < $u;", ""),
+        ("check if approved($c, $u), time($t), $t < $u trusting previous;", ""),
+        ('check all client_nets($n), $n.contains("10.0.0.0/8");', ""),
+    ],
+)
+def test_a_hop_is_told_in_words_where_they_say_exactly_what_it_demands(
+    issuer: Issuer, check: str, words: str
+) -> None:
+    shown = issuer.root("nhi/introspect", {"token": issuer.narrow(issuer.issue(), check)})["data"]["blocks"]
+    said = shown[1]["narrowing"]
+    assert len(said) == 1
+    if words:
+        assert said == [words]
+    else:
+        assert said[0].startswith("check ")
 
 
 def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(issuer: Issuer) -> None:
