@@ -87,6 +87,7 @@ class Lifecycle(Beginning):
         self._lock = asyncio.Lock()
         self._forgetters: list[Callable[[], None]] = []
         self._kept_sealed = False
+        self._people = False
         self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
@@ -165,6 +166,15 @@ class Lifecycle(Beginning):
         To be said together with `seal`, while nobody gives shares.
         """
         self._kept_sealed = True
+
+    @property
+    def opened_by_shares(self) -> bool:
+        """Whether people's shares opened the vault, and no key slot has been seen to work since."""
+        return self._people
+
+    def slot_works(self) -> None:
+        """Note that a key slot that holds the root key works."""
+        self._people = False
 
     async def references(self) -> dict[str, dict[str, int]]:
         """Count what is stored for the seal under each version of each slot's key; raises `SealFailure`."""
@@ -308,6 +318,7 @@ class Lifecycle(Beginning):
             await (self._confirm if confirm else self._expect)(generation)
             await self._barrier.load(root_key)
         self._kept_sealed = False
+        self._people = confirm
 
 
 async def _authority(tx: ReadTx, config: SealConfig) -> Authority:

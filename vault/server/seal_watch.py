@@ -33,6 +33,8 @@ LONGEST_PAUSE: Final = 30.0
 _PROVEN_EVERY: Final = 1.0
 """Seconds between two looks at whether somebody has used a new vault's token."""
 _OFTENER: Final = 12
+_LOOKS: Final = 2
+"""Looks in a row that find every slot failing before that counts as their loss; the second comes at once."""
 
 
 class SealWatch:
@@ -74,6 +76,7 @@ class SealWatch:
         self._try_at = 0.0
         self._look_at = 0.0
         self._lost_since: float | None = None
+        self._losses = 0
         self._told = False
         self._behind: dict[str, str] = {}
         metrics.gauge("seal.unreachable.time", self._unreachable)
@@ -147,8 +150,11 @@ class SealWatch:
         await self._show()
         if self._health.lost:
             self._lost_since = now if self._lost_since is None else self._lost_since
+            self._losses += 1
         else:
             self._lost_since = None
+            self._losses = 0
+            self._lifecycle.slot_works()
         await self._catch_up()
 
     async def _show(self) -> None:
@@ -192,11 +198,16 @@ class SealWatch:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
 
     async def _act(self, now: float) -> None:
-        """Seal the vault if the policy says so; it opens by itself once a slot answers again."""
+        """Seal the vault if the policy says so; it opens by itself once a slot answers again.
+
+        Never because of one failed look, and never what people opened because the slots are lost.
+        """
         if (
             self._lost_since is None
+            or self._losses < _LOOKS
             or self._policy.on_loss == "keep"
             or self._lifecycle.keeper.barrier.sealed
+            or self._lifecycle.opened_by_shares
         ):
             return
         patience = self._policy.seal_after if self._policy.on_loss == "seal_after" else 0.0
@@ -217,6 +228,8 @@ class SealWatch:
             self._log.caution("seal", "software token: no hardware protection", slot=view.name)
 
     def _interval(self) -> float:
+        if 0 < self._losses < _LOOKS:
+            return FIRST_PAUSE
         interval = self._policy.canary_interval or 1.0
         return interval if self._health.well else max(1.0, interval / _OFTENER)
 

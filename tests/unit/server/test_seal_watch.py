@@ -277,12 +277,66 @@ def test_somebody_seals_while_the_watch_is_about_to_do_it_because_of_a_loss(poli
         assert here.machine.barrier.sealed
         await here.machine.give(keys[:2])
         life.opens_itself = asked  # type: ignore[method-assign]  # that moment is over
+        await here.run(61)
         a.away = AWAY
         await here.run(300)
         assert here.machine.barrier.sealed  # by the loss this time, and so
         a.away = None
         await here.run(70)
         assert await here.machine.reads()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("policy", ["seal", "seal_after"])
+def test_what_shares_opened_because_every_slot_is_lost_stays_open_until_one_has_worked(policy: str) -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        rule = HsmPolicy(on_loss=policy, seal_after=60)
+        here = Watched([a], rule)
+        keys = (await here.machine.init()).recovery.keys
+        await here.machine.life.auto_unseal()
+        await here.machine.keeper.add_shamir()
+        here.restart([a], rule)
+        await here.run(1)
+        a.away = AWAY
+        await here.run(300)
+        assert here.machine.barrier.sealed
+        await here.machine.give(keys[:2])
+        await here.run(3600)
+        assert await here.machine.reads()
+        a.away = None
+        await here.run(70)
+        a.away = AWAY
+        await here.run(300)
+        assert here.machine.barrier.sealed
+
+    asyncio.run(scenario())
+
+
+def test_one_failed_look_is_no_loss() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        rule = HsmPolicy(on_loss="seal")
+        here = Watched([a], rule)
+        await here.machine.init()
+        here.restart([a], rule)
+        await here.run(1)
+        assert await here.machine.reads()
+        for _ in range(5):
+            a.away = AWAY
+            while not here.health.lost:
+                here.now += await here.watch.step()
+            a.away = None
+            await here.run(10)
+            assert not here.health.lost
+            assert await here.machine.reads()
+        a.away = AWAY
+        while not here.health.lost:
+            here.now += await here.watch.step()
+        assert not here.machine.barrier.sealed
+        await here.run(1)
+        assert here.machine.barrier.sealed
 
     asyncio.run(scenario())
 
