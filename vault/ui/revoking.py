@@ -88,7 +88,7 @@ def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
     )
     ends = (
         f"This ends {blocks} {'block' if blocks == '1' else 'blocks'} of {credentials} "
-        f"{'credential' if credentials == '1' else 'credentials'} that were presented here{tokens}, with the next request and on "
+        f"{'credential' if credentials == '1' else 'credentials'} that are known here{tokens}, with the next request and on "
         "every node, and whatever else was or will be made or renewed from them. It cannot be undone."
     )
     if "workload" in what:
