@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Signing keys that are kept here lie in the safe: storage and the root key do not give them away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +15,9 @@ from nhi.identity.oidc.signing import opened
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
-from vault.framework.safe import Safe
+from vault.barrier.failure import NamespaceSealed
+from vault.barrier.view import ReadView
+from vault.framework.safe import Safe, Write
 from vault.server.gathering import Gathering
 from vault.storage.memory import MemoryStorage
 
@@ -154,3 +156,29 @@ def test_sealing_forgets_the_safe(sealed: Sealed) -> None:
     assert sealed.parts.safe.whole
     sealed.root("sys/seal")
     assert not sealed.parts.safe._keys
+
+
+def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
+    sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = sealed.application
+    sealed.root("sys/namespaces/n")
+    application.run(sealed.bare())
+    [inner] = list(sealed.parts.namespaces)
+    shut = [inner.id]
+    pairs = sealed.parts.pairs.gather
+
+    async def sealed_now(core: ReadView, write: Write, namespaces: Iterable[str]) -> int:
+        if set(namespaces) & set(shut):
+            raise NamespaceSealed(inner.id)
+        done: int = await pairs(core, write, namespaces)
+        return done
+
+    monkeypatch.setattr(sealed.parts.pairs, "gather", sealed_now)
+    gathering = Gathering(sealed.parts)
+    application.run(gathering())
+    assert application.run(sealed.shown()) == []
+    assert inner.id not in gathering._done
+    shut.clear()
+    application.run(gathering())
+    assert inner.id in gathering._done
