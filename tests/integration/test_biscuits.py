@@ -16,6 +16,7 @@ from pytest_socket import enable_socket
 
 from tests.integration.clients import INSTALLED, run
 from tests.integration.coffre import BAO, Place, open_server
+from tests.integration.helpers_of_bao import Workload, text
 
 POLICY = (
     'path "secret/data/app/*" { capabilities = ["create", "update", "read"] }\n'
@@ -222,3 +223,18 @@ def test_stock_clients_log_in_below_auth_and_get_a_biscuit(issuer: Issuer, tmp_p
         assert held.auth.token.lookup_self()["data"]["type"] == "biscuit"
     wrong = issuer.bao(tmp_path, "", "write", f"auth/{issuer.name}/login", "client_id=r", "client_secret=x")
     assert wrong.returncode == 2
+
+
+def test_a_stock_agent_logs_in_below_auth_as_with_an_approle(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.root.sys.enable_auth_method("nhi", path=issuer.name)
+    secret = issuer.root.write_data(f"{issuer.name}/registrations/r/secret", data={})["data"]["client_secret"]
+    (tmp_path / "role-id").write_text("r")
+    (tmp_path / "secret-id").write_text(secret)
+    agent = Workload.__new__(Workload)
+    agent.place, agent.folder, agent.name, agent.root = issuer.place, tmp_path, issuer.name, issuer.root
+    agent.token = tmp_path / "token"
+    with agent.running("agent", "") as helper:
+        helper.until(lambda: bool(text(agent.token)))
+    held = issuer.place.client(text(agent.token).strip())
+    assert held.secrets.kv.v2.read_secret_version("app/db", raise_on_deleted_version=True)
+    assert held.auth.token.lookup_self()["data"]["type"] == "biscuit"
