@@ -146,7 +146,8 @@ class Mint:
         renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one.
         """
         owner, path = place
-        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        here = owner.mount == call.mount.uuid
+        view = call.tx if here else call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
         key, root = await self._signers.of(view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):

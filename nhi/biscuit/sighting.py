@@ -46,7 +46,7 @@ class Sightings:
         if judged.issued is None or judged.refusal in _UNSEEN:
             return frozenset()
         old = await lineage.tree(place, judged.issued.token_id)
-        if _seen(old, judged, call, {}) is None:
+        if not _is_new(old, judged) and _seen(old, judged, call, {}) is None:
             return _sources(old, judged, call)
         owner = judged.owner.namespace
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
@@ -74,6 +74,11 @@ class Sightings:
                 await lineage.put_orphan(judged.view(tx), new)
         call.sighting = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
         return frozenset()
+
+
+def _is_new(old: Tree | None, judged: Judged) -> bool:
+    """Whether there is a block to write down that is not known yet."""
+    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(_shown(judged)))
 
 
 def _seen(
