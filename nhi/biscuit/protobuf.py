@@ -60,7 +60,11 @@ def read_all(
             raise BiscuitError(f"{what}: field {number} comes twice or out of order")
         last = number
         is_number = not tag & 7
-        value, at = _varint(data, at, what, largest if is_number else LARGEST)
+        value = data[at] if at < size else 0x80
+        if value < 0x80:
+            at += 1
+        else:
+            value, at = _varint(data, at, what, largest if is_number else LARGEST)
         if is_number:
             found.append((number, value))
             continue
