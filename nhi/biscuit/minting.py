@@ -34,7 +34,7 @@ from nhi.biscuit.model import (
 from nhi.biscuit.possession import KINDS, Bound
 from nhi.biscuit.verify import to_text
 from nhi.biscuit.wire import LATEST_VERSION, Algorithm, Authority, parse, serialise
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, VaultError
@@ -146,8 +146,7 @@ class Mint:
         renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one.
         """
         owner, path = place
-        here = owner.mount == call.mount.uuid
-        view = call.tx if here else call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        view = _data(call, owner)
         key, root = await self._signers.of(view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):
@@ -277,6 +276,12 @@ class Mint:
             return await found.use(call, lambda root: work(_root(root)))
 
         return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
+
+
+def _data(call: Call, owner: Place) -> View:
+    """Return the data of a mount in the open transaction; most calls are to the mount itself, and have it."""
+    here = owner.mount == call.mount.uuid
+    return call.tx if here else call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
 
 
 def _since(renewed: Issued | None) -> int:
