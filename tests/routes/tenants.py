@@ -241,7 +241,10 @@ def made_up(identifier: str) -> str:
         identifier.partition(".") if identifier.startswith(("s.", "b.")) else ("", "", identifier)
     )
     own, end, namespace = rest.partition(".")
-    return kind + dot + "".join(_NEXT.get(char, char) for char in own) + end + namespace
+    made = "".join(_NEXT.get(char, char) for char in own)
+    if made == own:  # an id may have none of these characters
+        made = own[:-1] + ("h" if own.endswith("g") else "g")
+    return kind + dot + made + end + namespace
 
 
 _REQUEST = re.compile(r'"request_id":"[0-9a-f-]+"')
