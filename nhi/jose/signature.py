@@ -11,8 +11,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Final, NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +24,7 @@ from joserfc import jws
 from joserfc._rfc7515.model import JWSAlgModel
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from joserfc.util import urlsafe_b64decode
 
 from vault.cache.follow import Bounded
 from vault.framework import schema
@@ -68,7 +69,16 @@ class Registry(jws.JWSRegistry):
 
 _REGISTRY: Final = Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
-_GOOD: Final[Bounded[bytes, Key]] = Bounded(4096)
+
+class _Signed(NamedTuple):
+    """By which key a token was signed, and what its header says."""
+
+    key: Key
+    algorithm: str
+    kid: str
+
+
+_GOOD: Final[Bounded[bytes, _Signed]] = Bounded(4096)
 """Which key has signed the token with a digest. Workloads show a token again and again; that these very bytes are signed
 by this very key stays true, and which keys and algorithms count, and what it says, is asked each time."""
 
@@ -85,15 +95,23 @@ class VerifyKey:
 class Token:
     """A token whose signature nobody has looked at yet."""
 
-    def __init__(self, compact: jws.CompactSignature, digest: bytes) -> None:
-        """`digest` is that of the whole token."""
-        self._compact = compact
-        self._digest = digest
-        header = compact.headers()
+    def __init__(self, encoded: bytes) -> None:
+        """Raises what the library does for a header that cannot be read. That of a signed one was read before."""
+        self._encoded = encoded
+        self._digest = hashlib.sha256(encoded).digest()
+        good = _GOOD.get(self._digest)
+        if good is not None:
+            self.algorithm, self.kid, self._plain = good.algorithm, good.kid, True
+            return
+        header = self._compact.headers()
         self.algorithm = str(header.get("alg"))
         kid = header.get("kid")
         self.kid = kid if isinstance(kid, str) else ""
         self._plain = "crit" not in header
+
+    @cached_property
+    def _compact(self) -> jws.CompactSignature:
+        return jws.extract_compact(self._encoded, registry=_REGISTRY)
 
     def claims(self, keys: Sequence[VerifyKey]) -> Mapping[str, Json] | None:
         """Return what the token says, if one of `keys` has signed it; else None."""
@@ -107,7 +125,8 @@ class Token:
         if not self._plain or self.algorithm not in ALGORITHMS:
             return None
         try:
-            return schema.decode_object(self._compact.payload, limits=_CLAIMS)
+            payload = urlsafe_b64decode(self._encoded.split(b".")[1])
+            return schema.decode_object(payload, limits=_CLAIMS)
         except Malformed:
             return None
 
@@ -116,14 +135,15 @@ class Token:
         return self._compact.headers()
 
     def _signed_by(self, key: Key) -> bool:
-        if _GOOD.get(self._digest) is key:
+        known = _GOOD.get(self._digest)
+        if known is not None and known.key is key:
             return True
         try:
             good = jws.validate_compact(self._compact, key, registry=_REGISTRY)
         except (JoseError, ValueError):
             return False
         if good:
-            _GOOD.put(self._digest, key)
+            _GOOD.put(self._digest, _Signed(key, self.algorithm, self.kid))
         return good
 
     def __repr__(self) -> str:
@@ -146,8 +166,7 @@ def read(text: str) -> Token:
     if not _COMPACT.fullmatch(encoded):
         raise Malformed("illegal base64 data")
     try:
-        compact = jws.extract_compact(encoded, registry=_REGISTRY)
-        return Token(compact, hashlib.sha256(encoded).digest())
+        return Token(encoded)
     except (JoseError, ValueError, AttributeError, TypeError, RecursionError):
         raise Malformed("the token's header cannot be read") from None
 

@@ -72,7 +72,8 @@ class Transaction(RememberingReader):
 
     async def _find(self, prefix: str, look: Look) -> Sequence[str]:
         """Look below a prefix, where SQLite has to know all that was written there."""
-        with self._statement():
+        self._check()
+        try:
             batch = self._group.open
             if batch.before is not None and batch.before.pending.touches(prefix):
                 await batch.founded()
@@ -83,8 +84,11 @@ class Transaction(RememberingReader):
                 return self.below(prefix, look)
             inner = self._inner()
             found = inner.below(prefix, look)
-            self.epoch = inner.epoch
-            return found
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
+        self.epoch = inner.epoch
+        return found
 
     def _inner(self) -> Reader:
         """Return what reads in the transaction of the batch, for when SQLite knows more of it than is committed."""

@@ -41,7 +41,8 @@ class LoginEngine(Engine):
         """Log in. A use of the secret id is taken in the transaction that makes the token, or there is no token."""
         if not params.role_id:
             raise Malformed("missing role_id")
-        role = await store.role_by_id(call.tx, params.role_id)
+        by = await store.keyed(call.tx)
+        role = await store.role_by_id(call.tx, params.role_id, by)
         await self._lockout.check(call, params.role_id, known=role is not None)
         metadata: dict[str, str] = {}
         blocks: tuple[str, ...] = ()
@@ -49,7 +50,8 @@ class LoginEngine(Engine):
         if role is None or role.bind_secret_id:
             if role is not None and not params.secret_id:
                 raise Malformed("missing secret_id")
-            digest, secret = await self._secret(call.tx, role or _NOBODY, params.secret_id)
+            digest = store.hashed(by, "secret-id", params.secret_id)
+            secret = await self._secret(call.tx, role or _NOBODY, digest)
             if role is None or secret is None:
                 await self._lockout.count(call, call.tx, params.role_id, known=role is not None)
                 return Refused(reason=Malformed(_WRONG))
@@ -70,12 +72,10 @@ class LoginEngine(Engine):
         )
         return await self._issuer.issue(call, grant)
 
-    async def _secret(self, view: ReadView, role: Role, secret_id: str) -> tuple[str, SecretId | None]:
-        """Return the hash of a secret id, and what is kept of it if it is good now."""
-        digest = await store.digest(view, "secret-id", secret_id)
+    async def _secret(self, view: ReadView, role: Role, digest: str) -> SecretId | None:
+        """Return what is kept of the secret id with this hash, if it is good now."""
         secret = await store.secret(view, role, digest)
-        good = secret is not None and secret.alive(self._clock.nanos())
-        return digest, secret if good else None
+        return secret if secret is not None and secret.alive(self._clock.nanos()) else None
 
 
 def _admit(call: Call, blocks: tuple[str, ...], what: str) -> None:

@@ -110,7 +110,7 @@ async def keep(call: Call, new: Role, old: Role | None) -> None:
         raise Malformed("secret_id_num_uses cannot be negative")
     if not (new.bind_secret_id or new.secret_id_bound_cidrs or new.terms.bound_cidrs):
         raise Malformed("at least one constraint should be enabled on the role", chained=True)
-    other = await store.role_by_id(call.tx, new.role_id)
+    other = await store.role_by_id(call.tx, new.role_id, await store.keyed(call.tx))
     if other is not None and other.name != new.name:
         raise Malformed("role_id already in use", chained=True)
     await store.put_role(call.tx, new, old)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -13,6 +11,7 @@ import msgspec
 from nhi.auth.approle.model import Place, Role, SecretId, Usage
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
+from vault.framework.keyed import Keyed
 from vault.storage.protocol import Timer
 
 SECRET_ID_KIND: Final = "approle-secret-id"  # noqa: S105 -- the kind of timer that ends secret ids
@@ -35,10 +34,19 @@ async def prepare(view: View, salt: bytes) -> None:
     await view.put(_SALT, salt)
 
 
-async def digest(view: ReadView, what: str, text: str) -> str:
+async def keyed(view: ReadView) -> Keyed:
+    """Return what hashes under the key of a mount, for whoever has several texts."""
+    return Keyed(await view.get(_SALT) or b"")
+
+
+def hashed(by: Keyed, what: str, text: str) -> str:
     """Return the keyed hash (HMAC-SHA256) of a text of the sort `what`."""
-    salt = await view.get(_SALT) or b""
-    return hmac.digest(salt, f"{what}\0{text}".encode(), hashlib.sha256).hex()
+    return by.digest(f"{what}\0{text}".encode()).hex()
+
+
+async def digest(view: ReadView, what: str, text: str) -> str:
+    """As `hashed`, for one text."""
+    return hashed(await keyed(view), what, text)
 
 
 async def role(view: ReadView, name: str) -> Role | None:
@@ -47,9 +55,9 @@ async def role(view: ReadView, name: str) -> Role | None:
     return _decode_role(value) if value is not None else None
 
 
-async def role_by_id(view: ReadView, role_id: str) -> Role | None:
+async def role_by_id(view: ReadView, role_id: str, by: Keyed) -> Role | None:
     """Return the role with this role id; that there is none takes as long to find out (SL-22)."""
-    name = await view.get(_ROLE_ID + await digest(view, "role-id", role_id))
+    name = await view.get(_ROLE_ID + hashed(by, "role-id", role_id))
     return await role(view, name.decode() if name is not None else "")
 
 

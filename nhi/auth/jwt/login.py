@@ -29,11 +29,11 @@ from vault.token.terms import TokenTerms
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A token that was verified by this configuration and is good for this role."""
+    """A token that was verified by this configuration and is good for this role, and what that gives."""
 
     config: Config
     role: Role
-    claims: Mapping[str, Json]
+    grant: Grant
 
 
 class LoginEngine(Engine):
@@ -54,7 +54,7 @@ class LoginEngine(Engine):
             or await ROLES.find(call.tx, proof.role.name) != proof.role
         ):
             raise Malformed("the role or the configuration has just changed; log in again")
-        return await self._issuer.issue(call, grant(proof.role, proof.claims, proof.config))
+        return await self._issuer.issue(call, proof.grant)
 
     async def verify(self, call: Call, params: LoginParams) -> Proof:
         """Find out whether the token is good for the role. Raises `Malformed` or `Unauthenticated`."""
@@ -79,12 +79,12 @@ class LoginEngine(Engine):
         claims = await self._verifier.claims(call, config, expected, params.jwt)
         if not role.bound_audiences and registered.audience(claims):
             raise Malformed("audience claim found in JWT but no audiences bound to the role")
-        grant(role, claims, config)
+        granted = grant(role, claims, config)
         try:
             said.check_bound(claims, role)
         except Malformed as refusal:
             raise Malformed(f"error validating claims: {refusal.message}") from None
-        return Proof(config, role, claims)
+        return Proof(config, role, granted)
 
 
 async def granted_role(call: Call, name: str) -> Role:

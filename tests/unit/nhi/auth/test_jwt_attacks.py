@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from nhi.jose import signature
 from tests.tokens import EDWARDS, KEY, OTHER, b64, jwk, pem, token
 from tests.unit.nhi.auth.house import auth, play
 from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
@@ -292,3 +293,16 @@ def test_a_token_that_was_good_once_is_looked_at_again_in_all_that_may_have_chan
         assert (await house.present(good)).status == 400
 
     play(scenario)
+
+
+def test_what_is_remembered_of_a_signed_token_is_what_it_said_the_first_time() -> None:
+    text = token({"sub": "somebody"}, kid="one", extra="more")
+    mine, other = (signature.from_pem([pem(key)]) for key in (KEY, OTHER))
+    seen = []
+    for _ in range(2):
+        read = signature.read(text)
+        assert read.claims(other) is None
+        seen.append((read.algorithm, read.kid, read.header()["extra"], read.claims(mine)))
+    assert seen == [("ES256", "one", "more", {"sub": "somebody"})] * 2
+    critical = token({"sub": "somebody"}, crit=["exp"], exp=1)
+    assert [signature.read(critical).claims(mine) for _ in range(2)] == [None, None]
