@@ -87,7 +87,9 @@ def _tokens(code: str) -> tuple[int, object]:
 def id_token(name: str, nonce: str) -> str:
     """The ID token of that name for one sign-in."""
     now = int(time.time())
-    usual = {"iss": address(), "aud": "client", "sub": "alice", "iat": now, "exp": now + 900, "nonce": nonce}
+    usual = {"iss": address(), "aud": "client", "sub": "alice", "iat": now, "exp": now + 900}
+    if nonce:
+        usual["nonce"] = nonce
     if name == "recent":
         usual["auth_time"] = now
     claims = {key: value for key, value in {**usual, **ID_TOKENS[name]}.items() if value is not None}
@@ -124,14 +126,19 @@ def _review(_: Mapping[str, str], body: str) -> tuple[int, object]:
 
 
 def _token(fields: Mapping[str, str], _: str) -> tuple[int, object]:
-    if "device_code" in fields:
-        return 400, {"error": "authorization_pending"}
-    return _tokens(fields.get("code", ""))
+    code = fields.get("device_code")
+    if code in ("authorization_pending", "slow_down", "access_denied", "expired_token"):
+        return 400, {"error": code, "error_description": "<script>"}
+    return _tokens(f"{code}." if code else fields.get("code", ""))
 
 
-def _device(_: Mapping[str, str], __: str) -> tuple[int, object]:
+def _device(fields: Mapping[str, str], _: str) -> tuple[int, object]:
+    """A device whose user does what the last scope says: another error than pending, or an ID token."""
+    scope = fields.get("scope", "").split()[-1:]
     return 200, {
-        "device_code": "device",
+        "device_code": scope[0]
+        if scope and scope[0] not in ("openid", "profile")
+        else "authorization_pending",
         "user_code": "AB-CD",
         "verification_uri": f"{address()}/verify",
         "verification_uri_complete": f"{address()}/verify?code=AB-CD",

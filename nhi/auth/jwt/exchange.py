@@ -22,7 +22,20 @@ from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
 
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
-_PENDING: Final = frozenset({"authorization_pending", "slow_down"})
+ENDED: Final = "authorization failed: "
+"""How the refusal of a device's sign-in begins that ends it."""
+WAITING: Final = frozenset({"authorization_pending", "slow_down"})
+_ENDED: Final = frozenset(
+    {
+        "access_denied",
+        "expired_token",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "unauthorized_client",
+    }
+)
+"""Errors that a device's sign-in ends by (RFC 8628 section 3.5, RFC 6749 section 5.2)."""
 _KINDS: Final = ("access_token", "id_token", "refresh_token")
 _SKEW: Final = 60
 
@@ -75,7 +88,7 @@ class Exchange:
             fields["code_verifier"] = sign_in.verifier
         answer = await self._post(config, provider.token_endpoint, fields)
         if answer.status != 200:
-            raise Malformed(_refusal(answer))
+            raise Malformed(_refusal(answer, device=bool(sign_in.device_code)))
         return document(answer)
 
     async def _post(self, config: Config, url: str, fields: Mapping[str, str]) -> Answer:
@@ -153,13 +166,15 @@ def scope(role: Role) -> str:
     return " ".join(dict.fromkeys(("openid", *(role.oidc_scopes or ()))))
 
 
-def _refusal(answer: Answer) -> str:
-    """Return why there are no tokens. Only the errors that a device waits by are repeated (SL-35)."""
+def _refusal(answer: Answer, *, device: bool) -> str:
+    """Return why there are no tokens. Only errors that a device waits or ends by are repeated (SL-35)."""
     try:
         error = schema.decode_object(answer.body).get("error")
     except Malformed:
         error = None
-    return str(error) if error in _PENDING else f"the provider answers with status {answer.status}"
+    if device and isinstance(error, str) and error in WAITING | _ENDED:
+        return error if error in WAITING else f"{ENDED}{error}"
+    return f"the provider answers with status {answer.status}"
 
 
 def _check_audience(claims: Mapping[str, Json], client_id: str, role: Role) -> None:

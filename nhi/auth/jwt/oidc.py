@@ -19,7 +19,7 @@ import msgspec
 
 from nhi.auth.jwt import claims as said
 from nhi.auth.jwt import page, states
-from nhi.auth.jwt.exchange import Exchange, kept_tokens
+from nhi.auth.jwt.exchange import ENDED, WAITING, Exchange, kept_tokens
 from nhi.auth.jwt.login import grant, granted_role
 from nhi.auth.jwt.model import (
     CONFIG,
@@ -266,14 +266,23 @@ class OidcEngine(Engine):
             await self._states.take(call, params.state, now)
             raise Malformed("invalid client_nonce")
         if sign_in.mode == "device":
-            entrant = await self._vouched(call, sign_in, "")
-            await self._states.take(call, params.state, now)
-            return entrant
+            return await self._device_done(call, sign_in, params.state)
         if sign_in.claims is None:
             raise Malformed("authorization_pending")
         sign_in = await self._states.take(call, params.state, now)
         role = await self._admitted(call, sign_in)
         return Entrant(await self._config(call), role, sign_in.claims or {})
+
+    async def _device_done(self, call: Call, sign_in: SignIn, state: str) -> Entrant:
+        """Find out who signed in with a device; whatever comes of it but waiting ends the sign-in."""
+        try:
+            entrant = await self._vouched(call, sign_in, "")
+        except Malformed as refusal:
+            if refusal.message not in WAITING:
+                await self._states.take(call, state, self._clock.nanos())
+            raise
+        await self._states.take(call, state, self._clock.nanos())
+        return entrant
 
     async def _vouched(self, call: Call, sign_in: SignIn, code: str) -> Entrant:
         config = await self._config(call)
@@ -281,7 +290,7 @@ class OidcEngine(Engine):
         try:
             claims = await self._exchange.claims(call, config, role, sign_in, code)
         except (Malformed, Unreachable) as failure:
-            if sign_in.device_code and str(failure) in {"authorization_pending", "slow_down"}:
+            if str(failure) in WAITING or str(failure).startswith(ENDED):
                 raise Malformed(str(failure)) from None
             used = code or sign_in.device_code
             what = "Error exchanging oidc code" if used else "Token verification failed"

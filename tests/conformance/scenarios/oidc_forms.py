@@ -2,6 +2,7 @@
 """oidc: what a provider posts in a form, sign-ins without a code, and pages that ask for a click or do not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.conformance.scenario import Scenario, Step, delete, get, post, put
 from tests.conformance.scenarios.approle import AUTH
@@ -191,7 +192,64 @@ DIRECT = [
     GONE,
 ]
 
+
+def device(*scopes: str, **changes: object) -> Sequence[Step]:
+    """Begins a sign-in with a device, whose user does what the last scope says."""
+    usual = {
+        "callback_mode": "device",
+        "allowed_redirect_uris": "x",
+        "oidc_scopes": scopes,
+    }
+    begin = post(
+        AT + "auth_url", {"role": "main", "client_nonce": "cn"}, token="", save=("state:data.state",)
+    )
+    return [delete(f"auth/{MOUNT}/role/main"), role(**{**usual, **changes}), begin]
+
+
+def unverified(*scopes: str, **changes: object) -> Sequence[Step]:
+    """A device's sign-in with an ID token that is not good."""
+    return [*device(*scopes, **changes), replace(POLL, divergence="DV-72")]
+
+
+DEVICE = [
+    mount(MOUNT, "oidc"),
+    configure(),
+    *device("profile", "good"),
+    POLL,
+    POLL,
+    *(
+        one
+        for end in ("slow_down", "access_denied", "expired_token", "bad", "nobody")
+        for one in (*device(end), POLL, POLL)
+    ),
+    *device("bare"),
+    replace(POLL, divergence="DV-02"),
+    POLL,
+    *device("mine", groups_claim="groups", bound_claims={"z": "1"}, token_policies="p", token_ttl="5m"),
+    POLL,
+    *device("good", bound_claims={"z": "1"}),
+    POLL,
+    POLL,
+    *device("good", bound_subject="carl"),
+    POLL,
+    POLL,
+    *device("good"),
+    post(AT + "poll", {"state": "{state}", "client_nonce": "other"}, token=""),
+    POLL,
+    *device("good"),
+    come("&code=good&client_nonce=cn", divergence="DV-02"),
+    POLL,
+    *device("nonce"),
+    POLL,
+    *(one for token in ("old", "issuer", "audience", "several", "unsigned") for one in unverified(token)),
+    *unverified("aged", max_age=60),
+    *unverified("mine", bound_audiences="nobody"),
+    *unverified("good", token_bound_cidrs="10.0.0.0/8"),
+    GONE,
+]
+
 SCENARIOS = [
+    Scenario("oidc", "oidc-device", DEVICE),
     Scenario("oidc", "oidc-forms-code", FORMS),
     Scenario("oidc", "oidc-forms-token", IMPLIED),
     Scenario("oidc", "oidc-forms-direct", DIRECT),
