@@ -64,6 +64,19 @@ Anything = Annotated[object, Kind("any")]
 """Any JSON value, as it came."""
 
 
+EMPTY: Final[Mapping[str, Json]] = {
+    "string": "",
+    "lower": "",
+    "int": 0,
+    "bool": False,
+    "strings": (),
+    "commas": (),
+    "ints": (),
+    "pairs": {},
+}
+"""What null is, by kind: who sends it empties the field. For other kinds, times and objects, nothing was given."""
+
+
 class Mismatch(Exception):
     """A value that does not convert; the text follows the field's own wording."""
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from vault.framework.call import USUAL_LIMITS, JsonLimits
+from vault.framework.call import USUAL_LIMITS, JsonLimits, Operation
 from vault.framework.errors import Malformed, TooLarge
-from vault.framework.fields import Json, coerce
+from vault.framework.fields import EMPTY, Json, coerce
 from vault.framework.route import Params, Route
 
 MAX_STRINGS: Final = USUAL_LIMITS.strings
@@ -169,6 +169,8 @@ def build_params(
                 replaced.append(name)
             elif value is not None:
                 values[parameter.field] = coerce(name, parameter.kind, value)
+            elif parameter.kind.name in EMPTY and route.operation is not Operation.PATCH:
+                values[parameter.field] = EMPTY[parameter.kind.name]
         if unknown and route.handler:
             warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(sorted(unknown))}]")
         if replaced:

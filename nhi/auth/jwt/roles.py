@@ -47,14 +47,18 @@ class RoleEngine(Engine):
 
     @write("role/{name:word}", exists="role_exists")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
-        """Make or change a role; what is not given stays, but for its type."""
+        """Make or change a role; what is not given stays, but for its type, and how a browser comes back."""
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
+        usual: dict[str, Json] = {"callback_mode": "client", "oidc_disable_confirmation": False}
+        given |= {
+            name: None for name in ("bound_claims", "claim_mappings") if call.data.get(name, "") is None
+        }
         role = msgspec.structs.replace(
             old,
             role_type=params.role_type or "oidc",
             terms=changed(old.terms, params, OLD_NAMES),
-            **given,
+            **{**usual, **given},
         )
         check(role)
         await ROLES.keep(call.tx, role.name, role)

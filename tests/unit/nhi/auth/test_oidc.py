@@ -345,7 +345,7 @@ def test_a_form_for_a_direct_sign_in_is_asked_about_and_changes_nothing_once_con
     async def scenario() -> None:
         async with house() as vault:
             await vault.without_codes()
-            fields = {"user_claim": "sub", "claim_mappings": {"sub": "who"}}
+            fields = {"user_claim": "sub", "claim_mappings": {"sub": "who"}, "callback_mode": "direct"}
             await vault.good("POST", "auth/jwt/role/people", fields)
             asked = await vault.ask()
             given = {"state": asked["state"], "id_token": token(vault.id_token)}
@@ -364,7 +364,9 @@ def test_a_role_can_do_without_the_confirmation_and_a_failure_is_a_page() -> Non
     async def scenario() -> None:
         async with house() as vault:
             await vault.good(
-                "POST", "auth/jwt/role/people", {"user_claim": "sub", "oidc_disable_confirmation": True}
+                "POST",
+                "auth/jwt/role/people",
+                {"user_claim": "sub", "callback_mode": "direct", "oidc_disable_confirmation": True},
             )
             asked = await vault.ask()
             assert b"You are signed in" in (await vault.back(state=asked["state"], code="c0de")).text
