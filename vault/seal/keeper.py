@@ -10,8 +10,8 @@ checked again inside: another process may have written a record at the same plac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 import msgspec
 
@@ -36,19 +36,13 @@ from vault.seal.record import (
     make_shamir_slot,
     slot_path,
 )
+from vault.seal.sealwrap import Losses, SealWrap
 from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.seal.unbroken import Unbroken
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
-
-
-class Carry(Protocol):
-    """See `SealWrap.carry`."""
-
-    def __call__(self, names: tuple[str, ...], *, rehearse: bool = False) -> Awaitable[None]:
-        """Give wrapped values to the key slots `names`."""
 
 
 MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
@@ -74,8 +68,8 @@ class Keeper:
         self.random = random
         self.lock = asyncio.Lock()
         """Held during every change, by whoever makes it."""
-        self.carry: Carry | None = None
-        """Gives wrapped values to the key slots that it is told, where others alone hold them."""
+        self.wraps: SealWrap | None = None
+        """The values that are wrapped for the slots, of a vault that has any."""
         self._now = now
         self._root_key = root_key
         self.unbroken = Unbroken()
@@ -153,37 +147,56 @@ class Keeper:
         )
         return await self.tidy(tx, config.with_entry(name, entry))
 
-    async def remove(self, name: str) -> SealConfig:
+    async def remove(self, name: str, *, abandon: bool = False) -> SealConfig:
         """Take slot `name` from the vault; refused unless another slot is seen to work now.
 
-        What it alone holds goes to the key slots that stay. Refused where they cannot take it.
+        What it alone holds goes to the key slots that stay. Refused where they cannot take it. With `abandon` wrapped
+        values that no slot opens any more, this one included, are deleted instead.
         """
         async with self.lock:
             config = await self.config()
             proof = await self.proof_without(config, name)
-            await self.hand_over(config, {name})
+            lost = await self.hand_over(config, {name}, abandon=abandon)
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config, proof)
                 config = await self.tidy(tx, config.without(name))
                 if not config.wrapped:
                     config = await book.drop_recovery(tx, config)
-                await sharing.take_recovery(tx, config, {name})
+                await self.take(tx, config, {name}, lost)
                 await book.write_config(tx, config)
             return config
 
+    async def take(self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: Losses) -> None:
+        """Forget within `tx` what is wrapped for the slots `left`, which are no part of `config` any more.
+
+        Raises `SealFailure` where they alone hold something that is not `abandoned`.
+        """
+        await sharing.take_recovery(tx, config, left)
+        if self.wraps is not None and left:
+            await self.wraps.take(tx, left, abandoned)
+
     async def hand_over(
-        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False
-    ) -> None:
+        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False, abandon: bool = False
+    ) -> Losses:
         """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
 
-        With `rehearse` nothing is stored. Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it.
+        With `rehearse` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
+        Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it, and for values that go unless `abandon`.
         """
         more = await sharing.recovery_to_leave(self, config, leaving)
         if more is not None and not rehearse:
             await sharing.store(self, config, more)
-        if self.carry is not None:
-            staying = tuple(name for name in config.wrapped if name not in leaving)
-            await self.carry(staying, rehearse=rehearse)
+        if self.wraps is None:
+            return {}
+        staying = tuple(name for name in config.wrapped if name not in leaving)
+        found = await self.wraps.carry(staying, rehearse=rehearse)
+        lost = {path: one for path, one in found.items() if not set(one.holders).isdisjoint(leaving)}
+        if lost and not abandon:
+            raise SealRefusal(
+                f"no slot opens what slot {', '.join(sorted(leaving))} holds of these: {', '.join(sorted(lost))}; "
+                "repair it, or say abandon to have them deleted"
+            )
+        return lost
 
     async def move(self, name: str, *, first: bool) -> SealConfig:
         """Try slot `name` before all others from now on, or after them."""

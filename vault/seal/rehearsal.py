@@ -16,6 +16,7 @@ from hsm.wrapping import KeySlot, SlotState
 from vault.seal import book
 from vault.seal.keeper import Keeper
 from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
+from vault.seal.sealwrap import Losses
 from vault.seal.turnover import check_dropped
 
 
@@ -39,14 +40,14 @@ async def add_shamir(keeper: Keeper) -> SealConfig:
         return config.with_entry(keeper.slots.shamir, entry)
 
 
-async def remove(keeper: Keeper, name: str) -> SealConfig:
-    """As `Keeper.remove`."""
+async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[SealConfig, Losses]:
+    """As `Keeper.remove`; return also the values that would be deleted."""
     async with keeper.lock:
         config = await keeper.config()
         await keeper.proof_without(config, name)
-        await keeper.hand_over(config, {name}, rehearse=True)
+        lost = await keeper.hand_over(config, {name}, rehearse=True, abandon=abandon)
         config = config.without(name)
-        return config if config.wrapped else msgspec.structs.replace(config, recovery=None)
+        return config if config.wrapped else msgspec.structs.replace(config, recovery=None), lost
 
 
 async def move(keeper: Keeper, name: str, *, first: bool) -> SealConfig:
@@ -68,16 +69,18 @@ async def renew(keeper: Keeper, name: str) -> SealConfig:
         return _with(keeper, config, name, state)
 
 
-async def rotate_root(keeper: Keeper, drop: Collection[str]) -> Sequence[str]:
-    """As `turnover.rotate_root` without links; return the slots that it drops."""
+async def rotate_root(
+    keeper: Keeper, drop: Collection[str], *, abandon: bool = False
+) -> tuple[Sequence[str], Losses]:
+    """As `turnover.rotate_root` without links; return the slots that it drops, and the values that it deletes."""
     async with keeper.lock:
         config = await keeper.config()
         renewed = [name for name in config.wrapped if await _answers(keeper.slots.get(name))]
         dropped = [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
-        if dropped:
-            await keeper.hand_over(config, dropped, rehearse=True)
-        return dropped
+        if not dropped:
+            return dropped, {}
+        return dropped, await keeper.hand_over(config, dropped, rehearse=True, abandon=abandon)
 
 
 async def _up(slot: KeySlot) -> SlotState:

@@ -9,8 +9,9 @@ loses these values and nothing else. What was read is kept for at most a minute,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -24,7 +25,7 @@ from vault.seal import book
 from vault.seal.failure import SealFailure
 from vault.seal.record import SealConfig
 from vault.seal.slots import NoSlotAnswers, Reasons, Slots
-from vault.storage.protocol import ReadTx, Storage
+from vault.storage.protocol import ReadTx, Storage, Tx
 
 PREFIX: Final = "sealwrap/"
 """Below a namespace's own data: everything that is wrapped for slots."""
@@ -44,6 +45,21 @@ class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: int = 1
     plain: bytes | None = None
     slots: Mapping[str, bytes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A value that no slot opens now."""
+
+    data: bytes = field(repr=False)
+    """What is stored for it."""
+    holders: tuple[str, ...]
+    """The slots that it is wrapped for."""
+    reason: str
+
+
+Losses: TypeAlias = Mapping[str, Lost]
+"""Values that no slot opens, by their paths."""
 
 
 class SealWrap:
@@ -117,72 +133,132 @@ class SealWrap:
         """Forget everything that was read."""
         self._kept.clear()
 
-    async def rewrap(self, name: str, *, missing: bool = False) -> int:
-        """Wrap every value of the root namespace anew for slot `name`; return how many. Raises `HsmError`.
+    async def lost(self) -> Losses:
+        """Try every value of the root namespace; return those that no slot opens now."""
+        found: dict[str, Lost] = {}
+        for path in await self._paths():
+            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            if data is not None:
+                await self._try(path, data, found)
+        return found
+
+    async def rewrap(self, name: str, *, missing: bool = False) -> tuple[int, Losses]:
+        """Wrap every value of the root namespace anew for slot `name`; return how many, and those that no slot opens.
 
         With `missing` only those that the slot lacks: it was away when they were written, or its joining was
-        interrupted. Raises `NoSlotAnswers` for a value that no slot opens, `SealFailure` once the slot is removed.
+        interrupted. Raises `HsmError` where the slot takes none, `SealFailure` once it is removed.
         """
+        lost: dict[str, Lost] = {}
         slot = self._slots.get(name)
         if slot is None:
-            return 0
+            return 0, lost
         done = 0
         config = await self._config(self._storage.reader())
         for path in await self._paths():
             data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
-            if data is None or (missing and name in _decoded(data).slots):
+            if data is None or (missing and name in _holders(data)):
                 continue
-            value = await self._open(_ROOT, path, data)
+            value = await self._try(path, data, lost)
+            if value is None:
+                continue
             wrap = await envelope.seal(slot, _place(name, config, _ROOT, path), value, self._random)
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if name not in (await self._config(core.transaction)).wrapped:
                     raise SealFailure(_MOVED)  # it was removed, and what it held was taken from it
                 if await core.get(PREFIX + path) != data:
                     continue  # written anew meanwhile, and so under the newest key
-                found = _decoded(data)
-                slots = {**found.slots, name: wrap}
+                slots = {**_decoded(data).slots, name: wrap}
                 await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
             done += 1
-        return done
+        return done, lost
 
-    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> None:
+    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> Losses:
         """Give every value that none of the slots `names` holds to those that answer; to the barrier if there are none.
 
-        For slots that are about to be all there are, or have become so. Raises `NoSlotAnswers` where a value
-        cannot be read or taken; then what was done until then stays, and every value opens as before. With
-        `rehearse` nothing is stored.
+        For slots that are about to be all there are, or have become so. Return the values that nobody could be given,
+        because no slot opens them. Raises `NoSlotAnswers` where a value cannot be taken; then what was done until
+        then stays, and every value opens as before. With `rehearse` nothing is stored.
         """
+        lost: dict[str, Lost] = {}
         config = await self._config(self._storage.reader())
         for path in await self._paths():
             data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
-            found = _decoded(data) if data is not None else Wrapped()
-            if data is None or not found.slots or not found.slots.keys().isdisjoint(names):
+            held = _holders(data) if data is not None else ()
+            if data is None or not held or not set(held).isdisjoint(names):
                 continue
-            value = await self._open(_ROOT, path, data)
+            value = await self._try(path, data, lost)
+            if value is None:
+                continue
             taken = await self._wrapped(names, config, (_ROOT, path), value)
             if rehearse:
                 continue
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if await core.get(PREFIX + path) == data:
-                    more = Wrapped(slots={**found.slots, **taken.slots}) if names else taken
+                    more = Wrapped(slots={**_decoded(data).slots, **taken.slots}) if names else taken
                     await core.put(PREFIX + path, msgspec.json.encode(more))
+        return lost
 
-    async def forget(self, name: str) -> None:
-        """Remove what is wrapped for slot `name`, which is no part of the vault any more, where others hold it too."""
+    async def take(self, tx: Tx, leaving: Collection[str], abandoned: Losses) -> None:
+        """Remove within `tx` what is wrapped for the slots `leaving`, and the values `abandoned` for good.
+
+        Raises `SealFailure` where those slots alone hold another value: it was made after the others were given theirs.
+        """
+        core = self._barrier.view(tx, _ROOT, _CORE)
+        for path in await core.scan(PREFIX):
+            data = await core.get(PREFIX + path)
+            if data is None or set(_holders(data)).isdisjoint(leaving):
+                continue
+            slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in leaving}
+            if slots:
+                await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+            elif path in abandoned and abandoned[path].data == data:
+                await core.delete(PREFIX + path)
+            else:
+                raise SealFailure(_MOVED)
+
+    async def forget(self, *leaving: str) -> None:
+        """Remove what is wrapped for the slots `leaving` where others hold it too.
+
+        Without any: for slots that are no part of the vault, where one that is holds it too.
+        """
         for path in await self._paths():
+            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            config = await self._config(self._storage.reader())
+            if data is None or not self._stale(data, config, leaving):
+                continue
             async with self._barrier.write(_ROOT, _CORE) as core:
                 data = await core.get(PREFIX + path)
-                found = _decoded(data) if data is not None else Wrapped()
-                slots = {other: wrap for other, wrap in found.slots.items() if other != name}
-                if slots and len(slots) < len(found.slots):
+                stale = self._stale(data or b"", await self._config(core.transaction), leaving)
+                if data is not None and stale:
+                    slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in stale}
                     await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+
+    @staticmethod
+    def _stale(data: bytes, config: SealConfig, leaving: Collection[str]) -> set[str]:
+        held = set(_holders(data))
+        stale = held & set(leaving) if leaving else held - set(config.wrapped)
+        return stale if stale < held else set()
 
     async def count(self, found: dict[str, dict[str, int]]) -> None:
         """Add to `found` how many values each version of each slot's key holds."""
         for path in await self._paths():
             data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
-            for name, wrap in _decoded(data).slots.items() if data is not None else ():
+            for name, wrap in _found(data).slots.items() if data is not None else ():
                 book.count(found.setdefault(name, {}), wrap)
+
+    async def lacking(self, name: str) -> int:
+        """Return how many values slot `name` does not hold."""
+        core = self._barrier.reader(_ROOT, _CORE)
+        found = [await core.get(PREFIX + path) for path in await self._paths()]
+        return sum(data is not None and name not in _holders(data) for data in found)
+
+    async def _try(self, path: str, data: bytes, lost: dict[str, Lost]) -> bytes | None:
+        """Return the value that `data` holds; where no slot opens it, add it to `lost`."""
+        try:
+            return await self._open(_ROOT, path, data)
+        except SealFailure as failure:
+            lost[path] = Lost(data, _holders(data), str(failure))
+            return None
 
     async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
         found = _decoded(data)
@@ -232,6 +308,19 @@ class SealWrap:
         return config
 
 
+def told_lost(lost: Losses) -> str:
+    """Return a sentence on values that no slot opens."""
+    told = "; ".join(
+        f"{path}, held by {', '.join(one.holders)}: {one.reason}" for path, one in sorted(lost.items())
+    )
+    return f"no slot opens these wrapped values: {told}"
+
+
+def deleted(lost: Losses) -> list[str]:
+    """Return a warning for wrapped values that go for good."""
+    return [f"deleted for good, since no slot opens them: {', '.join(sorted(lost))}"] if lost else []
+
+
 def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place:
     return Place(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
 
@@ -241,3 +330,15 @@ def _decoded(data: bytes) -> Wrapped:
         return msgspec.json.decode(data, type=Wrapped)
     except msgspec.DecodeError:
         raise SealFailure("a seal-wrapped value has an unknown format") from None
+
+
+def _found(data: bytes) -> Wrapped:
+    """As `_decoded`, but nothing of what has an unknown format."""
+    try:
+        return _decoded(data)
+    except SealFailure:
+        return Wrapped()
+
+
+def _holders(data: bytes) -> tuple[str, ...]:
+    return tuple(_found(data).slots)

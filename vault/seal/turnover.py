@@ -9,7 +9,7 @@ import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal import book, sharing
+from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import (
@@ -30,21 +30,23 @@ Renewed = dict[str, tuple[SlotEntry, WrappedSlot]]
 
 
 async def rotate_root(
-    keeper: Keeper, *, links: bool = True, drop: Collection[str] | None = None
+    keeper: Keeper, *, links: bool = True, drop: Collection[str] | None = None, abandon: bool = False
 ) -> SealConfig:
     """Replace the root key under all slots at once.
 
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
     new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
-    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`. `drop` names those that may be
+    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`, `abandon` too. `drop` names those that may be
     dropped; None for any. Raises `SealRefusal` when another one would be, when no slot would be left or none can take
     what they hold; then nothing has changed.
     """
-    return await keeper.unbroken(_rotate_root(keeper, links=links, drop=drop))
+    return await keeper.unbroken(_rotate_root(keeper, links=links, drop=drop, abandon=abandon))
 
 
-async def _rotate_root(keeper: Keeper, *, links: bool, drop: Collection[str] | None) -> SealConfig:
+async def _rotate_root(
+    keeper: Keeper, *, links: bool, drop: Collection[str] | None, abandon: bool
+) -> SealConfig:
     async with keeper.lock:
         config = await keeper.config()
         random = await keeper.slots.source(keeper.random)
@@ -53,8 +55,7 @@ async def _rotate_root(keeper: Keeper, *, links: bool, drop: Collection[str] | N
         renewed = await _wrap_everywhere(keeper, config, new, version)
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
-        if dropped:
-            await keeper.hand_over(config, dropped)
+        lost = await keeper.hand_over(config, dropped, abandon=abandon) if dropped else {}
         try:
             async with keeper.storage.write() as tx:
                 written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
@@ -63,7 +64,7 @@ async def _rotate_root(keeper: Keeper, *, links: bool, drop: Collection[str] | N
                     step = book.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
-                await sharing.take_recovery(tx, config, dropped)
+                await keeper.take(tx, config, dropped, lost)
                 await keeper.barrier.replace_root_in(tx, new)
                 await book.write_config(tx, config)
         except BaseException:

@@ -102,7 +102,7 @@ class Vault:
             config.hsm,
             open_vault=self._open_by_slots,
             close_vault=self._closing,
-            resume=partial(opening.open_safe, parts),
+            resume=partial(opening.resume, parts),
             now=monotonic,
             chance=lambda: entropy.bytes(1)[0] / 256,
             log=log,

@@ -23,9 +23,10 @@ from vault.namespace.entry import NAMESPACE_KIND
 from vault.policy.store import POLICY_KIND
 from vault.quota.model import QUOTA_KIND
 from vault.seal.failure import SealFailure
+from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
-from vault.seal.sealwrap import SealWrap
+from vault.seal.sealwrap import SealWrap, told_lost
 from vault.server.application import DevResult
 from vault.server.counting import show_state
 from vault.server.parts import Parts
@@ -61,7 +62,7 @@ def own_facts(parts: Parts) -> None:
 
 async def load(parts: Parts) -> None:
     """Load everything that an open vault keeps in memory."""
-    await carry_wrapped(parts.lifecycle, parts.wraps, parts.log)
+    await carry_wrapped(parts.lifecycle, parts.wraps, parts.health, parts.log)
     core = parts.barrier.reader("root", _CORE)
     await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))
     await parts.audit.load(core)
@@ -89,15 +90,33 @@ async def open_safe(parts: Parts) -> None:
         parts.log.caution("seal", "no slot opens the safe with signing keys", reason=str(failure))
 
 
-async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, log: Log) -> None:
-    """Bring wrapped values along to the slots that there are now: the vault may just have left all others."""
+async def resume(parts: Parts) -> None:
+    """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""
+    await carry_wrapped(parts.lifecycle, parts.wraps, parts.health, parts.log)
+    await open_safe(parts)
+
+
+async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealth, log: Log) -> None:
+    """Bring wrapped values along to the slots that there are now, and forget what others hold of them.
+
+    The vault may have left those others while they were away. It is told once which values they alone hold still.
+    """
     config = await lifecycle.config()
     if config is None:
         return
     try:
-        await wraps.carry(config.wrapped)
-    except (HsmError, SealFailure) as failure:
-        log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
+        left = await wraps.carry(config.wrapped)
+        await wraps.forget()
+    except (HsmError, SealFailure, StorageFailure) as failure:
+        if health.left_why != str(failure):
+            log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
+        health.left_why = str(failure)
+        return
+    health.left_to = tuple(sorted({holder for one in left.values() for holder in one.holders}))
+    why = told_lost(left) if left else ""
+    if left and health.left_why != why:
+        log.caution("seal", "wrapped values are left to slots of before", reason=why)
+    health.left_why = why
 
 
 async def close(parts: Parts) -> None:

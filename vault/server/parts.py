@@ -111,7 +111,7 @@ def make(
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
-    lifecycle.keeper.carry = wraps.carry
+    lifecycle.keeper.wraps = wraps
     signing = SigningKey(wraps, entropy)
     lifecycle.on_seal(signing.forget)
     safe = Safe(wraps, barrier, entropy.bytes)

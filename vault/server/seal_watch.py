@@ -21,7 +21,7 @@ from vault.seal import sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.sealwrap import SealWrap
+from vault.seal.sealwrap import SealWrap, told_lost
 from vault.seal.slots import NoSlotAnswers, SlotView
 from vault.server.seal_metrics import SlotMetrics
 from vault.server.seal_settings import HsmPolicy
@@ -193,9 +193,12 @@ class SealWatch:
         if behind:
             await keeper.renew(name)
             self._log.note("seal", "a slot has caught up with the root key", slot=name)
-        count = await self._wraps.rewrap(name, missing=True)
-        if await sharing.give_recovery(keeper, name) or count:
+        given = await sharing.give_recovery(keeper, name)
+        count, lost = await self._wraps.rewrap(name, missing=True)
+        if given or count:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
+        if lost:
+            raise SealFailure(told_lost(lost))
 
     async def _act(self, now: float) -> None:
         """Seal the vault if the policy says so; it opens by itself once a slot answers again.

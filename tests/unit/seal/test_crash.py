@@ -296,7 +296,7 @@ def wraps_of(machine: Machine) -> SealWrap:
     wraps = SealWrap(
         machine.storage, machine.barrier, machine.keeper.slots, now=lambda: NOW, random=os.urandom
     )
-    machine.keeper.carry = wraps.carry
+    machine.keeper.wraps = wraps
     return wraps
 
 

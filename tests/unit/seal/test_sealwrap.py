@@ -11,10 +11,10 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
 from vault.seal import turnover
-from vault.seal.failure import SealFailure
+from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.record import CONFIG_PATH
-from vault.seal.sealwrap import KEPT_MILLIS, PREFIX, SealWrap
+from vault.seal.sealwrap import KEPT_MILLIS, PREFIX, Losses, SealWrap
 from vault.seal.slots import NoSlotAnswers, Slots
 
 CORE = "ns/root/"
@@ -30,7 +30,7 @@ class Wraps:
         self.wraps = SealWrap(
             self.machine.storage, self.machine.barrier, self.slots, now=lambda: self.now, random=os.urandom
         )
-        self.machine.keeper.carry = self.wraps.carry
+        self.machine.keeper.wraps = self.wraps
 
     async def open(self) -> "Wraps":
         if self.slots.enabled:
@@ -173,7 +173,7 @@ def test_without_key_slots_a_value_lies_behind_the_barrier() -> None:
         here = await Wraps().open()
         await here.put("x", b"secret")
         assert await here.get("x") == b"secret"
-        assert await here.wraps.rewrap("a") == 0
+        assert await here.wraps.rewrap("a") == (0, {})
         counts: dict[str, dict[str, int]] = {}
         await here.wraps.count(counts)
         assert counts == {}
@@ -195,9 +195,9 @@ def test_values_are_wrapped_anew_for_one_slot_and_counted_by_version() -> None:
         counts: dict[str, dict[str, int]] = {}
         await here.wraps.count(counts)
         assert counts == {"a": {"v0001": 2}, "b": {"v0001": 1}}
-        assert await here.wraps.rewrap("a") == 2
-        assert await here.wraps.rewrap("b") == 2
-        assert await here.wraps.rewrap("c") == 0
+        assert await here.wraps.rewrap("a") == (2, {})
+        assert await here.wraps.rewrap("b") == (2, {})
+        assert await here.wraps.rewrap("c") == (0, {})
         counts.clear()
         await here.wraps.count(counts)
         assert counts == {"a": {"v0002": 2}, "b": {"v0001": 2}}
@@ -234,7 +234,7 @@ def test_a_value_that_was_written_meanwhile_is_left_alone() -> None:
         async with here.machine.barrier.write("root", CORE) as core:
             await newer.wraps.delete(core, "x")
         a.hold.set()
-        assert await rewrapping == 0
+        assert await rewrapping == (0, {})
         assert await newer.get("gone") == b"new"
         assert await newer.get("x") is None
 
@@ -306,7 +306,7 @@ def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
         await here.put("x", b"secret")
         a.away, b.away = None, SlotUnavailable("away")
         here.wraps.drop()
-        with pytest.raises(NoSlotAnswers):
+        with pytest.raises(SealRefusal, match="slot b holds of these: x; repair it, or say abandon"):
             await turnover.rotate_root(here.machine.keeper, links=False)
         assert (await here.machine.config()).slots == ("a", "b")
         b.away = None
@@ -316,5 +316,75 @@ def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
         here.wraps.drop()
         assert (await here.machine.config()).slots == ("a",)
         assert await here.get("x") == b"secret"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("how", ["remove", "rotate"])
+def test_a_value_made_for_a_slot_that_leaves_just_then_stays(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        carry = here.wraps.carry
+
+        async def made_meanwhile(names: tuple[str, ...], *, rehearse: bool = False) -> Losses:
+            lost = await carry(names, rehearse=rehearse)
+            a.away, b.away = SlotUnavailable("slow"), None
+            await here.put("x", b"secret")
+            a.away = None
+            return lost
+
+        async def change() -> None:
+            if how == "remove":
+                await here.machine.keeper.remove("b")
+            else:
+                b.away = SlotUnavailable("away")
+                await turnover.rotate_root(here.machine.keeper, links=False)
+
+        monkeypatch.setattr(here.wraps, "carry", made_meanwhile)
+        with pytest.raises(SealFailure, match="changed meanwhile"):
+            await change()
+        monkeypatch.undo()
+        assert (await here.machine.config()).slots == ("a", "b")
+        await here.get("x")
+        await change()
+        here.wraps.drop()
+        assert (await here.machine.config()).slots == ("a",)
+        assert await here.get("x") == b"secret"
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_that_is_dropped_keeps_no_value() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        await here.put("x", b"secret")
+        b.away = SlotUnavailable("away")
+        await turnover.rotate_root(here.machine.keeper, links=False)
+        found: dict[str, dict[str, int]] = {}
+        await here.wraps.count(found)
+        assert found == {"a": {"v0001": 1}}
+
+    asyncio.run(scenario())
+
+
+def test_what_is_left_of_slots_that_are_no_part_is_forgotten_where_one_that_is_holds_it() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = await Wraps(a, b).open()
+        await here.put("x", b"secret")
+        a.away = SlotUnavailable("away")
+        await here.put("y", b"secret")
+        a.away = None
+        here.machine.keeper.wraps = None  # as if it had ended before
+        await here.machine.keeper.remove("b")
+        await here.wraps.forget()
+        found: dict[str, dict[str, int]] = {}
+        await here.wraps.count(found)
+        assert found == {"a": {"v0001": 1}, "b": {"v0001": 1}}
+        assert await here.get("y") == b"secret"
 
     asyncio.run(scenario())

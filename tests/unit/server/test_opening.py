@@ -10,6 +10,7 @@ import pytest
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from vault.framework.log import Log
+from vault.seal.health import SlotHealth
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots
 from vault.server.opening import carry_wrapped
@@ -19,6 +20,10 @@ PATH = "audit/salt/file"
 
 def _wraps(machine: Machine) -> SealWrap:
     return SealWrap(machine.storage, machine.barrier, machine.life.slots, now=lambda: 0, random=os.urandom)
+
+
+def _health(machine: Machine) -> SlotHealth:
+    return SlotHealth(machine.storage, machine.life.slots, now=lambda: 0)
 
 
 @pytest.mark.parametrize("last", ["token", "shares"])
@@ -36,9 +41,12 @@ def test_wrapped_values_come_along_when_the_vault_leaves_its_slots(last: str, aw
         moved = first.restart(Slots(enabled=enabled, disabled=[a]))
         await moved.give(keys[:2], migrate=True)
         a.away = SlotUnavailable("away") if away else None
-        said = io.StringIO()
-        await carry_wrapped(moved.life, _wraps(moved), Log(stream=said))
+        said, health = io.StringIO(), _health(moved)
+        await carry_wrapped(moved.life, _wraps(moved), health, Log(stream=said))
         assert ("left to slots of before" in said.getvalue()) is away
+        assert health.left_to == (("a",) if away else ())
+        await carry_wrapped(moved.life, _wraps(moved), health, Log(stream=said))
+        assert said.getvalue().count("left to slots of before") == away
         a.away = None if away else SlotUnavailable("gone for good")
         reader = moved.barrier.reader("root", "ns/root/")
         assert await _wraps(moved).get(reader, "root", PATH) == b"salt"
@@ -50,7 +58,7 @@ def test_a_vault_that_is_none_yet_has_nothing_to_bring_along() -> None:
     async def scenario() -> None:
         machine = Machine(Slots(), os.urandom)
         said = io.StringIO()
-        await carry_wrapped(machine.life, _wraps(machine), Log(stream=said))
+        await carry_wrapped(machine.life, _wraps(machine), _health(machine), Log(stream=said))
         assert said.getvalue() == ""
 
     asyncio.run(scenario())

@@ -31,6 +31,7 @@ from vault.seal import rehearsal, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
+from vault.seal.sealwrap import Losses, deleted
 from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
@@ -66,6 +67,9 @@ class RotateParams(Params, frozen=True):
         ),
     ] = False
     drop: Annotated[StringList, Doc("With no_links: the slots that may be dropped.")] = ()
+    abandon: Annotated[
+        bool, Doc("With no_links: delete wrapped values that no slot opens any more, rather than refuse.")
+    ] = False
     dry_run: Annotated[
         bool, Doc("Change nothing: refuse what would be refused, and warn of what would be.")
     ] = False
@@ -179,16 +183,25 @@ class ResharingEngine(Engine):
         """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
         keeper, links = self._lifecycle.keeper, not params.no_links
         dropped: Sequence[str] = ()
+        lost: Losses = {}
         if not links:
-            dropped = await told(rehearsal.rotate_root(keeper, params.drop))
+            rehearsed = rehearsal.rotate_root(keeper, params.drop, abandon=params.abandon)
+            dropped, lost = await told(rehearsed)
         if not params.dry_run:
-            rotation = partial(turnover.rotate_root, keeper, links=links, drop=None if links else dropped)
+            rotation = partial(
+                turnover.rotate_root,
+                keeper,
+                links=links,
+                drop=None if links else dropped,
+                abandon=params.abandon,
+            )
             call.after = partial(self._apply, rotation)
         verb = "would be" if params.dry_run else "is"
         warnings = [
             f"slot {name} {verb} dropped and opens the vault no more; sys/seal-slots/{name} adds it again"
             for name in dropped
         ]
+        warnings += deleted(lost)
         return Reply(warnings=warnings) if warnings else None
 
     @read("rotate/root/init")

@@ -44,6 +44,9 @@ _CODES: Final = (
     "perfstandbycode",
 )
 SOFTWARE: Final = "software token: no hardware protection"
+LEFT: Final = (
+    "wrapped values are still held by slot {} only, which is no part of the vault: keep it and its stanza"
+)
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
@@ -238,7 +241,10 @@ class SealEngine(Engine):
                 )
                 for view in slots
             ],
-            warnings=[SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else [],
+            warnings=[
+                *([SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else []),
+                *(LEFT.format(name) for name in self._health.left_to),
+            ],
         )
 
 

@@ -22,7 +22,7 @@ from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.record import SHAMIR_SLOT, SealConfig
-from vault.seal.sealwrap import SealWrap
+from vault.seal.sealwrap import Losses, SealWrap, deleted, told_lost
 from vault.seal.slots import SlotView
 from vault.storage.protocol import ReadTx
 
@@ -43,6 +43,14 @@ class SlotChange(SlotName, frozen=True):
     """A change of a slot, or what it would be."""
 
     dry_run: Annotated[bool, Doc("Change nothing: refuse what would be refused, and show what is.")] = False
+
+
+class SlotRemoval(SlotChange, frozen=True):
+    """A slot to be removed."""
+
+    abandon: Annotated[
+        bool, Doc("Delete wrapped values that no slot opens any more, this one included, rather than refuse.")
+    ] = False
 
 
 class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +100,7 @@ class RewrapState(msgspec.Struct, frozen=True):
     """Whether the slot holds the newest root key."""
     references: Mapping[str, int]
     outstanding: int
-    """How many values are under other versions."""
+    """How many values are under other versions, or not under this slot's key at all."""
 
 
 class SealSlotEngine(Engine):
@@ -137,11 +145,12 @@ class SealSlotEngine(Engine):
         return found
 
     @write("seal-slots/{name}", sudo=True, writes=False)
-    async def add(self, call: Call, params: SlotChange) -> SlotInfo:
+    async def add(self, call: Call, params: SlotChange) -> Reply[SlotInfo]:
         """Make a configured slot part of the vault.
 
         A key slot gets the root key, which it must give back before it counts. The slot for shares opens with
-        the recovery shares that there are. What it holds is counted once it does.
+        the recovery shares that there are. What it holds is counted once it does. Warns of wrapped values that no
+        slot opens: it gets all others.
         """
         await alone(call)
         keeper = self._lifecycle.keeper
@@ -149,31 +158,37 @@ class SealSlotEngine(Engine):
             config = await told(rehearsal.add_shamir(keeper))
         else:
             config = await told(rehearsal.add(keeper, params.name))
-        return await self._changing(call, params, config, self._add, "a slot was added")
+        info = await self._changing(call, params, config, self._add, "a slot was added")
+        return Reply(info, warnings=_warned(await self._wraps.lost()))
 
     async def _add(self, name: str) -> None:
         if name == self._lifecycle.slots.shamir:
             await self._lifecycle.keeper.add_shamir()
             return
+        await self._wraps.forget(name)  # what another token of that name was given
         await self._lifecycle.keeper.add(name)
-        await self._wraps.rewrap(name)
+        await self._give(name)
+
+    async def _give(self, name: str) -> None:
+        """Wrap every value for slot `name` that some slot opens, and tell of the others."""
+        _, lost = await self._wraps.rewrap(name)
+        if lost:
+            self._log.caution("seal", told_lost(lost), slot=name)
         await self._gather()
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
-    async def remove(self, call: Call, params: SlotChange) -> Reply[None] | None:
+    async def remove(self, call: Call, params: SlotRemoval) -> Reply[None] | None:
         """Take a slot from the vault. The last one that works is refused.
 
         What it alone holds is given to the others first; refused where none can take it. Warns when nobody holds
         shares any more.
         """
         await alone(call)
-        config = await told(rehearsal.remove(self._lifecycle.keeper, params.name))
-        self._after(call, params, self._remove, "a slot was removed")
-        return Reply(warnings=[NOBODY]) if nobody_holds(config) else None
-
-    async def _remove(self, name: str) -> None:
-        await self._lifecycle.keeper.remove(name)
-        await self._wraps.forget(name)
+        keeper = self._lifecycle.keeper
+        config, lost = await told(rehearsal.remove(keeper, params.name, abandon=params.abandon))
+        self._after(call, params, partial(keeper.remove, abandon=params.abandon), "a slot was removed")
+        warnings = [*([NOBODY] if nobody_holds(config) else []), *deleted(lost)]
+        return Reply(warnings=warnings) if warnings else None
 
     @write("seal-slots/{name}/verify", sudo=True, writes=False)
     async def verify(self, call: Call, params: SlotChange) -> Verification:
@@ -204,7 +219,7 @@ class SealSlotEngine(Engine):
         return await self._changing(call, params, config, partial(keeper.move, first=first), done)
 
     @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
-    async def rewrap(self, call: Call, params: SlotChange) -> RewrapState:
+    async def rewrap(self, call: Call, params: SlotChange) -> Reply[RewrapState]:
         """Put everything that this slot holds under the newest version of its key: only this slot is asked.
 
         That is how a key in a token is rotated: make its next version, rewrap, and retire the old one once
@@ -218,18 +233,21 @@ class SealSlotEngine(Engine):
             raise Malformed(f"slot {params.name} has shares for a key; sys/rotate renews them")
         after = await told(rehearsal.renew(self._lifecycle.keeper, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
+        lost = await self._wraps.lost()
         if params.dry_run:
-            return await self._rewrap_state(params.name)
+            return Reply(await self._rewrap_state(params.name), warnings=_warned(lost))
         held = (await self._references(config)).get(params.name, {})
         version = after.entry(params.name).key_version
-        return RewrapState(
-            params.name, version, root_current=True, references={version: sum(held.values())}, outstanding=0
+        lacking = await self._wraps.lacking(params.name)
+        kept = sum(held.values()) + lacking - len(lost)
+        state = RewrapState(
+            params.name, version, root_current=True, references={version: kept}, outstanding=len(lost)
         )
+        return Reply(state, warnings=_warned(lost))
 
     async def _rewrap(self, name: str) -> None:
         await self._lifecycle.keeper.renew(name)
-        await self._wraps.rewrap(name)
-        await self._gather()
+        await self._give(name)
 
     async def _changing(
         self,
@@ -301,6 +319,7 @@ class SealSlotEngine(Engine):
         entry = config.entry(name)
         references = (await self._references(config)).get(name, {})
         other = sum(count for version, count in references.items() if version != entry.key_version)
+        other += await self._wraps.lacking(name)
         return RewrapState(
             name, entry.key_version, entry.root_version == config.root_version, references, other
         )
@@ -315,6 +334,10 @@ class SealSlotEngine(Engine):
 def nobody_holds(config: SealConfig) -> bool:
     """Whether nobody holds shares of a vault, so that it is lost with its tokens."""
     return config.shamir is None and config.recovery is None
+
+
+def _warned(lost: Losses) -> list[str]:
+    return [told_lost(lost)] if lost else []
 
 
 def _info(view: SlotView, config: SealConfig, references: Mapping[str, int]) -> SlotInfo:

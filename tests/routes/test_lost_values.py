@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Wrapped values that no slot opens any more: they are in nobody's way, and go when somebody says so."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from hsm.errors import SlotUnavailable
+from tests.routes.driver import Application
+from tests.routes.issuer import Issuer
+from tests.unit.seal.soft import SoftSlot
+from vault.seal.sealwrap import PREFIX
+from vault.storage.memory import MemoryStorage
+
+LOST = SlotUnavailable("lost for good")
+HELD = {"audit/salt/file", "safe/1", "wrapping/key"}
+SHUT = "no slot opens"
+
+
+class Bereft:
+    """A vault whose only slot, `a`, was lost; shares opened it. `b` and `c` are configured."""
+
+    def __init__(self) -> None:
+        self.slots = {name: SoftSlot(name) for name in "abc"}
+        self.app = Application(MemoryStorage(), slots=[self.slots["a"]])
+        self.parts = self.app.vault._parts
+        self.parts.lifecycle.slots.join([self.slots["b"], self.slots["c"]])
+        self.issuer = Issuer(self.app)
+        assert self.issuer.issue()
+        self.reopened("a")
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask as root."""
+        return self.app.request(method, f"/v1/sys/{path}", body, token="root")
+
+    def did(self, method: str, path: str, body: object = None) -> Any:
+        """Do as root, and return the warnings."""
+        answer = self.ask(method, path, body)
+        assert answer.status in (200, 204), answer.body
+        return (answer.json()["warnings"] or []) if answer.body else []
+
+    def reopened(self, *lost: str) -> None:
+        """Start anew with shares, while these slots are lost."""
+        assert self.ask("POST", "seal").status == 204
+        for name, slot in self.slots.items():
+            slot.away = LOST if name in lost else None
+        assert not self.app.request("PUT", "/v1/sys/unseal", {"key": self.app.key}).json()["sealed"]
+
+    def watch(self) -> None:
+        """Let the watch look."""
+        self.app.vault._seal_watch._look_at = 0
+        self.app.run(self.app.vault._seal_watch.step())
+
+    def holders(self) -> dict[str, set[str]]:
+        """Return which slots each wrapped value is for."""
+
+        async def read() -> dict[str, set[str]]:
+            core = self.parts.barrier.reader("root", "ns/root/")
+            return {
+                path: set(msgspec.json.decode(await core.get(PREFIX + path) or b"")["slots"])
+                for path in await core.scan(PREFIX)
+            }
+
+        found: dict[str, set[str]] = self.app.run(read())
+        return found
+
+    def recovery_anew(self) -> None:
+        """Give people new recovery keys: nobody has the old ones' key any more."""
+        nonce = self.ask("POST", "rotate/recovery/init", {"secret_shares": 1, "secret_threshold": 1}).json()
+        body = {"key": self.app.key, "nonce": nonce["data"]["nonce"]}
+        self.app.key = self.ask("POST", "rotate/recovery/update", body).json()["data"]["keys"][0]
+
+
+@pytest.fixture
+def bereft() -> Iterator[Bereft]:
+    made = Bereft()
+    yield made
+    made.app.close()
+
+
+def test_a_value_that_no_slot_opens_keeps_no_other_from_a_new_slot(bereft: Bereft) -> None:
+    [told] = bereft.did("POST", "seal-slots/b", {"dry_run": True})
+    assert told.startswith(SHUT)
+    assert all(path in told for path in HELD)
+    assert bereft.did("POST", "seal-slots/b") == [told]
+    assert bereft.issuer.root("nhi/keys", {"algorithm": "ed25519"})
+    bereft.did("POST", "seal-slots/c")
+    assert bereft.holders()["safe/2"] == {"b", "c"}
+    state = bereft.ask("POST", "seal-slots/c/rewrap", {"dry_run": True}).json()
+    assert state["data"]["outstanding"] == len(HELD)
+    bereft.slots["c"].rotate()
+    bereft.did("POST", "seal-slots/c/rewrap")
+    state = bereft.ask("GET", "seal-slots/c/rewrap").json()["data"]
+    assert set(state["references"]) == {"v0002"}
+    assert state["outstanding"] == len(HELD)
+    bereft.reopened("a", "b")
+    assert bereft.issuer.issue()
+    bereft.reopened()
+    bereft.watch()
+    assert all(held == {"a", "b", "c"} for held in bereft.holders().values())
+    assert bereft.did("POST", "seal-slots/c/rewrap", {"dry_run": True}) == []
+
+
+def test_a_slot_that_was_away_gets_what_opens_and_the_recovery_key(bereft: Bereft) -> None:
+    bereft.did("POST", "seal-slots/b")
+    bereft.did("POST", "seal-slots/c")
+    bereft.slots["c"].away = LOST
+    bereft.recovery_anew()
+    bereft.parts.safe.forget()
+    bereft.reopened("a", "c")
+    bereft.slots["c"].away = None
+    bereft.watch()
+    bereft.reopened("a", "b")
+    assert bereft.issuer.root("nhi/keys", {"algorithm": "ed25519"})
+    bereft.did("DELETE", "seal-slots/shamir")
+    bereft.did("DELETE", "seal-slots/a?abandon=true")
+    bereft.reopened("a", "b")  # with what the slot that was away holds of the recovery key
+
+
+@pytest.mark.parametrize("how", ["remove", "rotate"])
+def test_what_a_lost_slot_took_along_goes_only_if_somebody_says_so(bereft: Bereft, how: str) -> None:
+    bereft.did("POST", "seal-slots/b")
+    bereft.recovery_anew()
+    said: dict[str, object] = {"no_links": True, "drop": ["a", "shamir"]}
+    method, path, body = (
+        ("DELETE", "seal-slots/a", None) if how == "remove" else ("POST", "rotate/root", said)
+    )
+    refused = bereft.ask(method, path, body)
+    assert refused.status == 400
+    assert all(lost in refused.json()["errors"][0] for lost in (*HELD, "abandon"))
+    assert bereft.holders().keys() >= HELD
+    rehearsed = {**said, "abandon": True, "dry_run": True} if body else None
+    asked = path if body else f"{path}?abandon=true&dry_run=true"
+    warned = bereft.did(method, asked, rehearsed)[-1]
+    assert all(lost in warned for lost in HELD)
+    assert bereft.holders().keys() >= HELD
+    done = {**said, "abandon": True} if body else None
+    assert bereft.did(method, path if body else f"{path}?abandon=true", done)[-1] == warned
+    assert all(held == {"b"} for held in bereft.holders().values())
+    bereft.slots["a"].away = None
+    bereft.did("POST", "seal-slots/a")
+    assert all(held == {"a", "b"} for held in bereft.holders().values())
+    bereft.did("DELETE", "seal-slots/b")
+    assert bereft.issuer.root("nhi/keys", {"algorithm": "ed25519"})
+
+
+def test_abandon_takes_nothing_that_a_slot_opens(bereft: Bereft) -> None:
+    bereft.did("POST", "seal-slots/b")
+    bereft.slots["a"].away = None
+    before = bereft.holders().keys()
+    assert bereft.did("DELETE", "seal-slots/a?abandon=true") == []
+    assert bereft.holders() == {path: {"b"} for path in before}
+
+
+def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_back() -> None:
+    slot = SoftSlot("a")
+    app = Application(MemoryStorage(), slots=[slot])
+    issuer, parts = Issuer(app), app.vault._parts
+    assert issuer.issue()
+
+    def reopened(**more: object) -> None:
+        app.request("POST", "/v1/sys/seal", token="root")
+        answer = app.request("PUT", "/v1/sys/unseal", {"key": app.key, **more})
+        assert not answer.json()["sealed"]
+
+    def warnings() -> list[str]:
+        app.vault._seal_watch._look_at = 0
+        app.run(app.vault._seal_watch.step())
+        found: list[str] = app.request("GET", "/v1/sys/seal-status").json().get("warnings", [])
+        return found
+
+    parts.lifecycle.slots.enabled, parts.lifecycle.slots.disabled = [], [slot]
+    slot.away = LOST
+    reopened(migrate=True)
+    assert ["held by slot a only" in told for told in warnings()] == [True]
+    assert app.log.getvalue().count("left to slots of before") == 1
+    slot.away = None
+    assert warnings() == []
+    assert issuer.issue()
+    parts.lifecycle.slots.disabled = []
+    reopened()
+    assert issuer.issue()
+    app.close()
+
+
+def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() -> None:
+    a, b = SoftSlot("a"), SoftSlot("b")
+    app = Application(MemoryStorage(), slots=[a, b])
+    issuer, parts = Issuer(app), app.vault._parts
+    b.away = LOST
+    app.request("POST", "/v1/sys/rotate/root", {"no_links": True, "drop": ["b", "shamir"]}, token="root")
+    b.away = None
+    b.replace()
+    app.run(parts.lifecycle.keeper.add("b"))  # and the server was killed just then
+    app.vault._seal_watch._look_at = 0
+    app.run(app.vault._seal_watch.step())
+    a.away = LOST
+    app.run(app.vault._closing())
+    assert app.run(app.vault._open_by_slots())
+    assert issuer.issue()
+    app.close()
