@@ -224,8 +224,11 @@ _SLOTS = (
         _ONE,
         "Take a slot from the vault",
         output="format",
-        flags=(_DRY_RUN,),
-        details="The server refuses to remove the last slot that works.",
+        flags=(
+            Flag("abandon", "bool", "Delete wrapped values that no slot opens any more, this one included."),
+            _DRY_RUN,
+        ),
+        details="The server refuses to remove the last slot that works, and without -abandon one that takes values along.",
     ),
     Command(
         "operator seal-slots rewrap",

@@ -56,12 +56,13 @@ def demote(invocation: Invocation) -> int:
 def remove(invocation: Invocation) -> int:
     """Take a slot from the vault."""
     name = invocation.args[0]
+    said = {"abandon": "true"} if invocation.truth("abandon") else {}
     if invocation.truth("dry-run"):
-        answer = _rehearsed(invocation, "DELETE", _slot(name), "remove", f"slot {name}")
+        answer = _rehearsed(invocation, "DELETE", _slot(name), "remove", f"slot {name}", query=said)
         invocation.print_warnings(answer)
         return _shown(invocation, name, "remove")
     with Doing(f"Error removing seal slot {name}"):
-        reply = invocation.client.send("DELETE", _slot(name))
+        reply = invocation.client.send("DELETE", _slot(name), query=said)
         invocation.print_warnings(reply.json())
     return invocation.succeed(f"Success! Slot {name} is no longer part of the vault.")
 
@@ -76,6 +77,7 @@ def rewrap(invocation: Invocation) -> int:
     method = "GET" if invocation.truth("status") else "POST"
     with Doing(f"Error rewrapping seal slot {name}"):
         answer = invocation.client.send(method, path).json()
+    invocation.print_warnings(answer)
     return _show(invocation, answer)
 
 
@@ -106,6 +108,7 @@ def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
         return _shown(invocation, name, verb)
     with Doing(f"Error: cannot {verb} seal slot {name}"):
         answer = invocation.client.send("POST", path).json()
+    invocation.print_warnings(answer)
     if invocation.tabular:
         invocation.say(f"Success! Slot {name} {done}.")
     return _show(invocation, answer)
@@ -118,9 +121,10 @@ def _rehearsed(
     verb: str,
     what: str,
     body: Mapping[str, object] | None = None,
+    query: Mapping[str, str] | None = None,
 ) -> Mapping[str, object]:
     """Have the server say what it would refuse, in the words in which it would; nothing is changed."""
-    asked = {"dry_run": "true"} if method == "DELETE" else None
+    asked = {**(query or {}), "dry_run": "true"} if method == "DELETE" else None
     sent = None if asked else body or {"dry_run": True}
     with Doing(f"Error asking what would be done to {what}"):
         try:
