@@ -10,7 +10,8 @@ whoever finds that later asks the token whether it has seen a wrong PIN.
 
 Some modules answer a wrong PIN with a code of their own, or with a general failure, which also says that a device is
 not well. Then the token is asked what it has seen. One that saw nothing may be one that never tells, so a second
-unclear answer to the same PIN counts as a wrong PIN. Answers that say that the device is away cost nothing.
+unclear answer to the same PIN counts as a wrong PIN; a PIN of ours that the token took since this boot is rather tried
+again, after growing pauses. Answers that say that the device is away cost nothing.
 
 A PIN that came from a client is a guest's. Guests never cost a token that a seal is on a try, and guess seldom.
 """
@@ -30,7 +31,7 @@ from typing import Final
 import pkcs11
 
 from hsm.classify import classify
-from hsm.errors import BadConfig, HsmError, PinBlocked
+from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.pin import Pin
 from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
 
@@ -41,6 +42,9 @@ GUESSING_SECONDS: Final = 600.0
 
 UNCLEAR: Final = 2
 """So many answers in a row that say nothing of the PIN, and it counts as wrong: tokens lock at the third wrong one."""
+UNCLEAR_SECONDS: Final = 30.0
+"""After so many, the pause before a PIN that was right before is tried again; doubled each time."""
+_DOUBLINGS: Final = 6
 
 _SCRYPT_COST: Final = 1 << 14
 _WRONG: Final = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
@@ -100,8 +104,11 @@ class LoginGate:
         own, guesses = (self._directory / f"{what}-{name}" for what in ("pin-own", "guesses"))
         with _locked(self._directory / f"login-{name}.lock"):
             self._admit(serial, marker, tried, flags())
+            taken = own.exists() and own.read_text(encoding="ascii") == digest
             if self._guest:
                 self._admit_guest(serial, digest, own, guesses)
+            elif taken:
+                self._admit_again(serial, tried)
             tried.touch(0o600)
             pending = False
             try:
@@ -111,7 +118,7 @@ class LoginGate:
                 unclear = not isinstance(kind, PinBlocked) and kind.ckr not in _AWAY
                 pending = unclear or (kind.ckr in _AWAY and tried.stat().st_size > 0)
                 if unclear:
-                    kind = self._explained(kind, tried, flags)
+                    kind = self._explained(kind, tried, flags, taken=taken and not self._guest)
                 if kind.ckr in _WRONG:
                     os.replace(tried, marker)
                 if kind.ckr in _WRONG or (unclear and self._guest):
@@ -127,10 +134,11 @@ class LoginGate:
                 if not pending:
                     tried.unlink(missing_ok=True)
 
-    def _explained(self, answer: HsmError, tried: Path, flags: Callable[[], int]) -> HsmError:
+    def _explained(self, answer: HsmError, tried: Path, flags: Callable[[], int], *, taken: bool) -> HsmError:
         """Return a wrong PIN in place of an answer that does not speak of it, where that is what it may mean.
 
-        A token that does not tell now is asked before the next login: `tried` stays.
+        A token that does not tell now is asked before the next login: `tried` stays. `taken` is whether the token took
+        this PIN before.
         """
         try:
             seen = flags()
@@ -142,13 +150,26 @@ class LoginGate:
                 ckr="PinIncorrect",
             )
         times = len(tried.read_bytes()) + 1
-        if times >= UNCLEAR:
+        if times >= UNCLEAR and not taken:
             return PinBlocked(
                 f"{answer}, {times} times in a row: the PIN may be wrong and is not tried again",
                 ckr="PinIncorrect",
             )
         tried.write_bytes(b"." * times)
+        os.utime(tried, (self._now(), self._now()))
         return answer
+
+    def _admit_again(self, serial: str, tried: Path) -> None:
+        """Raise `SlotUnavailable` where a PIN that was right before had unclear answers only just now."""
+        if not tried.exists() or (times := tried.stat().st_size) < UNCLEAR:
+            return
+        pause = UNCLEAR_SECONDS * 2 ** min(times - UNCLEAR, _DOUBLINGS)
+        left = tried.stat().st_mtime + pause - self._now()
+        if left > 0:
+            raise SlotUnavailable(
+                f"token serial {serial}: the login had {times} unclear answers in a row; it is tried again "
+                f"in {left:.0f} s"
+            )
 
     def _admit(self, serial: str, marker: Path, tried: Path, flags: int) -> None:
         """Raise `PinBlocked` where a login is pointless, or could cost a try that nobody can spare."""

@@ -10,7 +10,7 @@ from typing import Any
 import pkcs11
 import pytest
 
-from hsm.errors import BadConfig, PinBlocked
+from hsm.errors import BadConfig, PinBlocked, SlotUnavailable
 from hsm.login import GUESSES, GUESSING_SECONDS, LoginGate
 from hsm.pin import Pin
 from hsm.runtime import boot_id, runtime_directory
@@ -215,6 +215,50 @@ def test_a_device_that_answers_unclearly_for_once_is_asked_again(tmp_path: Path)
             raise pkcs11.GeneralError
         _try(gate, token, RIGHT)
     assert token.tries == 3
+
+
+class Unwell(Token):
+    """A token that answers every login with a general failure."""
+
+    def login(self, pin: Pin) -> None:
+        self.tries += 1
+        raise pkcs11.GeneralError
+
+
+def test_a_pin_that_was_taken_before_outlives_unclear_answers_which_come_ever_more_seldom(
+    tmp_path: Path,
+) -> None:
+    now = [1000.0]
+
+    def gate() -> LoginGate:
+        return LoginGate(tmp_path / "run", "boot", now=lambda: now[0])
+
+    _try(gate(), Token(), RIGHT)
+    unwell = Unwell()
+    for _ in range(3600):
+        with pytest.raises((pkcs11.GeneralError, SlotUnavailable)):
+            _try(gate(), unwell, RIGHT)
+        now[0] += 1
+    assert unwell.tries == 2 + 6  # then after 30, 60, 120, 240, 480 and 960 seconds
+    with pytest.raises(SlotUnavailable, match=r"8 unclear answers in a row; it is tried again in \d+ s"):
+        _try(gate(), Token(), RIGHT)
+    now[0] += 1920
+    _try(gate(), Token(), RIGHT)
+    with pytest.raises(pkcs11.GeneralError), gate().attempt("0011", RIGHT, int):
+        raise pkcs11.GeneralError
+    _try(gate(), Token(), RIGHT)
+
+
+def test_a_pin_that_was_taken_before_and_that_the_token_calls_wrong_is_not_tried_again(
+    tmp_path: Path,
+) -> None:
+    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
+    with gate.attempt("0011", WRONG, int):
+        pass  # it was right then
+    for _ in range(3):
+        with pytest.raises(PinBlocked):
+            _try(gate, token, WRONG)
+    assert token.tries == 1
 
 
 def test_a_token_that_cannot_be_asked_what_it_saw_is_asked_before_the_next_login(tmp_path: Path) -> None:
