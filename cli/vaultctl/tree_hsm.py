@@ -250,12 +250,13 @@ _SLOTS = (
             Flag(
                 "drop",
                 "list",
-                "With -no-links: slots that may be dropped because they cannot get the new key now.",
+                "With -no-links: slots to drop, whether they answer or not.",
             ),
             _DRY_RUN,
         ),
         details="A slot that does not answer, and the one for people's shares, keeps a link from the old root key to the "
-        "new one. With -no-links such slots are dropped, and only if -drop names them: they open the vault no more.",
+        "new one. With -no-links such slots are dropped, and only if -drop names them; so is any other that it names, such "
+        "as a compromised one that still answers. What is dropped opens the vault no more.",
     ),
     Command(
         "hsm rewrap",

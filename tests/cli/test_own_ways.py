@@ -237,6 +237,13 @@ def test_no_token_at_all_is_refused_before_anything_is_sent(stage: Theatre, tmp_
     assert not (tmp_path / ".vault-token").exists()
 
 
+def test_what_would_be_dropped_is_not_sent_where_nothing_is(stage: Theatre, tmp_path: Path) -> None:
+    for more in ("", "-dry-run "):
+        shown = stage.by_vaultctl(Case(f"operator rotate-root {more}-drop=b"), tmp_path)
+        assert (shown.code, shown.asked) == (1, [])
+        assert "give -no-links as well, or leave out -drop" in shown.stderr
+
+
 def test_a_decision_is_explained_with_the_rule_that_is_missing(stage: Theatre, tmp_path: Path) -> None:
     grant = 'path "a" {\n  capabilities = ["read", "update"]\n}\n'
     verdict = {"capability": "update", "path": "a", "allowed": False, "rule": "a", "missing": "update"} | {

@@ -128,12 +128,24 @@ def _sole_holder(estate: Estate) -> None:
             await sharing.take_recovery(tx, config, {"b"})
 
     estate.application.run(take())
+    _full(estate)
+
+
+def _full(estate: Estate) -> None:
+    """Let `b` look well and take nothing."""
 
     def full(call: str) -> None:
         if call == "wrap":
             raise SlotUnavailable("full")
 
     estate.slots["b"].before = full
+
+
+def _no_randomness(estate: Estate) -> None:
+    async def draw(count: int) -> bytes:
+        raise SlotUnavailable(f"no token gives {count} bytes")
+
+    estate.application.vault._parts.lifecycle.slots.draw = draw
 
 
 REFUSED: list[tuple[str, str, Callable[[Estate], None], dict[str, object]]] = [
@@ -159,7 +171,19 @@ REFUSED: list[tuple[str, str, Callable[[Estate], None], dict[str, object]]] = [
     ("POST", "seal-slots/b/rewrap", _away("b"), {}),
     ("POST", "rotate/root", _nothing, {"no_links": True}),
     ("POST", "rotate/root", _away("b"), NO_LINKS),
-    ("POST", "rotate/root", lambda estate: estate.away("a", "b"), {"no_links": True, "drop": "a,b,shamir"}),
+    ("POST", "rotate/root", _full, NO_LINKS),
+    ("POST", "rotate/root", _no_randomness, {}),
+    ("POST", "rotate/root", _no_randomness, NO_LINKS),
+    ("POST", "rotate/root", _nothing, {"drop": "b"}),
+    ("POST", "rotate/root", _nothing, {"abandon": True}),
+    ("POST", "rotate/root", _nothing, {"no_links": True, "drop": ["shamir", "nosuch"]}),
+    ("POST", "rotate/root", _nothing, {"no_links": True, "drop": ["a", "b", "shamir"]}),
+    (
+        "POST",
+        "rotate/root",
+        lambda estate: estate.away("a", "b"),
+        {"no_links": True, "drop": ["a", "b", "shamir"]},
+    ),
 ]
 
 
@@ -176,6 +200,36 @@ def test_a_rehearsal_refuses_what_the_change_would_in_the_same_words(
     assert rehearsed.status == done.status >= 400
     assert rehearsed.json()["errors"] == done.json()["errors"]
     assert rehearsed.json()["errors"][0] != "internal error"
+
+
+def test_what_is_to_be_dropped_is_dropped_although_it_answers(estate: Estate) -> None:
+    body = {"no_links": True, "drop": ["b", "shamir"]}
+    for verb, dry_run in (("would be", True), ("is", False)):
+        answer = estate.ask("POST", "rotate/root", {**body, "dry_run": dry_run})
+        assert answer.json()["warnings"] == [
+            f"slot {name} {verb} dropped and opens the vault no more; sys/seal-slots/{name} adds it again"
+            for name in ("b", "shamir")
+        ]
+    parts = estate.application.vault._parts
+    config = estate.application.run(parts.lifecycle.keeper.config())
+    assert (config.slots, config.root_version) == (("a",), 2)
+    assert "seal/slots/b" not in str(estate.kept())
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"drop": "b"}, "drop: without no_links no slot is dropped; set no_links as well, or leave out drop"),
+        (
+            {"no_links": True, "drop": ["shamir", "nosuch"]},
+            "drop: there is no seal slot nosuch; the vault has a, b, shamir",
+        ),
+    ],
+)
+def test_what_cannot_be_dropped_is_told_with_its_field(
+    estate: Estate, body: dict[str, object], told: str
+) -> None:
+    assert estate.ask("POST", "rotate/root", body).json()["errors"] == [told]
 
 
 def test_a_slot_that_goes_away_between_the_answer_and_the_rotation_is_not_dropped_unsaid(

@@ -13,10 +13,13 @@ import msgspec
 
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.wrapping import KeySlot, SlotState
+from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book
+from vault.seal.failure import SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
 from vault.seal.sealwrap import Losses
+from vault.seal.slots import unwrap_root, wrap_root
 from vault.seal.turnover import check_dropped
 
 
@@ -70,12 +73,22 @@ async def renew(keeper: Keeper, name: str) -> SealConfig:
 
 
 async def rotate_root(
-    keeper: Keeper, drop: Collection[str], *, abandon: bool = False
+    keeper: Keeper, *, links: bool, drop: Collection[str] = (), abandon: bool = False
 ) -> tuple[Sequence[str], Losses]:
-    """As `turnover.rotate_root` without links; return the slots that it drops, and the values that it deletes."""
+    """As `turnover.rotate_root`; return the slots that it drops, and the values that it deletes.
+
+    Raises `SealRefusal` also for a name in `drop` that no slot has.
+    """
     async with keeper.lock:
         config = await keeper.config()
-        renewed = [name for name in config.wrapped if await _answers(keeper.slots.get(name))]
+        unknown = sorted(set(drop) - set(config.slots))
+        if unknown:
+            there = ", ".join(config.slots)
+            raise SealRefusal(f"drop: there is no seal slot {', '.join(unknown)}; the vault has {there}")
+        await keeper.slots.source(keeper.random)
+        if links:
+            return (), {}
+        renewed = [name for name in config.wrapped if name not in drop and await _takes(keeper, config, name)]
         dropped = [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
         if not dropped:
@@ -90,11 +103,25 @@ async def _up(slot: KeySlot) -> SlotState:
     return state
 
 
-async def _answers(slot: KeySlot | None) -> bool:
+async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
+    """Whether slot `name` wraps a key now and gives it back, as a record that nobody stores."""
+    slot = keeper.slots.get(name)
+    if slot is None:
+        return False
+    key, revision = Key(keeper.random(KEY_BYTES)), config.entry(name).revision + 1
     try:
-        return slot is not None and (await slot.probe()).up
+        record = await wrap_root(
+            slot,
+            key,
+            generation=config.generation,
+            root_version=config.root_version + 1,
+            revision=revision,
+            random=keeper.random,
+        )
+        opened = await unwrap_root(slot, record, generation=config.generation, revision=revision)
     except HsmError:
         return False
+    return opened.same(key)
 
 
 def _with(keeper: Keeper, config: SealConfig, name: str, state: SlotState) -> SealConfig:

@@ -37,9 +37,9 @@ async def rotate_root(
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
     new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
-    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`, `abandon` too. `drop` names those that may be
-    dropped; None for any. Raises `SealRefusal` when another one would be, when no slot would be left or none can take
-    what they hold; then nothing has changed.
+    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`, `abandon` too. `drop` names those
+    that are dropped, whether they answer or not; with None those that do not. Raises `SealRefusal` when another one
+    would be, when no slot would be left or none can take what they hold; then nothing has changed.
     """
     return await keeper.unbroken(_rotate_root(keeper, links=links, drop=drop, abandon=abandon))
 
@@ -52,7 +52,7 @@ async def _rotate_root(
         random = await keeper.slots.source(keeper.random)
         old, new = keeper.root_key, Key(random(KEY_BYTES))
         version = config.root_version + 1
-        renewed = await _wrap_everywhere(keeper, config, new, version)
+        renewed = await _wrap_everywhere(keeper, config, new, version, drop or ())
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
         lost = await keeper.hand_over(config, dropped, abandon=abandon) if dropped else {}
@@ -77,7 +77,8 @@ async def _rotate_root(
 def check_dropped(config: SealConfig, dropped: Collection[str], drop: Collection[str] | None) -> None:
     """Raise `SealRefusal` where a rotation would drop all slots, or one that is not in `drop`; None for any."""
     if len(dropped) == len(config.slots):
-        raise SealRefusal("no seal slot answers, so nothing could open the vault under a new root key")
+        which = "no other seal slot" if drop else "no seal slot"
+        raise SealRefusal(f"{which} answers, so nothing could open the vault under a new root key")
     unnamed = sorted(set(dropped) - set(drop)) if drop is not None else []
     if unnamed:
         why = ["people's shares" if config.entry(name).kind == SHAMIR_SLOT else "away" for name in unnamed]
@@ -167,12 +168,14 @@ async def bring_shares_up(keeper: Keeper, key: Key) -> None:
             await book.write_config(tx, config)
 
 
-async def _wrap_everywhere(keeper: Keeper, config: SealConfig, root_key: Key, version: int) -> Renewed:
-    """Write records, which do not count yet, for every key slot that answers; return their entries with them."""
+async def _wrap_everywhere(
+    keeper: Keeper, config: SealConfig, root_key: Key, version: int, drop: Collection[str]
+) -> Renewed:
+    """Write records, which do not count yet, for the key slots that answer, but for `drop`; return their entries too."""
     renewed: Renewed = {}
     for name in config.wrapped:
         slot = keeper.slots.get(name)
-        if slot is None:
+        if slot is None or name in drop:
             continue
         revision = config.entry(name).revision + 1
         try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from urllib.parse import quote
 
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, UsageError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
 
@@ -83,6 +83,10 @@ def rewrap(invocation: Invocation) -> int:
 
 def rotate_root(invocation: Invocation) -> int:
     """Replace the root key under all slots."""
+    if invocation.texts("drop") and not invocation.truth("no-links"):
+        raise UsageError(
+            "-drop: without -no-links no slot is dropped; give -no-links as well, or leave out -drop"
+        )
     body = {
         "no_links": invocation.truth("no-links"),
         "drop": invocation.texts("drop"),

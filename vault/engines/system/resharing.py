@@ -7,7 +7,7 @@ Of the vault, or of the namespace that is asked where that is sealed by itself.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Final, TypeVar
@@ -31,7 +31,7 @@ from vault.seal import rehearsal, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
-from vault.seal.sealwrap import Losses, deleted
+from vault.seal.sealwrap import deleted
 from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
@@ -66,7 +66,7 @@ class RotateParams(Params, frozen=True):
             "for shares), rather than let the old root key lead to the new. Each must be named in drop."
         ),
     ] = False
-    drop: Annotated[StringList, Doc("With no_links: the slots that may be dropped.")] = ()
+    drop: Annotated[StringList, Doc("With no_links: the slots to drop, whether they answer or not.")] = ()
     abandon: Annotated[
         bool, Doc("With no_links: delete wrapped values that no slot opens any more, rather than refuse.")
     ] = False
@@ -175,18 +175,17 @@ class ResharingEngine(Engine):
             raise Malformed(
                 "no_links: a namespace has nothing but its shares; rotate them with rotate/root/init"
             )
+        _check_alone(params)
         if not params.dry_run:
             call.after = partial(self._apply, partial(self._sealing.renew_root, call.namespace.id))
         return None
 
     async def _rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
         """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
+        _check_alone(params)
         keeper, links = self._lifecycle.keeper, not params.no_links
-        dropped: Sequence[str] = ()
-        lost: Losses = {}
-        if not links:
-            rehearsed = rehearsal.rotate_root(keeper, params.drop, abandon=params.abandon)
-            dropped, lost = await told(rehearsed)
+        rehearsed = rehearsal.rotate_root(keeper, links=links, drop=params.drop, abandon=params.abandon)
+        dropped, lost = await told(rehearsed)
         if not params.dry_run:
             rotation = partial(
                 turnover.rotate_root,
@@ -445,6 +444,15 @@ class ResharingEngine(Engine):
         if data is None:
             raise Malformed("no backed-up keys found")
         return Reply(data=msgspec.json.decode(data, type=Backup), embed=True)
+
+
+def _check_alone(params: RotateParams) -> None:
+    """Raise `Malformed` for what says how to drop slots where links are kept, and so none is dropped."""
+    for name, given in (("drop", bool(params.drop)), ("abandon", params.abandon)):
+        if given and not params.no_links:
+            raise Malformed(
+                f"{name}: without no_links no slot is dropped; set no_links as well, or leave out {name}"
+            )
 
 
 async def alone(call: Call) -> None:
