@@ -201,3 +201,20 @@ def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() 
     assert app.run(app.vault._open_by_slots())
     assert issuer.issue()
     app.close()
+
+
+def test_what_of_the_safe_does_not_open_is_told_once_and_damage_is_an_alarm(bereft: Bereft) -> None:
+    bereft.did("POST", "seal-slots/b")
+    bereft.watch()
+    bereft.watch()
+    assert (
+        bereft.app.log.getvalue().count("[WARN]  seal: a key of the safe does not open: key_version=1") == 1
+    )
+    bereft.slots["a"].away = None
+    bereft.slots["a"].replace()
+    bereft.parts.wraps.drop()
+    bereft.watch()
+    bereft.watch()
+    assert (
+        bereft.app.log.getvalue().count("[ERROR] seal: a key of the safe does not open: key_version=1") == 1
+    )

@@ -43,6 +43,8 @@ class Safe:
         self._keys: dict[int, Key] = {}
         self._missing = True
         self._sealed = 0
+        self.unopened: dict[int, SealFailure] = {}
+        """Why safe keys did not open when they were last tried, by their numbers."""
 
     @property
     def whole(self) -> bool:
@@ -77,9 +79,11 @@ class Safe:
                 continue
             try:
                 value = await self._wraps.get(core, _ROOT, f"{_KEYS}{number}")
-            except SealFailure:
+            except SealFailure as failure:
                 missing = True
+                self.unopened[number] = failure
                 continue
+            self.unopened.pop(number, None)
             if sealed != self._sealed:
                 raise BarrierSealed
             if value is not None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.errors import HsmError
+from hsm.errors import HsmError, IntegrityError
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure
@@ -27,6 +27,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
 from vault.seal.sealwrap import SealWrap, told_lost
+from vault.seal.slots import NoSlotAnswers
 from vault.server.application import DevResult
 from vault.server.counting import show_state
 from vault.server.parts import Parts
@@ -66,10 +67,7 @@ async def load(parts: Parts) -> None:
     core = parts.barrier.reader("root", _CORE)
     await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))
     await parts.audit.load(core)
-    try:
-        await parts.signing.prepare(core, lambda: parts.barrier.write("root", _CORE))
-    except SealFailure as failure:
-        parts.log.caution("seal", "no slot opens the key that signs wrapping tokens", reason=str(failure))
+    await _open_signing(parts)
     await open_safe(parts)
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
@@ -84,15 +82,36 @@ async def open_safe(parts: Parts) -> None:
     """Have signing keys at hand, where a slot opens the safe; else nothing is signed by them until one does."""
     if parts.safe.whole:
         return
+    before = {number: str(reason) for number, reason in parts.safe.unopened.items()}
     try:
         await parts.safe.prepare()
     except SealFailure as failure:
         parts.log.caution("seal", "no slot opens the safe with signing keys", reason=str(failure))
+    for number, reason in parts.safe.unopened.items():
+        if before.get(number) != str(reason):
+            level = parts.log.failure if _damaged(reason) else parts.log.caution
+            level("seal", "a key of the safe does not open", key_version=str(number), reason=str(reason))
+
+
+def _damaged(failure: SealFailure) -> bool:
+    reasons = failure.reasons.values() if isinstance(failure, NoSlotAnswers) else ()
+    return any(isinstance(reason, IntegrityError) for reason in reasons)
+
+
+async def _open_signing(parts: Parts) -> None:
+    """Have the key that signs wrapping tokens at hand, or another one where no slot opens it and one takes that."""
+    core = parts.barrier.reader("root", _CORE)
+    try:
+        await parts.signing.prepare(core, lambda: parts.barrier.write("root", _CORE))
+    except SealFailure as failure:
+        parts.log.caution("seal", "no slot opens the key that signs wrapping tokens", reason=str(failure))
 
 
 async def resume(parts: Parts) -> None:
     """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""
     await carry_wrapped(parts.lifecycle, parts.wraps, parts.health, parts.log)
+    if not parts.signing.whole:
+        await _open_signing(parts)
     await open_safe(parts)
 
 

@@ -193,9 +193,8 @@ class SealWatch:
         if behind:
             await keeper.renew(name)
             self._log.note("seal", "a slot has caught up with the root key", slot=name)
-        given = await sharing.give_recovery(keeper, name)
         count, lost = await self._wraps.rewrap(name, missing=True)
-        if given or count:
+        if await sharing.give_recovery(keeper, name) or count:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
         if lost:
             raise SealFailure(told_lost(lost))

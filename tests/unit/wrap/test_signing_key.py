@@ -104,3 +104,26 @@ def test_of_two_servers_that_make_it_at_once_one_wins() -> None:
         assert await here.number(one) == await here.number(other)
 
     asyncio.run(scenario())
+
+
+def test_when_every_slot_that_opened_it_is_lost_there_is_another_and_the_old_one_verifies_once_it_is_back() -> (
+    None
+):
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        here = Here(a, b)
+        await here.open()
+        b.away = AWAY
+        first = await here.number(await here.prepared())
+        a.away, b.away = AWAY, None
+        key = await here.prepared()
+        second = await here.number(key)
+        assert second != first
+        assert not key.whole
+        a.away = None
+        again = await here.prepared()
+        core = here.machine.barrier.reader("root", CORE)
+        assert [one.private_numbers().private_value for one in await again.known(core)] == [second, first]
+        assert again.whole
+
+    asyncio.run(scenario())
