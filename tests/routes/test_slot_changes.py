@@ -11,8 +11,13 @@ from hsm.errors import SlotUnavailable
 from tests.routes.driver import Application
 from tests.routes.test_unrecorded import kept, unheard
 from tests.unit.seal.soft import SoftSlot
+from vault.barrier.failure import BarrierSealed, NamespaceSealed
+from vault.engines.system.seal_slots import OUTSTANDING
+from vault.framework.errors import Unavailable
 from vault.seal import book, sharing
+from vault.server.gathering import Gathering
 from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
 
 AWAY = SlotUnavailable("away")
 NO_LINKS = {"no_links": True, "drop": ["shamir"]}
@@ -230,6 +235,56 @@ def test_what_cannot_be_dropped_is_told_with_its_field(
     estate: Estate, body: dict[str, object], told: str
 ) -> None:
     assert estate.ask("POST", "rotate/root", body).json()["errors"] == [told]
+
+
+def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = estate.application.vault
+    keeper = vault._parts.lifecycle.keeper
+    add = keeper.add
+
+    async def added(name: str) -> object:
+        config = await add(name)
+        estate.away("c")
+        return config
+
+    monkeypatch.setattr(keeper, "add", added)
+    answer = estate.ask("POST", "seal-slots/c")
+    assert answer.status == 200
+    assert answer.json()["warnings"] == [OUTSTANDING.format("c", "away")]
+    state = estate.ask("GET", "seal-slots/c/rewrap").json()["data"]
+    assert state["outstanding"] > 0
+    estate.away()
+    vault._seal_watch._look_at = 0
+    estate.application.run(vault._seal_watch.step())
+    state = estate.ask("GET", "seal-slots/c/rewrap").json()["data"]
+    assert state["outstanding"] == 0
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (NamespaceSealed("n"), "a namespace was sealed meanwhile; try again"),
+        (Unavailable("no slot opens the safe"), "no slot opens the safe"),
+        (BarrierSealed(), "what is stored cannot be read or written now"),
+        (StorageFailure(), "what is stored cannot be read or written now"),
+    ],
+)
+def test_what_fails_once_a_slot_has_everything_else_is_told(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
+) -> None:
+    async def fails(gathering: Gathering) -> None:
+        del gathering
+        raise failure
+
+    monkeypatch.setattr(Gathering, "__call__", fails)
+    answer = estate.ask("POST", "seal-slots/c")
+    assert (answer.status, answer.json()["warnings"]) == (200, [OUTSTANDING.format("c", told)])
+    assert "c" in estate.application.run(estate.application.vault._parts.lifecycle.keeper.config()).slots
+    if isinstance(failure, NamespaceSealed | Unavailable):
+        again = estate.ask("POST", "seal-slots/c/rewrap")
+        assert (again.status, again.json()["errors"]) == (500, [told])
 
 
 def test_a_slot_that_goes_away_between_the_answer_and_the_rotation_is_not_dropped_unsaid(

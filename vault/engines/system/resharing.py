@@ -16,7 +16,7 @@ import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierFailure
+from vault.barrier.failure import BarrierFailure, NamespaceSealed
 from vault.barrier.view import core_prefix
 from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.clock import Clock
@@ -477,6 +477,8 @@ def refusing() -> Iterator[None]:
         raise Malformed(str(refusal)) from None
     except (SealFailure, HsmError) as failure:
         raise Failed(str(failure), chained=False) from None
+    except NamespaceSealed:
+        raise Failed("a namespace was sealed meanwhile; try again", chained=False) from None
 
 
 async def told(work: Awaitable[T]) -> T:

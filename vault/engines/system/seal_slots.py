@@ -10,10 +10,11 @@ from typing import Annotated, Final
 
 import msgspec
 
+from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.resharing import alone, told
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed, NotFound
+from vault.framework.errors import Malformed, NotFound, VaultError
 from vault.framework.fields import Doc
 from vault.framework.log import Log
 from vault.framework.route import Params, delete, list_, read, write
@@ -24,12 +25,17 @@ from vault.seal.lifecycle import Lifecycle
 from vault.seal.record import SHAMIR_SLOT, SealConfig
 from vault.seal.sealwrap import Losses, SealWrap, deleted, told_lost
 from vault.seal.slots import SlotView
-from vault.storage.protocol import ReadTx
+from vault.storage.protocol import ReadTx, StorageFailure
 
 NOBODY: Final = (
     "nobody holds shares of this vault any more: make recovery keys with sys/rotate/recovery/init, or it is lost "
     "with its last token"
 )
+OUTSTANDING: Final = (
+    "slot {0} is part of the vault, and was not given everything yet: {1}; it gets the rest once it is seen to work, "
+    "or by sys/seal-slots/{0}/rewrap"
+)
+_UNREAD: Final = "what is stored cannot be read or written now"
 _NAME = Doc("Name of the slot, as its seal stanza has it.")
 
 
@@ -150,7 +156,7 @@ class SealSlotEngine(Engine):
 
         A key slot gets the root key, which it must give back before it counts. The slot for shares opens with
         the recovery shares that there are. What it holds is counted once it does. Warns of wrapped values that no
-        slot opens: it gets all others.
+        slot opens: it gets all others. Warns also where it is added and could not be given everything now.
         """
         await alone(call)
         keeper = self._lifecycle.keeper
@@ -158,16 +164,25 @@ class SealSlotEngine(Engine):
             config = await told(rehearsal.add_shamir(keeper))
         else:
             config = await told(rehearsal.add(keeper, params.name))
-        info = await self._changing(call, params, config, self._add, "a slot was added")
-        return Reply(info, warnings=_warned(await self._wraps.lost()))
+        reply: Reply[SlotInfo] = Reply()
+        change = partial(self._add, reply)
+        reply.data = await self._changing(call, params, config, change, "a slot was added")
+        reply.warnings = _warned(await self._wraps.lost())
+        return reply
 
-    async def _add(self, name: str) -> None:
+    async def _add(self, reply: Reply[SlotInfo], name: str) -> None:
+        """Add slot `name`; from when it counts on, what fails is a warning in `reply`: the watch does it later."""
         if name == self._lifecycle.slots.shamir:
             await self._lifecycle.keeper.add_shamir()
             return
         await self._wraps.forget(name)  # what another token of that name was given
         await self._lifecycle.keeper.add(name)
-        await self._give(name)
+        try:
+            await told(self._give(name))
+        except (VaultError, BarrierFailure, BarrierSealed, StorageFailure) as failure:
+            reason = str(failure) if isinstance(failure, VaultError) else _UNREAD
+            reply.warnings.append(OUTSTANDING.format(name, reason))
+            self._log.caution("seal", "a slot was added and is still behind", slot=name, reason=reason)
 
     async def _give(self, name: str) -> None:
         """Wrap every value for slot `name` that some slot opens, and tell of the others."""
