@@ -68,6 +68,8 @@ class OAuthEngine(Engine):
         client = await self._granted(call)
         if client is None:
             return refusal(401, "invalid_client")
+        if self._biscuits.possession.flawed(call):
+            return refusal(400, "invalid_dpop_proof")
         registration, workload = client
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):

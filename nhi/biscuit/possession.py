@@ -118,10 +118,21 @@ class Possession:
             self.count(call)
         return True
 
+    def flawed(self, call: Call) -> bool:
+        """Whether a request brings a signed proof that is not good for it."""
+        return bool(call.dpop) and JKT not in self.proved(call)
+
     def binding(self, call: Call, wanted: str) -> Bound | None:
-        """Return what a new token is bound to: what the registration wants, or what the client proves of itself."""
+        """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
+
+        Raises `Malformed` for a bad proof: whoever sends a proof wants no token that is good without one.
+        """
         kind = KINDS[wanted] or JKT
         proved = self.proved(call)
+        if self.flawed(call):
+            raise Malformed(
+                "DPoP: the proof is not good for this request: sign a new one, of now, for its method and URL"
+            )
         bound = Bound(kind, proved[kind]) if kind in proved else None
         return bound if bound is not None and self.holds(call, bound) else None
 

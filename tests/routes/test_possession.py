@@ -213,6 +213,35 @@ def test_oauth_clients_bind_their_tokens_and_resource_servers_see_to_what(issuer
         assert issuer.application.request("POST", "/v1/nhi/issue/r1", wrong, token="root").status == 400
 
 
+@pytest.mark.parametrize("what", ["used", "old", "elsewhere", "garbage"])
+def test_whoever_sends_a_proof_that_is_not_good_gets_no_token_that_is_good_without_one(
+    issuer: Issuer, what: str
+) -> None:
+    secret = _register(issuer)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    own = {"client_id": "r1", "client_secret": secret}
+    asking = urlencode({"grant_type": "client_credentials", **own}).encode()
+    old = issuer.application.clock.millis() // 1000 - 120
+
+    def bad(path: str) -> str:
+        wrong: dict[str, dict[str, Any]] = {"old": {"iat": old}, "elsewhere": {"htu": f"{HOST}/v1/{DB}"}}
+        return "garbage" if what == "garbage" else _proof(issuer, "", path, "POST", **wrong.get(what, {}))
+
+    def asked(proof: str) -> Any:
+        headers = {**form, "dpop": proof}
+        return issuer.application.request("POST", "/v1/nhi/oauth2/token", asking, headers=headers)
+
+    login, grant = bad("nhi/login"), bad("nhi/oauth2/token")
+    if what == "used":
+        assert (_login(issuer, secret, login).status, asked(grant).status) == (200, 200)
+    refused = _login(issuer, secret, login)
+    assert refused.status == 400
+    assert refused.json()["errors"][0].startswith("DPoP: the proof is not good for this request: ")
+    assert login not in refused.body.decode()
+    again = asked(grant)
+    assert (again.status, again.json()) == (400, {"error": "invalid_dpop_proof"})
+
+
 def test_a_thumbprint_is_that_of_rfc_7638() -> None:
     modulus = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3okn"
