@@ -8,22 +8,24 @@ import os
 import select
 import subprocess
 import sys
-import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
 
 from nhi.auth.jwt.cel import talk
 from nhi.auth.jwt.cel.talk import Answer, Question
-from vault.framework.errors import Malformed
+from vault.framework.errors import Limited, Malformed
 
 SECONDS: Final = 5.0
 """How long a program may take. What it can be needed for takes a millisecond."""
 _BEGINNING: Final = 30.0
 """Seconds until the process must be ready."""
 _LARGEST: Final = 1 << 20
+_MOST: Final = 64
+"""Programs that run or wait for their turn; others are refused at once."""
 _PROGRAM: Final = (sys.executable, "-I", "-m", "nhi.auth.jwt.cel.child")
 MISSING: Final = "CEL roles are not available: the server was installed without its part `cel`"
 
@@ -38,19 +40,21 @@ class Programs:
     def __init__(self, seconds: float = SECONDS) -> None:
         """`seconds` is how long a program may take."""
         self._seconds = seconds
-        self._turn = threading.Lock()
+        self._turn = ThreadPoolExecutor(1, "cel")
+        self._asked = 0
+        weakref.finalize(self, self._turn.shutdown, wait=False)
         self._child: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize | None = None  # type: ignore[type-arg]  # it is not generic at run time
 
     async def check(self, question: Question) -> None:
-        """Make sure that a program can be run. Raises `Malformed`."""
-        answer = await asyncio.to_thread(self._ask, question)
+        """Make sure that a program can be run. Raises `Malformed`, `Limited`."""
+        answer = await self._answer(question)
         if answer.refused:
             raise Malformed(answer.refused)
 
     async def run(self, question: Question) -> Answer:
-        """Return what a program makes of a token. Raises `Malformed`."""
-        answer = await asyncio.to_thread(self._ask, question)
+        """Return what a program makes of a token. Raises `Malformed`, `Limited`."""
+        answer = await self._answer(question)
         if answer.refused:
             raise Malformed(f"error executing cel program: {answer.refused}")
         return answer
@@ -61,24 +65,37 @@ class Programs:
             self._end()
         self._child = self._end = None
 
+    async def _answer(self, question: Question) -> Answer:
+        """Return what the process says, once it is this question's turn."""
+        if self._asked >= _MOST:
+            raise Limited("too many CEL programs wait for their turn: try again")
+        turn = asyncio.get_running_loop().run_in_executor(self._turn, self._ask, question)
+        self._asked += 1
+        turn.add_done_callback(self._answered)
+        return await turn
+
+    def _answered(self, _: object) -> None:
+        self._asked -= 1
+
     def _ask(self, question: Question) -> Answer:
-        with self._turn:
-            if self._child is not None and self._child.poll() is not None:
-                self.close()
-            try:
-                child = self._child or self._start()
-                assert child.stdin is not None
-                child.stdin.write(talk.packed(question))
-                child.stdin.flush()
-                return talk.opened(_heard(child, self._seconds))
-            except (Ended, OSError, msgspec.MsgspecError):
-                started = self._child is not None
-                self.close()
-                raise Malformed(
-                    "error executing cel program: it takes too long or too much memory"
-                    if started
-                    else MISSING
-                ) from None
+        try:
+            packed = talk.packed(question)
+        except OverflowError:
+            raise Malformed("error executing cel program: a claim is a number of more than 64 bits") from None
+        if self._child is not None and self._child.poll() is not None:
+            self.close()
+        try:
+            child = self._child or self._start()
+            assert child.stdin is not None
+            child.stdin.write(packed)
+            child.stdin.flush()
+            return talk.opened(_heard(child, self._seconds))
+        except (Ended, OSError, msgspec.MsgspecError):
+            started = self._child is not None
+            self.close()
+            raise Malformed(
+                "error executing cel program: it takes too long or too much memory" if started else MISSING
+            ) from None
 
     def _start(self) -> subprocess.Popen[bytes]:
         """Start the process. Raises `Ended` where the library is not there."""

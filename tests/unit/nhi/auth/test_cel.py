@@ -4,6 +4,7 @@
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nhi.auth.jwt.cel.talk import Question
 from tests.tokens import token
 from tests.unit.nhi.auth.house import Answer, auth, play
 from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
-from vault.framework.errors import Malformed
+from vault.framework.errors import Limited, Malformed
 
 SLOW = "error executing cel program: it takes too long or too much memory"
 FAILED = "error executing cel program: CEL auth program failed: failed to evaluate expression: "
@@ -139,6 +140,46 @@ def test_logins_at_once_get_each_its_own_answer() -> None:
         assert (await keep(house, "'it was ' + claims.sub")).status == 200
         answers = await asyncio.gather(*(enter(house, sub=f"s{number}") for number in range(20)))
         assert [answer.error.rpartition(" ")[2] for answer in answers] == [f"s{n}" for n in range(20)]
+
+    play(scenario)
+
+
+def test_a_claim_that_is_too_large_a_number_is_refused() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        answer = await judged(house, "pb.Auth{}", n=[1 << 64])
+        assert (answer.status, answer.error) == (
+            400,
+            "error executing cel program: a claim is a number of more than 64 bits",
+        )
+        assert auth(await enter(house, n=[(1 << 64) - 1, -1]))
+
+    play(scenario)
+
+
+def test_programs_wait_for_their_turn_in_no_thread_of_others_and_not_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(programs, "_MOST", 3)
+
+    async def scenario() -> None:
+        monkeypatch.setattr(asyncio, "to_thread", None)
+        threads: set[str] = set()
+        answers = Programs()
+        ask = answers._ask
+
+        def seen(question: Question) -> Any:
+            threads.add(threading.current_thread().name)
+            return ask(question)
+
+        monkeypatch.setattr(answers, "_ask", seen)
+        question = Question(expression="true")
+        asked = [asyncio.create_task(answers.check(question)) for _ in range(5)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(one) for one in results] == [type(None)] * 3 + [Limited] * 2
+        assert len(threads) == 1
+        await answers.check(question)
+        answers.close()
 
     play(scenario)
 
