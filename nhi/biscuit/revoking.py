@@ -24,7 +24,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
-from vault.framework.fields import Doc
+from vault.framework.fields import Doc, Kind
 from vault.framework.route import write
 from vault.token.authenticator import core_reader
 
@@ -39,7 +39,9 @@ class RevokeParams(TokenParams, frozen=True):
     """What is revoked: one of a token, an id, a workload, a key."""
 
     block: Annotated[
-        int, Doc("Number of the block of `token`, 0 for the authority; the last if not given.")
+        int,
+        Kind("int", keeps=True),
+        Doc("Number of the block of `token`, 0 for the authority; the last if not given."),
     ] = -1
     id: Annotated[str, Doc("Canonical id of a block, with everything made from it.")] = ""
     workload: Annotated[str, Doc("Name of a workload, with all its tokens.")] = ""

@@ -107,6 +107,16 @@ def test_renewal_gives_another_token_and_never_undoes_a_narrowing(issuer: Issuer
     assert issuer.status(narrow, "auth/token/renew-self", "POST", {}) == 400
 
 
+@pytest.mark.parametrize("body", [{}, {"block": None}])
+def test_a_block_that_is_null_is_the_last_as_one_that_is_not_given(
+    issuer: Issuer, body: dict[str, object]
+) -> None:
+    token = issuer.issue()
+    child = issuer.narrow(token, READS)
+    issuer.root("nhi/revoke", {"token": child, **body})
+    assert [issuer.status(one, DB) for one in (token, child)] == [200, 403]
+
+
 def test_revoking_a_block_ends_its_subtree_and_spares_its_siblings(issuer: Issuer) -> None:
     token = issuer.issue()
     first, second = issuer.narrow(token, TO_DB), issuer.narrow(token, READS)

@@ -33,13 +33,15 @@ class Kind:
 
     `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names the field's
     struct where its type is strict: the few endpoints that answer while sealed take no other type. `needs` names
-    the field without which this one is not known.
+    the field without which this one is not known. With `keeps`, null is as if nothing had been given: where what
+    is empty says more than nothing.
     """
 
     name: str
     bare: bool = False
     struct: str = ""
     needs: str = ""
+    keeps: bool = False
 
 
 Duration = Annotated[int, Kind("duration")]

@@ -169,7 +169,9 @@ def build_params(
                 replaced.append(name)
             elif value is not None:
                 values[parameter.field] = coerce(name, parameter.kind, value)
-            elif parameter.kind.name in EMPTY and route.operation is not Operation.PATCH:
+            elif parameter.kind.keeps or route.operation is Operation.PATCH:
+                continue
+            elif parameter.kind.name in EMPTY:
                 values[parameter.field] = EMPTY[parameter.kind.name]
         if unknown and route.handler:
             warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(sorted(unknown))}]")

@@ -22,7 +22,7 @@ from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
 from vault.framework.external import ExternalKey
-from vault.framework.fields import Doc, Json
+from vault.framework.fields import Doc, Json, Kind
 from vault.framework.route import Params, delete, list_, patch, read, write
 from vault.token.authenticator import core_reader
 
@@ -70,7 +70,9 @@ class ConfigWrite(ConfigPath, frozen=True):
     """A config. The plugin's own fields come beside these."""
 
     plugin: Annotated[str, Doc("Name of the KMS plugin: pkcs11.")] = ""
-    verify: Annotated[bool, Doc("Try the config with the device before it is stored.")] = True
+    verify: Annotated[
+        bool, Kind("bool", keeps=True), Doc("Try the config with the device before it is stored.")
+    ] = True
 
 
 class Page(Params, frozen=True):
@@ -95,7 +97,9 @@ class KeyPath(ConfigPath, frozen=True):
 class KeyWrite(KeyPath, frozen=True):
     """A key. The plugin's own fields come beside these."""
 
-    verify: Annotated[bool, Doc("Look for the key in the device before it is stored.")] = True
+    verify: Annotated[
+        bool, Kind("bool", keeps=True), Doc("Look for the key in the device before it is stored.")
+    ] = True
 
 
 class GrantPath(KeyPath, frozen=True):

@@ -163,6 +163,7 @@ def test_what_does_not_work_is_not_stored_unless_told_not_to_look() -> None:
         house, _ = await _house()
         wrong = {**HSM, "pin": "other"}
         assert (await house("POST", f"{CONFIGS}/c", wrong)).error == "wrong pin"
+        assert (await house("POST", f"{CONFIGS}/c", {**wrong, "verify": None})).error == "wrong pin"
         assert (await house("LIST", CONFIGS)).status == 404
         assert (await house("POST", f"{CONFIGS}/c", {**wrong, "verify": False})).status == 204
         assert (await house("GET", f"{CONFIGS}/c")).data == {
@@ -175,6 +176,8 @@ def test_what_does_not_work_is_not_stored_unless_told_not_to_look() -> None:
         assert (
             await house("POST", f"{CONFIGS}/c/keys/k", {"label": "none"})
         ).error == "no such key in the box"
+        answer = await house("POST", f"{CONFIGS}/c/keys/k", {"label": "none", "verify": None})
+        assert answer.error == "no such key in the box"
         assert (await house("LIST", f"{CONFIGS}/c/keys")).status == 404
         assert (await house("POST", f"{CONFIGS}/c/keys/k", {"label": "none", "verify": False})).status == 204
         assert (await house("PATCH", f"{CONFIGS}/c/keys/k", {"id": "1"})).error == "no such key in the box"
