@@ -125,6 +125,9 @@ class Pipeline:
         self._admit(call)
         await self.authenticate(call)
         self.parse(call)
+        if core is not None:  # whether there is something is asked where the answer will be used
+            core.opened = call.reader.opened
+            call.reader = core.sub(f"mnt/{call.mount.uuid}/")
         await self.authorise(call)
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
@@ -343,11 +346,8 @@ class Pipeline:
             if seen is not None:
                 await self.fence(call, seen)
             raise
-        if seen is not None and seen.epoch != call.facts:
-            access = call.bound.route.access
-            untouched = access.public and call.identity is None and seen.epoch == 0 and not access.writes
-            if not untouched:  # what nobody in particular was told, and of no data, rests on nothing
-                await self.fence(call, seen)
+        if seen is not None and seen.epoch != call.facts and not call.bound.route.access.unaudited:
+            await self.fence(call, seen)
         return result
 
     async def confirm(self, call: Call) -> None:

@@ -134,7 +134,8 @@ def test_the_functions_around_a_wrong_pin_are_these(tmp_path: Path) -> None:
         slot = bench.token.slot(tmp_path / "another run", plan)
         assert isinstance(await _error_of(slot), PinBlocked)
         await slot.close()
-        assert plan.called() == {*_BEFORE_LOGIN, "C_Login"}
+        ending = {"C_Finalize"}  # unless the machine is so busy that the agent is ended before
+        assert plan.called() | ending == {*_BEFORE_LOGIN, "C_Login"} | ending
 
     _run(tmp_path, work)
 

@@ -41,7 +41,7 @@ _LOOSE = (
     ),
     (re.compile(r"\bvault-cluster-[0-9a-f]{8}\b"), "<cluster>"),
     (re.compile(r"(Storage Type +|\"storage_type\": |storage_type +)\S+"), r"\1<kind>"),
-    (re.compile(r"(creation_time\"?:? +)\d+"), r"\1<seconds>"),
+    (re.compile(r"((?:creation_time|last_renewal_time)\"?:? +)\d+"), r"\1<seconds>"),
     (re.compile(r"/tmp/\S+"), "<file>"),
     (re.compile(r"Waiting for terminal status in migration .*\n"), ""),
     (re.compile(r"(effective max_ttl of \")[0-9hms]+"), r"\1<time>"),

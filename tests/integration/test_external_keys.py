@@ -55,8 +55,11 @@ def _server(folder: Path, token: SoftHsm) -> Iterator[tuple[Running, Client]]:
 
 def _agents(server: int) -> list[int]:
     """Return the process numbers of a process's children."""
-    tasks = Path(f"/proc/{server}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{server}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has ended since
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def _without_pin(server: int, folder: Path) -> None:

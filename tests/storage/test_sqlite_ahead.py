@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -271,5 +273,70 @@ def test_half_of_those_who_keep_coming_share_a_commit(play: Play) -> None:
         disk.go_on()
         await asyncio.gather(first, *others)
         assert disk.sizes == [1, 9, 5, 4]
+
+    play(story)
+
+
+def test_a_batch_that_fails_before_its_commit_leaves_nothing_to_take_another_process_s_commit_for(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "s.db"
+    found: list[tuple[bytes | None, int]] = []
+    failing = False
+
+    def intrude() -> None:
+        """Commit from elsewhere, and read in the same turn of the event loop."""
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            commits = Commits(file)
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE entry SET value = x'32' WHERE path = 'row'")
+            other.execute("UPDATE epoch SET n = n + 1")
+            commits.start()
+            other.execute("COMMIT")
+            commits.finish()
+        reader = storage.reader()
+        with pytest.raises(StopIteration) as ended:
+            reader.get("row").__await__().__next__()
+        found.append((ended.value.value, reader.epoch))
+
+    def fail(statement: str) -> None:
+        nonlocal failing
+        if failing and statement == "apply":
+            failing = False
+            asyncio.get_running_loop().call_soon(intrude)
+            raise StorageFailure("the disk is full")
+
+    storage = SqliteStorage.open(file, on_statement=fail)
+
+    async def story() -> None:
+        nonlocal failing
+        await fill(storage, "row", "other")
+        reader = storage.reader()
+        await reader.get("row")
+        failing = True
+        with pytest.raises(StorageFailure):
+            await fill(storage, "another")
+        assert found == [(b"2", reader.epoch + 1)]
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_a_process_that_is_slow_to_say_that_its_commit_ended_disturbs_nobody(
+    play: Play, tmp_path: Path
+) -> None:
+    async def story(storage: SqliteStorage, disk: Disk) -> None:
+        await fill(storage, "there")
+        elsewhere = Commits(tmp_path / "s.db")
+        elsewhere.start()
+        disk.hold()
+        first = asyncio.create_task(fill(storage, "first"))
+        await disk.busy()
+        second = asyncio.create_task(fill(storage, "second"))
+        await turns()
+        elsewhere.finish()
+        disk.go_on()
+        await asyncio.gather(first, second)
+        assert sorted(await everything(storage)) == ["first", "second", "there"]
 
     play(story)

@@ -10,8 +10,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.storage.stores import Fault, everything, fill
+from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
+from vault.storage.turnstile import Turnstile
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,6 +74,34 @@ def test_a_wait_that_all_gave_up_leaves_the_file_unlocked(tmp_path: Path) -> Non
         await fill(storage, "after")
         await storage.close()
         assert sorted(await read(tmp_path / "s.db")) == ["after"]
+
+    asyncio.run(story())
+
+
+def test_a_process_that_hangs_in_its_commit_keeps_nobody_waiting_for_longer_than_patience(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db", patience=0.1)
+        other = Turnstile(tmp_path / "s.db")
+        for _ in range(3):
+            assert other.enter_now()
+            for _ in range(2):
+                with pytest.raises(StorageFailure, match="another process keeps it locked"):
+                    await fill(storage, "refused")
+            write = asyncio.create_task(fill(storage, "patient"))
+            await asyncio.sleep(0.02)
+            other.leave()
+            await write
+        assert other.enter_now()
+        with pytest.raises(StorageFailure, match="another process keeps it locked"):
+            await fill(storage, "refused")
+        other.leave()
+        await asyncio.to_thread(other.enter, 30)  # whoever gave up lets others in
+        other.leave()
+        assert sorted(await everything(storage)) == ["patient"]
+        other.close()
+        await storage.close()
 
     asyncio.run(story())
 

@@ -16,6 +16,7 @@ earlier spills: what the batch has goes in, and his own behind a savepoint.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -354,9 +355,10 @@ class GroupCommit:
 
     def _begin_patiently(self) -> Outcome:
         try:
-            self._turnstile.enter()
+            until = time.monotonic() + self._patience
+            self._turnstile.enter(self._patience)
             connection = self.connection
-            connection.wait_for_lock(self._patience)
+            connection.wait_for_lock(max(0.0, until - time.monotonic()))
             try:
                 connection.run("begin", "BEGIN IMMEDIATE")
             finally:
@@ -393,6 +395,9 @@ class GroupCommit:
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
                 self._batch = _Batch(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
+            self._rows.end(
+                kept=False
+            )  # while the lock is still held: another process's commit would look like this one
             self._roll_back()
             loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return

@@ -54,8 +54,8 @@ class Commits:
 
     def undisturbed(self) -> bool:
         """Whether the COMMIT that ended last is the last one of this process."""
-        mine = _COUNTER.pack(self._mine)
-        return self.seen() == mine + mine
+        (started,) = _COUNTER.unpack_from(self._counters)
+        return bool(started == self._mine)
 
     def start(self) -> None:
         """Say that a COMMIT follows. The caller holds SQLite's write lock."""
