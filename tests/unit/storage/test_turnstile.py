@@ -18,7 +18,7 @@ def test_nobody_enters_while_another_is_inside(tmp_path: Path) -> None:
     assert second.enter_now()
     assert not first.enter_now()
     second.close()
-    first.enter()
+    first.enter(30)
     first.close()
 
 
