@@ -37,7 +37,7 @@ from nhi.biscuit.wire import LATEST_VERSION, Algorithm, Authority, parse, serial
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
-from vault.framework.errors import Failed, Malformed, NotFound, VaultError
+from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated, VaultError
 from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
 from vault.framework.safe import Safe
 from vault.policy.store import PolicyStore
@@ -143,20 +143,18 @@ class Mint:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
 
         `place` is the mount, and the path of its namespace; `pop` the key that the token is bound to, which one that is
-        renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one.
+        renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one,
+        `Unauthenticated` for a login that a request brings along: that leaves no token behind.
         """
+        if call.login is not None and call.login.identity is None:
+            raise Unauthenticated
         owner, path = place
         view = _data(call, owner)
         key, root = await self._signers.of(view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
-        if renewed is not None:
-            kind, _, thumbprint = renewed.pop.partition(":")
-            pop = Bound(kind, thumbprint) if kind else None
-        wanted = KINDS[registration.pop]
-        if wanted and (pop is None or pop.kind != wanted):
-            raise Malformed(f"the registration wants a proof of possession: {registration.pop}")
+        pop = _bound(registration, renewed, pop)
         approvers = await store.approver_keys(view, registration.approvers)
         said = Said(
             registration.workload, path, registration.audiences, registration.policies, grants, pop, approvers
@@ -276,6 +274,17 @@ class Mint:
             return await found.use(call, lambda root: work(_root(root)))
 
         return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
+
+
+def _bound(registration: Registration, renewed: Issued | None, pop: Bound | None) -> Bound | None:
+    """Return the key that a token is bound to. Raises `Malformed` where the registration wants another kind."""
+    if renewed is not None:
+        kind, _, thumbprint = renewed.pop.partition(":")
+        pop = Bound(kind, thumbprint) if kind else None
+    wanted = KINDS[registration.pop]
+    if wanted and (pop is None or pop.kind != wanted):
+        raise Malformed(f"the registration wants a proof of possession: {registration.pop}")
+    return pop
 
 
 def _data(call: Call, owner: Place) -> View:

@@ -2,17 +2,21 @@
 """Biscuits as credentials of the whole application: issued, narrowed offline, obeyed, revoked."""
 
 import base64
+import json
 from time import thread_time
 from typing import Any
 
 import pytest
 
+from nhi.biscuit import store
 from nhi.biscuit.attenuate import seal
 from nhi.biscuit.chain import read_chain, write_chain
+from nhi.biscuit.model import Issued, Place
 from nhi.biscuit.verify import from_text, to_text
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from tests.unit.nhi.biscuits import HOSTILE
+from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Mounted
 from vault.framework.secret import Secret
 
@@ -105,6 +109,30 @@ def test_renewal_gives_another_token_and_never_undoes_a_narrowing(issuer: Issuer
     assert issuer.status(renewed["client_token"], DB) == 200
     narrow = issuer.narrow(token, READS.replace('"read"', '"read", "update"'))
     assert issuer.status(narrow, "auth/token/renew-self", "POST", {}) == 400
+
+
+@pytest.mark.parametrize("path", ["nhi/login", "nhi/oauth2/token"])
+def test_a_login_that_a_request_brings_along_makes_no_token(
+    issuer: Issuer, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, kept = store.put_issued, []
+
+    async def seen(view: View, owner: Place, new: Issued) -> None:
+        kept.append(new.token_id)
+        await put(view, owner, new)
+
+    monkeypatch.setattr(store, "put_issued", seen)
+    secret = issuer.root("nhi/registrations/r1/secret")["data"]["client_secret"]
+    given = {"client_id": "r1", "client_secret": secret, "grant_type": "client_credentials"}
+    headers = {"x-vault-inline-auth-path": path}
+    for name, value in given.items():
+        pair = base64.urlsafe_b64encode(json.dumps({"key": name, "value": value}).encode())
+        headers[f"x-vault-inline-auth-parameter-{name.replace('_', '-')}"] = pair.decode().rstrip("=")
+
+    assert issuer.application.request("GET", f"/v1/{DB}", headers=headers).status == 403
+    assert kept == []
+    assert issuer.application.request("POST", f"/v1/{path}", given).status == 200
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize("body", [{}, {"block": None}])
