@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Union, get_args, get_origin
@@ -174,6 +175,9 @@ def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
         )
     except TypeError:
         return {"200": {"description": "OK"}}
+    for described in found.values():
+        if "description" in described:  # a docstring, whose indentation some versions of Python keep
+            described["description"] = inspect.cleandoc(described["description"])
     components.update(found)
     return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
 
