@@ -104,7 +104,7 @@ class LoginGate:
         own, guesses = (self._directory / f"{what}-{name}" for what in ("pin-own", "guesses"))
         with _locked(self._directory / f"login-{name}.lock"):
             self._admit(serial, marker, tried, flags())
-            taken = own.exists() and own.read_text(encoding="ascii") == digest
+            taken = not self._guest and _told(own) == digest
             if self._guest:
                 self._admit_guest(serial, digest, own, guesses)
             elif taken:
@@ -118,7 +118,7 @@ class LoginGate:
                 unclear = not isinstance(kind, PinBlocked) and kind.ckr not in _AWAY
                 pending = unclear or (kind.ckr in _AWAY and tried.stat().st_size > 0)
                 if unclear:
-                    kind = self._explained(kind, tried, flags, taken=taken and not self._guest)
+                    kind = self._explained(kind, tried, flags, taken=taken)
                 if kind.ckr in _WRONG:
                     os.replace(tried, marker)
                 if kind.ckr in _WRONG or (unclear and self._guest):
@@ -149,7 +149,7 @@ class LoginGate:
                 f"{answer}, and the token has seen a wrong PIN, so this one is not tried again",
                 ckr="PinIncorrect",
             )
-        times = len(tried.read_bytes()) + 1
+        times = tried.stat().st_size + 1
         if times >= UNCLEAR and not taken:
             return PinBlocked(
                 f"{answer}, {times} times in a row: the PIN may be wrong and is not tried again",
@@ -204,7 +204,7 @@ class LoginGate:
                 f"token serial {serial}: {GUESSES} wrong PINs were given for it; "
                 f"none is looked at for {recent[0] + GUESSING_SECONDS - self._now():.0f} s"
             )
-        if own.exists() and own.read_text(encoding="ascii") != digest:
+        if _told(own) not in {None, digest}:
             self._note_wrong(digest, own, guesses)
             raise PinBlocked(
                 f"token serial {serial}: the server itself logs in to it with another PIN, so this one was not tried",
@@ -215,7 +215,7 @@ class LoginGate:
         if self._guest:
             times = [*self._recent(guesses), self._now()]
             _replace(guesses, " ".join(f"{moment:.3f}" for moment in times))
-        elif own.exists() and own.read_text(encoding="ascii") == digest:
+        elif _told(own) == digest:
             own.unlink()
 
     def _recent(self, guesses: Path) -> list[float]:
@@ -237,6 +237,11 @@ class LoginGate:
         digest = hashlib.scrypt(pin.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()
         self._known = (serial, pin, digest)
         return digest
+
+
+def _told(own: Path) -> str | None:
+    """Return the digest of the PIN that the token last took of the server itself; None where there is none."""
+    return own.read_text(encoding="ascii") if own.exists() else None
 
 
 def _prepare(directory: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.seal.auto import named
 from tests.unit.seal.node import ONE
-from tests.unit.server.watched import AWAY, Watched
+from tests.unit.server.watched import AWAY, Watched, opened, opened_with_shares
 from vault.server.seal_settings import HsmPolicy
 
 
@@ -68,11 +68,7 @@ def test_a_slot_that_is_configured_and_no_part_of_the_vault_keeps_nothing_open()
 def test_what_somebody_sealed_is_opened_by_no_slot_that_was_lost_and_comes_back(policy: str) -> None:
     async def scenario() -> None:
         (a,) = named("a")
-        rule = HsmPolicy(on_loss=policy, seal_after=60)
-        here = Watched([a], rule)
-        await here.machine.init()
-        here.restart([a], rule)
-        await here.run(1)
+        here = await opened(a, HsmPolicy(on_loss=policy, seal_after=60))
         assert await here.machine.reads()
         here.machine.life.keep_sealed()
         await here.machine.life.seal()
@@ -88,13 +84,7 @@ def test_what_somebody_sealed_is_opened_by_no_slot_that_was_lost_and_comes_back(
 def test_somebody_seals_while_the_watch_is_about_to_do_it_because_of_a_loss(policy: str) -> None:
     async def scenario() -> None:
         (a,) = named("a")
-        rule = HsmPolicy(on_loss=policy, seal_after=60)
-        here = Watched([a], rule)
-        keys = (await here.machine.init()).recovery.keys
-        await here.machine.life.auto_unseal()
-        await here.machine.keeper.add_shamir()
-        here.restart([a], rule)
-        await here.run(1)
+        here, keys = await opened_with_shares(a, HsmPolicy(on_loss=policy, seal_after=60))
         life = here.machine.life
         asked = life.opens_itself
         a.away = AWAY
@@ -127,13 +117,7 @@ def test_somebody_seals_while_the_watch_is_about_to_do_it_because_of_a_loss(poli
 def test_what_shares_opened_because_every_slot_is_lost_stays_open_until_one_has_worked(policy: str) -> None:
     async def scenario() -> None:
         (a,) = named("a")
-        rule = HsmPolicy(on_loss=policy, seal_after=60)
-        here = Watched([a], rule)
-        keys = (await here.machine.init()).recovery.keys
-        await here.machine.life.auto_unseal()
-        await here.machine.keeper.add_shamir()
-        here.restart([a], rule)
-        await here.run(1)
+        here, keys = await opened_with_shares(a, HsmPolicy(on_loss=policy, seal_after=60))
         a.away = AWAY
         await here.run(300)
         assert here.machine.barrier.sealed
@@ -152,11 +136,7 @@ def test_what_shares_opened_because_every_slot_is_lost_stays_open_until_one_has_
 def test_one_failed_look_is_no_loss() -> None:
     async def scenario() -> None:
         (a,) = named("a")
-        rule = HsmPolicy(on_loss="seal")
-        here = Watched([a], rule)
-        await here.machine.init()
-        here.restart([a], rule)
-        await here.run(1)
+        here = await opened(a, HsmPolicy(on_loss="seal"))
         assert await here.machine.reads()
         for _ in range(5):
             await here.lose(a)

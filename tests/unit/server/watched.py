@@ -4,6 +4,7 @@
 import asyncio
 import io
 import os
+from collections.abc import Sequence
 
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine
@@ -92,3 +93,23 @@ class Watched:
             name + "".join(f"/{value}" for _, value in labels): value
             for name, labels, value in self.metrics.gauges()
         }
+
+
+async def opened(slot: SoftSlot, policy: HsmPolicy) -> Watched:
+    """Return a vault that its only slot has opened, as the watch saw."""
+    here = Watched([slot], policy)
+    await here.machine.init()
+    here.restart([slot], policy)
+    await here.run(1)
+    return here
+
+
+async def opened_with_shares(slot: SoftSlot, policy: HsmPolicy) -> tuple[Watched, Sequence[str]]:
+    """As `opened`, of a vault that people's shares open too; return these also."""
+    here = Watched([slot], policy)
+    keys = (await here.machine.init()).recovery.keys
+    await here.machine.life.auto_unseal()
+    await here.machine.keeper.add_shamir()
+    here.restart([slot], policy)
+    await here.run(1)
+    return here, keys
