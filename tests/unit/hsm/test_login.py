@@ -229,24 +229,21 @@ def test_a_pin_that_was_taken_before_outlives_unclear_answers_which_come_ever_mo
     tmp_path: Path,
 ) -> None:
     now = [1000.0]
-
-    def gate() -> LoginGate:
-        return LoginGate(tmp_path / "run", "boot", now=lambda: now[0])
-
-    _try(gate(), Token(), RIGHT)
+    gate = LoginGate(tmp_path / "run", "boot", now=lambda: now[0])
+    _try(gate, Token(), RIGHT)
     unwell = Unwell()
     for _ in range(3600):
         with pytest.raises((pkcs11.GeneralError, SlotUnavailable)):
-            _try(gate(), unwell, RIGHT)
+            _try(gate, unwell, RIGHT)
         now[0] += 1
     assert unwell.tries == 2 + 6  # then after 30, 60, 120, 240, 480 and 960 seconds
     with pytest.raises(SlotUnavailable, match=r"8 unclear answers in a row; it is tried again in \d+ s"):
-        _try(gate(), Token(), RIGHT)
+        _try(LoginGate(tmp_path / "run", "boot", now=lambda: now[0]), Token(), RIGHT)
     now[0] += 1920
-    _try(gate(), Token(), RIGHT)
-    with pytest.raises(pkcs11.GeneralError), gate().attempt("0011", RIGHT, int):
+    _try(gate, Token(), RIGHT)
+    with pytest.raises(pkcs11.GeneralError), gate.attempt("0011", RIGHT, int):
         raise pkcs11.GeneralError
-    _try(gate(), Token(), RIGHT)
+    _try(gate, Token(), RIGHT)
 
 
 def test_a_pin_that_was_taken_before_and_that_the_token_calls_wrong_is_not_tried_again(
