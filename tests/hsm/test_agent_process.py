@@ -20,7 +20,7 @@ from hsm.errors import BadConfig, SlotUnavailable
 from hsm.operations import Random
 from hsm.pin import Pin
 from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.process import AgentProcess, Launch
+from hsm.process import MOST_WAITING, AgentProcess, Launch
 from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
 from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, stop, with_program
@@ -174,12 +174,22 @@ def test_many_at_once_wait_their_turn(softhsm: SoftHsm) -> None:
         wrapped = await slot.wrap(DEK)
         answers = await asyncio.gather(*(slot.unwrap(wrapped) for _ in range(500)))
         assert set(answers) == {DEK}
-        more = await asyncio.gather(*(slot.unwrap(wrapped) for _ in range(1500)), return_exceptions=True)
-        assert any(isinstance(found, SlotUnavailable) for found in more)
-        assert all(found == DEK or "wait for the agent already" in str(found) for found in more)
+        agent = slot.agent_pid
+        assert agent is not None
+        stop(agent)  # it takes two, and no more are taken while it stands still
+        asked = [asyncio.create_task(slot.unwrap(wrapped)) for _ in range(MOST_WAITING + 100)]
+        async with asyncio.timeout(30):
+            while sum(task.done() for task in asked) < 98:
+                await asyncio.sleep(0.001)
+        os.kill(agent, signal.SIGCONT)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert found.count(DEK) == MOST_WAITING + 2
+        refused = [each for each in found if isinstance(each, SlotUnavailable)]
+        assert len(refused) == 98
+        assert all("wait for the agent already" in str(each) for each in refused)
         assert slot.counters.starts == 1
 
-    run(softhsm, story, max_sessions=2)
+    run(softhsm, story, max_sessions=2, timeout=60.0)
 
 
 def test_a_pin_that_cannot_be_read_says_where_it_was_looked_for(softhsm: SoftHsm) -> None:
