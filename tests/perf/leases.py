@@ -9,10 +9,10 @@ import argparse
 import asyncio
 import json
 import tempfile
-import threading
 import time
 import urllib.error
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,23 +99,21 @@ class Bench:
 
     def _during(self, prepared: Prepared, prefix: str) -> tuple[float, list[Round]]:
         """Revoke a prefix; return the seconds until the answer, and the rounds of reads that ended before it."""
-        ended: list[float] = []
-        began = time.perf_counter()
 
-        def revoke() -> None:
+        def revoke() -> float:
+            began = time.perf_counter()
             path = f"sys/leases/revoke-prefix/{prefix}"
             call(prepared.program, "PUT", path, {"sync": True}, prepared.root, patience=600)
-            ended.append(time.perf_counter())
+            return time.perf_counter() - began
 
-        thread = threading.Thread(target=revoke)
-        thread.start()
         rounds: list[Round] = []
-        while not ended:
-            last = self._load(prepared, _READS, _ROUND)
-            if not ended or not rounds:
-                rounds.append(last)
-        thread.join()
-        return ended[0] - began, rounds
+        with ThreadPoolExecutor(1) as pool:
+            revoking = pool.submit(revoke)
+            while not revoking.done():
+                last = self._load(prepared, _READS, _ROUND)
+                if not revoking.done() or not rounds:
+                    rounds.append(last)
+            return revoking.result(), rounds
 
     def _load(self, prepared: Prepared, operation: Operation, seconds: float, *, token: str = "") -> Round:
         target = Target(prepared.program.address, [("X-Vault-Token", token or prepared.reader)])

@@ -111,6 +111,7 @@ def bare(tls: tuple[Path, Path], *, body_bytes: int) -> Program:
 def _shared(folder: Path, tls: tuple[Path, Path], port: int) -> str:
     return f"""
 disable_mlock = true
+default_max_request_duration = "10m"
 listener "tcp" {{
   address = "127.0.0.1:{port}"
   tls_cert_file = {_quoted(tls[0])}

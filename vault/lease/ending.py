@@ -21,6 +21,7 @@ from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.clock import Clock
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.pace import Pace
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns
@@ -36,8 +37,6 @@ _WORKERS: Final = 8
 _ABREAST: Final = 4
 _TOGETHER: Final = 32
 """Leases that an engine is asked about at once where somebody has all below a prefix ended."""
-_BREATH: Final = 8
-"""Leases that are removed before readers get their turn, under a millisecond; the transaction stays open."""
 _MILLI: Final = 1_000_000
 
 
@@ -138,7 +137,11 @@ class Endings:
         """As `end`, for leases of one namespace, which are removed together; return what became of each."""
         place = home(lease_ids[0])
         reader = self._barrier.reader(place, core_prefix(place))
-        leases = [await self._store.get(reader, lease_id) for lease_id in lease_ids]
+        pace = Pace()
+        leases = []
+        for lease_id in lease_ids:
+            leases.append(await self._store.get(reader, lease_id))
+            await pace.step()
         failures: list[LeaseFailure | None] = []
         for at in range(0, len(leases), _TOGETHER):
             some = leases[at : at + _TOGETHER]
@@ -164,11 +167,12 @@ class Endings:
         return None
 
     async def _remove(self, place: str, leases: Sequence[Lease]) -> None:
+        """Remove leases in one transaction. Whoever reads gets a turn in between; whoever writes waits."""
         async with self._barrier.write(place, core_prefix(place)) as core:
-            for count, lease in enumerate(leases, 1):
+            pace = Pace()
+            for lease in leases:
                 await self._store.remove(core, lease)
-                if count % _BREATH == 0:
-                    await asyncio.sleep(0)
+                await pace.step()
         self._revoked.count += len(leases)
 
     async def renew(self, lease: Lease) -> None:

@@ -8,7 +8,6 @@ that the key is not free: whoever gave a new token the old id would have its des
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ import msgspec
 
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View
+from vault.framework.pace import Pace
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
 from vault.token.model import TOKEN_KIND, encode
@@ -38,8 +38,6 @@ GONE_KIND: Final = "token-gone"
 """Kind of the timer by which what hung on a token that is gone is removed; the key is the token's key."""
 _ROUND: Final = 64
 """Tokens that one transaction removes: some 20 milliseconds in which nobody else writes."""
-_BREATH: Final = 4
-"""Tokens that are removed before readers get their turn, under a millisecond; the transaction stays open."""
 
 Purge = Callable[[View, str], Awaitable[bool]]
 """Remove what belongs to the token with this key, which is gone; the view is its namespace's.
@@ -63,11 +61,11 @@ class TokenStore(TokenRows):
 
     async def revoke_trees(self, core: View, keys: Sequence[str]) -> None:
         """Revoke several tokens, as `revoke_tree`. Whoever reads gets a turn in between; whoever writes waits."""
-        for count, key in enumerate(keys, 1):
+        pace = Pace()
+        for key in keys:
             if await self._end(core, key):
                 await self.go_on(core, key, REVOKED)
-            if count % _BREATH == 0:
-                await asyncio.sleep(0)
+            await pace.step()
 
     async def consume(self, core: View, key: str) -> None:
         """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has to be told.
@@ -129,7 +127,7 @@ class TokenStore(TokenRows):
 
     async def _sweep(self, core: View, top: str, now: int) -> bool:
         """Remove some of what is below a token; return whether there is more directly below it."""
-        pending, left, more = [top], _ROUND, False
+        pending, left, more, pace = [top], _ROUND, False, Pace()
         while pending:
             key = pending.pop()
             names = await at(core, key).list(f"{CHILD}{key}/", limit=max(left, 1))
@@ -145,10 +143,10 @@ class TokenStore(TokenRows):
                     pending.append(name)
                     if await self._purge(core, name):
                         await self._later(core, name, REVOKED, now)
+                await pace.step()
             if names:
                 left -= len(names)
                 pending.append(key)
-                await asyncio.sleep(0)
         return more
 
     async def _release(self, core: View, key: str) -> bool:

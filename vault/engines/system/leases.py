@@ -25,10 +25,10 @@ from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
-_PAGE: Final = 256
-"""Leases that are removed in one transaction."""
-_TOKENS: Final = 128
-"""Tokens that are revoked in one transaction; other writers wait for it."""
+_PAGE: Final = 64
+"""Leases that are removed in one transaction: other writers wait for it, and everybody while SQLite is told of it."""
+_TOKENS: Final = 64
+"""Tokens that are revoked in one transaction, likewise."""
 _SOON: Final = 60_000
 """Milliseconds after which a lease that is being revoked for somebody is looked at again."""
 _STARTED: Final = (
