@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,11 +15,12 @@ from nhi.biscuit.chain import Key
 from nhi.biscuit.keys import RootKey
 from nhi.biscuit.model import Approver, IssuerKey, KeyState, Place
 from nhi.biscuit.wire import Algorithm
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed
-from vault.framework.safe import Safe, Write
+from vault.framework.safe import Bare, Safe
 
+K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256
 
 
@@ -28,9 +29,9 @@ def closed(safe: Safe, public: Key, private: bytes) -> bytes:
     return safe.close(_about(public), private)
 
 
-def opened(safe: Safe, key: IssuerKey | Approver) -> RootKey:
+async def opened(safe: Safe, key: IssuerKey | Approver) -> RootKey:
     """Return the private key that signs. Raises `Unavailable`, and `Failed` for one that was altered."""
-    private = safe.open(_about(key.key), key.held) if key.held else key.private
+    private = await safe.open(_about(key.key), key.held) if key.held else key.private
     if key.algorithm == Algorithm.ED25519:
         return Ed25519PrivateKey.from_private_bytes(private)
     return ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1())
@@ -60,7 +61,7 @@ class Signers:
             if not active:
                 raise Malformed("there is no active issuer key: make one, or activate a staged one")
             newest = active[-1]
-            found = newest, None if newest.external else opened(self._safe, newest)
+            found = newest, None if newest.external else await opened(self._safe, newest)
             if self._follower.era is self._era is era and view.epoch == self._follower.epoch > 0:
                 self._known.put(owner, found)
         return found
@@ -70,38 +71,38 @@ class Signers:
         self._known.drop(None)
 
 
-async def gather(core: ReadView, write: Write, mounts: Iterable[tuple[str, str]], safe: Safe) -> int:
-    """Put keys that were kept without the safe into it; return how many. Raises `Unavailable`.
+def bare(namespace_id: str, mount: str, safe: Safe) -> tuple[Bare[IssuerKey], Bare[Approver]]:
+    """Return what a mount may have kept without the safe; it is named by its uuid."""
+    prefix = f"mnt/{mount}/"
 
-    `mounts` are ids of namespaces, each with the uuid of a mount; `core` and `write` are of the root namespace's data.
-    """
-    done = 0
-    for namespace_id, uuid in mounts:
-        prefix = f"mnt/{uuid}/"
-        view = core.space(namespace_id).sub(prefix)
-        numbers = [key.kid for key in await store.keys(view) if key.private]
-        names = [name for name in await view.list(store.APPROVERS) if _bare(await store.approver(view, name))]
-        if not numbers and not names:
-            continue
-        async with write() as tx:
-            inner = tx.space(namespace_id).sub(prefix)
-            for number in numbers:
-                key = await store.key(inner, number)
-                if key is not None and key.private:
-                    held = closed(safe, key.key, key.private)
-                    await store.put_key(inner, msgspec.structs.replace(key, private=b"", held=held))
-                    done += 1
-            for name in names:
-                approver = await store.approver(inner, name)
-                if approver is not None and approver.private:
-                    held = closed(safe, approver.key, approver.private)
-                    await store.put_approver(inner, msgspec.structs.replace(approver, private=b"", held=held))
-                    done += 1
-    return done
+    async def issuers(view: ReadView) -> Sequence[str]:
+        return [str(key.kid) for key in await store.keys(view)]
+
+    async def issuer(view: ReadView, kid: str) -> IssuerKey | None:
+        return await store.key(view, int(kid))
+
+    async def approvers(view: ReadView) -> Sequence[str]:
+        return await view.list(store.APPROVERS)
+
+    async def put_issuer(view: View, key: IssuerKey) -> None:
+        await store.put_key(view, _kept(safe, key))
+
+    async def put_approver(view: View, approver: Approver) -> None:
+        await store.put_approver(view, _kept(safe, approver))
+
+    return (
+        Bare(namespace_id, prefix, issuers, issuer, _is_bare, put_issuer),
+        Bare(namespace_id, prefix, approvers, store.approver, _is_bare, put_approver),
+    )
 
 
-def _bare(approver: Approver | None) -> bool:
-    return approver is not None and bool(approver.private)
+def _is_bare(key: IssuerKey | Approver) -> bool:
+    return bool(key.private)
+
+
+def _kept(safe: Safe, key: K) -> K:
+    """Return a key with its private half in the safe. Raises `Unavailable`."""
+    return msgspec.structs.replace(key, private=b"", held=closed(safe, key.key, key.private))
 
 
 def _about(public: Key) -> tuple[str, ...]:

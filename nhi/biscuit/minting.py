@@ -263,7 +263,7 @@ class Mint:
         self, call: Call, owner: Place, key: IssuerKey | Approver, work: Callable[[RootKey], T]
     ) -> T:
         if not key.external:
-            return work(opened(self._safe, key))
+            return work(await opened(self._safe, key))
         place = self._where(owner)
         if place is None:
             raise Malformed("the mount that the key belongs to is gone")

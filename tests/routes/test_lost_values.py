@@ -108,7 +108,7 @@ def test_a_slot_that_was_away_gets_what_opens_and_the_recovery_key(bereft: Beref
     bereft.did("POST", "seal-slots/c")
     bereft.slots["c"].away = LOST
     bereft.recovery_anew()
-    bereft.parts.safe.forget()
+    bereft.parts.safe.keys.forget()
     bereft.reopened("a", "c")
     bereft.slots["c"].away = None
     bereft.watch()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Signing keys that are kept here lie in the safe: storage and the root key do not give them away."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import NamespaceSealed
-from vault.barrier.view import ReadView
-from vault.framework.safe import Safe, Write
+from vault.framework.errors import Unavailable
+from vault.framework.safe import Bare, Safe
 from vault.server.gathering import Gathering
 from vault.storage.memory import MemoryStorage
 
@@ -53,9 +53,9 @@ class Sealed(Issuer):
         assert named is not None and named.current is not None and named.following is not None
         assert boss is not None
         keys: list[IssuerKey | Approver] = [*await store.keys(view), boss]
-        found = [_number(held.opened(self.parts.safe, key)) for key in keys]
-        pairs = [opened(self.parts.safe, pair).private for pair in (named.current, named.following)]
-        return [*found, *pairs]
+        found = [_number(await held.opened(self.parts.safe, key)) for key in keys]
+        pairs = [await opened(self.parts.safe, pair) for pair in (named.current, named.following)]
+        return [*found, *(pair.private for pair in pairs)]
 
     async def shown(self) -> list[bytes]:
         """Return those secret halves that stand in what storage and the root key give."""
@@ -69,15 +69,25 @@ class Sealed(Issuer):
             inner = core.sub(view.prefix.removeprefix(core.prefix))
             safe = self.parts.safe
             for key in await store.keys(inner):
-                await store.put_key(inner, _bare(safe, key))
+                await store.put_key(inner, await _bare(safe, key))
             boss = await store.approver(inner, "boss")
             assert boss is not None
-            await store.put_approver(inner, _bare(safe, boss))
+            await store.put_approver(inner, await _bare(safe, boss))
             named = await model.named_key(core, "k")
             assert named is not None and named.current is not None and named.following is not None
-            pairs = [opened(safe, pair) for pair in (named.current, named.following)]
+            pairs = [await opened(safe, pair) for pair in (named.current, named.following)]
             plain = msgspec.structs.replace(named, current=pairs[0], following=pairs[1])
             await model.put_key(core, "root", plain)
+
+    async def rotated(self) -> bool:
+        """Whether the key of identity tokens, whose time it is, signs with its next pair now."""
+        async with self.parts.barrier.write("root", "ns/root/") as core:
+            before = await model.named_key(core, "k")
+            assert before is not None and before.following is not None
+            await model.put_key(core, "root", msgspec.structs.replace(before, rotates=0))
+            await self.parts.pairs.rotate(core, "root:k")
+            after = await model.named_key(core, "k")
+        return after is not None and after.current == before.following
 
     def works(self) -> None:
         """See that every key signs."""
@@ -95,8 +105,8 @@ def _number(key: Any) -> bytes:
     return number
 
 
-def _bare(safe: Safe, key: Any) -> Any:
-    return msgspec.structs.replace(key, held=b"", private=_number(held.opened(safe, key)))
+async def _bare(safe: Safe, key: Any) -> Any:
+    return msgspec.structs.replace(key, held=b"", private=_number(await held.opened(safe, key)))
 
 
 @pytest.fixture
@@ -140,22 +150,25 @@ def test_signing_asks_no_device_and_a_device_that_is_away_keeps_nobody_from_sign
 
 def test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is(sealed: Sealed) -> None:
     application = sealed.application
-    sealed.parts.safe.forget()
+    sealed.parts.safe.keys.forget()
     sealed.parts.wraps.drop()
     sealed.slot.away = SlotUnavailable("away")
     for path in ("nhi/issue/r1", "nhi/keys", "nhi/approvers/other", "identity/oidc/key/other"):
         answer = application.request("POST", f"/v1/{path}", {}, token="root")
         assert answer.status == 500, path
         assert answer.json()["errors"] == ["no slot opens the safe that signing keys are kept in"]
+    with pytest.raises(Unavailable):
+        application.run(sealed.rotated())
     sealed.slot.away = None
     application.run(application.vault._seal_watch._resume())
+    assert application.run(sealed.rotated())
     sealed.works()
 
 
 def test_sealing_forgets_the_safe(sealed: Sealed) -> None:
-    assert sealed.parts.safe.whole
+    assert sealed.parts.safe.keys.known
     sealed.root("sys/seal")
-    assert not sealed.parts.safe._keys
+    assert not sealed.parts.safe.keys.known
 
 
 def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
@@ -166,15 +179,15 @@ def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
     application.run(sealed.bare())
     [inner] = list(sealed.parts.namespaces)
     shut = [inner.id]
-    pairs = sealed.parts.pairs.gather
+    bare = sealed.parts.pairs.bare
 
-    async def sealed_now(core: ReadView, write: Write, namespaces: Iterable[str]) -> int:
-        if set(namespaces) & set(shut):
+    def sealed_now(namespace_id: str) -> Bare[model.NamedKey]:
+        if namespace_id in shut:
             raise NamespaceSealed(inner.id)
-        done: int = await pairs(core, write, namespaces)
-        return done
+        found: Bare[model.NamedKey] = bare(namespace_id)
+        return found
 
-    monkeypatch.setattr(sealed.parts.pairs, "gather", sealed_now)
+    monkeypatch.setattr(sealed.parts.pairs, "bare", sealed_now)
     gathering = Gathering(sealed.parts)
     application.run(gathering())
     assert application.run(sealed.shown()) == []

@@ -12,6 +12,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
 from vault.framework.clock import Clock
+from vault.framework.errors import Unavailable
 from vault.framework.log import Log
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
@@ -33,7 +34,10 @@ _JOBS_EVERY: Final = 300.0
 
 
 class Background:
-    """Runs while unsealed. A handler that fails leaves its timer; it comes back when the claim has lapsed."""
+    """Runs while unsealed. A handler that fails leaves its timer; it comes back when the claim has lapsed.
+
+    So does one that raises `Unavailable`, which is told once.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,8 @@ class Background:
         self._clock = clock
         self._log = log
         self._task: asyncio.Task[None] | None = None
+        self._waiting: dict[str, str] = {}
+        """What the work of each kind waits for, as it was told."""
 
     def start(self) -> None:
         """Begin; without effect while running."""
@@ -105,10 +111,21 @@ class Background:
                 await park(core, sealed.owner, TIMER + timer.kind, timer.key)
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
             raise
+        except Unavailable as failure:
+            self._tell(timer.kind, failure)
         except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others
             self._log.crash(
                 "background", "a timer's handler failed; it will run again", error, type=timer.kind
             )
+        else:
+            self._waiting.pop(timer.kind, None)
+
+    def _tell(self, kind: str, failure: Unavailable) -> None:
+        """Tell once what the work of a kind waits for: a device or a server that does not answer is no defect."""
+        reason = failure.detail or failure.message
+        if self._waiting.get(kind) != reason:
+            self._waiting[kind] = reason
+            self._log.caution("background", "work waits and will be done", type=kind, reason=reason)
 
     async def _run_jobs(self) -> None:
         for name, job in self._jobs.items():
@@ -116,5 +133,9 @@ class Background:
                 await job()
             except (BarrierSealed, StorageFailure, asyncio.CancelledError):
                 raise
+            except Unavailable as failure:
+                self._tell(name, failure)
             except Exception as error:  # noqa: BLE001 -- one job's defect must not stop the others
                 self._log.crash("background", "a periodic job failed; it will run again", error, type=name)
+            else:
+                self._waiting.pop(name, None)

@@ -1,29 +1,27 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The safe: where long-lived signing keys lie. Storage and the root key together do not open it.
 
-A safe key is seal-wrapped (`sealwrap.py`) and kept in memory while the vault is open; every signing key is encrypted
-under it. So making or using one asks no device, not even within a transaction, and a rotation of a slot's key
-rewraps one value. Without key slots all of that lies behind the barrier only. A safe key that no slot opens any
-more takes what is under it along; from then on there is another one.
+A safe key (`numbered.py`) is wrapped for the slots; every signing key is encrypted under it. So making or using one
+asks no device, not even within a transaction, and a rotation of a slot's key rewraps one value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.envelope import unwrap, wrap
-from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.barrier.view import ReadView, View, core_prefix
+from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
-from vault.seal.failure import SealFailure
-from vault.seal.sealwrap import PREFIX, SealWrap
+from vault.framework.numbered import NumberedKeys
+from vault.seal.sealwrap import SealWrap
 
-_KEYS: Final = "safe/"
-_ROOT: Final = "root"
+K = TypeVar("K")
 _NUMBER: Final = 4
 """Bytes of a safe key's number, which everything under it begins with."""
 
@@ -33,84 +31,65 @@ Write = Callable[[], AbstractAsyncContextManager[View]]
 
 
 class Safe:
-    """`prepare` it when the vault was opened and when a slot came back, `forget` it when it is sealed."""
+    """Encrypts and decrypts under `keys`."""
 
     def __init__(self, wraps: SealWrap, barrier: Barrier, random: Random) -> None:
         """`random` gives entropy."""
-        self._wraps = wraps
-        self._barrier = barrier
         self._random = random
-        self._keys: dict[int, Key] = {}
-        self._missing = True
-        self._sealed = 0
-        self.unopened: dict[int, SealFailure] = {}
-        """Why safe keys did not open when they were last tried, by their numbers."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether there is no safe key but those in memory, as far as is known."""
-        return not self._missing
-
-    async def prepare(self) -> None:
-        """Read every safe key, and make one where the newest does not open.
-
-        Raises `NoSlotAnswers` where none can be made, `BarrierSealed` while sealed; whatever opened is kept.
-        """
-        core = self._barrier.reader(_ROOT, core_prefix(_ROOT))
-        newest = await self._read(core)
-        if newest in self._keys:
-            return
-        path = f"{_KEYS}{newest + 1}"
-        wrapped = await self._wraps.wrap(_ROOT, path, self._random(KEY_BYTES))
-        async with self._barrier.write(_ROOT, core_prefix(_ROOT)) as tx:
-            if await self._wraps.stored(tx, path) is None:
-                await self._wraps.put(tx, path, wrapped)
-        await self._read(self._barrier.reader(_ROOT, core_prefix(_ROOT)))
-
-    async def _read(self, core: ReadView) -> int:
-        """Read what is not in memory yet; return the newest number, 0 where there is none.
-
-        Raises `BarrierSealed` where the vault was sealed meanwhile: it may be another one by now.
-        """
-        numbers = sorted(int(name) for name in await core.list(PREFIX + _KEYS))
-        missing, sealed = False, self._sealed
-        for number in numbers:
-            if number in self._keys:
-                continue
-            try:
-                value = await self._wraps.get(core, _ROOT, f"{_KEYS}{number}")
-            except SealFailure as failure:
-                missing = True
-                self.unopened[number] = failure
-                continue
-            self.unopened.pop(number, None)
-            if sealed != self._sealed:
-                raise BarrierSealed
-            if value is not None:
-                self._keys[number] = Key(value)
-        self._missing = missing
-        return numbers[-1] if numbers else 0
+        self.keys: Final = NumberedKeys(wraps, barrier, Key, lambda: random(KEY_BYTES), folder="safe")
 
     def close(self, about: tuple[str, ...], value: bytes) -> bytes:
         """Encrypt `value`, bound to what `about` says of it. Raises `Unavailable`."""
-        if not self._keys:
+        known = self.keys.known
+        if not known:
             raise Unavailable(_SHUT)
-        number = max(self._keys)
-        return number.to_bytes(_NUMBER, "big") + wrap(self._keys[number], about, value, self._random)
+        number = max(known)
+        return number.to_bytes(_NUMBER, "big") + wrap(known[number], about, value, self._random)
 
-    def open(self, about: tuple[str, ...], closed: bytes) -> bytes:
-        """Decrypt what `close` made. Raises `Unavailable`, and `Failed` for what was altered or is of something else."""
-        key = self._keys.get(int.from_bytes(closed[:_NUMBER], "big"))
+    async def open(self, about: tuple[str, ...], closed: bytes) -> bytes:
+        """Decrypt what `close` made, here or just now on another server: then a slot is asked once.
+
+        Raises `Unavailable`, and `Failed` for what was altered or is of something else.
+        """
+        key = await self.keys.find(int.from_bytes(closed[:_NUMBER], "big"))
         if key is None:
-            self._missing = True
             raise Unavailable(_SHUT)
         try:
             return unwrap(key, about, closed[_NUMBER:])
         except BarrierFailure:
             raise Failed("a signing key fails its integrity check", chained=False) from None
 
-    def forget(self) -> None:
-        """Drop the safe keys from memory."""
-        self._keys.clear()
-        self._missing = True
-        self._sealed += 1
+
+@dataclass(frozen=True, slots=True)
+class Bare(Generic[K]):
+    """Signing keys of one kind that a version without the safe may have kept without it, at one place."""
+
+    namespace_id: str
+    prefix: str
+    """Where they are, below the namespace's own data."""
+    names: Callable[[ReadView], Awaitable[Sequence[str]]]
+    read: Callable[[ReadView, str], Awaitable[K | None]]
+    is_bare: Callable[[K], bool]
+    put: Callable[[View, K], Awaitable[None]]
+    """Store a key, what was bare of it in the safe now. Raises `Unavailable`."""
+
+    async def gather(self, core: ReadView, write: Write) -> int:
+        """Put those that are bare into the safe; return how many. Raises `Unavailable`.
+
+        `core` and `write` are of the root namespace's own data.
+        """
+        done = 0
+        view = core.space(self.namespace_id).sub(self.prefix)
+        for name in await self.names(view):
+            if not self._bare(await self.read(view, name)):
+                continue
+            async with write() as tx:
+                inner = tx.space(self.namespace_id).sub(self.prefix)
+                key = await self.read(inner, name)
+                if key is not None and self.is_bare(key):
+                    await self.put(inner, key)
+                    done += 1
+        return done
+
+    def _bare(self, key: K | None) -> bool:
+        return key is not None and self.is_bare(key)

@@ -158,6 +158,7 @@ class Lifecycle(Beginning):
         return reasons
 
     def _stays_sealed(self) -> bool:
+        """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""
         return self._kept_sealed
 
     def keep_sealed(self) -> None:

@@ -11,7 +11,7 @@ from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.framework.errors import NotFound
-from vault.server.opening import open_safe
+from vault.server.opening import open_numbered
 from vault.server.parts import Parts
 
 
@@ -25,7 +25,7 @@ class Gathering:
     async def __call__(self) -> None:
         """Put what lies outside the safe into it, of namespaces that were not looked at yet. Raises `Unavailable`."""
         parts = self._parts
-        await open_safe(parts)
+        await open_numbered(parts)
         for namespace in (ROOT, *(entry.as_namespace() for entry in list(parts.namespaces))):
             if namespace.id in self._done or parts.namespaces.shut(namespace):
                 continue
@@ -44,9 +44,11 @@ class Gathering:
         def write() -> AbstractAsyncContextManager[View]:
             return parts.barrier.write(ROOT.id, home)
 
-        mounts = [(namespace.id, uuid) for uuid in self._mounts(namespace)]
-        keys = await held.gather(core, write, mounts, parts.safe)
-        return keys + await parts.pairs.gather(core, write, [namespace.id])
+        done = await parts.pairs.bare(namespace.id).gather(core, write)
+        for uuid in self._mounts(namespace):
+            for bare in held.bare(namespace.id, uuid, parts.safe):
+                done += await bare.gather(core, write)
+        return done
 
     def _mounts(self, namespace: Namespace) -> Sequence[str]:
         try:

@@ -35,6 +35,8 @@ from vault.storage.protocol import StorageFailure
 from vault.token.model import TokenEntry
 
 _CORE: Final = "ns/root/"
+_SIGNING: Final = "a key that signs wrapping tokens"
+_SAFE: Final = "a key of the safe"
 
 
 def own_facts(parts: Parts) -> None:
@@ -46,6 +48,12 @@ def own_facts(parts: Parts) -> None:
         for ring in parts.barrier.rings():
             await ring.refresh()
 
+    async def drop_deleted(key: str | None) -> None:
+        del key
+        if not parts.barrier.sealed:
+            await parts.signing.tidy()
+            await parts.safe.keys.tidy()
+
     async def reload_audit(key: str | None) -> None:
         del key
         if not parts.barrier.sealed:
@@ -56,7 +64,7 @@ def own_facts(parts: Parts) -> None:
     parts.follower.own(MOUNT_KIND, parts.router.drop)
     parts.follower.own(KEYRING_KIND, refresh_keyring)
     parts.follower.own(AUDIT_KIND, reload_audit)
-    parts.follower.own(SEAL_KIND, _nothing)
+    parts.follower.own(SEAL_KIND, drop_deleted)
     parts.follower.own(QUOTA_KIND, parts.quotas.drop)
     parts.follower.own(CORS_KIND, parts.origins.drop)
 
@@ -67,8 +75,7 @@ async def load(parts: Parts) -> None:
     core = parts.barrier.reader("root", _CORE)
     await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))
     await parts.audit.load(core)
-    await _open_signing(parts)
-    await open_safe(parts)
+    await open_numbered(parts)
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
     if cluster is not None:
@@ -78,19 +85,19 @@ async def load(parts: Parts) -> None:
     await parts.follower.catch_up()
 
 
-async def open_safe(parts: Parts) -> None:
-    """Have signing keys at hand, where a slot opens the safe; else nothing is signed by them until one does."""
-    if parts.safe.whole:
-        return
-    before = {number: str(reason) for number, reason in parts.safe.unopened.items()}
-    try:
-        await parts.safe.prepare()
-    except SealFailure as failure:
-        parts.log.caution("seal", "no slot opens the safe with signing keys", reason=str(failure))
-    for number, reason in parts.safe.unopened.items():
-        if before.get(number) != str(reason):
+async def open_numbered(parts: Parts) -> None:
+    """Have the keys at hand that sign wrapping tokens, and those of the safe, and tell once of each that does not open.
+
+    Nothing is signed by what no slot opens until one does.
+    """
+    for keys, what in ((parts.signing, _SIGNING), (parts.safe.keys, _SAFE)):
+        await keys.prepare()
+        for number, reason in keys.news().items():
             level = parts.log.failure if _damaged(reason) else parts.log.caution
-            level("seal", "a key of the safe does not open", key_version=str(number), reason=str(reason))
+            if number:
+                level("seal", f"{what} does not open", key_version=str(number), reason=str(reason))
+            else:
+                level("seal", f"no slot takes {what}, and none opens", reason=str(reason))
 
 
 def _damaged(failure: SealFailure) -> bool:
@@ -98,21 +105,10 @@ def _damaged(failure: SealFailure) -> bool:
     return any(isinstance(reason, IntegrityError) for reason in reasons)
 
 
-async def _open_signing(parts: Parts) -> None:
-    """Have the key that signs wrapping tokens at hand, or another one where no slot opens it and one takes that."""
-    core = parts.barrier.reader("root", _CORE)
-    try:
-        await parts.signing.prepare(core, lambda: parts.barrier.write("root", _CORE))
-    except SealFailure as failure:
-        parts.log.caution("seal", "no slot opens the key that signs wrapping tokens", reason=str(failure))
-
-
 async def resume(parts: Parts) -> None:
     """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""
     await carry_wrapped(parts.lifecycle, parts.wraps, parts.health, parts.log)
-    if not parts.signing.whole:
-        await _open_signing(parts)
-    await open_safe(parts)
+    await open_numbered(parts)
 
 
 async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealth, log: Log) -> None:
@@ -204,7 +200,3 @@ def _secret_mount(parts: Parts) -> MountEntry:
         description="key/value secret storage",
         options={"version": "2"},
     )
-
-
-async def _nothing(key: str | None) -> None:
-    """Own a fact that is read from storage at every use."""

@@ -51,7 +51,7 @@ from vault.token.lifetime import Limits
 from vault.token.store import TokenStore
 from vault.wire.v1 import reply_body
 from vault.wrap.signed import SignedTokens
-from vault.wrap.signing_key import SigningKey
+from vault.wrap.signing_key import SigningKeys, signing_keys
 from vault.wrap.wrapper import Wrapper
 
 
@@ -76,7 +76,7 @@ class Parts:
     lifecycle: Lifecycle
     health: SlotHealth
     wraps: SealWrap
-    signing: SigningKey
+    signing: SigningKeys
     safe: Safe
     follower: Follower
     tokens: TokenStore
@@ -112,10 +112,10 @@ def make(
     wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
     lifecycle.keeper.wraps = wraps
-    signing = SigningKey(wraps, entropy)
+    signing = signing_keys(wraps, barrier, entropy)
     lifecycle.on_seal(signing.forget)
     safe = Safe(wraps, barrier, entropy.bytes)
-    lifecycle.on_seal(safe.forget)
+    lifecycle.on_seal(safe.keys.forget)
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))

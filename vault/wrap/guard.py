@@ -53,7 +53,7 @@ class WrappingGuard:
         """See `Authenticator.authenticate`. Raises `Malformed` for a wrapping token that cannot be unwrapped."""
         if call.path in _SIGNED:
             core = core_reader(self._barrier, call.namespace)
-            call.token = Secret(await _plain(self._wrapper, core, call.token.reveal()))
+            call.token = Secret(await _plain(self._wrapper, call.token.reveal()))
             if call.path in _GUARDED and call.operation is not Operation.HELP:
                 await waiting(self._wrapper, core, call, _data(call))
         token = call.token.reveal()
@@ -101,9 +101,9 @@ async def waiting(
     return found
 
 
-async def _plain(wrapper: Wrapper, core: ReadView, token: str) -> str:
+async def _plain(wrapper: Wrapper, token: str) -> str:
     try:
-        return await wrapper.opened(core, token)
+        return await wrapper.opened(token)
     except IllegalSignature:
         raise Unauthenticated(f"{_PROBLEM}wrapping token signature could not be validated") from None
 

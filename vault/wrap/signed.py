@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,11 +13,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA512
 
-from vault.barrier.view import ReadView, View
 from vault.framework import schema
 from vault.framework.call import WrapInfo
-from vault.framework.errors import Malformed
-from vault.wrap.signing_key import SigningKey
+from vault.framework.errors import Malformed, Unavailable
+from vault.wrap.signing_key import SigningKeys
 
 _BYTES: Final = 66
 """Bytes of a scalar of P-521."""
@@ -46,12 +46,12 @@ class _Claims(msgspec.Struct, frozen=True):
 class SignedTokens:
     """Signs wrapping tokens and opens them again."""
 
-    def __init__(self, key: SigningKey, address: str) -> None:
+    def __init__(self, keys: SigningKeys, address: str) -> None:
         """`address` is where clients reach this server; it is part of the statement."""
-        self._key = key
+        self._keys = keys
         self._address = address
 
-    async def sign(self, core: View, info: WrapInfo, created: int) -> str:
+    async def sign(self, info: WrapInfo, created: int) -> str:
         """Return a signed token that holds the plain one. `created` in nanoseconds since the epoch.
 
         Raises `Unavailable` while no seal slot opens the key.
@@ -67,19 +67,19 @@ class SignedTokens:
             type="wrapping",
         )
         signed = b".".join(_base64(schema.encode(part)) for part in (_Header("ES512", "JWT"), claims))
-        key = await self._key.get(core)
+        key = (await self._known())[0]
         r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(SHA512())))
         return (signed + b"." + _base64(r.to_bytes(_BYTES, "big") + s.to_bytes(_BYTES, "big"))).decode()
 
-    async def opened(self, core: ReadView, token: str) -> str:
+    async def opened(self, token: str) -> str:
         """Return the plain token in a signed one, and any other token as it is. Raises `IllegalSignature`.
 
-        Raises `Unavailable` while no seal slot opens the key.
+        Raises `Unavailable` while no seal slot opens the key, or one that may have signed.
         """
         parts = token.split(".")
         if len(parts) != 3 or not token.startswith("eyJ"):
             return token
-        keys = await self._key.known(core)
+        keys = await self._known()
         try:
             signature = _unbase64(parts[2])
             if len(signature) != 2 * _BYTES:
@@ -87,6 +87,8 @@ class SignedTokens:
             r, s = (int.from_bytes(half, "big") for half in (signature[:_BYTES], signature[_BYTES:]))
             signed = f"{parts[0]}.{parts[1]}".encode()
             if not any(_signed_by(key, utils.encode_dss_signature(r, s), signed) for key in keys):
+                for failure in self._keys.unopened.values():
+                    raise Unavailable(detail=str(failure))  # that key may have signed it
                 raise IllegalSignature
             claims = schema.decode_object(_unbase64(parts[1]))
         except (binascii.Error, ValueError, Malformed):
@@ -95,6 +97,18 @@ class SignedTokens:
         if not isinstance(inner, str):
             raise IllegalSignature
         return inner
+
+    async def _known(self) -> Sequence[ec.EllipticCurvePrivateKey]:
+        """Return every key that may have signed, newest first; what another server has just made is among them.
+
+        Raises `Unavailable` while no seal slot opens one.
+        """
+        await self._keys.look()
+        known, unopened = self._keys.known, self._keys.unopened
+        if not known:
+            why = unopened[max(unopened)] if unopened else "the key was not made yet; unseal again"
+            raise Unavailable(detail=str(why))
+        return [known[number] for number in sorted(known, reverse=True)]
 
 
 def _signed_by(key: ec.EllipticCurvePrivateKey, signature: bytes, signed: bytes) -> bool:

@@ -85,7 +85,7 @@ class Wrapper:
         if accessor is not None:
             info = msgspec.structs.replace(info, wrapped_accessor=accessor)
         if self._signed is not None and call.wrap_format == "jwt":
-            info = msgspec.structs.replace(info, token=await self._signed.sign(core, info, wrapped.created))
+            info = msgspec.structs.replace(info, token=await self._signed.sign(info, wrapped.created))
         return Reply(wrap_info=info)
 
     async def keep(self, call: Call, core: View, wrapped: Wrapped, namespace: Namespace) -> WrapInfo:
@@ -127,7 +127,7 @@ class Wrapper:
         `spent` also takes the token whose only use was taken off for the request that asks now.
         Raises `IllegalSignature` for a signed token that is not ours.
         """
-        key = self._tokens.key(await self.opened(core, token))
+        key = self._tokens.key(await self.opened(token))
         home = self._tokens.namespace(key)
         entry = await self._tokens.get(core, key)
         value = await core.space(home.id).get(_PREFIX + key) if home is not None else None
@@ -148,9 +148,9 @@ class Wrapper:
         body = found[1].body.decode("utf-8", "replace")
         return Reply({"response": body}, warnings=[_DEPRECATED])
 
-    async def opened(self, core: ReadView, token: str) -> str:
+    async def opened(self, token: str) -> str:
         """Return the plain token in a signed one, and any other as it is. Raises `IllegalSignature`."""
-        return await self._signed.opened(core, token) if self._signed is not None else token
+        return await self._signed.opened(token) if self._signed is not None else token
 
     async def consume(self, core: View, key: str) -> None:
         """Revoke the wrapping token and forget its response."""

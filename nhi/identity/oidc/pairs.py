@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +15,7 @@ from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
-from vault.framework.safe import Safe, Write
+from vault.framework.safe import Bare, Safe
 
 _SPARES: Final = 2
 _CALLS: Final = 64
@@ -47,31 +47,23 @@ class Pairs:
                 return pair
         return closed(self._safe, generate(algorithm, self._entropy.uuid()))
 
-    def sign(self, key: SigningKey, claims: Mapping[str, Any]) -> str:
+    async def sign(self, key: SigningKey, claims: Mapping[str, Any]) -> str:
         """Return a JWT of these claims."""
-        return sign(opened(self._safe, key), claims)
+        return sign(await opened(self._safe, key), claims)
 
-    async def gather(self, core: ReadView, write: Write, namespaces: Iterable[str]) -> int:
-        """Put pairs that were kept without the safe into it; return of how many keys.
+    def bare(self, namespace_id: str) -> Bare[NamedKey]:
+        """Return what a namespace may have kept without the safe."""
 
-        `core` and `write` are of the root namespace's data, `namespaces` are ids.
-        """
-        done = 0
-        for namespace_id in namespaces:
-            place = core.space(namespace_id)
-            for name in await place.list(KEYS):
-                if not _bare(await named_key(place, name)):
-                    continue
-                async with write() as tx:
-                    inner = tx.space(namespace_id)
-                    key = await named_key(inner, name)
-                    if key is not None and _bare(key):
-                        await put_key(inner, namespace_id, self._kept(key))
-                        done += 1
-        return done
+        async def names(view: ReadView) -> Sequence[str]:
+            return await view.list(KEYS)
+
+        async def put(view: View, key: NamedKey) -> None:
+            await put_key(view, namespace_id, self._kept(key))
+
+        return Bare(namespace_id, "", names, named_key, _bare, put)
 
     def _kept(self, key: NamedKey) -> NamedKey:
-        """Return a key with its pairs in the safe."""
+        """Return a key with its pairs in the safe. Raises `Unavailable`."""
         current, following = (
             closed(self._safe, pair) if pair is not None and pair.private else pair
             for pair in (key.current, key.following)
@@ -105,7 +97,6 @@ class Pairs:
         return closed(self._safe, await asyncio.to_thread(generate, algorithm, self._entropy.uuid()))
 
 
-def _bare(key: NamedKey | None) -> bool:
+def _bare(key: NamedKey) -> bool:
     """Whether a private key of it is kept without the safe."""
-    pairs = () if key is None else (key.current, key.following)
-    return any(pair is not None and bool(pair.private) for pair in pairs)
+    return any(pair is not None and bool(pair.private) for pair in (key.current, key.following))

@@ -78,11 +78,11 @@ def closed(safe: Safe, key: SigningKey) -> SigningKey:
     return msgspec.structs.replace(key, private=b"", held=safe.close(_about(key), key.private))
 
 
-def opened(safe: Safe, key: SigningKey) -> SigningKey:
+async def opened(safe: Safe, key: SigningKey) -> SigningKey:
     """Return a key pair that signs. Raises `Unavailable`, and `Failed` for one that was altered."""
     if not key.held:
         return key  # kept before there was a safe
-    return msgspec.structs.replace(key, private=safe.open(_about(key), key.held), held=b"")
+    return msgspec.structs.replace(key, private=await safe.open(_about(key), key.held), held=b"")
 
 
 def _about(key: SigningKey) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ class IdentityTokenEngine(Engine):
             "iat": now,
             "exp": now + role.ttl,
         }
-        return IdentityToken(role.client_id, self._pairs.sign(key.current, claims), role.ttl)
+        return IdentityToken(role.client_id, await self._pairs.sign(key.current, claims), role.ttl)
 
     @write("oidc/introspect", writes=False)
     async def introspect(self, call: Call, params: IntrospectParams) -> Reply[Mapping[str, object]]:

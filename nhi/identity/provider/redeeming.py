@@ -144,7 +144,7 @@ class RedeemingEngine(Engine):
         body = {
             "access_token": access,
             "expires_in": client.access_token_ttl,
-            "id_token": self._pairs.sign(key, claims),
+            "id_token": await self._pairs.sign(key, claims),
             "token_type": "Bearer",
         }
         return answer(body, **_FRESH)
@@ -162,7 +162,7 @@ class RedeemingEngine(Engine):
             "sub": client.client_id,
             "jti": self._entropy.uuid(),
         }
-        access = self._pairs.sign(await self._key(call, client), claims)
+        access = await self._pairs.sign(await self._key(call, client), claims)
         body = {
             "access_token": access,
             "expires_in": client.access_token_ttl,

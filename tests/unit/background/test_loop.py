@@ -14,6 +14,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View
+from vault.framework.errors import Unavailable
 from vault.framework.log import Log
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure, Timer
@@ -32,7 +33,13 @@ class Bench:
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.done: list[str] = []
         self.stream = io.StringIO()
-        handlers: dict[str, Handler] = {"note": self._note, "again": self._again, "broken": self._broken}
+        self.away = ""
+        handlers: dict[str, Handler] = {
+            "note": self._note,
+            "again": self._again,
+            "broken": self._broken,
+            "signed": self._signed,
+        }
         self.background = Background(
             self.storage,
             self.barrier,
@@ -57,6 +64,12 @@ class Bench:
     async def _broken(self, core: View, key: str) -> None:
         await core.put(f"noted/{key}", b"")
         raise ValueError("hunter2")
+
+    async def _signed(self, core: View, key: str) -> None:
+        await core.put(f"noted/{key}", b"")
+        if self.away:
+            raise Unavailable(self.away)
+        self.done.append(key)
 
     async def open(self) -> "Bench":
         root = Key(bytes(32))
@@ -140,6 +153,31 @@ def test_a_handler_that_fails_is_undone_logged_without_its_words_and_tried_again
         assert not await bench.background.work()
         bench.clock.sleep(MINUTE + 1)
         assert await bench.background.work()
+
+    asyncio.run(scenario())
+
+
+def test_work_that_a_device_is_missing_for_waits_is_told_once_and_is_done_when_it_is_back() -> None:
+    async def scenario() -> None:
+        bench = await Bench().open()
+        bench.away = "no slot answers"
+        await bench.arm("signed", "one", "other")
+        for _ in range(3):
+            bench.clock.sleep(MINUTE + 1)
+            assert await bench.background.work()
+        waits = "[WARN]  background: work waits and will be done: type=signed reason="
+        assert bench.stream.getvalue().count(waits) == 1
+        assert "[ERROR]" not in bench.stream.getvalue()
+        assert await bench.noted() == []
+        bench.away = ""
+        bench.clock.sleep(MINUTE + 1)
+        assert await bench.background.work()
+        assert sorted(bench.done) == ["one", "other"]
+        bench.away = "no slot answers"
+        await bench.arm("signed", "third")
+        bench.clock.sleep(1)
+        assert await bench.background.work()
+        assert bench.stream.getvalue().count(waits) == 2
 
     asyncio.run(scenario())
 
@@ -239,15 +277,19 @@ def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others(
             done.append("broken")
             raise ValueError("hunter2")
 
+        async def waiting() -> None:
+            raise Unavailable("internal error", detail="no slot answers")
+
         async def fine() -> None:
             done.append("fine")
 
-        bench = await Bench(jobs={"broken": broken, "fine": fine}).open()
+        bench = await Bench(jobs={"broken": broken, "waiting": waiting, "fine": fine}).open()
         bench.background.start()
         await _until(lambda: done.count("fine") >= 2)
         await bench.background.stop()
         assert done[:4] == ["broken", "fine"] * 2
         assert "type=broken" in bench.stream.getvalue()
+        assert bench.stream.getvalue().count('type=waiting reason="no slot answers"') == 1
         assert "hunter2" not in bench.stream.getvalue()
 
     asyncio.run(scenario())

@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.engines.system.house import CORE, House
+from tests.unit.engines.system.house import House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
@@ -66,13 +66,11 @@ def test_nothing_is_remembered_where_a_signed_token_may_stand_for_a_plain_one() 
 def test_a_statement_that_names_no_token_is_refused_however_well_it_is_signed() -> None:
     async def scenario() -> None:
         house = await House().open()
-        async with house.barrier.write("root", CORE) as core:
-            good = await house.signed.sign(core, _info("s.inner"), house.clock.nanos())
-            odd = await house.signed.sign(core, _info(7), house.clock.nanos())
-        reader = house.barrier.reader("root", CORE)
-        assert await house.signed.opened(reader, good) == "s.inner"
+        good = await house.signed.sign(_info("s.inner"), house.clock.nanos())
+        odd = await house.signed.sign(_info(7), house.clock.nanos())
+        assert await house.signed.opened(good) == "s.inner"
         with pytest.raises(IllegalSignature):
-            await house.signed.opened(reader, odd)
+            await house.signed.opened(odd)
 
     asyncio.run(scenario())
 
@@ -80,14 +78,11 @@ def test_a_statement_that_names_no_token_is_refused_however_well_it_is_signed() 
 def test_a_statement_signed_by_another_vault_is_refused() -> None:
     async def scenario() -> None:
         house, other = await House().open(), await House().open()
-        async with other.barrier.write("root", CORE) as core:
-            foreign = await other.signed.sign(core, _info("s.inner"), other.clock.nanos())
-        reader = house.barrier.reader("root", CORE)
+        foreign = await other.signed.sign(_info("s.inner"), other.clock.nanos())
         with pytest.raises(IllegalSignature):
-            await house.signed.opened(reader, foreign)
-        async with house.barrier.write("root", CORE) as core:
-            await house.signed.sign(core, _info("s.own"), house.clock.nanos())
+            await house.signed.opened(foreign)
+        await house.signed.sign(_info("s.own"), house.clock.nanos())
         with pytest.raises(IllegalSignature):
-            await house.signed.opened(reader, foreign)
+            await house.signed.opened(foreign)
 
     asyncio.run(scenario())

@@ -48,7 +48,7 @@ from vault.token.store import TokenStore
 from vault.wire.v1 import STATUS, error_body, reply_body
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import SignedTokens
-from vault.wrap.signing_key import SigningKey
+from vault.wrap.signing_key import signing_keys
 from vault.wrap.wrapper import Wrapper
 
 CORE = "ns/root/"
@@ -93,7 +93,7 @@ class House:
         )
         self.salts = Salts(wraps)
         self.audit = Broker(devices, self.salts, self.clock, self.entropy, Log(stream=io.StringIO()))
-        self.signing = SigningKey(wraps, self.entropy)
+        self.signing = signing_keys(wraps, self.barrier, self.entropy)
         self.safe = Safe(wraps, self.barrier, self.entropy.bytes)
         self.signed = SignedTokens(self.signing, "https://vault.example:8200")
         self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
@@ -151,10 +151,8 @@ class House:
             for mount in built_in(self.entropy):
                 await self.mounts.put(core, mount)
         await self.audit.prepare(self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE))
-        await self.signing.prepare(
-            self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE)
-        )
-        await self.safe.prepare()
+        await self.signing.prepare()
+        await self.safe.keys.prepare()
         await self.tokens.load(self.barrier.reader("root", CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
         self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Long-lived keys of the vault itself: wrapped for the seal's slots, numbered, in memory while the vault is open.
+
+Without key slots they lie behind the barrier only. A key that no slot opens any more takes what hangs on it along;
+where none opens, there is another one from then on. A number is never given twice, whatever was deleted: what was
+made under one key must not meet another one of its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierSealed
+from vault.barrier.view import ReadView, View, core_prefix
+from vault.seal.failure import SealFailure
+from vault.seal.sealwrap import PREFIX, SealWrap
+
+T = TypeVar("T")
+
+_NEWEST: Final = "newest/"
+"""Below this, in the root namespace's own data, the highest number that was ever given to each kind of key."""
+_ROOT: Final = "root"
+_MAKING: Final = 0
+"""Stands for a new key where what fails is told by number."""
+
+
+class NumberedKeys(Generic[T]):
+    """Keys of one kind. `prepare` them when the vault was opened and at each look at the slots, `forget` when sealed."""
+
+    def __init__(
+        self,
+        wraps: SealWrap,
+        barrier: Barrier,
+        read: Callable[[bytes], T],
+        make: Callable[[], bytes],
+        *,
+        folder: str,
+        first: str = "",
+        bare: str = "",
+    ) -> None:
+        """`make` gives a new key's bytes, and `read` what they stand for.
+
+        Key `n` lies at `folder/n`, the first one at `first` if given. At `bare` an earlier version kept one without
+        the slots: that becomes the next one.
+        """
+        self._wraps = wraps
+        self._barrier = barrier
+        self._read = read
+        self._make = make
+        self._folder = folder
+        self._first = first
+        self._bare = bare
+        self._keys: dict[int, T] = {}
+        self._told: dict[int, str] = {}
+        self._sealed = 0
+        self.unopened: dict[int, SealFailure] = {}
+        """Why keys did not open when they were last tried, by their numbers; 0 for a new one that no slot took."""
+
+    @property
+    def known(self) -> Mapping[int, T]:
+        """The keys that are in memory, by their numbers."""
+        return self._keys
+
+    async def prepare(self) -> None:
+        """Read every key that is not in memory, and make one where none opens.
+
+        What fails is in `unopened`. Raises `BarrierSealed` while sealed, and whatever storage does.
+        """
+        core = self._reader()
+        self.unopened.clear()
+        await self.look()
+        newest, noted = await self._newest(core), await self._noted(core)
+        if self._keys and newest == noted:
+            return
+        try:
+            wrapped = b"" if self._keys else await self._new(core, newest + 1)
+            async with self._barrier.write(_ROOT, core_prefix(_ROOT)) as tx:
+                if await self._newest(tx) == newest:  # else another server was faster
+                    await self._store(tx, newest, wrapped)
+        except SealFailure as failure:
+            self.unopened[_MAKING] = failure
+        await self.look()
+
+    async def look(self) -> None:
+        """Read what others have made meanwhile, and forget what they deleted. What did not open is not tried again.
+
+        Raises `BarrierSealed`.
+        """
+        for number in await self.tidy():
+            await self.find(number)
+
+    async def tidy(self) -> Sequence[int]:
+        """Forget keys that were deleted; return the numbers of those that are stored. Asks no slot."""
+        before = set(self._keys)
+        numbers = await self._numbers(self._reader())
+        for number in before - set(numbers):
+            self._keys.pop(number, None)
+        return numbers
+
+    async def find(self, number: int) -> T | None:
+        """Return a key; one that is not known yet, since another server has just made it, is read now.
+
+        None for one that does not open or is not there. Raises `BarrierSealed` where the vault was sealed meanwhile: it
+        may be another one by now.
+        """
+        if number in self._keys or number in self.unopened:
+            return self._keys.get(number)
+        sealed = self._sealed
+        try:
+            value = await self._wraps.get(self._reader(), _ROOT, self._path(number))
+        except SealFailure as failure:
+            self.unopened[number] = failure
+            return None
+        if sealed != self._sealed:
+            raise BarrierSealed
+        if value is None:
+            return None
+        return self._keys.setdefault(number, self._read(value))
+
+    def news(self) -> Mapping[int, SealFailure]:
+        """Return what is in `unopened` and was not returned before, or with another reason."""
+        news = {
+            number: failure
+            for number, failure in self.unopened.items()
+            if self._told.get(number) != str(failure)
+        }
+        self._told = {number: str(failure) for number, failure in self.unopened.items()}
+        return news
+
+    def forget(self) -> None:
+        """Drop the keys from memory."""
+        self._keys.clear()
+        self.unopened.clear()
+        self._sealed += 1
+
+    async def _new(self, core: ReadView, number: int) -> bytes:
+        value = (await core.get(self._bare) if self._bare else None) or self._make()
+        return await self._wraps.wrap(_ROOT, self._path(number), value)
+
+    async def _store(self, tx: View, newest: int, wrapped: bytes) -> None:
+        """Store a new key if there is one, and note the highest number, which is `newest` without it."""
+        if wrapped:
+            newest += 1
+            await self._wraps.put(tx, self._path(newest), wrapped)
+            if self._bare:
+                await tx.delete(self._bare)
+        await tx.put(_NEWEST + self._folder, str(newest).encode())
+
+    async def _numbers(self, core: ReadView) -> list[int]:
+        """Return the numbers of the keys that are stored."""
+        first = bool(self._first) and await self._wraps.stored(core, self._first) is not None
+        more = sorted(int(name) for name in await core.list(f"{PREFIX}{self._folder}/"))
+        return [1, *more] if first else more
+
+    async def _newest(self, core: ReadView) -> int:
+        """Return the highest number that is, or was, given."""
+        return max(await self._noted(core), *await self._numbers(core), 0)
+
+    async def _noted(self, core: ReadView) -> int:
+        return int(await core.get(_NEWEST + self._folder) or b"0")
+
+    def _path(self, number: int) -> str:
+        return self._first if self._first and number == 1 else f"{self._folder}/{number}"
+
+    def _reader(self) -> ReadView:
+        return self._barrier.reader(_ROOT, core_prefix(_ROOT))
