@@ -76,7 +76,7 @@ def test_a_child_may_what_its_biscuit_may_and_says_whose_it_is(able: Issuer) -> 
     assert [able.status(held, path) for path in (DB, OTHER, "secret/data/x")] == [200, 200, 403]
     shown = looked(able, held)
     assert (shown["meta"]["workload"], shown["meta"]["a"], shown["type"]) == ("w1", "b", "service")
-    assert shown["meta"]["chain"] == looked(able, token)["accessor"]
+    assert shown["meta"]["chain"] == shown["chain"] == looked(able, token)["accessor"]
     records = [json.loads(line) for line in able.application.audit.read_text().splitlines()]
     auth = [one["auth"] for one in records if one["request"]["path"] == DB][-1]
     assert {"chain", "token_id", "workload"} <= auth["metadata"].keys()
@@ -162,7 +162,7 @@ def test_a_role_may_narrow_further(able: Issuer) -> None:
     held = make(able, able.narrow(able.issue(), TO_DB_OR_TOKENS), "auth/token/create/less").json()["auth"]
     assert held["policies"] == ["app"]
     token = held["client_token"]
-    assert [able.status(token, path) for path in (OTHER, DB, DB)] == [403, 200, 403]
+    assert [able.status(token, path) for path in (OTHER, DB, DB, DB)] == [403, 200, 200, 403]
     once = make(able, able.issue(), "auth/token/create/less").json()["auth"]["client_token"]
     assert make(able, once).status == 400
 
@@ -424,6 +424,45 @@ def test_a_child_is_bound_to_the_key_that_signs_each_request(able: Issuer) -> No
         return able.application.request("GET", f"/v1/{DB}", token=held, headers=headers).status
 
     assert [read(), read(dpop=others), read(dpop=own), read(dpop=own)] == [403, 403, 200, 403]
+
+
+def test_whoever_does_not_prove_to_have_the_key_takes_no_use_off_a_child(able: Issuer) -> None:
+    able.application.certificate = MINE.der
+    held = child(able, able.issue(x5t=certificate_thumbprint(MINE.der)), num_uses=2)
+    for certificate in (THIEF.der, None):
+        able.application.certificate = certificate
+        stolen = [able.status(held, path) for path in (DB, LOOK, "secret/data/x", "cubbyhole/x")]
+        assert stolen == [403] * 4
+        assert able.status(held, DB, "POST", {"data": {}}) == 403
+        assert make(able, held).status == 403
+        assert able.status(held, "sys/health") == 200
+    able.application.certificate = MINE.der
+    assert [able.status(held, DB) for _ in range(3)] == [200, 200, 403]
+
+
+@pytest.mark.parametrize("where", ["address", "key"])
+def test_a_request_that_the_checks_of_a_chain_refuse_takes_no_use_off_a_child(
+    able: Issuer, where: str
+) -> None:
+    checks = {
+        "address": 'check if client_nets($n), $n.contains("10.0.0.0/8");',
+        "key": f'check if pop_proved("x5t", "{certificate_thumbprint(MINE.der)}");',
+    }
+    application = able.application
+
+    def at_home(there: bool) -> None:
+        application.certificate = MINE.der if there else THIEF.der
+        application.client = ("10.0.0.1" if there else "192.0.2.1", 1)
+
+    at_home(there=True)
+    held = child(able, able.narrow(able.issue(), checks[where]), num_uses=3)
+    at_home(there=False)
+    assert [able.status(held, DB) for _ in range(4)] == [403] * 4
+    assert able.status(held, DB, "POST", {"data": {}}) == 403
+    at_home(there=True)
+    assert able.status(held, "secret/data/none-of-its") == 403  # what policies refuse counts, as anywhere
+    assert able.status(held, DB, "POST", {"data": {}}) == 200
+    assert [able.status(held, DB) for _ in range(2)] == [200, 403]
 
 
 def _settle(application: Application) -> None:

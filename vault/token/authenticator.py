@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.cache.follow import Bounded, Follower
-from vault.framework.call import ROOT, Call, Identity, Namespace
+from vault.framework.call import ROOT, Call, Identity, Namespace, Narrowing, Operation
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import Standing
 from vault.framework.secret import Secret
@@ -71,11 +71,22 @@ class Family:
         return len(self._below)
 
 
+class _Closed:
+    """Of a request that its token's own checks refuse, a key that was not proved among them: it takes no use."""
+
+    steady = False
+
+    def allows(self, call: Call, operation: str, path: str) -> bool:
+        """See `Narrowing.allows`: nothing, whatever is found out about the request later."""
+        del call, operation, path
+        return False
+
+
 class ServiceTokens:
     """Service tokens, looked up in storage and cached by digest until the epoch says otherwise.
 
     Use-limited tokens are never cached, and none that hangs on a chain, which is; expiry is checked at every use
-    (SL-32).
+    (SL-32). A use is taken only where address, proof of possession and checks let the request through.
     """
 
     def __init__(self, store: TokenStore, barrier: Barrier, follower: Follower) -> None:
@@ -140,7 +151,11 @@ class ServiceTokens:
         if lineage is None:
             raise Unauthenticated
         if entry.uses and not call.spent:
-            return await self._spend(call, key, lineage.origin)
+            if lineage.origin is None or _lets(call, lineage.origin.narrowing):
+                return await self._spend(call, key, lineage.origin)
+            identity = await self._identity(core, call, key, lineage.shown(entry), lineage.origin)
+            identity.narrowing = _Closed()
+            return identity
         identity = await self._identity(core, call, key, lineage.shown(entry), lineage.origin)
         identity.until = lineage.until // 1_000_000
         if not (entry.uses or entry.chain) and seen == core.epoch == self._follower.epoch:
@@ -191,6 +206,14 @@ async def identified(
 def _digest(token: Secret) -> bytes:
     """Return what identities are cached by: nobody finds tokens in the cache's keys."""
     return hashlib.sha256(token.reveal().encode()).digest()
+
+
+def _lets(call: Call, narrowing: Narrowing) -> bool:
+    """Whether the checks of a token let a request through, as far as is known of it before its policies are asked."""
+    operations = [call.operation]
+    if call.bound.exists is not None and call.operation is Operation.UPDATE:
+        operations.append(Operation.CREATE)
+    return any(narrowing.allows(call, one, call.namespace.path + call.path) for one in operations)
 
 
 def within_reach(call: Call, identity: Identity) -> bool:

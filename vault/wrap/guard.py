@@ -17,6 +17,7 @@ from vault.framework.call import Call, Identity, Operation
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
+from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
 from vault.wrap.signed import IllegalSignature
@@ -73,7 +74,7 @@ class WrappingGuard:
         if stored is None or not stored.uses:
             return None
         entry = await self._tokens.living(core, key, call.now * 1_000_000)
-        if entry is None:
+        if entry is None or (entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs)):
             raise Unauthenticated
         return await identified(self._tokens, core, call.token, key, entry, call.now * 1_000_000)
 

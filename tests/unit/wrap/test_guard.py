@@ -3,6 +3,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tests.unit.engines.system.house import House
@@ -10,6 +11,8 @@ from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
+from vault.token.model import encode
+from vault.token.rows import ENTRY
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import IllegalSignature
 
@@ -42,6 +45,26 @@ def test_a_limited_token_keeps_its_uses_where_none_is_needed_until_it_ends() -> 
         house.clock.sleep(61)
         with pytest.raises(Unauthenticated):
             await guard._unspent(_call(house, token), token)
+
+    asyncio.run(scenario())
+
+
+def test_a_limited_token_counts_on_a_path_that_needs_none_only_where_it_may_be_used() -> None:
+    async def scenario() -> None:
+        house = await House().open()
+        guard, token = _guard(house), await house.token("default", uses=1, ttl=60)
+        key = house.tokens.key(token)
+        async with house.barrier.write("root", CORE) as core:
+            entry = await house.tokens.get(core, key)
+            assert entry is not None
+            bound = msgspec.structs.replace(entry, bound_cidrs=("10.0.0.0/8",))
+            await core.put(ENTRY + key, encode(bound))
+        call = _call(house, token)
+        call.client_address = "192.0.2.1"
+        with pytest.raises(Unauthenticated):
+            await guard._unspent(call, token)
+        call.client_address = "10.1.1.1"
+        assert await guard._unspent(call, token) is not None
 
     asyncio.run(scenario())
 

@@ -252,6 +252,7 @@ class TokenEngine(RoleRoutes):
         return TokenInfo(
             accessor=entry.accessor,
             bound_cidrs=entry.bound_cidrs or unset,
+            chain=entry.chain.rpartition("/")[2] or unset,
             creation_time=entry.created // _SECOND,
             creation_ttl=entry.ttl,
             display_name=entry.display_name,

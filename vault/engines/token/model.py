@@ -66,10 +66,11 @@ class RenewAccessorParams(AccessorParams, frozen=True):
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a lookup shows, on the wire's names."""
+    """What a lookup shows, on the wire's names. `chain` is the last block of the Biscuit that it was made with."""
 
     accessor: str
     bound_cidrs: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
+    chain: str | msgspec.UnsetType = msgspec.UNSET
     creation_time: int
     creation_ttl: int
     display_name: str
