@@ -102,6 +102,7 @@ class Pages:
             str(name or "a token"),
             request.client.host if request.client is not None else "",
             ttl if isinstance(ttl, int) else 0,
+            whose_token(told),
         )
         if number is None:
             return self._sign_in(request, _MANY, 429)
@@ -176,6 +177,19 @@ class Pages:
         self._sessions.end(request.cookies.get(COOKIE, ""))
         answer.delete_cookie(COOKIE, path=_PATH, secure=True, httponly=True, samesite="strict")
         return answer
+
+
+def whose_token(told: Told) -> str:
+    """Return the entity or the workload that a token belongs to; empty for neither.
+
+    What a token says of itself in its metadata anybody may choose, but for a Biscuit and what was made with one.
+    """
+    home, entity = told.data.get("namespace_path") or "", told.data.get("entity_id")
+    meta = told.data.get("meta")
+    if entity:
+        return f"{home}\0entity\0{entity}"
+    vouched = told.data.get("type") == "biscuit" or "chain" in told.data
+    return f"{home}\0workload\0{meta.get('workload')}" if vouched and isinstance(meta, dict) else ""
 
 
 async def _style(request: Request) -> Response:

@@ -109,6 +109,41 @@ def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
     assert [sessions.find(number) is None for number in (*kept, again)] == [False, True, False, False]
 
 
+@pytest.mark.parametrize("bound", ["OF_ADDRESS", "MOST"])
+def test_whoever_has_most_places_makes_room_for_somebody_new(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, clock: _Clock, bound: str
+) -> None:
+    monkeypatch.setattr(module, bound, 6)
+
+    def begin(token: str, person: str) -> str | None:
+        clock.now += 1
+        return sessions.begin(Secret(token), "", "ann", "10.0.0.1", 0, person)
+
+    first, second = begin("s.0", "ann"), begin("s.1", "ann")
+    crowd = [begin(f"s.c{place}", "crowd") for place in range(4)]
+    newcomers = [begin(f"s.n{place}", f"new {place}") for place in range(2)]
+    assert None not in newcomers
+    assert [sessions.find(one or "") is None for one in crowd] == [True, True, False, False]
+    assert [sessions.find(one or "") is None for one in (first, second)] == [False, False]
+    assert begin("s.n4", "new 4") is not None
+    assert begin("s.n5", "new 5") is not None
+    assert sum(sessions.find(one or "") is None for one in (first, second, *crowd)) == 4
+    assert begin("s.n6", "new 6") is None
+    assert begin("s.c9", "crowd") is not None
+    assert [sessions.find(one or "") is None for one in (*crowd, *newcomers)] == [True] * 4 + [False] * 2
+
+
+def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
+    sessions: Sessions, clock: _Clock
+) -> None:
+    other = _begin(sessions, "s.other")
+    for place in range(module.OF_ADDRESS):
+        clock.now += 1
+        assert sessions.begin(Secret(f"s.{place}"), "", "ann", "10.0.0.1", 0, "ann") is not None
+    assert len(sessions._kept) == 1 + module.OF_PERSON
+    assert sessions.find(other) is not None
+
+
 def test_a_session_ends_with_its_token(sessions: Sessions, clock: _Clock) -> None:
     short, second, other = _begin(sessions, ttl=60), _begin(sessions, ttl=90), _begin(sessions, "s.other")
     clock.now += 59_999

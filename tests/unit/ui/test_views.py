@@ -16,8 +16,8 @@ from starlette.responses import Response
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 from vault.ui import credentials, revoking, views
-from vault.ui.inner import Inner
-from vault.ui.pages import COOKIE, Pages
+from vault.ui.inner import Inner, Told
+from vault.ui.pages import COOKIE, Pages, whose_token
 from vault.ui.sessions import Session, Sessions
 from vault.ui.visit import Refused, Visit
 
@@ -213,3 +213,19 @@ def _asked(front: Front, view: str, **fields: str) -> Response:
         return response
 
     return asyncio.run(asked())
+
+
+@pytest.mark.parametrize(
+    ("told", "whose"),
+    [
+        ({"entity_id": "e", "meta": {"workload": "w"}, "type": "service"}, "\0entity\0e"),
+        ({"namespace_path": "a/", "type": "biscuit", "meta": {"workload": "w"}}, "a/\0workload\0w"),
+        ({"type": "service", "chain": "ab", "meta": {"workload": "w"}}, "\0workload\0w"),
+        ({"type": "service", "entity_id": "", "meta": {"workload": "forged"}}, ""),
+        ({"type": "service", "meta": None}, ""),
+    ],
+)
+def test_a_session_is_of_whom_the_server_says_and_not_of_whom_a_token_says(
+    told: Mapping[str, object], whose: str
+) -> None:
+    assert whose_token(Told(200, {"data": told})) == whose
