@@ -3,7 +3,8 @@
 
 It answers each question that comes through its standard input, in turn: `Question` and `Answer` in
 `nhi.auth.jwt.cel.talk`. The library bounds how often a program goes round; how long and large what it makes of a
-claim may become it does not bound, so the one who asks ends this process when it takes too long.
+claim may become it does not bound, so the one who asks ends this process when it takes too long. What programs leave
+behind in it (the library keeps some of what it compiled) may not be in another one's way: so it ends itself in time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from cel_expr_python import cel
@@ -33,6 +35,8 @@ Kept = Any
 """A value or a message as the library has it; its fields are known only at run time."""
 MEMORY: Final = 256 << 20
 """Bytes of address space: of it the library and the interpreter take 60 MiB."""
+ENOUGH = MEMORY // 2
+"""Bytes of it after which, once the question is answered, another process is to go on."""
 _FILES: Final = 16
 _EVALUATED: Final = "CEL auth program failed: failed to evaluate "
 _MIXED: Final = re.compile(r"found no matching overload for '_\?_:_' applied to '\((?:bool|dyn), ")
@@ -275,6 +279,8 @@ def main() -> None:
     talk.ready(sys.stdout.buffer)
     while (question := talk.heard(sys.stdin.buffer)) is not None:
         talk.answer(sys.stdout.buffer, _reply(question))
+        if int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize() > ENOUGH:
+            return
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from nhi.auth.jwt.cel.model import CEL_ROLES, LOGIN, CelRole
-from nhi.auth.jwt.cel.programs import Programs
+from nhi.auth.jwt.cel.programs import Programs, tenant_of
 from nhi.auth.jwt.cel.talk import Answer, Made
 from nhi.auth.jwt.model import CONFIG, Config, LoginParams
 from nhi.auth.jwt.verifying import Verifier
@@ -84,7 +84,8 @@ class CelLoginEngine(Engine):
         question = msgspec.structs.replace(
             role.cel_program.question(), claims=claims, now=self._clock.nanos()
         )
-        return Judged(config, role, granted(role.name, await self._programs.run(question)))
+        answer = await self._programs.run(tenant_of(call), question)
+        return Judged(config, role, granted(role.name, answer))
 
 
 def granted(name: str, answer: Answer) -> Grant:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from nhi.auth.jwt.cel.model import CEL_ROLES, CelName, CelParams, CelRole, Program, Variable
-from nhi.auth.jwt.cel.programs import Programs
+from nhi.auth.jwt.cel.programs import Programs, tenant_of
 from nhi.records import Keys, ListParams
 from vault.framework.call import Call
 from vault.framework.engine import Engine
@@ -69,7 +69,7 @@ class CelRoleEngine(Engine):
         """Return the role that a call makes, once its program can be run. Raises `Malformed`."""
         if "cel_program" not in call.data:
             raise Malformed("missing required field 'cel_program'")
-        return await self._tried(_with(CelRole(name=params.name, cel_program=Program()), params))
+        return await self._tried(call, _with(CelRole(name=params.name, cel_program=Program()), params))
 
     async def changed(self, call: Call, params: CelParams) -> tuple[CelRole, CelRole]:
         """Return a role and what a call makes of it, once its program can be run. Raises `Malformed`."""
@@ -77,12 +77,12 @@ class CelRoleEngine(Engine):
         if old is None:
             raise Malformed("Unable to fetch cel role entry to patch")
         emptied = {name: getattr(_USUAL, name) for name in _FIELDS if call.data.get(name, "") is None}
-        return old, await self._tried(_with(msgspec.structs.replace(old, **emptied), params))
+        return old, await self._tried(call, _with(msgspec.structs.replace(old, **emptied), params))
 
-    async def _tried(self, role: CelRole) -> CelRole:
+    async def _tried(self, call: Call, role: CelRole) -> CelRole:
         if not role.cel_program.expression:
             raise Malformed("cel_program.expression cannot be empty")
-        await self._programs.check(role.cel_program.question())
+        await self._programs.check(tenant_of(call), role.cel_program.question())
         return role
 
     async def _keep(self, call: Call, params: CelParams) -> dict[str, Json]:

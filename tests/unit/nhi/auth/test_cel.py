@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nhi.auth.jwt.cel import programs
+from nhi.auth.jwt.cel import process, programs
+from nhi.auth.jwt.cel.process import Cost, Process
 from nhi.auth.jwt.cel.programs import MISSING, Programs
 from nhi.auth.jwt.cel.talk import Question
 from tests.tokens import token
@@ -38,9 +40,9 @@ async def judged(house: JwtHouse, expression: str, **claims: Any) -> Answer:
 
 
 def child(house: JwtHouse) -> int:
-    running = house.programs._child
-    assert running is not None
-    return running.pid
+    running = house.programs.pid
+    assert running
+    return running
 
 
 COSTLY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -104,7 +106,7 @@ def test_sl_95_the_library_is_not_in_the_servers_process_and_its_own_has_nothing
         os.environ["VAULT_TOKEN"] = "of the server"
         try:
             house = await opened()
-            assert house.programs._child is None
+            assert house.programs.pid == 0
             assert auth(await judged(house, "pb.Auth{}"))
         finally:
             del os.environ["VAULT_TOKEN"]
@@ -124,12 +126,10 @@ def test_a_process_that_was_ended_from_outside_is_started_again() -> None:
     async def scenario() -> None:
         house = await opened()
         assert auth(await judged(house, "pb.Auth{}"))
-        first = house.programs._child
-        assert first is not None
-        first.kill()
-        first.wait()
+        first = child(house)
+        os.kill(first, signal.SIGKILL)
         assert auth(await enter(house))
-        assert child(house) != first.pid
+        assert child(house) != first
 
     play(scenario)
 
@@ -166,19 +166,20 @@ def test_programs_wait_for_their_turn_in_no_thread_of_others_and_not_without_end
         monkeypatch.setattr(asyncio, "to_thread", None)
         threads: set[str] = set()
         answers = Programs()
-        ask = answers._ask
+        ask = Process.ask
 
-        def seen(question: Question) -> Any:
+        def seen(self: Process, packed: bytes, most: Cost) -> Any:
             threads.add(threading.current_thread().name)
-            return ask(question)
+            return ask(self, packed, most)
 
-        monkeypatch.setattr(answers, "_ask", seen)
+        monkeypatch.setattr(Process, "ask", seen)
         question = Question(expression="true")
-        asked = [asyncio.create_task(answers.check(question)) for _ in range(5)]
-        results = await asyncio.gather(*asked, return_exceptions=True)
-        assert [type(one) for one in results] == [type(None)] * 3 + [Limited] * 2
+        asked = [asyncio.create_task(answers.check("a", question)) for _ in range(5)]
+        other = asyncio.create_task(answers.check("b", question))
+        results = await asyncio.gather(*asked, other, return_exceptions=True)
+        assert [type(one) for one in results] == [type(None)] * 3 + [Limited] * 2 + [type(None)]
         assert len(threads) == 1
-        await answers.check(question)
+        await answers.check("a", question)
         answers.close()
 
     play(scenario)
@@ -188,7 +189,7 @@ def test_without_the_library_programs_are_refused_and_the_reason_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(programs, "_PROGRAM", (sys.executable, "-I", "-c", "import nothing_like_it"))
+        monkeypatch.setattr(process, "_PROGRAM", (sys.executable, "-I", "-c", "import nothing_like_it"))
         house = await opened()
         assert (await keep(house, "true")).error == MISSING
 
@@ -200,11 +201,11 @@ def test_a_process_that_says_something_else_is_ended(monkeypatch: pytest.MonkeyP
 
     async def scenario() -> None:
         for noise in ("bytes([255] * 4)", "bytes([0, 0, 0, 1, 193])"):
-            monkeypatch.setattr(programs, "_PROGRAM", (sys.executable, "-I", "-c", said.format(noise)))
+            monkeypatch.setattr(process, "_PROGRAM", (sys.executable, "-I", "-c", said.format(noise)))
             answers = Programs()
             with pytest.raises(Malformed, match="too long or too much memory"):
-                await answers.check(Question(expression="true"))
-            assert answers._child is None
+                await answers.check("a", Question(expression="true"))
+            assert answers.pid == 0
 
     play(scenario)
 
@@ -265,15 +266,13 @@ def test_a_login_that_its_role_or_configuration_overtook_is_refused(monkeypatch:
     async def scenario() -> None:
         house = await opened()
         assert (await keep(house, "pb.Auth{}")).status == 200
-        ask = house.programs._ask
+        run = house.programs.run
 
-        def slowly(question: Question) -> object:
-            if question.claims is not None:
-                asyncio.run_coroutine_threadsafe(house("DELETE", "auth/jwt/cel/role/r"), loop).result()
-            return ask(question)
+        async def slowly(tenant: str, question: Question) -> object:
+            await house("DELETE", "auth/jwt/cel/role/r")
+            return await run(tenant, question)
 
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(house.programs, "_ask", slowly)
+        monkeypatch.setattr(house.programs, "run", slowly)
         answer = await enter(house)
         assert answer.error == "the role or the configuration has just changed; log in again"
 
