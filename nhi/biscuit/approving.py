@@ -50,7 +50,7 @@ class ApproverParams(ApproverPath, frozen=True):
 
 
 class ApproverInfo(msgspec.Struct, frozen=True):
-    """An approver."""
+    """An approver, whose key is `held` as an issuer's."""
 
     name: str
     public_key: str
@@ -139,4 +139,4 @@ async def _approver(call: Call, name: str) -> Approver:
 
 
 def _shown(approver: Approver) -> ApproverInfo:
-    return ApproverInfo(approver.name, print_key(approver.key), approver.external or "barrier")
+    return ApproverInfo(approver.name, print_key(approver.key), approver.where)

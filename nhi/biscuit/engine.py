@@ -311,6 +311,6 @@ def _shown(key: IssuerKey) -> KeyInfo:
         algorithm=word(key),
         state=key.state,
         public_key=key.public.hex(),
-        held=key.external or ("" if key.state is KeyState.DESTROYED else "barrier"),
+        held=key.where,
         created_time=rfc3339(key.created * 1_000_000),
     )

@@ -53,6 +53,11 @@ class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Key(Algorithm(self.algorithm), self.public)
 
     @property
+    def where(self) -> str:
+        """Where its private half is; empty for nowhere."""
+        return _where(self)
+
+    @property
     def verifies(self) -> bool:
         """Whether tokens of this key are taken."""
         return self.state in {KeyState.ACTIVE, KeyState.RETIRED}
@@ -74,9 +79,19 @@ class Approver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"<Approver {self.name}>"
 
     @property
+    def where(self) -> str:
+        """Where its private half is; empty for nowhere."""
+        return _where(self)
+
+    @property
     def key(self) -> Key:
         """The public half."""
         return Key(Algorithm(self.algorithm), self.public)
+
+
+def _where(key: IssuerKey | Approver) -> str:
+    """Return the device as it was named, `safe`, or `barrier` for a key that has yet to be put into the safe."""
+    return key.external or ("safe" if key.held else "barrier" if key.private else "")
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -18,8 +18,8 @@ from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
 from nhi.biscuit.oauth_client import ClientParams, Clients, metadata, refusal
-from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower
-from nhi.biscuit.possession import JKT, X5T
+from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower, kind
+from nhi.biscuit.possession import JKT, KINDS, X5T
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -65,11 +65,13 @@ class OAuthEngine(Engine):
             return await self._narrower.exchange(call, params)
         if params.grant_type not in {GRANT, EXCHANGE}:
             return refusal(400, "unsupported_grant_type" if params.grant_type else "invalid_request")
+        proof = prepared(call)
+        unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, Proof) else ""
+        if unproved:
+            return refusal(400, unproved)
         client = await self._granted(call)
         if client is None:
             return refusal(401, "invalid_client")
-        if self._biscuits.possession.flawed(call):
-            return refusal(400, "invalid_dpop_proof")
         registration, workload = client
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):
@@ -83,13 +85,26 @@ class OAuthEngine(Engine):
             audiences=tuple(sorted(targets)) or registration.audiences,
         )
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        method = cast("Proof", prepared(call)).method
+        method = cast("Proof", proof).method
         try:
             pop = self._biscuits.possession.binding(call, registration.pop)
             token, issued = await self._mint.mint(call, place, registration, workload, 0, method, pop=pop)
         except Malformed:
             return refusal(400, "invalid_grant")
         return _issued(params, token, issued)
+
+    def _unproved(self, call: Call, wanted: str) -> str:
+        """Return how OAuth calls it that a client does not prove to have a key; empty where it does, or need not.
+
+        A DPoP proof is missing, or not good (RFC 9449, sections 5 and 5.2). Of a certificate that is missing RFC 8705
+        (section 3.4) leaves to the server what it answers: it is the request that lacks something.
+        """
+        if self._biscuits.possession.flawed(call):
+            return "invalid_dpop_proof"
+        key = KINDS[wanted]
+        if not key or key in self._biscuits.possession.proved(call):
+            return ""
+        return "invalid_dpop_proof" if key == JKT else "invalid_request"
 
     async def prove(self, call: Call, params: TokenRequest) -> Proof | None:
         """Find out who asks, before any transaction; None for nobody."""
@@ -124,7 +139,7 @@ class OAuthEngine(Engine):
             "sub": issued.workload,
             "jti": issued.token_id,
             "scope": " ".join(policies_of(found.verified.blocks[0])),
-            "token_type": _kind(issued),
+            "token_type": kind(issued),
             "iat": issued.created // 1000,
             "exp": found.expires // 1000,
         }
@@ -155,14 +170,10 @@ class OAuthEngine(Engine):
         return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
 
 
-def _kind(issued: Issued) -> str:
-    return "DPoP" if issued.pop.startswith(f"{JKT}:") else "Bearer"
-
-
 def _issued(params: TokenRequest, token: str, issued: Issued) -> Answer:
     answer: dict[str, Json] = {
         "access_token": token,
-        "token_type": _kind(issued),
+        "token_type": kind(issued),
         "expires_in": -((issued.created - issued.expires) // 1000),
         "scope": " ".join(issued.policies),
     }

@@ -14,8 +14,9 @@ from biscuit_auth import BlockBuilder
 
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.guard import Term, guarded, utc
-from nhi.biscuit.model import Place
+from nhi.biscuit.model import Issued, Place
 from nhi.biscuit.oauth_client import ClientParams, refusal
+from nhi.biscuit.possession import JKT
 from nhi.biscuit.verify import to_text
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
@@ -45,7 +46,8 @@ class ExchangeParams(ClientParams, frozen=True):
     ] = ""
     audience: Annotated[StringList, Doc("For whom: some of the registration's audiences.")] = ()
     resource: Annotated[
-        StringList, Doc("As audience (RFC 8707). Of an exchanged Biscuit: path that it is to be good below.")
+        StringList,
+        Doc("As audience (RFC 8707). Of an exchanged Biscuit: path that it is to be good for, and below."),
     ] = ()
     subject_token: Annotated[str, Doc("The token that is exchanged.")] = ""
     subject_token_type: Annotated[str, Doc("What it is: a JWT, or a Biscuit.")] = ""
@@ -83,7 +85,7 @@ class Narrower:
         answer: dict[str, Json] = {
             "access_token": to_text(raw).rstrip("="),
             "issued_token_type": BISCUIT_TYPE,
-            "token_type": "Bearer",
+            "token_type": kind(found.issued),
             "expires_in": (end - call.now) // 1000,
         }
         return Reply(answer, plain=True, display_name=f"nhi-{found.issued.workload}")
@@ -96,10 +98,20 @@ def _narrowed(token: Biscuit, operations: frozenset[str], paths: tuple[str, ...]
         source += "check if operation($o), {operations}.contains($o);"
         terms["operations"] = set(operations)
     if paths:
-        named = [f"path{place}" for place in range(len(paths))]
-        source += f"check if {' or '.join(f'resource($r), $r.starts_with({{{name}}})' for name in named)};"
-        terms.update(zip(named, paths, strict=True))
+        asked = []
+        for place, path in enumerate(paths):
+            if not path.endswith("/"):
+                asked.append(f"resource({{path{place}}})")
+                terms[f"path{place}"] = path
+            asked.append(f"resource($r), $r.starts_with({{below{place}}})")
+            terms[f"below{place}"] = path.removesuffix("/") + "/"
+        source += f"check if {' or '.join(asked)};"
     return guarded(lambda: bytes(token.append(BlockBuilder(source, terms)).to_bytes()))
+
+
+def kind(issued: Issued) -> str:
+    """Return how a token is presented, as OAuth calls it: with a proof for each request, or as it is."""
+    return "DPoP" if issued.pop.startswith(f"{JKT}:") else "Bearer"
 
 
 def _paths(given: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -39,7 +39,10 @@ class KeyChange(KeyPath, frozen=True):
 
 
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An issuer key, without what it signs with."""
+    """An issuer key, without what it signs with, which is `held` in the safe, or in a device as `<config>:<key>`.
+
+    A key of a vault from before there was a safe is `held` behind the barrier until it is put into the safe.
+    """
 
     kid: int
     algorithm: str

@@ -7,8 +7,8 @@ proof that counts once is taken in the transaction that makes the token.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -22,11 +22,11 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.biscuit import store
 from nhi.biscuit.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
 from nhi.biscuit.model import Place, Registration, Workload
-from nhi.biscuit.secrets import IMPORTED, Secrets, origin
+from nhi.biscuit.secrets import IMPORTED, MADE, Secrets, origin
 from nhi.jose import registered, signature
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
-from vault.framework.clock import Clock
+from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
@@ -76,7 +76,9 @@ class Prover:
         secrets: Secrets,
         lockout: Lockout,
         clock: Clock,
+        entropy: Entropy,
     ) -> None:
+        self._entropy = entropy
         self._secrets = secrets
         self._lockout = lockout
         self._barrier = barrier
@@ -89,7 +91,7 @@ class Prover:
         """Return a good proof of the registration `name`. Raises `Unauthenticated`, the same for every reason."""
         registration = await store.registration(call.reader, name) if name else None
         if shown.method == SECRET:
-            return await self._secret(call, registration, shown.secret)
+            return await self._secret(call, name, registration, shown.secret)
         if registration is None or shown.method != registration.method or not near(call, registration):
             raise Unauthenticated(_WRONG)
         try:
@@ -103,9 +105,10 @@ class Prover:
         Raises `Unauthenticated`, as `prove`.
         """
         registration = await store.registration(call.reader, name) if name else None
-        if registration is not None and origin(registration.secret_hash) == IMPORTED:
-            return None
-        return await self._secret(call, registration, secret)
+        found = await self._made_here(call, registration, secret)
+        if found is None and await store.decoys(call.reader) is None:
+            raise Unauthenticated(_WRONG)
+        return found
 
     async def granted(
         self, call: Call, proof: Proof, *, fresh: bool = False
@@ -122,26 +125,43 @@ class Prover:
             return None
         if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
             await self._lockout.succeeded(call.tx, registration.name)
+            await store.put_decoy(call.tx, registration.secret_hash, self._entropy)
         if proof.once:
             owner = Place(call.namespace.id, call.mount.uuid)
             if not await store.take_once(call.tx, owner, proof.once, proof.until):
                 return None
         return registration, workload
 
-    async def _secret(self, call: Call, registration: Registration | None, secret: str) -> Proof:
-        """Compare a secret. One that was imported may be a password, so its name is locked after wrong ones."""
-        kept = ""
-        if registration is not None and (
-            not registration.secret_expires or call.now < registration.secret_expires
-        ):
-            kept = registration.secret_hash
+    async def _made_here(self, call: Call, registration: Registration | None, secret: str) -> Proof | None:
+        """Return a good proof by a secret that was made here; None for any other. Raises `Unauthenticated`."""
+        kept = _kept(call, registration)
+        if registration is None or origin(kept) != MADE or not await self._secrets.match(secret, kept):
+            return None
+        if not near(call, registration):
+            raise Unauthenticated(_WRONG)
+        return Proof(registration=registration, method=SECRET)
+
+    async def _secret(self, call: Call, name: str, registration: Registration | None, secret: str) -> Proof:
+        """Compare a secret. One that was imported may be a password, so its name is locked after wrong ones.
+
+        Where there are such, a name that has none is looked at, counted and locked no otherwise (SL-22).
+        """
+        found = await self._made_here(call, registration, secret)
+        if found is not None:
+            return found
+        kept = _kept(call, registration)
         guessed = origin(kept) == IMPORTED
-        if registration is not None and guessed:
-            await self._lockout.check(call, registration.name, known=True)
-        right = await self._secrets.match(secret, kept)
-        if registration is None or not right or not near(call, registration):
-            if registration is not None and guessed and not right:
-                await self._lockout.failed(call, registration.name, known=True)
+        decoys = await store.decoys(call.reader)
+        if not guessed and decoys is None:
+            raise Unauthenticated(_WRONG)
+        counted = name if guessed else sha256(name.encode(errors="surrogatepass")).hexdigest()
+        await self._lockout.check(call, counted, known=guessed)
+        decoy = decoys.of(name) if decoys is not None else ""
+        right = await self._secrets.match(secret, kept if guessed else decoy)
+        if registration is None or not guessed or not right:
+            await self._lockout.failed(call, counted, known=guessed)
+            raise Unauthenticated(_WRONG)
+        if not near(call, registration):
             raise Unauthenticated(_WRONG)
         return Proof(registration=registration, method=SECRET)
 
@@ -241,6 +261,13 @@ class Prover:
             raise Malformed("a token of another login")
 
 
+def _kept(call: Call, registration: Registration | None) -> str:
+    """Return what is kept of a registration's secret that counts now; empty for none."""
+    if registration is None or (registration.secret_expires and call.now >= registration.secret_expires):
+        return ""
+    return registration.secret_hash
+
+
 def near(call: Call, registration: Registration) -> bool:
     """Whether a call comes from where its registration logs in."""
     return not registration.cidrs or within(call.client_address, registration.cidrs)
@@ -250,4 +277,4 @@ def _once(name: str, claims: Mapping[str, Json], text: str) -> str:
     """Return what a token is known by when it comes again: its own name, or all that was signed, but no signature."""
     own = claims.get("jti")
     told = f"jti:{own}" if isinstance(own, str) and own else text.strip().rpartition(".")[0]
-    return hashlib.sha256(f"{name}\0{claims.get('iss')}\0{told}".encode()).hexdigest()
+    return sha256(f"{name}\0{claims.get('iss')}\0{told}".encode()).hexdigest()

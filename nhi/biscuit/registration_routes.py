@@ -128,6 +128,8 @@ class RegistrationEngine(Engine):
             else secrets.hashed(secret),
             secret_expires=call.now + params.secret_ttl * 1000 if params.secret_ttl else 0,
         )
+        if params.secret_hash:
+            await store.put_decoy(call.tx, changed.secret_hash, self._entropy)
         await store.put_registration(call.tx, changed)
         return SecretInfo(found.name, secret)
 

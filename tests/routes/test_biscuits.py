@@ -179,7 +179,7 @@ def test_a_workload_ends_with_all_its_tokens_and_none_comes_back(issuer: Issuer)
 def test_keys_are_staged_activated_retired_and_destroyed(issuer: Issuer) -> None:
     old = issuer.issue()
     staged = issuer.root("nhi/keys", {"algorithm": "p256", "staged": True})["data"]
-    assert (staged["state"], staged["algorithm"]) == ("staged", "secp256r1")
+    assert (staged["state"], staged["algorithm"], staged["held"]) == ("staged", "secp256r1", "safe")
     kid = read_chain(from_text(old)).root_key_id
     assert read_chain(from_text(issuer.issue())).root_key_id == kid
     issuer.root(f"nhi/keys/{staged['kid']}", {"state": "active"})

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nhi.biscuit import possession
 from nhi.holder.approvals import approved, asked
@@ -240,6 +241,52 @@ def test_whoever_sends_a_proof_that_is_not_good_gets_no_token_that_is_good_witho
     assert login not in refused.body.decode()
     again = asked(grant)
     assert (again.status, again.json()) == (400, {"error": "invalid_dpop_proof"})
+
+
+@pytest.mark.parametrize(("pop", "error"), [("dpop", "invalid_dpop_proof"), ("mtls", "invalid_request")])
+def test_an_oauth_client_that_does_not_prove_to_have_a_key_is_told_so_and_spends_nothing(
+    issuer: Issuer, pop: str, error: str
+) -> None:
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    _register(issuer, pop=pop, method="private_key_jwt", pubkeys=[pem])
+    now = issuer.application.clock.millis() // 1000
+    claims = {"iss": "r1", "sub": "r1", "aud": f"{HOST}/v1/nhi", "exp": now + 60, "jti": "one"}
+    asked = {
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": token(claims),
+    }
+
+    def ask(dpop: str = "", **changes: str) -> Any:
+        headers = {"content-type": "application/x-www-form-urlencoded", **({"dpop": dpop} if dpop else {})}
+        body = urlencode({**asked, **changes}).encode()
+        return issuer.application.request("POST", "/v1/nhi/oauth2/token", body, headers=headers)
+
+    for _ in range(2):
+        answer = ask()
+        assert (answer.status, answer.json()) == (400, {"error": error})
+    assert ask(client_assertion="x.y.z").json() == {"error": "invalid_client"}
+    issuer.application.certificate = MINE.der
+    good = ask(_proof(issuer, "", "nhi/oauth2/token", "POST") if pop == "dpop" else "")
+    assert (good.status, good.json()["token_type"]) == (200, "DPoP" if pop == "dpop" else "Bearer")
+    assert ask().status == (401 if pop == "mtls" else 400)
+
+
+def test_a_narrower_token_in_exchange_for_one_that_is_bound_is_bound_and_says_so(issuer: Issuer) -> None:
+    bound = issuer.issue(jkt=possession.key_thumbprint(jwk(KEY)))
+    asked = {
+        "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+        "subject_token_type": "urn:coffre:params:oauth:token-type:biscuit",
+        "subject_token": bound,
+    }
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    made = issuer.application.request(
+        "POST", "/v1/nhi/oauth2/token", urlencode(asked).encode(), headers=form
+    ).json()
+    assert made["token_type"] == "DPoP"
+    held = made["access_token"]
+    assert issuer.status(held, DB) == 403
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
 
 
 def test_a_thumbprint_is_that_of_rfc_7638() -> None:

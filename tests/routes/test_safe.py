@@ -89,6 +89,12 @@ class Sealed(Issuer):
             after = await model.named_key(core, "k")
         return after is not None and after.current == before.following
 
+    def held(self) -> set[str]:
+        """Return where keys of the mount are said to be."""
+        numbers = self.root("nhi/keys", method="LIST")["data"]["keys"]
+        paths = ["nhi/approvers/boss", *(f"nhi/keys/{number}" for number in numbers)]
+        return {self.root(path, method="GET")["data"]["held"] for path in paths}
+
     def works(self) -> None:
         """See that every key signs."""
         assert self.issue()
@@ -128,6 +134,7 @@ def test_keys_from_before_the_safe_sign_and_are_put_into_it(sealed: Sealed, how:
     secrets = application.run(sealed.secrets())
     application.run(sealed.bare())
     assert sorted(application.run(sealed.shown())) == sorted(secrets)
+    assert sealed.held() == {"barrier"}
     sealed.works()
     if how == "rewrap":
         sealed.root("sys/seal-slots/a/rewrap")
@@ -135,6 +142,7 @@ def test_keys_from_before_the_safe_sign_and_are_put_into_it(sealed: Sealed, how:
         application.run(Gathering(sealed.parts)())
     assert application.run(sealed.secrets()) == secrets
     assert application.run(sealed.shown()) == []
+    assert sealed.held() == {"safe"}
     sealed.works()
 
 

@@ -51,6 +51,7 @@ def workloads(
         Secrets(Passwords(argon2id())),
         lockout,
         parts.clock,
+        parts.entropy,
     )
     clients = Clients(prover, address(parts.config))
     issuing = IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences)
