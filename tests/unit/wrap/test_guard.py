@@ -6,7 +6,7 @@ import asyncio
 import msgspec
 import pytest
 
-from tests.unit.engines.system.house import House
+from tests.unit.engines.system.house import CORE, House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
