@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
 import h11
 
@@ -27,8 +28,10 @@ SECONDS: Final = 10.0
 """How long one exchange may take, from resolving the name to the last byte."""
 LARGEST: Final = 1 << 20
 """How many bytes an answer may have."""
-_TOGETHER: Final = 32
+_TOGETHER: Final = 128
 """Exchanges at one time; others wait, within their own time."""
+_EACH: Final = 16
+"""Of these, with one host: where one does not answer, there are turns left for others."""
 _CHUNK: Final = 65_536
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -75,12 +78,14 @@ class Fetcher:
         self._places = places
         self._resolve = resolver
         self._turns = asyncio.Semaphore(_TOGETHER)
+        self._hosts: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
 
     async def send(self, request: Outgoing) -> Answer:
         """Return the answer, whatever its status. Raises `Unreachable`."""
         url = parse(request.url)
+        turn = self._hosts.setdefault((url.host, url.port), asyncio.Semaphore(_EACH))
         try:
-            async with asyncio.timeout(request.seconds), self._turns:
+            async with asyncio.timeout(request.seconds), turn, self._turns:
                 return await self._exchange(url, request)
         except TimeoutError:
             raise Unreachable(f"no answer within {request.seconds:g} s") from None

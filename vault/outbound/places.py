@@ -13,8 +13,10 @@ _METADATA: Final = frozenset(
     ip_address(text) for text in ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16")
 )
 """Where clouds tell a machine its own secrets."""
-_TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-"""IPv6 addresses whose last 32 bits are an IPv4 address (RFC 6052, RFC 8215)."""
+_TRANSLATED: Final = ip_network("64:ff9b::/96")
+"""IPv6 addresses whose last 32 bits are an IPv4 address (RFC 6052). Translators of one network have prefixes of their own."""
+_PUBLIC: Final = ip_network("2000::/3")
+"""Where all public IPv6 addresses are (RFC 4291 section 2.4, and IANA's registry)."""
 
 
 class Places:
@@ -37,7 +39,7 @@ def _inner(address: Address) -> Address:
     """Return the address that packets end at: an IPv4 address inside an IPv6 one counts as what it is."""
     if isinstance(address, IPv4Address):
         return address
-    if any(address in block for block in _TRANSLATED):
+    if address in _TRANSLATED:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo[1] if address.teredo is not None else None
     return address.ipv4_mapped or address.sixtofour or teredo or address
@@ -52,4 +54,5 @@ def _kind(address: Address) -> str:
         return "a link-local address"
     if address.is_multicast:
         return "a multicast address"
-    return "" if address.is_global else "a private address"
+    public = address.is_global and (isinstance(address, IPv4Address) or address in _PUBLIC)
+    return "" if public else "a private address"

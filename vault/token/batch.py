@@ -92,7 +92,7 @@ class BatchTokens:
             metadata=entry.metadata,
             kind="batch",
             entity_id=entry.entity,
-            standing=standing,
+            standing=None if entry.claims_only else standing,
             orphan=entry.orphan,
             created=entry.created,
             expires=entry.expires // 1_000_000,

@@ -54,6 +54,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Id of the entity, of the token's own namespace, that it belongs to; empty for none."""
     login: str = ""
     """What that auth method finds the role or user of the login by."""
+    claims_only: bool = False
+    """Whether it is an access token of the OpenID provider: it shows claims to a client, and has no rights of its entity."""
     chain: str = ""
     """Name of the credential, no token of the store, that it or what it hangs on was made with; see `vault.token.origins`."""
 

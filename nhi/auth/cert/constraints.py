@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from nhi.auth.cert.model import Role
+from vault.framework.globs import fits, fits_any
 
 _STRINGS: Final = {
     0x0C: "utf-8",
@@ -61,7 +60,7 @@ def met(role: Role, facts: Facts) -> bool:
         (role.allowed_uri_sans, facts.uris),
         (role.allowed_organizational_units, facts.units),
     )
-    return all(not globs or _any(globs, found) for globs, found in demands) and all(
+    return all(not globs or any(fits_any(text, globs) for text in found) for globs, found in demands) and all(
         _has(facts.extensions, demand) for demand in role.required_extensions or ()
     )
 
@@ -106,15 +105,4 @@ def _text(encoded: bytes) -> str:
 
 def _has(extensions: Mapping[str, str], demand: str) -> bool:
     oid, _, wanted = demand.partition(":")
-    return oid in extensions and bool(_glob(wanted).fullmatch(extensions[oid]))
-
-
-def _any(globs: Iterable[str], found: Iterable[str]) -> bool:
-    texts = list(found)
-    return any(_glob(glob).fullmatch(text) for glob in globs for text in texts)
-
-
-@lru_cache(maxsize=1024)
-def _glob(glob: str) -> re.Pattern[str]:
-    """Return a glob as an expression: `*` stands for any text, and nothing else is special."""
-    return re.compile(".*".join(re.escape(part) for part in re.split(r"\*+", glob)), re.DOTALL)
+    return oid in extensions and fits(extensions[oid], wanted)

@@ -75,7 +75,7 @@ class LoginEngine(Engine):
         if not call.certificate:
             raise Malformed(_NONE)
         leaf = chain.read(call.certificate)
-        facts = Facts(leaf)
+        facts = _facts(leaf)
         now = self._clock.millis() // 1000
         between = [chain.read(one) for one in call.intermediates]
         trusting = [
@@ -113,6 +113,14 @@ class LoginEngine(Engine):
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
             if serials.intersection(current.serials):
                 raise Malformed(_UNMET)
+
+
+def _facts(leaf: x509.Certificate) -> Facts:
+    """Return what a certificate says. Raises `Malformed` where it says it in no way that can be read."""
+    try:
+        return Facts(leaf)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise Malformed(_WRONG) from None
 
 
 async def _candidates(view: ReadView, name: str) -> Sequence[Role]:

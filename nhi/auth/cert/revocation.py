@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -23,6 +23,16 @@ from vault.outbound.fetch import Fetcher, Outgoing
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _LARGEST: Final = 65_536
 _SKEW: Final = timedelta(seconds=60)
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""How the library refuses what a responder sends."""
 
 
 class Ocsp:
@@ -68,7 +78,7 @@ class Ocsp:
             return judge(ocsp.load_der_ocsp_response(body), leaf, issuer, datetime.fromtimestamp(now, UTC))
         except Unreachable as failure:
             self._log.caution("auth", "an OCSP responder cannot be asked", reason=str(failure))
-        except (ValueError, InvalidSignature):
+        except _UNREADABLE:
             self._log.caution("auth", "an OCSP responder's answer cannot be believed")
         return None
 
@@ -76,7 +86,7 @@ class Ocsp:
 def judge(
     response: ocsp.OCSPResponse, leaf: x509.Certificate, issuer: x509.Certificate, at: datetime
 ) -> bool | None:
-    """Return what a response says: good, revoked, or nothing. Raises `ValueError` and `InvalidSignature`."""
+    """Return what a response says: good, revoked, or nothing. Raises `_UNREADABLE` for what cannot be believed."""
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return None
     if response.serial_number != leaf.serial_number or not _names(response, issuer):
@@ -102,7 +112,7 @@ def _names(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
 
 
 def _signer(response: ocsp.OCSPResponse, issuer: x509.Certificate, at: datetime) -> x509.Certificate:
-    """Return who must have signed: a responder that the issuer has appointed, or the issuer. Raises `ValueError`."""
+    """Return who must have signed: a responder that the issuer has appointed, or the issuer. Raises as `judge`."""
     for one in response.certificates:
         if one == issuer:
             continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 from nhi.auth.jwt.model import Role
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.globs import fits
 
 
 def claim(claims: Mapping[str, Json], name: str) -> Json:
@@ -102,17 +102,10 @@ def _listed(value: Json) -> Sequence[Json]:
 def _meet(wanted: Iterable[Json], found: Sequence[Json], *, glob: bool) -> bool:
     if glob:
         texts = [text for text in found if isinstance(text, str)]
-        return any(pattern(one).fullmatch(text) for one in wanted for text in texts)
+        return any(fits(text, one) for one in wanted for text in texts)
     return any(_equal(one, other) for one in wanted for other in found)
 
 
 def _equal(one: Json, other: Json) -> bool:
     """Whether two JSON values are equal; true is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
-
-
-@lru_cache(maxsize=1024)
-def pattern(glob: str) -> re.Pattern[str]:
-    """Return a glob as an expression: `*` stands for any text, and nothing else is special."""
-    parts = [re.escape(part) for part in re.split(r"\*+", glob)]
-    return re.compile(".*".join(parts), re.DOTALL)

@@ -18,6 +18,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
@@ -166,9 +167,7 @@ def _account(claims: Mapping[str, Json]) -> Account:
 
 def _listed(name: str, globs: Sequence[str]) -> bool:
     """Whether a name is in a list of names and globs; `*` stands for any text. No list holds an empty name."""
-    return bool(name) and any(
-        re.fullmatch(".*".join(re.escape(part) for part in glob.split("*")), name) for glob in globs
-    )
+    return bool(name) and fits_any(name, globs)
 
 
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:

@@ -48,7 +48,7 @@ class TokenParams(Params, frozen=True, kw_only=True):
 
 
 class RedeemingEngine(Engine):
-    """Tokens of clients. An access token is a batch token that no policy lets do anything."""
+    """Tokens of clients. An access token is a batch token without any rights: it shows claims, and no more."""
 
     def __init__(
         self,
@@ -226,6 +226,7 @@ class RedeemingEngine(Engine):
             expires=now + client.access_token_ttl * _SECOND,
             orphan=True,
             entity=entity,
+            claims_only=True,
         )
         return self._batch.make(call.namespace, entry)
 
@@ -250,6 +251,7 @@ class RedeemingEngine(Engine):
         here = f"identity/oidc/provider/{name}/token"
         if (
             entry is None
+            or not entry.claims_only
             or provider is None
             or entry.path != here
             or namespace_id(token) != call.namespace.id

@@ -172,6 +172,28 @@ def test_a_dead_host_and_a_name_that_nobody_has_are_told_apart() -> None:
     asyncio.run(scenario())
 
 
+def test_a_host_that_does_not_answer_leaves_turns_for_others() -> None:
+    async def scenario() -> None:
+        asked_for = asyncio.Event()
+
+        async def silent(writer: asyncio.StreamWriter, head: bytes) -> None:
+            asked_for.set()
+            await asyncio.Event().wait()
+
+        async with service() as dead, service() as good:
+            dead.behave = silent
+            fetcher = Fetcher(HERE, to("127.0.0.1"))
+            waiting = [asyncio.create_task(fetcher.send(Outgoing(dead.url))) for _ in range(500)]
+            await asked_for.wait()
+            assert (await fetcher.send(Outgoing(good.url))).status == 200
+            assert not any(one.done() for one in waiting)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
 def test_the_servers_certificate_is_verified_by_authority_name_and_time(tmp_path: Path) -> None:
     authority, other = Authority(), Authority()
 

@@ -30,6 +30,13 @@ FORBIDDEN = {
     "fd12::1": "a private address",
     "192.0.2.1": "a private address",
     "255.255.255.255": "a private address",
+    "::127.0.0.1": "a private address",
+    "::10.0.0.1": "a private address",
+    "::ffff:0:127.0.0.1": "a private address",
+    "64:ff9b:1:7f00:0:100:808:808": "a private address",
+    "64:ff9b:1::909:909": "a private address",
+    "fec0::1": "a private address",
+    "5f00::1": "a private address",
     "224.0.0.1": "a multicast address",
     "ff02::1": "a multicast address",
 }

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from vault.engines.token.model import CreateToken
 from vault.engines.token.roles import TokenRole
 from vault.framework.call import Identity
 from vault.framework.errors import Malformed
+from vault.framework.globs import fits_any
 from vault.policy.names import valid_name
 
 
@@ -44,7 +44,7 @@ def role_policies(
     if role.allowed_policies or role.allowed_policies_glob:
         allowed = _with(set(role.allowed_policies), plain)
         wanted = _with(given, plain) if given else allowed
-        if any(name not in allowed and not matches(name, role.allowed_policies_glob) for name in wanted):
+        if any(name not in allowed and not fits_any(name, role.allowed_policies_glob) for name in wanted):
             raise Malformed(
                 f"token policies ({_listed(wanted)}) must be subset of the role's allowed policies "
                 f"({_listed(allowed)}) or glob policies ({_listed(role.allowed_policies_glob)})"
@@ -52,7 +52,7 @@ def role_policies(
     else:
         wanted = _with(given, plain) if given else _inherited(held, inherits=inherits)
     for name in sorted(wanted):
-        if name in role.disallowed_policies or matches(name, role.disallowed_policies_glob):
+        if name in role.disallowed_policies or fits_any(name, role.disallowed_policies_glob):
             raise Malformed(f'token policy "{name}" is disallowed by this role')
     return _settled(wanted, held, inherits=inherits)
 
@@ -92,11 +92,6 @@ def _settled(wanted: set[str], held: set[str], *, inherits: bool) -> tuple[str, 
 
 def _with(given: set[str], plain: set[str]) -> set[str]:
     return given if "root" in given else given | plain
-
-
-def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Whether a name fits one of the patterns, in which `*` stands for anything."""
-    return any(re.fullmatch(".*".join(map(re.escape, one.split("*"))), name) for one in patterns)
 
 
 def _listed(names: Iterable[str]) -> str:

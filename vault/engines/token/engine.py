@@ -225,8 +225,8 @@ class TokenEngine(RoleRoutes):
         return Reply(self._info(entry, token, home, standing), same=same)
 
     async def _standing(self, core: ReadView, home: Namespace, entry: TokenEntry) -> Standing | None:
-        """Return the entity of a token as it is now, disabled or not; None without one."""
-        if not entry.entity:
+        """Return the entity of a token as it is now, disabled or not; None without one, or without a right of it."""
+        if not entry.entity or entry.claims_only:
             return None
         return await self._tokens.entities.standing(core, home.id, entry.entity)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.engines.token.choosing import choose_policies, matches, role_policies
+from vault.engines.token.choosing import choose_policies, role_policies
 from vault.engines.token.model import CreateToken
 from vault.engines.token.narrowed import origin_of, outlived, refuse_more
 from vault.engines.token.roles import TokenRole
@@ -16,6 +16,7 @@ from vault.engines.token.wishes import Wish, wished
 from vault.framework.call import ROOT, Call, Identity, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias, Standing
 from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
@@ -142,7 +143,7 @@ class Maker:
         if not alias or role is None:
             within = caller.namespace.id == call.namespace.id
             return caller.standing if within and not orphan else None
-        if not matches(alias.lower(), [name.lower() for name in role.allowed_entity_aliases or ()]):
+        if not fits_any(alias.lower(), [name.lower() for name in role.allowed_entity_aliases or ()]):
             raise Malformed("invalid 'entity_alias' value")
         try:
             return await self._tokens.entities.enter(call, LoginAlias(alias), call.mount.accessor)

@@ -185,6 +185,18 @@ def test_a_certificate_that_nobody_trusts_is_refused(leaf: Leaf | None, reason: 
     play(scenario)
 
 
+@pytest.mark.parametrize("names", [b"\x30\x02\xa3\x00", b"\x05\x00", b"zz"], ids=("a-kind", "a-type", "junk"))
+def test_a_certificate_whose_names_cannot_be_read_is_refused(names: bytes) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.trust()
+        said = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), names)
+        answer = await house.show(CA.issue("alice", extensions=[said]))
+        assert (answer.status, answer.error) == (400, WRONG)
+
+    play(scenario)
+
+
 def test_a_leaf_does_not_sign_for_others() -> None:
     async def scenario() -> None:
         house = await opened()
@@ -405,6 +417,7 @@ BELIEVED: list[tuple[str, Callable[[], bytes], bool]] = [
     ("a stranger has signed", lambda: response(OTHER), False),
     ("a stranger's responder has signed", lambda: response(STRANGER, chain=[STRANGER]), False),
     ("a certificate that is no responder's has signed", lambda: response(PLAIN, chain=[PLAIN]), False),
+    ("a certificate without purposes was sent along", lambda: response(CA, chain=[OTHER]), False),
     ("a client has signed", lambda: response(ALICE, chain=[ALICE]), False),
     ("it tries later", _unsuccessful, False),
     ("it is no answer", lambda: b"zz", False),

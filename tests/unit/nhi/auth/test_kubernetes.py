@@ -245,3 +245,15 @@ def test_selectors_mean_what_they_mean_in_kubernetes(text: str, labels: dict[str
 def test_a_selector_that_says_something_unknown_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         parse(text)
+
+
+def test_sl_75_a_strangers_name_makes_no_pattern_slow(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as vault:
+            await vault.account(bound_service_account_names="web-*-*-*-*-blue")
+            long = {"namespace": "shop", "serviceaccount": {"name": "web" + "-" * 8000, "uid": "u-1"}}
+            answer = await vault.show(**{"kubernetes.io": long})
+            assert (answer.status, answer.error) == (403, "service account name not authorized")
+            assert not vault.cluster.seen
+
+    play(scenario)

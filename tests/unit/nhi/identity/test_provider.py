@@ -175,6 +175,26 @@ def test_an_access_token_is_good_for_claims_alone_and_no_other_token_is() -> Non
     play(scenario)
 
 
+def test_an_access_token_has_none_of_the_rights_of_whom_it_is_about() -> None:
+    async def scenario() -> None:
+        it = await signing()
+        await it.house.policy("wide", 'path "*" { capabilities = ["create", "read", "update", "sudo"] }')
+        await it.house.good("POST", f"identity/entity/id/{it.entity}", {"policies": ["wide"]})
+        own = f"identity/entity/id/{it.entity}"
+        await it.house.good("GET", own, token=it.token)
+        access = await it.access()
+        for method, path in (
+            ("GET", own),
+            ("POST", own),
+            ("POST", "auth/token/create"),
+            ("GET", "auth/token/lookup-self"),
+        ):
+            assert (await it.house(method, path, {}, token=access)).status == 403, path
+        assert (await it.userinfo(access)).status == 200
+
+    play(scenario)
+
+
 def test_what_a_client_gets_ends_with_the_entity_the_assignment_and_the_time() -> None:
     async def scenario() -> None:
         it = await signing(access_token_ttl="1h")
