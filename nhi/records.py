@@ -36,6 +36,11 @@ class RoleName(Params, frozen=True, kw_only=True):
     name: Annotated[LowerCase, Doc("Name of the role.")]
 
 
+def nulled(call: Call, name: str) -> bool:
+    """Whether a field came as null: where that leaves nothing at all, and an empty value would leave an empty one."""
+    return call.data.get(name, "") is None
+
+
 class Record(Generic[T]):
     """What a mount has one of."""
 

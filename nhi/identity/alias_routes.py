@@ -13,6 +13,7 @@ from nhi.identity.entering import Identities
 from nhi.identity.entity_routes import KeyInfo, own
 from nhi.identity.model import Alias, Entity
 from nhi.identity.shapes import Shapes, checked_metadata, checked_name
+from nhi.records import nulled
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
@@ -154,12 +155,16 @@ class AliasEngine(Engine):
             raise Malformed("Alias already exists for requested entity and mount accessor")
         by_id, found = found is not None, found or other
         custom = params.custom_metadata
-        if custom is not None:
+        if nulled(call, "custom_metadata"):
+            custom = None
+        elif custom is not None:
             custom = checked_metadata(custom, "custom_metadata")
+        elif found is not None and by_id:
+            custom = found[1].custom_metadata or None
+        else:
+            custom = {}
         if found is None:
-            return await self._create(call, params, accessor, name, custom or {}, local=mount.local)
-        if custom is None:
-            custom = (found[1].custom_metadata or None) if by_id else {}
+            return await self._create(call, params, accessor, name, custom, local=mount.local)
         return await self._change(call, params, found, accessor, name, custom)
 
     async def _create(
@@ -168,7 +173,7 @@ class AliasEngine(Engine):
         params: AliasParams,
         accessor: str,
         name: str,
-        custom: Mapping[str, str],
+        custom: Mapping[str, str] | None,
         *,
         local: bool,
     ) -> Reply[Mapping[str, str]]:

@@ -12,6 +12,7 @@ from nhi.identity import groups, store
 from nhi.identity.entering import Identities
 from nhi.identity.model import Entity
 from nhi.identity.shapes import Shapes, checked_metadata, checked_name, checked_policies
+from nhi.records import nulled
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
@@ -172,7 +173,8 @@ class EntityEngine(Engine):
         if params.policies is not None:
             given["policies"] = checked_policies(params.policies)
         if params.metadata is not None:
-            given["metadata"] = checked_metadata(params.metadata, "entity metadata")
+            found = checked_metadata(params.metadata, "entity metadata")
+            given["metadata"] = None if nulled(call, "metadata") else found
         if params.disabled is not None:
             given["disabled"] = params.disabled
         new = msgspec.structs.replace(new, **given)

@@ -55,14 +55,16 @@ class GroupAliasEngine(Engine):
         self._clock = clock
 
     @write("group-alias")
-    async def write_group_alias(self, call: Call, params: GroupAliasParams) -> Reply[Mapping[str, str]]:
+    async def write_group_alias(
+        self, call: Call, params: GroupAliasParams
+    ) -> Reply[Mapping[str, str]] | None:
         """Make an alias of a group, with the group if none is given, or change one by its id."""
         return await self._write(call, params)
 
     @write("group-alias/id/{id:word}")
     async def write_group_alias_by_id(
         self, call: Call, params: GroupAliasIdParams
-    ) -> Reply[Mapping[str, str]]:
+    ) -> Reply[Mapping[str, str]] | None:
         """Change an alias of a group."""
         return await self._write(call, params)
 
@@ -94,13 +96,12 @@ class GroupAliasEngine(Engine):
         keys = sorted(info)
         return KeyInfo({key: info[key] for key in keys}, keys)
 
-    async def _write(self, call: Call, params: GroupAliasParams) -> Reply[Mapping[str, str]]:
+    async def _write(self, call: Call, params: GroupAliasParams) -> Reply[Mapping[str, str]] | None:
         known = await groups.by_alias(call.core, params.id) if params.id else None
         if params.id and known is None:
             raise Malformed("invalid group alias ID")
         old = known.alias if known is not None else None
-        name = checked_name(params.name, "name") or (old.name if old is not None else "")
-        accessor = params.mount_accessor or (old.accessor if old is not None else "")
+        name, accessor = checked_name(params.name, "name"), params.mount_accessor
         if not name:
             raise Malformed("missing alias name")
         if not accessor:
@@ -111,6 +112,9 @@ class GroupAliasEngine(Engine):
         group = await self._owner(call, params, known)
         if other is not None and (known is None or other.id != known.id):
             raise Malformed("combination of mount and group alias name is already in use")
+        if old is not None and known is not None and params.canonical_id == known.id:
+            if (old.name, old.accessor) == (name, accessor):
+                return None
         alias = self._identities.alias(call.namespace, accessor, name)
         if old is not None:
             alias = msgspec.structs.replace(alias, id=old.id, created=old.created)

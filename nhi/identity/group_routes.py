@@ -12,6 +12,7 @@ from nhi.identity.entering import Identities
 from nhi.identity.entity_routes import KeyInfo, Keys, own
 from nhi.identity.model import Group
 from nhi.identity.shapes import Shapes, checked_metadata, checked_name, checked_policies
+from nhi.records import nulled
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
@@ -25,7 +26,7 @@ class GroupParams(Params, frozen=True, kw_only=True):
 
     id: Annotated[str, Doc("Id of the group; without it the name says which.")] = ""
     name: Annotated[str, Doc("Name of the group; a new one gets one made.")] = ""
-    type: Annotated[str, Doc("internal or external; it cannot be changed.")] = ""
+    type: Annotated[str | None, Doc("internal or external; it cannot be changed.")] = None
     metadata: Annotated[Pairs | None, Doc("Metadata.")] = None
     policies: Annotated[CommaList | None, Doc("Policies of all that are in it.")] = None
     member_entity_ids: Annotated[CommaList | None, Doc("Ids of the entities that are in it.")] = None
@@ -148,10 +149,10 @@ class GroupEngine(Engine):
 
     async def _write(self, call: Call, params: GroupParams) -> Reply[dict[str, Json]] | None:
         old = await self._meant(call, params)
-        if params.type not in {"", "internal", "external"}:
-            raise Malformed("invalid group type")
-        if old is not None and params.type and old.external != (params.type == "external"):
+        if old is not None and params.type not in {None, "external" if old.external else "internal"}:
             raise Malformed("group type cannot be changed")
+        if params.type not in {None, "", "internal", "external"}:
+            raise Malformed("invalid group type")
         group = old or self.fresh(call, external=params.type == "external")
         if group.external and params.member_entity_ids is not None:
             raise Malformed("member entities can't be set manually for external groups")
@@ -174,7 +175,8 @@ class GroupEngine(Engine):
             if other is not None and other.id != group.id:
                 raise Malformed("group name is already in use")
         if params.metadata is not None:
-            given["metadata"] = checked_metadata(params.metadata, "group metadata")
+            found = checked_metadata(params.metadata, "group metadata")
+            given["metadata"] = None if nulled(call, "metadata") else found
         return msgspec.structs.replace(group, **given)
 
     async def _fill(self, call: Call, group: Group, params: GroupParams) -> None:

@@ -18,11 +18,11 @@ from vault.framework.route import Params, write
 class LookupParams(Params, frozen=True):
     """What is known: one of id, name, alias id, or alias name with mount."""
 
-    id: Annotated[str, Doc("Its id.")] = ""
-    name: Annotated[str, Doc("Its name.")] = ""
-    alias_id: Annotated[str, Doc("Id of an alias of it.")] = ""
-    alias_name: Annotated[str, Doc("Name of an alias of it; with alias_mount_accessor.")] = ""
-    alias_mount_accessor: Annotated[str, Doc("Accessor of the mount of that alias.")] = ""
+    id: Annotated[str | None, Doc("Its id.")] = None
+    name: Annotated[str | None, Doc("Its name.")] = None
+    alias_id: Annotated[str | None, Doc("Id of an alias of it.")] = None
+    alias_name: Annotated[str | None, Doc("Name of an alias of it; with alias_mount_accessor.")] = None
+    alias_mount_accessor: Annotated[str | None, Doc("Accessor of the mount of that alias.")] = None
 
 
 class LookupEngine(Engine):
@@ -45,7 +45,7 @@ class LookupEngine(Engine):
             pair = await (
                 store.by_alias(core, params.alias_id)
                 if params.alias_id
-                else store.by_factor(core, params.alias_mount_accessor, params.alias_name)
+                else store.by_factor(core, params.alias_mount_accessor or "", params.alias_name or "")
             )
             found = pair[0] if pair is not None else None
         return await self._entities.show(call, found) if found is not None else None
@@ -62,17 +62,22 @@ class LookupEngine(Engine):
         elif params.alias_id:
             found = await groups.by_alias(core, params.alias_id)
         else:
-            found = await groups.by_factor(core, params.alias_mount_accessor, params.alias_name)
+            found = await groups.by_factor(core, params.alias_mount_accessor or "", params.alias_name or "")
         return await self._groups.show(call, found) if found is not None else None
 
 
 def _one(params: LookupParams) -> None:
-    """Refuse anything but one way to find something. Raises `Malformed`."""
-    factor = bool(params.alias_name or params.alias_mount_accessor)
-    ways = sum(map(bool, (params.id, params.name, params.alias_id, factor)))
-    if not ways:
+    """Refuse anything but one way to find something; one that is given empty is given, and finds nothing.
+
+    Raises `Malformed`.
+    """
+    whole = bool(params.alias_name and params.alias_mount_accessor)
+    half = bool(params.alias_name or params.alias_mount_accessor)
+    ways = (params.id, params.name, params.alias_id, params.alias_name, params.alias_mount_accessor)
+    given = sum(way is not None for way in ways)
+    if not given:
         raise Malformed("query parameter not supplied")
-    if ways > 1:
+    if given > 1 and not (given == 2 and whole):
         raise Malformed("query parameter conflict; please supply distinct set of query parameters")
-    if factor and not (params.alias_name and params.alias_mount_accessor):
+    if half and not whole:
         raise Malformed("both 'alias_name' and 'alias_mount_accessor' needs to be set")

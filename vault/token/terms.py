@@ -144,6 +144,6 @@ def adjustments(params: TermsParams) -> list[str]:
 
 
 def shown(terms: TokenTerms, old_names: Mapping[str, str]) -> dict[str, Json]:
-    """Return terms as they are read, under their older names too where those were used."""
+    """Return terms as they are read, under their older names too where those were used and say something."""
     found = {f"token_{name}": getattr(terms, name) for name in _FIELDS}
-    return found | {name: getattr(terms, old_names[name]) for name in terms.old_names}
+    return found | {name: value for name in terms.old_names if (value := getattr(terms, old_names[name]))}

@@ -69,9 +69,12 @@ class ConfigEngine(Engine):
     @write("certs/{name:word}")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
-        old = await ROLES.find(call.tx, params.name) or Role(name=params.name, display_name=params.name)
+        old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
+        if params.ttl is None:
+            params = msgspec.structs.replace(params, ttl=params.lease)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
         role = msgspec.structs.replace(old, terms=changed(old.terms, params, OLD_NAMES), **given)
+        role = msgspec.structs.replace(role, display_name=role.display_name or role.name)
         authorities(role)
         await ROLES.keep(call.tx, role.name, role)
         longest = call.mount.max_ttl or self._longest

@@ -22,7 +22,7 @@ from vault.token.terms import (
     TokenTerms,
 )
 
-OLD_NAMES: Final = {**terms.OLD_NAMES, "lease": "ttl", "period": "period"}
+OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period"}
 """Older names of fields of the terms."""
 
 
@@ -97,7 +97,7 @@ class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     )
     ocsp_fail_open: Annotated[BareBool | None, Doc("Let in whom no OCSP server knows anything of.")] = None
     ocsp_query_all_servers: Annotated[BareBool | None, Doc("Every OCSP server must agree.")] = None
-    lease: Annotated[BareInt | None, Doc("Old name of token_ttl.")] = None
+    lease: Annotated[BareInt | None, Doc("Oldest name of token_ttl.")] = None
     period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from nhi.auth.jwt import templates
 from nhi.auth.jwt.model import OLD_NAMES, ROLES, Role, RoleParams
-from nhi.records import Keys, ListParams, RoleName
+from nhi.records import Keys, ListParams, RoleName, nulled
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
@@ -51,9 +51,7 @@ class RoleEngine(Engine):
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
         usual: dict[str, Json] = {"callback_mode": "client", "oidc_disable_confirmation": False}
-        given |= {
-            name: None for name in ("bound_claims", "claim_mappings") if call.data.get(name, "") is None
-        }
+        given |= {name: None for name in ("bound_claims", "claim_mappings") if nulled(call, name)}
         role = msgspec.structs.replace(
             old,
             role_type=params.role_type or "oidc",

@@ -92,12 +92,12 @@ class ConfigEngine(Engine):
 
     @write("role/{name:word}", exists="role_exists")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
-        """Make or change a role; what is not given stays."""
+        """Make or change a role; what is not given stays, but for the selector."""
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {
             "names": params.bound_service_account_names,
             "namespaces": params.bound_service_account_namespaces,
-            "selector": params.bound_service_account_namespace_selector,
+            "selector": params.bound_service_account_namespace_selector or "",
             "audience": params.audience,
             "alias_name_source": params.alias_name_source,
         }

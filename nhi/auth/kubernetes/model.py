@@ -66,7 +66,7 @@ class ConfigParams(Params, frozen=True, kw_only=True):
 
 
 class RoleParams(OldTermsParams, frozen=True, kw_only=True):
-    """A role; what is not given stays."""
+    """A role; what is not given stays, but for the selector."""
 
     name: Annotated[LowerCase, Doc("Name of the role.")]
     bound_service_account_names: Annotated[BareCommas | None, Doc("Service accounts; globs; * for all.")] = (

@@ -25,7 +25,7 @@ class EnforcementParams(Params, frozen=True, kw_only=True):
     """An enforcement; what is not given stays, but for the methods."""
 
     name: Annotated[str, Doc("Name of the enforcement.")]
-    mfa_method_ids: Annotated[CommaList, Doc("Ids of the methods of which one is needed.")] = ()
+    mfa_method_ids: Annotated[CommaList | None, Doc("Ids of the methods of which one is needed.")] = None
     auth_method_accessors: Annotated[CommaList | None, Doc("Accessors of the mounts that it is about.")] = (
         None
     )
@@ -52,6 +52,8 @@ class EnforcementEngine(Engine):
     @write("mfa/login-enforcement/{name:word}")
     async def write_enforcement(self, call: Call, params: EnforcementParams) -> None:
         """Make or change an enforcement."""
+        if params.mfa_method_ids is None:
+            raise Malformed("missing method ids")
         old = await model.enforcement(call.core, params.name)
         new = old or Enforcement(id=self._entropy.uuid(), name=params.name, methods=())
         given = {
@@ -88,8 +90,6 @@ class EnforcementEngine(Engine):
 
     async def _check(self, call: Call, new: Enforcement) -> None:
         """Refuse an enforcement of something that is not there, or of nothing. Raises `Malformed`."""
-        if not new.methods:
-            raise Malformed("missing method ids")
         for one in new.methods:
             if await reach.method(call.core, self._chain(call.namespace), one) is None:
                 raise Malformed("one of the provided method ids doesn't exist")
@@ -109,6 +109,8 @@ class EnforcementEngine(Engine):
                 "One of auth_method_accessors, auth_method_types, identity_group_ids, identity_entity_ids must "
                 "be specified"
             )
+        if not new.methods:
+            raise Malformed("an enforcement without a method would let nobody in: delete it, or name one")
 
     def _kinds(self, call: Call) -> set[str]:
         """Return the kinds of auth methods that are mounted in this namespace or below it."""

@@ -28,7 +28,7 @@ class KeyParams(Params, frozen=True, kw_only=True):
     """A signing key; what is not given stays."""
 
     name: Annotated[str, Doc("Name of the key.")]
-    algorithm: Annotated[str, Doc("RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; RS256.")] = ""
+    algorithm: Annotated[str | None, Doc("RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; RS256.")] = None
     rotation_period: Annotated[BareSpan | None, Doc("How long a pair signs; 24 hours.")] = None
     verification_ttl: Annotated[BareSpan | None, Doc("How long it verifies after that; 24 hours.")] = None
     allowed_client_ids: Annotated[CommaList | None, Doc("Ids of the clients it signs for; * for all.")] = None
@@ -59,9 +59,9 @@ class RoleParams(Params, frozen=True, kw_only=True):
     """A role; what is not given stays."""
 
     name: Annotated[str, Doc("Name of the role.")]
-    key: Annotated[str, Doc("Name of the key that signs.")] = ""
+    key: Annotated[str | None, Doc("Name of the key that signs.")] = None
     template: Annotated[str | None, Doc("Template of claims: JSON, possibly in base64.")] = None
-    client_id: Annotated[str, Doc("Audience of the tokens; a random one is made.")] = ""
+    client_id: Annotated[str | None, Doc("Audience of the tokens; a random one is made.")] = None
     ttl: Annotated[BareSpan | None, Doc("How long tokens are good; 24 hours.")] = None
 
 
@@ -168,19 +168,18 @@ class SigningEngine(Engine):
     async def write_role(self, call: Call, params: RoleParams) -> None:
         """Make or change a role."""
         old = await model.role(call.core, params.name)
-        name = params.key or (old.key if old is not None else "")
+        name = (old.key if old is not None else "") if params.key is None else params.key
         if not name:
             raise Malformed("the key parameter is required")
         key = await named_key(call.core, name)
         if key is None:
             raise Malformed("cannot find key")
-        role = old or Role(
-            name=params.name, key=name, client_id=params.client_id or self._entropy.base62(_CLIENT_ID)
-        )
+        role = old or Role(name=params.name, key=name, client_id="")
+        client_id = role.client_id if params.client_id is None else params.client_id
         role = msgspec.structs.replace(
             role,
             key=name,
-            client_id=params.client_id or role.client_id,
+            client_id=client_id or self._entropy.base62(_CLIENT_ID),
             template=role.template if params.template is None else template.plain(params.template),
             ttl=role.ttl if params.ttl is None else params.ttl,
         )
@@ -224,7 +223,7 @@ class SigningEngine(Engine):
 
 def _changed(key: NamedKey, params: KeyParams) -> NamedKey:
     """Return a key with what was given. Raises `Malformed`."""
-    algorithm = params.algorithm or key.algorithm
+    algorithm = key.algorithm if params.algorithm is None else params.algorithm
     period = key.rotation_period if params.rotation_period is None else params.rotation_period
     ttl = key.verification_ttl if params.verification_ttl is None else params.verification_ttl
     if period < _MINUTE:

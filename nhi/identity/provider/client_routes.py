@@ -46,10 +46,10 @@ class ClientParams(Params, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Name of the client.")]
     redirect_uris: Annotated[CommaList | None, Doc("Where people may be sent back to.")] = None
     assignments: Annotated[CommaList | None, Doc("Names of the assignments that may sign in.")] = None
-    key: Annotated[str, Doc("Name of the signing key; it cannot be changed.")] = ""
+    key: Annotated[str | None, Doc("Name of the signing key; it cannot be changed.")] = None
     id_token_ttl: Annotated[Span | None, Doc("How long identity tokens are good; 24 hours.")] = None
     access_token_ttl: Annotated[Span | None, Doc("How long access tokens are good; 24 hours.")] = None
-    client_type: Annotated[str, Doc("confidential or public; it cannot be changed.")] = ""
+    client_type: Annotated[str | None, Doc("confidential or public; it cannot be changed.")] = None
     authorization_code: Annotated[bool | None, Doc("Whether people may sign in.")] = None
     client_credentials: Annotated[bool | None, Doc("Whether the client may sign in itself.")] = None
 
@@ -151,7 +151,7 @@ class ClientEngine(Engine):
             name=params.name,
             client_id=self._entropy.base62(32),
             secret=f"hvo_secret_{self._entropy.base62(64)}" if params.client_type != "public" else "",
-            key=params.key or tokens.DEFAULT,
+            key=tokens.DEFAULT if params.key is None else params.key,
             public=params.client_type == "public",
         )
         given = {
@@ -190,11 +190,11 @@ class ClientEngine(Engine):
     async def _fits(self, call: Call, params: ClientParams, old: Client | None) -> None:
         """Refuse what a client cannot be, or become. Raises `Malformed`."""
         kind = "public" if old is not None and old.public else "confidential"
-        if params.client_type not in {"", "confidential", "public"}:
-            raise Malformed("invalid client_type")
-        if old is not None and params.client_type not in {"", kind}:
+        if old is not None and params.client_type not in {None, kind}:
             raise Malformed("client_type modification is not allowed")
-        if old is not None and params.key and params.key != old.key:
+        if params.client_type not in {None, "confidential", "public"}:
+            raise Malformed("invalid client_type")
+        if old is not None and params.key not in {None, old.key}:
             raise Malformed("key modification is not allowed")
         for name in params.assignments or ():
             if await model.assignment(call.core, name) is None:
@@ -238,8 +238,9 @@ class ClientEngine(Engine):
             "scopes": params.scopes_supported,
         }
         changed = {name: value for name, value in given.items() if value is not None}
-        await model.put(call.core, msgspec.structs.replace(old, **changed))
-        return Reply(warnings=[EXPLICIT_ISSUER]) if params.issuer else None
+        new = msgspec.structs.replace(old, **changed)
+        await model.put(call.core, new)
+        return Reply(warnings=[EXPLICIT_ISSUER]) if new.issuer else None
 
     @delete("oidc/provider/{name:word}")
     async def delete_provider(self, call: Call, params: Named) -> None:

@@ -57,15 +57,20 @@ TUNED: Mapping[str, object] = {
 }
 
 
-def emptied(where: str, full: Mapping[str, object], words: str = "", **beside: object) -> Sequence[Step]:
-    """Writes each field and then sends it as null; `words` is the field whose refusal has other words here."""
+def emptied(
+    where: str, full: Mapping[str, object], words: str = "", pick: Sequence[str] = (), /, **beside: object
+) -> Sequence[Step]:
+    """Writes each field and then sends it as null; `words` is the field whose refusal has other words here.
+
+    `pick` is what is compared of what is read after that.
+    """
     return [
         one
         for name in full
         for one in (
             post(where, full),
             post(where, {**beside, name: None}, divergence="DV-02" if name == words else ""),
-            get(where),
+            get(where, pick=pick),
         )
     ]
 
