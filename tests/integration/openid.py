@@ -32,8 +32,11 @@ class Visit:
 
 
 @contextmanager
-def provider(*redirect_uris: str, **more: Any) -> Iterator[str]:
-    """Run a provider whose client `coffre` may be sent to these addresses; yield its issuer."""
+def provider(*redirect_uris: str, settings: Mapping[str, str] | None = None, **more: Any) -> Iterator[str]:
+    """Run a provider whose client `coffre` may be sent to these addresses; yield its issuer.
+
+    `more` are settings of the client, `settings` those of the provider; see `provider.cjs`.
+    """
     assert INSTALLED.is_dir(), f"{INSTALLED} is missing: run `make .venv/.clients`"
     port = free_port()
     client = {
@@ -43,7 +46,7 @@ def provider(*redirect_uris: str, **more: Any) -> Iterator[str]:
         "application_type": "native" if redirect_uris[0].startswith("http://") else "web",
         **more,
     }
-    environment = {**_environment(), "PORT": str(port), "CLIENTS": json.dumps([client])}
+    environment = {**_environment(), "PORT": str(port), "CLIENTS": json.dumps([client]), **(settings or {})}
     command = ["node", str(_NODE / "provider.cjs")]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
