@@ -164,12 +164,12 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
             return device.public_key(label, key_id)
         case operations.GenerateKeyPair(label, key_id, algorithm):
             return device.generate_key_pair(label, key_id, algorithm)
-        case operations.GenerateKek(algorithm, modifiable):
-            return device.generate_kek(algorithm, modifiable=modifiable)
+        case operations.GenerateKek(algorithm, modifiable, rehearse):
+            return device.generate_kek(algorithm, modifiable=modifiable, rehearse=rehearse)
         case operations.Keys():
             return device.keys()
-        case operations.Retire(version):
-            return device.retire(version)
+        case operations.Retire(version, rehearse):
+            return device.retire(version, rehearse=rehearse)
     raise BadConfig("a list of tokens is not the device's to give")
 
 

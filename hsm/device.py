@@ -118,12 +118,17 @@ class Device:
 
         return self._run(make, f"generate {algorithm}", write=True)
 
-    def generate_kek(self, algorithm: str, *, modifiable: bool) -> KeyVersion:
+    def generate_kek(self, algorithm: str, *, modifiable: bool, rehearse: bool = False) -> KeyVersion:
         """Make the next version of the slot's key; see `hsm.generation.generate_kek`."""
 
         def make(held: Held) -> KeyVersion:
             return generation.generate_kek(
-                held, self._label, algorithm, quirks(self._sessions.token), modifiable=modifiable
+                held,
+                self._label,
+                algorithm,
+                quirks(self._sessions.token),
+                modifiable=modifiable,
+                rehearse=rehearse,
             )
 
         made = self._run(make, f"generate {algorithm}", write=True)
@@ -134,13 +139,17 @@ class Device:
         """Return all versions of the slot's key."""
         return self._run(lambda held: keys.versions(held, self._label), "list keys")
 
-    def retire(self, version: str) -> None:
-        """Let a version decrypt only."""
+    def retire(self, version: str, *, rehearse: bool = False) -> None:
+        """Let a version decrypt only; with `rehearse` refuse what that would refuse."""
         try:
             key_id = from_printable(version)
         except ValueError:
             raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
-        self._run(lambda held: keys.retire(held, self._label, key_id), f"retire {version}", write=True)
+        self._run(
+            lambda held: keys.retire(held, self._label, key_id, rehearse=rehearse),
+            f"retire {version}",
+            write=True,
+        )
         self._current = None
 
     def _on_key(self, work: Callable[[Held], Found], doing: str, label: str, key_id: bytes | None) -> Found:

@@ -67,10 +67,11 @@ class CheckValue(msgspec.Struct, frozen=True, tag="check_value"):
 
 
 class ImportKek(msgspec.Struct, frozen=True, tag="import_kek"):
-    """Store an AES key as the next version of a label; answered by that `KeyVersion`."""
+    """Store an AES key as the next version of a label; answered by that `KeyVersion`. A rehearsal stores none."""
 
     label: str
     key: bytes
+    rehearse: bool = False
 
     def __repr__(self) -> str:
         return f"ImportKek({self.label!r})"
@@ -144,9 +145,11 @@ def _performed(sessions: Sessions, task: CheckValue | ImportKek) -> _Answer:
     if isinstance(task, CheckValue):
         key_id = from_printable(task.version)
         return _Answer(text=sessions.run(lambda held: token_check_value(held, label, key_id), "check value"))
-    key = task.key
+    key, rehearse = task.key, task.rehearse
     made = sessions.run(
-        lambda held: import_kek(held, label, next_version(versions(held, label)), key), "import", write=True
+        lambda held: import_kek(held, label, next_version(versions(held, label)), key, rehearse=rehearse),
+        "import",
+        write=True,
     )
     return _Answer(key=made)
 

@@ -34,12 +34,15 @@ _REFUSED_TEMPLATE: Final = (
 )
 
 
-def generate_kek(held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool) -> KeyVersion:
+def generate_kek(
+    held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool, rehearse: bool = False
+) -> KeyVersion:
     """Make the next version of the key `label`; `algorithm` is one of `KEK_ALGORITHMS`.
 
-    `modifiable` lets it be retired on the token later. A version is passed over whose HMAC key is all that there is:
-    its making was interrupted, and a second one of the same id could not be told from it. Raises `BadConfig`, `KeyAmbiguous` when somebody else
-    made the same version meanwhile, and python-pkcs11's exceptions.
+    `modifiable` lets it be retired on the token later. With `rehearse` the key is one of the session alone, and is
+    destroyed again. A version is passed over whose HMAC key is all that there is: its making was interrupted, and a
+    second one of the same id could not be told from it. Raises `BadConfig`, `KeyAmbiguous` when somebody else made the
+    same version meanwhile, and python-pkcs11's exceptions.
     """
     if algorithm not in KEK_ALGORITHMS:
         raise BadConfig(f"algorithm: must be one of {', '.join(KEK_ALGORITHMS)}")
@@ -52,18 +55,22 @@ def generate_kek(held: Held, label: str, algorithm: str, quirks: Quirks, *, modi
     while exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)):
         key_id = following(key_id)
     templates = _templates(quirks, modifiable=modifiable)
+    store = not rehearse
     made: list[Any] = []
     if algorithm.startswith("rsa"):
-        made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates)
+        made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates, store=store)
     else:
-        made += _aes(held, label, key_id, templates, authenticated=algorithm == "aes+hmac")
+        made += _aes(held, label, key_id, templates, authenticated=algorithm == "aes+hmac", store=store)
     _check(made, label, key_id)
     held.keys.clear()
     try:
-        return next(v for v in versions(held, label) if v.version == printable(key_id))
+        version = next(v for v in versions(held, label) if v.version == printable(key_id))
     except KeyAmbiguous:
         _destroy(made)
         raise
+    if rehearse:
+        _destroy(made)
+    return version
 
 
 def generate_pair(held: Held, label: str, key_id: bytes, algorithm: str, quirks: Quirks) -> None:
@@ -79,7 +86,7 @@ def generate_pair(held: Held, label: str, key_id: bytes, algorithm: str, quirks:
         raise BadConfig(f"{name(label, key_id)}: is taken on the token; choose another id")
     templates = _templates(quirks, modifiable=False)
     if algorithm.startswith("rsa"):
-        made = _rsa(held, label, key_id, int(algorithm[3:]), _SIGN, templates)
+        made = _rsa(held, label, key_id, int(algorithm[3:]), _SIGN, templates, store=True)
     else:
         made = _curve(held, label, key_id, algorithm, templates)
     _check(made, label, key_id)
@@ -100,15 +107,21 @@ def _templates(quirks: Quirks, *, modifiable: bool) -> list[dict[Attribute, bool
 
 
 def _aes(
-    held: Held, label: str, key_id: bytes, templates: list[dict[Attribute, bool]], *, authenticated: bool
+    held: Held,
+    label: str,
+    key_id: bytes,
+    templates: list[dict[Attribute, bool]],
+    *,
+    authenticated: bool,
+    store: bool,
 ) -> list[Any]:
     """Make an AES key, and before it the one that authenticates; where the second fails, neither stays."""
     made: list[Any] = []
     if authenticated:
         other = companion(key_id)
-        made.append(_secret(held, label + HMAC_SUFFIX, other, KeyType.GENERIC_SECRET, templates))
+        made.append(_secret(held, label + HMAC_SUFFIX, other, KeyType.GENERIC_SECRET, templates, store=store))
     try:
-        made.append(_secret(held, label, key_id, KeyType.AES, templates))
+        made.append(_secret(held, label, key_id, KeyType.AES, templates, store=store))
     except pkcs11.PKCS11Error:
         _destroy(made)
         raise
@@ -116,13 +129,19 @@ def _aes(
 
 
 def _secret(
-    held: Held, label: str, key_id: bytes, key_type: KeyType, templates: list[dict[Attribute, bool]]
+    held: Held,
+    label: str,
+    key_id: bytes,
+    key_type: KeyType,
+    templates: list[dict[Attribute, bool]],
+    *,
+    store: bool,
 ) -> Any:  # noqa: ANN401 - see keys.find
     capabilities = _CRYPT if key_type is KeyType.AES else _SIGN
 
     def make(template: dict[Attribute, bool]) -> Any:  # noqa: ANN401 - see keys.find
         return held.session.generate_key(
-            key_type, 256, id=key_id, label=label, store=True, capabilities=capabilities, template=template
+            key_type, 256, id=key_id, label=label, store=store, capabilities=capabilities, template=template
         )
 
     return _first(make, templates)
@@ -135,6 +154,8 @@ def _rsa(
     bits: int,
     capabilities: MechanismFlag,
     templates: list[dict[Attribute, bool]],
+    *,
+    store: bool,
 ) -> tuple[Any, Any]:
     def make(template: dict[Attribute, bool]) -> Any:  # noqa: ANN401 - see keys.find
         return held.session.generate_keypair(
@@ -142,7 +163,7 @@ def _rsa(
             bits,
             id=key_id,
             label=label,
-            store=True,
+            store=store,
             capabilities=capabilities,
             private_template=template,
         )

@@ -45,10 +45,10 @@ def check_value(key: bytes) -> str:
     return encryptor.update(bytes(16))[:3].hex()
 
 
-def import_kek(held: Held, label: str, key_id: bytes, key: bytes) -> KeyVersion:
+def import_kek(held: Held, label: str, key_id: bytes, key: bytes, *, rehearse: bool = False) -> KeyVersion:
     """Store `key` under `label` and `key_id`, to wrap and unwrap, never to leave. Needs a session that may write.
 
-    Raises `BadConfig` when label and id are taken or the token would give the key out, python-pkcs11's exceptions.
+    With `rehearse` it is a key of the session alone, and is destroyed again. Raises `BadConfig` when label and id are taken or the token would give the key out, python-pkcs11's exceptions.
     """
     if exists(held, ObjectClass.SECRET_KEY, label, key_id):
         raise BadConfig(f"{name(label, key_id)}: is taken on the token; remove it or choose another id")
@@ -56,7 +56,7 @@ def import_kek(held: Held, label: str, key_id: bytes, key: bytes) -> KeyVersion:
         {
             Attribute.CLASS: ObjectClass.SECRET_KEY,
             Attribute.KEY_TYPE: KeyType.AES,
-            Attribute.TOKEN: True,
+            Attribute.TOKEN: not rehearse,
             Attribute.PRIVATE: True,
             Attribute.LABEL: label,
             Attribute.ID: key_id,
@@ -70,7 +70,10 @@ def import_kek(held: Held, label: str, key_id: bytes, key: bytes) -> KeyVersion:
     if flag(made, Attribute.EXTRACTABLE, absent=True) or not flag(made, Attribute.SENSITIVE, absent=False):
         made.destroy()
         raise BadConfig(f"{name(label, key_id)}: the token made it extractable, so it was destroyed")
-    return next(version for version in versions(held, label) if version.version == printable(key_id))
+    found = next(version for version in versions(held, label) if version.version == printable(key_id))
+    if rehearse:
+        made.destroy()
+    return found
 
 
 def token_check_value(held: Held, label: str, key_id: bytes) -> str:

@@ -71,25 +71,29 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
     return [found[key_id] for key_id in sorted(found, key=order)]
 
 
-def retire(held: Held, label: str, key_id: bytes) -> None:
+def retire(held: Held, label: str, key_id: bytes, *, rehearse: bool = False) -> None:
     """Let a version decrypt only, from now on. Needs a session that may write.
 
-    Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
+    With `rehearse` nothing is changed: the token is asked whether it lets the key change. Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
     """
     if exists(held, ObjectClass.SECRET_KEY, label, key_id):
         key = find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)
     else:
         key = find(held, ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
+    fixed = (
+        f"{name(label, key_id)}: was made unmodifiable and cannot be retired on the token; "
+        "nothing wraps with it while there is a newer version"
+    )
+    if rehearse:
+        if not flag(key, Attribute.MODIFIABLE, absent=True):
+            raise BadConfig(fixed, ckr="AttributeReadOnly")
+        return
     try:
         key[Attribute.ENCRYPT] = False
     except pkcs11.PKCS11Error as error:
         if not isinstance(error, pkcs11.AttributeReadOnly) and _PROHIBITED not in str(error).lower():
             raise
-        raise BadConfig(
-            f"{name(label, key_id)}: was made unmodifiable and cannot be retired on the token; "
-            "nothing wraps with it while there is a newer version",
-            ckr=type(error).__name__,
-        ) from error
+        raise BadConfig(fixed, ckr=type(error).__name__) from error
 
 
 def flag(key: Any, attribute: Attribute, *, absent: bool) -> bool:  # noqa: ANN401 - as in `find`

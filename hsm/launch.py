@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import subprocess
@@ -19,7 +20,16 @@ from hsm.pin import Pin
 PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
 
 _MOST_WORDS: Final = 1 << 16
-_LONGEST_LINE: Final = 400
+_UNINSTALLED: Final = "ModuleNotFoundError: No module named 'pkcs11'"
+_WORDS: Final[Mapping[str, str]] = {
+    **{
+        name: name
+        for name, kind in vars(builtins).items()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    },
+    _UNINSTALLED: "python-pkcs11 is not installed: install coffre with its extra, coffre[hsm]",
+}
+"""All that a message repeats of what a process said: names of Python's own exceptions, and what a missing extra means."""
 _OURS: Final = ("BAO_", "VAULT_", "COFFRE_")
 """What the server's own variables begin with: tokens, PINs, passwords. No module needs any."""
 
@@ -42,9 +52,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
     """Start the process with the descriptor `channel`; on leaving, hand over the PIN.
 
-    It goes through a pipe: the arguments and the environment of a process can be read from outside. What the
-    process complains of before it has loaded its program can be read from `stderr`; from then on what it prints goes
-    nowhere (`hsm.agent`).
+    It goes through a pipe: the arguments and the environment of a process can be read from outside. What kept the
+    process from loading its program is told by `last_words`; from then on what it prints goes nowhere (`hsm.agent`).
     Raises `OSError` when there is no such program, and what `launch.pin` raises.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
@@ -66,12 +75,16 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def last_words(child: subprocess.Popen[bytes]) -> str:
-    """Return the last line that a process that has ended wrote on `stderr`, cut to what a message can hold."""
+    """Return which of Python's exceptions ended a process that has ended, or nothing.
+
+    It may have read the PIN, and what is returned becomes part of errors that anybody may see: not one character of
+    what the process wrote is repeated, but words that are known beforehand.
+    """
     assert child.stderr is not None
     os.set_blocking(child.stderr.fileno(), False)
     lines = (child.stderr.read(_MOST_WORDS) or b"").decode("utf-8", "replace").split("\n")
     line = next((line for line in reversed(lines) if line.strip()), "")
-    return "".join(char for char in line if char.isprintable())[:_LONGEST_LINE]
+    return _WORDS.get(line) or _WORDS.get(line.partition(":")[0], "")
 
 
 def without_secrets(environment: Mapping[str, str], hidden: Collection[str] = ()) -> dict[str, str]:

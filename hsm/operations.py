@@ -88,10 +88,11 @@ class GenerateKeyPair(msgspec.Struct, frozen=True, tag="generate_key_pair"):
 
 
 class GenerateKek(msgspec.Struct, frozen=True, tag="generate_kek"):
-    """Make the next version of the slot's key; answered by a `KeyVersion`."""
+    """Make the next version of the slot's key; answered by a `KeyVersion`. A rehearsal leaves none on the token."""
 
     algorithm: str
     modifiable: bool = False
+    rehearse: bool = False
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
@@ -99,9 +100,10 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 
 
 class Retire(msgspec.Struct, frozen=True, tag="retire"):
-    """Let a version of the slot's key decrypt only; answered by nothing."""
+    """Let a version of the slot's key decrypt only; answered by nothing. A rehearsal changes nothing."""
 
     version: str
+    rehearse: bool = False
 
 
 class ListTokens(msgspec.Struct, frozen=True, tag="list_tokens"):

@@ -159,21 +159,23 @@ class Pkcs11Slot:
         operation = operations.GenerateKeyPair(key_label, key_id, algorithm)
         return await self._ask(operation, bytes, GENERATION_SECONDS)
 
-    async def generate_kek(self, algorithm: str, *, modifiable: bool = False) -> KeyVersion:
+    async def generate_kek(
+        self, algorithm: str, *, modifiable: bool = False, rehearse: bool = False
+    ) -> KeyVersion:
         """Make the next version of the slot's key; see `hsm.generation.KEK_ALGORITHMS`.
 
-        `modifiable` lets it be retired on the token later.
+        `modifiable` lets it be retired on the token later. After a rehearsal the token has no key more.
         """
-        operation = operations.GenerateKek(algorithm, modifiable)
+        operation = operations.GenerateKek(algorithm, modifiable, rehearse)
         return await self._ask(operation, KeyVersion, GENERATION_SECONDS)
 
     async def keys(self) -> list[KeyVersion]:
         """Return all versions of the slot's key, oldest first."""
         return await self._ask(operations.Keys(), list[KeyVersion])
 
-    async def retire(self, version: str) -> None:
-        """Let a version of the slot's key decrypt only."""
-        await self._ask(operations.Retire(version), type(None))
+    async def retire(self, version: str, *, rehearse: bool = False) -> None:
+        """Let a version of the slot's key decrypt only; with `rehearse` refuse what that would refuse."""
+        await self._ask(operations.Retire(version, rehearse), type(None))
 
     async def list_tokens(self) -> list[TokenInfo]:
         """Return what all tokens of the slot's module say of themselves."""

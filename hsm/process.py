@@ -222,7 +222,7 @@ class AgentProcess:
         return [decode(body, Reply) for body in self._reader.feed(received)]
 
     def _obituary(self) -> str:
-        """Say what the process died of: by what signal or code, and what Python said where its program never loaded."""
+        """Say what the process died of: by what signal or code, and by which exception where its program never loaded."""
         assert self._child is not None
         try:
             code = self._child.wait(_END_SECONDS)

@@ -14,7 +14,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -24,7 +24,7 @@ from hsm.checks import CHECKS, FAILURES, Bench, described
 from hsm.classify import classify
 from hsm.errands import Place, Told, opened
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.hardening import harden
+from hsm.hardening import fall_silent, harden
 from hsm.launch import without_secrets
 from hsm.mechanisms import Entropy
 from hsm.token import info_of
@@ -93,9 +93,14 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: Told | None = None
 
 
-def probe(place: Place, *, seconds: float, program: Sequence[str] = _PROGRAM) -> Report:
-    """Try everything in `hsm.checks`; `seconds` is the deadline of each trial. Raises `HsmError`."""
-    order = Order(place=place)
+def probe(
+    place: Place, *, seconds: float, rehearse: bool = False, program: Sequence[str] = _PROGRAM
+) -> Report:
+    """Try everything in `hsm.checks`; `seconds` is the deadline of each trial. Raises `HsmError`.
+
+    With `rehearse` it logs in and opens a session, and tries nothing.
+    """
+    order = Order(place=place, after=CHECKS[-1].name if rehearse else "")
     token: TokenInfo | None = None
     rows: dict[str, Row] = {}
     while True:
@@ -119,23 +124,29 @@ def probe(place: Place, *, seconds: float, program: Sequence[str] = _PROGRAM) ->
 
 
 def main(*, entropy: Entropy) -> int:
-    """Be the process with the module: take an order, try, tell."""
+    """Be the process with the module: take an order, try, tell. What the module prints goes nowhere."""
     harden()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    with os.fdopen(os.dup(1), "wb", buffering=0) as output:
+        fall_silent()
+        return _tried(order, entropy, lambda line: output.write(msgspec.json.encode(line) + b"\n"))
+
+
+def _tried(order: Order, entropy: Entropy, tell: Callable[[_Line], object]) -> int:
     try:
         sessions = opened(order.place)
         try:
-            _tell(_Line(token=info_of(sessions.token)))
+            tell(_Line(token=info_of(sessions.token)))
             bench = Bench(sessions.token.open(), entropy)
         except pkcs11.PKCS11Error as error:
             raise classify(error, f"{order.place.wanted}: opening a session") from error
     except HsmError as error:
-        _tell(_Line(error=Told(type(error).__name__, str(error))))
+        tell(_Line(error=Told(type(error).__name__, str(error))))
         return 1
     names = [check.name for check in CHECKS]
     first = names.index(order.after) + 1 if order.after else 0
     for check in CHECKS[first:]:
-        _tell(_Line(begins=check.name))
+        tell(_Line(begins=check.name))
         began = time.perf_counter()
         outcome: Literal["yes", "no"] = "yes"
         try:
@@ -144,13 +155,8 @@ def main(*, entropy: Entropy) -> int:
             outcome, detail = "no", described(error)
         taken = int((time.perf_counter() - began) * 1e6)
         row = Row(name=check.name, purpose=check.purpose, outcome=outcome, detail=detail, microseconds=taken)
-        _tell(_Line(row=row))
+        tell(_Line(row=row))
     return 0
-
-
-def _tell(line: _Line) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def _run(

@@ -44,7 +44,8 @@ _WRAPPING = (
         words=("sha256", "sha384", "sha512", "sha1"),
     ),
 )
-_DRY_RUN = Flag("dry-run", "bool", "Say what would be done, and change nothing.")
+_DRY_RUN = Flag("dry-run", "bool", "Say what would be done or refused, and change nothing.")
+_ONLY_SHOWS = Flag("dry-run", "bool", "As everywhere; this command changes nothing anyway.")
 _ALGORITHM = (
     Flag("alg", "text", "Kind of the key; default aes.", words=("aes", "rsa3072", "rsa4096")),
     Flag("etm", "bool", "Make a second key for HMAC, for tokens without AES-GCM."),
@@ -60,7 +61,11 @@ _DEVICES = (
         "List the tokens of a PKCS#11 module",
         output="format",
         remote=False,
-        flags=(*_MODULE, Flag("timeout", "duration", "How long the module may take; default 10s."), _DRY_RUN),
+        flags=(
+            *_MODULE,
+            Flag("timeout", "duration", "How long the module may take; default 10s."),
+            _ONLY_SHOWS,
+        ),
     ),
     Command(
         "hsm probe",
@@ -166,6 +171,7 @@ _CEREMONIES = (
             Flag(
                 "script", "text", "The ceremony's script: who was to be there, with which keys, and do what."
             ),
+            _ONLY_SHOWS,
         ),
         details="Exit code 0: all have signed these very bytes; 2: not, or not what the script says.",
     ),
@@ -179,6 +185,7 @@ _SLOTS = (
         _NONE,
         "List the ways into the vault",
         output="format",
+        flags=(_ONLY_SHOWS,),
     ),
     Command(
         "operator seal-slots add",
@@ -252,11 +259,13 @@ _SLOTS = (
                 "list",
                 "With -no-links: slots to drop, whether they answer or not.",
             ),
+            Flag("abandon", "bool", "With -no-links: delete wrapped values that no slot opens any more."),
             _DRY_RUN,
         ),
         details="A slot that does not answer, and the one for people's shares, keeps a link from the old root key to the "
         "new one. With -no-links such slots are dropped, and only if -drop names them; so is any other that it names, such "
-        "as a compromised one that still answers. What is dropped opens the vault no more.",
+        "as a compromised one that still answers. What is dropped opens the vault no more. The server refuses to drop a slot that "
+        "takes values along, but with -abandon.",
     ),
     Command(
         "hsm rewrap",

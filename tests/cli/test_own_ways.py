@@ -238,10 +238,26 @@ def test_no_token_at_all_is_refused_before_anything_is_sent(stage: Theatre, tmp_
 
 
 def test_what_would_be_dropped_is_not_sent_where_nothing_is(stage: Theatre, tmp_path: Path) -> None:
-    for more in ("", "-dry-run "):
-        shown = stage.by_vaultctl(Case(f"operator rotate-root {more}-drop=b"), tmp_path)
+    for more in ("-drop=b", "-dry-run -drop=b", "-abandon", "-dry-run -abandon"):
+        shown = stage.by_vaultctl(Case(f"operator rotate-root {more}"), tmp_path)
         assert (shown.code, shown.asked) == (1, [])
-        assert "give -no-links as well, or leave out -drop" in shown.stderr
+        assert f"give -no-links as well, or leave out {more.split()[-1].partition('=')[0]}" in shown.stderr
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_no_slot_opens_any_more_is_deleted_if_abandon_says_so(
+    dry_run: bool, stage: Theatre, tmp_path: Path
+) -> None:
+    target, lost = "/v1/sys/rotate/root", "safe/1 is deleted"
+    answers: dict[str, tuple[int, object]] = {
+        "GET /v1/sys/seal-slots": (200, {"data": {}}),
+        f"POST {target}": (200, {"warnings": [lost]}),
+    }
+    line = f"operator rotate-root -no-links -drop=a -abandon {'-dry-run' if dry_run else ''}"
+    shown = stage.by_vaultctl(Case(line, answers), tmp_path)
+    assert (shown.code, lost in shown.stderr) == (0, True)
+    body = {"no_links": True, "drop": ["a"], "abandon": True, "dry_run": dry_run}
+    assert _body(shown.asked, "POST", target) == body
 
 
 def test_a_decision_is_explained_with_the_rule_that_is_missing(stage: Theatre, tmp_path: Path) -> None:

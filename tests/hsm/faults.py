@@ -49,11 +49,12 @@ VENDOR_ERROR = 0x80000042
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What one function does instead of its work. `logout` logs everybody out, then does the work;
-    `late crash` does the work, and nobody hears of it; `says` does it, and answers with `code` where it fails.
+    `late crash` does the work, and nobody hears of it; `says` does it, and answers with `code` where it fails;
+    `prints` writes the PIN of `C_Login` on both outputs, then does the work.
     """
 
     function: str
-    kind: Literal["code", "says", "delay", "hang", "crash", "late crash", "wrong", "logout"]
+    kind: Literal["code", "says", "delay", "hang", "crash", "late crash", "wrong", "logout", "prints"]
     code: int = GENERAL_ERROR
     """The answer of `code` and `says`: a `CKR_…`."""
     seconds: float = 0.05
@@ -220,6 +221,10 @@ def _spoiled(fault: Fault, real: Callable[..., int], arguments: tuple[int | None
         time.sleep(3600)
     if fault.kind == "crash":
         signal.raise_signal(signal.SIGSEGV)  # in this very thread, so that nothing is answered any more
+    if fault.kind == "prints":
+        for descriptor in (1, 2):
+            os.write(descriptor, ctypes.string_at(int(arguments[2] or 0), int(arguments[3] or 0)) + b"\n")
+        return int(real(*arguments))
     if fault.kind == "logout":
         _real["C_Logout"](arguments[0])
         return int(real(*arguments))

@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -370,7 +371,8 @@ def test_what_a_module_prints_goes_nowhere(softhsm: SoftHsm) -> None:
 @pytest.mark.parametrize(
     ("program", "said"),
     [
-        ("raise ImportError('no module named pkcs11')", "exit code 1: ImportError: no module named pkcs11"),
+        ("raise ImportError('no module named pkcs11')", "exit code 1: ImportError$"),
+        ("import pkcs11_of_another_place", "exit code 1: ModuleNotFoundError$"),
         ("import os; os.abort()", "died of SIGABRT"),
         ("raise SystemExit(3)", "died with exit code 3"),
     ],
@@ -384,3 +386,53 @@ def test_an_agent_that_never_loads_says_what_kept_it(softhsm: SoftHsm, program: 
         await slot.close()
 
     asyncio.run(story())
+
+
+_PRINTS = """
+import base64, os, sys
+pin = os.read(int(sys.argv[2]), 100)
+for text in (pin, pin.hex().encode(), base64.b64encode(pin), pin[::-1]):
+    os.write(2, b"RuntimeError " + text + b"\\n" + text + b"\\n")
+if sys.argv[-1] == "raise":
+    raise ValueError(pin)
+os.abort()
+"""
+
+
+@pytest.mark.parametrize("how", ["raise", "abort"])
+def test_an_agent_that_prints_its_pin_puts_it_into_no_error_and_no_log(
+    softhsm: SoftHsm, capfd: pytest.CaptureFixture[str], how: str
+) -> None:
+    program = (sys.executable, "-c", f"import sys; sys.argv.append({how!r})\n{_PRINTS}")
+    slot = with_program(softhsm, program, timeout=20.0)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable) as caught:
+            await slot.random(8)
+        assert re.fullmatch(
+            r"slot default: the agent died (of SIGABRT|with exit code 1: ValueError)", str(caught.value)
+        )
+        await slot.close()
+
+    asyncio.run(story())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_module_that_prints_the_pin_at_the_login_works_and_is_not_heard(
+    softhsm: SoftHsm, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = FaultPlan(softhsm.folder / "plan")
+    plan.put(Fault(function="C_Login", kind="prints"))
+    program = (sys.executable, "-P", "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent")
+    slot = with_program(softhsm, program)
+
+    async def story() -> None:
+        assert len(await slot.random(8)) == 8
+        assert plan.calls("C_Login") == 1
+        plan.put(Fault(function="C_GenerateRandom", kind="crash"))
+        with pytest.raises(SlotUnavailable, match=r"^slot default: the agent died of SIGSEGV$"):
+            await slot.random(8)
+        await slot.close()
+
+    asyncio.run(story())
+    assert capfd.readouterr() == ("", "")

@@ -137,3 +137,14 @@ def test_components_combine_in_any_order_and_one_more_takes_it_back(one: bytes, 
 def test_what_is_no_set_of_components_is_refused(components: list[bytes], says: str) -> None:
     with pytest.raises(BadConfig, match=says):
         combined(components)
+
+
+def test_a_rehearsal_of_an_import_leaves_no_key(softhsm: SoftHsm, module: Module) -> None:
+    sessions = _sessions(softhsm, module, "a")
+    made = sessions.run(
+        lambda held: import_kek(held, "kek", b"v0001", os.urandom(KEY_BYTES), rehearse=True),
+        "import",
+        write=True,
+    )
+    assert made.version == "v0001"
+    assert _device(softhsm, module, "a").keys() == []

@@ -93,7 +93,7 @@ def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
     soft: Place, plan: FaultPlan, tmp_path: Path, kind: str
 ) -> None:
     plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
-    report = probe(soft, seconds=5, program=_faulty(plan))
+    report = probe(soft, seconds=60 if kind == "crash" else 15, program=_faulty(plan))
     outcomes = {row.name: row.outcome for row in report.rows}
     ended = "crashed" if kind == "crash" else "hung"
     assert [name for name, outcome in outcomes.items() if outcome == ended] == ["AES-GCM with bound data"]
@@ -138,6 +138,16 @@ def test_what_fails_before_the_first_trial_is_told(soft: Place, plan: FaultPlan,
     plan.put(Fault(function="C_Login", kind="code", code=PIN_LOCKED))
     with pytest.raises(PinBlocked, match="PIN is locked"):
         probe(soft, seconds=30, program=program)
+
+
+def test_what_a_module_prints_goes_nowhere(
+    soft: Place, plan: FaultPlan, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan.put(Fault(function="C_Login", kind="prints"))
+    report = probe(soft, seconds=60, program=_faulty(plan))
+    assert plan.calls("C_Login") == 1
+    assert PIN not in repr(report)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_pin_is_not_shown(tmp_path: Path) -> None:

@@ -83,13 +83,15 @@ def rewrap(invocation: Invocation) -> int:
 
 def rotate_root(invocation: Invocation) -> int:
     """Replace the root key under all slots."""
-    if invocation.texts("drop") and not invocation.truth("no-links"):
-        raise UsageError(
-            "-drop: without -no-links no slot is dropped; give -no-links as well, or leave out -drop"
-        )
+    for flag, given in (("drop", bool(invocation.texts("drop"))), ("abandon", invocation.truth("abandon"))):
+        if given and not invocation.truth("no-links"):
+            raise UsageError(
+                f"-{flag}: without -no-links no slot is dropped; give -no-links as well, or leave out -{flag}"
+            )
     body = {
         "no_links": invocation.truth("no-links"),
         "drop": invocation.texts("drop"),
+        "abandon": invocation.truth("abandon"),
         "dry_run": invocation.truth("dry-run"),
     }
     if invocation.truth("dry-run"):

@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
-from vaultctl.commands.hsm.ceremony_steps import Stopped, answer, perform
+from vaultctl.commands.hsm.ceremony_steps import Stopped, answer, perform, rehearse
 from vaultctl.commands.hsm.device import Device, Reaching
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.invocation import Invocation
 from vaultctl.prompt import ask_hidden
+
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR)
+"""What file systems and kernels without nameless files say."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def run(invocation: Invocation) -> int:
         if invocation.truth("dry-run"):
             _evidence(script, script_path, device)
             _check_free(target)
-            _rehearse(invocation, script)
+            _rehearse(invocation, device, script)
             return EXIT_OK
         started = _now()
         evidence = _evidence(script, script_path, device)
@@ -78,6 +81,8 @@ def sign(invocation: Invocation) -> int:
             password = ask_hidden(invocation, f"Password of {key}").encode()
         signed = ceremony.sign(signed, name, private, password)
         if invocation.truth("dry-run"):
+            if reason := _unwritable(path.parent):
+                raise CommandError(f"{path}: cannot be written: {reason}")
             return invocation.succeed(f"Would add the signature of {name} to {path}.")
         _replace(path, ceremony.dump(signed))
     return invocation.succeed(f"Success! {name} has signed {path}.")
@@ -108,7 +113,11 @@ def _introduce(invocation: Invocation, script: Script) -> None:
     invocation.say("\nAnswer `yes` when a step is done, `stop` to end here; anything else is noted down.\n")
 
 
-def _rehearse(invocation: Invocation, script: Script) -> None:
+def _rehearse(invocation: Invocation, device: Device, script: Script) -> None:
+    try:
+        rehearse(invocation, device, script.step)
+    except CommandError as error:  # in earnest it would end the ceremony, whatever it is
+        raise CommandError(str(error), EXIT_REMOTE) from None
     for number, task in enumerate(script.step, 1):
         invocation.say(f"{number}. {task.by}: {task.text or task.action}")
     for custody in script.receipt:
@@ -214,15 +223,18 @@ def _reserve(target: Path) -> int:
 
 def _check_free(target: Path) -> None:
     """Refuse a file that could not be made, as `_reserve` does; it is not made."""
-    reason = 0
-    if os.path.lexists(target):
-        reason = errno.EEXIST
-    elif not target.parent.is_dir():
-        reason = errno.ENOENT
-    elif not os.access(target.parent, os.W_OK | os.X_OK):
-        reason = errno.EACCES
+    reason = os.strerror(errno.EEXIST) if os.path.lexists(target) else _unwritable(target.parent)
     if reason:
-        raise CommandError(f"{target}: cannot be made: {os.strerror(reason)}")
+        raise CommandError(f"{target}: cannot be made: {reason}")
+
+
+def _unwritable(folder: Path) -> str:
+    """Why no file can be made in a folder, found out with one that has no name; empty where one can."""
+    try:
+        os.close(os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return "" if error.errno in _NO_TMPFILE else str(error.strerror)
+    return ""
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hsm.ceremony import Step, Task
     from hsm.token import Wanted
@@ -54,6 +54,28 @@ def perform(
         raise
     finally:
         steps.append(Step(now(), task.by, task.text, task.action, found))
+
+
+def rehearse(invocation: Invocation, device: Device, tasks: Sequence[Task]) -> None:
+    """Refuse what a step would refuse; what hangs on a key that an earlier step makes is not asked for.
+
+    Raises `HsmError` and `CommandError`.
+    """
+    from vaultctl.commands.hsm.keys import make_first
+
+    made = False
+    for task in tasks:
+        if task.action == "record-token":
+            _token(device)
+        elif task.action == "generate-kek":
+            if made:
+                raise CommandError(f"key {device.key_label}: an earlier step makes it already")
+            make_first(invocation, device)
+            made = True
+        elif task.action == "record-key" and not made:
+            _newest(device)
+        elif task.action == "test" and not made:
+            _test(device)
 
 
 def answer(invocation: Invocation, question: str) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from pathlib import Path
 
 from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import NANOSECONDS, environment_value
@@ -81,25 +80,6 @@ class Device:
                 "-token-label: name the token by -token-label or -token-serial, at worst by -slot"
             )
         return found
-
-    def check_module(self) -> None:
-        """Refuse a module that is not there, as loading it would; it is not loaded."""
-        if not Path(self.lib).is_file():
-            raise CommandError(f"lib {self.lib}: is no PKCS#11 module: there is no such file", EXIT_REMOTE)
-
-    def check_present(self) -> None:
-        """Refuse a token that the module does not show. Nobody logs in."""
-        from hsm.pkcs11_slot import list_tokens
-
-        wanted = self.wanted()
-        for token in asyncio.run(list_tokens(self.lib, self.parameters, seconds=self.seconds)):
-            if not (wanted.serial or wanted.label):
-                fits = token.slot == wanted.slot
-            else:
-                fits = wanted.serial in {"", token.serial} and wanted.label in {"", token.label}
-            if fits:
-                return
-        raise CommandError(f"{wanted}: not present", EXIT_REMOTE)
 
     def place(self) -> Place:
         """The token with its PIN, for a process of its own."""

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
+
 from vaultctl.commands.hsm.device import Device, Reaching
 from vaultctl.errors import EXIT_OK, CommandError, UsageError
 from vaultctl.invocation import Invocation
-from vaultctl.prompt import ask_hidden
+from vaultctl.prompt import ask_hidden, check_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,12 +51,10 @@ def retire(invocation: Invocation) -> int:
             raise CommandError(f"key {device.key_label}: the token has no version {version}")
         if newest(found, device.key_label).version == version:
             raise CommandError(f"version {version} is the newest, which wraps: make another one first")
-        if invocation.truth("dry-run"):
-            return invocation.succeed(
-                f"Would let version {version} of {device.key_label} unwrap only, if the token lets it change: one that "
-                "was made without -modifiable stays as it is."
-            )
-        device.run(lambda slot: slot.retire(version))
+        rehearse = invocation.truth("dry-run")
+        device.run(lambda slot: slot.retire(version, rehearse=rehearse))
+    if rehearse:
+        return invocation.succeed(f"Would let version {version} of {device.key_label} unwrap only.")
     return invocation.succeed(f"Success! Version {version} of {device.key_label} only unwraps from now on.")
 
 
@@ -62,11 +62,14 @@ def import_components(invocation: Invocation) -> int:
     """Store the key that two custodians' components make, as the next version of a label."""
     with Reaching():
         from hsm.errands import ImportKek, import_key
-        from hsm.importing import check_value, combined
+        from hsm.importing import KEY_BYTES, check_value, combined
 
         device = Device(invocation)
         found = device.run(lambda slot: slot.keys())
         if invocation.truth("dry-run"):
+            check_terminal(invocation, _asked(_CUSTODIANS[0]))
+            rehearsal = ImportKek(device.key_label, os.urandom(KEY_BYTES), rehearse=True)
+            import_key(device.place(), rehearsal, seconds=device.seconds)
             return _say_next(invocation, device, found, "import")
         components = [_component(invocation, custodian) for custodian in _CUSTODIANS]
         key = combined(components)
@@ -111,11 +114,12 @@ def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
 def _make(
     invocation: Invocation, device: Device, found: Sequence[KeyVersion], algorithm: str
 ) -> KeyVersion | None:
-    if invocation.truth("dry-run"):
+    modifiable, rehearse = invocation.truth("modifiable"), invocation.truth("dry-run")
+    made = device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable, rehearse=rehearse))
+    if rehearse:
         _say_next(invocation, device, found, f"generate ({algorithm})")
         return None
-    modifiable = invocation.truth("modifiable")
-    return device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable))
+    return made
 
 
 def _say_next(invocation: Invocation, device: Device, found: Sequence[KeyVersion], verb: str) -> int:
@@ -167,10 +171,14 @@ def _kind_of(version: KeyVersion) -> str:
     return "aes+hmac" if version.authenticated else "aes"
 
 
+def _asked(custodian: str) -> str:
+    return f"Component of the {custodian} custodian"
+
+
 def _component(invocation: Invocation, custodian: str) -> bytes:
     from hsm.importing import KEY_BYTES, check_value
 
-    typed = ask_hidden(invocation, f"Component of the {custodian} custodian").replace(" ", "")
+    typed = ask_hidden(invocation, _asked(custodian)).replace(" ", "")
     try:
         component = bytes.fromhex(typed)
     except ValueError:

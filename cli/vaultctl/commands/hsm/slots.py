@@ -31,11 +31,6 @@ def list_slots(invocation: Invocation) -> int:
         from hsm.pkcs11_slot import list_tokens
 
         device = Device(invocation)
-        if invocation.truth("dry-run"):
-            device.check_module()
-            return invocation.succeed(
-                f"Would load {device.lib} and ask for its tokens; nothing is logged in."
-            )
         found = asyncio.run(list_tokens(device.lib, device.parameters, seconds=seconds(invocation)))
     if not invocation.tabular:
         return invocation.print_value([_document(token) for token in found])
@@ -53,12 +48,13 @@ def probe(invocation: Invocation) -> int:
         from hsm.checks import CHECKS
 
         device = Device(invocation)
-        if invocation.truth("dry-run"):
-            device.check_present()
-            invocation.say(f"Would log in to {device.wanted()} and try, with keys of the session alone:")
+        rehearse = invocation.truth("dry-run")
+        allowed = max(device.seconds, report.TRIAL_SECONDS)
+        found = report.probe(device.place(), seconds=allowed, rehearse=rehearse)
+        if rehearse:
+            invocation.say(f"Would try in {device.wanted()}, with keys of the session alone:")
             invocation.say("\n".join(f"  {check.name}" for check in CHECKS))
             return EXIT_OK
-        found = report.probe(device.place(), seconds=max(device.seconds, report.TRIAL_SECONDS))
     if invocation.tabular:
         _print(invocation, found)
     else:

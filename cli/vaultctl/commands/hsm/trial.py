@@ -23,11 +23,11 @@ def test(invocation: Invocation) -> int:
     if count is not None and count < 1:
         raise UsageError("-count: must be at least 1")
     with Reaching():
-        from hsm.versions import newest
+        from hsm.wrapping import DEK_BYTES
 
         device = Device(invocation)
         if invocation.truth("dry-run"):
-            newest(device.run(lambda slot: slot.keys()), device.key_label)
+            device.run(lambda slot: slot.wrap(os.urandom(DEK_BYTES)))
             return invocation.succeed(
                 f"Would wrap with key {device.key_label} in {device.wanted()}, "
                 f"unwrap {count or _DEFAULT_COUNT} times, and unwrap a changed record."
