@@ -9,6 +9,8 @@ from tests.house.security_rules import TABLE, functions, rules, updated
 from tests.house.tree import ROOT, files
 
 _NAMED = re.compile(r"`([a-z0-9_/]+\.py)::(test_\w+)`")
+_LONE = re.compile(r"`(test_\w+)`")
+_PATH = re.compile(r"`((?:vault|hsm|nhi|cli|tests|docs|api-spec)/[\w./-]+\.(?:py|md|json|txt|lock))`")
 _CITED = re.compile(r"\bSL-\d{2,3}\b")
 
 
@@ -30,6 +32,26 @@ def test_every_test_that_is_named_exists(document: str) -> None:
         if function not in functions((ROOT / "tests" / name).read_text(encoding="utf-8"))
     ]
     assert missing == []
+
+
+def test_every_test_and_file_that_a_document_names_exists() -> None:
+    known = {
+        name
+        for path in files(".py")
+        if "tests" in path.parts
+        for name in functions(path.read_text(encoding="utf-8"))
+    }
+    texts = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in files(".md")}
+    tests = {
+        f"{page}: {name}" for page, text in texts.items() for name in _LONE.findall(text) if name not in known
+    }
+    paths = {
+        f"{page}: {path}"
+        for page, text in texts.items()
+        for path in _PATH.findall(text)
+        if not (ROOT / path).exists()
+    }
+    assert sorted(tests | paths) == []
 
 
 def test_rules_are_in_order_and_each_comes_once() -> None:

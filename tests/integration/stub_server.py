@@ -17,7 +17,10 @@ from vault.storage.protocol import Storage
 
 
 class Stub:
-    """Answers with what it sees of the connection; `/slow` takes a while, `/stuck` forever, `/crash` raises with a secret."""
+    """Answers with what it sees of the connection; `/slow` takes a while, `/stuck` forever, `/crash` raises with a secret.
+
+    A reload that takes the level `trace` takes a while too.
+    """
 
     def __init__(self, storage: Storage, log: Log) -> None:
         self.storage = storage
@@ -56,6 +59,9 @@ class Stub:
         self.log.note("stub", "application stopped")
 
     async def reload(self, config: Config) -> None:
+        if config.log_level == "trace":
+            self.log.note("stub", "a slow reload began")
+            await asyncio.sleep(0.5)
         self.log.note("stub", "application reloaded", level=config.log_level)
 
     async def bootstrap_dev(

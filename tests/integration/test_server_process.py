@@ -87,6 +87,17 @@ def test_sighup_takes_the_log_level_and_keeps_what_it_cannot_change(tmp_path: Pa
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_sighup_during_a_reload_is_not_forgotten(tmp_path: Path) -> None:
+    """A file may have been moved after the first reload opened it."""
+    with running(config(tmp_path, free_port(), more='log_level = "trace"'), home=tmp_path) as server:
+        server.send(signal.SIGHUP)
+        server.wait_for("a slow reload began")
+        server.send(signal.SIGHUP)
+        server.wait_for("server: reloaded", times=2)
+        assert server.end() == 0
+    assert sum("application reloaded" in line for line in server.lines) == 2
+
+
 def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     port = free_port()
     answers: list[int] = []

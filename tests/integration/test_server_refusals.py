@@ -29,6 +29,15 @@ def test_two_servers_on_one_port_do_not_share_it(tmp_path: Path) -> None:
         assert "another process listens there" in refused(config(tmp_path / "second", port), home=tmp_path)
 
 
+def test_a_second_server_that_cannot_start_leaves_the_process_id_of_the_first(tmp_path: Path) -> None:
+    flag = config(tmp_path, free_port(), more=f'pid_file = "{tmp_path}/pid"')
+    with running(flag, home=tmp_path) as server:
+        assert "another process listens there" in refused(flag, home=tmp_path)
+        assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
+        assert server.end() == 0
+    assert not (tmp_path / "pid").exists()
+
+
 def test_unusable_certificates_are_named_with_the_reason(tmp_path: Path) -> None:
     port = free_port()
     good, good_key = certificate(tmp_path, "good")

@@ -268,11 +268,17 @@ class Broker:
         self._batch = Batch(len(opened), self._write_batch, self._defect) if opened else None
 
     def reopen(self) -> None:
-        """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming the first that fails."""
+        """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
         if self._batch is not None:
             self._batch.flush()
+        failures = []
         for device in self._devices.values():
-            device.reopen()
+            try:
+                device.reopen()
+            except DeviceFailure as failure:
+                failures.append(str(failure))
+        if failures:
+            raise DeviceFailure("; ".join(failures))
 
     def close(self) -> None:
         """Release every target."""

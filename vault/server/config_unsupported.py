@@ -55,7 +55,7 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
         "proxy_api": "there is no proxy mode",
         "agent_api": "there is no agent mode",
         "profiling": "there is no profiling endpoint",
-        "inflight_requests_logging": "there is no endpoint for requests in flight",
+        "inflight_requests_logging": "sys/in-flight-req always asks for a token",
         "tls_prefer_server_cipher_suites": "every accepted suite is strong",
     },
     "telemetry": {

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -30,7 +31,10 @@ def reopen(log: Log, config: Config) -> None:
     stream = _stream(config.log_file)
     previous, log.stream = log.stream, stream
     if previous is not sys.stderr:
-        previous.close()
+        with contextlib.suppress(
+            OSError
+        ):  # what its disk did not take is lost; the file is closed all the same
+            previous.close()
     log.set_level(config.log_level)
 
 

@@ -61,14 +61,17 @@ class Server:
         self._ending = asyncio.Event()
         self._held_back = False
         self._reloading: asyncio.Task[None] | None = None
+        self._reload_asked = False
 
     async def run(self, guest: Guest | None = None) -> None:
         """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start."""
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
-        with process.pid_file(config.pid_file):
-            await self._with_storage(config, log, missing, guest)
+        signal.signal(
+            signal.SIGHUP, lambda *_: None
+        )  # nothing has changed yet since the configuration was read
+        await self._with_storage(config, log, missing, guest)
         log.note("server", "stopped")
 
     async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
@@ -78,18 +81,21 @@ class Server:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config)]
             bound = [sockets.bind(listener) for listener in config.listeners]
-            application = await self._build(
-                config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
-            )
-            await application.start()
-            try:
-                if guest is not None:
-                    await guest.prepare(application)
-                listening = Listening(application)
-                await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
-                await self._serve(application, listening, log, warnings, guest)
-            finally:
-                await application.stop()
+            with process.pid_file(
+                config.pid_file
+            ):  # not before: the addresses may be another server's, and so the file
+                application = await self._build(
+                    config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
+                )
+                await application.start()
+                try:
+                    if guest is not None:
+                        await guest.prepare(application)
+                    listening = Listening(application)
+                    await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
+                    await self._serve(application, listening, log, warnings, guest)
+                finally:
+                    await application.stop()
 
     async def _serve(
         self,
@@ -140,10 +146,17 @@ class Server:
             loop.add_signal_handler(asked, end)
 
         def reload() -> None:
+            self._reload_asked = True
             if self._reloading is None or self._reloading.done():
-                self._reloading = loop.create_task(self._reload(application, listening, log))
+                self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
 
         loop.add_signal_handler(signal.SIGHUP, reload)
+
+    async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
+        """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
+        while self._reload_asked:
+            self._reload_asked = False
+            await self._reload(application, listening, log)
 
     async def _reload(self, application: Application, listening: Listening, log: Log) -> None:
         """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""

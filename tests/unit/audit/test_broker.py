@@ -214,6 +214,25 @@ def test_files_are_opened_anew_after_a_rotation(tmp_path: Path) -> None:
     play(scenario)
 
 
+def test_a_file_that_cannot_be_opened_anew_keeps_no_other_from_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one, two = tmp_path / "one.log", tmp_path / "two.log"
+        house = await _house(_config(one, "one"), _config(two, "two"))
+        await house("GET", "sys/audit")
+        for file in (one, two):
+            file.rename(f"{file}.1")
+        one.mkdir()
+        with pytest.raises(
+            DeviceFailure, match=r'^audit device "one/": cannot open [^;]*; make it writable$'
+        ):
+            house.audit.reopen()
+        await house("GET", "sys/audit")
+        assert len(_records(two)) == len(_records(tmp_path / "two.log.1")) == 2
+        house.audit.close()
+
+    play(scenario)
+
+
 def test_a_header_is_recorded_until_it_no_longer_is(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = await _house(_config(tmp_path / "audit.log"))

@@ -4,6 +4,8 @@
 import io
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -142,3 +144,15 @@ def test_what_libraries_log_is_shown_without_their_words(tmp_path_factory: pytes
     assert len(before) == 2
     assert "hunter2" not in "".join(before)
     assert file.read_text() == "2026-11-24T12:00:00.123Z [INFO]  core: after\n"
+
+
+def test_a_full_disk_of_the_log_keeps_nobody_from_opening_it_anew(tmp_path: Path) -> None:
+    config = Config(
+        listeners=(), storage=StorageSettings(kind="inmem"), log_file=str(tmp_path / "log"), log_level="debug"
+    )
+    with suppress(OSError), open("/dev/full", "a", encoding="utf-8") as full:
+        log = Log(clock=Noon(), stream=full)
+        log.note("core", "lost")
+        reopen(log, config)
+    assert log.level("core") == "debug"
+    log.stream.close()
