@@ -7,7 +7,7 @@ import http.client
 import time
 from urllib.parse import quote, urlencode, urlsplit
 
-from vaultctl.connection import connect, reason
+from vaultctl.connection import connect, prefix, reason
 from vaultctl.errors import ApiError, CommandError, PrintedInstead, RequestError
 from vaultctl.jsontext import as_list, as_map, compact, parse
 
@@ -47,6 +47,7 @@ class Client:
         self._settings = settings
         self._connection: http.client.HTTPConnection | None = None
         self._address = settings.address
+        self._prefix = prefix(settings.address)
 
     def send(
         self,
@@ -94,7 +95,7 @@ class Client:
         connection = connect(self._settings, self._address)
         self._connection = connection
         try:
-            connection.request("GET", target, headers=_encoded(headers))
+            connection.request("GET", self._prefix + target, headers=_encoded(headers))
             answer = connection.getresponse()
             if answer.status >= 400:
                 raise self._refusal("GET", path, target, search, answer.status, answer.read())
@@ -156,7 +157,7 @@ class Client:
         connection = self._connection or connect(self._settings, self._address)
         self._connection = connection
         try:
-            connection.request(method, target, body=payload, headers=_encoded(headers))
+            connection.request(method, self._prefix + target, body=payload, headers=_encoded(headers))
             answer = connection.getresponse()
         except http.client.RemoteDisconnected:
             raise ConnectionResetError("the server closed the connection") from None
@@ -165,7 +166,11 @@ class Client:
 
     def _follow(self, location: str) -> str:
         """The target of a redirect; never from https to http."""
-        parts = urlsplit(location)
+        try:
+            parts = urlsplit(location)
+        except ValueError:
+            raise CommandError("the server redirects to an address that cannot be read", 2) from None
+        self._prefix, self._address = "", self._address.removesuffix(self._prefix)
         if parts.scheme:
             if self._address.startswith("https:") and parts.scheme != "https":
                 raise CommandError("refused a redirect from https to http", 2)

@@ -48,19 +48,27 @@ class _NamedConnection(http.client.HTTPSConnection):
 
 def connect(settings: Settings, address: str) -> http.client.HTTPConnection:
     """An unopened connection to http://, https:// or unix:// `address`."""
-    parts = urlsplit(address)
     try:
+        parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise CommandError("-address (BAO_ADDR): the port is not a number") from None
+        raise CommandError(
+            "-address (BAO_ADDR): host or port cannot be read; it is https://host:port"
+        ) from None
     if parts.scheme == "unix":
         return _UnixConnection(parts.netloc + parts.path, settings.timeout)
     if parts.scheme not in ("http", "https") or not host:
         raise CommandError("-address (BAO_ADDR) must look like https://host:port or unix:///path")
-    there = _proxy(settings.proxy) if settings.proxy else (host, port)
+    proxy = settings.proxy_to(parts.scheme, host, port)
+    there = (proxy.host, proxy.port) if proxy else (host, port)
     if parts.scheme == "http":
-        connection = http.client.HTTPConnection(*there, timeout=settings.timeout)
-    elif settings.server_name:
+        if proxy:
+            from vaultctl.proxies import ProxiedConnection
+
+            return ProxiedConnection(proxy, f"http://{parts.netloc}", settings.timeout)
+        return http.client.HTTPConnection(*there, timeout=settings.timeout)
+    connection: http.client.HTTPSConnection
+    if settings.server_name:
         connection = _NamedConnection(
             *there, timeout=settings.timeout, tls=_tls_context(settings), name=settings.server_name
         )
@@ -68,20 +76,16 @@ def connect(settings: Settings, address: str) -> http.client.HTTPConnection:
         connection = http.client.HTTPSConnection(
             *there, timeout=settings.timeout, context=_tls_context(settings)
         )
-    if settings.proxy:
-        connection.set_tunnel(host, port)
+    if proxy:
+        connection.set_tunnel(host, port, proxy.headers)
     return connection
 
 
-def _proxy(address: str) -> tuple[str, int | None]:
-    parts = urlsplit(address)
-    try:
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if parts.scheme != "http" or not host:
-        raise CommandError("BAO_PROXY_ADDR or BAO_HTTP_PROXY must look like http://host:port")
-    return host, port
+def prefix(address: str) -> str:
+    """What stands before /v1/ on the server of `address`: a reverse proxy may have it below a path of its own."""
+    scheme, _, rest = address.partition("://")
+    _, slash, path = rest.partition("/")
+    return "" if scheme == "unix" else (slash + path).rstrip("/")
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext:
@@ -92,10 +96,14 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
         raise CommandError(f"-ca-path: {settings.ca_path} is no directory")
     try:
         context = ssl.create_default_context(
-            cafile=settings.ca_cert or None, capath=None if settings.ca_cert else settings.ca_path or None
+            cafile=settings.ca_cert or None,
+            capath=None if settings.ca_cert else settings.ca_path or None,
+            cadata=None if settings.ca_cert else settings.ca_text or None,
         )
-    except OSError:
-        raise CommandError("-ca-cert or -ca-path: cannot read a PEM certificate there") from None
+    except (OSError, ValueError):
+        raise CommandError(
+            "-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read a PEM certificate there"
+        ) from None
     if settings.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -123,6 +131,8 @@ def reason(err: Exception, *, plain: bool) -> str:
         hint = ": if it speaks TLS, use https:// in -address (BAO_ADDR)" if plain else ""
         return "the server closed the connection without an answer" + hint
     text = str(err)
+    if text.startswith("Tunnel connection failed: "):
+        return f"the proxy refused: {text.removeprefix('Tunnel connection failed: ')}"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return _distrust(text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0])
     if "WRONG_VERSION_NUMBER" in text or "HTTP_REQUEST" in text:

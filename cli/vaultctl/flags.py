@@ -19,6 +19,9 @@ NANOSECONDS = {
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
 }
+_DIGITS = frozenset("0123456789")
+_MOST = 2**63
+"""Where Go's whole numbers and durations end."""
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -110,10 +113,12 @@ def _set(values: dict[str, object], flag: Flag, value: str) -> None:
 
 
 def _number(name: str, value: str) -> int:
-    try:
-        return int(value, 0) if value[:1].isdigit() or value[:1] in "+-" else int(value)
-    except ValueError:
-        raise UsageError(f"invalid value for flag -{name}: a whole number is needed") from None
+    digits = value[1:] if value[:1] in ("+", "-") else value
+    if not value:
+        return 0
+    if not digits or not _DIGITS.issuperset(digits) or len(digits) > 19 or int(digits) >= _MOST:
+        raise UsageError(f"invalid value for flag -{name}: a whole number is needed")
+    return int(value)
 
 
 def _truth(name: str, value: str) -> bool:
@@ -125,31 +130,42 @@ def _truth(name: str, value: str) -> bool:
 
 
 def parse_duration(text: str, name: str) -> int:
-    """Nanoseconds of a Go duration such as 90, 30s, 1h30m or -1; `name` is the flag for the message."""
-    wrong = UsageError(f"invalid value for flag -{name}: a duration is needed, such as 30s or 1h30m")
-    rest = text.lstrip("+-")
-    sign = -1 if text.startswith("-") else 1
-    if rest.isdigit():
-        return sign * int(rest) * NANOSECONDS["s"]
+    """Nanoseconds of 90, 30s, 1h30m, 2d or -1, and 0 of nothing; `name` is the flag for the message."""
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    total = _days(rest) if rest[-1:] == "d" else _seconds(rest) if _DIGITS.issuperset(rest) else _units(rest)
+    if total is None or total >= _MOST or (text and not rest):
+        raise UsageError(f"invalid value for flag -{name}: a duration is needed, such as 30s or 1h30m")
+    return -total if text[:1] == "-" else total
+
+
+def _days(text: str) -> int | None:
+    whole = text[:-1]
+    return int(whole) * 24 * NANOSECONDS["h"] if whole and _DIGITS.issuperset(whole) else None
+
+
+def _seconds(text: str) -> int:
+    return int(text or "0") * NANOSECONDS["s"]
+
+
+def _units(rest: str) -> int | None:
+    """Nanoseconds of numbers with units, one after the other; None where it is nothing of the kind."""
     total = 0
     while rest:
         size = 0
-        while size < len(rest) and (rest[size].isdigit() or rest[size] == "."):
+        while size < len(rest) and (rest[size] in _DIGITS or rest[size] == "."):
             size += 1
         unit_end = size
-        while unit_end < len(rest) and not (rest[unit_end].isdigit() or rest[unit_end] == "."):
+        while unit_end < len(rest) and not (rest[unit_end] in _DIGITS or rest[unit_end] == "."):
             unit_end += 1
         factor = NANOSECONDS.get(rest[size:unit_end])
         number, rest = rest[:size], rest[unit_end:]
         if factor is None or number.count(".") > 1 or number in ("", "."):
-            raise wrong
+            return None
         whole, _, fraction = number.partition(".")
         total += int(whole or "0") * factor + (
             int(fraction) * factor // 10 ** len(fraction) if fraction else 0
         )
-    if not text.lstrip("+-"):
-        raise wrong
-    return sign * total
+    return total
 
 
 def environment_value(environ: Mapping[str, str], name: str) -> str:

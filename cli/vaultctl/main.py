@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -32,16 +33,65 @@ _FORMATS = ("table", "json", "yaml", "pretty", "raw")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `argv` (default: the process's own) and return the exit code."""
+    if argv is None and sys.getfilesystemencoding() != "utf-8":
+        _start_anew_in_utf8()
     words = list(sys.argv[1:] if argv is None else argv)
+    stdin, stdout, stderr = _streams()
     try:
-        code = run(words, environ=os.environ, stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
-        sys.stdout.flush()
+        code = run(words, environ=os.environ, stdin=stdin, stdout=stdout, stderr=stderr)
+        stdout.flush()
         return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence(1)
+        return EXIT_LOCAL
+    except OSError as error:  # of what is printed: everything else that fails is told as a CommandError
+        _silence(1)
+        stderr.write(f"cannot write the output: {error.strerror}\n")
         return EXIT_LOCAL
     except KeyboardInterrupt:
         return 130
+
+
+def _start_anew_in_utf8() -> None:
+    """Secrets and paths are UTF-8 whatever the locale, and no byte of an argument may be read as another letter."""
+    if os.environ.get("PYTHONUTF8") != "1":
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})  # noqa: S606  # itself
+
+
+def _streams() -> tuple[TextIO, TextIO, TextIO]:
+    """The three streams; whoever started this may have closed any of them. What stderr does not take is lost."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # until the end
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # until the end
+    return sys.stdin, sys.stdout, _Warnings(sys.stderr)  # type: ignore[return-value]  # all that is used of it
+
+
+def _silence(descriptor: int) -> None:
+    """Let what is still to be written there go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+class _Warnings(io.TextIOBase):
+    """Standard error, whose failures change no exit code."""
+
+    def __init__(self, inner: TextIO) -> None:
+        self._inner = inner
+
+    def write(self, text: str) -> int:
+        """Write and flush, or drop."""
+        try:
+            self._inner.write(text)
+            self._inner.flush()
+        except OSError:
+            _silence(2)
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether somebody sees it."""
+        return self._inner.isatty()
 
 
 def run(
@@ -156,6 +206,9 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
     (stdout if asked else stderr).write(group_help(path) + "\n")
     if asked:
         return EXIT_OK
+    if unknown and unknown[0].startswith("-") and not asked and len(unknown) > 1:
+        stderr.write("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
+        return EXIT_LOCAL
     if unknown and not unknown[0].startswith("-"):
         from vaultctl.helptext import nearest
 

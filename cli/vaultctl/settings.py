@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from vaultctl.proxies import Proxy
+
 DEFAULT_ADDRESS = "https://127.0.0.1:8200"
 _SECOND = 10**9
 
@@ -19,9 +21,12 @@ class Settings:
     """The connection options of one command. `repr` shows none of them, since a token is among them."""
 
     __slots__ = (
+        "_environ",
+        "_proxy",
         "address",
         "ca_cert",
         "ca_path",
+        "ca_text",
         "client_cert",
         "client_key",
         "headers",
@@ -29,7 +34,6 @@ class Settings:
         "namespace",
         "print_curl",
         "print_policy",
-        "proxy",
         "redirects",
         "retries",
         "server_name",
@@ -50,6 +54,7 @@ class Settings:
         self.address = (agent or text("address", "ADDR") or DEFAULT_ADDRESS).rstrip("/")
         self.ca_cert = text("ca-cert", "CACERT")
         self.ca_path = text("ca-path", "CAPATH")
+        self.ca_text = environment_value(environ, "CACERT_BYTES")
         self.client_cert = text("client-cert", "CLIENT_CERT")
         self.client_key = text("client-key", "CLIENT_KEY")
         self.server_name = text("tls-server-name", "TLS_SERVER_NAME")
@@ -61,10 +66,23 @@ class Settings:
         self.wrap_ttl = _wrap_ttl(values, environ)
         self.retries = _count(environment_value(environ, "MAX_RETRIES"), 2)
         self.timeout = _timeout(environ)
-        self.proxy = environment_value(environ, "PROXY_ADDR") or environment_value(environ, "HTTP_PROXY")
+        self._environ = environ
+        self._proxy = environment_value(environ, "PROXY_ADDR") or environment_value(environ, "HTTP_PROXY")
         self.print_curl = bool(values.get("output-curl-string"))
         self.print_policy = bool(values.get("output-policy"))
         self.token = token
+
+    def proxy_to(self, scheme: str, host: str, port: int | None) -> Proxy | None:
+        """The proxy by which a server is to be reached, if any. CommandError for one that cannot be used."""
+        if self._proxy:
+            from vaultctl.proxies import Proxy
+
+            return Proxy(self._proxy, "BAO_PROXY_ADDR or BAO_HTTP_PROXY")
+        if not (self._environ.get(f"{scheme.upper()}_PROXY") or self._environ.get(f"{scheme}_proxy")):
+            return None
+        from vaultctl.proxies import usual_proxy
+
+        return usual_proxy(self._environ, scheme, host, port or {"http": 80, "https": 443}[scheme])
 
     def request_headers(self, *, with_token: bool) -> dict[str, str]:
         """The headers that every request carries."""

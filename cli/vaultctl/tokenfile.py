@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from vaultctl.errors import CommandError
+from vaultctl.errors import EXIT_REMOTE, CommandError
 from vaultctl.flags import environment_value
 
 TYPE_CHECKING = False
@@ -29,7 +29,9 @@ def load(environ: Mapping[str, str]) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as err:
-        raise CommandError(f"cannot read the token file {token_path(environ)}: {_reason(err)}") from None
+        raise CommandError(
+            f"cannot read the token file {token_path(environ)}: {_reason(err)}", EXIT_REMOTE
+        ) from None
 
 
 def store(environ: Mapping[str, str], token: str) -> None:
@@ -76,7 +78,7 @@ def _external(environ: Mapping[str, str]) -> str:
         if equals and key.strip() == "token_helper":
             helper = value.strip().strip('"')
             if not os.path.isabs(helper):
-                raise CommandError(f"token_helper in {path} must be an absolute path")
+                raise CommandError(f"token_helper in {path} must be an absolute path", EXIT_REMOTE)
             return helper
     return ""
 
@@ -86,17 +88,22 @@ def _run(helper: str, operation: str, environ: Mapping[str, str], token: str = "
     import subprocess
 
     shell = environ.get("SHELL") or "/bin/sh"
-    done = subprocess.run(
-        [shell, "-c", f"{shlex.quote(helper)} {operation}"],
-        input=token,
-        text=True,
-        capture_output=True,
-        check=False,
-        env=dict(environ),
-    )
+    try:
+        done = subprocess.run(
+            [shell, "-c", f"{shlex.quote(helper)} {operation}"],
+            input=token,
+            encoding="utf-8",
+            capture_output=True,
+            check=False,
+            env=dict(environ),
+        )
+    except OSError as err:
+        raise CommandError(f"cannot run the shell {shell} (SHELL): {err.strerror}", EXIT_REMOTE) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"the token helper {helper} answered what is not text", EXIT_REMOTE) from None
     if done.returncode:
         raise CommandError(
-            f"the token helper {helper} failed on {operation} with exit code {done.returncode}"
+            f"the token helper {helper} failed on {operation} with exit code {done.returncode}", EXIT_REMOTE
         )
     return done.stdout
 

@@ -281,3 +281,15 @@ def test_a_decision_is_explained_with_the_rule_that_is_missing(stage: Theatre, t
         ),
     )
     assert _body(shown.asked, "POST", target) == {"path": "a", "capabilities": ["update"]}
+
+
+@pytest.mark.parametrize("flags", ["", "-field=policies", "-no-print", "-format=json"])
+def test_a_token_that_cannot_be_kept_is_shown(flags: str, stage: Theatre, tmp_path: Path) -> None:
+    """The login may be one that cannot be done again; `bao` shows it too."""
+    answers = {"GET /v1/auth/token/lookup-self": (200, {"data": {"policies": ["a"], "ttl": 60}})}
+    case = Case(f"login {flags} s.shown", answers, environ={"BAO_TOKEN_PATH": str(tmp_path / "no" / "file")})
+    shown = stage.by_vaultctl(case, tmp_path)
+    assert shown.code == 2
+    assert "s.shown" in shown.stdout
+    assert shown.stderr.startswith("cannot write the token file ")
+    assert "s.shown" not in shown.stderr

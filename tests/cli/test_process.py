@@ -103,3 +103,61 @@ def test_each_shell_gets_its_script(shell: str) -> None:
     assert (stderr, code) == ("", 0)
     assert ("complete -c vaultctl" if shell == "fish" else "complete -o default -F _vaultctl") in stdout
     assert ("bashcompinit" in stdout) == (shell == "zsh")
+
+
+def _run(words: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell's line in which `$V` is the command."""
+    return subprocess.run(
+        ["bash", "-c", words.replace("$V", f"{sys.executable} -m vaultctl")],
+        env=_environment(HOME=str(home), BAO_ADDR="http://127.0.0.1:9", BAO_MAX_RETRIES="0", **more),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "stdout", "stderr"),
+    [
+        ("$V version >&-", 0, "", ""),
+        ("$V version 2>&-", 0, f"vaultctl v{__version__}\n", ""),
+        ("$V version <&-", 0, f"vaultctl v{__version__}\n", ""),
+        ("$V version >/dev/full", 1, "", "cannot write the output: No space left on device\n"),
+        ("$V read x 2>&-", 2, "", ""),
+        ("$V read x 2>/dev/full", 2, "", ""),
+        ("$V read x <&- 2>/dev/null", 2, "", ""),
+        ("$V write x - <&-", 1, "", "Failed to parse K=V data: standard input does not hold valid JSON\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full_cause_no_traceback_and_change_no_exit_code(
+    words: str, code: int, stdout: str, stderr: str, tmp_path: Path
+) -> None:
+    done = _run(words, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (code, stdout, stderr)
+
+
+def test_words_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    """Python takes them for ASCII there, or for letters of another alphabet."""
+    curl = "$V write -output-curl-string x a=\u00e9 b=- c=@$HOME/\u00e9"
+    (tmp_path / "\u00e9").write_text("\u2713", encoding="utf-8")
+    done = _run(
+        f"printf \u221e | {curl}",
+        tmp_path,
+        LC_ALL="C",
+        PYTHONUTF8="0",
+        PYTHONCOERCECLOCALE="0",
+        BAO_TOKEN="t",
+    )
+    assert done.stderr == ""
+    assert all(
+        f'"{name}":"{text}"' in done.stdout
+        for name, text in (("a", "\u00e9"), ("b", "\u221e"), ("c", "\u2713"))
+    )
+
+
+def test_flags_before_the_command_are_no_unknown_command() -> None:
+    shown = _shown("-format=json", "status")
+    assert shown[0] == ""
+    assert shown[1].endswith("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
+    assert shown[2] == 1

@@ -19,6 +19,8 @@ _DONE_ONCE = """Success! You are logged in.
 """
 _NOT_KEPT = """The token was not kept in the token helper: set BAO_TOKEN to it for further commands.
 """
+_UNKEPT = """You are logged in, but the token is kept nowhere. It is shown below, this once.
+"""
 _OVERRIDDEN = """WARNING! BAO_TOKEN or VAULT_TOKEN is set in the environment and wins over the token that was just
 kept. Unset it to use the new token.
 """
@@ -53,7 +55,10 @@ def login(invocation: Invocation) -> int:
     if invocation.truth("no-store"):
         invocation.warn(_NOT_KEPT)
     else:
-        store(invocation.environ, token)
+        try:
+            store(invocation.environ, token)
+        except CommandError as error:
+            return _unkept(invocation, answer, error)
         if environment_value(invocation.environ, "TOKEN"):
             invocation.warn(_OVERRIDDEN)
     if invocation.truth("no-print"):
@@ -61,6 +66,18 @@ def login(invocation: Invocation) -> int:
     if invocation.tabular and not invocation.text("field"):
         invocation.say(_DONE_ONCE if invocation.truth("no-store") else _DONE)
     return invocation.print_answer(answer)
+
+
+def _unkept(invocation: Invocation, answer: dict[str, object], error: CommandError) -> int:
+    """Show the token that could not be kept, whatever was asked for: its login may not be done a second time."""
+    from vaultctl.output import key_values, secret_document, secret_rows
+
+    invocation.warn(f"{error}\n{_UNKEPT}")
+    if not invocation.tabular:
+        invocation.print_value(secret_document(answer))
+    else:
+        invocation.say(key_values(secret_rows(answer)))
+    return EXIT_REMOTE
 
 
 def print_token(invocation: Invocation) -> int:

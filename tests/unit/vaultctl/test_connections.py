@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socketserver import UnixStreamServer
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography import x509
@@ -43,6 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         host, _, port = self.path.partition(":")
+        if host == "refused.test":
+            self.send_error(502, "Not There")
+            return
         self.send_response(200)
         self.end_headers()
         with socket.create_connection((host, int(port))) as there:
@@ -204,8 +208,8 @@ def test_files_that_cannot_be_used_are_named_by_their_flag(start: Start, tmp_pat
     issued = _issued(tmp_path, password=b"hunter2")
     address = f"https://127.0.0.1:{start()}"
     for flags, told in (
-        ({"ca-cert": str(tmp_path / "missing")}, "^-ca-cert or -ca-path: cannot read"),
-        ({"ca-cert": str(issued.key)}, "^-ca-cert or -ca-path: cannot read"),
+        ({"ca-cert": str(tmp_path / "missing")}, "^-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read"),
+        ({"ca-cert": str(issued.key)}, "^-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read"),
         ({"ca-path": str(tmp_path / "missing")}, "^-ca-path: .* is no directory"),
         ({"client-cert": str(issued.cert)}, "^-client-cert and -client-key must be given together"),
         ({"client-cert": str(issued.cert), "client-key": str(issued.key)}, "the key without a passphrase"),
@@ -248,9 +252,75 @@ def test_a_proxy_carries_the_connection_and_sees_no_request(start: Start, tmp_pa
     flags: dict[str, object] = {"ca-cert": str(issued.ca)}
     named = {**flags, "tls-server-name": "house.test"}
     assert _asked(f"https://127.0.0.1:{port}", named, through) == {"path": "/v1/sys/health"}
-    assert _asked(f"http://127.0.0.1:{start()}", {}, through) == {"path": "/v1/sys/health"}
     with pytest.raises(RequestError, match="for another name"):
         _asked(f"https://127.0.0.1:{port}", flags, through)
+
+
+def test_without_tls_a_proxy_is_given_the_whole_address(start: Start) -> None:
+    through = {"BAO_PROXY_ADDR": f"http://127.0.0.1:{start()}"}
+    whole = "http://house.test:8200/v1/sys/health"
+    assert _asked("http://house.test:8200", {}, through) == {"path": whole}
+    assert _asked("http://house.test:8200", {}, {"HTTP_PROXY": through["BAO_PROXY_ADDR"]}) == {"path": whole}
+    assert _asked("http://house.test:8200", {}, {"http_proxy": f"127.0.0.1:{start()}"}) == {"path": whole}
+
+
+@pytest.mark.parametrize(
+    ("address", "unproxied", "way"),
+    [
+        ("https://house.test", "", "proxy.test"),
+        ("https://localhost:8200", "", ""),
+        ("https://127.0.0.9:8200", "", ""),
+        ("https://[::1]:8200", "", ""),
+        ("https://house.test:8200", "*", ""),
+        ("https://house.test:8200", "a.test, House.test", ""),
+        ("https://inner.house.test:8200", "house.test", ""),
+        ("https://inner.house.test:8200", "*.house.test", ""),
+        ("https://house.test:8200", ".house.test", "proxy.test"),
+        ("https://mouse.test:8200", "use.test", "proxy.test"),
+        ("https://house.test:8200", "house.test:8200", ""),
+        ("https://house.test", "house.test:8200", "proxy.test"),
+        ("https://10.1.2.3:8200", "10.0.0.0/8", ""),
+        ("https://10.1.2.3:8200", "10.1.2.3", ""),
+        ("https://house.test:8200", "10.0.0.0/8,10.0.0.0/x", "proxy.test"),
+        ("https://11.1.2.3:8200", "10.0.0.0/8", "proxy.test"),
+        ("http://house.test:8200", "", ""),
+    ],
+)
+def test_the_usual_variables_name_a_proxy_but_for_this_machine_and_what_is_excepted(
+    address: str, unproxied: str, way: str
+) -> None:
+    environ = {"HTTPS_PROXY": "http://ann:pa%20ss@proxy.test:3128", "NO_PROXY": unproxied}
+    parts = urlsplit(address)
+    found = Settings({}, environ, "").proxy_to(parts.scheme, parts.hostname or "", parts.port)
+    assert (found.host if found else "") == way
+    if found:
+        assert found.port == 3128
+        assert found.headers == {"Proxy-Authorization": "Basic YW5uOnBhIHNz"}
+
+
+def test_a_proxy_that_refuses_is_told(start: Start) -> None:
+    with pytest.raises(RequestError, match=r": the proxy refused: 502 Not There$"):
+        _asked("https://refused.test", {}, {"BAO_PROXY_ADDR": f"http://127.0.0.1:{start()}"})
+
+
+def test_a_server_may_be_below_a_path(start: Start) -> None:
+    assert _asked(f"http://127.0.0.1:{start()}/inner/vault/", {}) == {"path": "/inner/vault/v1/sys/health"}
+
+
+def test_an_authority_can_be_given_as_text(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path)
+    address, flags = f"https://127.0.0.1:{start(issued)}", {"tls-server-name": "house.test"}
+    text = issued.ca.read_text(encoding="ascii")
+    assert _asked(address, dict(flags), {"BAO_CACERT_BYTES": text}) == {"path": "/v1/sys/health"}
+    with pytest.raises(CommandError, match="BAO_CACERT_BYTES: cannot read"):
+        _asked(address, dict(flags), {"BAO_CACERT_BYTES": "hunter2"})
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://x:port", "http://[x]:1"])
+def test_an_address_that_cannot_be_read_is_a_local_error(address: str) -> None:
+    with pytest.raises(CommandError, match=r"^-address \(BAO_ADDR\): host or port cannot be read") as caught:
+        _asked(address, {})
+    assert caught.value.code == 1
 
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1:3128", "http://", "http://x:port", "socks5://x:1"])

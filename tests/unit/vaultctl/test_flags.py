@@ -79,13 +79,34 @@ def test_a_wrong_flag_is_refused_without_repeating_its_value(word: str) -> None:
         ("0", 0),
         ("3h25m19s", 12319),
         ("-2m", -120),
+        ("+1h", 3600),
+        ("2d", 172_800),
+        ("", 0),
     ],
 )
 def test_durations_are_seconds_or_go_durations(text: str, seconds: int) -> None:
     assert parse_duration(text, "ttl") == seconds * 10**9
 
 
-@pytest.mark.parametrize("text", ["", "s", "1x", "1", "h1", "1..5s", "-", "1h 2m"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s",
+        "1x",
+        "1",
+        "h1",
+        "1..5s",
+        "-",
+        "1h 2m",
+        "--1h",
+        "²",
+        "1h²m",
+        "1d12h",
+        "1.5d",
+        "d",
+        "9999999999999h",
+    ],
+)
 def test_anything_else_is_no_duration(text: str) -> None:
     if text == "1":
         assert parse_duration(text, "ttl") == 10**9
@@ -125,3 +146,14 @@ def test_a_bao_variable_wins_even_when_it_is_empty() -> None:
     assert environment_value({"VAULT_ADDR": "x"}, "ADDR") == "x"
     assert environment_value({"BAO_ADDR": "y", "VAULT_ADDR": "x"}, "ADDR") == "y"
     assert environment_value({}, "ADDR") == ""
+
+
+@pytest.mark.parametrize(("text", "number"), [("3", 3), ("+3", 3), ("-3", -3), ("010", 10), ("", 0)])
+def test_whole_numbers_are_decimal_as_for_bao(text: str, number: int) -> None:
+    assert parse([Flag("version", "int", "")], [f"-version={text}"]) == ({"version": number}, [])
+
+
+@pytest.mark.parametrize("text", ["0x1", "1_0", " 1", "1.0", "-", "²", "9223372036854775808", "9" * 5000])
+def test_anything_else_is_no_whole_number(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^invalid value for flag -version: a whole number is needed$"):
+        parse([Flag("version", "int", "")], [f"-version={text}"])

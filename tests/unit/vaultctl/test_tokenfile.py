@@ -92,3 +92,20 @@ def test_a_failing_helper_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".bao").write_text('token_helper = "relative"\n')
     with pytest.raises(CommandError, match="absolute"):
         load({"HOME": str(tmp_path)})
+
+
+def test_a_shell_that_is_missing_and_a_helper_that_answers_no_text_are_named(tmp_path: Path) -> None:
+    helper = tmp_path / "helper"
+    helper.write_text("#!/bin/sh\nprintf '\\377hunter2'\n")
+    helper.chmod(0o700)
+    (tmp_path / ".bao").write_text(f'token_helper = "{helper}"')
+    with pytest.raises(
+        CommandError, match=r"^cannot run the shell /nonexistent \(SHELL\): No such file"
+    ) as caught:
+        load({"HOME": str(tmp_path), "SHELL": "/nonexistent"})
+    assert caught.value.code == 2
+    with pytest.raises(
+        CommandError, match=r"^the token helper .*/helper answered what is not text$"
+    ) as caught:
+        load({"HOME": str(tmp_path), "SHELL": "/bin/sh"})
+    assert caught.value.code == 2
