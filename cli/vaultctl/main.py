@@ -206,7 +206,7 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
     (stdout if asked else stderr).write(group_help(path) + "\n")
     if asked:
         return EXIT_OK
-    if unknown and unknown[0].startswith("-") and not asked and len(unknown) > 1:
+    if unknown and unknown[0].startswith("-") and len(unknown) > 1:
         stderr.write("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
         return EXIT_LOCAL
     if unknown and not unknown[0].startswith("-"):

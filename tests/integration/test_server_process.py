@@ -6,6 +6,7 @@ import socket
 import stat
 import threading
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tests.integration.processes import (
@@ -115,6 +116,18 @@ def test_a_request_in_flight_is_finished_before_the_end(tmp_path: Path) -> None:
     assert not (tmp_path / "pid").exists()
     order = [line.rpartition("] ")[2].strip() for line in server.lines]
     assert order.index("stub: application stopped") < order.index("server: stopped")
+
+
+def test_as_many_connections_are_served_as_the_hard_limit_allows(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        running(config(tmp_path, port), home=tmp_path, inside=("prlimit", "--nofile=64:4096")),
+        ExitStack() as stack,
+    ):
+        for _ in range(100):
+            client = stack.enter_context(closing(connect(port)))
+            client.request("GET", "/")
+            assert client.getresponse().read()
 
 
 def test_a_second_signal_ends_without_waiting(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_an_audit_file_that_cannot_be_opened_keeps_the_server_from_starting(tmp_
     (tmp_path / "folder").mkdir()
     more = f'audit "file" "main" {{ options {{ file_path = "{tmp_path}/folder" }} }}'
     line = refused(config(tmp_path, free_port(), more=more), home=tmp_path, module=VAULT)
-    assert line == f'audit device "main/": cannot open {tmp_path}/folder: Is a directory; make it writable'
+    assert line == f'audit device "main/": cannot open {tmp_path}/folder: it is a directory; name a file'
 
 
 def _write(port: int, token: str, number: int, done: dict[str, int], begun: threading.Barrier) -> None:

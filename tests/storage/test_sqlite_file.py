@@ -127,6 +127,23 @@ def test_an_empty_file_of_our_own_becomes_a_storage(tmp_path: Path) -> None:
     assert asyncio.run(read(file)) == {}
 
 
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_journal_without_its_file_is_refused_and_kept(tmp_path: Path, emptied: bool) -> None:
+    """SQLite deletes the journal of an empty file, and it may hold all that can still be saved."""
+    file, journal = tmp_path / "s.db", tmp_path / "s.db-wal"
+    asyncio.run(make(file, "a"))
+    file.unlink()
+    if emptied:
+        file.touch(mode=0o600)
+    journal.write_bytes(b"what can still be saved")
+    journal.chmod(0o600)
+    assert f"its journal {journal} is not; nothing was changed" in refused(file)
+    assert journal.read_bytes() == b"what can still be saved"
+    assert file.exists() is emptied
+    journal.rename(tmp_path / "away")
+    assert asyncio.run(read(file)) == {}
+
+
 @pytest.mark.parametrize("damage", ["zeros", "noise", "cut"])
 def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "s.db"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -16,6 +17,12 @@ import msgspec
 
 _CHECK_EVERY: Final = 1_000_000_000
 """Nanoseconds between two looks at whether the file is still there (SL-56)."""
+_FIXES: Final = {
+    errno.ELOOP: "it is a link, and none is followed; name the file itself",
+    errno.EISDIR: "it is a directory; name a file",
+    errno.EMFILE: "this process has too many files open; raise its limit (LimitNOFILE)",
+}
+"""What helps where the system's words would lead astray."""
 _LOOK_BACK: Final = 1 << 16
 """Bytes that are read at a time, from the end, to find the last whole line."""
 
@@ -102,9 +109,8 @@ class FileDevice:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             fd = os.open(path, flags, self._mode or 0o600)
         except OSError as error:
-            raise DeviceFailure(
-                f'audit device "{self._name}": cannot open {path}: {error.strerror}; make it writable'
-            ) from error
+            fix = _FIXES.get(error.errno or 0, f"{error.strerror}; make it writable")
+            raise DeviceFailure(f'audit device "{self._name}": cannot open {path}: {fix}') from error
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise DeviceFailure(f'audit device "{self._name}": {path} is not a regular file')

@@ -113,7 +113,7 @@ def _told(name: str, problems: Iterator[str]) -> list[Finding]:
 
 
 def _files() -> Finding:
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server takes all of it
     few = most != resource.RLIM_INFINITY and most < _FEW_FILES
     return Finding(
         "Open files", "warn" if few else "ok", f"at most {most}" + (": raise LimitNOFILE" if few else "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The operating system's side: no core dumps, private files, locked memory, one process id file."""
+"""The operating system's side: no core dumps, private files, locked memory, many connections, one process id file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ _MCL_ONFAULT: Final = 4
 def harden(*, lock_memory: bool) -> list[str]:
     """Forbid core dumps and other processes' looks into this one, make new files private, lock memory.
 
+    Connections are files: as many may be open as the hard limit allows.
     Locking is tried. Returns what could not be had, and what an operator can do about it.
     """
     missing: list[str] = []
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         missing.append("the system does not let this process forbid core dumps; forbid them for its user")

@@ -152,7 +152,15 @@ def prepare(file: Path, *, patience: float) -> None:
 
 
 def _create(file: Path) -> None:
-    """Make the empty file for its owner alone, before SQLite would make it for everyone (SL-89)."""
+    """Make the empty file for its owner alone, before SQLite would make it for everyone (SL-89).
+
+    An empty or missing file beside a journal that is not has lost what was in it, and SQLite would delete the journal.
+    """
+    if _size(file) == 0 and _size(Path(f"{file}-wal")):
+        raise StorageFailure(
+            f"storage {file}: it is empty or gone, and its journal {file}-wal is not; nothing was changed: put the file"
+            " back or restore a backup; without either, move the journal away to begin anew"
+        )
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -160,6 +168,13 @@ def _create(file: Path) -> None:
             raise StorageFailure(f"storage {file}: this is not a regular file; name a file") from None
     except OSError as error:
         raise StorageFailure(f"storage {file}: it cannot be created: {error.strerror}") from error
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0  # what else is wrong with it is found when it is opened
 
 
 def _check_private(file: Path) -> None:
