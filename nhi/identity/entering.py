@@ -74,8 +74,7 @@ class Identities:
             entity = await self._refreshed(core, namespace, *found, alias)
         if entity.disabled:
             raise Unauthenticated
-        if alias.groups is not None:
-            await _assign(core, namespace, entity, accessor, alias.groups)
+        await _assign(core, namespace, entity, accessor, alias.groups)
         direct, inherited = await groups.all_of(core, entity.id)
         standing = stands(entity, [*direct, *inherited])
         if found is not None and found[0] is entity and era is not None and call.after is None:
@@ -136,14 +135,25 @@ class Identities:
         return updated
 
 
-async def _assign(core: View, namespace_id: str, entity: Entity, accessor: str, names: Sequence[str]) -> None:
-    """Make an entity a member of exactly those external groups of a mount that its authority names."""
-    wanted = [await groups.by_factor(core, accessor, name) for name in names]
+async def _assign(
+    core: View, namespace_id: str, entity: Entity, accessor: str, names: Sequence[str] | None
+) -> None:
+    """Make an entity a member of exactly those external groups of a mount that its authority names; None for no word.
+
+    It leaves those as well that no authority speaks for any more: without an alias, or with one of a mount that does not
+    know the entity.
+    """
+    wanted = [await groups.by_factor(core, accessor, name) for name in names or ()]
     ids = {one.id for one in wanted if one is not None}
+    others = {one.accessor for one in entity.aliases if names is None or one.accessor != accessor}
     known = set()
     for group_id in await groups.of_entity(core, entity.id):
         found = await groups.group(core, group_id)
-        if found is not None and found.alias is not None and found.alias.accessor == accessor:
+        if (
+            found is not None
+            and found.external
+            and (found.alias is None or found.alias.accessor not in others)
+        ):
             known.add(group_id)
     for group_id in known - ids:
         await groups.leave(core, group_id, entity.id)

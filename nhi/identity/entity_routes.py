@@ -10,6 +10,7 @@ import msgspec
 
 from nhi.identity import groups, store
 from nhi.identity.entering import Identities
+from nhi.identity.mfa import model as mfa
 from nhi.identity.model import Entity
 from nhi.identity.shapes import Shapes, checked_metadata, checked_name, checked_policies
 from nhi.records import nulled
@@ -194,9 +195,11 @@ class EntityEngine(Engine):
 
 
 async def remove(call: Call, entity: Entity | None) -> None:
-    """Remove an entity; nothing happens for None."""
+    """Remove an entity, and what it shares with authenticators; nothing happens for None."""
     if entity is None:
         return
     for group_id in await groups.of_entity(call.core, entity.id):
         await groups.leave(call.core, group_id, entity.id)
+    for method_id, _ in await mfa.seeds(call.core, entity.id):
+        await mfa.delete_seed(call.core, method_id, entity.id)
     await store.remove(call.core, call.namespace.id, entity)

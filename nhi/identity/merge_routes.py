@@ -10,6 +10,7 @@ import msgspec
 
 from nhi.identity import groups, store
 from nhi.identity.entity_routes import remove
+from nhi.identity.mfa import model as mfa
 from nhi.identity.model import Alias, Entity
 from vault.framework.call import Call
 from vault.framework.engine import Engine
@@ -26,11 +27,13 @@ class MergeParams(Params, frozen=True):
     conflicting_alias_ids_to_keep: Annotated[
         CommaList, Doc("Ids of the aliases that stay where two are on one mount; with one entity that goes.")
     ] = ()
-    force: Annotated[bool, Doc("Kept for clients.")] = False
+    force: Annotated[bool, Doc("Take the second factors of the entities that go, where both have one.")] = (
+        False
+    )
 
 
 class MergeEngine(Engine):
-    """Merging. Aliases and groups go over; policies and metadata of what goes do not."""
+    """Merging. Aliases, groups and second factors go over; policies and metadata of what goes do not."""
 
     @write("entity/merge")
     async def merge_entities(self, call: Call, params: MergeParams) -> None:
@@ -53,6 +56,7 @@ class MergeEngine(Engine):
                     taken = [*(one for one in taken if one is not rival), moved]
         memberships = {one for source in sources for one in await groups.of_entity(call.core, source.id)}
         for source in sources:
+            await _share(call, to, source, force=params.force)
             await remove(call, source)
         for group_id in memberships:
             await groups.join(call.core, group_id, to.id)
@@ -77,6 +81,15 @@ async def _meant(call: Call, params: MergeParams) -> tuple[Entity, Sequence[Enti
     if len(sources) < len(found):
         raise Malformed("entity id to merge from is invalid")
     return to, sources
+
+
+async def _share(call: Call, to: Entity, source: Entity, *, force: bool) -> None:
+    """Give an entity what another shares with its authenticators. Raises `Malformed` where it has its own."""
+    own = {method_id for method_id, _ in await mfa.seeds(call.core, to.id)}
+    for method_id, seed in await mfa.seeds(call.core, source.id):
+        if method_id in own and not force:
+            raise Malformed(f'conflicting MFA config ID "{method_id}" in entity ID "{source.id}"')
+        await mfa.put_seed(call.core, method_id, to.id, seed)
 
 
 def _prefers(

@@ -81,7 +81,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         *_status(parts, running),
         *operators(parts),
         LockoutEngine(lock, parts.router, parts.barrier),
-        ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.clock),
+        ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.router, parts.clock),
     )
     return Catalog(
         {

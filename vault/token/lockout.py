@@ -29,7 +29,9 @@ DURATION: Final = 900
 _PREFIX: Final = "lockout/"
 _STRANGER: Final = "lockout-stranger"
 """What is read and written for a name that nobody has."""
-_STRANGERS: Final = 4096
+_STRANGERS: Final = 65_536
+"""Names that nobody has whose failures are remembered, each by a digest. Nobody gets to try so many passwords before
+the first is forgotten by time: one forgotten earlier would be told from a name that somebody has."""
 _SECOND: Final = 1_000_000_000
 
 
@@ -54,7 +56,7 @@ class Lockout:
         self._barrier = barrier
         self._clock = clock
         self._config = config
-        self._strangers: Bounded[tuple[str, str], Attempts] = Bounded(_STRANGERS)
+        self._strangers: Bounded[bytes, Attempts] = Bounded(_STRANGERS)
 
     async def check(self, call: Call, name: str, *, known: bool) -> None:
         """Refuse a name that is locked, whatever else came with it. Raises `Unauthenticated`."""
@@ -82,9 +84,9 @@ class Lockout:
             raise Unauthenticated
         counted = self._counted(found, name, config)
         if not known:
-            self._strangers.put((call.mount.uuid, name), counted)
-        kept = counted if known else msgspec.structs.replace(counted, name="")
-        await view.put(_place(name, known=known), _encode(kept))
+            counted = msgspec.structs.replace(counted, name="")
+            self._strangers.put(_stranger(call.mount.uuid, name), counted)
+        await view.put(_place(name, known=known), _encode(counted))
 
     async def succeeded(self, view: View, name: str) -> None:
         """Forget the failures of a name."""
@@ -94,7 +96,7 @@ class Lockout:
 
     def admit(self, mount: str, name: str) -> None:
         """Forget the failures of a name that nobody has, on the mount with this uuid."""
-        self._strangers.drop((mount, name))
+        self._strangers.drop(_stranger(mount, name))
 
     async def locked(self, view: ReadView, config: LockoutConfig) -> Sequence[str]:
         """Return the names of a mount that are locked now."""
@@ -110,7 +112,7 @@ class Lockout:
         """Return what is known of a name; a name that nobody has takes as long to ask for."""
         value = await view.get(_place(name, known=known))
         kept = _decode(value) if value is not None else None
-        return kept if known else self._strangers.get((call.mount.uuid, name))
+        return kept if known else self._strangers.get(_stranger(call.mount.uuid, name))
 
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):
@@ -123,6 +125,11 @@ class Lockout:
         forgotten = now >= before.last + (config.counter_reset or DURATION) * _SECOND
         over = before.failures >= (config.threshold or THRESHOLD)
         return Attempts(name, 1 if forgotten or over else before.failures + 1, now)
+
+
+def _stranger(mount: str, name: str) -> bytes:
+    """Return what a name that nobody has is remembered by, on the mount with this uuid."""
+    return hashlib.sha256(f"{mount}/{name}".encode()).digest()
 
 
 def _place(name: str, *, known: bool) -> str:

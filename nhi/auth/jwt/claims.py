@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from nhi.auth.jwt.model import Role
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.globs import fits
+
+_MOST_GROUPS: Final = 2000
+"""Groups that one login may bring: each is looked for while others wait to write."""
 
 
 def claim(claims: Mapping[str, Json], name: str) -> Json:
@@ -60,7 +64,7 @@ def groups(claims: Mapping[str, Json], role: Role, provider: str = "") -> tuple[
         return ()
     found = claim(claims, role.groups_claim)
     if provider == "secureauth" and isinstance(found, str):
-        return tuple(found.split(","))
+        found = found.split(",")
     if found is None and provider == "azure":
         raise Malformed(
             f'failed to fetch groups: "{role.groups_claim}" claim not found in token: where a user is in too many '
@@ -73,6 +77,8 @@ def groups(claims: Mapping[str, Json], role: Role, provider: str = "") -> tuple[
     listed = found if isinstance(found, list) else [found]
     if not all(isinstance(one, str) for one in listed):
         raise Malformed("value in groups claim could not be parsed as string")
+    if len(listed) > _MOST_GROUPS:
+        raise Malformed(f"the groups claim lists more than {_MOST_GROUPS} groups")
     return tuple(listed)
 
 

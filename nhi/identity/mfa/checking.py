@@ -80,13 +80,13 @@ class Codes:
         if seed is None:
             return f'MFA secret for method name "{method.name}" not present in entity "{entity_id}"'
         now = self._clock.nanos()
-        over = seed.failed + method.period * _SECOND
+        over = seed.failed + seed.period * _SECOND
         if seed.failures >= method.max_validation_attempts and now < over:
             return (
                 f"maximum TOTP validation attempts exceeded the allowed attempts "
                 f"{method.max_validation_attempts}. Please try again in {(over - now) // _SECOND + 1}s"
             )
-        period = matching(method, seed, given, now // _SECOND)
+        period = matching(seed, given, now // _SECOND)
         if period is None:
             count = 1 if now >= over else seed.failures + 1
             failed = msgspec.structs.replace(seed, failures=count, failed=now)
@@ -97,23 +97,21 @@ class Codes:
         return ""
 
 
-def matching(method: Method, seed: Seed, given: str, now: int) -> int | None:
+def matching(seed: Seed, given: str, now: int) -> int | None:
     """Return the period whose code was given, None for none that still counts; `now` in seconds.
 
     The code is taken as digits or not at all, so that no spelling of it counts a second time (SL-24).
     """
     code = given.removeprefix("passcode=")
-    if len(code) != method.digits or not (code.isascii() and code.isdigit()):
+    if len(code) != seed.digits or not (code.isascii() and code.isdigit()):
         return None
-    totp = TOTP(
-        seed.secret, method.digits, HASHES[method.algorithm](), method.period, enforce_key_length=False
-    )
-    current = now // method.period
-    for period in range(max(0, current - method.skew), current + method.skew + 1):
+    totp = TOTP(seed.secret, seed.digits, HASHES[seed.algorithm](), seed.period, enforce_key_length=False)
+    current = now // seed.period
+    for period in range(max(0, current - seed.skew), current + seed.skew + 1):
         if period <= seed.used:
             continue
         try:
-            totp.verify(code.encode(), period * method.period)
+            totp.verify(code.encode(), period * seed.period)
         except InvalidToken:
             continue
         return period

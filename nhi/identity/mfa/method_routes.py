@@ -191,7 +191,14 @@ class MethodEngine(Engine):
         if await model.seed(call.core, method_id, entity_id) is not None:
             return Reply(warnings=[f'Entity already has a secret for MFA method "{method.name}"'])
         secret = self._entropy.bytes(method.key_size)
-        await model.put_seed(call.core, method_id, entity_id, Seed(secret=secret))
+        seed = Seed(
+            secret=secret,
+            period=method.period,
+            digits=method.digits,
+            algorithm=method.algorithm,
+            skew=method.skew,
+        )
+        await model.put_seed(call.core, method_id, entity_id, seed)
         url = (
             f"otpauth://totp/{quote(method.issuer, safe='')}:{entity_id}?algorithm={method.algorithm}"
             f"&digits={method.digits}&issuer={quote(method.issuer, safe='')}&period={method.period}"
@@ -251,10 +258,13 @@ def _shown(place: Namespace, method: Method) -> dict[str, Json]:
 
 
 def _barcode(url: str, size: int) -> str:
-    """Return a PNG of about `size` pixels, in base64; "" where none is wanted."""
+    """Return a PNG of about `size` pixels, in base64; "" where none is wanted. Raises `Malformed`."""
     if size <= 0:
         return ""
-    code = segno.make(url, error="m", micro=False)
+    try:
+        code = segno.make(url, error="m", micro=False)
+    except segno.DataOverflowError:
+        raise Malformed("the issuer's name is too long for a barcode: set qr_size to 0") from None
     picture = io.BytesIO()
     code.save(picture, kind="png", scale=max(1, min(size, 2000) // code.symbol_size()[0]))
     return base64.b64encode(picture.getvalue()).decode()

@@ -49,9 +49,16 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Seed(msgspec.Struct, frozen=True, kw_only=True):
-    """An entity's secret for a method. `used` is the newest period whose code was taken: none before it is (SL-24)."""
+    """An entity's secret for a method. `used` is the newest period whose code was taken: none before it is (SL-24).
+
+    It has the terms that its authenticator was told, whatever the method says by now; see `Method`.
+    """
 
     secret: bytes
+    period: int = 30
+    digits: int = 6
+    algorithm: str = "SHA1"
+    skew: int = 1
     used: int = -1
     failures: int = 0
     failed: int = 0
@@ -118,6 +125,14 @@ async def seed(core: ReadView, method_id: str, entity_id: str) -> Seed | None:
     """Return what an entity shares with its authenticator for a method."""
     value = await core.get(f"{SECRETS}{method_id}/{entity_id}")
     return _decode_seed(value) if value is not None else None
+
+
+async def seeds(core: ReadView, entity_id: str) -> Sequence[tuple[str, Seed]]:
+    """Return all that an entity shares with its authenticators, each by the id of its method."""
+    found = [
+        (name.rstrip("/"), await seed(core, name.rstrip("/"), entity_id)) for name in await core.list(SECRETS)
+    ]
+    return [(method_id, one) for method_id, one in found if one is not None]
 
 
 async def put_seed(core: View, method_id: str, entity_id: str, new: Seed) -> None:

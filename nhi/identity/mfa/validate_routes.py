@@ -17,6 +17,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.fields import Doc, Json, Map
 from vault.framework.route import Params, write
+from vault.mount.router import Router
 from vault.token.entities import Entities, present
 from vault.token.factors import Candidate
 from vault.token.issue import Issuer
@@ -32,20 +33,24 @@ class ValidateParams(Params, frozen=True):
 class ValidateEngine(Engine):
     """Completes logins."""
 
-    def __init__(self, factors: SecondFactors, entities: Entities, issuer: Issuer, clock: Clock) -> None:
+    def __init__(
+        self, factors: SecondFactors, entities: Entities, issuer: Issuer, router: Router, clock: Clock
+    ) -> None:
         self._factors = factors
+        self._router = router
         self._entities = entities
         self._issuer = issuer
         self._clock = clock
 
     @write("mfa/validate", public=True)
     async def validate(self, call: Call, params: ValidateParams) -> Reply[None]:
-        """Complete a login by its second factor. Once it is complete, or too late, it is not there any more."""
+        """Complete a login by its second factor. Once it is complete, too late, or its method gone, it is not there any more."""
         if not params.mfa_request_id:
             raise Malformed("missing request ID")
         request = hashed(params.mfa_request_id)
         waits = await model.waiting(call.core, request)
-        if waits is None or waits.expires <= self._clock.nanos():
+        mounts = {one.entry.accessor for one in self._router.of(call.namespace)}
+        if waits is None or waits.expires <= self._clock.nanos() or waits.accessor not in mounts:
             raise Malformed("invalid request ID")
         given = _codes(params.mfa_payload or {})
         core, entry = call.core, waits.entry

@@ -12,6 +12,7 @@ from nhi.identity.oidc import model, template
 from nhi.identity.oidc.model import NamedKey, Role, named_key, put_key
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.signing import ALGORITHMS
+from nhi.identity.provider.model import clients_of
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
@@ -99,6 +100,12 @@ class SigningEngine(Engine):
                     f'unable to update key "{key.name}" because it is currently referenced by one or more roles '
                     f"with a token ttl greater than {key.verification_ttl} seconds"
                 )
+        for client in await clients_of(call.core, key.name):
+            if client.id_token_ttl > key.verification_ttl:
+                raise Malformed(
+                    f'unable to update key "{key.name}" because it is currently referenced by one or more clients '
+                    f"with an id_token_ttl greater than {key.verification_ttl} seconds"
+                )
         if key.current is None or key.current.algorithm != key.algorithm:
             pairs = self._pairs.take(call, key.algorithm), self._pairs.take(call, key.algorithm)
             key = key.with_pairs(*pairs, self._clock.nanos(), key.verification_ttl)
@@ -152,11 +159,17 @@ class SigningEngine(Engine):
 
     @delete("oidc/key/{name:word}")
     async def delete_key(self, call: Call, params: KeyName) -> None:
-        """Remove a signing key that no role uses."""
+        """Remove a signing key that no role and no client uses."""
         users = [role.name for role in await model.roles_of(call.core, params.name)]
         if users:
             raise Malformed(
                 f'unable to delete key "{params.name}" because it is currently referenced by these roles: '
+                f"{', '.join(users)}"
+            )
+        users = [client.name for client in await clients_of(call.core, params.name)]
+        if users:
+            raise Malformed(
+                f'unable to delete key "{params.name}" because it is currently referenced by these clients: '
                 f"{', '.join(users)}"
             )
         if params.name == model.DEFAULT:

@@ -122,6 +122,11 @@ async def clients(core: ReadView) -> list[Client]:
     return [one for one in found if one is not None]
 
 
+async def clients_of(core: ReadView, key: str) -> list[Client]:
+    """Return the clients whose identity tokens a key signs."""
+    return [one for one in await clients(core) if one.key == key]
+
+
 async def client_by_id(core: ReadView, client_id: str) -> Client | None:
     """Return a client by its id."""
     value = await core.get(_CLIENT_IDS + hashed(client_id))

@@ -2,7 +2,7 @@
 """Second factors: methods, whose logins need them, and logins that wait for them."""
 
 from tests.conformance.scenario import Scenario, delete, get, lst, post
-from tests.conformance.scenarios.identity import home
+from tests.conformance.scenarios.identity import entity, home
 
 M = "idf/identity/mfa/"
 ABSENT = "00000000-0000-0000-0000-000000000000"
@@ -220,8 +220,31 @@ BELOW = [
     post("ifp/kid/auth/ka/login/ann", {"password": "p"}, token=""),
 ]
 
+G = "idg/identity/"
+MERGED = [
+    *home("idg", "ga"),
+    post(G + "mfa/method/totp", {"issuer": "I"}, save=("m:data.method_id",)),
+    post(G + "mfa/method/totp", {"issuer": "I" * 3000}, save=("long:data.method_id",)),
+    *(entity("idg", name) for name in ("a", "b", "c")),
+    *(
+        post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": f"{{{name}}}"}, shape=2)
+        for name in ("a", "b")
+    ),
+    post(
+        G + "mfa/method/totp/admin-generate", {"method_id": "{long}", "entity_id": "{c}"}, divergence="DV-45"
+    ),
+    post(G + "entity/merge", {"from_entity_ids": ["{a}"], "to_entity_id": "{b}"}, divergence="DV-45"),
+    post(G + "entity/merge", {"from_entity_ids": ["{a}"], "to_entity_id": "{b}", "force": True}),
+    post(G + "entity/merge", {"from_entity_ids": ["{b}"], "to_entity_id": "{c}"}),
+    post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{c}"}),
+    post(G + "mfa/method/totp/{m}", {"issuer": "J", "digits": 8}),
+    post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{c}"}),
+    get(G + "entity/id/{c}"),
+]
+
 SCENARIOS = [
     Scenario("identity-mfa", "methods", METHODS),
     Scenario("identity-mfa", "enforcements", ENFORCEMENTS),
     Scenario("identity-mfa", "below", BELOW),
+    Scenario("identity-mfa", "merged", MERGED),
 ]

@@ -133,8 +133,30 @@ TOKENS = [
     post("idj/identity/oidc/introspect", {"token": "{jwt}"}),
 ]
 
+U = "iduse/identity/oidc/"
+USED = [
+    post("sys/namespaces/iduse", {}),
+    post(U + "key/k", {}),
+    post(U + "client/one", {"key": "k"}),
+    post(U + "client/two", {"key": "k", "id_token_ttl": "1m"}),
+    delete(U + "key/k"),
+    post(U + "key/k", {"verification_ttl": "1h"}),
+    delete(U + "client/one"),
+    post(U + "key/k", {"verification_ttl": "1h"}),
+    post(U + "key/k", {"verification_ttl": "30s"}),
+    post(U + "role/r", {"key": "k", "ttl": "1m"}),
+    post(U + "key/k", {"verification_ttl": "30s"}),
+    delete(U + "key/k"),
+    delete(U + "role/r"),
+    delete(U + "key/k"),
+    delete(U + "client/two"),
+    delete(U + "key/k"),
+    get(U + "key/k"),
+]
+
 SCENARIOS = [
     Scenario("identity-tokens", "config", CONFIG),
     Scenario("identity-tokens", "keys", KEYS),
     Scenario("identity-tokens", "tokens", TOKENS),
+    Scenario("identity-tokens", "keys-in-use", USED),
 ]

@@ -3,6 +3,8 @@
 
 from tests.conformance.scenario import Scenario, Step, delete, get, post
 from tests.conformance.scenarios.identity import alias, entity, group, home
+from tests.conformance.scenarios.jwt import STATIC, claims, mount, role
+from tests.tokens import token as signed
 
 P = "idp/identity/"
 
@@ -155,8 +157,54 @@ TENANTS = [
 ]
 
 
+def brought(by: str, **options: object) -> Step:
+    """Logs alice in at a mount, which says that she is in `admins`."""
+    body = {"role": "r", "jwt": signed(claims(groups=["admins"]))}
+    return post(f"auth/{by}/login", body, token="", pick=("auth.identity_policies",), **options)
+
+
+IN = ("data.group_ids",)
+EXTERNAL = [
+    *(
+        one
+        for name in ("grp-a", "grp-b")
+        for one in (
+            mount(name),
+            get(f"sys/auth/{name}", save=(f"{name[-1]}:data.accessor",), pick=("data.type",)),
+            post(f"auth/{name}/config", STATIC),
+            *role(name, "r", groups_claim="groups"),
+        )
+    ),
+    post("identity/group", {"type": "external", "policies": "ops"}, save=("g:data.id",)),
+    post(
+        "identity/group-alias",
+        {"name": "Admins", "mount_accessor": "{a}", "canonical_id": "{g}"},
+        save=("ga:data.id",),
+    ),
+    brought("grp-a", save=("e:auth.entity_id",)),
+    get("identity/entity/id/{e}", pick=IN),
+    delete("identity/group-alias/id/{ga}"),
+    get("identity/entity/id/{e}", pick=IN),
+    brought("grp-a"),
+    get("identity/entity/id/{e}", pick=IN),
+    post(
+        "identity/group-alias",
+        {"name": "admins", "mount_accessor": "{a}", "canonical_id": "{g}"},
+        save=("ga:data.id",),
+    ),
+    brought("grp-a"),
+    post("identity/group-alias/id/{ga}", {"name": "admins", "mount_accessor": "{b}", "canonical_id": "{g}"}),
+    get("identity/entity/id/{e}", pick=IN),
+    brought("grp-a", divergence="DV-40"),
+    get("identity/entity/id/{e}", pick=IN, divergence="DV-40"),
+    delete("identity/group/id/{g}"),
+    delete("identity/entity/id/{e}"),
+    *(delete(f"sys/auth/{name}") for name in ("grp-a", "grp-b")),
+]
+
 SCENARIOS = [
     Scenario("identity", "worth", WORTH),
     Scenario("identity", "tokens", TOKENS),
     Scenario("identity", "tenants", TENANTS),
+    Scenario("identity", "external-groups", EXTERNAL),
 ]

@@ -168,10 +168,13 @@ def url(key: Key) -> str:
 
 
 def barcode(text: str, size: int) -> str:
-    """Return a QR code as PNG of about `size` pixels, in base64; empty for 0."""
+    """Return a QR code as PNG of about `size` pixels, in base64; empty for 0. Raises `Malformed`."""
     if not size:
         return ""
     picture = io.BytesIO()
-    made = segno.make(text, error="m", micro=False)
+    try:
+        made = segno.make(text, error="m", micro=False)
+    except segno.DataOverflowError:
+        raise Malformed("issuer and account_name are too long for a QR code: set qr_size to 0") from None
     made.save(picture, kind="png", scale=max(1, size // made.symbol_size()[0]))
     return base64.b64encode(picture.getvalue()).decode()

@@ -86,7 +86,7 @@ class AuthHouse(TokenHouse):
             TuningEngine(self.router, self.clock, _no_upgrade),
             RemountEngine(self.router, self.namespaces, self.barrier, self.entropy, self.tokens),
             LockoutEngine(self.lockout, self.router, self.barrier),
-            ValidateEngine(self.factors, self.identities, issuer, self.clock),
+            ValidateEngine(self.factors, self.identities, issuer, self.router, self.clock),
         )
         proofs = Proofs(self.passwords)
         token = TokenEngine(

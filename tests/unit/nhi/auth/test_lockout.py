@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.test_userpass import Counting
+from vault.framework.call import Call
 
 LOCKED = (403, "permission denied")
 
@@ -116,6 +117,21 @@ def test_sl_22_a_name_that_nobody_has_is_locked_as_well() -> None:
         accessor = (await house.good("GET", "sys/auth/userpass")).data["accessor"]
         await house.good("POST", f"sys/locked-users/{accessor}/unlock/nobody")
         assert await guess(house, "nobody") == [400]
+
+    play(scenario)
+
+
+def test_sl_22_a_name_that_nobody_has_stays_locked_however_many_others_are_tried() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        assert await guess(house, "nobody", 5) == [400] * 5
+        call = Call()
+        mount = house.router.of(call.namespace).get("auth/userpass/")
+        assert mount is not None
+        call.mount = mount.mounted
+        for number in range(5000):
+            await house.lockout.failed(call, f"other{number}", known=False)
+        assert await guess(house, "nobody") == [403]
 
     play(scenario)
 

@@ -2,6 +2,7 @@
 """The OpenID Connect provider: a code is worth something once, to its client; an access token, claims alone."""
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from nhi.identity.provider.asking import fits, half, proves
 from nhi.identity.provider.model import CODE_KIND, CODE_LIFE, forget_code
 from tests.unit.engines.system.house import CORE, Answer
-from tests.unit.nhi.auth.house import AuthHouse, auth, opened
+from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 from vault.framework.secret import Secret
 
@@ -156,6 +157,29 @@ def test_a_public_client_needs_a_challenge_and_its_verifier() -> None:
         assert (await it.redeem(code)).status == 400
         code = await it.code(code_challenge=verifier, code_challenge_method="plain")
         assert (await it.redeem(code, code_verifier=verifier)).status == 200
+
+    play(scenario)
+
+
+def test_a_code_that_is_redeemed_several_times_at_once_is_redeemed_once() -> None:
+    async def scenario() -> None:
+        it = await signing()
+        code = await it.code()
+        answers = await together(*(it.redeem(code) for _ in range(4)))
+        assert sorted(one.status for one in answers) == [200, 400, 400, 400]
+
+    play(scenario)
+
+
+def test_a_challenge_proves_nothing_though_its_method_is_left_out_later() -> None:
+    async def scenario() -> None:
+        it = await signing()
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).decode().rstrip("=")
+        for said in ({"code_verifier": challenge}, {"code_verifier": ""}, {}):
+            code = await it.code(code_challenge=challenge, code_challenge_method="S256")
+            assert (await it.redeem(code, code_challenge_method="plain", **said)).status == 400
+        code = await it.code(code_challenge=challenge, code_challenge_method="S256")
+        assert (await it.redeem(code, code_verifier="v" * 43)).status == 200
 
     play(scenario)
 

@@ -13,7 +13,7 @@ import pytest
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from tests.unit.engines.system.house import CORE, Answer
-from tests.unit.nhi.auth.house import AuthHouse, auth, opened
+from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 
 MFA = "identity/mfa/"
@@ -226,6 +226,57 @@ def test_nobody_completes_a_login_whose_entity_was_disabled_or_removed_meanwhile
         assert (await it.end(request, it.code())).status == 403
         await it.house.good("DELETE", f"identity/entity/id/{it.entity}")
         assert (await it.end(request, it.code())).status == 403
+
+    play(scenario)
+
+
+def test_sl_24_a_code_that_comes_several_times_at_once_is_good_once() -> None:
+    async def scenario() -> None:
+        it = await secured()
+        code, requests = it.code(), [await it.begin() for _ in range(4)]
+        answers = await together(
+            *(it.end(one, code) for one in requests), *(it.at_once(code) for _ in range(3))
+        )
+        assert [one.status for one in answers].count(200) == 1
+
+    play(scenario)
+
+
+def test_nobody_completes_a_login_whose_auth_method_was_disabled_meanwhile() -> None:
+    async def scenario() -> None:
+        it = await secured()
+        request = await it.begin()
+        await it.house.good("DELETE", "sys/auth/userpass")
+        answer = await it.end(request, it.code())
+        assert (answer.status, answer.error) == (400, "invalid request ID")
+
+    play(scenario)
+
+
+def test_an_authenticator_goes_on_as_it_was_told_when_its_method_changes() -> None:
+    async def scenario() -> None:
+        it = await secured()
+        assert (await it.end(await it.begin(), it.code())).status == 200
+        changed = {"issuer": "I", "period": 60, "digits": 8, "algorithm": "SHA256", "skew": 0}
+        await it.house.good("POST", f"{MFA}method/totp/{it.method}", changed)
+        it.house.clock.sleep(PERIOD)
+        assert (await it.end(await it.begin(), it.code())).status == 200
+        assert (await it.end(await it.begin(), it.code())).status == 403
+
+    play(scenario)
+
+
+def test_an_entity_that_goes_takes_its_secret_along_and_one_that_is_merged_hands_it_over() -> None:
+    async def scenario() -> None:
+        it = await secured()
+        other = (await it.house.good("POST", "identity/entity", {"name": "other"})).data["id"]
+        merge = {"to_entity_id": other, "from_entity_ids": [it.entity]}
+        await it.house.good("POST", "identity/entity/merge", merge)
+        assert (await it.end(await it.begin(), it.code())).status == 200
+        stored = await it.house.everything()
+        assert f"secret/{it.method}/{other}".encode() in stored
+        await it.house.good("DELETE", f"identity/entity/id/{other}")
+        assert b"identity/mfa/secret/" not in await it.house.everything()
 
     play(scenario)
 
