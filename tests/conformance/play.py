@@ -17,7 +17,7 @@ from tests.conformance.scenario import Scenario, Step
 from tests.conformance.servers import KINDS, Server
 from tests.conformance.wire import Answer, send
 
-SETTLE_SECONDS = 20.0
+SETTLE_SECONDS = 60.0
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 

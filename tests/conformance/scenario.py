@@ -34,9 +34,9 @@ class Step:
     shape: int = 0
     """Compare keys down to this depth and only types below (texts that are our own)."""
     settle: int = 0
-    """Repeat until this status, at most 20 s: for work that the reference does in the background."""
+    """Repeat until this status, at most a minute: for work that the reference does in the background."""
     settle_on: str | Sequence[str] = ()
-    """Repeat until this text, or each of these, is in the body, at most 20 s, as `settle`."""
+    """Repeat until this text, or each of these, is in the body, at most a minute, as `settle`."""
     extra: Sequence[str] = ()
     """Keys of the JSON body that the subject has and the reference does not."""
     restart: str | None = None

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,10 @@ import time
 from pathlib import Path
 
 from tests.conformance.wire import send
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 REQUEST_LIMIT = 1 << 20
 """``max_request_size`` of the listener, so that a 413 costs little."""
 
@@ -37,7 +37,7 @@ class Server:
         self.directory = Path(tempfile.mkdtemp(prefix="conformance-"))
         for name, first in (("one", 0), ("two", 100)):
             (self.directory / f"{name}.key").write_bytes(bytes(range(first, first + 32)))
-        self.port = _free_port()
+        self.port = free_port()
         self.root = ""
         self._lasting = lasting
         self._listener = listener
@@ -121,7 +121,7 @@ ui       = false
     def _end(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -149,7 +149,7 @@ class OpenBaoServer(Server):
             return 'storage "inmem" {}'
         folder = self.directory / "raft"
         folder.mkdir(exist_ok=True)
-        cluster = f'cluster_addr = "http://127.0.0.1:{_free_port()}"'
+        cluster = f'cluster_addr = "http://127.0.0.1:{free_port()}"'
         return f'storage "raft" {{\n  path = "{folder}"\n  node_id = "one"\n}}\n{cluster}'
 
 
@@ -169,10 +169,3 @@ class CoffreServer(Server):
 
 
 KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (OpenBaoServer, CoffreServer)}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -62,7 +62,7 @@ def send(port: int, method: str, target: str, headers: Mapping[str, str], body: 
 
     A server that closes without an answer is reported as status 0, so that both sides can be compared.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in headers.items():

@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.ports import free_port
+
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 60.0
 TRACEBACK = re.compile(rb"Traceback|[a-z]Error\b.*line \d+|met a defect|unexpected [A-Z]\w+ at")
 """What a log holds after a defect: a traceback, the crash lines of our own log, or uvicorn's."""
 
@@ -189,14 +190,6 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, otherwise()
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.fuzz.noise import Noise, Operation, Request, operations
-from tests.fuzz.process import Answer, Client, VaultProcess
+from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess
 
 _RENEW_EVERY = 250
 ENDS_IT = {"/sys/seal", "/auth/token/revoke-self", "/sys/monitor"}
@@ -64,7 +64,7 @@ class Storm:
         """Open so many connections and send each some bytes that are hardly requests."""
         for _ in range(count):
             self.account.connections += 1
-            with socket.create_connection(("127.0.0.1", self._vault.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self._vault.port), timeout=PATIENCE) as connection:
                 with contextlib.suppress(OSError):
                     connection.sendall(self._noise.raw())
                     connection.shutdown(socket.SHUT_WR)

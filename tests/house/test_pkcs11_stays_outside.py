@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT
-from tests.integration.processes import VAULT, free_port, running
+from tests.integration.processes import VAULT, running
+from tests.ports import free_port
 
 _REFUSED = 'raise ImportError("there is no PKCS#11 binding here")\n'
 _ALL = """

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.house.tree import ROOT
+from tests.ports import free_port
 
 _CASES = {
     "plain": ("def test_it(): pass", "PASSED"),
@@ -44,3 +45,8 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_rule_of_tests_bites(summary: str, name: str) -> None:
     outcomes = {line.split()[0] for line in summary.splitlines() if f"test_{name}.py" in line}
     assert _CASES[name][1] in outcomes, summary
+
+
+def test_no_port_is_given_to_two_servers() -> None:
+    given = [free_port() for _ in range(300)]
+    assert len({*given, *(port + 1 for port in given)}) == 600

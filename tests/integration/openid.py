@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.clients import INSTALLED, run
-from tests.integration.processes import PATIENCE, free_port
+from tests.integration.processes import PATIENCE
+from tests.ports import free_port
 
 _NODE = Path(__file__).parent / "node"
 _BROWSER = "chromium-headless-shell"

@@ -10,6 +10,7 @@ from typing import Any
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.server import run as server_run
 from vault.server.__main__ import run
 from vault.server.application import Answer, DevResult, Message
 from vault.server.settings import Config, Listener
@@ -90,4 +91,5 @@ async def build(
 
 
 if __name__ == "__main__":
+    server_run.DRAIN_SECONDS = 3600.0  # type: ignore[misc]  # it ends for no other reason than the one that is tested
     sys.exit(run(sys.argv[1:], os.environ, build))

@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.integration.coffre import Place
+from tests.integration.processes import PATIENCE
 
 BACK = "https://them.example/back"
 
@@ -24,7 +25,7 @@ def test_a_stock_client_signs_somebody_in_with_pkce(place: Place, root: hvac.Cli
     signed_in = root.write(f"auth/{name}/login/ann", password="p")["auth"]
     base = f"{place.address}/v1/identity/oidc/provider/{name}"
     found = requests.get(
-        f"{base}/.well-known/openid-configuration", verify=str(place.authority), timeout=10
+        f"{base}/.well-known/openid-configuration", verify=str(place.authority), timeout=PATIENCE
     ).json()
     assert found["issuer"] == base
 
@@ -40,13 +41,16 @@ def test_a_stock_client_signs_somebody_in_with_pkce(place: Place, root: hvac.Cli
         code_challenge_method="S256",
     )
     consent = requests.get(
-        url, headers={"X-Vault-Token": signed_in["client_token"]}, verify=str(place.authority), timeout=10
+        url,
+        headers={"X-Vault-Token": signed_in["client_token"]},
+        verify=str(place.authority),
+        timeout=PATIENCE,
     ).json()
     assert consent["state"] == state
     tokens = session.fetch_token(
         found["token_endpoint"], code=consent["code"], code_verifier=verifier, grant_type="authorization_code"
     )
-    keys = requests.get(found["jwks_uri"], verify=str(place.authority), timeout=10).json()
+    keys = requests.get(found["jwks_uri"], verify=str(place.authority), timeout=PATIENCE).json()
     checked = jwt.decode(tokens["id_token"], KeySet.import_key_set(keys), algorithms=["RS256"])
     claims = CodeIDToken(
         checked.claims,

@@ -17,6 +17,7 @@ from pytest_socket import enable_socket
 from tests.cli.normalise import normalised
 from tests.integration import bao_scenarios
 from tests.integration.coffre import BAO, KINDS, Place, empty_server, open_server
+from tests.integration.processes import PATIENCE
 
 _SHARED = {
     "version 2": bao_scenarios.KV2,
@@ -28,7 +29,6 @@ _SHARED = {
 }
 _CAPTURE = re.compile(r"([A-Z]+)=(?![A-Z])(.*)")
 _UPGRADING = "Upgrading from non-versioned"
-_PATIENCE = 10.0
 # How long something is kept is told to the second, where the clocks of two runs differ by one.
 _LEFT = re.compile(
     r"((?<!_)\bttl\"?:? +|(?:token|lease)_duration\"?:? +)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?\b"
@@ -64,7 +64,7 @@ class Session:
         environment = dict(self._environment)
         if words[0].startswith("-"):
             environment["BAO_TOKEN"] = words.pop(0)[1:]
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + PATIENCE
         while True:
             done = self._run(words, environment, text)
             if _UPGRADING not in done.stderr or time.monotonic() > deadline:

@@ -9,14 +9,15 @@ import requests
 
 from tests.integration.coffre import Place
 from tests.integration.helpers_of_bao import Helper, Workload
-from tests.integration.processes import free_port
+from tests.integration.processes import PATIENCE
+from tests.ports import free_port
 
 CACHED = "X-Cache"
 
 
 def asks(port: int, method: str, path: str, **options: object) -> requests.Response:
     """One request through the proxy, without a token."""
-    return requests.request(method, f"http://127.0.0.1:{port}/v1/{path}", timeout=10, **options)  # type: ignore[arg-type]  # what requests takes
+    return requests.request(method, f"http://127.0.0.1:{port}/v1/{path}", timeout=PATIENCE, **options)  # type: ignore[arg-type]  # what requests takes
 
 
 def listening(helper: Helper, port: int) -> None:

@@ -9,6 +9,7 @@ import requests
 from pytest_socket import enable_socket
 
 from tests.integration.coffre import KINDS, Place, open_server
+from tests.integration.processes import PATIENCE
 from tests.unit.outbound.authority import Authority, Leaf
 
 ROOT, OTHER = Authority("root"), Authority("other")
@@ -84,5 +85,5 @@ def _ask(
         cert=cert,
         headers=headers,
         verify=str(place.authority),
-        timeout=20,
+        timeout=PATIENCE,
     )

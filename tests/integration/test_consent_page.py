@@ -24,6 +24,7 @@ from joserfc.jwk import KeySet
 
 from tests.integration.coffre import Place
 from tests.integration.openid import visit
+from tests.integration.processes import PATIENCE
 
 pytestmark = pytest.mark.parametrize("kind", ["coffre"], scope="session")
 BACK = "https://them.example/back"
@@ -65,7 +66,7 @@ class Site:
 
     def get(self, url: str) -> requests.Response:
         """Open a page."""
-        return requests.get(url, verify=str(self.place.authority), allow_redirects=False, timeout=20)
+        return requests.get(url, verify=str(self.place.authority), allow_redirects=False, timeout=PATIENCE)
 
     def fill(
         self, page: requests.Response, headers: Mapping[str, str] | None = None, **given: str
@@ -79,7 +80,7 @@ class Site:
             headers={"Origin": self.place.address, **(headers or {})},
             verify=str(self.place.authority),
             allow_redirects=False,
-            timeout=20,
+            timeout=PATIENCE,
         )
 
     def redeem(self, location: str) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Site:
             state=self.state,
             code_verifier=self.verifier,
         )
-        keys = requests.get(self.found["jwks_uri"], verify=str(self.place.authority), timeout=10).json()
+        keys = requests.get(self.found["jwks_uri"], verify=str(self.place.authority), timeout=PATIENCE).json()
         claims: dict[str, Any] = jwt.decode(tokens["id_token"], KeySet.import_key_set(keys)).claims
         return claims
 

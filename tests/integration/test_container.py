@@ -3,7 +3,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -18,10 +17,11 @@ import pytest
 
 from tests.house.tree import ROOT
 from tests.integration.images import Buildah, read_only_command
+from tests.ports import free_port
 
 _IMAGE = "localhost/coffre"
 _USER = 10001
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
@@ -117,7 +117,7 @@ def test_nothing_in_the_image_is_writable_by_its_user(built: Built) -> None:
 
 
 def test_the_server_answers_on_a_read_only_root_file_system(built: Built, data: Path, tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     config = tmp_path / "config"
     config.mkdir(mode=0o755)
     (config / "coffre.hcl").write_text(
@@ -151,7 +151,7 @@ def _running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]
         finally:
             process.terminate()
             try:
-                process.wait(timeout=10)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
 
@@ -173,7 +173,7 @@ def _health(address: str, process: subprocess.Popen[bytes], log: Path) -> int:
 
 def _put(address: str, body: dict[str, object]) -> dict[str, Any]:
     request = urllib.request.Request(address, data=json.dumps(body).encode(), method="PUT")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         parsed: dict[str, Any] = json.load(answer)
         return parsed
 
@@ -181,10 +181,3 @@ def _put(address: str, body: dict[str, object]) -> dict[str, Any]:
 def _user_of(pid: int) -> int:
     (line,) = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("Uid:")]
     return int(line.split()[1])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

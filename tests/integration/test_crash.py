@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess, initialised
+from tests.fuzz.process import PATIENCE, Client, VaultProcess, initialised
 
 CLIENTS = 4
 _LOST = (OSError, http.client.HTTPException)
@@ -32,20 +32,22 @@ class Acknowledged:
 
 
 class Writer(threading.Thread):
-    """A client that writes secrets and makes and revokes tokens until its server is gone."""
+    """A client that writes secrets and makes and revokes tokens until its server is gone; `done` takes each answer."""
 
-    def __init__(self, vault: VaultProcess, name: str, seed: int) -> None:
+    def __init__(self, vault: VaultProcess, name: str, seed: int, done: threading.Semaphore) -> None:
         super().__init__(name=name, daemon=True)
         self.told = Acknowledged()
         self.problem = ""
         self._client = vault.client()
         self._chance = random.Random(seed)
+        self._done = done
 
     def run(self) -> None:
         number = 0
         try:
             while not self.problem:
                 self._step(number)
+                self._done.release()
                 number += 1
         except _LOST:
             pass
@@ -89,12 +91,16 @@ class Writer(threading.Thread):
 
 
 def _load_and_kill(vault: VaultProcess, number: int, chance: random.Random) -> list[Acknowledged]:
-    """Put the server under load, kill it at a moment that chance chose, and return what clients were told."""
-    writers = [Writer(vault, f"r{number}c{client}", chance.random().__hash__()) for client in range(CLIENTS)]
+    """Put the server under load, kill it after as many answers as chance chose, and return what clients were told."""
+    done = threading.Semaphore(0)
+    writers = [
+        Writer(vault, f"r{number}c{client}", chance.random().__hash__(), done) for client in range(CLIENTS)
+    ]
     for writer in writers:
         writer.start()
-    stopped = threading.Event()
-    stopped.wait(chance.uniform(0.02, 0.5))  # never set: the moment of the kill is what varies
+    for _ in range(chance.randrange(20, 150)):
+        assert done.acquire(timeout=PATIENCE), [writer.problem for writer in writers]
+    threading.Event().wait(chance.uniform(0, 0.01))  # never set: the kill may fall anywhere into a request
     vault.kill()
     for writer in writers:
         writer.join(30)

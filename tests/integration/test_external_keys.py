@@ -15,8 +15,9 @@ import pytest
 
 from tests.hsm import pairs
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.integration.processes import VAULT, Running, config, free_port, refused, running
+from tests.integration.processes import VAULT, Running, config, refused, running
 from tests.integration.test_server_vault import Client
+from tests.ports import free_port
 
 CONFIGS = "sys/external-keys/configs"
 HSM = {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN}

@@ -7,6 +7,8 @@ import hvac
 import pytest
 from hvac import exceptions
 
+from tests.integration.processes import PATIENCE
+
 
 @pytest.fixture
 def plain(root: hvac.Client, name: str) -> str:
@@ -19,7 +21,7 @@ def plain(root: hvac.Client, name: str) -> str:
 def versioned(root: hvac.Client, name: str) -> str:
     """A KV version 2 mount, ready: the field's upgrades a new one for a moment."""
     root.sys.enable_secrets_engine("kv", path=name, options={"version": "2"})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             root.secrets.kv.v2.read_configuration(mount_point=name)

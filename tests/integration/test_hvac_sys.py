@@ -7,6 +7,8 @@ import hvac
 import pytest
 from hvac import exceptions
 
+from tests.integration.processes import PATIENCE
+
 
 def test_mounts_are_made_listed_and_ended(root: hvac.Client, name: str) -> None:
     assert (
@@ -72,7 +74,7 @@ def test_a_mount_becomes_version_2_by_tuning(root: hvac.Client, name: str) -> No
     root.sys.enable_secrets_engine("kv", path=name, options={"version": "1"})
     root.secrets.kv.v1.create_or_update_secret("a/b", {"x": "1"}, mount_point=name)
     root.sys.tune_mount_configuration(name, options={"version": "2"})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             read = root.secrets.kv.v2.read_secret("a/b", mount_point=name, raise_on_deleted_version=True)
@@ -88,7 +90,7 @@ def test_a_mount_moves_with_what_it_holds(root: hvac.Client, name: str) -> None:
     root.secrets.kv.v1.create_or_update_secret("a", {"x": "1"}, mount_point=name)
     moved = root.sys.move_backend(name, f"{name}-new")
     if "migration_id" in (moved.get("data") or {}):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while True:
             status = root.read(f"sys/remount/status/{moved['data']['migration_id']}")["data"][
                 "migration_info"

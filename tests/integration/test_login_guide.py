@@ -28,7 +28,8 @@ from tests.conformance import service
 from tests.house.tree import ROOT
 from tests.integration.coffre import Place, open_server
 from tests.integration.openid import CONTINUE, SECRET, SIGN_IN, provider, visit
-from tests.integration.processes import PATIENCE, free_port
+from tests.integration.processes import PATIENCE
+from tests.ports import free_port
 from tests.tokens import token
 from tests.unit.nhi.auth.test_cert import response
 from tests.unit.nhi.auth.test_jwt_providers import GITHUB, GITLAB, KEYCLOAK

@@ -12,6 +12,7 @@ from hvac import exceptions
 from pytest_socket import enable_socket
 
 from tests.integration.coffre import KINDS, Place, open_server
+from tests.integration.processes import PATIENCE
 from tests.integration.test_bao_client import Session
 
 LINES = """
@@ -135,7 +136,7 @@ def test_hvac_works_inside_a_namespace(place: Place, root: hvac.Client, name: st
     with pytest.raises(exceptions.Forbidden):
         narrow.sys.list_mounted_secrets_engines()
     root.sys.delete_namespace(name)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while f"{name}/" in str(root.list("sys/namespaces")) and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.raises(exceptions.InvalidPath):

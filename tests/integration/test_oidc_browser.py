@@ -14,7 +14,8 @@ import hvac
 
 from tests.integration.coffre import Place
 from tests.integration.openid import CONTINUE, SECRET, SIGN_IN, provider, visit
-from tests.integration.processes import PATIENCE, free_port
+from tests.integration.processes import PATIENCE
+from tests.ports import free_port
 
 Told = dict[str, Any]
 

@@ -13,6 +13,7 @@ import requests
 
 from tests.integration.coffre import Place, empty_server, open_server
 from tests.integration.lineage_estate import Estate
+from tests.integration.processes import PATIENCE
 
 UI = "ui = true\n"
 
@@ -44,11 +45,13 @@ def _page(client: hvac.Client, token: str) -> str:
     """Return what the page shows of anomalies to whoever signs in with a token."""
     with requests.Session() as browser:
         browser.verify, browser.trust_env = client.adapter._kwargs["verify"], False
-        form = re.search(r'name="form" value="([^"]*)"', browser.get(f"{client.url}/ui/", timeout=20).text)
+        form = re.search(
+            r'name="form" value="([^"]*)"', browser.get(f"{client.url}/ui/", timeout=PATIENCE).text
+        )
         assert form is not None
         fields, sent = {"form": form[1], "token": token}, {"Origin": client.url}
-        browser.post(f"{client.url}/ui/sign-in", data=fields, headers=sent, timeout=20)
-        return browser.get(f"{client.url}/ui/anomalies", timeout=20).text
+        browser.post(f"{client.url}/ui/sign-in", data=fields, headers=sent, timeout=PATIENCE)
+        return browser.get(f"{client.url}/ui/anomalies", timeout=PATIENCE).text
 
 
 def test_a_token_that_a_server_knows_nothing_of_is_refused_and_raises_the_alarm_everywhere(

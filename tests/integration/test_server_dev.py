@@ -5,7 +5,8 @@ import os
 import stat
 from pathlib import Path
 
-from tests.integration.processes import free_port, get, refused, running
+from tests.integration.processes import get, refused, running
+from tests.ports import free_port
 
 
 def test_dev_mode_prints_its_keys_and_stores_the_token(tmp_path: Path) -> None:

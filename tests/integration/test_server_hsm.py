@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import PATIENCE, ROOT, VAULT, Running, free_port, get, refused, running
+from tests.integration.processes import PATIENCE, ROOT, VAULT, Running, get, refused, running
+from tests.ports import free_port
 
 
 @pytest.fixture

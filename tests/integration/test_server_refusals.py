@@ -4,7 +4,8 @@
 import socket
 from pathlib import Path
 
-from tests.integration.processes import certificate, config, free_port, pair, refused, running
+from tests.integration.processes import certificate, config, pair, refused, running
+from tests.ports import free_port
 
 
 def test_a_wrong_key_in_the_configuration_is_one_line_with_the_nearest_key(tmp_path: Path) -> None:

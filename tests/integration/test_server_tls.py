@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import certificate, config, connect, free_port, get, pair, running
+from tests.integration.processes import certificate, config, connect, get, pair, running
+from tests.ports import free_port
 
 
 def test_tls_is_1_2_and_1_3_with_aead_only(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from tests.integration.processes import (
     certificate,
     config,
     connect,
-    free_port,
     get,
     pair,
     refused,
     running,
 )
+from tests.ports import free_port
 
 WRITERS = 8
 

@@ -20,7 +20,8 @@ from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import OpenCryptokiToken
-from tests.integration.processes import PATIENCE, VAULT, Running, free_port, running
+from tests.integration.processes import PATIENCE, VAULT, Running, running
+from tests.ports import free_port
 
 
 class Second(Protocol):
@@ -192,7 +193,9 @@ class Makers:
 
     def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """One request on a connection of its own."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        ) as connection:
             return self.asked(connection, method, path, body)
 
     def asked(
@@ -288,7 +291,7 @@ class Load:
         self._makers.wait(lambda _: self.count > before + count)
 
     def _run(self, number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._makers.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self._makers.port, timeout=PATIENCE)
         for turn in range(1 << 30):
             if self._stop.is_set():
                 break

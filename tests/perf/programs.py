@@ -4,7 +4,6 @@
 import datetime as dt
 import ipaddress
 import json
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.integration.processes import CA_USAGE
 from tests.perf.server import Program
+from tests.ports import free_port
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
@@ -53,7 +53,7 @@ def openbao(folder: Path, tls: tuple[Path, Path]) -> Program:
     """OpenBao with one raft node, the storage its own documentation recommends."""
     folder.mkdir()
     (folder / "raft").mkdir()
-    port, cluster_port = _free_port(), _free_port()
+    port, cluster_port = free_port(), free_port()
     config = folder / "config.hcl"
     config.write_text(
         f"""
@@ -77,7 +77,7 @@ def coffre(
 ) -> Program:
     """Ours, on its default storage. `seal` is the stanza of a key slot, for shares if empty."""
     folder.mkdir()
-    port = _free_port()
+    port = free_port()
     config = folder / "config.hcl"
     config.write_text(
         f"""
@@ -98,7 +98,7 @@ storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
 
 def bare(tls: tuple[Path, Path], *, body_bytes: int) -> Program:
     """A constant answer of `body_bytes` bytes on uvicorn, uvloop, httptools and TLS."""
-    port = _free_port()
+    port = free_port()
     command = (sys.executable, "-m", "tests.perf.bare", "--port", str(port))
     return Program(
         name="bare ASGI",
@@ -125,10 +125,3 @@ audit "file" "file" {{
 
 def _quoted(path: Path) -> str:
     return json.dumps(str(path))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,4 +16,4 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenBao]:
     finally:
         server.connection.close()
         server.process.terminate()
-        server.process.wait(timeout=20)
+        server.process.wait(timeout=60)

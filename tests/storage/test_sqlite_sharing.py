@@ -89,10 +89,12 @@ def test_a_process_that_hangs_in_its_commit_keeps_nobody_waiting_for_longer_than
             for _ in range(2):
                 with pytest.raises(StorageFailure, match="another process keeps it locked"):
                     await fill(storage, "refused")
+            storage._group._patience = 60  # it is let in however slow this machine is
             write = asyncio.create_task(fill(storage, "patient"))
             await asyncio.sleep(0.02)
             other.leave()
             await write
+            storage._group._patience = 0.1
         assert other.enter_now()
         with pytest.raises(StorageFailure, match="another process keeps it locked"):
             await fill(storage, "refused")

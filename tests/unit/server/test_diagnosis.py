@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pytest_socket import enable_socket
 
-from tests.integration.processes import certificate, free_port
+from tests.integration.processes import certificate
+from tests.ports import free_port
 from vault.server import diagnosis
 
 STORAGE = 'storage "sqlite" { path = "HERE/x.db" }\n'

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pytest_socket import enable_socket
 
+from tests.ports import free_port
 from vaultctl.main import run
 
 pytestmark = pytest.mark.loopback
@@ -95,11 +96,6 @@ def log_in(
     environ = {"BAO_ADDR": f"http://127.0.0.1:{server.server_port}", "HOME": str(home)}
     code = run(["login", "-token-only", *words], stdin=io.StringIO(), stdout=out, stderr=err, environ=environ)
     return code, out.getvalue(), err.getvalue()
-
-
-def free_port() -> int:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as probe:
-        return probe.server_port
 
 
 def test_a_browser_that_comes_back_is_logged_in(server: _Server, tmp_path: Path) -> None:
