@@ -121,8 +121,26 @@ class Pipeline:
         """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
         call.facts = self._follower.epoch
         era = self._follower.era
+        try:
+            await self.let_in(call, core)
+        except VaultError:
+            await self.confirm(call)
+            raise
+        if core is not None:
+            return await self.write(call, core)
+        if call.bound.route.access.writes or call.wrap_ttl:
+            return await self.commit(call)
+        reply = self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
+        streams = reply is not None and reply.stream is not None
+        if call.key is not None and call.identity is not None and not streams:
+            until = self._gate.until(call.identity)
+            self.plans.keep(call, era, until)
+        return reply
+
+    async def let_in(self, call: Call, core: View | None) -> None:
+        """Find out what is asked for, by whom, and that they may; record it, and do what precedes a transaction."""
         self.resolve(call)
-        self._admit(call)
+        await self.admit(call)
         await self.authenticate(call)
         self.parse(call)
         if core is not None:  # whether there is something is asked where the answer will be used
@@ -136,22 +154,24 @@ class Pipeline:
             call.audited = True
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if call.bound.before is not None and call.prepared is None:
+            await self.confirm(call)  # others are asked for nobody whom newer facts would not let
             call.prepared = await call.bound.before(call, call.params)
-        if core is not None:
-            return await self.write(call, core)
-        if access.writes or call.wrap_ttl:
-            return await self.commit(call)
-        reply = self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
-        streams = reply is not None and reply.stream is not None
-        if call.key is not None and call.identity is not None and not streams:
-            until = self._gate.until(call.identity)
-            self.plans.keep(call, era, until)
-        return reply
+
+    async def admit(self, call: Call) -> None:
+        """Ask the limits, which count a request once; who is refused by what is no longer true is asked again."""
+        if call.admitted:
+            return
+        try:
+            self._admit(call)
+        except Limited:
+            await self.confirm(call)
+            raise
+        call.admitted = True
 
     async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
         """Answer a read about which everything is known but the answer. Raises `Moved`, as any attempt."""
         call.facts = self._follower.epoch
-        self._admit(call)
+        await self.admit(call)
         call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
         self._audit.request(call, hold=True)
         call.audited = True
@@ -243,7 +263,6 @@ class Pipeline:
             return
         except Unauthenticated:
             if not public:
-                await self.confirm(call)
                 raise
         if not public:
             raise Unauthenticated
@@ -277,11 +296,11 @@ class Pipeline:
             and identity.namespace is not call.namespace
             and not bound.route.access.public
         ):
-            await self.contain(call, identity)
+            self.contain(call, identity)
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
         if bound.route.access.public or call.operation is Operation.HELP:
-            await self.narrow(call, identity)
+            self.narrow(call, identity)
             return
         if self._barrier.sealed:
             if bound.route.access.when_sealed:
@@ -292,14 +311,12 @@ class Pipeline:
         if decision.pagination_limit is not None:
             call.data = {**call.data, "limit": decision.pagination_limit}
         if not decision.allowed:
-            await self.confirm(call)
             raise Forbidden(path=call.path, capability=call.operation)
         if bound.route.access.sudo and not (decision.sudo or decision.root):
-            await self.confirm(call)
             raise Forbidden(path=call.path, capability="sudo")
-        await self.narrow(call, identity)
+        self.narrow(call, identity)
 
-    async def narrow(self, call: Call, identity: Identity | None) -> None:
+    def narrow(self, call: Call, identity: Identity | None) -> None:
         """Ask the credential's own checks, which only ever take away. Where anybody may call, it is left out."""
         if identity is None or identity.narrowing is None:
             return
@@ -308,13 +325,11 @@ class Pipeline:
         if call.bound.route.access.public:
             call.identity = None
             return
-        await self.confirm(call)
         raise Forbidden(path=call.path, capability=call.operation)
 
-    async def contain(self, call: Call, identity: Identity) -> None:
+    def contain(self, call: Call, identity: Identity) -> None:
         """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
         if not identity.namespace.holds(call.namespace):
-            await self.confirm(call)
             raise Forbidden(path=call.path, capability=call.operation)
 
     async def commit(self, call: Call) -> Reply[object] | None:
@@ -336,27 +351,30 @@ class Pipeline:
         if isinstance(result, Refused):
             self._audit.release(call)
             return result
+        if call.wrap_ttl and result is not None:
+            result = self.cut(call, _reply(result))
         return self.finish(call, await self._wrapper.wrap(call, core, result))
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
-        """Run the handler; neither its answer nor its refusal leaves on facts older than what `seen` saw."""
+        """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates."""
         try:
             result = await call.bound.invoke(call, call.params)
-        except VaultError:
+        except (VaultError, AskFirst):
             if seen is not None:
                 await self.fence(call, seen)
             raise
         if seen is not None and seen.epoch != call.facts:
             access = call.bound.route.access
-            untouched = access.public and call.identity is None and seen.epoch == 0 and not access.writes
-            if not untouched:  # what nobody in particular was told, and of no data, rests on nothing
+            if not (
+                access.public and access.when_sealed
+            ):  # that rests on no facts, and may have replaced them
                 await self.fence(call, seen)
         return result
 
     async def confirm(self, call: Call) -> None:
         """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
-        core = self._barrier.reader(call.namespace.id, "")
-        await self.fence(call, core)
+        if not self._barrier.sealed:
+            await self.fence(call, self._barrier.reader(ROOT.id, ""))
 
     async def fence(self, call: Call, seen: ReadView) -> None:
         """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone.
@@ -374,16 +392,20 @@ class Pipeline:
 
         `record` is how, if not at once: where the answer itself will wait for it.
         """
-        reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
+        reply = None if result is None else self.cut(call, _reply(result))
         if reply is not None and call.warnings:
             reply.warnings = [*reply.warnings, *call.warnings]
-        if call.decision is not None and reply is not None:
+        if not call.bound.route.access.unaudited:
+            (record or self._audit.response)(call, reply)
+        return reply
+
+    def cut(self, call: Call, reply: Reply[object]) -> Reply[object]:
+        """Leave in a listing what the caller may see of it, before it is kept anywhere. Raises `NotFound`."""
+        if call.decision is not None:
             if call.decision.filter_path:
                 self._gate.filter(call, reply)
             if call.readable and call.operation in _LISTS:
                 self._gate.narrow(call, reply)
-        if not call.bound.route.access.unaudited:
-            (record or self._audit.response)(call, reply)
         return reply
 
     def settle(self, call: Call) -> None:
@@ -409,6 +431,10 @@ def _kept(reply: Reply[object] | None) -> Reply[object] | None:
     if isinstance(reply, Refused):
         raise reply.reason
     return reply
+
+
+def _reply(result: object) -> Reply[object]:
+    return result if isinstance(result, Reply) else Reply(data=result)
 
 
 def _refusing(error: VaultError, access: Access | None = None) -> Bound:

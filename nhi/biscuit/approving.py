@@ -15,7 +15,7 @@ from nhi.biscuit import store
 from nhi.biscuit.attenuate import approve
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.guard import Term, utc
-from nhi.biscuit.minting import Mint
+from nhi.biscuit.minting import Mint, asked_first
 from nhi.biscuit.model import Approver
 from nhi.biscuit.params import Names
 from nhi.biscuit.printer import print_key
@@ -121,13 +121,17 @@ class ApprovingEngine(Engine):
             raise Malformed(f"ttl: must be from 1 to {_LONGEST} seconds")
         until = call.now // 1000 * 1000 + params.ttl * 1000
         terms: dict[str, Term] = {"change": params.change, "until": utc(until)}
-        try:
-            asked = decoded(params.request, _LARGEST_REQUEST)
-            block = await self._mint.approve(
-                call, approver, lambda key: approve(asked, "approved({change}, {until});", terms, key)
-            )
-        except BiscuitError:
-            raise Malformed("request: is none that was made of a token") from None
+
+        async def sign() -> bytes:
+            try:
+                asked = decoded(params.request, _LARGEST_REQUEST)
+                return await self._mint.approve(
+                    call, approver, lambda key: approve(asked, "approved({change}, {until});", terms, key)
+                )
+            except BiscuitError:
+                raise Malformed("request: is none that was made of a token") from None
+
+        block = await asked_first(call, approver, bytes, sign)
         return Approval(to_text(block).rstrip("="), rfc3339(until * 1_000_000))
 
 

@@ -161,7 +161,7 @@ class Mint:
         )
         order = _Order(owner, key, registration, workload, ttl, renewed, said)
         if root is None:
-            made = await _asked(call, order, _Made, lambda: self._make(call, order, None))
+            made = await asked_first(call, order, _Made, lambda: self._make(call, order, None))
         else:
             made = await self._make(call, order, root)
         issued = Issued(
@@ -238,7 +238,7 @@ class Mint:
             public, private = _generated(algorithm, self._entropy)
             return public, closed(self._safe, public, private)
         owner = Place(call.namespace.id, call.mount.uuid)
-        return await _asked(call, (owner, ref), Key, lambda: self._found(call, ref)), b""
+        return await asked_first(call, (owner, ref), Key, lambda: self._found(call, ref)), b""
 
     async def approve(self, call: Call, approver: Approver, work: Callable[[RootKey], bytes]) -> bytes:
         """Return what `work` makes with the key of an approver, outside of a transaction."""
@@ -304,7 +304,7 @@ def prepared(call: Call) -> object:
     return ready.before if isinstance(ready, _Answer) else ready
 
 
-async def _asked(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
+async def asked_first(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
     """Return what a device answered about just this before the transaction; else it is asked, and the call begins again."""
     ready = call.prepared
     if isinstance(ready, _Answer) and ready.about == about:

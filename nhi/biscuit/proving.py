@@ -124,7 +124,7 @@ class Prover:
         if workload is None or not workload.alive(call.now):
             return None
         if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
-            await self._lockout.succeeded(call.tx, registration.name)
+            await self._lockout.succeeded(call, registration.name)
             await store.put_decoy(call.tx, registration.secret_hash, self._entropy)
         if proof.once:
             owner = Place(call.namespace.id, call.mount.uuid)

@@ -24,6 +24,7 @@ from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
+from vault.framework.external import AskFirst
 from vault.framework.fields import Json
 from vault.framework.route import read
 
@@ -84,10 +85,13 @@ class PublishingEngine(Engine):
     async def revocations(self, call: Call) -> Reply[dict[str, str | int]]:
         """Show a signed list of the blocks and workloads that were revoked, for verifiers that do not ask here."""
         known = self._signed.get(call.mount.uuid)
-        if known is None or not 0 <= call.now - known[0] < ANEW:
-            known = (call.now, await self._list(call))
-            self._signed.put(call.mount.uuid, known)
+        if known is None or not abs(call.now - known[0]) < ANEW:
+            raise AskFirst(lambda: self._sign(call))
         return Reply({"list": known[1], "max_age": MAX_AGE})
+
+    async def _sign(self, call: Call) -> None:
+        """Sign a new list, for this call and those that come soon."""
+        self._signed.put(call.mount.uuid, (call.now, await self._list(call)))
 
     async def _list(self, call: Call) -> str:
         ids: list[bytes] = []

@@ -88,3 +88,19 @@ def test_a_device_that_fails_is_told_to_whoever_asked_and_nothing_is_stored(
     assert (answer.status, answer.json()["errors"]) == (500, ["it is gone"])
     device.failure = None
     assert issuer.issue()
+
+
+def test_a_list_of_revocations_is_recorded_before_a_device_signs_it(
+    issuer: Issuer, device: FakeDevice
+) -> None:
+    seen: list[list[str]] = []
+
+    async def look() -> None:
+        seen.append([record["type"] for record in issuer.application.records()])
+
+    issuer.application.records()
+    device.meanwhile = look
+    assert issuer.application.request("GET", "/v1/nhi/revocations").status == 200
+    assert seen == [["request"]]
+    (told,) = issuer.application.records()
+    assert told["type"] == "response" and device.asked == 2

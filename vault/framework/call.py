@@ -286,6 +286,7 @@ class Call:
     __slots__ = (
         "accept",
         "admission",
+        "admitted",
         "after",
         "audited",
         "basic",
@@ -415,8 +416,9 @@ class Call:
     """The open transaction on the namespace's own data; set only while a write handler runs."""
     login: Login | None
     """For a request that brings its login along, and for that login: what is found out; None for all others."""
-    admission: Sequence[tuple[bytes, bytes]] | None
-    """Headers that tell of rate limits, or that a login failed which came along; None until the quotas were asked, which is once for each request."""
+    admission: Sequence[tuple[bytes, bytes]]
+    admitted: bool
+    """Headers that tell of rate limits, or of a failed login; whether the limits, which are asked once, let it pass."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
     batch: Batch | None
@@ -438,15 +440,13 @@ class Call:
 
     def __init__(self) -> None:
         self.mount = NOWHERE
-        self.admission = None
-        self.audited = False
+        self.admission = ()
+        self.admitted = self.audited = self.sighted = self.spent = False
         self.batch = None
         self.facts = 0
         self.dpop = b""
         self.proved = None
-        self.sighted = False
         self.sighting = None
-        self.spent = False
         self.bearer = False
         self.basic = _NOTHING
         self.echo = b""

@@ -10,7 +10,7 @@ from typing import Final, cast
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
 from vault.framework import schema
-from vault.framework.call import Call, Identity, Namespace, Reply
+from vault.framework.call import Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
 from vault.policy.acl import Acl, Verdict
 from vault.policy.readable import readable
@@ -102,14 +102,15 @@ class Gate:
         )
 
     def filter(self, call: Call, reply: Reply[object]) -> None:
-        """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` when nothing is.
+        """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` for a LIST of nothing.
 
         By the ACL that the caller was last decided by, though it may be older than the newest policies: the fence
         has found the listing to be no newer than the decision.
         """
         acl, path = _decided(call)
         verdict = cast("Verdict", call.decision)  # which is made here alone
-        _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000))
+        scans = call.operation is Operation.SCAN
+        _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000), empty=scans)
 
     def narrow(self, call: Call, reply: Reply[object]) -> None:
         """Leave in a listing only what the caller may read, as it asked. Raises `NotFound` when nothing is.
@@ -136,14 +137,16 @@ def _decided(call: Call) -> tuple[Acl, str]:
     return acl, path
 
 
-def _keep(reply: Reply[object], visible: Callable[[Sequence[str]], Sequence[str]]) -> None:
-    """Leave in a listing what is visible of it. Raises `NotFound` when nothing is."""
+def _keep(
+    reply: Reply[object], visible: Callable[[Sequence[str]], Sequence[str]], *, empty: bool = False
+) -> None:
+    """Leave in a listing what is visible of it. Raises `NotFound` when nothing is, unless it may be `empty`."""
     data = schema.to_plain(reply.data)
     keys = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(keys, list):
         return
     kept = visible(keys)
-    if keys and not kept:
+    if keys and not kept and not empty:
         raise NotFound
     data["keys"] = list(kept)
     if isinstance(data.get("key_info"), dict):

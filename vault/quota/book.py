@@ -68,8 +68,7 @@ class Quotas:
         self._windows.clear()
 
     async def drop(self, key: str | None) -> None:
-        """Read all quotas again: one changed. Counts of those that did not change go on."""
-        del key
+        """Read all quotas again: `key` was written, or nobody knows which. Counts of all others go on."""
         if self._barrier.sealed:
             return
         core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
@@ -78,7 +77,7 @@ class Quotas:
         by_mount: dict[str, list[Quota]] = {}
         by_namespace: dict[str, Quota] = {}
         for quota in quotas.values():
-            serials[quota] = self._serials.get(quota) or self._next()
+            serials[quota] = (quota.name != key and self._serials.get(quota)) or self._next()
             if quota.mount:
                 by_mount.setdefault(quota.mount, []).append(quota)
             else:
@@ -93,9 +92,7 @@ class Quotas:
         return self._serial
 
     def admit(self, call: Call) -> None:
-        """Count a request, once namespace and mount are known and before the caller is. Raises `Limited`."""
-        if call.admission is not None:
-            return
+        """Count a request, once namespace and mount are known and before the caller is. Raises `Limited`: not counted."""
         call.admission = ()
         if not self._serials:
             return

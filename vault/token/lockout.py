@@ -88,7 +88,12 @@ class Lockout:
             self._strangers.put(_stranger(call.mount.uuid, name), counted)
         await view.put(_place(name, known=known), _encode(counted))
 
-    async def succeeded(self, view: View, name: str) -> None:
+    async def succeeded(self, call: Call, name: str) -> None:
+        """Forget the failures of a name that has logged in, unless they are not counted now."""
+        if not self._config(call).disable:
+            await self.forget(call.tx, name)
+
+    async def forget(self, view: View, name: str) -> None:
         """Forget the failures of a name."""
         place = _place(name, known=True)
         if await view.get(place) is not None:

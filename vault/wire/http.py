@@ -351,7 +351,7 @@ def _common(call: Call) -> Headers:
     if not call.echo and not call.admission:
         return _COMMON
     echo = [(b"x-vault-namespace", call.echo)] if call.echo else []
-    return [*_COMMON, *echo, *(call.admission or ())]
+    return [*_COMMON, *echo, *call.admission]
 
 
 def _answer(call: Call, reply: Reply[object] | None) -> Answer:

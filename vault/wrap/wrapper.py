@@ -82,7 +82,7 @@ class Wrapper:
         )
         info = await self.keep(call, core, wrapped, call.namespace)
         accessor = reply.auth.accessor if reply.auth else getattr(reply.data, "secret_id_accessor", None)
-        if accessor is not None:
+        if accessor:
             info = msgspec.structs.replace(info, wrapped_accessor=accessor)
         if self._signed is not None and call.wrap_format == "jwt":
             info = msgspec.structs.replace(info, token=await self._signed.sign(info, wrapped.created))

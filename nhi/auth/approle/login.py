@@ -61,7 +61,7 @@ class LoginEngine(Engine):
         _admit(call, role.secret_id_bound_cidrs or (), "role")
         usage = await store.usage(call.tx, role)
         await store.put_usage(call.tx, role, Usage(usage.count + 1, now))
-        await self._lockout.succeeded(call.tx, role.role_id)
+        await self._lockout.succeeded(call, role.role_id)
         metadata["role_name"] = role.name
         grant = Grant(
             role.terms,

@@ -42,7 +42,7 @@ class LoginEngine(Engine):
         await self._lockout.check(call, user.name, known=True)
         if user.terms.bound_cidrs and not within(call.client_address, user.terms.bound_cidrs):
             raise Unauthenticated
-        await self._lockout.succeeded(call.tx, user.name)
+        await self._lockout.succeeded(call, user.name)
         grant = Grant(
             user.terms,
             login=user.name,

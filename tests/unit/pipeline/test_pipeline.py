@@ -182,6 +182,23 @@ def test_a_policy_bounds_and_filters_what_a_list_shows(application: Application)
     assert answer.json()["data"]["keys"] == ["b"]
 
 
+@pytest.mark.parametrize("verb", ["LIST", "SCAN"])
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_a_list_does_not_show_waits_behind_no_wrapping_token(
+    application: Application, verb: str, *, asked: bool
+) -> None:
+    for name in ("a", "b"):
+        application.request("POST", f"/v1/secret/data/{name}", {"data": {"a": 1}}, token="root")
+    cut = "" if asked else ' list_scan_response_keys_filter_path = "secret/data/{{ .key }}"'
+    rules = f"""path "secret/metadata/*" {{ capabilities = ["list", "scan"]{cut} }}
+    path "secret/data/b" {{ capabilities = ["read"] }}"""
+    headers = {"x-vault-wrap-ttl": "60", **({"x-vault-list-filter": "readable"} if asked else {})}
+    token = application.token(rules)
+    kept = application.request(verb, "/v1/secret/metadata", token=token, headers=headers).json()["wrap_info"]
+    found = application.request("POST", "/v1/sys/wrapping/unwrap", {}, token=kept["token"])
+    assert found.json()["data"]["keys"] == ["b"]
+
+
 def test_a_refusal_of_a_route_that_is_not_audited_leaves_no_record(application: Application) -> None:
     assert application.request("GET", "/v1/sys/health?activecode=x").status == 400
     assert application.records() == []

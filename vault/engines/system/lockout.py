@@ -101,4 +101,4 @@ class LockoutEngine(Engine):
         for mount in self._router.of(call.namespace):
             if mount.entry.is_auth and mount.entry.accessor == params.mount_accessor:
                 self._lockout.admit(mount.entry.uuid, params.alias_identifier)
-                await self._lockout.succeeded(call.core.sub(mount.entry.prefix), params.alias_identifier)
+                await self._lockout.forget(call.core.sub(mount.entry.prefix), params.alias_identifier)

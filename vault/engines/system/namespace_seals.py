@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from vault.engines.system.resharing import alone
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Locked, Malformed
@@ -80,6 +81,7 @@ class NamespaceSeals(Engine):
     @write("namespaces/{path:path}/seal", writes=False)
     async def seal(self, call: Call, params: NamespacePath) -> None:
         """Seal a namespace and all in it: nothing there answers, and its keys leave the memory."""
+        await alone(call)
         await self._sealing.seal(self._sealable(call, params.path))
 
     @write("namespaces/{path:path}/unseal", writes=False)
@@ -87,6 +89,7 @@ class NamespaceSeals(Engine):
         """Hand in a share of a namespace's key."""
         if not params.key and not params.reset:
             raise Malformed("provided key is empty", chained=True)
+        await alone(call)
         entry = self._sealable(call, params.path)
         try:
             await self._sealing.unseal(entry, params.key, reset=params.reset)

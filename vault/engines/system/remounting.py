@@ -104,7 +104,7 @@ class RemountEngine(Engine):
             raise Malformed(f'no matching mount at "{source.shown}"')
         taken = target.table.conflict(target.path)
         if taken:
-            raise Malformed(f'path already in use at "{taken}"')
+            raise Malformed(f'path already in use at "{target.table.namespace.path}{taken}"')
         home = call.core.space(source.table.namespace.id)
         moved = msgspec.structs.replace(mount.entry, path=target.path)
         if mount.entry.is_auth:

@@ -131,8 +131,7 @@ class TokenEngine(RoleRoutes):
         """Revoke a token and every token below it."""
         if not params.token:
             raise Malformed("missing token ID")
-        if self._batch.recognises(params.token):
-            raise Malformed("batch tokens cannot be revoked")
+        await self._check_revocable(call, params.token)
         if self._foreign.recognises(params.token):
             await self._foreign.revoke(call, params.token)
         elif self._tokens.reaches(call.namespace, params.token):
@@ -167,11 +166,18 @@ class TokenEngine(RoleRoutes):
             raise Malformed("root or sudo privileges required to revoke and orphan")
         if not params.token:
             raise Malformed("missing token ID")
+        await self._check_revocable(call, params.token)
         key = self._tokens.key(params.token)
         found = self._tokens.reaches(call.namespace, params.token)
         if not found or await self._tokens.living(call.core, key, self._clock.nanos()) is None:
             raise Malformed("token to revoke not found")
         await self._tokens.revoke_orphaning(call.core, key)
+
+    async def _check_revocable(self, call: Call, token: str) -> None:
+        """Raise `Malformed` for a batch token that is good, of this namespace or one below it."""
+        if self._batch.recognises(token) and self._tokens.reaches(call.namespace, token):
+            if await self._batch.open(call.core, token, self._clock.nanos()) is not None:
+                raise Malformed("batch tokens cannot be revoked")
 
     @list_("accessors", sudo=True)
     async def list_accessors(self, call: Call) -> Keys:
