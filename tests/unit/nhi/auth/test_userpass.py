@@ -65,6 +65,26 @@ def test_sl_22_nobody_is_told_who_exists() -> None:
     play(scenario)
 
 
+def test_sl_22_a_password_that_bcrypt_cannot_take_is_hashed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        made = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+        await house.good("POST", "auth/userpass/users/bob", {"password_hash": made})
+        compare, compared = bcrypt.checkpw, []
+
+        def counting(password: bytes, hashed: bytes) -> bool:
+            compared.append(len(password))
+            return compare(password, hashed)
+
+        monkeypatch.setattr(bcrypt, "checkpw", counting)
+        assert [(await house.log_in("bob", "x" * size)).status for size in (72, 73, 500)] == [200, 400, 400]
+        assert compared == [72] * 3
+
+    play(scenario)
+
+
 def test_the_dummy_hash_costs_what_a_users_does() -> None:
     async def scenario() -> None:
         house = await opened()
