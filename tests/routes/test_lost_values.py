@@ -218,3 +218,65 @@ def test_what_of_the_safe_does_not_open_is_told_once_and_damage_is_an_alarm(bere
     assert (
         bereft.app.log.getvalue().count("[ERROR] seal: a key of the safe does not open: key_version=1") == 1
     )
+
+
+def test_what_only_a_lost_slot_can_give_is_counted_until_it_has(bereft: Bereft) -> None:
+    def stuck() -> dict[str, int]:
+        bereft.watch()
+        found = bereft.ask("GET", "seal-slots").json()["data"]["key_info"]
+        return {name: info["stuck"] for name, info in found.items()}
+
+    assert stuck() == {"shamir": 0, "a": len(HELD), "b": 0, "c": 0}
+    bereft.did("POST", "seal-slots/b")
+    assert stuck()["a"] == len(HELD)
+    bereft.slots["a"].away = None
+    assert stuck()["a"] == 0
+
+
+def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up() -> None:
+    slot = SoftSlot("a")
+    app = Application(MemoryStorage(), slots=[slot])
+    parts = app.vault._parts
+    parts.lifecycle.slots.enabled, parts.lifecycle.slots.disabled = [], [slot]
+    app.request("POST", "/v1/sys/seal", token="root")
+    slot.away = LOST
+    app.request("PUT", "/v1/sys/unseal", {"key": app.key, "migrate": True})
+
+    def warnings(path: str) -> list[str]:
+        app.vault._seal_watch._look_at = 0
+        app.run(app.vault._seal_watch.step())
+        found: list[str] = app.request("GET", f"/v1/sys/{path}", token="root").json().get("warnings") or []
+        return [told for told in found if "seal-slots remove -abandon a" in told]
+
+    [told] = warnings("seal-slots")
+    assert warnings("seal-status") == [told]
+    assert "held by slot a only, which is no part of the vault: 3;" in told
+    for path in ("seal-slots/a", "seal-slots/a?dry_run=true"):
+        refused = app.request("DELETE", f"/v1/sys/{path}", token="root")
+        assert refused.json()["errors"][0].startswith("slot a holds wrapped values that no slot opens: ")
+    assert app.request("DELETE", "/v1/sys/seal-slots/b?abandon=true", token="root").status == 400
+    done = app.request("DELETE", "/v1/sys/seal-slots/a?abandon=true", token="root")
+    assert all(path in done.json()["warnings"][0] for path in HELD)
+    assert warnings("seal-slots") == warnings("seal-status") == []
+    again = app.request("DELETE", "/v1/sys/seal-slots/a?abandon=true", token="root")
+    assert again.json()["errors"] == ["there is no seal slot a"]
+    app.close()
+
+
+def test_what_the_server_has_in_memory_is_given_to_a_new_slot_though_its_only_holder_is_lost() -> None:
+    slots = {name: SoftSlot(name) for name in "ab"}
+    app = Application(MemoryStorage(), slots=[slots["a"]])
+    issuer, parts = Issuer(app), app.vault._parts
+    assert issuer.issue()
+    parts.lifecycle.slots.join([slots["b"]])
+    parts.wraps.drop()
+    slots["a"].away = LOST
+    added = app.request("POST", "/v1/sys/seal-slots/b", token="root")
+    assert added.status == 200
+    assert not added.json()["warnings"]
+    app.request("POST", "/v1/sys/seal", token="root")
+    app.vault._parts.lifecycle._kept_sealed = False
+    assert app.run(app.vault._open_by_slots())
+    assert issuer.issue()
+    assert list(parts.safe.keys.known) == list(parts.signing.known) == [1]
+    app.close()

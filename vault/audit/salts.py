@@ -8,14 +8,13 @@ from typing import Final
 from vault.barrier.view import ReadView, View
 from vault.seal.failure import SealFailure
 from vault.seal.sealwrap import SealWrap
-from vault.seal.slots import NoSlotAnswers
 
 _PREFIX: Final = "audit/salt/"
 _NAMESPACE: Final = "root"
 
 
 class SaltUnreadable(Exception):
-    """There is a salt, and no slot that answers opens it."""
+    """There is a salt, and no slot that answers opens it, or it is damaged."""
 
 
 class Salts:
@@ -24,6 +23,7 @@ class Salts:
     def __init__(self, wraps: SealWrap) -> None:
         self._wraps = wraps
         self._known: dict[str, tuple[bytes, bytes]] = {}
+        wraps.memories.append(self._remembered)
 
     async def get(self, core: ReadView, device: str) -> bytes | None:
         """Return a device's salt, or None where it has none. Raises `SaltUnreadable`.
@@ -31,17 +31,21 @@ class Salts:
         One that is in use stays known until what is stored for it changes: a token that is away meanwhile changes no
         hash, and one that hangs keeps nobody waiting.
         """
-        stored = await self._wraps.stored(core, _PREFIX + device)
-        known = self._known.get(device)
-        if known is not None and known[0] == stored:
-            return known[1]
         try:
+            stored = await self._wraps.stored(core, _PREFIX + device)
+            known = self._known.get(device)
+            if known is not None and known[0] == stored:
+                return known[1]
             salt = await self._wraps.get(core, _NAMESPACE, _PREFIX + device)
-        except NoSlotAnswers as error:
+        except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
         if stored is not None and salt is not None:
             self._known[device] = stored, salt
         return salt
+
+    def _remembered(self, path: str, stored: bytes) -> bytes | None:
+        known = self._known.get(path.removeprefix(_PREFIX))
+        return known[1] if known is not None and known[0] == stored else None
 
     def forget(self) -> None:
         """Forget every salt: the vault is sealed."""
@@ -54,7 +58,7 @@ class Salts:
         """
         try:
             return await self._wraps.wrap(_NAMESPACE, _PREFIX + device, salt)
-        except NoSlotAnswers as error:
+        except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
 
     async def put(self, core: View, device: str, wrapped: bytes) -> None:

@@ -53,6 +53,8 @@ class NumberedKeys(Generic[T]):
         self._first = first
         self._bare = bare
         self._keys: dict[int, T] = {}
+        self._values: dict[str, bytes] = {}
+        wraps.memories.append(lambda path, _: self._values.get(path))
         self._told: dict[int, str] = {}
         self._sealed = 0
         self.unopened: dict[int, SealFailure] = {}
@@ -97,6 +99,7 @@ class NumberedKeys(Generic[T]):
         numbers = await self._numbers(self._reader())
         for number in before - set(numbers):
             self._keys.pop(number, None)
+            self._values.pop(self._path(number), None)
         return numbers
 
     async def find(self, number: int) -> T | None:
@@ -117,6 +120,7 @@ class NumberedKeys(Generic[T]):
             raise BarrierSealed
         if value is None:
             return None
+        self._values[self._path(number)] = value
         return self._keys.setdefault(number, self._read(value))
 
     def news(self) -> Mapping[int, SealFailure]:
@@ -132,6 +136,7 @@ class NumberedKeys(Generic[T]):
     def forget(self) -> None:
         """Drop the keys from memory."""
         self._keys.clear()
+        self._values.clear()
         self.unopened.clear()
         self._sealed += 1
 
@@ -150,7 +155,8 @@ class NumberedKeys(Generic[T]):
 
     async def _numbers(self, core: ReadView) -> list[int]:
         """Return the numbers of the keys that are stored."""
-        first = bool(self._first) and await self._wraps.stored(core, self._first) is not None
+        above, _, name = self._first.rpartition("/")
+        first = bool(name) and name in await core.list(f"{PREFIX}{above}/")
         more = sorted(int(name) for name in await core.list(f"{PREFIX}{self._folder}/"))
         return [1, *more] if first else more
 

@@ -26,8 +26,8 @@ class SlotHealth:
         self._now = now
         self._seen: dict[str, SlotView] = {}
         self._members: frozenset[str] = frozenset()
-        self.left_to: tuple[str, ...] = ()
-        """Slots that are no part of the vault and alone hold wrapped values still."""
+        self.left_to: Mapping[str, int] = {}
+        """Slots that are no part of the vault, and how many wrapped values they alone hold still."""
         self.left_why = ""
         """What was told of them last."""
 

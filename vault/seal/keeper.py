@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
 
 import msgspec
 
@@ -35,6 +34,7 @@ from vault.seal.record import (
     link_path,
     make_shamir_slot,
     slot_path,
+    told_holding,
 )
 from vault.seal.sealwrap import Losses, SealWrap
 from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
@@ -45,7 +45,11 @@ Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
 
 
-MOVED: Final = "the seal was changed meanwhile; look at the slots and try again"
+class Moved(SealFailure):
+    """What the work was based on is not what is stored any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the seal was changed meanwhile; look at the slots and try again")
 
 
 class Keeper:
@@ -134,7 +138,7 @@ class Keeper:
             key,
             generation=config.generation,
             shares=shares,
-            threshold=threshold,
+            threshold=max(threshold, 1),  # of a single share, initialisation allows less
             random=self.random,
             name=name,
             root_version=config.root_version,
@@ -151,11 +155,12 @@ class Keeper:
         """Take slot `name` from the vault; refused unless another slot is seen to work now.
 
         What it alone holds goes to the key slots that stay. Refused where they cannot take it. With `abandon` wrapped
-        values that no slot opens any more, this one included, are deleted instead.
+        values that no slot opens any more, this one included, are deleted instead. A slot that the vault left before
+        is taken for one while it holds wrapped values still.
         """
         async with self.lock:
             config = await self.config()
-            proof = await self.proof_without(config, name)
+            proof = await self.leaving(config, name)
             lost = await self.hand_over(config, {name}, abandon=abandon)
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config, proof)
@@ -165,6 +170,12 @@ class Keeper:
                 await self.take(tx, config, {name}, lost)
                 await book.write_config(tx, config)
             return config
+
+    async def leaving(self, config: SealConfig, name: str) -> Records:
+        """Return what proves that the vault opens without slot `name`, for whoever holds `lock`; raises `SealRefusal`."""
+        if name not in config.slots and self.wraps is not None and name in await self.wraps.stuck(()):
+            return {}  # it opens nothing any more
+        return await self.proof_without(config, name)
 
     async def take(self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: Losses) -> None:
         """Forget within `tx` what is wrapped for the slots `left`, which are no part of `config` any more.
@@ -192,9 +203,10 @@ class Keeper:
         found = await self.wraps.carry(staying, rehearse=rehearse)
         lost = {path: one for path, one in found.items() if not set(one.holders).isdisjoint(leaving)}
         if lost and not abandon:
+            holding = {name for one in lost.values() for name in one.holders if name in leaving}
             raise SealRefusal(
-                f"no slot opens what slot {', '.join(sorted(leaving))} holds of these: {', '.join(sorted(lost))}; "
-                "repair it, or say abandon to have them deleted"
+                f"{told_holding(holding)} wrapped values that no slot opens: {', '.join(sorted(lost))}; "
+                "repair that, or say abandon to have them deleted"
             )
         return lost
 
@@ -244,7 +256,10 @@ class Keeper:
     async def write(
         self, slot: KeySlot, root_key: Key, config: SealConfig, version: int, revision: int
     ) -> WrappedSlot:
-        """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key."""
+        """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key.
+
+        Raises `Moved` once the configuration is another one than `config`.
+        """
         record = await wrap_root(
             slot,
             root_key,
@@ -255,10 +270,11 @@ class Keeper:
         )
         path = slot_path(slot.name, revision)
         async with self.storage.write() as tx:
+            await self.unchanged(tx, config)  # else the record there may be the one that counts by now
             await tx.put(path, encode(path, record))
         stored = await self.storage.reader().get(path)
         if stored is None:
-            raise SealFailure(MOVED)
+            raise Moved
         again = decode(path, stored, WrappedSlot)
         opened = await unwrap_root(slot, again, generation=config.generation, revision=revision)
         if not opened.same(root_key):
@@ -374,16 +390,16 @@ class Keeper:
         return config
 
     async def unchanged(self, tx: Tx, config: SealConfig, records: Records | None = None) -> SealConfig:
-        """Return what is stored; `SealFailure` unless that is what the work was based on, and `records` with it.
+        """Return what is stored; `Moved` unless that is what the work was based on, and `records` with it.
 
         That the initialisation was confirmed meanwhile is no change of the slots.
         """
         found = await self.config(tx)
         for path, record in (records or {}).items():
             if await tx.get(path) != encode(path, record):
-                raise SealFailure(MOVED)
+                raise Moved
         if found != msgspec.structs.replace(config, confirmed=found.confirmed):
-            raise SealFailure(MOVED)
+            raise Moved
         return found
 
 

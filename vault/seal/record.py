@@ -10,7 +10,7 @@ tried before it replaces the old one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -170,6 +170,12 @@ def slot_path(name: str, revision: int = 0) -> str:
     return f"{SLOTS_PREFIX}{name}/{revision}" if revision else SLOTS_PREFIX + name
 
 
+def told_holding(names: Iterable[str]) -> str:
+    """Return the beginning of a sentence on what these slots hold."""
+    first, *more = sorted(names)
+    return f"slots {', '.join([first, *more[:-1]])} and {more[-1]} hold" if more else f"slot {first} holds"
+
+
 def recovery_path(revision: int) -> str:
     """Return where the recovery key is stored."""
     return f"{RECOVERY_PREFIX}{revision}"
@@ -193,7 +199,7 @@ def decode(path: str, data: bytes, kind: type[_Record]) -> _Record:
         raise SealFailure("the stored seal record fails its integrity check")
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise SealFailure("the stored seal record has an unknown format") from None
 
 

@@ -47,7 +47,7 @@ async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[S
     """As `Keeper.remove`; return also the values that would be deleted."""
     async with keeper.lock:
         config = await keeper.config()
-        await keeper.proof_without(config, name)
+        await keeper.leaving(config, name)
         lost = await keeper.hand_over(config, {name}, rehearse=True, abandon=abandon)
         config = config.without(name)
         return config if config.wrapped else msgspec.structs.replace(config, recovery=None), lost

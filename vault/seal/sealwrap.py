@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,7 @@ from hsm import envelope
 from hsm.envelope import Place
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Random
 from vault.barrier.view import ReadView, View
 from vault.seal import book
@@ -34,6 +35,7 @@ KEPT_MILLIS: Final = 60_000
 """How long a value that was read is kept."""
 
 _MOST: Final = 1024
+_DAMAGED: Final = "fails its integrity check, or has an unknown format"
 _MOVED: Final = "the slots were changed meanwhile; try again"
 _ROOT: Final = "root"
 _CORE: Final = "ns/root/"
@@ -42,7 +44,7 @@ _CORE: Final = "ns/root/"
 class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value as it lies behind the barrier: in the clear, or under each slot."""
 
-    v: int = 1
+    v: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
     plain: bytes | None = None
     slots: Mapping[str, bytes] = {}
 
@@ -75,6 +77,8 @@ class SealWrap:
         self._now = now
         self._random = random
         self._kept: dict[bytes, tuple[int, bytes]] = {}
+        self.memories: list[Callable[[str, bytes], bytes | None]] = []
+        """Asked for the value at a path and what is stored there: who has it in memory gives it to other slots."""
 
     async def wrap(self, namespace_id: str, path: str, value: bytes) -> bytes:
         """Return `value` wrapped for every slot that answers, to be stored with `put`.
@@ -118,12 +122,15 @@ class SealWrap:
 
     async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
         """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
-        data = await core.get(PREFIX + path)
+        data = await self.stored(core, path)
         return None if data is None else await self._open(namespace_id, path, data)
 
     async def stored(self, core: ReadView, path: str) -> bytes | None:
-        """Return what is stored for the value at `path`, wrapped as it is, or None; asks no slot."""
-        return await core.get(PREFIX + path)
+        """Return what is stored for the value at `path`, wrapped as it is, or None; asks no slot. Raises `SealFailure`."""
+        try:
+            return await core.get(PREFIX + path)
+        except BarrierFailure:
+            raise SealFailure(f"{path}: a seal-wrapped value {_DAMAGED}") from None
 
     async def delete(self, core: View, path: str) -> None:
         """Remove the value at `path`."""
@@ -137,7 +144,7 @@ class SealWrap:
         """Try every value of the root namespace; return those that no slot opens now."""
         found: dict[str, Lost] = {}
         for path in await self._paths():
-            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            data = await self._row(path)
             if data is not None:
                 await self._try(path, data, found)
         return found
@@ -155,7 +162,7 @@ class SealWrap:
         done = 0
         config = await self._config(self._storage.reader())
         for path in await self._paths():
-            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            data = await self._row(path)
             if data is None or (missing and name in _holders(data)):
                 continue
             value = await self._try(path, data, lost)
@@ -182,7 +189,7 @@ class SealWrap:
         lost: dict[str, Lost] = {}
         config = await self._config(self._storage.reader())
         for path in await self._paths():
-            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            data = await self._row(path)
             held = _holders(data) if data is not None else ()
             if data is None or not held or not set(held).isdisjoint(names):
                 continue
@@ -205,7 +212,7 @@ class SealWrap:
         """
         core = self._barrier.view(tx, _ROOT, _CORE)
         for path in await core.scan(PREFIX):
-            data = await core.get(PREFIX + path)
+            data = await self._row(path, core)
             if data is None or set(_holders(data)).isdisjoint(leaving):
                 continue
             slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in leaving}
@@ -222,7 +229,7 @@ class SealWrap:
         Without any: for slots that are no part of the vault, where one that is holds it too.
         """
         for path in await self._paths():
-            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            data = await self._row(path)
             config = await self._config(self._storage.reader())
             if data is None or not self._stale(data, config, leaving):
                 continue
@@ -242,23 +249,34 @@ class SealWrap:
     async def count(self, found: dict[str, dict[str, int]]) -> None:
         """Add to `found` how many values each version of each slot's key holds."""
         for path in await self._paths():
-            data = await self._barrier.reader(_ROOT, _CORE).get(PREFIX + path)
+            data = await self._row(path)
             for name, wrap in _found(data).slots.items() if data is not None else ():
                 book.count(found.setdefault(name, {}), wrap)
 
+    async def stuck(self, working: Collection[str]) -> dict[str, int]:
+        """Return how many values each slot holds that none of the slots `working` holds; asks no slot."""
+        found: dict[str, int] = {}
+        for path in await self._paths():
+            data = await self._row(path)
+            held = _holders(data) if data is not None else ()
+            for name in held if set(held).isdisjoint(working) else ():
+                found[name] = found.get(name, 0) + 1
+        return found
+
     async def lacking(self, name: str) -> int:
         """Return how many values slot `name` does not hold."""
-        core = self._barrier.reader(_ROOT, _CORE)
-        found = [await core.get(PREFIX + path) for path in await self._paths()]
+        found = [await self._row(path) for path in await self._paths()]
         return sum(data is not None and name not in _holders(data) for data in found)
 
     async def _try(self, path: str, data: bytes, lost: dict[str, Lost]) -> bytes | None:
-        """Return the value that `data` holds; where no slot opens it, add it to `lost`."""
+        """Return the value that `data` holds; where no slot opens it and nobody has it in memory, add it to `lost`."""
         try:
             return await self._open(_ROOT, path, data)
         except SealFailure as failure:
-            lost[path] = Lost(data, _holders(data), str(failure))
-            return None
+            known = next((value for memory in self.memories if (value := memory(path, data))), None)
+            if known is None:
+                lost[path] = Lost(data, _holders(data), str(failure))
+            return known
 
     async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
         found = _decoded(data)
@@ -297,6 +315,13 @@ class SealWrap:
         while len(self._kept) > _MOST:
             del self._kept[next(iter(self._kept))]
 
+    async def _row(self, path: str, core: ReadView | None = None) -> bytes | None:
+        """Return what is stored at `path`, or None; nothing of what is damaged, which is in no other value's way."""
+        try:
+            return await (core or self._barrier.reader(_ROOT, _CORE)).get(PREFIX + path)
+        except BarrierFailure:
+            return b""
+
     async def _paths(self) -> list[str]:
         return list(await self._barrier.reader(_ROOT, _CORE).scan(PREFIX))
 
@@ -311,7 +336,8 @@ class SealWrap:
 def told_lost(lost: Losses) -> str:
     """Return a sentence on values that no slot opens."""
     told = "; ".join(
-        f"{path}, held by {', '.join(one.holders)}: {one.reason}" for path, one in sorted(lost.items())
+        f"{path}, held by {', '.join(one.holders) or 'nobody'}: {one.reason}"
+        for path, one in sorted(lost.items())
     )
     return f"no slot opens these wrapped values: {told}"
 
@@ -326,10 +352,14 @@ def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place
 
 
 def _decoded(data: bytes) -> Wrapped:
+    """Read what `put` stored; there is one spelling of it. Raises `SealFailure`."""
     try:
-        return msgspec.json.decode(data, type=Wrapped)
-    except msgspec.DecodeError:
-        raise SealFailure("a seal-wrapped value has an unknown format") from None
+        found = msgspec.json.decode(data, type=Wrapped)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise SealFailure(f"a seal-wrapped value {_DAMAGED}") from None
+    if msgspec.json.encode(found) != data:
+        raise SealFailure(f"a seal-wrapped value {_DAMAGED}")
+    return found
 
 
 def _found(data: bytes) -> Wrapped:

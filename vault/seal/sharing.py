@@ -17,7 +17,7 @@ from hsm.errors import HsmError
 from hsm.wrapping import KeySlot
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path
+from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
 from vault.storage.protocol import Tx
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ async def recovery_to_leave(keeper: Keeper, config: SealConfig, leaving: Collect
         except (HsmError, SealFailure):
             continue
     raise SealRefusal(
-        f"slot {', '.join(sorted(leaving))} alone holds the recovery key, and no other slot can take it now; "
-        "repair them, or rotate the recovery key first"
+        f"only {told_holding(held.wrapped)} the recovery key, and no slot that stays can take it now; "
+        "repair one, or rotate the recovery key first"
     )
 
 

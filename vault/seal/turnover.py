@@ -11,7 +11,7 @@ from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.keeper import Keeper
+from vault.seal.keeper import Keeper, Moved
 from vault.seal.record import (
     SHAMIR_SLOT,
     RecoveryEntry,
@@ -171,7 +171,10 @@ async def bring_shares_up(keeper: Keeper, key: Key) -> None:
 async def _wrap_everywhere(
     keeper: Keeper, config: SealConfig, root_key: Key, version: int, drop: Collection[str]
 ) -> Renewed:
-    """Write records, which do not count yet, for the key slots that answer, but for `drop`; return their entries too."""
+    """Write records, which do not count yet, for the key slots that answer, but for `drop`; return their entries too.
+
+    Raises `Moved`.
+    """
     renewed: Renewed = {}
     for name in config.wrapped:
         slot = keeper.slots.get(name)
@@ -180,6 +183,8 @@ async def _wrap_everywhere(
         revision = config.entry(name).revision + 1
         try:
             record = await keeper.write(slot, root_key, config, version, revision)
+        except Moved:
+            raise
         except (HsmError, SealFailure):
             continue
         renewed[name] = (keeper.entry(record, version, revision), record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from typing import Final
 
 import msgspec
@@ -91,18 +92,22 @@ async def open_numbered(parts: Parts) -> None:
     Nothing is signed by what no slot opens until one does.
     """
     for keys, what in ((parts.signing, _SIGNING), (parts.safe.keys, _SAFE)):
-        await keys.prepare()
+        try:
+            await keys.prepare()
+        except BarrierFailure as failure:
+            parts.log.failure("seal", f"what is noted of {what} cannot be read", reason=str(failure))
         for number, reason in keys.news().items():
-            level = parts.log.failure if _damaged(reason) else parts.log.caution
             if number:
+                level = parts.log.failure if _damaged(reason) else parts.log.caution
                 level("seal", f"{what} does not open", key_version=str(number), reason=str(reason))
             else:
-                level("seal", f"no slot takes {what}, and none opens", reason=str(reason))
+                parts.log.caution("seal", f"no slot takes {what}, and none opens", reason=str(reason))
 
 
 def _damaged(failure: SealFailure) -> bool:
-    reasons = failure.reasons.values() if isinstance(failure, NoSlotAnswers) else ()
-    return any(isinstance(reason, IntegrityError) for reason in reasons)
+    """Whether it is the value's fault that it does not open, whatever slot is there."""
+    reasons = failure.reasons.values() if isinstance(failure, NoSlotAnswers) else (failure,)
+    return any(isinstance(reason, IntegrityError | SealFailure) for reason in reasons)
 
 
 async def resume(parts: Parts) -> None:
@@ -127,7 +132,7 @@ async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealt
             log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
         health.left_why = str(failure)
         return
-    health.left_to = tuple(sorted({holder for one in left.values() for holder in one.holders}))
+    health.left_to = Counter(holder for one in left.values() for holder in one.holders)
     why = told_lost(left) if left else ""
     if left and health.left_why != why:
         log.caution("seal", "wrapped values are left to slots of before", reason=why)

@@ -30,6 +30,7 @@ def list_slots(invocation: Invocation) -> int:
     rows = [_row(name, as_map(info)) for name, info in found.items()]
     rows.sort(key=lambda row: (row[2] == "-", row[2].zfill(3)))
     invocation.say(columns([head, *rows]))
+    invocation.print_warnings(answer)
     return EXIT_OK
 
 
@@ -172,8 +173,19 @@ def _row(name: str, info: Mapping[str, object]) -> list[str]:
         str(info.get("key_version") or "-"),
         str(info.get("behind") or 0),
         "no: software" if info.get("software") else "-",
-        str(info.get("reason") or ("-" if stored else "configured, not added yet")),
+        _remark(name, info),
     ]
+
+
+def _remark(name: str, info: Mapping[str, object]) -> str:
+    """Say what is wrong with a slot, and what only it can give, which has to be ended one way or the other."""
+    said = str(info.get("reason") or ("-" if info.get("stored") else "configured, not added yet"))
+    if info.get("stuck"):
+        said += (
+            f"; wrapped values that only it can give: {info['stuck']}; repair it, or have them deleted for good: "
+            f"vaultctl operator seal-slots remove -abandon {name}"
+        )
+    return said
 
 
 def _when(millis: object) -> str:

@@ -27,7 +27,7 @@ def test_a_slot_that_alone_holds_the_recovery_key_gives_it_to_another_before_it_
         a.away = SlotUnavailable("away")
         await machine.keeper.add("c")
         await machine.keeper.add("b")
-        assert "alone holds the recovery key" in await refused(machine.keeper.remove("a"))
+        assert "only slot a holds the recovery key" in await refused(machine.keeper.remove("a"))
         a.away = None
         if configured:
             c.away = SlotUnavailable("away")
@@ -53,7 +53,7 @@ def test_after_a_compromise_slots_that_are_away_leave_nothing_behind_and_take_no
         a.away, b.away = None, SlotUnavailable("away")
         before = await machine.config()
         told = await refused(turnover.rotate_root(machine.keeper, links=False))
-        assert "slot b alone holds the recovery key" in told
+        assert "only slot b holds the recovery key" in told
         assert await machine.config() == before
         b.away = None
         await machine.keeper.renew("a")

@@ -16,6 +16,7 @@ from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.barrier.key import Key
 from vault.seal import book, sharing, turnover
 from vault.seal.failure import SealFailure
+from vault.seal.init import InitRequest
 from vault.seal.keeper import Keeper
 from vault.seal.record import WrappedSlot, decode, encode, link_path, slot_path
 from vault.seal.slots import Slots
@@ -131,6 +132,44 @@ def test_a_record_that_another_process_wrote_meanwhile_never_counts(change: str)
         assert await opens(machine, a)
         await _changes(machine.keeper)[change]()
         assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
+def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(change: str) -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        twin = _Twin(a)
+        there = machine.restart(Slots(enabled=[twin.slot]))
+        assert await there.life.auto_unseal() == {}
+        told = await twin.between(
+            _changes(machine.keeper)[change](), "wrap", lambda: turnover.rotate_root(there.keeper)
+        )
+        assert "changed meanwhile" in told
+        a.hold, a.before = None, lambda _: 0
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("threshold", [0, -1])
+def test_one_recovery_share_without_a_threshold_opens_what_is_made_for_it(threshold: int) -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, keys = await opened(
+            Slots(enabled=[a]), InitRequest(recovery_shares=1, recovery_threshold=threshold)
+        )
+        await machine.keeper.add_shamir()
+        again = machine.restart(Slots(shamir_kept=True))
+        await again.give(keys)
+        assert await again.reads()
+        moved = machine.restart(Slots(disabled=[a]))
+        await moved.give(keys, migrate=True)
+        again = machine.restart(Slots())
+        await again.give(keys)
+        assert await again.reads()
 
     asyncio.run(scenario())
 

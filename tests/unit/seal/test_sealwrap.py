@@ -306,7 +306,10 @@ def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
         await here.put("x", b"secret")
         a.away, b.away = None, SlotUnavailable("away")
         here.wraps.drop()
-        with pytest.raises(SealRefusal, match="slot b holds of these: x; repair it, or say abandon"):
+        with pytest.raises(
+            SealRefusal,
+            match="slot b holds wrapped values that no slot opens: x; repair that, or say abandon",
+        ):
             await turnover.rotate_root(here.machine.keeper, links=False)
         assert (await here.machine.config()).slots == ("a", "b")
         b.away = None

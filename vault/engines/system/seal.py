@@ -45,7 +45,8 @@ _CODES: Final = (
 )
 SOFTWARE: Final = "software token: no hardware protection"
 LEFT: Final = (
-    "wrapped values are still held by slot {} only, which is no part of the vault: keep it and its stanza"
+    "wrapped values that are held by slot {0} only, which is no part of the vault: {1}; keep it and its stanza until it "
+    "has given them, or have them deleted for good: vaultctl operator seal-slots remove -abandon {0}"
 )
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
@@ -243,7 +244,7 @@ class SealEngine(Engine):
             ],
             warnings=[
                 *([SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else []),
-                *(LEFT.format(name) for name in self._health.left_to),
+                *(LEFT.format(*left) for left in sorted(self._health.left_to.items())),
             ],
         )
 

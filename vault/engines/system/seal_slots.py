@@ -12,6 +12,7 @@ import msgspec
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.resharing import alone, told
+from vault.engines.system.seal import LEFT
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, VaultError
@@ -77,6 +78,8 @@ class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
     """When its record was made, in milliseconds since the epoch; 0 at initialisation."""
     references: Mapping[str, int]
     """How many stored values each version of its key holds; a version without any can be retired."""
+    stuck: int
+    """How many wrapped values it holds that no slot which works holds: they wait for it, or for its removal."""
 
 
 class SlotList(msgspec.Struct, frozen=True):
@@ -130,16 +133,16 @@ class SealSlotEngine(Engine):
         self._gather = gather
 
     @list_("seal-slots", sudo=True)
-    async def list_slots(self, call: Call) -> SlotList:
-        """List the slots, with what is known of each."""
-        del call
-        return await self._list()
+    async def list_slots(self, call: Call) -> Reply[SlotList]:
+        """List the slots, with what is known of each. Warns of others that hold wrapped values still."""
+        return await self.read_slots(call)
 
     @read("seal-slots", sudo=True)
-    async def read_slots(self, call: Call) -> SlotList:
-        """List the slots, with what is known of each."""
+    async def read_slots(self, call: Call) -> Reply[SlotList]:
+        """List the slots, with what is known of each. Warns of others that hold wrapped values still."""
         del call
-        return await self._list()
+        left = [LEFT.format(*one) for one in sorted(self._health.left_to.items())]
+        return Reply(await self._list(), warnings=left)
 
     @read("seal-slots/{name}", sudo=True)
     async def read_slot(self, call: Call, params: SlotName) -> SlotInfo:
@@ -277,13 +280,14 @@ class SealSlotEngine(Engine):
         views = {view.name: view for view in await self._views(config)}
         stored = await self._config()
         references = (await self._references(stored)).get(params.name, {})
+        stuck = await self._stuck()
         if params.dry_run:
-            return _info(views[params.name], stored, references)
+            return _info(views[params.name], stored, references, stuck)
         entry = config.entry(params.name)
         view = replace(views[params.name], key_version=entry.key_version)
         if params.name not in stored.slots:
             view = replace(view, up=True, reason="")  # it was just tried
-        return _info(view, config, references)
+        return _info(view, config, references, stuck)
 
     def _after(
         self, call: Call, params: SlotChange, change: Callable[[str], Awaitable[object]], done: str
@@ -310,8 +314,13 @@ class SealSlotEngine(Engine):
         config = await self._config()
         references = await self._references(config)
         views = await self._views(config)
-        shown = {view.name: _info(view, config, references.get(view.name, {})) for view in views}
+        stuck = await self._stuck()
+        shown = {view.name: _info(view, config, references.get(view.name, {}), stuck) for view in views}
         return SlotList(list(shown), shown, config.root_version)
+
+    async def _stuck(self) -> Mapping[str, int]:
+        seen = self._health.seen.values()
+        return await self._wraps.stuck([view.name for view in seen if view.up]) if seen else {}
 
     async def _views(self, config: SealConfig) -> Sequence[SlotView]:
         """Return what is known of the slots of `config`, and of those that are only configured."""
@@ -355,7 +364,9 @@ def _warned(lost: Losses) -> list[str]:
     return [told_lost(lost)] if lost else []
 
 
-def _info(view: SlotView, config: SealConfig, references: Mapping[str, int]) -> SlotInfo:
+def _info(
+    view: SlotView, config: SealConfig, references: Mapping[str, int], stuck: Mapping[str, int]
+) -> SlotInfo:
     stored = view.name in config.slots
     return SlotInfo(
         type=view.kind,
@@ -369,4 +380,5 @@ def _info(view: SlotView, config: SealConfig, references: Mapping[str, int]) -> 
         description=view.description,
         added=config.entry(view.name).added if stored else 0,
         references=references,
+        stuck=stuck.get(view.name, 0),
     )
