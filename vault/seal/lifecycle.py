@@ -336,4 +336,6 @@ def _damage_told() -> Iterator[None]:
     try:
         yield
     except BarrierFailure:
-        raise SealFailure("the shares are right, but the stored keyring is damaged") from None
+        raise SealFailure(
+            "the stored keyring is damaged, or the root key was replaced just now: its slot opens, the keyring does not"
+        ) from None
