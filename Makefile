@@ -81,13 +81,20 @@ system:
 	@PYTHON="$(PYTHON)" .ci/system-packages test
 
 .PHONY: test
-test: system check compiled $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
-	export HYPOTHESIS_PROFILE=ci
+test: system compiled $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
+	export HYPOTHESIS_PROFILE=ci PYTHONDONTWRITEBYTECODE=
+	$(MAKE) --no-print-directory -j2 -O check collected
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
-	$(BIN)/python -m pytest -m "alone and not soak"
+	$(BIN)/python -m pytest -m "alone and not soak" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
+
+# Makes the bytecode of all tests once, beside the checks: otherwise each worker makes it for itself.
+.PHONY: collected
+collected: $(VENV)/.clients
+	@echo "collecting the tests"
+	@found=$$($(BIN)/python -m pytest --collect-only -qq) || { echo "$$found"; exit 1; }
 
 .PHONY: check
-check: lint types imports sizes generated ## lint, format, types, import directions, sizes, generated files
+check: types lint imports sizes generated ## lint, format, types, import directions, sizes, generated files
 
 .PHONY: lint types imports sizes generated
 lint: $(VENV)/.dev
@@ -120,7 +127,7 @@ soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load
 
 .PHONY: coverage
 coverage: system $(VENV)/.clients ## branch coverage of the quick tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone" --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone" --ignore=tests/integration/test_container.py --cov --cov-report=term
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
