@@ -6,8 +6,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from hsm.pin import pin_source
 from hsm.pkcs11_slot import Pkcs11Slot
@@ -18,15 +20,30 @@ DEK = bytes(range(32))
 PIN_VARIABLE = "PIN_OF_THIS_TEST"
 
 
-def slot_on(softhsm: SoftHsm, *, pin: str = PIN, lib: str = SOFTHSM, **changed: object) -> Pkcs11Slot:
+def slot_on(
+    softhsm: SoftHsm,
+    *,
+    pin: str = PIN,
+    lib: str = SOFTHSM,
+    now: Callable[[], float] = time.monotonic,
+    **changed: object,
+) -> Pkcs11Slot:
     values: dict[str, object] = {"token_label": "a", "key_label": "kek", "timeout": 10.0}
     environment = {**softhsm.environment, PIN_VARIABLE: pin}
     source = pin_source(f"env://{PIN_VARIABLE}", literal=False, environment=environment)
     settings = Pkcs11Settings(lib=lib, pin=source, **{**values, **changed})  # type: ignore[arg-type]  # as given
-    return Pkcs11Slot(settings, chance=lambda: 0.0, directory=softhsm.runtime, environment=environment)
+    return Pkcs11Slot(
+        settings, chance=lambda: 0.0, directory=softhsm.runtime, environment=environment, now=now
+    )
 
 
-def with_program(softhsm: SoftHsm, program: tuple[str, ...], **changed: object) -> Pkcs11Slot:
+def with_program(
+    softhsm: SoftHsm,
+    program: tuple[str, ...],
+    *,
+    now: Callable[[], float] = time.monotonic,
+    **changed: object,
+) -> Pkcs11Slot:
     plain = slot_on(softhsm, **changed)  # type: ignore[arg-type]  # as given
     return Pkcs11Slot(
         plain.settings,
@@ -34,7 +51,22 @@ def with_program(softhsm: SoftHsm, program: tuple[str, ...], **changed: object) 
         directory=softhsm.runtime,
         environment=softhsm.environment,
         program=program,
+        now=now,
     )
+
+
+@contextlib.contextmanager
+def hurried(slot: Pkcs11Slot, seconds: float) -> Iterator[None]:
+    """Let each operation of a slot take so long at most, for as long as something of it hangs.
+
+    Whatever is to succeed needs the time that a busy machine takes.
+    """
+    patient = slot.settings
+    vars(slot)["settings"] = msgspec.structs.replace(patient, timeout=seconds)
+    try:
+        yield
+    finally:
+        vars(slot)["settings"] = patient
 
 
 @contextlib.asynccontextmanager

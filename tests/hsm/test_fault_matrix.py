@@ -26,6 +26,7 @@ from tests.house.tree import ROOT
 from tests.hsm import fault_table, faults
 from tests.hsm.fault_table import PAYLOAD, PLACE, Token
 from tests.hsm.faults import Fault, FaultPlan
+from tests.hsm.slots import hurried
 from tests.hsm.tokens import PIN, SOFTHSM
 
 _SLACK = 20.0
@@ -143,12 +144,12 @@ def test_the_functions_around_a_wrong_pin_are_these(tmp_path: Path) -> None:
 class _Bench:
     """A slot whose agent works, and the plan that spoils it."""
 
-    def __init__(self, folder: Path, *, timeout: float = 10.0) -> None:
+    def __init__(self, folder: Path) -> None:
         self.token = Token(folder, signing=False)
         self.plan = FaultPlan(folder / "plan")
         self.plan.put()
         self.runtime = folder / "run"
-        self.slot = self.token.slot(self.runtime, self.plan, timeout=timeout)
+        self.slot = self.token.slot(self.runtime, self.plan)
 
     async def unseal(self) -> bytes:
         return await envelope.unseal(self.slot, PLACE, self.token.record)
@@ -165,9 +166,9 @@ class _Bench:
         raise AssertionError("the slot does not heal")
 
 
-def _run(folder: Path, work: Callable[[_Bench], Awaitable[None]], *, timeout: float = 10.0) -> None:
+def _run(folder: Path, work: Callable[[_Bench], Awaitable[None]]) -> None:
     async def all_of_it() -> None:
-        bench = _Bench(folder, timeout=timeout)
+        bench = _Bench(folder)
         try:
             await bench.token.prepare()
             assert await bench.unseal() == PAYLOAD
@@ -208,13 +209,16 @@ def test_an_agent_that_crashes_or_hangs_is_replaced(tmp_path: Path, kind: str) -
         agent = bench.slot.agent_pid
         bench.plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
         began = time.monotonic()
-        with pytest.raises(SlotUnavailable, match=r"slot a: .*(died|gone|no answer within)"):
+        with (
+            hurried(bench.slot, 0.5),
+            pytest.raises(SlotUnavailable, match=r"slot a: .*(died|gone|no answer within)"),
+        ):
             await bench.unseal()
         assert time.monotonic() - began < 0.5 + _SLACK
         await bench.heals()
         assert bench.slot.agent_pid != agent
 
-    _run(tmp_path, work, timeout=0.5)
+    _run(tmp_path, work)
 
 
 @pytest.mark.parametrize("kind", ["crash", "hang"])
@@ -239,11 +243,12 @@ def test_an_agent_that_somebody_ends_or_stops_is_replaced(tmp_path: Path, number
         assert agent is not None
         os.kill(agent, number)
         try:
-            assert await bench.unseal() == PAYLOAD
+            with hurried(bench.slot, 2.0):
+                assert await bench.unseal() == PAYLOAD
         except SlotUnavailable:
             await bench.heals()
 
-    _run(tmp_path, work, timeout=2.0)
+    _run(tmp_path, work)
 
 
 def test_a_device_that_was_unplugged_works_again_when_it_is_back(tmp_path: Path) -> None:

@@ -58,12 +58,6 @@ async def move(keeper: Keeper, name: str, *, first: bool) -> SealConfig:
     return keeper.reordered(await keeper.config(), name, first=first)
 
 
-async def verify(keeper: Keeper, name: str) -> None:
-    """As `Keeper.verify`, but for trying what is stored."""
-    async with keeper.lock:
-        await _up(keeper.tryable(await keeper.config(), name))
-
-
 async def renew(keeper: Keeper, name: str) -> SealConfig:
     """As `Keeper.renew`."""
     async with keeper.lock:

@@ -143,9 +143,14 @@ def _rehearsed(
 
 
 def _shown(invocation: Invocation, name: str, verb: str) -> int:
-    """Show the slot as it is."""
+    """Show the slot as it is; the one for shares is nowhere until it is added."""
     with Doing(f"Error reading seal slot {name}"):
-        answer = invocation.client.send("GET", _slot(name)).json()
+        try:
+            answer = invocation.client.send("GET", _slot(name)).json()
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return invocation.succeed(f"Would {verb} slot {name}.")
     if invocation.tabular:
         invocation.say(f"Would {verb} slot {name}, which is now:")
     return _show(invocation, answer)
