@@ -15,6 +15,7 @@ import msgspec
 from nhi.biscuit import store
 from nhi.biscuit.attestation import EXCHANGED
 from nhi.biscuit.authenticator import Biscuits, policies_of
+from nhi.biscuit.hops import hops
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
 from nhi.biscuit.oauth_client import ClientParams, Clients, metadata, refusal
@@ -125,7 +126,7 @@ class OAuthEngine(Engine):
 
     @write("oauth2/introspect", public=True, before="prove_client")
     async def introspect(self, call: Call, params: HintParams) -> Answer:
-        """Say whether a token of this mount is good now, to any client of it."""
+        """Say whether a token of this mount is good now, to any client of it; and what its checks, not asked, demand."""
         if await self._granted(call) is None:
             return refusal(401, "invalid_client")
         found = await self._biscuits.present(call.core, params.token, call.now)
@@ -133,7 +134,7 @@ class OAuthEngine(Engine):
         if found is None or found.owner != owner or call.now >= found.expires:
             return Reply({"active": False}, plain=True)
         issued = found.issued
-        answer = {
+        answer: dict[str, Json] = {
             "active": True,
             "client_id": issued.registration,
             "sub": issued.workload,
@@ -142,6 +143,8 @@ class OAuthEngine(Engine):
             "token_type": kind(issued),
             "iat": issued.created // 1000,
             "exp": found.expires // 1000,
+            "aud": list(issued.audiences),
+            "narrowing": [text for hop in hops(found.verified.blocks) for text in hop.narrowing],
         }
         if found.narrowing.bound is not None:
             bound = found.narrowing.bound

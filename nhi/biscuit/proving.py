@@ -170,7 +170,7 @@ class Prover:
         if shown.method == CERT:
             self._certificate(call, wanted)
         elif shown.method == APPROLE:
-            await self._approle(call, wanted)
+            return await self._approle(call, registration)
         elif shown.method == KUBERNETES:
             await self._kubernetes(wanted, shown.token)
         else:
@@ -249,9 +249,12 @@ class Prover:
             if values and not set(values) & set(found):
                 raise Malformed("a certificate of another name")
 
-    async def _approle(self, call: Call, wanted: Attestation) -> None:
-        """Look at the caller's own token: it must be what an AppRole login gave. Raises `Malformed`."""
-        identity = call.identity
+    async def _approle(self, call: Call, registration: Registration) -> Proof:
+        """Look at the caller's own token: it must be what an AppRole login gave. Raises `Malformed`.
+
+        Here it is the proof, and none of its uses is taken off; one that has only some counts once.
+        """
+        identity, wanted = call.identity, registration.attestation
         if identity is None or not identity.key or identity.namespace is not call.namespace:
             raise Malformed("no token of a login")
         core = core_reader(self._barrier, identity.namespace)
@@ -259,6 +262,12 @@ class Prover:
         came = entry is not None and entry.path == f"auth/{wanted.approle_mount}/login"
         if entry is None or not came or (entry.metadata or {}).get("role_name") != wanted.approle_role:
             raise Malformed("a token of another login")
+        return Proof(
+            registration=registration,
+            method=APPROLE,
+            once=sha256(f"{registration.name}\0{identity.key}".encode()).hexdigest() if entry.uses else "",
+            until=entry.expires // 1_000_000,
+        )
 
 
 def _kept(call: Call, registration: Registration | None) -> str:

@@ -75,8 +75,8 @@ class RegistrationEngine(Engine):
         if await store.workload(call.tx, params.workload) is None:
             raise Malformed("workload: there is none of this name")
         names = [valid_name(name) for name in params.policies]
-        if not names or None in names or "root" in names:
-            raise Malformed("policies: at least one name of a policy, and not root")
+        if not names or {None, "root", "response-wrapping"} & {*names}:
+            raise Malformed("policies: at least one name of a policy, and neither root nor response-wrapping")
         if not 0 < params.ttl <= params.max_ttl:
             raise Malformed("ttl: must be more than 0, and max_ttl no less")
         if params.ttl > LONGEST_TTL:

@@ -397,6 +397,11 @@ def test_an_oauth_client_asks_about_a_token_and_gives_it_back(issuer: Issuer) ->
         "w1",
         "app default",
     )
+    assert shown["aud"] == ["vault"]
+    assert [text.partition(" 2")[0] for text in shown["narrowing"]] == ["audience: vault", "until"]
+    narrow = issuer.narrow(token, READS, TO_DB)
+    shown = _form(issuer, "introspect", f"{own}&token={narrow}").json()
+    assert shown["narrowing"][2:] == ["operations: read", "below: secret/data/app/db"]
     assert _form(issuer, "introspect", f"{own}&token=x").json() == {"active": False}
     assert _form(issuer, "introspect", f"token={token}").status == 401
     assert _form(issuer, "revoke", f"client_id=r2&client_secret={other}&token={token}").status == 200

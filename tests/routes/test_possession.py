@@ -133,6 +133,24 @@ def test_a_token_that_is_bound_to_a_key_wants_a_fresh_proof_for_each_request(
     assert issuer.application.request("GET", f"/v1/{DB}", headers=bearer).status == 200
 
 
+class _Again(str):
+    """The name of a header that comes once more."""
+
+    __slots__ = ()
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def test_two_proofs_are_none(issuer: Issuer) -> None:
+    secret = _register(issuer, pop="dpop")
+    held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
+    for first, second in ((True, True), (True, False), (False, True)):
+        proofs = [_proof(issuer, held, DB) if good else "x" for good in (first, second)]
+        headers = {"dpop": proofs[0], _Again("dpop"): proofs[1]}
+        assert issuer.application.request("GET", f"/v1/{DB}", token=held, headers=headers).status == 403
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
+
+
 def _used(issuer: Issuer) -> dict[str, int]:
     """Return how many proofs of which key are remembered."""
     used = issuer.application.vault._parts.biscuits.possession._used
@@ -349,7 +367,7 @@ def _token_id(issuer: Issuer, held: str) -> str:
 
 
 def test_a_registration_names_what_there_is(issuer: Issuer) -> None:
-    for fields in ({"pop": "password"}, {"approvers": "nobody"}):
+    for fields in ({"pop": "password"}, {"approvers": "nobody"}, {"policies": "app,response-wrapping"}):
         body = {"workload": "w1", "policies": "app", **fields}
         assert (
             issuer.application.request("POST", "/v1/nhi/registrations/r9", body, token="root").status == 400

@@ -73,6 +73,8 @@ _METHODS: Final = {
     "HEAD": Operation.HEADER,
 }
 _NO_TOKEN: Final = Secret("")
+_SEVERAL: Final = b"?"
+"""What stands for more than one proof of possession; no proof is so short."""
 _UNKNOWN: Final = 600
 """From here on a status belongs to no class; the field's answers then lack the transport header."""
 _TOO_LARGE: Final = 413
@@ -298,8 +300,8 @@ class Front:
 
 
 def _bind(call: Call, value: bytes, scope: Scope) -> bool:
-    """Take a proof of possession; False, as nothing about such a call may be remembered."""
-    call.dpop, call.target = value, scope["raw_path"].decode("latin-1")
+    """Take a proof of possession; False, as nothing about such a call may be remembered. Two are none (RFC 9449, 4.3)."""
+    call.dpop, call.target = _SEVERAL if call.dpop else value, scope["raw_path"].decode("latin-1")
     return False
 
 
