@@ -13,7 +13,6 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import Holder
 from tests.unit.seal.node import ONE, refused
 from tests.unit.seal.soft import SoftSlot
-from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import book, turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -496,19 +495,5 @@ def test_what_a_token_draws_makes_the_keys_and_runs_out_into_local_randomness() 
         strict = Machine(Slots(enabled=named("a"), draw=refuse), os.urandom)
         with pytest.raises(SlotUnavailable):
             await strict.init()
-
-    asyncio.run(scenario())
-
-
-def test_a_keyring_that_a_slots_root_key_does_not_open_is_told_without_a_word_of_shares() -> None:
-    async def scenario() -> None:
-        machine = Machine(Slots(enabled=named("a")), os.urandom)
-        await machine.init()
-        async with machine.storage.write() as tx:
-            await tx.put(KEYRING_PATH, bytes(64))
-        with pytest.raises(SealFailure, match="keyring is damaged, or the root key was replaced") as told:
-            await machine.life.auto_unseal()
-        assert "shares" not in str(told.value)
-        assert machine.barrier.sealed
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.barrier.key import Key
+from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import book, sharing, turnover
 from vault.seal.failure import SealFailure
 from vault.seal.init import InitRequest
@@ -261,3 +262,18 @@ def test_every_changed_bit_of_a_key_slots_record_is_an_integrity_failure() -> No
 async def _put(machine: Machine, path: str, data: bytes) -> None:
     async with machine.storage.write() as tx:
         await tx.put(path, data)
+
+
+def test_a_keyring_that_a_slots_root_key_does_not_open_is_told_without_a_word_of_shares() -> None:
+    async def scenario() -> None:
+        a, *_ = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        async with machine.storage.write() as tx:
+            await tx.put(KEYRING_PATH, bytes(64))
+        again = machine.restart(Slots(enabled=[a]))
+        with pytest.raises(SealFailure, match="keyring is damaged, or the root key was replaced") as told:
+            await again.life.auto_unseal()
+        assert "shares" not in str(told.value)
+        assert again.barrier.sealed
+
+    asyncio.run(scenario())
