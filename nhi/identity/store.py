@@ -13,6 +13,7 @@ from typing import Final
 
 from nhi.identity.model import Alias, Entity, decode_entity, encode
 from vault.barrier.view import ReadView, View
+from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
 
 _ENTITY: Final = "identity/entity/"
@@ -48,6 +49,11 @@ async def entities(core: ReadView) -> Sequence[Entity]:
     """Return all entities, by id."""
     found = [await entity(core, name) for name in await core.list(_ENTITY)]
     return [one for one in found if one is not None]
+
+
+async def count(core: ReadView) -> int:
+    """Return how many entities there are in the namespace of `core`."""
+    return sum([len(page) async for page in pages(core.list, _ENTITY)])
 
 
 async def by_name(core: ReadView, name: str) -> Entity | None:

@@ -17,6 +17,7 @@ from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.lockout import LockoutEngine
 from vault.engines.system.mounts import MountsEngine
 from vault.engines.system.namespaces import NamespaceEngine
+from vault.engines.system.operating import OperatingEngine
 from vault.engines.system.password_policies import PasswordPolicyEngine
 from vault.engines.system.plugins import PluginEngine
 from vault.engines.system.policies import PolicyEngine
@@ -62,6 +63,7 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
             for what in ("init", "update", "verify", "backup")
         }
     ),
+    OperatingEngine: frozenset({"internal/counters/entities"}),
     SealEngine: frozenset({"leader", "seal-status"}),
     StatusEngine: frozenset({"ha-status", "version-history"}),
 }

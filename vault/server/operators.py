@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from nhi.identity.store import count as count_entities
 from vault.engines.system.cors import CorsEngine
 from vault.engines.system.leases import LeaseEngine
 from vault.engines.system.monitor import MonitorEngine
@@ -23,7 +24,7 @@ def operators(parts: Parts) -> tuple[Engine, ...]:
         CorsEngine(parts.origins),
         MonitorEngine(parts.log, parts.tokens, parts.barrier, parts.clock),
         LoggerEngine(parts.log, parts.config.log_level),
-        OperatingEngine(parts.tokens, parts.barrier, parts.namespaces),
+        OperatingEngine(parts.tokens, parts.barrier, parts.namespaces, count_entities),
     )
 
 

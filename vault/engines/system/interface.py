@@ -47,24 +47,6 @@ class VisibleMounts(msgspec.Struct, frozen=True):
     secret: Mapping[str, MountRow | BriefRow]
 
 
-class Total(msgspec.Struct, frozen=True):
-    """A count."""
-
-    total: int
-
-
-class EntityCounters(msgspec.Struct, frozen=True):
-    """How many entities there are."""
-
-    entities: Total
-
-
-class EntityCounts(msgspec.Struct, frozen=True):
-    """How many entities there are, as clients unwrap it."""
-
-    counters: EntityCounters
-
-
 class InterfaceEngine(Engine):
     """What a user interface asks on behalf of whoever looks at it."""
 
@@ -125,12 +107,6 @@ class InterfaceEngine(Engine):
             if caller.namespace.path.startswith(entry.path) or reaches(call, acl, name)
         ]
         return Reply(data={"keys": names} if names else {})
-
-    @read("internal/counters/entities")
-    async def count_entities(self, call: Call) -> EntityCounts:
-        """Count entities."""
-        del call
-        return EntityCounts(EntityCounters(Total(0)))
 
     @read("internal/counters/requests")
     async def count_requests(self, call: Call) -> None:

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final
 
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
 from vault.engines.system.words import shown
-from vault.framework.call import ROOT, Call, Reply
+from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
@@ -68,6 +69,22 @@ class TokenCounts(msgspec.Struct, frozen=True):
     counters: TokenCounters
 
 
+class EntityCounters(msgspec.Struct, frozen=True):
+    """How many entities there are."""
+
+    entities: Total
+
+
+class EntityCounts(msgspec.Struct, frozen=True):
+    """How many entities there are, as clients unwrap it."""
+
+    counters: EntityCounters
+
+
+Counted = Callable[[ReadView], Awaitable[int]]
+"""How many of something there are in a namespace, of whose own data the view is."""
+
+
 class LoggerEngine(Engine):
     """Levels of the log, until the next start or SIGHUP."""
 
@@ -118,8 +135,12 @@ class LoggerEngine(Engine):
 class OperatingEngine(Engine):
     """Counts and leadership of one server."""
 
-    def __init__(self, tokens: TokenStore, barrier: Barrier, namespaces: Namespaces) -> None:
+    def __init__(
+        self, tokens: TokenStore, barrier: Barrier, namespaces: Namespaces, entities: Counted
+    ) -> None:
+        """`entities` counts those of a namespace."""
         self._tokens = tokens
+        self._entities = entities
         self._barrier = barrier
         self._namespaces = namespaces
 
@@ -127,10 +148,20 @@ class OperatingEngine(Engine):
     async def count_tokens(self, call: Call) -> TokenCounts:
         """Count service tokens."""
         del call
+        return TokenCounts(TokenCounters(await self._total(ROOT, self._tokens.count)))
+
+    @read("internal/counters/entities")
+    async def count_entities(self, call: Call) -> EntityCounts:
+        """Count entities: all of the server for the root namespace, and for another those in it and below (SL-09)."""
+        return EntityCounts(EntityCounters(await self._total(call.namespace, self._entities)))
+
+    async def _total(self, namespace: Namespace, count: Counted) -> Total:
+        """Count in a namespace and all below it that are open."""
         inner = (entry.as_namespace() for entry in self._namespaces)
-        spaces = [ROOT, *(space for space in inner if not self._namespaces.shut(space))]
-        counts = [await self._tokens.count(core_reader(self._barrier, space)) for space in spaces]
-        return TokenCounts(TokenCounters(Total(sum(counts))))
+        spaces = [
+            space for space in (ROOT, *inner) if namespace.holds(space) and not self._namespaces.shut(space)
+        ]
+        return Total(sum([await count(core_reader(self._barrier, space)) for space in spaces]))
 
     @write("step-down", writes=False)
     async def step_down(self, call: Call) -> None:

@@ -112,8 +112,6 @@ def test_namespaces_and_counters() -> None:
         assert (await house("GET", "sys/internal/ui/namespaces")).data == {}
         answer = await house("GET", "sys/internal/ui/namespaces", token="")
         assert (answer.status, answer.error) == (400, "client token empty")
-        counted = await house("GET", "sys/internal/counters/entities")
-        assert counted.data == {"counters": {"entities": {"total": 0}}}
         gone = await house("GET", "sys/internal/counters/requests")
         assert (gone.status, gone.error) == (404, "The functionality has been removed on this path")
 

@@ -104,6 +104,19 @@ def test_plugins_are_part_of_the_server_and_reloaded_by_doing_nothing(server: Ap
     assert _ask(server, "DELETE", f"{PLUGINS}/catalog/secret/x")[0] == 204
 
 
+def test_entities_are_counted_wherever_they_live(server: Application) -> None:
+    def count(namespace: str = "") -> int:
+        path = f"/v1/{namespace}sys/internal/counters/entities"
+        return int(server.request("GET", path, token="root").json()["data"]["counters"]["entities"]["total"])
+
+    before = count()
+    server.request("POST", "/v1/sys/namespaces/peopled", {}, token="root")
+    for path, body in (("/v1/", {"name": "ann"}), ("/v1/peopled/", {"name": "bob", "disabled": True})):
+        assert server.request("POST", f"{path}identity/entity", body, token="root").status == 200
+    assert count() == before + 2
+    assert count("peopled/") == 1
+
+
 def test_tokens_are_counted_wherever_they_live(server: Application) -> None:
     def count() -> int:
         answer = server.request("GET", "/v1/sys/internal/counters/tokens", token="root").json()
