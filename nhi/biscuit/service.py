@@ -11,6 +11,7 @@ from nhi.biscuit.minting import Mint
 from nhi.biscuit.model import Issued, Registration, Revoked
 from nhi.biscuit.proving import near
 from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
@@ -43,6 +44,11 @@ class BiscuitService:
         ):
             return None
         return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
+
+    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+        """See `Foreign.lives`."""
+        presented = await self._biscuits.present(core, token, now)
+        return presented is not None and now < presented.expires
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
         """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it.

@@ -79,7 +79,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         *_mounts(parts),
         *_rights(parts, external, biscuits),
         *_status(parts, running),
-        *operators(parts),
+        *operators(parts, biscuits),
         LockoutEngine(lock, parts.router, parts.barrier),
         ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.router, parts.clock),
     )

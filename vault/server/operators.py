@@ -13,16 +13,19 @@ from vault.engines.system.quotas import QuotaEngine
 from vault.framework.engine import Engine
 from vault.lease.tidy import Tidy
 from vault.server.parts import Parts
+from vault.token.foreign import Foreign
+from vault.token.lasting import Lasting
 
 
-def operators(parts: Parts) -> tuple[Engine, ...]:
+def operators(parts: Parts, biscuits: Foreign) -> tuple[Engine, ...]:
     """Return them, put together from the server's parts."""
+    lasting = Lasting(parts.tokens, parts.batch, biscuits, parts.barrier, parts.clock)
     return (
         PasswordPolicyEngine(parts.barrier, parts.entropy),
         _leases(parts),
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
         CorsEngine(parts.origins),
-        MonitorEngine(parts.log, parts.tokens, parts.barrier, parts.clock),
+        MonitorEngine(parts.log, lasting),
         LoggerEngine(parts.log, parts.config.log_level),
         OperatingEngine(parts.tokens, parts.barrier, parts.namespaces, count_entities),
     )

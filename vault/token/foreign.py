@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Reply
 from vault.token.model import TokenEntry
 
@@ -30,6 +31,10 @@ class Foreign(Protocol):
         """Return what a credential is; None for one that is not good, or not of `call`'s namespace or below."""
         ...
 
+    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+        """Whether a credential is good at `now` (ms) but for its checks; `core` is any view of a namespace's own data."""
+        ...
+
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
         """Answer with a credential that lasts longer, in the open transaction. Raises `Malformed`."""
         ...
@@ -51,6 +56,11 @@ class NoForeign:
         """See `Foreign.look`."""
         del call, token
         return None
+
+    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+        """See `Foreign.lives`."""
+        del core, token, now
+        return False
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
         """See `Foreign.renew`; nobody asks."""

@@ -6,19 +6,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
-from vault.barrier.barrier import Barrier
 from vault.framework.call import Call, Identity, Reply
-from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Limited, Malformed
 from vault.framework.fields import Doc
 from vault.framework.log import LEVELS, Log
 from vault.framework.route import Params, read
-from vault.token.authenticator import core_reader
-from vault.token.store import TokenStore
+from vault.token.lasting import Lasting
 
 _FORMS: Final = ("standard", "json")
-_LOOK_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 1.0
 """How often it is asked whether whoever reads still may."""
 
 
@@ -32,11 +29,9 @@ class MonitorParams(Params, frozen=True):
 class MonitorEngine(Engine):
     """Reading along, until whoever reads leaves, their token ends, or the server does."""
 
-    def __init__(self, log: Log, tokens: TokenStore, barrier: Barrier, clock: Clock) -> None:
+    def __init__(self, log: Log, lasting: Lasting) -> None:
         self._log = log
-        self._tokens = tokens
-        self._barrier = barrier
-        self._clock = clock
+        self._lasting = lasting
 
     @read("monitor")
     async def monitor(self, call: Call, params: MonitorParams) -> Reply[None]:
@@ -54,21 +49,11 @@ class MonitorEngine(Engine):
     async def _lines(self, level: str, form: str, caller: Identity) -> AsyncGenerator[bytes, None]:
         watch = self._log.watch(level, form)
         try:
-            while not watch.ended and await self._welcome(caller):
+            while not watch.ended:
                 text = await watch.read(_LOOK_SECONDS)
+                if not await self._lasting.good(caller):
+                    return
                 if text:
                     yield text.encode()
         finally:
             self._log.unwatch(watch)
-
-    async def _welcome(self, caller: Identity) -> bool:
-        """Whether the token of whoever reads is still good."""
-        if self._barrier.sealed or (caller.expires and self._clock.millis() >= caller.expires):
-            return False
-        if caller.kind != "service" or caller.fleeting:
-            return True
-        core = core_reader(self._barrier, caller.namespace)
-        entry = await self._tokens.get(core, caller.key)
-        if entry is not None and entry.uses < 0:
-            return True
-        return await self._tokens.living(core, caller.key, self._clock.nanos()) is not None

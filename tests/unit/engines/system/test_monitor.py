@@ -127,6 +127,55 @@ def test_a_reader_whose_token_ends_reads_no_further(server: Application) -> None
     server.run(scenario())
 
 
+async def _token(server: Application, path: str, body: object, token: str = "root") -> str:
+    made = await server.ask("POST", f"/v1/{path}", body, token=token)
+    held: str = made.json()["auth"]["client_token"]
+    return held
+
+
+async def _reader(server: Application, kind: str) -> tuple[str, str, object]:
+    """Return the token of somebody who may read along, and the request that ends it."""
+    making = {"policies": ["monitor"]}
+    policy = 'path "sys/monitor" { capabilities = ["read"] } path "auth/token/create" { capabilities = ["update"] }'
+    for path, body in (
+        ("sys/policies/acl/monitor", {"policy": policy}),
+        ("nhi/keys", {}),
+        ("nhi/workloads/reader", {"owner": "team-a", "ttl": "1h"}),
+        ("nhi/registrations/reader", {"workload": "reader", "policies": "monitor"}),
+        ("auth/userpass/users/reader", {"password": "p", "token_policies": "monitor"}),
+    ):
+        await server.ask("POST", f"/v1/{path}", body, token="root")
+    if kind == "entity":
+        token = await _token(server, "auth/userpass/login/reader", {"password": "p"})
+        shown = await server.ask("GET", "/v1/auth/token/lookup-self", token=token)
+        entity = shown.json()["data"]["entity_id"]
+        return token, f"identity/entity/id/{entity}", {"disabled": True}
+    if kind in {"service", "batch", "last use"}:
+        parent = await _token(server, "auth/token/create", making)
+        more = {"batch": {"type": "batch"}, "last use": {"num_uses": 1}}.get(kind)
+        held = parent if more is None else await _token(server, "auth/token/create", making | more, parent)
+        return held, "auth/token/revoke", {"token": parent}
+    biscuit = await _token(server, "nhi/issue/reader", {})
+    held = biscuit if kind == "biscuit" else await _token(server, "auth/token/create", {}, biscuit)
+    return held, "nhi/revoke", {"token": biscuit}
+
+
+@pytest.mark.parametrize("kind", ["service", "batch", "last use", "entity", "biscuit", "child"])
+def test_nothing_is_told_to_whoever_may_be_told_no_longer(server: Application, kind: str) -> None:
+    async def scenario() -> None:
+        token, path, body = await _reader(server, kind)
+        async with Reader(server, "log_level=error", token) as reader:
+            server.vault._parts.log.failure("core", "first")
+            assert "first" in await reader.read()
+            ended = await server.ask("POST", f"/v1/{path}", body, token="root")
+            assert ended.status < 300, ended.body
+            server.vault._parts.log.failure("core", "last")
+            end = await reader.sent.get()
+            assert (end["body"], end.get("more_body", False)) == (b"", False)
+
+    server.run(scenario())
+
+
 def test_a_server_that_ends_ends_its_streams(server: Application) -> None:
     async def scenario() -> None:
         async with Reader(server) as reader:
