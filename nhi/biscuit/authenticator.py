@@ -79,15 +79,20 @@ class Biscuits:
         follower: Follower,
         live: Live,
         mounted: Mounted,
+        takes: Mounted,
         log: Log,
         limits: Limits,
         possession: Possession,
     ) -> None:
-        """`live` finds namespaces by id; `mounted` says whether a namespace still has a mount."""
+        """`live` finds namespaces by id; `mounted` says whether a namespace still has the mount with an id.
+
+        `takes` says whether it has one that calls its logins so.
+        """
         self._barrier = barrier
         self._follower = follower
         self._live = live
         self._mounted = mounted
+        self.takes = takes
         self._log = log
         self._limits = limits
         self.possession = possession
@@ -235,6 +240,8 @@ class Biscuits:
         if not issued.owned(workload, judged.now):
             return replace(judged, refusal=Refusal.WORKLOAD)
         judged = replace(judged, until=min(issued.expires, workload.expires))
+        if not all(self.takes(judged.home, one) for one in issued.hangs_on(judged.owner)):
+            return replace(judged, refusal=Refusal.MOUNT)
         if not key.verifies:
             return replace(judged, refusal=Refusal.KEY)
         for block_id in judged.ids:
@@ -303,10 +310,11 @@ def facts_of(issued: Issued) -> IdentityFacts:
 
 
 def tags_of(presented: Presented) -> tuple[str, ...]:
-    """Return what a token ends with."""
+    """Return what a token ends with; its own last block comes last."""
     issued = presented.issued
+    mounts = (store.mount_tag(one) for one in issued.hangs_on(presented.owner))
     blocks = (store.block_tag(block_id.hex()) for block_id in presented.verified.ids)
-    return (store.key_tag(issued.kid), store.workload_tag(issued.uid), *blocks)
+    return (store.key_tag(issued.kid), store.workload_tag(issued.uid), *mounts, *blocks)
 
 
 def _digest(token: Secret) -> bytes:

@@ -3,20 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from nhi.biscuit import lineage, store
 from nhi.biscuit.children import end_children
-from nhi.biscuit.lineage import Tree
-from nhi.biscuit.model import Place
-from vault.barrier.view import ReadView, View
+from nhi.biscuit.leaving import give_back
+from nhi.biscuit.model import Issued, Place
+from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 
-_PAGE: Final = 256
 _UUID: Final = 36
 
 
@@ -46,11 +46,15 @@ class Ending:
         if home is None:
             return  # with its namespace went all that was made in it
         view = core.space(namespace).sub(f"mnt/{mount}/")
-        what, _, of = name.partition("-")
-        async for tree in _trees(view, what, of):
-            first = tree.issued.ids
-            await self._leases.chain_gone(core, home, first, of if what == "block" else first)
         owner = Place(namespace, mount)
+        what, _, of = name.partition("-")
+        if what == "block":
+            token_id = await lineage.owner_of(view, of)
+            tree = await lineage.tree(view, token_id) if token_id is not None else None
+            if tree is not None:
+                await self._leases.chain_gone(core, home, tree.issued.ids, of)
+        else:
+            await give_back(core, owner, self._tokens, self._leases, partial(_ended, what, of))
         if await end_children(core, self._tokens, owner, _tag(what, of)):
             await store.end_made(view, owner, name, self._clock.millis())
 
@@ -62,21 +66,6 @@ def _tag(what: str, of: str) -> str:
     return store.workload_tag(of[:_UUID]) if what == "workload" else store.key_tag(int(of))
 
 
-async def _trees(view: ReadView, what: str, of: str) -> AsyncGenerator[Tree]:
-    """Yield the trees that a block, a workload (by uid and name) or a key is in, as far as they were seen."""
-    if what == "block":
-        token_id = await lineage.owner_of(view, of)
-        tree = await lineage.tree(view, token_id) if token_id is not None else None
-        if tree is not None:
-            yield tree
-        return
-    workload = of[_UUID + 1 :] if what == "workload" else ""
-    after = ""
-    while names := await lineage.page(view, workload, after, _PAGE):
-        for name in names:
-            tree = await lineage.tree(view, lineage.token_of(name))
-            if tree is None:
-                continue
-            if tree.issued.uid == of[:_UUID] if what == "workload" else str(tree.issued.kid) == of:
-                yield tree
-        after = names[-1]
+def _ended(what: str, of: str, issued: Issued) -> bool:
+    """Whether a token ends with a workload (by uid and name) or a key."""
+    return issued.uid == of[:_UUID] if what == "workload" else str(issued.kid) == of

@@ -16,6 +16,7 @@ from nhi.biscuit.datalog import Block
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Refusal
+from nhi.biscuit.leaving import Leaving
 from nhi.biscuit.minting import Mint, owned, prepared
 from nhi.biscuit.model import IssuerKey, KeyState, Place, Registration, Workload
 from nhi.biscuit.narrowing import ends
@@ -43,7 +44,8 @@ from nhi.biscuit.revoking import destroy, end_workload, forget_workload
 from nhi.biscuit.service import auth_of
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Reply
+from vault.barrier.view import View
+from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
@@ -67,10 +69,17 @@ _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class KeyEngine(Engine):
-    """Issuer keys."""
+    """Issuer keys. A key's number says for ever which mount of which namespace it is of."""
 
-    def __init__(self, mint: Mint) -> None:
+    stays = True
+
+    def __init__(self, mint: Mint, leaving: Leaving) -> None:
         self._mint = mint
+        self._leaving = leaving
+
+    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+        """See `Engine.unmounting`: whatever the keys have signed ends."""
+        await self._leaving.end(core, Place(home.id, mount.uuid), mount.logins)
 
     @list_("keys")
     async def list_keys(self, call: Call) -> Names:
@@ -201,6 +210,10 @@ class IssuingEngine(Engine):
     @write("login", public=True, contained=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Make a token for whoever proves to be the workload of a registration, in the way that it demands."""
+        return await self.log_in(call, params)
+
+    async def log_in(self, call: Call, params: LoginParams, door: str = "") -> Reply[None]:
+        """As `login`; `door` is what the mount below `auth/` calls its logins by which the call came in."""
         shown = [bool(params.client_secret), bool(params.jwt), bool(params.client_assertion)]
         if sum(shown) > 1:
             raise Malformed("give one of client_secret, jwt and client_assertion")
@@ -213,7 +226,7 @@ class IssuingEngine(Engine):
         found = await self._prover.granted(call, proof, fresh=asked is None)
         if found is None:
             raise Unauthenticated("the registration has changed, or the proof was used before: log in again")
-        return await self._issue(call, *found, params.ttl, proof.method)
+        return await self._issue(call, *found, params.ttl, proof.method, door)
 
     async def _prove(self, call: Call, params: LoginParams) -> Proof:
         """Look at a proof that takes time, outside of any transaction. Raises `Malformed`, `Unauthenticated`."""
@@ -276,11 +289,13 @@ class IssuingEngine(Engine):
         return owner == Place(call.namespace.id, call.mount.uuid)
 
     async def _issue(
-        self, call: Call, registration: Registration, workload: Workload, ttl: int, method: str
+        self, call: Call, registration: Registration, workload: Workload, ttl: int, method: str, door: str
     ) -> Reply[None]:
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
         pop = self._biscuits.possession.binding(call, registration.pop)
-        token, issued = await self._mint.mint(call, place, registration, workload, ttl, method, pop=pop)
+        token, issued = await self._mint.mint(
+            call, place, registration, workload, ttl, method, pop=pop, door=door
+        )
         return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
 
 

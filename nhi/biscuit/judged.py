@@ -25,6 +25,7 @@ class Refusal(StrEnum):
     DEPTH = "it has more blocks than its registration allows"
     KEY = "its key was destroyed"
     WORKLOAD = "its workload was revoked, disabled or removed, or has ended"
+    MOUNT = "the mount that gave it was moved, or its login's is gone"
     REVOKED = "a block of it was revoked"
     BLOCK = "a block of it is not taken"
 

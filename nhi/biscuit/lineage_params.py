@@ -45,7 +45,10 @@ class CredentialPath(Params, frozen=True):
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """An issued token with everything that was made from it, as far as it was presented."""
+    """An issued token with everything that was made from it, as far as it was presented.
+
+    `tokens` counts the service tokens that were made with any of it and live, as far as a tree names them.
+    """
 
     token_id: str
     workload: str
@@ -61,6 +64,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int
     depth: int
     state: str
+    tokens: int
     anomalies: Sequence[str]
 
 

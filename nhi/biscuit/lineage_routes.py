@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Final
 
 from nhi.biscuit import lineage, renewals, store
+from nhi.biscuit.authenticator import Mounted
 from nhi.biscuit.children import Child, Children
 from nhi.biscuit.lineage import Node, Tree
 from nhi.biscuit.lineage_params import (
@@ -28,7 +29,7 @@ from nhi.biscuit.lineage_params import (
     SettingsParams,
     TreeInfo,
 )
-from nhi.biscuit.model import Issued, KeyState
+from nhi.biscuit.model import Issued, KeyState, Place
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
@@ -49,8 +50,10 @@ _NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
 class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
 
-    def __init__(self, children: Children) -> None:
+    def __init__(self, children: Children, takes: Mounted) -> None:
+        """`takes` says whether a namespace has a mount that calls its logins so."""
         self._children = children
+        self._takes = takes
 
     @read("config")
     async def read_config(self, call: Call) -> SettingsInfo:
@@ -82,7 +85,7 @@ class LineageEngine(Engine):
                 continue
             if tree.first_seen < since:
                 break
-            shown = await shown_credential(call.reader, tree, call.now)
+            shown = await self._credential(call, tree)
             if _fits(shown, params):
                 found.append(shown)
             if len(found) == params.limit or looked == _LOOKED_AT:
@@ -101,14 +104,11 @@ class LineageEngine(Engine):
                 raise NotFound
             tree = lineage.unseen(issued)
         return TreeInfo(
-            credential=await shown_credential(call.reader, tree, call.now),
+            credential=await self._credential(call, tree),
             more=tree.more,
             nodes=[_shown(node) for node in tree.nodes],
-            renewals=await _renewals(call.reader, tree.issued.ids, call.now),
-            tokens=[
-                _child(one)
-                for one in await self._children.of(call, [store.block_tag(tree.issued.ids)], _TOKENS)
-            ],
+            renewals=await self._renewals(call, tree.issued.ids),
+            tokens=[_child(one) for one in await self._made(call, tree.issued)],
         )
 
     @read("orphans")
@@ -154,57 +154,64 @@ class LineageEngine(Engine):
         found.sort(key=lambda one: (not one.uses_secret, not one.has_secret, one.registration))
         return Report(found)
 
-
-async def shown_credential(view: ReadView, tree: Tree, now: int) -> Credential:
-    """Return a credential as it is shown."""
-    issued = tree.issued
-    return Credential(
-        token_id=issued.token_id,
-        workload=issued.workload,
-        registration=issued.registration,
-        method=issued.method,
-        kid=issued.kid,
-        policies=issued.policies,
-        renewed_from=issued.parent,
-        issue_time=when(issued.created),
-        expire_time=when(issued.expires),
-        first_seen=when(tree.first_seen),
-        sources=sorted({source for node in tree.nodes for source in node.sources}),
-        blocks=len(tree.nodes),
-        depth=max(node.index for node in tree.nodes) + 1,
-        state="revoked" if tree.nodes[0].revoked else await _state(view, issued, now),
-        anomalies=tree.anomalies,
-    )
-
-
-async def _state(view: ReadView, issued: Issued, now: int) -> str:
-    """Return whether a credential is `active`, `expired`, `revoked`, or has ended with its `workload` or `key`."""
-    if await store.revoked(view, issued.ids) is not None:
-        return "revoked"
-    if now >= issued.expires:
-        return "expired"
-    workload = await store.workload(view, issued.workload)
-    if not issued.owned(workload, now):
-        return "workload-ended"
-    key = await store.key(view, issued.kid)
-    return "key-destroyed" if key is None or key.state is KeyState.DESTROYED else "active"
-
-
-async def _renewals(view: ReadView, block_id: str, now: int) -> list[RenewalInfo]:
-    """Return the tokens that were renewed from one, as they are shown."""
-    found = []
-    for one in (await renewals.heirs(view, block_id))[:_MOST]:
-        issued = await store.issued(view, one.token_id)
-        found.append(
-            RenewalInfo(
-                token_id=one.token_id,
-                id=one.block.hex(),
-                parent=one.parent.hex(),
-                expire_time=when(one.expires),
-                state="expired" if issued is None else await _state(view, issued, now),
-            )
+    async def _credential(self, call: Call, tree: Tree) -> Credential:
+        """Return a credential as it is shown."""
+        issued = tree.issued
+        state = "revoked" if tree.nodes[0].revoked else await self._state(call, issued)
+        made = await self._made(call, issued) if state == "active" else ()
+        return Credential(
+            token_id=issued.token_id,
+            workload=issued.workload,
+            registration=issued.registration,
+            method=issued.method,
+            kid=issued.kid,
+            policies=issued.policies,
+            renewed_from=issued.parent,
+            issue_time=when(issued.created),
+            expire_time=when(issued.expires),
+            first_seen=when(tree.first_seen),
+            sources=sorted({source for node in tree.nodes for source in node.sources}),
+            blocks=len(tree.nodes),
+            depth=max(node.index for node in tree.nodes) + 1,
+            state=state,
+            tokens=len(made),
+            anomalies=tree.anomalies,
         )
-    return found
+
+    async def _made(self, call: Call, issued: Issued) -> Sequence[Child]:
+        """Return the service tokens that were made with a credential and live, as many as are named."""
+        return await self._children.of(call, [store.block_tag(issued.ids)], _TOKENS)
+
+    async def _state(self, call: Call, issued: Issued) -> str:
+        """Return whether a credential is `active`, `expired`, `revoked`, or has ended with its `workload`, `mount` or `key`."""
+        if await store.revoked(call.reader, issued.ids) is not None:
+            return "revoked"
+        if call.now >= issued.expires:
+            return "expired"
+        workload = await store.workload(call.reader, issued.workload)
+        if not issued.owned(workload, call.now):
+            return "workload-ended"
+        mounts = issued.hangs_on(Place(call.namespace.id, call.mount.uuid))
+        if not all(self._takes(call.namespace, one) for one in mounts):
+            return "mount-gone"
+        key = await store.key(call.reader, issued.kid)
+        return "key-destroyed" if key is None or key.state is KeyState.DESTROYED else "active"
+
+    async def _renewals(self, call: Call, block_id: str) -> list[RenewalInfo]:
+        """Return the tokens that were renewed from one, as they are shown."""
+        found = []
+        for one in (await renewals.heirs(call.reader, block_id))[:_MOST]:
+            issued = await store.issued(call.reader, one.token_id)
+            found.append(
+                RenewalInfo(
+                    token_id=one.token_id,
+                    id=one.block.hex(),
+                    parent=one.parent.hex(),
+                    expire_time=when(one.expires),
+                    state="expired" if issued is None else await self._state(call, issued),
+                )
+            )
+        return found
 
 
 def when(millis: int) -> str:

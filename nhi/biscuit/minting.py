@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+import msgspec
 from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -44,6 +45,7 @@ from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
 Where = Callable[[Place], tuple[Namespace, Mounted] | None]
+Longest = Callable[[str, Sequence[str]], int]
 
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
@@ -97,9 +99,14 @@ class Mint:
         safe: Safe,
         signers: Signers,
         where: Where,
+        longest: Longest,
     ) -> None:
-        """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one."""
+        """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one.
+
+        `longest` says how long (seconds) the tokens of mounts of a namespace may last that call their logins so.
+        """
         self._where = where
+        self._longest = longest
         self._safe = safe
         self._signers = signers
         self._policies = policies
@@ -139,12 +146,14 @@ class Mint:
         method: str = "issue",
         renewed: Issued | None = None,
         pop: Bound | None = None,
+        door: str = "",
     ) -> tuple[str, Issued]:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
 
         `place` is the mount, and the path of its namespace; `pop` the key that the token is bound to, which one that is
-        renewed keeps. Raises `Malformed` without an active key, and without a proof where the registration wants one,
-        `Unauthenticated` for a login that a request brings along: that leaves no token behind.
+        renewed keeps; `door` what the mount below `auth/` calls its logins that somebody logs in on. Raises `Malformed`
+        without an active key, and without a proof where the registration wants one, `Unauthenticated` for a login that
+        a request brings along: that leaves no token behind.
         """
         if call.login is not None and call.login.identity is None:
             raise Unauthenticated
@@ -155,10 +164,9 @@ class Mint:
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
         pop = _bound(registration, renewed, pop)
-        approvers = await store.approver_keys(view, registration.approvers)
-        said = Said(
-            registration.workload, path, registration.audiences, registration.policies, grants, pop, approvers
-        )
+        doors = tuple(filter(None, (call.mount.logins, door))) if renewed is None else renewed.hangs_on(owner)
+        registration = self._cut(registration, owner, doors)
+        said = await _said(view, registration, path, grants, pop)
         order = _Order(owner, key, registration, workload, ttl, renewed, said)
         if root is None:
             made = await asked_first(call, order, _Made, lambda: self._make(call, order, None))
@@ -173,7 +181,7 @@ class Mint:
             policies=registration.policies,
             created=made.created,
             expires=made.expires // 1000 * 1000,
-            latest=made.latest,
+            latest=made.latest // 1000 * 1000,
             max_depth=registration.max_depth,
             ids=next_id(b"", made.token.signature, Algorithm(key.algorithm)).hex(),
             parent=renewed.token_id if renewed is not None else "",
@@ -181,12 +189,18 @@ class Mint:
             since=_since(renewed),
             method=method,
             audiences=registration.audiences,
+            doors=doors,
             pop=f"{pop.kind}:{pop.thumbprint}" if pop is not None else "",
         )
         await store.put_issued(view, owner, issued)
         if renewed is not None:
             await renewals.add(view, owner, renewed, issued)
         return to_text(serialise(made.token)).rstrip("="), issued
+
+    def _cut(self, registration: Registration, owner: Place, doors: Sequence[str]) -> Registration:
+        """Return a registration whose tokens last no longer than the mounts allow that they end with."""
+        longest = min(registration.max_ttl, self._longest(owner.namespace, doors))
+        return msgspec.structs.replace(registration, max_ttl=longest)
 
     async def _make(self, call: Call, order: _Order, root: RootKey | None) -> _Made:
         """Make the token and sign it, with `root` or the device. Raises `Malformed` for one that would have ended."""
@@ -274,6 +288,16 @@ class Mint:
             return await found.use(call, lambda root: work(_root(root)))
 
         return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
+
+
+async def _said(
+    view: ReadView, registration: Registration, path: str, grants: tuple[Grant, ...], pop: Bound | None
+) -> Said:
+    """Return what all tokens of a registration say. Raises `Malformed` where an approver of it is gone."""
+    approvers = await store.approver_keys(view, registration.approvers)
+    return Said(
+        registration.workload, path, registration.audiences, registration.policies, grants, pop, approvers
+    )
 
 
 def _bound(registration: Registration, renewed: Issued | None, pop: Bound | None) -> Bound | None:

@@ -174,6 +174,12 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
     audiences: tuple[str, ...] = ()
     """Whom it is for; nobody in particular without any."""
+    doors: tuple[str, ...] = ()
+    """See `hangs_on`; empty where it was issued before mounts could be moved."""
+
+    def hangs_on(self, owner: Place) -> tuple[str, ...]:
+        """Return what the mounts call their logins that it ends with; `owner` is its own."""
+        return self.doors or (owner.mount,)
 
     def owned(self, workload: Workload | None, now: int) -> TypeGuard[Workload]:
         """Whether this is still the workload that it was issued to, and may have tokens at `now`."""

@@ -24,7 +24,7 @@ from vault.framework.call import Call
 
 _MOMENT: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
-_LATE: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY})
+_LATE: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY, Refusal.MOUNT})
 _UNSEEN: Final = frozenset({Refusal.EXPIRED})
 """What is refused for this says nothing that was not known."""
 

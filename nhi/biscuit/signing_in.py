@@ -12,18 +12,21 @@ from contextlib import contextmanager
 from typing import Annotated
 
 from nhi.biscuit.engine import IssuingEngine
+from nhi.biscuit.leaving import Leaving
+from nhi.biscuit.model import Place
 from nhi.biscuit.params import LoginParams
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
-from vault.framework.call import Call, Mounted, Reply
+from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.external import AskFirst
 from vault.framework.fields import Doc
 from vault.framework.route import Params, write
+from vault.token.factors import Factors
 
-Issuing = Callable[[Call, str], Mounted | None]
-"""Finds the `nhi` mount at a path in the namespace of a call."""
+Issuing = Callable[[Namespace, str], Mounted | None]
+"""Finds the `nhi` mount at a path in a namespace."""
 
 
 class SignInParams(LoginParams, frozen=True):
@@ -45,10 +48,25 @@ class PasswordParams(Params, frozen=True):
 class SigningInEngine(Engine):
     """Logins of workloads below `auth/`."""
 
-    def __init__(self, issuing: IssuingEngine, barrier: Barrier, find: Issuing) -> None:
+    def __init__(
+        self,
+        issuing: IssuingEngine,
+        barrier: Barrier,
+        find: Issuing,
+        leaving: Leaving,
+        factors: Factors,
+    ) -> None:
         self._issuing = issuing
         self._barrier = barrier
         self._find = find
+        self._leaving = leaving
+        self._factors = factors
+
+    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+        """See `Engine.unmounting`: what was given by this way ends, as with any other auth method."""
+        owner = self._find(home, mount.path.removeprefix("auth/"))
+        if owner is not None:
+            await self._leaving.end(core, Place(home.id, owner.uuid), mount.logins)
 
     @write("login", public=True, contained=True)
     async def login(self, call: Call, params: SignInParams) -> Reply[None]:
@@ -61,10 +79,14 @@ class SigningInEngine(Engine):
         return await self._login(call, LoginParams(client_id=params.client_id, client_secret=params.password))
 
     async def _login(self, call: Call, params: LoginParams) -> Reply[None]:
-        """Log in there; what has to be asked first is asked there too."""
+        """Log in there; what has to be asked first is asked there too.
+
+        Raises `Malformed` where a second factor is demanded, whoever logs in: nothing is done then.
+        """
+        door = call.mount.logins
         try:
             with self._there(call, call.core):
-                return await self._issuing.login(call, params)
+                reply = await self._issuing.log_in(call, params, door)
         except AskFirst as again:
             ask = again.ask
 
@@ -73,13 +95,16 @@ class SigningInEngine(Engine):
                     return await ask()
 
             raise AskFirst(first) from None
+        if await self._factors.demanded(call):
+            raise Malformed("a login enforcement demands a second factor here, which no workload has")
+        return reply
 
     @contextmanager
     def _there(self, call: Call, transaction: View | None = None) -> Generator[None]:
         """Have a call speak of the `nhi` mount and its data meanwhile. Raises `Malformed` where there is none."""
         own, reader = call.mount, call.reader
         place = own.path.removeprefix("auth/")
-        mount = self._find(call, place)
+        mount = self._find(call.namespace, place)
         if mount is None:
             raise Malformed(f"there is no nhi engine at {place}, whose tokens this method gives")
         inside = f"mnt/{mount.uuid}/"

@@ -80,6 +80,11 @@ def block_tag(block_id: str) -> str:
     return f"block/{block_id}"
 
 
+def mount_tag(logins: str) -> str:
+    """Return the tag of everything that a mount has given, by what it calls its logins."""
+    return f"mount/{logins}"
+
+
 async def place(core: ReadView, kid: int) -> Place | None:
     """Return where a key number belongs; `core` is any view of a namespace's own data."""
     value = await core.space(ROOT.id).get(f"{_PLACES}{kid}")

@@ -75,7 +75,7 @@ class Mounted:
     passthrough_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     logins: str = ""
-    """What the tokens of its logins hang on; empty for what has none."""
+    """What the tokens of its logins hang on."""
 
 
 class JsonLimits(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ memory: what is due is a timer's row (SL-79).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
@@ -140,6 +140,17 @@ class LeaseStore:
                 await self.end(core, lease_id.decode())
             await core.delete(prefix + name)
         return len(names) == _ROUND
+
+    async def chains(self, core: ReadView) -> AsyncIterator[tuple[str, str]]:
+        """Yield the keys of all chains that leases of the given view were made for, each with its first block."""
+        after = CHAIN
+        while names := await core.list(_TOKEN, after=after, limit=_ROUND):
+            for name in names:
+                if not name.startswith(CHAIN):
+                    return
+                key = name.removesuffix("/")
+                yield key, key.removeprefix(CHAIN).partition(".")[0]
+            after = names[-1]
 
     async def chain_gone(self, core: View, namespace: Namespace, first: str, gone: str) -> None:
         """Have everything taken back that was made for a credential with `gone` in its chain, which begins with `first`."""

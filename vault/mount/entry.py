@@ -54,11 +54,11 @@ class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     external_entropy_access: bool = False
     config: MountConfig = MountConfig()
     since: str = ""
-    """Of an auth mount that was moved: another id for the logins since, as those before are worth nothing."""
+    """Of a mount that was moved: another id for the logins since, as those before are worth nothing."""
 
     @property
     def logins(self) -> str:
-        """What the tokens of logins on this auth mount hang on."""
+        """What the tokens of logins on this mount hang on."""
         return self.since or self.uuid
 
     @property
@@ -75,7 +75,7 @@ class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return what the pipeline needs."""
         config = self.config
         return Mounted(
-            logins=self.logins if self.is_auth else "",
+            logins=self.logins,
             uuid=self.uuid,
             path=self.path,
             kind=self.kind,

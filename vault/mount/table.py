@@ -233,6 +233,12 @@ class MountTable:
         await core.invalidate(MOUNT_KIND, self._namespace.id)
 
 
+async def leave(core: View, home: Namespace, mount: Mount) -> None:
+    """Have the engines of a mount end what it has given, before it is moved or removed; `core` is its namespace's data."""
+    for engine in mount.backend.engines:
+        await engine.unmounting(core, home, mount.mounted)
+
+
 def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> str:
     """Return a new mount accessor, as `kv_1a2b3c4d`."""
     return f"{'auth_' if auth else ''}{kind}_{entropy.bytes(4).hex()}"

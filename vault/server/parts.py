@@ -174,7 +174,9 @@ def _biscuits(
     log: Log,
 ) -> Biscuits:
     possession = Possession(clock, address(config))
-    return Biscuits(barrier, follower, namespaces.live, router.has, log, BiscuitLimits(), possession)
+    return Biscuits(
+        barrier, follower, namespaces.live, router.has, router.takes, log, BiscuitLimits(), possession
+    )
 
 
 def _sealing(

@@ -15,6 +15,7 @@ from nhi.biscuit.approving import ApprovingEngine
 from nhi.biscuit.children import Children
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
 from nhi.biscuit.held import Signers
+from nhi.biscuit.leaving import Leaving
 from nhi.biscuit.lineage_routes import LineageEngine
 from nhi.biscuit.minting import Mint
 from nhi.biscuit.model import Place
@@ -27,7 +28,7 @@ from nhi.biscuit.revoking import RevokingEngine
 from nhi.biscuit.secrets import Secrets
 from nhi.biscuit.service import BiscuitService
 from nhi.biscuit.signing_in import SigningInEngine
-from vault.framework.call import Call, Mounted, Namespace
+from vault.framework.call import Mounted, Namespace
 from vault.framework.engine import Engine
 from vault.framework.external import ExternalKeys
 from vault.server.parts import Parts, address
@@ -41,8 +42,16 @@ def workloads(
     signers = Signers(parts.follower, parts.safe)
     parts.lifecycle.on_seal(signers.forget)
     mint = Mint(
-        parts.clock, parts.entropy, external, parts.policies, parts.safe, signers, partial(_where, parts)
+        parts.clock,
+        parts.entropy,
+        external,
+        parts.policies,
+        parts.safe,
+        signers,
+        partial(_where, parts),
+        partial(_longest, parts),
     )
+    leaving = Leaving(parts.tokens, parts.leases)
     prover = Prover(
         parts.barrier,
         parts.tokens,
@@ -57,24 +66,33 @@ def workloads(
     issuing = IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences)
     children = Children(parts.tokens, parts.barrier)
     engines = (
-        KeyEngine(mint),
+        KeyEngine(mint, leaving),
         PublishingEngine(mint, clients),
         WorkloadEngine(parts.clock, parts.entropy),
         RegistrationEngine(parts.entropy),
         issuing,
         ApprovingEngine(mint),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy, children),
-        LineageEngine(children),
+        LineageEngine(children, parts.router.takes),
         OAuthEngine(mint, parts.biscuits, prover, clients),
     )
-    signing_in = SigningInEngine(issuing, parts.barrier, partial(_issuing, parts))
+    find = partial(_issuing, parts)
+    signing_in = SigningInEngine(issuing, parts.barrier, find, leaving, parts.factors)
     return engines, signing_in, BiscuitService(parts.biscuits, mint, parts.barrier)
 
 
-def _issuing(parts: Parts, call: Call, path: str) -> Mounted | None:
-    """Return the `nhi` mount at a path in the namespace of a call; None where there is none."""
-    found = parts.router.of(call.namespace).get(path)
+def _issuing(parts: Parts, namespace: Namespace, path: str) -> Mounted | None:
+    """Return the `nhi` mount at a path in a namespace; None where there is none."""
+    found = parts.router.of(namespace).get(path)
     return found.mounted if found is not None and found.mounted.kind == "nhi" else None
+
+
+def _longest(parts: Parts, namespace_id: str, doors: Sequence[str]) -> int:
+    """Return for how many seconds a token may last: as the mounts are tuned, or the server where none of them is."""
+    home = parts.namespaces.live(namespace_id)
+    table = parts.router.of(home) if home is not None else ()
+    tuned = [mount.mounted.max_ttl for mount in table if mount.mounted.logins in doors]
+    return min((one for one in tuned if one), default=parts.limits.longest)
 
 
 def _where(parts: Parts, owner: Place) -> tuple[Namespace, Mounted] | None:

@@ -28,6 +28,10 @@ class Factors(Protocol):
         """Return what a login that needs a second factor is told; None where it has all that it needs."""
         ...
 
+    async def demanded(self, call: Call) -> bool:
+        """Whether every login on the mount of `call` needs a second factor, whoever logs in; in the open transaction."""
+        ...
+
 
 class NoFactors:
     """A server without second factors."""
@@ -36,3 +40,8 @@ class NoFactors:
         """Return None."""
         del call, candidate
         return None
+
+    async def demanded(self, call: Call) -> bool:
+        """Return False."""
+        del call
+        return False

@@ -85,10 +85,12 @@ class TokenStore(TokenRows):
         await self.go_on(core, hook, REVOKED)
 
     async def revoke_made(self, core: View, chain: str, namespace_id: str) -> None:
-        """Revoke every token that was made with a credential of this name, which is no token of the store."""
-        hook = chain_hook(chain, namespace_id)
-        await core.invalidate(TOKEN_KIND, hook)
-        await self.go_on(core, hook, REVOKED)
+        """Have every token removed that was made with a credential of this name, no token of the store, which has ended."""
+        await self.revoke_hanging(core, chain_hook(chain, namespace_id))
+
+    async def revoke_hanging(self, core: View, hook: str) -> None:
+        """Have everything removed that hangs on what has ended, and so is worth nothing already: timers do, by rounds."""
+        await self._later(core, hook, REVOKED, 1)
 
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Revoke one token; its children live on as orphans."""

@@ -65,6 +65,7 @@ async def credential(visit: Visit) -> Response:
         el("h2", "Each hop"),
         _hops(visit, answer, root),
         _renewals(visit, answer),
+        _tokens(answer),
         session=visit.session,
         mount=visit.mount,
         here="credentials",
@@ -127,6 +128,27 @@ def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
     return [el("h2", "Renewed from it"), table(caption, heads, rows, empty="")] if rows else None
 
 
+def _tokens(answer: Mapping[str, Json]) -> Child:
+    """Return the service tokens that were made with one and live; nothing where there are none."""
+    rows = [
+        row(
+            el("span", text(one, "accessor"), class_="id"),
+            short(text(one, "parent")),
+            text(one, "display_name"),
+            ", ".join(texts(one, "policies")),
+            when(text(one, "issue_time")),
+            when(text(one, "expire_time")),
+            id=f"b-{text(one, 'accessor')}",
+        )
+        for one in objects(answer, "tokens")
+    ]
+    heads = ("Accessor", "Made with", "Name", "Policies", "Made", "Expires")
+    caption = (
+        "Service tokens with its checks. They end with the block, or the token, that each was made with."
+    )
+    return [el("h2", "Made with it"), table(caption, heads, rows, empty="")] if rows else None
+
+
 def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
     """Return how a block ended, or the way to end it."""
     if node.get("revoked"):
@@ -155,11 +177,15 @@ def listed(
             when(text(one, "expire_time")),
             lines(texts(one, "sources"), "id"),
             f"{text(one, 'blocks')}, {text(one, 'depth')} deep" if text(one, "depth") != "1" else "1",
+            text(one, "tokens") or "0",
             odd(texts(one, "anomalies")),
         )
         for one in objects(found, "credentials")
     ]
-    heads = ("Credential", "Workload", "State", "First presented", "Expires", "From", "Blocks", "Anomalies")
+    heads = (
+        *("Credential", "Workload", "State", "First presented", "Expires", "From", "Blocks", "Tokens made"),
+        "Anomalies",
+    )
     return table("The one first presented last comes first. Times are UTC.", heads, rows, empty=empty)
 
 

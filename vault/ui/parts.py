@@ -17,6 +17,7 @@ _STATES: Final = {
     "expired": ("expired", "expired"),
     "revoked": ("revoked", "revoked"),
     "workload-ended": ("ended with its workload", "ended"),
+    "mount-gone": ("ended with its mount", "ended"),
     "key-destroyed": ("ended with its key", "ended"),
 }
 

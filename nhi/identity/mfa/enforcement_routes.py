@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,6 +19,9 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
+
+_ALONE: Final = frozenset({"nhi"})
+"""Methods whose logins are nobody's who could have a second factor."""
 
 
 class EnforcementParams(Params, frozen=True, kw_only=True):
@@ -102,6 +105,10 @@ class EnforcementEngine(Engine):
         mounts = [mount.entry for mount in self._router.of(call.namespace) if mount.entry.is_auth]
         if not {mount.accessor for mount in mounts}.issuperset(new.accessors):
             raise Malformed("one of the auth method accessors provided is invalid")
+        if {*new.types, *(one.kind for one in mounts if one.accessor in new.accessors)} & _ALONE:
+            raise Malformed(
+                "nhi: workloads have no second factors; bind their tokens to a key, or have them approved"
+            )
         if not self._kinds(call).issuperset(new.types):
             raise Malformed("one of the auth method types provided is invalid")
         if not (new.accessors or new.types or new.groups or new.entities):

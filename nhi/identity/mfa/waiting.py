@@ -53,6 +53,15 @@ class SecondFactors:
             return Refused(reason=Unauthenticated())  # a login that is part of a request has no second half
         return await self._wait(call, candidate, found)
 
+    async def demanded(self, call: Call) -> bool:
+        """See `Factors.demanded`."""
+        accessor, kind = call.mount.accessor, call.mount.kind
+        for place in self._chain(call.namespace):
+            for one in await model.enforcements(call.core.space(place.id)):
+                if accessor in one.accessors or kind in one.types:
+                    return True
+        return False
+
     async def applying(
         self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: Standing
     ) -> Sequence[tuple[Namespace, Enforcement]]:

@@ -34,6 +34,7 @@ CREDENTIAL = {
     "sources": ["10.0.0.7", "10.0.0.8"],
     "blocks": 3,
     "depth": 3,
+    "tokens": 4711,
     "anomalies": ["several-sources", "something-new"],
 }
 
@@ -89,6 +90,7 @@ def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> No
     page = _shown(credentials.credentials, front, workload="w", anomaly="no-op", after="x y")
     assert front.asked[0][2] == {"workload": ["w"], "anomaly": ["no-op"], "after": ["x y"]}
     assert "ended with its key" in page
+    assert "<td>4711</td>" in page
     assert "came from several addresses" in page
     assert "something-new" in page
     assert '<option value="no-op" selected>' in page
@@ -119,6 +121,16 @@ def test_what_was_renewed_from_a_credential_is_named_beside_its_tree() -> None:
     assert "renewed: another token" in page
     front = Front(**{f"credentials__{BLOCK}": (200, {"data": {**answer, "renewals": []}})})
     assert "Renewed from it" not in _shown(credentials.credential, front, id=BLOCK)
+
+
+def test_the_service_tokens_that_a_credential_has_made_are_named_beside_its_tree() -> None:
+    made = {"accessor": "Qk3v", "parent": BLOCK, "display_name": "token-<job>", "policies": ["app"]}
+    answer = {"credential": CREDENTIAL, "nodes": [{"id": BLOCK, "parent": ""}], "tokens": [made]}
+    front = Front(**{f"credentials__{BLOCK}": (200, {"data": answer})})
+    page = _shown(credentials.credential, front, id=BLOCK)
+    assert "Made with it" in page and "token-&lt;job&gt;" in page and 'id="b-Qk3v"' in page
+    front = Front(**{f"credentials__{BLOCK}": (200, {"data": {**answer, "tokens": []}})})
+    assert "Made with it" not in _shown(credentials.credential, front, id=BLOCK)
 
 
 def test_many_workloads_come_in_pages() -> None:

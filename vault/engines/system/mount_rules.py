@@ -22,6 +22,8 @@ _TOKEN_TYPES: Final = frozenset({"default-service", "default-batch", "service", 
 _VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
 LOCKABLE: Final = frozenset({"approle", "userpass"})
 """Auth methods that lock names out after failed logins."""
+_OWN_TERMS: Final = frozenset({"nhi"})
+"""Kinds of mount whose tokens are of a kind of their own, and last as each registration says."""
 _NO_CONFIG: Final = "unable to convert given mount config information"
 _LOCKOUT_TIMES: Final = {
     "lockout_duration": "duration",
@@ -97,6 +99,18 @@ def check_token_type(text: str) -> str:
     if text not in _TOKEN_TYPES:
         raise Malformed("invalid value for 'token_type'")
     return text
+
+
+def check_terms(kind: str, config: MountConfig) -> None:
+    """Refuse settings about tokens that a kind of mount would not heed. Raises `Malformed`."""
+    if kind not in _OWN_TERMS:
+        return
+    if config.token_type:
+        raise Malformed(f"'token_type' cannot be set for '{kind}' auth mounts: their tokens are Biscuits")
+    if config.default_lease_ttl:
+        raise Malformed(
+            f"'default_lease_ttl' cannot be set for '{kind}' mounts: each registration has a ttl of its own"
+        )
 
 
 def read_config(data: Mapping[str, Json], *, auth: bool, longest: int) -> MountConfig:

@@ -17,7 +17,7 @@ from vault.framework.fields import Doc, Map, Pairs
 from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
-from vault.mount.table import Backend, accessor
+from vault.mount.table import Backend, accessor, leave
 from vault.token.store import TokenStore
 
 
@@ -103,6 +103,7 @@ class MountsEngine(Engine):
         if taken:
             raise Malformed(f"path is already in use at {taken}")
         rules.check_secrets_kind(self._router.catalog, kind, options)
+        rules.check_terms(kind, config)
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
@@ -119,6 +120,7 @@ class MountsEngine(Engine):
         if taken:
             raise Malformed(f"path is already in use at {taken.removeprefix('auth/')}")
         rules.check_auth_kind(self._router.catalog, kind, options)
+        rules.check_terms(kind, config)
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
@@ -131,6 +133,7 @@ class MountsEngine(Engine):
             return
         if path.startswith(rules.OWN):
             raise Malformed(f'cannot unmount "{path}"')
+        await leave(call.core, call.namespace, mount)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     @delete("auth/{path:path}", sudo=True)
@@ -143,6 +146,7 @@ class MountsEngine(Engine):
         if mount.entry.kind in {"token", "ns_token"}:
             raise Malformed("token credential backend cannot be disabled")
         await self._tokens.revoke_mount(call.core, mount.entry.logins, call.namespace.id)
+        await leave(call.core, call.namespace, mount)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:

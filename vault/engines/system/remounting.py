@@ -19,7 +19,7 @@ from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
-from vault.mount.table import MountTable
+from vault.mount.table import MountTable, leave
 from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
 from vault.token.store import TokenStore
@@ -90,7 +90,7 @@ class RemountEngine(Engine):
 
     @write("remount", sudo=True)
     async def remount(self, call: Call, params: RemountParams) -> Reply[Queued]:
-        """Move a mount with all its data. Needs sudo. The tokens of an auth method's logins are revoked.
+        """Move a mount with all its data. Needs sudo. The tokens that it has given are revoked.
 
         Done when it answers; clients that poll `remount/status` find it finished.
         """
@@ -106,11 +106,14 @@ class RemountEngine(Engine):
         if taken:
             raise Malformed(f'path already in use at "{target.table.namespace.path}{taken}"')
         home = call.core.space(source.table.namespace.id)
-        moved = msgspec.structs.replace(mount.entry, path=target.path)
+        apart = target.table is not source.table
+        if apart and any(engine.stays for engine in mount.backend.engines):
+            raise Malformed(f'mounts of type "{mount.entry.kind}" cannot be moved into another namespace')
+        moved = msgspec.structs.replace(mount.entry, path=target.path, since=self._entropy.uuid())
         if mount.entry.is_auth:
             await self._tokens.revoke_mount(home, mount.entry.logins, source.table.namespace.id)
-            moved = msgspec.structs.replace(moved, since=self._entropy.uuid())
-        if target.table is not source.table:
+        await leave(home, source.table.namespace, mount)
+        if apart:
             await _carry(call.core, source.table, target.table, moved)
             await source.table.remove(home, mount.entry)
         await target.table.put(call.core.space(target.table.namespace.id), moved)

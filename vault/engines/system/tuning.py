@@ -131,6 +131,8 @@ class TuningEngine(Engine):
         )
         if new == old:
             return None
+        if new.config != old.config:
+            rules.check_terms(new.kind, new.config)
         reply: Reply[None] | None = None
         if new.kind == "kv" and _version(old.options) != _version(new.options):
             if _version(new.options) == "2":

@@ -152,8 +152,11 @@ async def _reader(server: Application, kind: str) -> tuple[str, str, object]:
         return token, f"identity/entity/id/{entity}", {"disabled": True}
     if kind in {"service", "batch", "last use"}:
         parent = await _token(server, "auth/token/create", making)
-        more = {"batch": {"type": "batch"}, "last use": {"num_uses": 1}}.get(kind)
-        held = parent if more is None else await _token(server, "auth/token/create", making | more, parent)
+        held = parent
+        if kind == "batch":
+            held = await _token(server, "auth/token/create", {**making, "type": "batch"}, parent)
+        elif kind == "last use":
+            held = await _token(server, "auth/token/create", {**making, "num_uses": 1}, parent)
         return held, "auth/token/revoke", {"token": parent}
     biscuit = await _token(server, "nhi/issue/reader", {})
     held = biscuit if kind == "biscuit" else await _token(server, "auth/token/create", {}, biscuit)
