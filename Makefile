@@ -81,11 +81,15 @@ system:
 	@PYTHON="$(PYTHON)" .ci/system-packages test
 
 .PHONY: test
-test: system compiled $(VENV)/.clients ## everything that must hold, on a bare Debian machine too
+test: ready ## everything that must hold, on a bare Debian machine too
 	export HYPOTHESIS_PROFILE=ci PYTHONDONTWRITEBYTECODE=
-	$(MAKE) --no-print-directory -j2 -O check collected
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
+
+# A recipe of its own, as one that calls make is run even by `make -n`.
+.PHONY: ready
+ready: system compiled $(VENV)/.clients
+	@PYTHONDONTWRITEBYTECODE= $(MAKE) --no-print-directory -j2 -O check collected
 
 # Makes the bytecode of all tests once, beside the checks: otherwise each worker makes it for itself.
 .PHONY: collected
