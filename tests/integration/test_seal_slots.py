@@ -40,6 +40,7 @@ class Site:
         self.shares: list[str] = []
         self.slots_left: set[str] = set()
         self.waiting = ""
+        self.tokens: dict[Path, bytes] = {}
         self.hashed = ""
         (folder / "pin").write_text(PIN)
         (folder / "pin").chmod(0o600)
@@ -71,10 +72,19 @@ class Site:
             f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n tls_disable = true\n}}\n' + seals
         )
 
+    def restore_tokens(self) -> None:
+        """Put back what SoftHSM emptied: it writes its token's file anew at each login, and may be killed just then."""
+        for file in self.softhsm.tokens.glob("*/token.object"):
+            if file.stat().st_size:
+                self.tokens[file] = file.read_bytes()
+            else:
+                file.write_bytes(self.tokens[file])
+
     @contextlib.contextmanager
     def serving(self, seals: str) -> Iterator[Running]:
         """Start a server with these seal stanzas."""
         self.configure(seals)
+        self.restore_tokens()
         more = {
             "SOFTHSM2_CONF": str(self.softhsm.configuration),
             "RUNTIME_DIRECTORY": str(self.folder),

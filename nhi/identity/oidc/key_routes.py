@@ -160,6 +160,8 @@ class SigningEngine(Engine):
     @delete("oidc/key/{name:word}")
     async def delete_key(self, call: Call, params: KeyName) -> None:
         """Remove a signing key that no role and no client uses."""
+        if params.name == model.DEFAULT:
+            raise Malformed('deletion of key "default" not allowed')
         users = [role.name for role in await model.roles_of(call.core, params.name)]
         if users:
             raise Malformed(
@@ -172,8 +174,6 @@ class SigningEngine(Engine):
                 f'unable to delete key "{params.name}" because it is currently referenced by these clients: '
                 f"{', '.join(users)}"
             )
-        if params.name == model.DEFAULT:
-            raise Malformed('deletion of key "default" not allowed')
         await call.core.delete(model.KEYS + params.name)
         await call.core.cancel(model.KEY_KIND, model.timer_key(call.namespace.id, params.name))
 

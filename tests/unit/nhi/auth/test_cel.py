@@ -75,7 +75,7 @@ ROUND = {
 def test_a_program_that_goes_round_too_often_is_refused_at_once(name: str) -> None:
     async def scenario() -> None:
         house = await opened()
-        answer = await judged(house, ROUND[name], g=[1] * 1000)
+        answer = await judged(house, ROUND[name], g=[1] * 300)
         assert answer.error == f"{FAILED}it goes round too often"
 
     play(scenario)
