@@ -15,13 +15,11 @@ from nhi.biscuit.verify import from_text
 from nhi.picture.lineage import grown
 from nhi.picture.node import walk
 from tests.routes.driver import Application
+from tests.routes.holdings import entries_left, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, POLICY, TO_DB, Issuer
 from tests.tokens import EDWARDS, b64, jwk
 from tests.tokens import token as signed
 from tests.unit.outbound.authority import Authority
-from vault.framework.call import Call, Mounted
-from vault.framework.secret import Secret
-from vault.token.authenticator import ServiceTokens
 
 MORE = (
     POLICY
@@ -244,7 +242,7 @@ def test_revocation_at_each_level_ends_the_children_at_the_next_request(able: Is
         )
     if how != "mount":
         _settle(able.application)
-        kept = able.application.run(_entries(able.application, (first, second)))
+        kept = able.application.run(entries_left(able.application, first, second))
         assert kept == [False, False]
 
 
@@ -256,7 +254,7 @@ def test_a_revoked_biscuit_ends_what_was_made_with_one_that_was_renewed_from_it(
     able.root("nhi/revoke", {"token": token})
     assert able.status(held, DB) == 403
     _settle(able.application)
-    assert able.application.run(_entries(able.application, (held,))) == [False]
+    assert able.application.run(entries_left(able.application, held)) == [False]
 
 
 def test_the_tree_shows_children_and_a_preview_counts_them(able: Issuer) -> None:
@@ -313,7 +311,7 @@ def test_an_orphaned_grandchild_stays_narrowed_and_ends_with_the_biscuit(able: I
     able.root("nhi/revoke", {"token": narrow})
     assert able.status(second, DB) == 403
     _settle(able.application)
-    assert able.application.run(_entries(able.application, (second,))) == [False]
+    assert able.application.run(entries_left(able.application, second)) == [False]
 
 
 def test_a_wrapped_child_and_its_cubbyhole_end_with_the_biscuit(able: Issuer) -> None:
@@ -344,7 +342,7 @@ def test_what_was_made_for_a_child_is_taken_back_with_its_biscuit(able: Issuer) 
     application, token = able.application, able.issue()
     held = child(able, child(able, token))
     spared = child(able, able.issue())
-    leases = [application.run(_lease(application, one)) for one in (held, spared)]
+    leases = [application.run(new_lease(application, one)) for one in (held, spared)]
     able.root("nhi/revoke", {"token": token})
     _settle(application)
     parts = application.vault._parts
@@ -468,27 +466,6 @@ def test_a_request_that_the_checks_of_a_chain_refuse_takes_no_use_off_a_child(
 def _settle(application: Application) -> None:
     while application.run(application.vault._background.work()):
         pass
-
-
-async def _lease(application: Application, token: str) -> str:
-    """Make a lease for the holder of a service token, as an engine does."""
-    parts = application.vault._parts
-    call = Call()
-    call.path, call.now, call.client_address = "fake/creds/x", parts.clock.millis(), "127.0.0.1"
-    call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
-    call.token = Secret(token)
-    call.identity = await ServiceTokens(parts.tokens, parts.barrier, parts.follower).authenticate(call)
-    lease = parts.leases.new(call, ttl=3600, longest=7200, detail=b"")
-    async with parts.barrier.write("root", "ns/root/") as core:
-        await parts.leases.issue(core, lease)
-    return lease.id
-
-
-async def _entries(application: Application, tokens: tuple[str, ...]) -> list[bool]:
-    """Return of which of some tokens anything is left in storage."""
-    parts = application.vault._parts
-    core = parts.barrier.reader("root", "ns/root/")
-    return [await parts.tokens.get(core, parts.tokens.key(one)) is not None for one in tokens]
 
 
 async def _cubbyholes(application: Application, token: str) -> list[str]:

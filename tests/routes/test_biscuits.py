@@ -14,11 +14,10 @@ from nhi.biscuit.chain import read_chain, write_chain
 from nhi.biscuit.model import Issued, Place
 from nhi.biscuit.verify import from_text, to_text
 from tests.routes.driver import Application
+from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from tests.unit.nhi.biscuits import HOSTILE
 from vault.barrier.view import View
-from vault.framework.call import ROOT, Call, Mounted
-from vault.framework.secret import Secret
 
 
 def test_a_biscuit_does_what_its_policies_allow_and_nothing_else(issuer: Issuer) -> None:
@@ -428,37 +427,17 @@ def test_templates_of_policies_see_whose_biscuit_it_is(issuer: Issuer) -> None:
     assert [issuer.status(two, f"secret/data/{path}") for path in asked] == [403, 200, 403]
 
 
-async def _lease(application: Application, token: str) -> str:
-    """Make a lease for the holder of a token, as an engine does."""
-    parts = application.vault._parts
-    call = Call()
-    call.namespace, call.path, call.now = ROOT, "fake/creds/x", parts.clock.millis()
-    call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
-    call.token, call.client_address = Secret(token), "127.0.0.1"
-    call.identity = await parts.biscuits.authenticate(call)
-    lease = parts.leases.new(call, ttl=3600, longest=7200, detail=b"")
-    async with parts.barrier.write("root", "ns/root/") as core:
-        await parts.leases.issue(core, lease)
-    return lease.id
-
-
-async def _over(application: Application, lease_id: str) -> bool:
-    parts = application.vault._parts
-    lease = await parts.leases.get(parts.barrier.reader("root", "ns/root/"), lease_id)
-    return lease is None or lease.expires <= parts.clock.nanos()
-
-
 @pytest.mark.parametrize("how", ["block", "workload", "key"])
 def test_what_was_made_for_a_biscuit_is_taken_back_with_it(issuer: Issuer, how: str) -> None:
     application = issuer.application
     token = issuer.issue()
     reads, to_db = issuer.narrow(token, READS), issuer.narrow(token, TO_DB)
     below = issuer.narrow(reads, TO_DB)
-    leases = [application.run(_lease(application, one)) for one in (token, reads, below, to_db)]
+    leases = [application.run(new_lease(application, one)) for one in (token, reads, below, to_db)]
     kid = read_chain(from_text(token)).root_key_id
     body = {"block": {"token": reads}, "workload": {"workload": "w1"}, "key": {"kid": kid}}[how]
     issuer.root("nhi/revoke", body)
     while application.run(application.vault._background.work()):
         pass
-    over = [application.run(_over(application, lease)) for lease in leases]
+    over = [application.run(is_over(application, lease)) for lease in leases]
     assert over == ([False, True, True, False] if how == "block" else [True] * 4)

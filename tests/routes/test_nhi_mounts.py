@@ -11,10 +11,8 @@ from nhi.biscuit.model import Place
 from nhi.identity.mfa import model
 from nhi.identity.mfa.model import Enforcement
 from tests.routes.driver import Application
+from tests.routes.holdings import entries_left, is_over, new_lease
 from tests.routes.issuer import DB, LOOK, POLICY, Issuer
-from vault.framework.call import ROOT, Call, Mounted
-from vault.framework.secret import Secret
-from vault.token.authenticator import ServiceTokens
 
 MORE = (
     POLICY
@@ -123,7 +121,7 @@ def test_what_a_mount_has_given_ends_with_it_and_is_removed(door: Issuer, path: 
     biscuit, spared = logged_in(door), door.issue()
     first = child(door, biscuit)
     second, other = child(door, first), child(door, spared)
-    leases = [application.run(_lease(application, one)) for one in (biscuit, second, spared, other)]
+    leases = [application.run(new_lease(application, one)) for one in (biscuit, second, spared, other)]
     assert [door.status(one, "cubbyhole/a", "POST", {"b": "c"}) for one in (second, other)] == [204, 204]
     assert [door.status(one, DB) for one in (biscuit, first, second, spared, other)] == [200] * 5
     if how == "disabled":
@@ -137,9 +135,9 @@ def test_what_a_mount_has_given_ends_with_it_and_is_removed(door: Issuer, path: 
         assert found == [403, 403, 403, rest, rest]
     settle(application)
     left = rest == 200
-    assert application.run(_entries(application, first, second, other)) == [False, False, left]
+    assert application.run(entries_left(application, first, second, other)) == [False, False, left]
     assert application.run(_held(application, second, other)) == [False, left]
-    assert [application.run(_over(application, one)) for one in leases] == [True, True, not left, not left]
+    assert [application.run(is_over(application, one)) for one in leases] == [True, True, not left, not left]
     if left:
         shown = door.root(f"nhi/credentials/{door.token_id(spared)}", method="GET")["data"]
         assert (shown["credential"]["state"], len(shown["tokens"])) == ("active", 1)
@@ -188,9 +186,9 @@ def test_what_was_made_with_chains_that_end_is_removed_by_rounds_of_tokens(door:
     held = [child(door, token) for token in (door.issue(), door.issue()) for _ in range(40)]
     door.root("nhi/workloads/w1/revoke")
     assert application.run(_ended(application)) is False
-    assert application.run(_entries(application, *held)) == [True] * 80
+    assert application.run(entries_left(application, *held)) == [True] * 80
     settle(application)
-    assert application.run(_entries(application, *held)) == [False] * 80
+    assert application.run(entries_left(application, *held)) == [False] * 80
 
 
 def test_credentials_count_the_service_tokens_that_were_made_with_them_and_live(door: Issuer) -> None:
@@ -230,34 +228,6 @@ async def _ended(application: Application) -> bool:
 async def _enforce(application: Application, one: Enforcement) -> None:
     async with application.vault._parts.barrier.write("root", "ns/root/") as core:
         await model.put_enforcement(core, one)
-
-
-async def _lease(application: Application, token: str) -> str:
-    """Make a lease for the holder of a token, as an engine does."""
-    parts = application.vault._parts
-    call = Call()
-    call.namespace, call.path, call.now = ROOT, "fake/creds/x", parts.clock.millis()
-    call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
-    call.token, call.client_address = Secret(token), "127.0.0.1"
-    knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
-    call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)
-    lease = parts.leases.new(call, ttl=3600, longest=7200, detail=b"")
-    async with parts.barrier.write("root", "ns/root/") as core:
-        await parts.leases.issue(core, lease)
-    return lease.id
-
-
-async def _over(application: Application, lease_id: str) -> bool:
-    parts = application.vault._parts
-    lease = await parts.leases.get(parts.barrier.reader("root", "ns/root/"), lease_id)
-    return lease is None or lease.expires <= parts.clock.nanos()
-
-
-async def _entries(application: Application, *tokens: str) -> list[bool]:
-    """Return of which of some tokens anything is left in storage."""
-    parts = application.vault._parts
-    core = parts.barrier.reader("root", "ns/root/")
-    return [await parts.tokens.get(core, parts.tokens.key(one)) is not None for one in tokens]
 
 
 async def _held(application: Application, *tokens: str) -> list[bool]:

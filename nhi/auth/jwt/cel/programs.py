@@ -96,6 +96,8 @@ class Programs:
                     if answer is not None:
                         return answer
                 return await self._own.run(lambda: self._apart(program, question))
+        except Missing:
+            raise Malformed(MISSING) from None
         finally:
             self._waiting[tenant] -= 1
             if not self._waiting[tenant]:
@@ -105,8 +107,6 @@ class Programs:
         """Ask the process that all share; None where the tenant may do so no longer."""
         try:
             return self._common.process.ask(_packed(question), self._quick)
-        except Missing:
-            raise Malformed(MISSING) from None
         except Ended:
             self._slow.mark(tenant)
             return None
@@ -117,8 +117,6 @@ class Programs:
             raise Limited(_LEFT_ALONE)
         try:
             return self._own.process.ask(_packed(question), self._longest)
-        except Missing:
-            raise Malformed(MISSING) from None
         except Ended:
             self._parked.mark(program)
             raise Malformed(_COSTLY) from None

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What hangs on a token, made and looked for in an application's storage: to be run with `Application.run`."""
+
+from tests.routes.driver import Application
+from vault.framework.call import ROOT, Call, Mounted
+from vault.framework.secret import Secret
+from vault.token.authenticator import ServiceTokens
+
+
+async def new_lease(application: Application, token: str) -> str:
+    """Make a lease for the holder of a token, a Biscuit or one of the store, as an engine does."""
+    parts = application.vault._parts
+    call = Call()
+    call.namespace, call.path, call.now = ROOT, "fake/creds/x", parts.clock.millis()
+    call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+    call.token, call.client_address = Secret(token), "127.0.0.1"
+    knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
+    call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)
+    lease = parts.leases.new(call, ttl=3600, longest=7200, detail=b"")
+    async with parts.barrier.write("root", "ns/root/") as core:
+        await parts.leases.issue(core, lease)
+    return lease.id
+
+
+async def is_over(application: Application, lease_id: str) -> bool:
+    """Return whether a lease has ended, its removal being at most a matter of time."""
+    parts = application.vault._parts
+    lease = await parts.leases.get(parts.barrier.reader("root", "ns/root/"), lease_id)
+    return lease is None or lease.expires <= parts.clock.nanos()
+
+
+async def entries_left(application: Application, *tokens: str) -> list[bool]:
+    """Return of which of some tokens of the store an entry is left."""
+    parts = application.vault._parts
+    core = parts.barrier.reader("root", "ns/root/")
+    return [await parts.tokens.get(core, parts.tokens.key(one)) is not None for one in tokens]
