@@ -130,7 +130,8 @@ class Pipeline:
             return await self.write(call, core)
         if call.bound.route.access.writes or call.wrap_ttl:
             return await self.commit(call)
-        reply = self.finish(call, await self.invoke(call, None if self._barrier.sealed else call.reader))
+        seen = None if self._barrier.sealed else call.reader
+        reply = self.finish(call, self.cut(call, await self.invoke(call, seen)))
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             until = self._gate.until(call.identity)
@@ -175,7 +176,8 @@ class Pipeline:
         call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
         self._audit.request(call, hold=True)
         call.audited = True
-        return self.finish(call, await self.invoke(call, call.reader), self._audit.exchange)
+        reply = self.cut(call, await self.invoke(call, call.reader))
+        return self.finish(call, reply, self._audit.exchange)
 
     async def persist(self, call: Call, again: Moved | AskFirst) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
@@ -351,9 +353,7 @@ class Pipeline:
         if isinstance(result, Refused):
             self._audit.release(call)
             return result
-        if call.wrap_ttl and result is not None:
-            result = self.cut(call, _reply(result))
-        return self.finish(call, await self._wrapper.wrap(call, core, result))
+        return self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
         """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates."""
@@ -365,9 +365,8 @@ class Pipeline:
             raise
         if seen is not None and seen.epoch != call.facts:
             access = call.bound.route.access
-            if not (
-                access.public and access.when_sealed
-            ):  # that rests on no facts, and may have replaced them
+            factless = access.public and access.when_sealed  # and may have replaced the facts
+            if not factless:
                 await self.fence(call, seen)
         return result
 
@@ -387,20 +386,24 @@ class Pipeline:
         if seen.epoch != call.facts:
             raise Moved
 
-    def finish(self, call: Call, result: object, record: Record | None = None) -> Reply[object] | None:
+    def finish(
+        self, call: Call, reply: Reply[object] | None, record: Record | None = None
+    ) -> Reply[object] | None:
         """Record the answer before anybody sees it, and before what it did is committed (SL-53).
 
         `record` is how, if not at once: where the answer itself will wait for it.
         """
-        reply = None if result is None else self.cut(call, _reply(result))
         if reply is not None and call.warnings:
             reply.warnings = [*reply.warnings, *call.warnings]
         if not call.bound.route.access.unaudited:
             (record or self._audit.response)(call, reply)
         return reply
 
-    def cut(self, call: Call, reply: Reply[object]) -> Reply[object]:
+    def cut(self, call: Call, result: object) -> Reply[object] | None:
         """Leave in a listing what the caller may see of it, before it is kept anywhere. Raises `NotFound`."""
+        if result is None:
+            return None
+        reply = result if isinstance(result, Reply) else Reply(data=result)
         if call.decision is not None:
             if call.decision.filter_path:
                 self._gate.filter(call, reply)
@@ -431,10 +434,6 @@ def _kept(reply: Reply[object] | None) -> Reply[object] | None:
     if isinstance(reply, Refused):
         raise reply.reason
     return reply
-
-
-def _reply(result: object) -> Reply[object]:
-    return result if isinstance(result, Reply) else Reply(data=result)
 
 
 def _refusing(error: VaultError, access: Access | None = None) -> Bound:

@@ -62,13 +62,12 @@ class Wrapper:
         self._signed = signed
         tokens.on_revoke(_purge)
 
-    async def wrap(self, call: Call, core: View, result: object) -> object:
+    async def wrap(self, call: Call, core: View, reply: Reply[object] | None) -> Reply[object] | None:
         """Replace an answer that has a body by one that says where it waits. Warnings go with the answer."""
-        if not call.wrap_ttl or result is None:
-            return result
-        reply: Reply[object] = result if isinstance(result, Reply) else Reply(data=result)
+        if not call.wrap_ttl or reply is None:
+            return reply
         if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
-            return result
+            return reply
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = replace(reply, embed=False, warnings=warnings)
         body = reply.raw if reply.raw is not None else self._render(inner, call.id).removesuffix(b"\n")
