@@ -31,6 +31,8 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
 def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
     """The explanation for a 403, without a newline."""
     mount = login_mount(error.path) if not has_token else ""
+    if mount and error.errors != ("permission denied",):
+        return ""
     if mount:
         return (
             f'Either no method is mounted at "auth/{mount}/" (-path=NAME names another mount), or this name is locked '

@@ -21,12 +21,16 @@ def check_terminal(invocation: Invocation, what: str) -> None:
 
 
 def ask_hidden(invocation: Invocation, what: str) -> str:
-    """The secret, typed on the terminal without echo. CommandError when there is no terminal."""
+    """The secret, typed on the terminal without echo. CommandError when there is no terminal, or its input is closed."""
     check_terminal(invocation, what)
     import getpass
 
     invocation.stdout.flush()
-    return getpass.getpass(f"{what} (will be hidden): ", stream=invocation.stderr).strip()
+    try:
+        return getpass.getpass(f"{what} (will be hidden): ", stream=invocation.stderr).strip()
+    except EOFError:
+        invocation.stderr.write("\n")
+        raise CommandError(f"{what} is needed, and none was typed") from None
 
 
 def from_stdin(invocation: Invocation) -> str:

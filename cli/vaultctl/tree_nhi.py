@@ -165,7 +165,7 @@ _HOLDERS = (
         flags=(
             Flag("op", "list", "Operation that stays: create, read, update, delete, list, patch or scan."),
             Flag("path", "texts", "Path that stays, as secret/data/app/*; may be repeated."),
-            Flag("ttl", "duration", "How long it is good from now on."),
+            Flag("ttl", "duration", "How long it is good from now on; never longer than it was."),
             Flag("cidr", "texts", "Network that it is good from; may be repeated."),
             Flag("body-file", "text", "File with the only request body that it is good for."),
             _CHECK,

@@ -68,6 +68,11 @@ def root_key(text: str) -> Key:
     return Key(algorithm, data)
 
 
+def ends_at(token: str) -> int:
+    """Return when a token ends, in seconds since the epoch, as far as it says so; else 0. Raises `BiscuitError`."""
+    return ends(read_blocks(_chain(token))) // 1000
+
+
 def attenuated(token: str, root: Key, source: str, terms: Mapping[str, Term]) -> str:
     """Return a token with one more block. Raises `BiscuitError`: forged, sealed, or no Datalog."""
     check_source(source)

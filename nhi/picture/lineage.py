@@ -62,13 +62,9 @@ def renewal(told: Mapping[str, object], first: str) -> Mapping[str, object]:
 def token(told: Mapping[str, object]) -> Mapping[str, object]:
     """Return a service token that was made with a chain as a node below the chain's last block, or its own parent."""
     policies, until = ", ".join(_texts(told, "policies")), short_time(_text(told, "expire_time"))
-    says = f"service token with its checks, until {until}; policies: {policies}"
-    return {
-        **told,
-        "id": _text(told, "accessor"),
-        "narrowing": [says],
-        "first_seen": _text(told, "issue_time"),
-    }
+    made = short_time(_text(told, "issue_time"))
+    says = f"service token with its checks, made {made}, until {until}; policies: {policies}"
+    return {**told, "id": _text(told, "accessor"), "narrowing": [says]}
 
 
 def line_of(root: Node, dying: Collection[str]) -> Node:

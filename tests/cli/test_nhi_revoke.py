@@ -49,6 +49,13 @@ def test_it_asks_first_and_revokes_at_yes(stage: Theatre, tmp_path: Path) -> Non
     assert "Type yes" in stderr
 
 
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_what_would_end_is_shown_where_it_is_asked_about(stage: Theatre, tmp_path: Path, form: str) -> None:
+    stderr = _typed(stage, "yes\n", tmp_path, f"-format={form}")[2]
+    assert stderr.startswith("This would end 1 block of 1 credential")
+    assert _typed(stage, "", tmp_path)[2].endswith("Type yes: \nNothing was revoked.\n")
+
+
 @pytest.mark.parametrize("text", ["", "y\n", "no\n"])
 def test_anything_else_revokes_nothing(stage: Theatre, tmp_path: Path, text: str) -> None:
     code, asked, stderr = _typed(stage, text, tmp_path)

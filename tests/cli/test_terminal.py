@@ -31,6 +31,28 @@ def test_unseal_asks_for_the_key_without_showing_it(server: Server, tmp_path: Pa
     assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["login"], "Token"),
+        (["login", "-method=nhi", "client_id=x"], "Client secret"),
+        (["operator", "unseal"], "Unseal Key"),
+    ],
+)
+def test_whoever_types_nothing_is_told_so(
+    command: list[str], what: str, server: Server, tmp_path: Path
+) -> None:
+    shown, code = typed(command, "\x04", server, tmp_path)
+    assert code in (1, 2)
+    assert shown.endswith(f"{what} is needed, and none was typed\r\n")
+    assert "Traceback" not in shown
+
+
+def test_an_empty_client_secret_is_sent_to_nobody(server: Server, tmp_path: Path) -> None:
+    shown, code = typed(["login", "-method=nhi", "client_id=x"], "", server, tmp_path)
+    assert (code, "'client_secret' must be specified" in shown) == (2, True)
+
+
 @pytest.mark.parametrize("command", [["login"], ["operator", "unseal"]])
 def test_non_interactive_asks_nothing(command: list[str], server: Server, tmp_path: Path) -> None:
     shown, code = typed([*command, "-non-interactive"], "", server, tmp_path)

@@ -63,6 +63,8 @@ def with_workload(invocation: Invocation) -> dict[str, object]:
             body["client_secret"] = ask_hidden(invocation, "Client secret")
         except CommandError as error:
             raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None
+        if not body["client_secret"]:
+            raise CommandError("Error authenticating: 'client_secret' must be specified", EXIT_REMOTE)
     return _enter(invocation, given, "nhi", body)
 
 

@@ -34,12 +34,23 @@ def credentials(invocation: Invocation) -> int:
             _time(one, "first_seen"),
             _time(one, "expire_time"),
             _text(one, "blocks"),
+            _text(one, "tokens"),
             _words(one, "sources"),
             _words(one, "anomalies"),
         )
         for one in map(as_map, as_list(data.get("credentials")))
     ]
-    heads = ("Token ID", "Workload", "State", "First seen", "Expires", "Blocks", "From", "Anomalies")
+    heads = (
+        "Token ID",
+        "Workload",
+        "State",
+        "First seen",
+        "Expires",
+        "Blocks",
+        "Tokens",
+        "From",
+        "Anomalies",
+    )
     return _table(invocation, heads, rows, _further(data), "No credential that was presented fits.")
 
 
@@ -96,10 +107,13 @@ def revoke(invocation: Invocation) -> int:
     what = _what(invocation)
     path = f"{mount(invocation)}/revoke"
     if invocation.truth("dry-run"):
-        return _preview(invocation, path, what)
+        preview = _would_end(invocation, path, what)
+        if not invocation.tabular:
+            return invocation.print_value(preview)
+        invocation.say(_told(preview))
+        return EXIT_OK
     if not (invocation.truth("yes") or invocation.rehearsing):
-        _preview(invocation, path, what)
-        _ask(invocation)
+        _ask(invocation, _told(_would_end(invocation, path, what)))
     with Doing(f"Error writing {path}"):
         done = invocation.client.send("PUT", path, body=what | {"reason": invocation.text("reason")})
     ended = as_map(done.json().get("data"))
@@ -127,15 +141,17 @@ def _what(invocation: Invocation) -> dict[str, object]:
     return found
 
 
-def _preview(invocation: Invocation, path: str, what: Mapping[str, object]) -> int:
-    """Show what would end."""
-    from vaultctl.output import columns
-
+def _would_end(invocation: Invocation, path: str, what: Mapping[str, object]) -> Mapping[str, object]:
+    """What would end, as the server says it."""
     with Doing(f"Error writing {path}/preview"):
         answer = invocation.client.send("PUT", f"{path}/preview", body=what).json()
-    preview = as_map(answer.get("data"))
-    if not invocation.tabular:
-        return invocation.print_value(preview)
+    return as_map(answer.get("data"))
+
+
+def _told(preview: Mapping[str, object]) -> str:
+    """What would end, for people."""
+    from vaultctl.output import columns
+
     rows = [
         (
             _text(one, "id")[:_SHORT],
@@ -145,20 +161,24 @@ def _preview(invocation: Invocation, path: str, what: Mapping[str, object]) -> i
         )
         for one in map(as_map, as_list(preview.get("dying")))
     ]
-    if rows:
-        invocation.say(columns([("Block", "Workload", "Hop", "What it takes away"), *rows]))
+    shown = columns([("Block", "Workload", "Hop", "What it takes away"), *rows]) + "\n" if rows else ""
+    if not preview.get("blocks") and not preview.get("tokens"):
+        return f"{shown}Nothing of it that was presented here is good now. What was not presented would end."
     more = " and others" if preview.get("more") else ""
-    invocation.say(f"This would end {_count(preview)}{more}, and all that was or will be made from them.")
-    return EXIT_OK
+    return f"{shown}This would end {_count(preview)}{more}, and all that was or will be made from them."
 
 
-def _ask(invocation: Invocation) -> None:
-    """Ask on the terminal. CommandError unless the answer is yes."""
+def _ask(invocation: Invocation, told: str) -> None:
+    """Show on the terminal what would end, wherever answers go, and ask. CommandError unless the answer is yes."""
+    invocation.stderr.write(f"{told}\n")
     if invocation.truth("non-interactive") or not invocation.stdin.isatty():
         raise CommandError("Nothing was revoked: give -yes to revoke without being asked.")
     invocation.stderr.write("Revoke? Type yes: ")
     invocation.stderr.flush()
-    if invocation.stdin.readline().strip() != "yes":
+    answer = invocation.stdin.readline()
+    if answer.strip() != "yes":
+        if not answer.endswith("\n"):
+            invocation.stderr.write("\n")
         raise CommandError("Nothing was revoked.")
 
 

@@ -23,10 +23,10 @@ def attenuate(invocation: Invocation) -> int:
     """Print a token that can do less."""
     with Offline():
         from nhi.holder.limits import datalog
-        from nhi.holder.tokens import attenuated, sealed
+        from nhi.holder.tokens import attenuated, ends_at, sealed
 
-        source, terms = datalog(_limits(invocation))
         token = the_token(invocation)
+        source, terms = datalog(_limits(invocation, ends_at(token)))
         made = attenuated(token, issuer_key(invocation, token), source, terms)
         invocation.say(sealed(made) if invocation.truth("seal") else made)
     return EXIT_OK
@@ -72,17 +72,19 @@ def inspect(invocation: Invocation) -> int:
     )
 
 
-def _limits(invocation: Invocation) -> Limits:
+def _limits(invocation: Invocation, end: int) -> Limits:
+    """What the flags demand; a time that is no earlier than the token's own `end` (seconds, 0 for none) demands nothing."""
     from nhi.holder.limits import Limits
 
     ttl = invocation.number("ttl")
     if ttl is not None and ttl < _SECOND:
         raise UsageError("-ttl: must be a second or more")
+    until = int(time.time()) + ttl // _SECOND if ttl is not None else 0
     body = invocation.text("body-file")
     return Limits(
         operations=invocation.texts("op"),
         paths=[path.lstrip("/") for path in invocation.texts("path")],
-        until=int(time.time()) + ttl // _SECOND if ttl is not None else 0,
+        until=0 if 0 < end <= until else until,
         networks=invocation.texts("cidr"),
         body_sha256=_digest(body) if body else "",
         checks=[read_file(one[1:]) if one.startswith("@") else one for one in invocation.texts("check")],

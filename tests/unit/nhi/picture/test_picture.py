@@ -258,6 +258,24 @@ def test_what_was_renewed_hangs_on_the_first_block_and_ends_by_itself() -> None:
     assert again.children[2].state is State.REVOKED
 
 
+def test_a_service_token_says_when_it_was_made_and_nothing_of_who_presented_it() -> None:
+    answer = _answer(("a", ""))
+    answer["tokens"] = [
+        {
+            "accessor": "x",
+            "parent": "a",
+            "policies": ["p"],
+            "issue_time": "2026-11-26T18:00:00Z",
+            "expire_time": "2026-11-26T19:00:00Z",
+        }
+    ]
+    root = grown(answer)
+    assert root is not None
+    (held,) = root.children
+    made = "service token with its checks, made 2026-11-26 18:00:00, until 2026-11-26 19:00:00; policies: p"
+    assert (held.id, held.says, held.seen) == ("x", (made,), "")
+
+
 def test_what_would_end_is_shown_with_what_it_was_made_from() -> None:
     root = grown(_answer(("a", ""), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "a"), ("f", "b")), {"c", "d"})
     assert root is not None
