@@ -49,14 +49,20 @@ class Ending:
         owner = Place(namespace, mount)
         what, _, of = name.partition("-")
         if what == "block":
-            token_id = await lineage.owner_of(view, of)
-            tree = await lineage.tree(view, token_id) if token_id is not None else None
-            if tree is not None:
-                await self._leases.chain_gone(core, home, tree.issued.ids, of)
+            for first in await self._firsts(view, core.space(namespace), of):
+                await self._leases.chain_gone(core, home, first, of)
         else:
             await give_back(core, owner, self._tokens, self._leases, partial(_ended, what, of))
         if await end_children(core, self._tokens, owner, _tag(what, of)):
             await store.end_made(view, owner, name, self._clock.millis())
+
+    async def _firsts(self, view: View, home: View, block: str) -> list[str]:
+        """Return with which blocks chains begin that may have this one: all that have leases, where no tree holds it."""
+        token_id = await lineage.owner_of(view, block)
+        tree = await lineage.tree(view, token_id) if token_id is not None else None
+        if tree is not None:
+            return [tree.issued.ids]
+        return [first async for _, first in self._leases.chains(home)]
 
 
 def _tag(what: str, of: str) -> str:

@@ -186,12 +186,12 @@ async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
     return kept
 
 
-async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> bool:
-    """Note in its tree that a block was revoked; False where it was never seen."""
+async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None:
+    """Note in its tree that a block was revoked, if it is in one."""
     token_id = await owner_of(view, block_id)
     old = await tree(view, token_id) if token_id is not None else None
     if old is None:
-        return False
+        return
     nodes = tuple(
         msgspec.structs.replace(node, revoked=now, reason=reason)
         if node.id == block_id and not node.revoked
@@ -199,7 +199,6 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> bool
         for node in old.nodes
     )
     await view.put(TREES + old.issued.token_id, _encode(msgspec.structs.replace(old, nodes=nodes)))
-    return True
 
 
 async def forget(view: View, token_id: str, now: int) -> None:

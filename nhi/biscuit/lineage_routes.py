@@ -75,7 +75,7 @@ class LineageEngine(Engine):
         if params.after and not _NAME.match(params.after):
             raise Malformed("after: must be what `next` of the page before said")
         since, until = _time("since", params.since), _time("until", params.until)
-        after = params.after or (lineage.since(until - 1) if until else "")
+        after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
         found: list[Credential] = []
         looked = 0
         async for name in _names(call.reader, params.workload, after):

@@ -15,6 +15,7 @@ from typing import Final, cast
 from nhi.biscuit.datalog import Block, Check, OpKind, TermKind
 from nhi.biscuit.guard import Term, holds
 from nhi.biscuit.possession import Possession, bound_to
+from nhi.biscuit.printer import LAST_SECOND
 from nhi.biscuit.verify import Verified
 from vault.framework.call import Call, Namespace
 
@@ -123,7 +124,7 @@ def _asks(check: Check, name: str) -> bool:
 
 
 def end_of(check: Check) -> int:
-    """Return when a check of the form `time($t), $t < DATE` fails from; 0 for any other form."""
+    """Return when a check of the form `time($t), $t < DATE` fails from (ms); 0 for any other form, and for no end in sight."""
     if len(check.queries) != 1 or len(check.queries[0].body) != 1 or len(check.queries[0].expressions) != 1:
         return 0
     if check.queries[0].scopes:
@@ -141,4 +142,5 @@ def end_of(check: Check) -> int:
         or operator.code not in {_LESS, _AT_MOST}
     ):
         return 0
-    return (cast("int", date.value) + (operator.code == _AT_MOST)) * 1000
+    end = cast("int", date.value) + (operator.code == _AT_MOST)
+    return end * 1000 if end <= LAST_SECOND else 0

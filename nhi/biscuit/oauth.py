@@ -18,7 +18,7 @@ from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.hops import hops
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
-from nhi.biscuit.oauth_client import ClientParams, Clients, metadata, refusal
+from nhi.biscuit.oauth_client import ClientParams, Clients, each, metadata, refusal
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower, kind
 from nhi.biscuit.possession import JKT, KINDS, X5T
 from nhi.biscuit.proving import Evidence, Proof, Prover
@@ -77,7 +77,7 @@ class OAuthEngine(Engine):
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):
             return refusal(400, "invalid_scope")
-        targets = {*params.audience, *params.resource}
+        targets = {*each(call, "audience", params.audience), *each(call, "resource", params.resource)}
         if not targets <= set(registration.audiences):
             return refusal(400, "invalid_target")
         registration = msgspec.structs.replace(

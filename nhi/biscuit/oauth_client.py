@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 from typing import Annotated, Final
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 from nhi.biscuit import store
 from nhi.biscuit.attestation import CERT, PRIVATE_KEY, SECRET
@@ -17,6 +17,9 @@ from vault.framework.fields import Doc, Json
 from vault.framework.route import Params
 
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+_FORM: Final = b"application/x-www-form-urlencoded"
 
 
 class ClientParams(Params, frozen=True):
@@ -112,6 +115,20 @@ def _basic(call: Call) -> tuple[str, str] | None:
         return "", ""
     client, _, secret = both.partition(":")
     return unquote_plus(client), unquote_plus(secret)
+
+
+def each(call: Call, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all values of a parameter that may come several times (RFC 8693, section 2.1; RFC 8707, section 2).
+
+    A form's values are joined by commas elsewhere, which may be in one of them too. Empty ones count as not sent.
+    """
+    if call.content_type.startswith(_FORM):
+        sent = tuple(
+            value for key, value in parse_qsl(call.body.decode(), keep_blank_values=True) if key == name
+        )
+        if given == (",".join(sent),):
+            given = sent
+    return tuple(one for one in given if one)
 
 
 def refusal(status: int, error: str) -> Reply[dict[str, Json]]:

@@ -8,14 +8,14 @@ can be more than was there before.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from biscuit_auth import BlockBuilder
 
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.guard import Term, guarded, utc
 from nhi.biscuit.model import Issued, Place
-from nhi.biscuit.oauth_client import ClientParams, refusal
+from nhi.biscuit.oauth_client import ClientParams, each, refusal
 from nhi.biscuit.possession import JKT
 from nhi.biscuit.verify import to_text
 from vault.framework.call import Call, Operation, Reply
@@ -75,8 +75,8 @@ class Narrower:
         operations = frozenset(params.scope.split())
         if not operations <= _OPERATIONS:
             return refusal(400, "invalid_scope")
-        paths = _paths(params.resource)
-        if paths is None or params.audience:
+        paths = _paths(each(call, "resource", params.resource), found.namespace.path)
+        if paths is None or any(params.audience):
             return refusal(400, "invalid_target")
         end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
@@ -114,12 +114,21 @@ def kind(issued: Issued) -> str:
     return "DPoP" if issued.pop.startswith(f"{JKT}:") else "Bearer"
 
 
-def _paths(given: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the paths that are asked for: as they are, or of URLs that lead to them; None for what is none."""
+def _paths(given: tuple[str, ...], home: str) -> tuple[str, ...] | None:
+    """Return the paths that are asked for: as they are, or of URLs that lead to them; None for what is none.
+
+    `home` is the namespace that they are looked for in, which a URL may name.
+    """
     found = []
     for one in given:
-        path = urlsplit(one).path if "://" in one else one
+        try:
+            url = urlsplit(one) if "://" in one else None
+            path = one if url is None else unquote(url.path, errors="strict")
+        except ValueError:
+            return None
         path = path.removeprefix("/").removeprefix("v1/")
+        if url is not None:
+            path = path.removeprefix(home)
         if not path or len(path) > _LONGEST:
             return None
         found.append(path)

@@ -27,8 +27,8 @@ from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.wire import Algorithm
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_SECOND: Final = 253_402_300_799
-"""The end of the year 9999."""
+LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999, the last that a calendar shows."""
 _UNARY: Final = ("!{0}", "({0})", "{0}.length()", "{0}.type()", "{0}.extern::{1}()")
 _INFIX: Final = {
     0: "<",
@@ -143,7 +143,7 @@ def _name(name: str) -> str:
 
 
 def _date(seconds: int) -> str:
-    if seconds > _LAST_SECOND:
+    if seconds > LAST_SECOND:
         return f"<second {seconds}>"
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -13,7 +13,7 @@ from nhi.biscuit import lineage, renewals, store
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.children import Children
 from nhi.biscuit.hops import hops
-from nhi.biscuit.judged import Judged
+from nhi.biscuit.judged import Judged, Refusal
 from nhi.biscuit.lineage import Node, Tree
 from nhi.biscuit.lineage_params import Dying, RevokePreview
 from nhi.biscuit.model import LONGEST_TTL, IssuerKey, KeyState, Place, Revoked, Workload
@@ -104,6 +104,8 @@ class RevokingEngine(Engine):
         given = [bool(params.token), bool(params.id), bool(params.workload), bool(params.kid)]
         if sum(given) != 1:
             raise Malformed("give one of token, id, workload and kid")
+        if params.block != -1 and not params.token:
+            raise Malformed("block: goes with token")
         if params.workload:
             workload = await store.workload(call.reader, params.workload)
             if workload is None:
@@ -121,11 +123,13 @@ class RevokingEngine(Engine):
             return Target(block=params.id, until=until)
         judged = await self._biscuits.judge(core, params.token, call.now)
         here = Place(call.namespace.id, call.mount.uuid)
-        if judged is None or judged.owner != here or judged.issued is None:
-            raise Malformed("token: is not good, or not of this mount")
+        if judged is None or judged.owner != here or judged.refusal is Refusal.ORPHAN:
+            raise Malformed("token: is not of this mount")
         if not -1 <= params.block < len(judged.ids):
             raise Malformed("block: the token has no such block")
-        return Target(judged.ids[params.block].hex(), judged.issued.expires, judged)
+        if judged.issued is not None:
+            until = judged.issued.expires
+        return Target(judged.ids[params.block].hex(), until, judged)
 
 
 async def end_workload(call: Call, old: Workload, entropy: Entropy) -> None:

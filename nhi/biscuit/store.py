@@ -237,9 +237,8 @@ async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None
     await view.put(REVOKED + block_id, _encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
-    seen = await lineage.mark_revoked(view, block_id, new.at, new.reason)
-    if seen or await chains(view, block_tag(block_id), limit=1):
-        await end_made(view, owner, f"block-{block_id}", new.at)
+    await lineage.mark_revoked(view, block_id, new.at, new.reason)
+    await end_made(view, owner, f"block-{block_id}", new.at)
 
 
 async def end_made(view: View, owner: Place, what: str, now: int) -> None:

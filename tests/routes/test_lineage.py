@@ -7,13 +7,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nhi.biscuit import lineage
-from nhi.biscuit.attenuate import seal
+from nhi.biscuit.attenuate import append, seal
 from nhi.biscuit.chain import read_chain, write_chain
 from nhi.biscuit.keys import public_key
 from nhi.biscuit.printer import print_key
 from nhi.biscuit.verify import from_text, to_text
+from nhi.holder.tokens import look
 from tests.routes.driver import Application
-from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
+from tests.routes.holdings import is_over, new_lease
+from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.storage.memory import MemoryStorage
 
@@ -125,6 +127,7 @@ def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(
     seen = issuer.root(f"nhi/credentials/{two}", method="GET")["data"]["credential"]["first_seen"]
     assert _found(issuer, f"since={seen}") == [two]
     assert _found(issuer, f"until={seen}") == [one]
+    assert _found(issuer, "until=1960-01-01T00:00:00Z") == []
     page = issuer.root("nhi/credentials?limit=1", method="GET")["data"]
     assert _found(issuer, f"limit=1&after={page['next']}") == [one]
     for query in ("limit=0", "limit=1001", "since=yesterday", "until=2026-01-01T00:00:00", "after=x"):
@@ -265,6 +268,36 @@ def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> No
     assert rows() == 0
 
 
+def test_an_end_that_no_calendar_shows_is_no_end(issuer: Issuer) -> None:
+    token = issuer.issue()
+    shown = read_chain(from_text(issuer.narrow(token, "check if time($t), $t < 9999-12-31T23:59:59Z;")))
+    last, beyond = ("ff82d1ffaf07", "ffffffffff7f")  # seconds as protobuf writes them
+    block = shown.blocks[-1].block.hex()
+    assert block.count(last) == 1
+    made = append(read_chain(from_text(token)), bytes.fromhex(block.replace(last, beyond)), b"2" * 32)
+    far = to_text(write_chain(made))
+    assert [issuer.status(far, path) for path in (DB, LOOK)] == [200, 200]
+    assert issuer.tree(token)["nodes"][1]["narrowing"] == ["check if time($t), $t < <second 4398046511103>"]
+    assert look(far, None).until == look(token, None).until
+
+
+def test_what_was_made_for_a_block_that_is_in_no_tree_is_taken_back_with_it(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineage, "MOST_NODES", 2)
+    token, application = issuer.issue(), issuer.application
+    held = [issuer.narrow(token, f'check if resource($r), $r != "{place}";') for place in range(3)]
+    once = issuer.narrow(token, f"check if time($t), $t < {_soon(issuer)};")
+    held.append(to_text(write_chain(seal(read_chain(from_text(once))))))
+    leases = [application.run(new_lease(application, one)) for one in held]
+    assert len(issuer.tree(token)["nodes"]) == 2
+    for one in held[2:]:
+        issuer.root("nhi/revoke", {"token": one})
+    application.run(application.vault._background.work())
+    over = [application.run(is_over(application, one)) for one in leases]
+    assert over == [False, False, True, True]
+
+
 def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
     token = issuer.issue()
     reads = issuer.narrow(token, READS)
@@ -298,6 +331,7 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
         {"workload": "w9"},
         {"kid": kid},
         {"id": ids[0], "kid": kid},
+        {"id": ids[1], "block": 0},
         {"token": "x"},
     ):
         assert issuer.application.request("POST", "/v1/nhi/revoke", body, token="root").status == 400

@@ -356,6 +356,58 @@ def test_a_biscuit_is_exchanged_for_a_narrower_one_and_ends_with_it(issuer: Issu
     assert READS
 
 
+def test_several_resources_and_audiences_are_asked_for_as_oauth_has_it(issuer: Issuer) -> None:
+    def given(*pairs: tuple[str, str]) -> Any:
+        return _form(issuer, "token", urlencode(pairs)).json()
+
+    exchange = (
+        ("grant_type", EXCHANGE),
+        ("subject_token", issuer.issue()),
+        ("subject_token_type", BISCUIT_TYPE),
+    )
+    third = "secret/data/app/a,b"
+    issuer.root(third, {"data": {"a": "1"}})
+    for resources, may in (
+        ((DB, OTHER), [200, 200, 403]),
+        ((DB, f"https://vault.test/v1/{third}"), [200, 403, 200]),
+        (("secret/data/app/a%2Cb", ""), [403, 403, 403]),
+        (("https://vault.test/v1/secret/data/app/a%2Cb",), [403, 403, 200]),
+        (("", ""), [200, 200, 200]),
+    ):
+        held = given(*exchange, *(("resource", one) for one in resources))["access_token"]
+        assert [issuer.status(held, path) for path in (DB, OTHER, third)] == may
+    for bad in ("https://[", "https://vault.test/v1/%FF"):
+        assert given(*exchange, ("resource", DB), ("resource", bad)) == {"error": "invalid_target"}
+
+    fields = {"workload": "w1", "policies": "app,default", "audiences": "vault,billing,mail"}
+    issuer.root("nhi/registrations/r2", fields)
+    secret = issuer.root("nhi/registrations/r2/secret")["data"]["client_secret"]
+    grant = (("grant_type", "client_credentials"), ("client_id", "r2"), ("client_secret", secret))
+    both = given(*grant, ("audience", "vault"), ("resource", "mail"), ("audience", "billing"))["access_token"]
+    said = issuer.root("nhi/introspect", {"token": both})["data"]["blocks"][0]["narrowing"][0]
+    assert said == "audience: billing, mail, vault"
+    assert given(*grant, ("resource", "vault"), ("resource", "x")) == {"error": "invalid_target"}
+    twice = given(*grant, ("client_id", "r2"))
+    assert twice == {"error": "invalid_client"}
+
+
+def test_a_resource_may_name_the_namespace_that_it_is_in() -> None:
+    application = Application()
+    application.request("POST", "/v1/sys/namespaces/a", {}, token="root")
+    inner = Issuer(application, within="a/")
+    application.request(
+        "POST", "/v1/a/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, token="root"
+    )
+    for path in (DB, OTHER):
+        inner.root(path, {"data": {"a": "1"}})
+    asked = {"grant_type": EXCHANGE, "subject_token": inner.issue(), "subject_token_type": BISCUIT_TYPE}
+    for named in (f"https://vault.test/v1/a/{DB}", f"https://vault.test/v1/{DB}", DB):
+        answer = application.request("POST", "/v1/a/nhi/oauth2/token", {**asked, "resource": [named]})
+        held = answer.json()["access_token"]
+        assert [inner.status(held, f"a/{path}") for path in (DB, OTHER)] == [200, 403]
+    application.close()
+
+
 def test_the_metadata_names_what_there_is(issuer: Issuer) -> None:
     found = issuer.application.request("GET", "/v1/nhi/.well-known/oauth-authorization-server").json()
     assert found["issuer"].endswith("/v1/nhi")
