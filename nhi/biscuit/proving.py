@@ -19,6 +19,7 @@ from nhi.auth.jwt.claims import claim
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.kubernetes.model import Config as Cluster
 from nhi.auth.kubernetes.review import ApiServer
+from nhi.auth.userpass import decoys
 from nhi.biscuit import store
 from nhi.biscuit.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
 from nhi.biscuit.model import Place, Registration, Workload
@@ -106,7 +107,7 @@ class Prover:
         """
         registration = await store.registration(call.reader, name) if name else None
         found = await self._made_here(call, registration, secret)
-        if found is None and await store.decoys(call.reader) is None:
+        if found is None and await decoys.known(call.reader) is None:
             raise Unauthenticated(_WRONG)
         return found
 
@@ -125,7 +126,7 @@ class Prover:
             return None
         if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
             await self._lockout.succeeded(call, registration.name)
-            await store.put_decoy(call.tx, registration.secret_hash, self._entropy)
+            await decoys.learn(call.tx, registration.secret_hash, self._entropy)
         if proof.once:
             owner = Place(call.namespace.id, call.mount.uuid)
             if not await store.take_once(call.tx, owner, proof.once, proof.until):
@@ -151,12 +152,12 @@ class Prover:
             return found
         kept = _kept(call, registration)
         guessed = origin(kept) == IMPORTED
-        decoys = await store.decoys(call.reader)
-        if not guessed and decoys is None:
+        kinds = await decoys.known(call.reader)
+        if not guessed and kinds is None:
             raise Unauthenticated(_WRONG)
         counted = name if guessed else sha256(name.encode(errors="surrogatepass")).hexdigest()
         await self._lockout.check(call, counted, known=guessed)
-        decoy = decoys.of(name) if decoys is not None else ""
+        decoy = kinds.of(name) if kinds is not None else ""
         right = await self._secrets.match(secret, kept if guessed else decoy)
         if registration is None or not guessed or not right:
             await self._lockout.failed(call, counted, known=guessed)

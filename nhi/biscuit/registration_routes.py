@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from nhi.auth.userpass import decoys
 from nhi.biscuit import attestation, secrets, store
 from nhi.biscuit.attestation import Attestation
 from nhi.biscuit.model import LONGEST_TTL, Registration
@@ -129,7 +130,7 @@ class RegistrationEngine(Engine):
             secret_expires=call.now + params.secret_ttl * 1000 if params.secret_ttl else 0,
         )
         if params.secret_hash:
-            await store.put_decoy(call.tx, changed.secret_hash, self._entropy)
+            await decoys.learn(call.tx, changed.secret_hash, self._entropy)
         await store.put_registration(call.tx, changed)
         return SecretInfo(found.name, secret)
 

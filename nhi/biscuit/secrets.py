@@ -13,8 +13,6 @@ import re
 from hashlib import sha256
 from typing import Final
 
-import msgspec
-
 from nhi.auth.userpass.passwords import Passwords, is_bcrypt
 from vault.framework.errors import Malformed
 
@@ -28,38 +26,6 @@ _MOST_MEMORY: Final = 262_144
 """KiB that checking an imported hash may fill."""
 _MOST_PASSES: Final = 10
 _MOST_LANES: Final = 8
-_MOST_KINDS: Final = 8
-
-
-class Decoys(msgspec.Struct, frozen=True):
-    """The kinds of hashes that were imported to a mount, each as the hash of nobody's secret; `salt` is no one's to know."""
-
-    salt: bytes
-    hashes: tuple[str, ...] = ()
-
-    def with_kind(self, kept: str) -> Decoys:
-        """Return them with the kind of a hash too: the algorithm and all that says how long it takes."""
-        decoy = _decoy(kept)
-        if decoy in self.hashes:
-            return self
-        return Decoys(self.salt, (*self.hashes, decoy)[-_MOST_KINDS:])
-
-    def of(self, name: str) -> str:
-        """Return what the secret of a name that has no such hash is compared with: always the same; empty for nothing."""
-        if not self.hashes:
-            return ""
-        place = int.from_bytes(sha256(self.salt + name.encode(errors="surrogatepass")).digest()[:8], "big")
-        return self.hashes[place % len(self.hashes)]
-
-
-def _decoy(kept: str) -> str:
-    """Return a hash that takes as long as this one, which is well formed, and of which nobody knows the secret."""
-    if kept.startswith("sha256:"):
-        return "sha256:" + "0" * 64
-    if is_bcrypt(kept):
-        return kept[:7] + "." * 53
-    *rules, salt, digest = kept.split("$")
-    return "$".join([*rules, "A" * len(salt), "A" * len(digest)])
 
 
 def hashed(secret: str) -> str:

@@ -26,10 +26,8 @@ from nhi.biscuit.model import (
     Revoked,
     Workload,
 )
-from nhi.biscuit.secrets import Decoys
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
-from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
 
@@ -43,7 +41,6 @@ ONCE: Final = "once/"
 ENDED: Final = "ended/"
 APPROVERS: Final = "approver/"
 CHAINS: Final = "chain/"
-DECOYS: Final = "decoys"
 HANGING: Final = "hanging/"
 """Chains by what they end with."""
 MADE: Final = "made/"
@@ -59,7 +56,6 @@ _registration = msgspec.msgpack.Decoder(Registration).decode
 _issued = msgspec.msgpack.Decoder(Issued).decode
 _logins = msgspec.msgpack.Decoder(Logins).decode
 _approver = msgspec.msgpack.Decoder(Approver).decode
-_decoys = msgspec.msgpack.Decoder(Decoys).decode
 _moment = msgspec.msgpack.Decoder(int).decode
 _chain = msgspec.msgpack.Decoder(KeptChain).decode
 _revoked = msgspec.msgpack.Decoder(Revoked).decode
@@ -134,20 +130,6 @@ async def delete_workload(view: View, old: Workload) -> None:
     """Remove a workload; its tokens end with it."""
     await view.delete(WORKLOADS + old.name)
     await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
-
-
-async def decoys(view: ReadView) -> Decoys | None:
-    """Return what stands for secrets that were imported to a mount; None where none ever was."""
-    value = await view.get(DECOYS)
-    return None if value is None else _decoys(value)
-
-
-async def put_decoy(view: View, kept: str, entropy: Entropy) -> None:
-    """Keep that a hash of this kind was imported."""
-    old = await decoys(view) or Decoys(entropy.bytes(16))
-    new = old.with_kind(kept)
-    if new is not old:
-        await view.put(DECOYS, _encode(new))
 
 
 async def put_ended(view: View, owner: Place, name: str, now: int, until: int) -> None:

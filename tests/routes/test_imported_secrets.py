@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 import bcrypt
 import pytest
 
+from nhi.auth.userpass.decoys import Decoys
 from nhi.auth.userpass.passwords import Passwords, argon2id
-from nhi.biscuit.secrets import Decoys
 from tests.routes.issuer import Issuer
 from tests.routes.test_proofs import _form, _login, _register
 

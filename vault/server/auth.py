@@ -88,7 +88,7 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
         "jwt": jwt,
         "kubernetes": _kubernetes(parts, issuer),
         "oidc": jwt,
-        "userpass": (UserEngine(proofs), UserpassLogin(issuer, lock, proofs)),
+        "userpass": (UserEngine(proofs, parts.entropy), UserpassLogin(issuer, lock, proofs, parts.entropy)),
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from nhi.auth.userpass import decoys
 from nhi.auth.userpass.model import USERS, Elsewhere, LoginParams
 from nhi.auth.userpass.proofs import Proofs
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.fields import Kind, coerce
@@ -28,10 +30,11 @@ _WRONG: Final = "invalid username or password"
 class LoginEngine(Engine):
     """Logins. `examine` runs before any transaction: it takes its time over the password, and counts failures."""
 
-    def __init__(self, issuer: Issuer, lockout: Lockout, proofs: Proofs) -> None:
+    def __init__(self, issuer: Issuer, lockout: Lockout, proofs: Proofs, entropy: Entropy) -> None:
         self._issuer = issuer
         self._lockout = lockout
         self._proofs = proofs
+        self._entropy = entropy
 
     @write("login/{username:word}", public=True, exists="examine")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
@@ -43,6 +46,7 @@ class LoginEngine(Engine):
         if user.terms.bound_cidrs and not within(call.client_address, user.terms.bound_cidrs):
             raise Unauthenticated
         await self._lockout.succeeded(call, user.name)
+        await decoys.learn(call.tx, user.secret, self._entropy)
         grant = Grant(
             user.terms,
             login=user.name,
@@ -64,13 +68,15 @@ class LoginEngine(Engine):
             return True  # it was examined before it started over; the transaction looks again
         name = call.captures["username"].lower()
         user = await USERS.find(call.reader, name)
+        kinds = await decoys.known(call.reader)
         await self._lockout.check(call, name, known=user is not None)
         given = call.data.get("password")
         password = "" if given is None else coerce("password", _TEXT, given)
         assert isinstance(password, str)
         if not password:
             raise Malformed("missing password")
-        if not await self._proofs.match(call, password, user.secret if user is not None else None):
+        decoy = kinds.of(name) if kinds is not None else ""
+        if not await self._proofs.match(call, password, user.secret if user is not None else None, decoy):
             await self._lockout.failed(call, name, known=user is not None)
             raise Malformed(_WRONG)
         return True

@@ -25,12 +25,16 @@ class Proofs:
         """Hash a call's new password. Raises `Limited`."""
         self._found.put(call.id, await self._passwords.hash(password))
 
-    async def match(self, call: Call, password: str, secret: str | None) -> bool:
-        """Compare a call's password with a hash, or with nobody's; remember the hash that it is good for."""
-        good = await self._passwords.match(password, secret)
-        if good and secret is not None:
-            self._found.put(call.id, secret)
-        return good
+    async def match(self, call: Call, password: str, secret: str | None, decoy: str) -> bool:
+        """Compare a call's password with a hash, or where there is none with a decoy or nobody's (SL-22).
+
+        The hash that it is good for is remembered.
+        """
+        good = await self._passwords.match(password, secret or decoy or None)
+        if not good or secret is None:
+            return False
+        self._found.put(call.id, secret)
+        return True
 
     def take(self, call: Call) -> str:
         """Return the hash that this call's password is good for. Raises `Unavailable` where it is not known any more."""

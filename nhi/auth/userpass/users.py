@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
+from nhi.auth.userpass import decoys
 from nhi.auth.userpass.model import (
     USERS,
     PasswordParams,
@@ -17,6 +18,7 @@ from nhi.auth.userpass.passwords import is_bcrypt
 from nhi.auth.userpass.proofs import Proofs
 from nhi.records import Keys, ListParams
 from vault.framework.call import Call
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json, to_string
@@ -29,8 +31,9 @@ _NEITHER = "must provide either password or password_hash"
 class UserEngine(Engine):
     """Users. A new password is hashed before the transaction that keeps it."""
 
-    def __init__(self, proofs: Proofs) -> None:
+    def __init__(self, proofs: Proofs, entropy: Entropy) -> None:
         self._proofs = proofs
+        self._entropy = entropy
 
     @list_("users")
     async def list_users(self, call: Call, params: ListParams) -> Keys:
@@ -49,7 +52,7 @@ class UserEngine(Engine):
     async def write_user(self, call: Call, params: UserParams) -> None:
         """Make or change a user; what is not given stays."""
         old = await USERS.find(call.tx, params.username)
-        secret = self._secret(call, params)
+        secret = await self._secret(call, params)
         if secret is None and old is None:
             raise Malformed(_NEITHER)
         user = old or User(name=params.username, secret="")
@@ -67,7 +70,7 @@ class UserEngine(Engine):
     async def write_password(self, call: Call, params: PasswordParams) -> None:
         """Change a user's password."""
         user = await _existing(call, params)
-        secret = self._secret(call, params)
+        secret = await self._secret(call, params)
         if secret is None:
             raise Malformed(_NEITHER)
         await USERS.keep(call.tx, user.name, msgspec.structs.replace(user, secret=secret))
@@ -93,14 +96,16 @@ class UserEngine(Engine):
             await self._proofs.hash(call, password)
         return user is not None
 
-    def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:
-        if params.password is not None and params.password_hash is not None:
+    async def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:
+        """Return the hash that is to be kept; None where none was given, or an empty one."""
+        if params.password and params.password_hash:
             raise Malformed("only one of password or password_hash may be provided")
-        if params.password_hash is not None:
-            if not is_bcrypt(params.password_hash):
-                raise Malformed("password_hash is not a valid bcrypt hash")
-            return params.password_hash
-        return self._proofs.take(call) if params.password else None
+        if params.password_hash and not is_bcrypt(params.password_hash):
+            raise Malformed("password_hash is not a valid bcrypt hash")
+        secret = params.password_hash or (self._proofs.take(call) if params.password else None)
+        if secret:
+            await decoys.learn(call.tx, secret, self._entropy)
+        return secret or None
 
 
 async def _existing(call: Call, params: UserName) -> User:

@@ -102,6 +102,32 @@ USERS = [
     get("auth/up-users/nope", token=""),
 ]
 
+NOTHING: list[dict[str, object]] = [
+    {"password": nothing, "password_hash": one} for nothing in (None, "") for one in (HASH, None, "")
+]
+NOTHING += [{"password": "p", "password_hash": nothing} for nothing in (None, "")]
+NOTHING += [{name: nothing} for name in ("password", "password_hash") for nothing in (None, "")]
+"""Passwords and hashes that are null or empty, of which the other counts."""
+E = "auth/up-nothing/"
+EMPTY = [
+    mount("up-nothing"),
+    *(
+        one
+        for body in NOTHING
+        for one in (
+            post(E + "users/u", {"password": "before"}),
+            post(E + "users/u", body),
+            post(E + "users/u/password", body),
+            *(post(f"{E}login/u", {"password": word}, token="", pick=AUTH) for word in ("before", "p")),
+            post(E + "users/new", body),
+            delete(E + "users/new"),
+        )
+    ),
+    post(E + "login/u", {"password": None}, token="", divergence="DV-07"),
+    post(E + "login/nobody", {"password": None}, token="", divergence="DV-07"),
+    post(E + "login/u", {"password": []}, token="", divergence="DV-07"),
+]
+
 N = "auth/up-login/users/"
 LOGIN = "auth/up-login/login/"
 LOGINS = [
@@ -189,6 +215,7 @@ RENEWAL = [
 
 SCENARIOS = [
     Scenario("userpass", "userpass-users", USERS),
+    Scenario("userpass", "userpass-nothing", EMPTY),
     Scenario("userpass", "userpass-logins", LOGINS),
     Scenario("userpass", "userpass-renewal", RENEWAL),
 ]

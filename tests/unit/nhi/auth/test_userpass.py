@@ -10,8 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from nhi.auth.userpass import passwords
+from nhi.auth.userpass.decoys import known
 from nhi.auth.userpass.passwords import Passwords, argon2id, is_bcrypt
-from tests.unit.nhi.auth.house import auth, cheap, opened, play, together
+from tests.unit.nhi.auth.house import CORE, auth, cheap, opened, play, together
+from vault.framework.call import Call
 from vault.framework.errors import Limited
 
 WRONG = "invalid username or password"
@@ -81,6 +83,57 @@ def test_sl_22_a_password_that_bcrypt_cannot_take_is_hashed_all_the_same(
         monkeypatch.setattr(bcrypt, "checkpw", counting)
         assert [(await house.log_in("bob", "x" * size)).status for size in (72, 73, 500)] == [200, 400, 400]
         assert compared == [72] * 3
+
+    play(scenario)
+
+
+def test_sl_22_whether_a_name_is_somebodys_is_not_told_by_the_kind_of_hash_either() -> None:
+    async def scenario() -> None:
+        hasher = Counting()
+        house = await opened(hasher)
+        strangers = [f"nobody{number}" for number in range(24)]
+
+        async def costs(*names: str) -> list[str]:
+            found = []
+            for name in names:
+                before, compared[:] = hasher.verified, []
+                assert (await house.log_in(name, "wrong")).error == WRONG
+                found.append(" ".join(["argon2id"] * (hasher.verified - before) + compared))
+            return found
+
+        compare, compared = bcrypt.checkpw, list[str]()
+
+        def counting(password: bytes, hashed: bytes) -> bool:
+            compared.append(hashed[:7].decode())
+            return compare(password, hashed)
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(bcrypt, "checkpw", counting)
+            await house.user()
+            assert await costs("ada", *strangers) == ["argon2id"] * 25
+            made = bcrypt.hashpw(b"right", bcrypt.gensalt(5)).decode()
+            await house.good("POST", "auth/userpass/users/bob", {"password_hash": made})
+            assert await costs("ada", "bob") == ["argon2id", "$2b$05$"]
+            found = await costs(*strangers)
+            assert set(found) == {"argon2id", "$2b$05$"}
+            assert await costs(*strangers) == found
+
+    play(scenario)
+
+
+def test_sl_22_kinds_of_hashes_that_were_kept_before_are_learned_at_a_login() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        mount = house.router.of(Call().namespace).get("auth/userpass/")
+        assert mount is not None
+        prefix = f"{CORE}mnt/{mount.mounted.uuid}/"
+        async with house.barrier.write("root", prefix) as view:
+            await view.delete("decoys")
+        auth(await house.log_in())
+        kinds = await known(house.barrier.reader("root", prefix))
+        assert kinds is not None
+        assert [one[:9] for one in kinds.hashes] == ["$argon2id"]
 
     play(scenario)
 
