@@ -104,14 +104,17 @@ class States:
             await view.put(_place(state), _encode(again))
 
     async def post(self, call: Call, state: str, now: int, code: str, id_token: str) -> SignIn:
-        """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none."""
+        """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none.
+
+        An ID token is kept only where one was asked for: it would stand in for a code without verifier and secret.
+        """
         async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
             found = await find(view, state, now)
             if found.confirmed or found.mode == "device":
                 raise Malformed(GONE)
             if not comes_here(found.redirect_uri, call.mount.path):
                 raise Malformed("Invalid redirect path.")
-            found = msgspec.structs.replace(found, code=code, id_token=id_token)
+            found = msgspec.structs.replace(found, code=code, id_token=id_token if found.implicit else "")
             await view.put(_place(state), _encode(found))
         return found
 

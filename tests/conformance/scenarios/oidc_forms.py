@@ -87,7 +87,7 @@ FORMS = [
     come(),
     ask(),
     form(id_token="{signed_good}"),
-    come(),
+    come(divergence="DV-72"),
     *(
         step(AT + "callback", body, token="", divergence=PAGE)
         for step, body in (

@@ -115,15 +115,15 @@ class OidcHouse(JwtHouse):
         """Come back with a form that the provider made the browser post."""
         return await self("POST", "auth/jwt/oidc/callback", fields, token="")
 
-    async def without_codes(self) -> None:
-        """Configure the provider to post ID tokens."""
+    async def without_codes(self, asked: str = "id_token") -> None:
+        """Configure the provider to post ID tokens, or what else it is asked for."""
         await self.configure(
             oidc_discovery_url=self.issuer,
             oidc_client_id="client",
             oidc_client_secret="very secret",
             jwt_supported_algs="ES256",
             oidc_response_mode="form_post",
-            oidc_response_types="id_token",
+            oidc_response_types=asked,
         )
 
     async def poll(self, state: str, nonce: str = "mine") -> Answer:
@@ -317,6 +317,27 @@ def test_a_posted_id_token_that_is_not_for_this_sign_in_is_refused(name: str) ->
             assert answer.status == 400
             assert answer.error.startswith("OpenBao login failed. Token verification failed: ")
             assert vault.forms == []
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("role", ["apps", "people"])
+def test_an_id_token_is_no_answer_where_a_code_was_asked_for(role: str) -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.without_codes("code")
+            asked = await vault.ask(role)
+            assert asked["response_type"] == "code"
+            posted = await vault.form(state=asked["state"], id_token=token(vault.id_token))
+            assert (posted.status, b"confirmation" in posted.text) == (200 if role == "apps" else 400, False)
+            if role == "people":
+                assert (await vault.poll(asked["state"])).error == "authorization_pending"
+                return
+            answer = await vault.back(state=asked["state"], client_nonce="mine")
+            assert (answer.status, answer.error) == (
+                400,
+                "OpenBao login failed. No code or id_token received.",
+            )
 
     play(scenario)
 
