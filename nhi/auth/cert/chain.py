@@ -46,8 +46,8 @@ def _trusted(text: str) -> Trusted:
         found = x509.load_pem_x509_certificates(text.encode())
     except ValueError:
         raise Malformed("failed to parse certificate") from None
-    roots = tuple(one for one in found if _signs(one))
-    leaves = [one for one in found if not _signs(one)]
+    roots = tuple(one for one in found if signs(one))
+    leaves = [one for one in found if not signs(one)]
     if not all(_for_clients(one) for one in leaves):
         raise Malformed(
             "nonCA certificates should have TLS client authentication set as an extended key usage"
@@ -113,7 +113,8 @@ def nobodys_authority() -> str:
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-def _signs(certificate: x509.Certificate) -> bool:
+def signs(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is an authority's."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except (x509.ExtensionNotFound, ValueError):

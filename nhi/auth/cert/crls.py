@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
-from cryptography import x509
+from collections.abc import Sequence
+from typing import Final
 
-from nhi.auth.cert.model import CRLS, CrlParams, Revoked, Serials
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from nhi.auth.cert.chain import authorities, signs
+from nhi.auth.cert.model import CRLS, ROLES, CrlParams, Revoked, Serials
 from nhi.records import Keys, ListParams, RoleName
+from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
@@ -14,11 +20,16 @@ from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
 
-_LARGEST = 16 << 20
+_LARGEST: Final = 16 << 20
+_UNREADABLE: Final = "failed to parse CRL"
+_UNFETCHED: Final = "failed to fetch CRL: "
 
 
 class CrlEngine(Engine):
-    """Revocation lists. A serial number on any of them is refused, whoever issued the list."""
+    """Revocation lists. A serial number on any of them is refused, whoever issued the list.
+
+    One that is given is taken as it comes: whoever may write lists may write any.
+    """
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -52,30 +63,68 @@ class CrlEngine(Engine):
 
     async def fetch(self, call: Call, params: CrlParams) -> Revoked:
         """Return what is on the list that was given or named. Raises `Malformed`."""
-        del call
         if params.crl:
-            return read_list(params.crl.encode())
+            return _kept(_read(params.crl.encode()))
         if not params.url:
             raise Malformed("one of 'crl' or 'url' must be provided")
-        return await fetched(self._fetcher, params.url)
+        return await fetched(self._fetcher, call.reader, params.url)
 
 
-async def fetched(fetcher: Fetcher, url: str) -> Revoked:
-    """Fetch a list. Raises `Malformed`."""
+async def again(
+    fetcher: Fetcher, view: ReadView, listed: Revoked, path: Sequence[x509.Certificate]
+) -> Revoked:
+    """Fetch a list anew, for a login with this path. Raises `Malformed`."""
+    found = await fetched(fetcher, view, listed.url, path)
+    if listed.issuer and found.issuer != listed.issuer:
+        raise Malformed(f"{_UNFETCHED}it is of another authority than before")
+    return found
+
+
+async def fetched(
+    fetcher: Fetcher, view: ReadView, url: str, path: Sequence[x509.Certificate] = ()
+) -> Revoked:
+    """Fetch a list, which must be signed by the authority that it names, if that is a role's or on `path`.
+
+    Raises `Malformed`. Lists come over plain HTTP (RFC 5280 section 8): whoever stands on the way can send another.
+    """
     try:
-        body = await fetcher.body(Outgoing(url, largest=_LARGEST))
+        found = _read(await fetcher.body(Outgoing(url, largest=_LARGEST)))
     except Unreachable as failure:
-        raise Malformed(f"failed to fetch CRL: {failure}") from None
-    return read_list(body, url)
+        raise Malformed(f"{_UNFETCHED}{failure}") from None
+    trusted = [root for role in await ROLES.every(view) for root in authorities(role).roots]
+    signers = [one for one in (*path, *trusted) if one.subject == found.issuer and signs(one)]
+    if signers and not any(_signed(found, one) for one in signers):
+        raise Malformed(f"{_UNFETCHED}it is not signed by the authority that it names")
+    return _kept(found, url)
 
 
-def read_list(encoded: bytes, url: str = "") -> Revoked:
-    """Read a list, PEM or DER. Its signature is not looked at: whoever may write lists may write any. Raises `Malformed`."""
+def _signed(found: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    try:
+        return found.is_signature_valid(authority.public_key())  # type: ignore[arg-type]  # other keys: TypeError
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _read(encoded: bytes) -> x509.CertificateRevocationList:
+    """Read a list, PEM or DER. Raises `Malformed`."""
     try:
         pem = encoded.lstrip().startswith(b"-----")
-        found = x509.load_pem_x509_crl(encoded) if pem else x509.load_der_x509_crl(encoded)
+        return x509.load_pem_x509_crl(encoded) if pem else x509.load_der_x509_crl(encoded)
+    except ValueError:
+        raise Malformed(_UNREADABLE) from None
+
+
+def _kept(found: x509.CertificateRevocationList, url: str = "") -> Revoked:
+    """Return what is kept of a list. Raises `Malformed`."""
+    try:
         serials = tuple(str(one.serial_number) for one in found)
         until = found.next_update_utc
+        issuer = found.issuer.public_bytes()
     except ValueError:
-        raise Malformed("failed to parse CRL") from None
-    return Revoked(serials=serials, url=url, next_update=int(until.timestamp()) if until is not None else 0)
+        raise Malformed(_UNREADABLE) from None
+    return Revoked(
+        serials=serials,
+        url=url,
+        next_update=int(until.timestamp()) if until is not None else 0,
+        issuer=issuer,
+    )

@@ -12,7 +12,7 @@ from cryptography import x509
 
 from nhi.auth.cert import chain, constraints
 from nhi.auth.cert.constraints import Facts
-from nhi.auth.cert.crls import fetched
+from nhi.auth.cert.crls import again
 from nhi.auth.cert.model import CONFIG, CRLS, ROLES, Config, LoginParams, Role
 from nhi.auth.cert.revocation import Ocsp
 from vault.barrier.view import ReadView
@@ -108,7 +108,7 @@ class LoginEngine(Engine):
         for listed in await CRLS.every(call.reader):
             current = listed
             if listed.url and listed.next_update and now > listed.next_update:
-                current = await fetched(self._fetcher, listed.url)
+                current = await again(self._fetcher, call.reader, listed, path)
                 if current.next_update and now > current.next_update:
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
             if serials.intersection(current.serials):

@@ -57,11 +57,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Revoked(msgspec.Struct, frozen=True, kw_only=True):
-    """A revocation list: the serial numbers on it, in decimal. `url` is where it came from; times in seconds."""
+    """A revocation list: the serial numbers on it, in decimal. `url` is where it came from; times in seconds.
+
+    `issuer` is the name (DER) of the authority that it is of.
+    """
 
     serials: tuple[str, ...]
     url: str = ""
     next_update: int = 0
+    issuer: bytes = b""
 
 
 class ConfigParams(Params, frozen=True, kw_only=True):

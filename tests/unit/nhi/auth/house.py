@@ -105,7 +105,10 @@ class AuthHouse(TokenHouse):
             SecretIdEngine(self.clock, self.entropy, LONGEST),
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
-        userpass = (UserEngine(proofs, self.entropy), UserpassLogin(issuer, self.lockout, proofs, self.entropy))
+        userpass = (
+            UserEngine(proofs, self.entropy),
+            UserpassLogin(issuer, self.lockout, proofs, self.entropy),
+        )
         self.pairs = Pairs(self.clock, self.entropy, self.safe)
         store = identity_store(
             self.identities,

@@ -306,53 +306,18 @@ def test_sl_31_a_renewal_shows_the_same_certificate_and_not_another_of_its_owner
     play(scenario)
 
 
-def crl(*serials: int, days: int = 1) -> bytes:
-    """A revocation list of the authority's."""
+def crl(*serials: int, days: int = 1, named: Authority = CA, signer: Leaf = CA) -> bytes:
+    """A revocation list that names an authority, `signer`'s in truth."""
     builder = (
         x509.CertificateRevocationListBuilder()
-        .issuer_name(CA.certificate.subject)
+        .issuer_name(named.certificate.subject)
         .last_update(NOW - timedelta(days=9))
         .next_update(NOW + timedelta(days=days))
     )
     for serial in serials:
         revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW).build()
         builder = builder.add_revoked_certificate(revoked)
-    return builder.sign(CA.key, hashes.SHA256()).public_bytes(Encoding.PEM)
-
-
-def test_sl_30_a_certificate_on_a_list_is_refused_also_where_the_list_is_old() -> None:
-    async def scenario() -> None:
-        house = await opened()
-        await house.trust()
-        for days in (1, -1):
-            listed = crl(ALICE.certificate.serial_number, days=days).decode()
-            await house.good("POST", "auth/cert/crls/c", {"crl": listed})
-            assert (await house.show(ALICE)).error == UNMET
-            assert (await house.show(CA.issue("alice"))).status == 200
-        await house.good("DELETE", "auth/cert/crls/c")
-        assert (await house.show(ALICE)).status == 200
-
-    play(scenario)
-
-
-@pytest.mark.loopback
-def test_sl_30_a_fetched_list_that_is_out_of_date_is_fetched_anew_or_nobody_logs_in() -> None:
-    async def scenario() -> None:
-        house = await opened()
-        await house.trust()
-        async with service() as one:
-            one.body = crl(5, days=-1)
-            await house.good("POST", "auth/cert/crls/c", {"url": one.url})
-            assert "out of date" in (await house.show(ALICE)).error
-            one.status = "500 Oops"
-            answer = await house.show(ALICE)
-            assert (answer.status, answer.error) == (400, "failed to fetch CRL: it answers with status 500")
-            one.status, one.body = "200 OK", crl(5)
-            assert (await house.show(ALICE)).status == 200
-            one.body = crl(ALICE.certificate.serial_number)
-            assert (await house.show(ALICE)).error == UNMET
-
-    play(scenario)
+    return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def response(
