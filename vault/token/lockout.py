@@ -30,8 +30,8 @@ _PREFIX: Final = "lockout/"
 _STRANGER: Final = "lockout-stranger"
 """What is read and written for a name that nobody has."""
 _STRANGERS: Final = 65_536
-"""Names that nobody has whose failures are remembered, each by a digest. Nobody gets to try so many passwords before
-the first is forgotten by time: one forgotten earlier would be told from a name that somebody has."""
+"""Names that nobody has whose failures are remembered, each by a digest. Who tries more before time forgets the first can
+tell it from a name that somebody has: rows in the storage would be no limit to strangers, a rate limit is one to them."""
 _SECOND: Final = 1_000_000_000
 
 

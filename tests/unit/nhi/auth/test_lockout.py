@@ -121,7 +121,7 @@ def test_sl_22_a_name_that_nobody_has_is_locked_as_well() -> None:
     play(scenario)
 
 
-def test_sl_22_a_name_that_nobody_has_stays_locked_however_many_others_are_tried() -> None:
+def test_sl_22_a_name_that_nobody_has_stays_locked_though_thousands_of_others_are_tried() -> None:
     async def scenario() -> None:
         house = await opened()
         assert await guess(house, "nobody", 5) == [400] * 5
