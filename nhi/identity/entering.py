@@ -18,7 +18,6 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts, LoginAlias, Standing
 from vault.namespace.ids import bound
-from vault.token.entities import ENTITY_KIND, entity_key
 
 _KEPT: Final = 4096
 """Aliases whose entities are remembered."""
@@ -46,12 +45,12 @@ class Identities:
         self._entered: Bounded[tuple[str, str, str], _Entered] = Bounded(_KEPT)
 
     async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
-        """Return an entity of this namespace as it is now; None where it is gone."""
+        """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         place = core.space(namespace_id)
-        found = await store.entity(place, entity_id)
+        found = await store.lasting(place, entity_id)
         if found is None:
             return None
-        direct, inherited = await groups.all_of(place, entity_id)
+        direct, inherited = await groups.all_of(place, found.id)
         return stands(found, [*direct, *inherited])
 
     async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
@@ -160,7 +159,7 @@ async def _assign(
     for group_id in ids - known:
         await groups.join(core, group_id, entity.id)
     if ids != known:
-        await core.invalidate(ENTITY_KIND, entity_key(namespace_id, entity.id))
+        await store.changed(core, namespace_id, entity)
 
 
 def stands(entity: Entity, memberships: Sequence[Group]) -> Standing:

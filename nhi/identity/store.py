@@ -20,6 +20,7 @@ _ENTITY: Final = "identity/entity/"
 _NAME: Final = "identity/entity-name/"
 _ALIAS: Final = "identity/entity-alias/"
 _FACTOR: Final = "identity/entity-factor/"
+_MERGED: Final = "identity/entity-merged/"
 
 
 def hashed(*parts: str) -> str:
@@ -43,6 +44,11 @@ async def entity(core: ReadView, entity_id: str) -> Entity | None:
     """Return the entity with this id."""
     value = await core.get(_ENTITY + entity_id)
     return decode_entity(value) if value is not None else None
+
+
+async def lasting(core: ReadView, entity_id: str) -> Entity | None:
+    """Return the entity that had this id when a token was made: itself, or the one that it was merged into."""
+    return await entity(core, entity_id) or await _pointed(core, _MERGED + entity_id)
 
 
 async def entities(core: ReadView) -> Sequence[Entity]:
@@ -92,8 +98,16 @@ async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) ->
         if alias not in before:
             await core.put(_ALIAS + alias.id, new.id.encode())
             await core.put(_FACTOR + hashed(alias.accessor, alias.name), alias.id.encode())
+    for gone in new.merged[len(old.merged) if old is not None else 0 :]:
+        await core.put(_MERGED + gone, new.id.encode())
     if old is not None:
-        await core.invalidate(ENTITY_KIND, entity_key(namespace_id, new.id))
+        await changed(core, namespace_id, new)
+
+
+async def changed(core: View, namespace_id: str, entity: Entity) -> None:
+    """Say that an entity is to be asked for again, under the ids too that were merged into it."""
+    for one in (entity.id, *entity.merged):
+        await core.invalidate(ENTITY_KIND, entity_key(namespace_id, one))
 
 
 async def remove(core: View, namespace_id: str, old: Entity) -> None:
@@ -102,7 +116,9 @@ async def remove(core: View, namespace_id: str, old: Entity) -> None:
     await core.delete(_NAME + hashed(old.name))
     for alias in old.aliases:
         await _unlink(core, alias)
-    await core.invalidate(ENTITY_KIND, entity_key(namespace_id, old.id))
+    for gone in old.merged:
+        await core.delete(_MERGED + gone)
+    await changed(core, namespace_id, old)
 
 
 async def _unlink(core: View, alias: Alias) -> None:

@@ -23,7 +23,7 @@ class Entities(Protocol):
     """The identities of all namespaces."""
 
     async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
-        """Return an entity of this namespace as it is now; None where it is gone."""
+        """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         ...
 
     async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:

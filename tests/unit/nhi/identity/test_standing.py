@@ -159,6 +159,46 @@ def test_sl_34_entities_that_are_merged_into_each_other_at_once_leave_one_that_h
     play(scenario)
 
 
+@pytest.mark.parametrize("kind", ["service", "batch"])
+def test_tokens_of_an_entity_that_was_merged_go_on_as_the_one_that_stayed_and_end_with_it(kind: str) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        tokens, entities = [], []
+        for name in ("ada", "bob", "carl"):
+            await house.user(name, token_type=kind)
+            found = auth(await house.log_in(name))
+            tokens.append(found["client_token"])
+            entities.append(found["entity_id"])
+        for name in ("bob", "carl"):  # one entity has one alias for each mount
+            ids = (
+                await house.good("GET", f"identity/entity/id/{entities[('ada', 'bob', 'carl').index(name)]}")
+            ).data
+            await house.good("DELETE", f"identity/entity-alias/id/{ids['aliases'][0]['id']}")
+        await policy(house, "look", "sys/locked-users")
+        ada, bob, carl = entities
+        await changed(house, bob, policies=["look"])
+        assert [await can(house, token) for token in tokens] == [False, True, False]
+        await house.good("POST", "identity/entity/merge", {"to_entity_id": bob, "from_entity_ids": [carl]})
+        assert [await can(house, token) for token in tokens] == [False, True, True]
+        await house.good("POST", "identity/entity/merge", {"to_entity_id": ada, "from_entity_ids": [bob]})
+        assert [await can(house, token) for token in tokens] == [False] * 3
+        await changed(house, ada, policies=["look"])
+        assert [await can(house, token) for token in tokens] == [True] * 3
+        await changed(house, ada, disabled=True)
+        assert [await can(house, token) for token in tokens] == [False] * 3
+        await changed(house, ada, disabled=False)
+        await house.good(
+            "POST", "identity/group", {"name": "g", "policies": ["look"], "member_entity_ids": [ada]}
+        )
+        await changed(house, ada, policies=[])
+        assert [await can(house, token) for token in tokens] == [True] * 3
+        await house.good("DELETE", f"identity/entity/id/{ada}")
+        assert [await can(house, token) for token in tokens] == [False] * 3
+        assert await house.barrier.reader("root", CORE).list("identity/entity-merged/") == []
+
+    play(scenario)
+
+
 def test_a_name_belongs_to_its_own_mount_and_a_new_mount_at_the_same_path_is_another_one() -> None:
     async def scenario() -> None:
         house = await opened()
