@@ -97,6 +97,8 @@ class Fetcher:
             raise Unreachable("connection refused") from None
         except OSError:
             raise Unreachable("the connection failed") from None
+        except (h11.LocalProtocolError, UnicodeEncodeError):
+            raise Unreachable("a header of the request cannot be sent") from None
         except h11.RemoteProtocolError:
             raise Unreachable("the answer is no HTTP") from None
 

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from vault.outbound.failure import Unreachable
 
-_HOST: Final = re.compile(r"[0-9a-z](?:[0-9a-z._-]{0,251}[0-9a-z.])?|[0-9a-f:.]{2,45}")
+_HOST: Final = re.compile(
+    r"(?=[0-9a-z][0-9a-z._-]{0,253}\Z)(?:[0-9a-z_-]{1,63}\.)*[0-9a-z_-]{0,62}[0-9a-z]\.?|(?=[^:]*:)[0-9a-f:.]{2,45}"
+)
+"""A name of labels (RFC 1035 section 2.3.4), or an IPv6 address."""
 _TARGET: Final = re.compile(r"[!-~]*")
 _LONGEST: Final = 4096
 

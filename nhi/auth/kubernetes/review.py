@@ -64,7 +64,7 @@ class ApiServer:
         return {key: value for key, value in found.items() if isinstance(value, str)}
 
     def _reviewer(self, config: Config) -> str:
-        return config.token_reviewer_jwt or ("" if config.disable_local_ca_jwt else self._pod.token())
+        return config.token_reviewer_jwt.strip() or ("" if config.disable_local_ca_jwt else self._pod.token())
 
     async def _ask(self, config: Config, path: str, bearer: str, body: bytes = b"") -> Answer:
         host = config.kubernetes_host.rstrip("/")

@@ -64,6 +64,7 @@ CONFIGS: list[tuple[dict[str, object], str]] = [
     ({"jwt_validation_pubkeys": pem(KEY), "override_allowed_server_names": "a,b"}, ""),
     ({"jwt_validation_pubkeys": pem(KEY), "skip_jwks_validation": True}, ""),
     ({"jwks_url": f"{DEAD}/keys"}, "DV-02"),
+    ({"jwks_url": "https://a..b/keys"}, "DV-02"),
     ({"jwks_url": f"{DEAD}/keys", "skip_jwks_validation": True}, ""),
     ({"jwks_url": "{service}/keys"}, ""),
     ({"jwks_url": "{service}/broken/keys"}, "DV-02"),

@@ -211,8 +211,14 @@ LOGIN = [
     enter(secret()),
     *role(bound_service_account_namespaces="", bound_service_account_namespace_selector="{}"),
     enter(secret()),
-    cluster(token_reviewer_jwt="reviewer"),
-    enter(secret()),
+    *(
+        one
+        for reviewer in ("reviewer\n", " reviewer ", "rev\niewer", "reviewer")
+        for one in (
+            cluster(token_reviewer_jwt=reviewer),
+            enter(secret(), divergence="DV-02" if reviewer == "rev\niewer" else ""),
+        )
+    ),
     *role(
         bound_service_account_namespaces="",
         bound_service_account_namespace_selector='{"matchLabels":{"a":"b"}}',

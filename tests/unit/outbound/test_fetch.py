@@ -57,6 +57,13 @@ def test_an_answer_comes_whole_and_the_request_holds_what_was_given_and_no_more(
     assert f"host: service.test:{one.port}".encode() in head.lower()
 
 
+@pytest.mark.parametrize("value", ["Bearer x\r\nX-Injected: 1", "Bearer x\n", "Bearer \u00fc", "\x00"])
+def test_what_may_not_stand_in_a_header_is_not_sent(value: str) -> None:
+    answer, one = asked(headers={"Authorization": value})
+    assert answer == "a header of the request cannot be sent"
+    assert one.seen == []
+
+
 def test_sl_77_a_redirect_is_not_followed() -> None:
     def setting(one: Service) -> None:
         one.status, one.head = "302 Found", f"Location: http://127.0.0.1:{one.port}/elsewhere\r\n"

@@ -83,6 +83,10 @@ def test_an_operator_allows_single_addresses_and_blocks_and_nothing_beside_them(
         "https://höst/",
         "https://[::1/",
         "https://-x/",
+        "https://a..b/",
+        "https://x../",
+        "https://x." + "a" * 64 + ".example/",
+        "https://" + "a." * 127 + "example/",
         "https://host/" + "a" * 5000,
     ],
 )
@@ -102,4 +106,5 @@ def test_a_plain_url_is_taken_apart_once() -> None:
         "/a?b=c",
         "keys.example.org",
     )
+    assert parse("http://in_ner." + "a" * 63 + ".example.:80").host == "in_ner." + "a" * 63 + ".example."
     assert parse("http://[2001:db8::1]:8080").authority == "[2001:db8::1]:8080"
