@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
@@ -80,10 +80,10 @@ class Records(Generic[T]):
         """Remove a record; nothing happens where there is none."""
         await view.delete(self._folder + name)
 
-    async def every(self, view: ReadView) -> Sequence[T]:
-        """Return all records by name."""
-        found = [await self.find(view, name) for name in await view.list(self._folder)]
-        return [one for one in found if one is not None]
+    async def every(self, view: ReadView) -> Mapping[str, T]:
+        """Return all records by name, sorted."""
+        found = {name: await self.find(view, name) for name in await view.list(self._folder)}
+        return {name: one for name, one in found.items() if one is not None}
 
     async def names(self, call: Call, params: ListParams) -> Keys:
         """List names. Raises `NotFound` where there are none."""

@@ -91,7 +91,7 @@ async def fetched(
         found = _read(await fetcher.body(Outgoing(url, largest=_LARGEST)))
     except Unreachable as failure:
         raise Malformed(f"{_UNFETCHED}{failure}") from None
-    trusted = [root for role in await ROLES.every(view) for root in authorities(role).roots]
+    trusted = [root for role in (await ROLES.every(view)).values() for root in authorities(role).roots]
     signers = [one for one in (*path, *trusted) if one.subject == found.issuer and signs(one)]
     if signers and not any(_signed(found, one) for one in signers):
         raise Malformed(f"{_UNFETCHED}it is not signed by the authority that it names")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +13,7 @@ from cryptography import x509
 from nhi.auth.cert import chain, constraints
 from nhi.auth.cert.constraints import Facts
 from nhi.auth.cert.crls import again
-from nhi.auth.cert.model import CONFIG, CRLS, ROLES, Config, LoginParams, Role
+from nhi.auth.cert.model import CONFIG, CRLS, ROLES, Config, LoginParams, Revoked, Role
 from nhi.auth.cert.revocation import Ocsp
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
@@ -35,11 +35,12 @@ _UNMET: Final = "no chain matching all constraints could be found for this login
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A certificate that this role trusts."""
+    """A certificate that this role trusts; `lists` are those that were fetched anew, by name: before, and now."""
 
     role: Role
     certificate: x509.Certificate
     facts: Facts
+    lists: Mapping[str, tuple[Revoked, Revoked]]
 
 
 class LoginEngine(Engine):
@@ -59,6 +60,9 @@ class LoginEngine(Engine):
         assert isinstance(proof, Proof)
         if await ROLES.find(call.tx, proof.role.name) != proof.role:
             raise Malformed("the role has just changed; log in again")
+        for name, (old, new) in proof.lists.items():
+            if await CRLS.find(call.tx, name) == old:
+                await CRLS.keep(call.tx, name, new)
         config = await CONFIG.find(call.tx) or Config()
         metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
         grant = Grant(
@@ -85,7 +89,7 @@ class LoginEngine(Engine):
         ]
         if not trusting:
             raise Malformed(_WRONG)
-        await self._check_lists(call, [one for _, path in trusting for one in path], now)
+        lists = await self._check_lists(call, [one for _, path in trusting for one in path], now)
         reasons: list[str] = []
         for role, path in trusting:
             if not constraints.met(role, facts):
@@ -99,20 +103,28 @@ class LoginEngine(Engine):
                 raise Unauthenticated
             if not facts.common_name:
                 raise Malformed("missing name in alias")
-            return Proof(role, leaf, facts)
+            return Proof(role, leaf, facts, lists)
         raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)
 
-    async def _check_lists(self, call: Call, path: Sequence[x509.Certificate], now: int) -> None:
-        """Refuse a path with a certificate on a list, or of which a list that has to be fetched is silent (SL-30)."""
+    async def _check_lists(
+        self, call: Call, path: Sequence[x509.Certificate], now: int
+    ) -> Mapping[str, tuple[Revoked, Revoked]]:
+        """Return the lists that had to be fetched anew, by name: before, and now.
+
+        Raises `Malformed` for a path with a certificate on a list, or of which such a list is silent (SL-30).
+        """
         serials = {str(one.serial_number) for one in path}
-        for listed in await CRLS.every(call.reader):
+        renewed = {}
+        for name, listed in (await CRLS.every(call.reader)).items():
             current = listed
             if listed.url and listed.next_update and now > listed.next_update:
                 current = await again(self._fetcher, call.reader, listed, path)
                 if current.next_update and now > current.next_update:
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
+                renewed[name] = (listed, current)
             if serials.intersection(current.serials):
                 raise Malformed(_UNMET)
+        return renewed
 
 
 def _facts(leaf: x509.Certificate) -> Facts:
@@ -129,7 +141,7 @@ async def _candidates(view: ReadView, name: str) -> Sequence[Role]:
     That there is no such role takes as long to find out as that it does not trust the certificate (SL-22).
     """
     if not name:
-        return await ROLES.every(view)
+        return list((await ROLES.every(view)).values())
     role = await ROLES.find(view, name)
     return [role or Role(name=name, certificate=chain.nobodys_authority())]
 

@@ -36,10 +36,10 @@ def test_sl_30_a_fetched_list_that_is_out_of_date_is_fetched_anew_or_nobody_logs
             one.status = "500 Oops"
             answer = await house.show(ALICE)
             assert (answer.status, answer.error) == (400, "failed to fetch CRL: it answers with status 500")
-            one.status, one.body = "200 OK", crl(5)
-            assert (await house.show(ALICE)).status == 200
-            one.body = crl(ALICE.certificate.serial_number)
+            one.status, one.body = "200 OK", crl(ALICE.certificate.serial_number)
             assert (await house.show(ALICE)).error == UNMET
+            one.body = crl(5)
+            assert (await house.show(ALICE)).status == 200
 
     play(scenario)
 
@@ -73,5 +73,22 @@ def test_sl_30_a_fetched_list_is_signed_by_the_authority_that_it_names_and_stays
             one.body = crl(leaf.certificate.serial_number, named=inner, signer=inner)
             assert (await house.show(leaf, "", inner)).error == UNMET
             assert (await house.show(inner.issue("eve"), "", inner)).status == 200
+
+    play(scenario)
+
+
+@pytest.mark.loopback
+def test_a_list_that_was_fetched_anew_is_kept_and_not_fetched_at_each_login() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.trust()
+        async with service() as one:
+            one.body = crl(5, days=-1)
+            await house.good("POST", "auth/cert/crls/c", {"url": one.url})
+            one.body = crl(5, 6)
+            assert [(await house.show(ALICE)).status for _ in range(3)] == [200] * 3
+            assert len(one.seen) == 2
+            kept = (await house.good("GET", "auth/cert/crls/c")).data["serials"]
+            assert kept == {"5": {}, "6": {}}
 
     play(scenario)
