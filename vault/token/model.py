@@ -26,6 +26,8 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     display_name: str
     created: int
     parent: str = ""
+    parent_created: int = 0
+    """When its parent was made: another token that was given the parent's id is none."""
     depth: int = 0
     """How many tokens it hung on when it was made."""
     metadata: Mapping[str, str] | None = None

@@ -35,7 +35,6 @@ REVOKED: Final = b"revoked"
 """Kept of a token that is gone while not all that hung on it is removed."""
 ORPHANED: Final = b"orphaned"
 """Kept of a token that is gone while not all of its children, which live on, are orphans in writing."""
-_SECOND: Final = 1_000_000_000
 _USED_UP: Final = 60_000
 """Milliseconds that a token stays after its last use: longer than the request that made it."""
 
@@ -174,7 +173,7 @@ class TokenRows:
                     return None
                 left = len(above) == 1
                 break
-            if not parent.alive(now) or parent.created - parent.created % _SECOND > entry.created:
+            if not parent.alive(now) or parent.created != entry.parent_created:
                 return None  # over, or another one that was given the same id
             until = min(until or parent.expires, parent.expires or until)
             key, entry = hook, parent

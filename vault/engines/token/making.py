@@ -120,6 +120,7 @@ class Maker:
             display_name=_display_name(params.display_name),
             created=now,
             parent="" if orphan else caller.key,
+            parent_created=0 if orphan else caller.created,
             depth=0 if orphan else caller.depth + 1,
             metadata={**(params.meta or {}), **(origin.metadata if origin is not None else {})} or None,
             uses=0 if batch else wish.uses,
