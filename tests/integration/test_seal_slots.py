@@ -118,7 +118,8 @@ class Site:
             return not status["sealed"]
         for share in self.shares[:2]:
             body = {"key": share, "migrate": migrate}
-            assert self.ask("PUT", "sys/unseal", body)[0] == 200
+            status, answer = self.ask("PUT", "sys/unseal", body)
+            assert status == 200, answer
         return not self.ask("GET", "sys/seal-status")[1]["sealed"]
 
     def every_slot_opens(self) -> bool:
