@@ -120,7 +120,7 @@ class Pipeline:
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
         call.facts = self._follower.epoch
-        era = self._follower.era
+        moment = self._follower.moment
         try:
             await self.let_in(call, core)
         except VaultError:
@@ -135,7 +135,7 @@ class Pipeline:
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             until = self._gate.until(call.identity)
-            self.plans.keep(call, era, until)
+            self.plans.keep(call, moment, until)
         return reply
 
     async def let_in(self, call: Call, core: View | None) -> None:

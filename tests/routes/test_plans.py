@@ -12,6 +12,7 @@ import pytest
 
 from tests.routes.driver import Application
 from vault.framework.plan import Plan
+from vault.token import authenticator
 
 TARGET = "/v1/secret/data/x"
 READER = 'path "secret/*" { capabilities = ["read"] }'
@@ -69,6 +70,37 @@ def test_a_right_that_ended_is_refused_at_once(
     sent = {key: value.replace("TOKEN", token) for key, value in (body or {}).items()} or None
     assert application.request(method, target.replace("NAME", name), sent, token="root").status == 204
     assert status(application, token) == 403
+
+
+def test_a_token_that_ends_takes_its_own_plan_along_and_nobody_elses(application: Application) -> None:
+    token, other = application.token(READER), application.token(READER)
+    for reader in (token, other):
+        assert [status(application, reader) for _ in range(2)] == [200, 200]
+    kept = {one.identity.token.reveal(): one for one in plans(application).values()}
+
+    def held() -> list[bool]:
+        return [
+            application.vault._plans.holds(kept[one], application.clock.millis()) for one in (token, other)
+        ]
+
+    assert held() == [True, True]
+    assert application.request("POST", "/v1/auth/token/revoke", {"token": other}, token="root").status == 204
+    assert held() == [True, False]
+    assert (status(application, token), status(application, other)) == (200, 403)
+
+
+def test_a_token_whose_identity_made_room_for_another_has_a_plan_that_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(authenticator, "_CACHED", 1)
+    with Application() as application:
+        token, other = application.token(READER), application.token(READER)
+        for reader in (token, other):
+            assert [status(application, reader) for _ in range(2)] == [200, 200]
+        assert len(plans(application)) == 2
+        gone = application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
+        assert gone.status == 204
+        assert (status(application, token), status(application, other)) == (403, 200)
 
 
 def test_a_mount_that_went_is_not_found(application: Application) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -60,6 +61,24 @@ def test_what_was_written_is_there_after_closing_and_opening(tmp_path: Path) -> 
 def modes_in(folder: Path) -> dict[str, int]:
     """Return the permissions of every file in a folder."""
     return {item.name: stat.S_IMODE(item.stat().st_mode) for item in folder.iterdir()}
+
+
+def test_a_system_that_starts_no_thread_is_told_at_once_and_harms_nobody_who_has_his(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        monkeypatch.setattr(threading.Thread, "start", refused)
+        await fill(storage, "a")
+        with pytest.raises(StorageFailure, match="starts no more threads; raise its limit"):
+            SqliteStorage.open(tmp_path / "s.db")
+        assert await everything(storage) == {"a": b"a"}
+        await storage.close()
+
+    asyncio.run(story())
 
 
 def test_every_file_is_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -23,13 +23,17 @@ Drop = Callable[[str | None], Awaitable[None]]
 
 
 class Bounded(Generic[K, T]):
-    """A mapping of at most `size` entries; the one used longest ago leaves first (SL-71)."""
+    """A mapping of at most `size` entries; the one that came first leaves first (SL-71).
 
-    __slots__ = ("_entries", "_size")
+    `leave` is told of every value that leaves: pushed out, replaced or forgotten.
+    """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = ("_entries", "_leave", "_size")
+
+    def __init__(self, size: int, leave: Callable[[T], None] = lambda _: None) -> None:
         self._entries: OrderedDict[K, T] = OrderedDict()
         self._size: Final = size
+        self._leave: Final = leave
 
     def get(self, key: K) -> T | None:
         """Return what is kept for `key`."""
@@ -37,16 +41,18 @@ class Bounded(Generic[K, T]):
 
     def put(self, key: K, value: T) -> None:
         """Keep `value`."""
+        self.drop(key)
         self._entries[key] = value
         if len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+            self._leave(self._entries.popitem(last=False)[1])
 
     def drop(self, key: K | None) -> None:
         """Forget `key`, or everything."""
         if key is None:
-            self._entries.clear()
-        else:
-            self._entries.pop(key, None)
+            while self._entries:
+                self._leave(self._entries.popitem()[1])
+        elif key in self._entries:
+            self._leave(self._entries.pop(key))
 
     def __len__(self) -> int:
         """Return how many entries are kept."""
@@ -63,13 +69,18 @@ class Follower:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._owners: dict[str, Drop] = {}
+        self._marking: set[str] = set()
         self.epoch = 0
-        self.era = object()
+        self.moment = object()
         """Stands for everything that is true now: another object as soon as anything may have become untrue."""
+        self.era = object()
+        """As `moment`, but for what only identities rest on that are `held`: those are told one by one."""
 
-    def own(self, kind: str, drop: Drop) -> None:
-        """Register the owner of `kind`."""
+    def own(self, kind: str, drop: Drop, *, marks: bool = False) -> None:
+        """Register the owner of `kind`; one that `marks` says so of each identity that it held and drops."""
         self._owners[kind] = drop
+        if marks:
+            self._marking.add(kind)
 
     async def follow(self) -> None:
         """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
@@ -86,7 +97,9 @@ class Follower:
         since = self.epoch
         changes = await self._storage.changes(since) if since > 0 else None
         self.epoch = _MOVING
-        self.era = object()
+        self.moment = object()
+        if changes is None or any(change.kind not in self._marking for change in changes):
+            self.era = object()
         if changes is None or any(change.kind not in self._owners for change in changes):
             for drop in self._owners.values():
                 await drop(None)
@@ -99,4 +112,4 @@ class Follower:
     def forget(self) -> None:
         """Start over at the next unseal: everything is read anew."""
         self.epoch = 0
-        self.era = object()
+        self.moment = self.era = object()

@@ -3,9 +3,10 @@
 
 A plan holds where the path leads, who calls, that the ACL lets the caller, and the parameters: everything but
 the answer. It is for a plain GET, whose only input is token, path and address, and for a body that only asks,
-whose bytes are then part of the key; the follower's `era` ends
-it as soon as any token, policy or mount changed, and `until` when the token or a rule expires. Each call is
-audited, run, and fenced by the epoch that its data was read at, as without a plan.
+whose bytes are then part of the key. It ends as soon as any policy or mount changed (the follower's `era`), when
+its caller's identity is held no longer, and when the token or a rule expires (`until`). So a token that goes takes
+its own plans along and nobody else's. Each call is audited, run, and fenced by the epoch that its data was read at,
+as without a plan.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ class Plans:
 
     def holds(self, plan: Plan, now: int) -> bool:
         """Whether a plan is still true at `now` (milliseconds since the epoch)."""
-        return plan.era is self._follower.era and not (plan.until and now >= plan.until)
+        stands = self._follower.era if plan.identity.held else self._follower.moment
+        return plan.stands is stands and not (plan.until and now >= plan.until)
 
-    def keep(self, call: Call, era: object, until: int) -> None:
-        """Remember a call that was answered by the facts of `era`, if another one like it would be let in too."""
+    def keep(self, call: Call, moment: object, until: int) -> None:
+        """Remember a call that was answered by the facts of `moment`, if another one like it would be let in too."""
         identity = call.identity
         asks = call.bound.route.access.asks and len(call.path) + len(call.body) <= _LONGEST
         if (
@@ -60,11 +62,11 @@ class Plans:
             or call.bound.route.access.unaudited
             or not (asks or (call.operation is Operation.READ and not call.data))
             or call.warnings
-            or era is not self._follower.era
+            or moment is not self._follower.moment
         ):
             return
         plan = Plan(
-            era,
+            self._follower.era if identity.held else moment,
             min(until or identity.ends, identity.ends or until),
             call.namespace,
             call.path,

@@ -156,6 +156,8 @@ class Identity:
     """Stands for this very object where it must not be kept alive."""
     fleeting: bool = False
     """Whether it is of one request alone: nothing is stored of it, so it can own nothing."""
+    held: bool = False
+    """Whether its authenticator keeps it in memory, and ends this at once when anything that it rests on changed."""
     namespace: Namespace = ROOT
     """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
     standing: Standing | None = field(default=None, repr=False)

@@ -13,9 +13,10 @@ from vault.framework.route import Bound, Params
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as the era."""
+    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as what it `stands` on."""
 
-    era: object
+    stands: object
+    """The follower's era for an identity that is held, its moment for any other."""
     until: int
     namespace: Namespace
     path: str

@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from vault.storage.commits import Commits, Rows
@@ -40,6 +41,7 @@ Outcome = StorageFailure | None
 class _Batch:
     """The open transaction: how many writers are in it and what they wrote, whether it takes more, how it ended.
 
+    `epoch` is the one that it moved to when it was written, 0 if it did not.
     `before` is the batch that it stands on while that is being committed: SQLite does not know of this one yet.
     """
 
@@ -48,6 +50,7 @@ class _Batch:
         self.closed = False
         self.pending = Pending()
         self.spilled = False
+        self.epoch = 0
         self.before = before
         self._waiting: list[asyncio.Future[Outcome]] = []
         self._unfounded: asyncio.Future[None] | None = None
@@ -83,16 +86,32 @@ class _Batch:
                 ended.set_result(outcome)
 
 
+def committing_thread(file: Path) -> ThreadPoolExecutor:
+    """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
+
+    Raises `StorageFailure`.
+    """
+    thread = ThreadPoolExecutor(1, "vault-commit")
+    try:
+        thread.submit(int).result()
+    except RuntimeError as error:
+        raise StorageFailure(
+            f"storage {file}: the system starts no more threads; raise its limit of processes and threads"
+        ) from error
+    return thread
+
+
 class GroupCommit:
     """The one writer of a database file in this process.
 
-    `connect` opens its connection. `patience` is how many seconds a batch waits for other processes,
+    `connect` opens its connection, and `thread` commits. `patience` is how many seconds a batch waits for other processes,
     once it is its turn at the `turnstile`. `rows` are told what is committed here.
     """
 
     def __init__(
         self,
         connect: Callable[[], Connection],
+        thread: ThreadPoolExecutor,
         turnstile: Turnstile,
         commits: Commits,
         rows: Rows,
@@ -106,7 +125,7 @@ class GroupCommit:
         self._patience = patience
         self._connection: Connection | None = connect()
         self._file: Final = self._connection.file
-        self._thread: Final = ThreadPoolExecutor(1, "vault-commit")
+        self._thread: Final = thread
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: _Batch | None = None
         self._committing: _Batch | None = None
@@ -390,8 +409,8 @@ class GroupCommit:
         self._committing, self._batch = batch, None
         loop = asyncio.get_running_loop()
         try:
-            self._rows.expect(None if batch.spilled or batch.pending.untrue else batch.pending.rows)
-            batch.pending.end(self.connection)
+            self._rows.expect(None if batch.spilled else batch.pending.rows, moves=bool(batch.pending.untrue))
+            batch.epoch = batch.pending.end(self.connection)
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
                 self._batch = _Batch(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
@@ -416,7 +435,7 @@ class GroupCommit:
         return None
 
     def _committed(self, batch: _Batch, outcome: Outcome) -> None:
-        self._rows.end(kept=outcome is None)
+        self._rows.end(kept=outcome is None, epoch=batch.epoch)
         self._committing = None
         batch.end(outcome)
         following = self._batch

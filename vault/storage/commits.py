@@ -72,34 +72,37 @@ class Rows:
     """Rows that were read and are still true, and names below prefixes: sealed values, so no secret is kept here.
 
     They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when
-    another one commits anything.
+    another one commits anything. All are of one epoch: a commit of this process that moves it takes them along.
     """
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
         self._as_of = b""
-        self._kept: OrderedDict[str, tuple[int, bytes | None]] = OrderedDict()
-        self._listed: OrderedDict[str, tuple[Look, tuple[int, tuple[str, ...]]]] = OrderedDict()
+        self._epoch = 0
+        self._kept: OrderedDict[str, bytes | None] = OrderedDict()
+        self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
         self._expected: Mapping[str, bytes | None] = {}
+        self._moves = False
         self._states: tuple[bytes, ...] = ()
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
         """Return epoch and value of the row at `path`, or None to ask the database."""
         seen = self._commits.seen()
         if seen == self._as_of:
-            return self._kept.get(path)
+            return (self._epoch, self._kept[path]) if path in self._kept else None
         if seen in self._states:
-            return None if path in self._expected else self._kept.get(path)
+            lasts = not self._moves and path not in self._expected and path in self._kept
+            return (self._epoch, self._kept[path]) if lasts else None
         self._clear()
         return None
 
     def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
         """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
         seen = self._commits.seen()
-        if seen != self._as_of and seen not in self._states:
+        if seen != self._as_of and (self._moves or seen not in self._states):
             return None
         known = self._listed.get(prefix)
-        return known[1] if known is not None and known[0] == look else None
+        return (self._epoch, known[1]) if known is not None and known[0] == look else None
 
     def before(self) -> bytes:
         """Return what `keep` wants to know; taken before the statement."""
@@ -107,9 +110,11 @@ class Rows:
 
     def keep(self, path: str, row: tuple[int, bytes | None], before: bytes) -> None:
         """Remember what a statement found, unless it may have been changed while it ran."""
+        epoch, value = row
         lasts = self._true(before) or (path not in self._expected and self._lasts(before))
-        if lasts and len(path) + len(row[1] or b"") <= _LONGEST:
-            self._kept[path] = row
+        if lasts and len(path) + len(value or b"") <= _LONGEST:
+            self._at(epoch)
+            self._kept[path] = value
             if len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
 
@@ -119,7 +124,8 @@ class Rows:
         lasts = self._true(before) or self._lasts(before)
         changes = any(path.startswith(prefix) for path in self._expected)
         if lasts and not changes and len(prefix) + sum(map(len, names)) <= _LONGEST:
-            self._listed[prefix] = (look, (epoch, tuple(names)))
+            self._at(epoch)
+            self._listed[prefix] = (look, tuple(names))
             if len(self._listed) > _MOST:
                 self._listed.popitem(last=False)
 
@@ -134,43 +140,55 @@ class Rows:
         return before[:half] == before[half:] and self._commits.seen() == before
 
     def _lasts(self, before: bytes) -> bool:
-        """Whether nothing but the commit that is expected has happened since `before`."""
+        """Whether nothing but the commit that is expected, which leaves the epoch alone, has happened since `before`."""
+        if self._moves:
+            return False
         states = (self._as_of, *self._states)
         return bool(self._states) and before in states and self._commits.seen() in states
+
+    def _at(self, epoch: int) -> None:
+        """Keep nothing of another epoch."""
+        if epoch != self._epoch:
+            self._clear()
+            self._epoch = epoch
 
     def _clear(self) -> None:
         self._kept.clear()
         self._listed.clear()
 
-    def expect(self, rows: Mapping[str, bytes | None] | None) -> None:
+    def expect(self, rows: Mapping[str, bytes | None] | None, *, moves: bool = False) -> None:
         """Say that this process is about to commit these rows, and holds SQLite's write lock; None: others too.
 
         Until `end`, what is not among them is as it was as long as the counters show nothing but this commit:
-        while it runs, or when it has just ended.
+        while it runs, or when it has just ended. One that `moves` the epoch can be seen meanwhile by somebody else,
+        and nothing older may be answered then: until `end` SQLite is asked.
         """
         seen = self._commits.seen()
         if rows is None or seen != self._as_of:
             return
         (count,) = _COUNTER.unpack_from(seen)
         after = _COUNTER.pack(count + 1)
-        self._expected = rows
+        self._expected, self._moves = rows, moves
         self._states = (after + seen[_COUNTER.size :], after + after)
         if self._listed:
             for path in rows:
                 for folder in folders_of(path):
                     self._listed.pop(folder, None)
 
-    def end(self, *, kept: bool) -> None:
-        """Note what was committed, if it was."""
-        rows, states = self._expected, self._states
-        self._expected, self._states = {}, ()
+    def end(self, *, kept: bool, epoch: int = 0) -> None:
+        """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""
+        rows, states, moves = self._expected, self._states, self._moves
+        self._expected, self._states, self._moves = {}, (), False
         if not kept or not states or self._commits.seen() != states[1]:
             return
         self._as_of = states[1]
+        if moves:
+            self._epoch = epoch
         for path, value in rows.items():
-            known = self._kept.pop(path, None)
-            if known is not None and len(path) + len(value or b"") <= _LONGEST:
-                self._kept[path] = (known[0], value)
+            if path in self._kept:
+                del self._kept[path]
+                if len(path) + len(value or b"") <= _LONGEST:
+                    self._kept[path] = value
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""

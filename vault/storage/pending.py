@@ -89,18 +89,20 @@ class Pending:
         self._folders, self._sorted = set(), 0
         _write(connection, rows, timers)
 
-    def end(self, connection: Connection) -> None:
+    def end(self, connection: Connection) -> int:
         """Write everything that is left, and last what became untrue; it can still be looked up here.
 
-        Raises `StorageFailure`.
+        Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
         """
         _write(connection, self.rows, self.timers)
         if not self.untrue:
-            return
+            return 0
+        epoch: int
         (epoch,) = connection.row("epoch", _MOVE_EPOCH)
         connection.many("change", _CHANGE, [(epoch, *what) for what in self.untrue])
         if epoch % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
             connection.run("prune", _PRUNE, (KEPT_CHANGES,))
+        return epoch
 
 
 def _write(

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.batch import GroupCommit
+from vault.storage.batch import GroupCommit, committing_thread
 from vault.storage.commits import Commits, Rows
 from vault.storage.database import Connection, OnStatement, prepare
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
@@ -82,12 +82,14 @@ class SqliteStorage:
         (a `StorageFailure`) fails that statement: tests inject faults with it.
         """
         prepare(file, patience=patience)
+        thread = committing_thread(file)
         reader = Connection(file, on_statement, patience=_READ_PATIENCE)
         reader.run("open", "PRAGMA query_only=ON")
         commits = Commits(file)
         rows = Rows(commits)
         group = GroupCommit(
             lambda: Connection(file, on_statement, patience=0),
+            thread,
             Turnstile(file),
             commits,
             rows,

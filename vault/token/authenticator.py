@@ -93,11 +93,11 @@ class ServiceTokens:
         self._store = store
         self._barrier = barrier
         self._follower = follower
-        self._cache: Bounded[bytes, Identity] = Bounded(_CACHED)
+        self._cache: Bounded[bytes, Identity] = Bounded(_CACHED, _let_go)
         self._digests: dict[str, bytes] = {}
         self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
-        follower.own(TOKEN_KIND, self._drop)
+        follower.own(TOKEN_KIND, self._drop, marks=True)
         follower.own(ENTITY_KIND, self._drop_entity)
 
     def recognises(self, token: str) -> bool:
@@ -162,6 +162,7 @@ class ServiceTokens:
             if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)
+            identity.held = True
             self._digests[key] = digest
             self._family.join(key, lineage.above)
             if entry.entity:
@@ -201,6 +202,10 @@ async def identified(
         raise Unauthenticated
     standing = await present(store.entities, core, home.id, entry.entity)
     return to_identity(token, key, entry, home, standing, origin)
+
+
+def _let_go(identity: Identity) -> None:
+    identity.held = False
 
 
 def _digest(token: Secret) -> bytes:

@@ -55,6 +55,29 @@ def test_the_owner_of_a_kind_drops_the_key_that_changed_and_nobody_else_does() -
     asyncio.run(scenario())
 
 
+def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_it() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower, owners = await _following(storage, "mount")
+        marking = Owner()
+        follower.own("token", marking.drop, marks=True)
+        for facts, same in (
+            ([("token", "a"), ("token", "b")], True),
+            ([("token", "c"), ("mount", "x")], False),
+            ([("unknown", "x")], False),
+        ):
+            era, moment = follower.era, follower.moment
+            await _change(storage, *facts)
+            await follower.follow()
+            assert (follower.era is era, follower.moment is moment) == (same, False), facts
+        assert marking.dropped == ["a", "b", "c", None]
+        era = follower.era
+        follower.forget()
+        assert follower.era is not era
+
+    asyncio.run(scenario())
+
+
 def test_nothing_is_dropped_while_the_epoch_stands_still() -> None:
     async def scenario() -> None:
         storage = MemoryStorage()
@@ -139,7 +162,8 @@ def test_a_change_that_commits_while_facts_are_dropped_is_seen_at_the_next_look(
 def test_a_bounded_mapping_never_exceeds_its_size_and_keeps_the_newest(
     steps: list[tuple[int, bool]], size: int
 ) -> None:
-    kept: Bounded[int, str] = Bounded(size)
+    left: list[str] = []
+    kept: Bounded[int, str] = Bounded(size, left.append)
     newest: dict[int, str] = {}
     for number, (key, put) in enumerate(steps):
         if put:
@@ -154,3 +178,4 @@ def test_a_bounded_mapping_never_exceeds_its_size_and_keeps_the_newest(
         assert all(kept.get(key) in (None, value) for key, value in newest.items())
     kept.drop(None)
     assert len(kept) == 0
+    assert sorted(left) == sorted(str(number) for number, (_, put) in enumerate(steps) if put)

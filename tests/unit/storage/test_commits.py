@@ -137,6 +137,58 @@ def test_while_rows_are_being_committed_only_the_others_are_known(tmp_path: Path
     assert (rows.find("mine"), rows.find("other")) == ((1, b"new"), (1, b"old"))
 
 
+def test_what_makes_anything_untrue_is_waited_for_and_then_all_other_rows_are_known_at_its_epoch(
+    tmp_path: Path,
+) -> None:
+    commits = Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    look = ("list", "", 0)
+    for path in ("mine", "other"):
+        rows.keep(path, (1, b"old"), rows.before())
+    rows.keep_below("others/", look, (1, ("a",)), rows.before())
+    rows.expect({"mine": b"new"}, moves=True)
+    for step in (commits.start, commits.finish):
+        step()
+        assert (rows.find("mine"), rows.find("other"), rows.find_below("others/", look)) == (None, None, None)
+        rows.keep("more", (1, b"old"), rows.before())
+        rows.keep_below("", look, (1, ("mine",)), rows.before())
+    rows.end(kept=True, epoch=2)
+    assert (rows.find("mine"), rows.find("other")) == ((2, b"new"), (2, b"old"))
+    assert rows.find_below("others/", look) == (2, ("a",))
+    assert (rows.find("more"), rows.find_below("", look)) == (None, None)
+
+
+def test_what_is_of_another_epoch_is_not_kept_beside_the_rest(tmp_path: Path) -> None:
+    rows = Rows(Commits(tmp_path / "s.db"))
+    rows.keep("a", (1, b"1"), rows.before())
+    rows.keep("b", (2, b"2"), rows.before())
+    assert (rows.find("a"), rows.find("b")) == (None, (2, b"2"))
+
+
+def test_a_row_is_known_when_something_else_became_untrue(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a", b"1")
+        reader = storage.reader()
+        assert (await reader.get("a"), reader.epoch) == (b"1", 0)
+        storage._reader.raw.set_trace_callback(asked.append)
+        async with storage.write() as tx:
+            await tx.put("b", b"1")
+            await tx.invalidate("kind", "key")
+        assert (await reader.get("a"), reader.epoch) == (b"1", 1)
+        assert asked == []
+        other = SqliteStorage.open(tmp_path / "s.db")
+        async with other.write() as tx:
+            await tx.invalidate("kind", "key")
+        assert (await reader.get("a"), reader.epoch) == (b"1", 2)
+        assert asked != []
+        await other.close()
+        await storage.close()
+
+    asyncio.run(story())
+
+
 def test_while_rows_are_being_committed_what_they_do_not_change_can_be_learnt(tmp_path: Path) -> None:
     commits = Commits(tmp_path / "s.db")
     rows = Rows(commits)
