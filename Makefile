@@ -16,6 +16,8 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 # One more than there are cores: a worker that waits for a server leaves its core to another.
 WORKERS ?= $(shell expr $$(nproc) + 1)
+# A module's tests share servers and images, so one worker runs them all; tests/conftest.py says which come first.
+SHARED := --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list
@@ -83,7 +85,7 @@ system:
 .PHONY: test
 test: ready ## everything that must hold, on a bare Debian machine too
 	export HYPOTHESIS_PROFILE=ci PYTHONDONTWRITEBYTECODE=
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone"
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not soak and not alone"
 	$(BIN)/python -m pytest -m "alone and not soak" $$(grep -rl --include='test_*.py' 'mark\.alone' tests)
 
 # A recipe of its own, as one that calls make is run even by `make -n`.
@@ -131,7 +133,7 @@ soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load
 
 .PHONY: coverage
 coverage: system $(VENV)/.clients ## branch coverage of the quick tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not soak and not alone" --ignore=tests/integration/test_container.py --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not soak and not alone" --ignore=tests/integration/test_container.py --cov --cov-report=term
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)

@@ -13,6 +13,8 @@ _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
 _LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+# Modules that take minutes come first: a worker runs whole modules, and none is to begin one when the others are done.
+_FIRST = ("test_container", "test_conformance", "test_bao_client", "test_two_tenants", "test_policy_explain")
 
 # A slow machine shared with other work must not fail a property: no deadlines.
 _RELAXED = [HealthCheck.too_slow]
@@ -29,6 +31,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
     else:
         disable_socket(allow_unix_socket=True)  # event loops wake themselves through a socket pair
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first, whatever the order is that the others were shuffled into."""
+    items.sort(key=lambda item: _FIRST.index(item.path.stem) if item.path.stem in _FIRST else len(_FIRST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """One development server per program for all sessions, and an empty one for those that ask."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 from pytest_socket import enable_socket
@@ -9,15 +11,26 @@ from pytest_socket import enable_socket
 from tests.cli.servers import PROGRAMS, Server, dev_server
 
 
-@pytest.fixture(scope="session", params=sorted(PROGRAMS))
+@pytest.fixture(params=sorted(PROGRAMS))
 def program(request: pytest.FixtureRequest) -> str:
     """The name of the server program."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def server(program: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Server]]:
+    """Gives the development server of a program, started when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def server(program: str) -> Server:
+            enable_socket()
+            return stack.enter_context(dev_server(program, tmp_path_factory.mktemp(program)))
+
+        yield server
+
+
+@pytest.fixture
+def server(program: str, servers: Callable[[str], Server]) -> Server:
     """A development server that sessions share: each keeps to paths of its own."""
-    enable_socket()
-    with dev_server(program, tmp_path_factory.mktemp(program)) as running:
-        yield running
+    return servers(program)

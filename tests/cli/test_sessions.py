@@ -28,7 +28,7 @@ def test_a_session_on_an_empty_server_shows_what_its_file_says(
         _play(_FOLDER / name, server, tmp_path)
 
 
-@pytest.mark.parametrize("program", ["coffre"], scope="session", indirect=True)
+@pytest.mark.parametrize("program", ["coffre"])
 @pytest.mark.parametrize("name", _ON_OURS)
 def test_a_session_about_what_only_we_have_shows_what_its_file_says(
     name: str, server: Server, tmp_path: Path

@@ -16,8 +16,6 @@ from tests.house.tree import ROOT
 
 _NAMES = {"vault", "hsm", "nhi", "vaultctl"}
 
-pytestmark = pytest.mark.xdist_group("wheel")
-
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

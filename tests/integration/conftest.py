@@ -2,7 +2,9 @@
 """Initialised servers with TLS, ours and the field's, that the tests of stock clients share."""
 
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from functools import cache
 
 import hvac
 import pytest
@@ -11,18 +13,29 @@ from pytest_socket import enable_socket
 from tests.integration.coffre import KINDS, Place, open_server
 
 
-@pytest.fixture(scope="session", params=KINDS)
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     """Which server: what a test claims of ours it must be seen to claim of the field's as well."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
-def place(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Place]:
-    """An initialised, unsealed server that tests share: each keeps to names of its own."""
-    enable_socket()
-    with open_server(kind, tmp_path_factory.mktemp(kind)) as running:
-        yield running
+def places(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Place]]:
+    """Gives an initialised, unsealed server of a kind, started when it is first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def place(kind: str) -> Place:
+            enable_socket()
+            return stack.enter_context(open_server(kind, tmp_path_factory.mktemp(kind)))
+
+        yield place
+
+
+@pytest.fixture
+def place(kind: str, places: Callable[[str], Place]) -> Place:
+    """A server that tests share: each keeps to names of its own."""
+    return places(kind)
 
 
 @pytest.fixture

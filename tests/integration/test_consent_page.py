@@ -26,7 +26,7 @@ from tests.integration.coffre import Place
 from tests.integration.openid import visit
 from tests.integration.processes import PATIENCE
 
-pytestmark = pytest.mark.parametrize("kind", ["coffre"], scope="session")
+pytestmark = pytest.mark.parametrize("kind", ["coffre"])
 BACK = "https://them.example/back"
 PASSWORD = "c0rrect"
 

@@ -23,7 +23,7 @@ _IMAGE = "localhost/coffre"
 _USER = 10001
 _START_SECONDS = 60.0
 
-pytestmark = [pytest.mark.xdist_group("container"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 
 @dataclass(frozen=True, slots=True)

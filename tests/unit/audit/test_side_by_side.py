@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.servers import KINDS, Server
 from tests.conformance.wire import send
 
-pytestmark = [pytest.mark.loopback, pytest.mark.xdist_group("audit-side-by-side")]
+pytestmark = pytest.mark.loopback
 
 POLICY = 'path "secret/data/*" { capabilities = ["create", "update", "read"] }'
 # Method, path, body, and which token: r(oot), l(imited), b(atch), w(rong), "" for none; more headers after it.
