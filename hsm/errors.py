@@ -27,6 +27,10 @@ class SlotUnavailable(HsmError):
     """The device, the token or the agent does not answer: try again later, or another slot now."""
 
 
+class AgentDied(SlotUnavailable):
+    """The module took its process down with it: what can be asked twice may be asked of another one at once."""
+
+
 class KeyMissing(HsmError):
     """The token answers, and has never had the named key."""
 

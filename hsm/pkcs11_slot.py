@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 from hsm import operations
 from hsm.breaker import Breaker
 from hsm.client import AgentClient
-from hsm.errors import HsmError, KeyMissing, SlotUnavailable
+from hsm.errors import AgentDied, HsmError, KeyMissing, SlotUnavailable
 from hsm.launch import PROGRAM, Launch
 from hsm.measures import Counters
 from hsm.operations import Opening, Operation, Probed, TokenInfo
@@ -187,7 +187,10 @@ class Pkcs11Slot:
     async def _ask_key(self, operation: Operation, kind: type[Answer]) -> Answer:
         """Ask for something with the slot's key; one that worked before cannot be missing for good."""
         try:
-            answer = await self._ask(operation, kind)
+            try:
+                answer = await self._ask(operation, kind)
+            except AgentDied:  # modules crash now and then where processes share a token: SoftHSM does
+                answer = await self._ask(operation, kind)
         except KeyMissing as error:
             if not self._seen:
                 raise

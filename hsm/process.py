@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
+from hsm.errors import AgentDied, BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
 from hsm.launch import PROGRAM, Launch, last_words, start
 from hsm.operations import Operation
@@ -218,7 +218,7 @@ class AgentProcess:
         except OSError:  # it left something unread
             received = b""
         if not received:
-            raise SlotUnavailable(self._obituary())
+            raise AgentDied(self._obituary())
         return [decode(body, Reply) for body in self._reader.feed(received)]
 
     def _obituary(self) -> str:

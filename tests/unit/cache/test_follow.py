@@ -58,7 +58,7 @@ def test_the_owner_of_a_kind_drops_the_key_that_changed_and_nobody_else_does() -
 def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_it() -> None:
     async def scenario() -> None:
         storage = MemoryStorage()
-        follower, owners = await _following(storage, "mount")
+        follower, _ = await _following(storage, "mount")
         marking = Owner()
         follower.own("token", marking.drop, marks=True)
         for facts, same in (
