@@ -169,7 +169,7 @@ class Trial:
             with mock.patch.object(pkcs11_slot, "GENERATION_SECONDS", self.patience):
                 await work(self)
         except HsmError as error:
-            return next(word for kind, word in WORDS.items() if isinstance(error, kind))
+            return WORDS[next(kind for kind in type(error).__mro__ if kind in WORDS)]
         return WORKS
 
     async def anew(self) -> None:

@@ -59,7 +59,7 @@ ROOT = Namespace("root", "")
 class Mounted:
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
-    `path` ends in `/` and, for an auth mount, starts with `auth/`. TTLs are in seconds, 0 for the default.
+    `path` ends in `/`, an auth mount's begins with `auth/`; its logins' tokens hang on `logins`. TTLs: seconds, 0 for default.
     """
 
     uuid: str
@@ -75,7 +75,6 @@ class Mounted:
     passthrough_headers: frozenset[str] = frozenset()
     response_headers: frozenset[str] = frozenset()
     logins: str = ""
-    """What the tokens of its logins hang on."""
 
 
 class JsonLimits(msgspec.Struct, frozen=True):
@@ -155,9 +154,8 @@ class Identity:
     mark: object = field(default_factory=object, repr=False)
     """Stands for this very object where it must not be kept alive."""
     fleeting: bool = False
-    """Whether it is of one request alone: nothing is stored of it, so it can own nothing."""
     held: bool = False
-    """Whether its authenticator keeps it in memory, and ends this at once when anything that it rests on changed."""
+    """Whether it is of one request alone and can own nothing; whether who keeps it ends this when it becomes untrue."""
     namespace: Namespace = ROOT
     """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
     standing: Standing | None = field(default=None, repr=False)
