@@ -80,6 +80,14 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the node of a block."""
         return next((node for node in self.nodes if node.id == block_id), None)
 
+    def alive(self, block_id: str) -> list[Node]:
+        """Return those of `below` of which neither they nor what they were made from was revoked."""
+        dead: set[str] = set()
+        for node in self.nodes:
+            if node.revoked or node.parent in dead:
+                dead.add(node.id)
+        return [node for node in self.below(block_id) if node.id not in dead]
+
     def below(self, block_id: str) -> tuple[Node, ...]:
         """Return a node and all that were made from it, as far as they were seen."""
         found: dict[str, Node] = {}

@@ -39,7 +39,7 @@ from vault.framework.route import read, write
 
 _MOST: Final = 1000
 _LOOKED_AT: Final = 5000
-"""Credentials that one request looks at; what does not fit among them is on the next page."""
+"""Blocks of credentials that one request looks at; what does not fit among them is on the next page."""
 _PAGE: Final = 256
 _TOKENS: Final = 256
 """Service tokens that a tree names."""
@@ -80,15 +80,16 @@ class LineageEngine(Engine):
         looked = 0
         async for name in _names(call.reader, params.workload, after):
             tree = await lineage.tree(call.reader, lineage.token_of(name))
-            after, looked = name, looked + 1
+            after = name
             if tree is None:
                 continue
+            looked += len(tree.nodes)
             if tree.first_seen < since:
                 break
             shown = await self._credential(call, tree)
             if _fits(shown, params):
                 found.append(shown)
-            if len(found) == params.limit or looked == _LOOKED_AT:
+            if len(found) == params.limit or looked >= _LOOKED_AT:
                 return Credentials(found, after)
         return Credentials(found, "")
 

@@ -7,9 +7,11 @@ neither can pass for the other. Anybody may ask, and a key may be in a device: s
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Final
+from weakref import WeakValueDictionary
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -46,6 +48,7 @@ class PublishingEngine(Engine):
         self._mint = mint
         self._clients = clients
         self._signed: Bounded[str, tuple[int, str]] = Bounded(_MOUNTS)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @read("public-keys", public=True)
     async def public_keys(self, call: Call) -> Reply[dict[str, list[dict[str, str | int]]]]:
@@ -84,14 +87,22 @@ class PublishingEngine(Engine):
     @read("revocations", public=True)
     async def revocations(self, call: Call) -> Reply[dict[str, str | int]]:
         """Show a signed list of the blocks and workloads that were revoked, for verifiers that do not ask here."""
-        known = self._signed.get(call.mount.uuid)
-        if known is None or not abs(call.now - known[0]) < ANEW:
+        kept = self._kept(call)
+        if kept is None:
             raise AskFirst(lambda: self._sign(call))
-        return Reply({"list": known[1], "max_age": MAX_AGE})
+        return Reply({"list": kept, "max_age": MAX_AGE})
+
+    def _kept(self, call: Call) -> str | None:
+        """Return the list that was signed last, while it is answered."""
+        known = self._signed.get(call.mount.uuid)
+        return known[1] if known is not None and abs(call.now - known[0]) < ANEW else None
 
     async def _sign(self, call: Call) -> None:
-        """Sign a new list, for this call and those that come soon."""
-        self._signed.put(call.mount.uuid, (call.now, await self._list(call)))
+        """Sign a new list, for this call and those that come soon: one at a time, however many ask meanwhile."""
+        mount = call.mount.uuid
+        async with self._turns.setdefault(mount, asyncio.Lock()):
+            if self._kept(call) is None:
+                self._signed.put(mount, (call.now, await self._list(call)))
 
     async def _list(self, call: Call) -> str:
         ids: list[bytes] = []

@@ -30,9 +30,12 @@ from vault.token.authenticator import core_reader
 
 _ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _SHOWN: Final = 1000
-"""Blocks that a preview names; it counts them all, among the credentials that it looks at."""
+"""Blocks that a preview names; it counts them all, among those that it looks at."""
 _LOOKED_AT: Final = 5000
+"""Blocks of credentials that a preview looks at, and service tokens."""
 _LONGEST_REASON: Final = 500
+_OVER: Final = 2 * LONGEST_TTL * 1000
+"""Milliseconds after which a token that was presented has ended, however wrong another process's clock was."""
 
 
 class RevokeParams(TokenParams, frozen=True):
@@ -166,21 +169,22 @@ async def _ends(view: ReadView, target: Target, now: int) -> RevokePreview:
     dying: list[Dying] = []
     credentials = blocks = looked = 0
     more = False
-    async for tree in _trees(view, target):
-        looked += 1
+    async for tree in _trees(view, target, now):
+        if looked >= _LOOKED_AT:
+            more = True
+            break
+        looked += len(tree.nodes)
         issued = tree.issued
         if now >= issued.expires or (target.key is not None and issued.kid != target.key.kid):
             continue
         if target.workload is not None and issued.uid != target.workload.uid:
             continue
         first = target.block if tree.get(target.block) is not None else tree.nodes[0].id
-        nodes = [node for node in tree.below(first) if _lives(tree, node)]
+        nodes = tree.alive(first)
         credentials += bool(nodes)
         blocks += len(nodes)
         dying += [_dying(tree, node) for node in nodes[: _SHOWN - len(dying)]]
-        more = more or tree.more or looked > _LOOKED_AT
-        if looked > _LOOKED_AT:
-            break
+        more = more or tree.more
     return RevokePreview(
         what=what,
         name=name,
@@ -202,15 +206,6 @@ async def _tags(view: ReadView, target: Target) -> list[str]:
     return [store.block_tag(one) for one in (target.block, *heirs)]
 
 
-def _lives(tree: Tree, node: Node | None) -> bool:
-    """Whether neither a block nor one that it was made from was revoked."""
-    while node is not None:
-        if node.revoked:
-            return False
-        node = tree.get(node.parent) if node.parent else None
-    return True
-
-
 def _dying(tree: Tree, node: Node) -> Dying:
     return Dying(
         id=node.id,
@@ -222,8 +217,8 @@ def _dying(tree: Tree, node: Node) -> Dying:
     )
 
 
-async def _trees(view: ReadView, target: Target) -> AsyncGenerator[Tree]:
-    """Yield every tree that a revocation may reach into."""
+async def _trees(view: ReadView, target: Target, now: int) -> AsyncGenerator[Tree]:
+    """Yield every tree that a revocation may reach into, but for those of tokens that have ended for certain."""
     if target.block:
         token_id = await lineage.owner_of(view, target.block)
         found = await lineage.tree(view, token_id) if token_id is not None else None
@@ -237,9 +232,11 @@ async def _trees(view: ReadView, target: Target) -> AsyncGenerator[Tree]:
                 yield await lineage.tree(view, heir.token_id) or lineage.unseen(issued)
         return
     workload = target.workload.name if target.workload is not None else ""
-    after = ""
+    after, latest = "", lineage.since(max(now - _OVER, 0))
     while names := await lineage.page(view, workload, after, 256):
         for name in names:
+            if name > latest:
+                return
             found = await lineage.tree(view, lineage.token_of(name))
             if found is not None:
                 yield found

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Biscuits whose issuer key is in a device: it is asked before the transaction, about what is then stored."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.routes.driver import Application
+from tests.routes.driver import Answer, Application
 from tests.routes.issuer import Issuer
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.framework.call import Call
@@ -43,6 +44,14 @@ class FakeDevice:
         if meanwhile is not None:
             await meanwhile()
         return work(self.key)
+
+
+class SlowDevice(FakeDevice):
+    """A device that lets others ask before it answers."""
+
+    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+        await asyncio.sleep(0)
+        return await super().use(call, work)
 
 
 @pytest.fixture
@@ -104,3 +113,20 @@ def test_a_list_of_revocations_is_recorded_before_a_device_signs_it(
     assert seen == [["request"]]
     (told,) = issuer.application.records()
     assert told["type"] == "response" and device.asked == 2
+
+
+def test_a_list_of_revocations_is_signed_once_however_many_ask_for_it_at_once(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowDevice()
+    monkeypatch.setattr(ExternalKeyEngine, "find", slow.find)
+    issuer.root("nhi/keys", {"external": "c:k"})
+    before = slow.asked
+
+    async def together() -> list[Answer]:
+        return await asyncio.gather(
+            *(issuer.application.ask("GET", "/v1/nhi/revocations") for _ in range(20))
+        )
+
+    assert {answer.status for answer in issuer.application.run(together())} == {200}
+    assert slow.asked == before + 1

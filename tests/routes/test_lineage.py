@@ -6,7 +6,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nhi.biscuit import lineage
+from nhi.biscuit import lineage, lineage_routes, revoking
 from nhi.biscuit.attenuate import append, seal
 from nhi.biscuit.chain import read_chain, write_chain
 from nhi.biscuit.keys import public_key
@@ -335,6 +335,32 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
         {"token": "x"},
     ):
         assert issuer.application.request("POST", "/v1/nhi/revoke", body, token="root").status == 400
+
+
+def test_a_look_at_many_blocks_is_bounded_and_says_so(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen() -> str:
+        token = issuer.issue()
+        assert {issuer.status(issuer.narrow(token, block), DB) for block in (READS, TO_DB)} == {200}
+        return issuer.token_id(token)
+
+    old = [seen() for _ in range(3)]
+    monkeypatch.setattr(lineage_routes, "_LOOKED_AT", 4)
+    monkeypatch.setattr(revoking, "_LOOKED_AT", 4)
+    pages, after = [], ""
+    while not pages or after:
+        page = issuer.root(f"nhi/credentials?after={after}", method="GET")["data"]
+        pages.append([one["token_id"] for one in page["credentials"]])
+        after = page["next"]
+    assert sorted(map(len, pages)) == [1, 2]
+    assert sorted(one for page in pages for one in page) == sorted(old)
+    before = issuer.root("nhi/revoke/preview", {"workload": "w1"})["data"]
+    assert (before["credentials"], before["blocks"], before["more"]) == (2, 6, True)
+    issuer.application.clock.sleep(3 * 86_400)
+    seen()
+    later = issuer.root("nhi/revoke/preview", {"workload": "w1"})["data"]
+    assert (later["credentials"], later["blocks"], later["more"]) == (1, 3, False)
 
 
 def test_a_report_names_who_still_logs_in_by_secret_first(issuer: Issuer) -> None:
