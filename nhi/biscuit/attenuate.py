@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nhi.biscuit.chain import (
+    LONGEST_SIGNATURE,
     Chain,
     External,
     Key,
@@ -72,6 +73,8 @@ def approve(asked: bytes, source: str, terms: Mapping[str, Term], key: RootKey) 
     Raises `BiscuitError` for a request or Datalog that is none, and what `key` raises.
     """
     previous = taken_bytes(read(asked, "request", {1: BYTES, 2: BYTES, 3: BYTES}), 3, "request")
+    if not 0 < len(previous) <= LONGEST_SIGNATURE:
+        raise BiscuitError("request: its signature has a wrong length")
     block = _third_party_block(source, terms)
     external = External(sign(key, external_payload(block, previous)), public_key(key))
     return field(1, block) + field(2, write_external(external))

@@ -80,10 +80,11 @@ class Narrower:
             return refusal(400, "invalid_target")
         end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
-        if raw is None:
+        made = to_text(raw).rstrip("=") if raw is not None else ""
+        if await self._biscuits.present(call.core, made, call.now) is None:  # it may have become too large
             return refusal(400, "invalid_request")
         answer: dict[str, Json] = {
-            "access_token": to_text(raw).rstrip("="),
+            "access_token": made,
             "issued_token_type": BISCUIT_TYPE,
             "token_type": kind(found.issued),
             "expires_in": (end - call.now) // 1000,

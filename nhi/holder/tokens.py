@@ -19,7 +19,7 @@ from nhi.biscuit.ids import canonical_ids
 from nhi.biscuit.keys import library_key
 from nhi.biscuit.narrowing import AMBIENT, ends
 from nhi.biscuit.printer import print_block, print_key
-from nhi.biscuit.verify import Limits, from_text, to_text, verify
+from nhi.biscuit.verify import Limits, from_text, opened, to_text, verify
 from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "secp256r1": Algorithm.P256}
@@ -87,6 +87,16 @@ def attenuated(token: str, root: Key, source: str, terms: Mapping[str, Term]) ->
     if made is None:
         raise BiscuitError("the block is no Datalog that can be compiled")
     return _written(made)
+
+
+def problem(token: str, root: Key) -> str:
+    """Return why a server does not take a token, whatever is asked with it; empty where it takes it."""
+    try:
+        raw = from_text(token, LARGEST)
+        verify(raw, opened(raw, Limits()), root, AMBIENT, Limits())
+    except BiscuitError as error:
+        return str(error)
+    return ""
 
 
 def sealed(token: str) -> str:

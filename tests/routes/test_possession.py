@@ -350,6 +350,7 @@ def test_a_token_that_wants_an_approval_is_good_for_nothing_without_a_fresh_one(
         {"request": "x", "change": "c"},
         {"request": "", "change": "c"},
         {"request": "A" * 8192, "change": "c"},
+        {"request": _b64(b"\x1a\x49" + b"x" * 73), "change": "c"},
         {"request": asked(held)},
         {"request": asked(held), "change": "c", "ttl": "2h"},
         {"request": asked(held), "change": "c" * 201},

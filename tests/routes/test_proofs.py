@@ -376,6 +376,11 @@ def test_several_resources_and_audiences_are_asked_for_as_oauth_has_it(issuer: I
     ):
         held = given(*exchange, *(("resource", one) for one in resources))["access_token"]
         assert [issuer.status(held, path) for path in (DB, OTHER, third)] == may
+    many = [("resource", f"secret/data/app/{place:x<80}") for place in range(16)]
+    held = given(*exchange, *many, ("resource", ""))["access_token"]
+    assert [issuer.status(held, path) for path in (DB, many[0][1])] == [403, 404]
+    assert given(*exchange, *many, ("resource", DB)) == {"error": "invalid_target"}
+    assert given(*exchange, *((name, one + "x" * 400) for name, one in many)) == {"error": "invalid_request"}
     for bad in ("https://[", "https://vault.test/v1/%FF"):
         assert given(*exchange, ("resource", DB), ("resource", bad)) == {"error": "invalid_target"}
 

@@ -19,7 +19,7 @@ from nhi.biscuit.printer import print_key
 from nhi.biscuit.verify import from_text, to_text
 from nhi.holder.approvals import approved, asked, given
 from nhi.holder.limits import OPERATIONS, Limits, datalog
-from nhi.holder.tokens import attenuated, look, root_key, root_key_id, sealed
+from nhi.holder.tokens import attenuated, look, problem, root_key, root_key_id, sealed
 from tests.unit.nhi.biscuits import ED25519, NOW, P256, ROOTS, checked, lets, mint, narrowed
 
 ROOT = public_key(ED25519)
@@ -48,6 +48,17 @@ def test_a_path_is_that_path_whatever_is_in_it(path: str, other: str) -> None:
     token = checked(_narrowed(Limits(paths=[path])))
     assert lets(token, resource=path)
     assert lets(token, resource=other) is (other == path)
+
+
+def test_what_a_server_would_refuse_is_said() -> None:
+    token = to_text(mint())
+    for checks, words in (
+        (['check if method("GET")'], ""),
+        (['check if resource($r), $r.matches("a")'], "a check has a regular expression"),
+        (['policy("root")'], "a block states a fact that only the server or the issuer may state"),
+        ([f'check if resource("{"x" * 9000}")'], "the token has more than 8192 bytes"),
+    ):
+        assert problem(attenuated(token, ROOT, *datalog(Limits(checks=checks))), ROOT) == words
 
 
 def test_networks_and_checks_of_the_holders_own() -> None:

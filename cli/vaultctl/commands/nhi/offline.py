@@ -23,11 +23,15 @@ def attenuate(invocation: Invocation) -> int:
     """Print a token that can do less."""
     with Offline():
         from nhi.holder.limits import datalog
-        from nhi.holder.tokens import attenuated, ends_at, sealed
+        from nhi.holder.tokens import attenuated, ends_at, problem, sealed
 
         token = the_token(invocation)
         source, terms = datalog(_limits(invocation, ends_at(token)))
-        made = attenuated(token, issuer_key(invocation, token), source, terms)
+        root = issuer_key(invocation, token)
+        made = attenuated(token, root, source, terms)
+        wrong = problem(made, root)
+        if wrong:
+            invocation.warn(f"WARNING! The server refuses this token: {wrong}.")
         invocation.say(sealed(made) if invocation.truth("seal") else made)
     return EXIT_OK
 
