@@ -348,7 +348,8 @@ def test_a_look_at_many_blocks_is_bounded_and_says_so(
     old = [seen() for _ in range(3)]
     monkeypatch.setattr(lineage_routes, "_LOOKED_AT", 4)
     monkeypatch.setattr(revoking, "_LOOKED_AT", 4)
-    pages, after = [], ""
+    pages: list[list[str]] = []
+    after = ""
     while not pages or after:
         page = issuer.root(f"nhi/credentials?after={after}", method="GET")["data"]
         pages.append([one["token_id"] for one in page["credentials"]])
