@@ -177,4 +177,4 @@ def stands(entity: Entity, memberships: Sequence[Group]) -> Standing:
         },
         groups={group.id: GroupFacts(group.name, group.metadata or {}) for group in memberships},
     )
-    return Standing(facts, tuple(sorted(names)), entity.disabled)
+    return Standing(facts, tuple(sorted(names)), entity.disabled, entity.merged)

@@ -42,12 +42,14 @@ class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Standing:
     """An entity as it is now, with the policies that it and its groups give, sorted.
 
-    It is read anew for every request that finds nothing in memory, never kept with a token (SL-34).
+    It is read anew for every request that finds nothing in memory, never kept with a token (SL-34). `merged` are the ids
+    of those that were merged into it.
     """
 
     facts: IdentityFacts
     policies: tuple[str, ...] = ()
     disabled: bool = False
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

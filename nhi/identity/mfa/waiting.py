@@ -65,14 +65,18 @@ class SecondFactors:
     async def applying(
         self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: Standing
     ) -> Sequence[tuple[Namespace, Enforcement]]:
-        """Return the enforcements that are about a login, each with the namespace that it is of."""
+        """Return the enforcements that are about a login, each with the namespace that it is of.
+
+        One that is about an entity is about the one that it was merged into.
+        """
+        ids = {standing.facts.entity_id, *standing.merged}
         return [
             (place, one)
             for place in self._chain(namespace)
             for one in await model.enforcements(core.space(place.id))
             if accessor in one.accessors
             or kind in one.types
-            or standing.facts.entity_id in one.entities
+            or not ids.isdisjoint(one.entities)
             or not standing.facts.groups.keys().isdisjoint(one.groups)
         ]
 

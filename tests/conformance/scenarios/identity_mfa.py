@@ -240,6 +240,12 @@ MERGED = [
     post(G + "mfa/method/totp/{m}", {"issuer": "J", "digits": 8}),
     post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{c}"}),
     get(G + "entity/id/{c}"),
+    post("idg/auth/ga/users/ann", {"password": "p"}),
+    post("idg/auth/ga/login/ann", {"password": "p"}, token="", save=("ann:auth.entity_id",)),
+    post(G + "mfa/login-enforcement/of", {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["{ann}"]}),
+    post("idg/auth/ga/login/ann", {"password": "p"}, token=""),
+    post(G + "entity/merge", {"from_entity_ids": ["{ann}"], "to_entity_id": "{c}"}),
+    post("idg/auth/ga/login/ann", {"password": "p"}, token="", divergence="DV-40"),
 ]
 
 SCENARIOS = [

@@ -281,6 +281,20 @@ def test_an_entity_that_goes_takes_its_secret_along_and_one_that_is_merged_hands
     play(scenario)
 
 
+def test_an_enforcement_that_is_about_an_entity_is_about_the_one_that_it_was_merged_into() -> None:
+    async def scenario() -> None:
+        it = await secured()
+        rule = {"mfa_method_ids": [it.method], "identity_entity_ids": [it.entity]}
+        await it.house.good("POST", MFA + "login-enforcement/all", {**rule, "auth_method_types": []})
+        await it.begin()
+        other = (await it.house.good("POST", "identity/entity", {"name": "other"})).data["id"]
+        merge = {"to_entity_id": other, "from_entity_ids": [it.entity]}
+        await it.house.good("POST", "identity/entity/merge", merge)
+        assert (await it.end(await it.begin(), it.code())).status == 200
+
+    play(scenario)
+
+
 def test_an_enforcement_that_came_while_a_login_waited_holds_for_it_too() -> None:
     async def scenario() -> None:
         it = await secured()
