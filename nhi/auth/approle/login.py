@@ -48,8 +48,8 @@ class LoginEngine(Engine):
         blocks: tuple[str, ...] = ()
         now = self._clock.nanos()
         if role is None or role.bind_secret_id:
-            if role is not None and not params.secret_id:
-                raise Malformed("missing secret_id")
+            if not params.secret_id:
+                raise Malformed("missing secret_id")  # whoever has the role id, or nobody (SL-22)
             digest = store.hashed(by, "secret-id", params.secret_id)
             secret = await self._secret(call.tx, role or _NOBODY, digest)
             if role is None or secret is None:

@@ -372,6 +372,7 @@ LOGINS = [
     ),
     post(LOGIN, {"role_id": "login-t1"}, token=""),
     post(LOGIN, {"role_id": "nope", "secret_id": "three"}, token=""),
+    post(LOGIN, {"role_id": "nope"}, token="", divergence="DV-41"),
     post(LOGIN, {"role_id": "login-t1", "secret_id": "nope"}, token=""),
     post(LOGIN, {}, token="", divergence="DV-07"),
     post(LOGIN, {"secret_id": "three"}, token="", divergence="DV-07"),

@@ -295,6 +295,17 @@ def test_fields_can_be_changed_and_cleared_one_by_one() -> None:
     play(scenario)
 
 
+def test_sl_22_whether_a_role_id_is_somebodys_is_not_told_by_a_login_without_a_secret_id() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.role()
+        for _ in range(6):
+            answers = [await house.enter(role_id, "") for role_id in ("web", "nobody")]
+            assert [(one.status, one.error) for one in answers] == [(400, "missing secret_id")] * 2
+
+    play(scenario)
+
+
 def test_a_role_without_secret_ids_still_asks_where_one_comes_from() -> None:
     async def scenario() -> None:
         house = await opened()
