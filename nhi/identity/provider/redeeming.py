@@ -98,7 +98,10 @@ class RedeemingEngine(Engine):
             raise OAuthError("invalid_request", "provider not found")
         client = await self._client(call, params)
         if not provider.allows(client.client_id):
-            raise OAuthError("invalid_client", "client is not authorized to use the provider")
+            raise OAuthError("invalid_client", "client is not authorized to use the provider", 401)
+        key = await named_key(call.core, client.key)
+        if key is None or not key.allows(client.client_id):
+            raise OAuthError("invalid_client", "client is not authorized to use the key", 401)
         if params.grant_type == "authorization_code":
             return await self._by_code(call, params, provider, client)
         if params.grant_type == "client_credentials":

@@ -119,8 +119,10 @@ def agreed(**changed: str | None) -> Step:
     return get(f"{R}provider/p/authorize?{urlencode(asked, safe='{}')}", token="{t}", shape=1)
 
 
-def redeem(code: str | None, *, shape: int = 0, save: tuple[str, ...] = (), **changed: str | None) -> Step:
-    """Redeems a code, with the client's id and secret in the body."""
+def redeem(
+    code: str | None, *, at: str = "p", shape: int = 0, save: tuple[str, ...] = (), **changed: str | None
+) -> Step:
+    """Redeems a code at a provider, with the client's id and secret in the body."""
     asked: Mapping[str, str | None] = {
         "grant_type": "authorization_code",
         "code": code,
@@ -130,7 +132,7 @@ def redeem(code: str | None, *, shape: int = 0, save: tuple[str, ...] = (), **ch
         **changed,
     }
     body = {name: value for name, value in asked.items() if value is not None}
-    return post(R + "provider/p/token", body, token="", shape=shape, save=save)
+    return post(f"{R}provider/{at}/token", body, token="", shape=shape, save=save)
 
 
 SIGNING_IN = [
@@ -195,6 +197,23 @@ SIGNING_IN = [
     redeem("x", client_secret="wrong"),
     redeem("x", client_id="zz"),
     redeem("x", client_id=None),
+    redeem("x", at="narrow"),
+    redeem("x", at="none"),
+    post(R + "key/kept", {"algorithm": "ES256", "allowed_client_ids": ["other"]}),
+    post(
+        R + "client/kept",
+        {"key": "kept", "redirect_uris": [BACK], "assignments": ["allow_all"], "client_credentials": True},
+    ),
+    get(R + "client/kept", shape=2, save=("kept:data.client_id", "ksecret:data.client_secret")),
+    consent("c8", client_id="{kept}"),
+    redeem("{c8}", client_id="{kept}", client_secret="wrong"),
+    *(
+        redeem("{c8}", client_id="{kept}", client_secret="{ksecret}", at=at, grant_type=kind, scope="openid")
+        for at in ("p", "narrow")
+        for kind in ("authorization_code", "client_credentials", "x")
+    ),
+    post(R + "key/kept", {"allowed_client_ids": ["{kept}"]}),
+    redeem("{c8}", client_id="{kept}", client_secret="{ksecret}", shape=1),
     consent("c1"),
     redeem("{c1}", redirect_uri="https://other"),
     consent("c2"),

@@ -132,39 +132,39 @@ TOKENS = [
 def enters(mount_: str, name: str) -> Step:
     """Logs in, and captures token and entity by the name."""
     save = (f"t{name}:auth.client_token", f"e{name}:auth.entity_id")
-    return post(f"idq/auth/{mount_}/login/{name}", {"password": "p"}, token="", save=save)
+    return post(f"idy/auth/{mount_}/login/{name}", {"password": "p"}, token="", save=save)
 
 
-Q = "idq/identity/"
+Q = "idy/identity/"
 MERGED = [
-    *home("idq", "qa", "qb", "qc"),
-    *(post(f"idq/auth/q{name[0]}/users/{name}", {"password": "p"}) for name in ("ann", "bob", "cay")),
+    *home("idy", "qa", "qb", "qc"),
+    *(post(f"idy/auth/q{name[0]}/users/{name}", {"password": "p"}) for name in ("ann", "bob", "cay")),
     *(enters(f"q{name[0]}", name) for name in ("ann", "bob", "cay")),
     post(Q + "entity/id/{eann}", {"policies": "of-ann", "name": "ann"}),
     post(Q + "entity/id/{ebob}", {"policies": "of-bob"}),
     post(Q + "entity/merge", {"to_entity_id": "{ebob}", "from_entity_ids": ["{ecay}"]}),
-    get("idq/auth/token/lookup-self", token="{tcay}"),
+    get("idy/auth/token/lookup-self", token="{tcay}"),
     post(Q + "entity/merge", {"to_entity_id": "{eann}", "from_entity_ids": ["{ebob}"]}),
     *(
         one
         for token in ("{tbob}", "{tcay}")
         for one in (
-            get("idq/auth/token/lookup-self", token=token),
-            post("idq/auth/token/renew-self", {}, token=token, pick=("auth",)),
-            post("idq/sys/capabilities-self", {"paths": [Q + "entity/name/ann"]}, token=token),
+            get("idy/auth/token/lookup-self", token=token),
+            post("idy/auth/token/renew-self", {}, token=token, pick=("auth",)),
+            post("idy/sys/capabilities-self", {"paths": [Q + "entity/name/ann"]}, token=token),
         )
     ),
-    post("idq/auth/token/lookup", {"token": "{tbob}"}),
+    post("idy/auth/token/lookup", {"token": "{tbob}"}),
     get(Q + "entity/id/{ebob}"),
     post(Q + "lookup/entity", {"id": "{ebob}"}),
     enters("qb", "bob"),
-    get("idq/auth/token/lookup-self", token="{tbob}"),
+    get("idy/auth/token/lookup-self", token="{tbob}"),
     post(Q + "entity/id/{eann}", {"disabled": True}),
-    get("idq/auth/token/lookup-self", token="{tcay}"),
+    get("idy/auth/token/lookup-self", token="{tcay}"),
     post(Q + "entity/id/{eann}", {"disabled": False}),
-    get("idq/auth/token/lookup-self", token="{tcay}", pick=("data.identity_policies",)),
+    get("idy/auth/token/lookup-self", token="{tcay}", pick=("data.identity_policies",)),
     delete(Q + "entity/id/{eann}"),
-    get("idq/auth/token/lookup-self", token="{tcay}"),
+    get("idy/auth/token/lookup-self", token="{tcay}"),
 ]
 
 TENANTS = [

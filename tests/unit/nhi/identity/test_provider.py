@@ -148,6 +148,21 @@ def test_a_client_that_does_not_prove_itself_gets_nothing(more: dict[str, str]) 
     play(scenario)
 
 
+def test_a_key_signs_for_the_clients_alone_that_it_lists_and_a_code_that_it_does_not_is_left() -> None:
+    async def scenario() -> None:
+        it = await signing(client_credentials=True)
+        code = await it.code()
+        itself = {"grant_type": "client_credentials", "scope": "openid"}
+        await it.house.good("POST", OIDC + "key/default", {"allowed_client_ids": ["other"]})
+        for refused in (await it.redeem(code), await it.redeem("", **itself)):
+            assert (refused.status, b"not authorized to use the key" in refused.text) == (401, True)
+        mine = {"allowed_client_ids": [it.client["client_id"]]}
+        await it.house.good("POST", OIDC + "key/default", mine)
+        assert [(await it.redeem(code)).status, (await it.redeem("", **itself)).status] == [200, 200]
+
+    play(scenario)
+
+
 def test_a_public_client_needs_a_challenge_and_its_verifier() -> None:
     async def scenario() -> None:
         it = await signing(client_type="public")
