@@ -48,10 +48,7 @@ class Breaker:
         if self._until is None and len(self._starts) >= STARTS_PER_MINUTE:
             self._open(now)
         if self._until is not None and now < self._until:
-            raise SlotUnavailable(
-                f"the agent was started {len(self._starts)} times within a minute; "
-                f"next try in {self._until - now:.1f} s",
-            )
+            raise SlotUnavailable(f"next try in {self._until - now:.1f} s")
         self._starts.append(now)
         if self._until is not None:
             self._open(now)

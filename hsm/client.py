@@ -130,8 +130,8 @@ class AgentClient:
         except SlotUnavailable as error:
             if agent is not None and alive:
                 return agent
-            reason = agent.reason if agent is not None else ""
-            raise SlotUnavailable(f"{error}; last: {reason}") from error
+            reason = agent.reason if agent is not None else "the agent was started too often"
+            raise SlotUnavailable(f"{reason}; {error}") from error
         self.counters.starts += 1
         try:
             started = self._start()

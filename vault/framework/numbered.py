@@ -128,9 +128,9 @@ class NumberedKeys(Generic[T]):
         news = {
             number: failure
             for number, failure in self.unopened.items()
-            if self._told.get(number) != str(failure)
+            if self._told.get(number) != failure.gist
         }
-        self._told = {number: str(failure) for number, failure in self.unopened.items()}
+        self._told = {number: failure.gist for number, failure in self.unopened.items()}
         return news
 
     def forget(self) -> None:

@@ -10,3 +10,8 @@ class SealRefusal(Exception):
 
 class SealFailure(Exception):
     """What is stored for the seal is damaged or contradictory: nothing was changed, an operator must look."""
+
+    @property
+    def gist(self) -> str:
+        """What tells it from another one that was told before; without what is worded anew each time."""
+        return str(self)

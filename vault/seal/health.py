@@ -61,7 +61,7 @@ class SlotHealth:
             view
             for view in found
             if (old := self._seen.get(view.name)) is None
-            or (old.up, old.software) != (view.up, view.software)
+            or (old.up, old.up and old.software) != (view.up, view.up and view.software)
         ]
         self._seen = {view.name: view for view in found}
         return changed

@@ -57,7 +57,7 @@ class Lost:
     """What is stored for it."""
     holders: tuple[str, ...]
     """The slots that it is wrapped for."""
-    reason: str
+    failure: SealFailure
 
 
 Losses: TypeAlias = Mapping[str, Lost]
@@ -275,7 +275,7 @@ class SealWrap:
         except SealFailure as failure:
             known = next((value for memory in self.memories if (value := memory(path, data))), None)
             if known is None:
-                lost[path] = Lost(data, _holders(data), str(failure))
+                lost[path] = Lost(data, _holders(data), failure)
             return known
 
     async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
@@ -333,10 +333,22 @@ class SealWrap:
         return config
 
 
+class ValuesLost(SealFailure):
+    """No slot opens these wrapped values."""
+
+    def __init__(self, lost: Losses) -> None:
+        super().__init__(told_lost(lost))
+        self._lost = lost
+
+    @property
+    def gist(self) -> str:
+        return "; ".join(f"{path}: {one.failure.gist}" for path, one in sorted(self._lost.items()))
+
+
 def told_lost(lost: Losses) -> str:
     """Return a sentence on values that no slot opens."""
     told = "; ".join(
-        f"{path}, held by {', '.join(one.holders) or 'nobody'}: {one.reason}"
+        f"{path}, held by {', '.join(one.holders) or 'nobody'}: {one.failure}"
         for path, one in sorted(lost.items())
     )
     return f"no slot opens these wrapped values: {told}"

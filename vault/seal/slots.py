@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from hsm import envelope
 from hsm.envelope import Place
-from hsm.errors import HsmError, IntegrityError, KeyMissing
+from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.wrapping import KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure
@@ -83,6 +83,17 @@ class NoSlotAnswers(SealFailure):
         self.reasons = reasons
         told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         super().__init__(f"no seal slot answers ({told or 'none of the stored slots is configured'})")
+
+    @property
+    def gist(self) -> str:
+        return "; ".join(f"{name}: {gist(reason)}" for name, reason in self.reasons.items())
+
+
+def gist(failure: Exception) -> str:
+    """Return what tells `failure` from another one in a log: an outage has other words each time, and is one."""
+    if isinstance(failure, SlotUnavailable):
+        return "away"
+    return failure.gist if isinstance(failure, SealFailure) else str(failure)
 
 
 async def wrap_root(

@@ -27,8 +27,8 @@ from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
-from vault.seal.sealwrap import SealWrap, told_lost
-from vault.seal.slots import NoSlotAnswers
+from vault.seal.sealwrap import SealWrap, ValuesLost
+from vault.seal.slots import NoSlotAnswers, gist
 from vault.server.application import DevResult
 from vault.server.counting import show_state
 from vault.server.parts import Parts
@@ -127,16 +127,15 @@ async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealt
     try:
         left = await wraps.carry(config.wrapped)
         await wraps.forget()
+        health.left_to = Counter(holder for one in left.values() for holder in one.holders)
+        if left:
+            raise ValuesLost(left)
     except (HsmError, SealFailure, StorageFailure) as failure:
-        if health.left_why != str(failure):
+        if health.left_why != gist(failure):
             log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
-        health.left_why = str(failure)
-        return
-    health.left_to = Counter(holder for one in left.values() for holder in one.holders)
-    why = told_lost(left) if left else ""
-    if left and health.left_why != why:
-        log.caution("seal", "wrapped values are left to slots of before", reason=why)
-    health.left_why = why
+        health.left_why = gist(failure)
+    else:
+        health.left_why = ""
 
 
 async def close(parts: Parts) -> None:

@@ -21,8 +21,8 @@ from vault.seal import sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.sealwrap import SealWrap, told_lost
-from vault.seal.slots import NoSlotAnswers, SlotView
+from vault.seal.sealwrap import SealWrap, ValuesLost
+from vault.seal.slots import NoSlotAnswers, SlotView, gist
 from vault.server.seal_metrics import SlotMetrics
 from vault.server.seal_settings import HsmPolicy
 from vault.storage.protocol import StorageFailure
@@ -180,9 +180,9 @@ class SealWatch:
             except BarrierSealed:
                 return
             except (HsmError, SealFailure, SealRefusal, StorageFailure) as failure:
-                if self._behind.get(name) != str(failure):
+                if self._behind.get(name) != gist(failure):
                     self._log.caution("seal", "a slot is still behind", slot=name, reason=str(failure))
-                self._behind[name] = str(failure)
+                self._behind[name] = gist(failure)
             else:
                 self._behind.pop(name, None)
         with contextlib.suppress(BarrierSealed):
@@ -197,7 +197,7 @@ class SealWatch:
         if await sharing.give_recovery(keeper, name) or count:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
         if lost:
-            raise SealFailure(told_lost(lost))
+            raise ValuesLost(lost)
 
     async def _act(self, now: float) -> None:
         """Seal the vault if the policy says so; it opens by itself once a slot answers again.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hsm.errors import SlotUnavailable
+from hsm.errors import PinBlocked, SlotUnavailable
 from tests.unit.seal.auto import named
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_sealwrap import CORE, Wraps
@@ -119,8 +119,12 @@ def test_while_no_slot_answers_there_is_none_which_is_told_once_and_afterwards_t
         keys = await here.prepared()
         assert not keys.known
         assert list(keys.news()) == [0]
+        a.away = SlotUnavailable("unplugged; next try in 4.6 s")  # the same outage in other words
         await keys.prepare()
         assert not keys.news()
+        a.away = PinBlocked("the PIN is wrong")
+        await keys.prepare()
+        assert list(keys.news()) == [0]
         a.away = None
         await keys.prepare()
         first = here.values(keys)

@@ -38,10 +38,13 @@ def test_changes_are_told_once() -> None:
         b.away = SlotUnavailable("unplugged too")
         assert [view.name for view in await health.look()] == ["b"]
         assert health.lost
+        a.software = True  # of a token that is away nobody knows; it is told once that it is away
+        assert await health.look() == []
         a.away = b.away = None
-        a.software = True
         assert [view.name for view in await health.look()] == ["a", "b"]
         assert (health.lost, health.well) == (False, True)
+        a.software = False
+        assert [view.name for view in await health.look()] == ["a"]
 
     asyncio.run(scenario())
 

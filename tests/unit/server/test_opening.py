@@ -45,6 +45,7 @@ def test_wrapped_values_come_along_when_the_vault_leaves_its_slots(last: str, aw
         await carry_wrapped(moved.life, _wraps(moved), health, Log(stream=said))
         assert ("left to slots of before" in said.getvalue()) is away
         assert health.left_to == ({"a": 1} if away else {})
+        a.away = SlotUnavailable("away in other words") if away else None
         await carry_wrapped(moved.life, _wraps(moved), health, Log(stream=said))
         assert said.getvalue().count("left to slots of before") == away
         a.away = None if away else SlotUnavailable("gone for good")

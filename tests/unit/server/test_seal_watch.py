@@ -167,6 +167,8 @@ def test_what_no_slot_opens_is_told_once() -> None:
             await here.wraps.put(core, "audit/salt/file", value)
         a.away, b.away = AWAY, None
         await here.run(300)
+        a.away = SlotUnavailable("unplugged; next try in 4.6 s")
+        await here.run(300)
         assert here.text.getvalue().count("a slot is still behind: slot=b") == 1
 
     asyncio.run(scenario())
