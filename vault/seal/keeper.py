@@ -285,12 +285,12 @@ class Keeper:
     async def proof_without(self, config: SealConfig, name: str) -> Records:
         """Return the record of a slot other than `name` that opens the vault, for whoever holds `lock`.
 
-        Key slots are tried. Of the slot for shares, all is checked but the shares, which people have. Raises
+        Key slots are tried, but for those that the vault is to leave. Of the slot for shares, all is checked but the shares, which people have. Raises
         `SealRefusal` where there is none, or no slot `name`.
         """
         check_part(config, name)
         for other in config.slots:
-            if other == name:
+            if other == name or self.slots.get(other) in self.slots.disabled:
                 continue
             reader = self.storage.reader()
             path = slot_path(other, config.entry(other).revision)
@@ -334,7 +334,7 @@ class Keeper:
         """Return the configured slot `name`; raises `SealRefusal` where there is none."""
         slot = self.slots.get(name)
         if slot is None:
-            raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}" and restart')
+            raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}", then SIGHUP or restart')
         return slot
 
     def newcomer(self, config: SealConfig, name: str) -> KeySlot:
@@ -342,6 +342,8 @@ class Keeper:
         slot = self.configured(name)
         if name in config.slots:
             raise SealRefusal(f"slot {name} is part of the vault already; rewrap renews it")
+        if slot in self.slots.disabled:
+            raise SealRefusal(f"slot {name} is disabled in the configuration; remove that and restart")
         return slot
 
     def member(self, config: SealConfig, name: str) -> KeySlot:
