@@ -337,6 +337,17 @@ def test_a_vault_of_shares_takes_in_a_token_without_a_restart(site: Site) -> Non
         assert site.ask("POST", "sys/seal-slots/hsm-a", {})[0] == 200
         assert site.ask("DELETE", "sys/seal-slots/shamir", {})[0] == 200
         assert site.reads()
+        site.configure(site.seal("hsm-b"))
+        server.send(signal.SIGHUP)
+        server.wait_for("counts until the next start: slot=hsm-a")
+        assert server.wait_for("does not open by itself").endswith("slot=hsm-a")
+    with site.serving("") as server:
+        server.wait_for("does not open by itself")
+        server.wait_for("server: started")
+        status, answer = site.ask("PUT", "sys/unseal", {"key": site.shares[0]})
+        assert (status, "key slots are hsm-a" in answer["errors"][0]) == (400, True)
+        (slot,) = site.ask("GET", "sys/seal-status")[1]["slots"]
+        assert (slot["name"], slot["up"]) == ("hsm-a", False)
     with site.serving(site.seal("hsm-a")):
         assert site.opened()
         assert site.reads()

@@ -72,7 +72,7 @@ class SlotHealth:
         Where there are no key slots, there is nothing to show.
         """
         config = await book.read_config(self._storage.reader())
-        if not self._slots.enabled and not self._slots.disabled:
+        if not any(True for _ in self._slots) and (config is None or not config.wrapped):
             return []
         stored = config.slots if config is not None else ()
         views = [self._view(config, name) for name in stored if config is not None]

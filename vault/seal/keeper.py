@@ -334,7 +334,9 @@ class Keeper:
         """Return the configured slot `name`; raises `SealRefusal` where there is none."""
         slot = self.slots.get(name)
         if slot is None:
-            raise SealRefusal(f'no seal stanza has the name {name}; add one with name = "{name}", then SIGHUP or restart')
+            raise SealRefusal(
+                f'no seal stanza has the name {name}; add one with name = "{name}", then SIGHUP or restart'
+            )
         return slot
 
     def newcomer(self, config: SealConfig, name: str) -> KeySlot:

@@ -38,7 +38,10 @@ _NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 _PENDING: Final = "migrate option not provided and seal migration is pending"
-_NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
+_NO_SHARES: Final = (
+    "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret: nobody "
+    "holds shares of this vault, only its key slots open it"
+)
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
 
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]
@@ -260,13 +263,14 @@ class Lifecycle(Beginning):
             raise SealRefusal(_PENDING)
         check_length(share)
         authority = await _authority(reader, config)
-        if authority.shares < 1:
-            raise SealRefusal(_NO_SHARES)
         if config.shamir is None and not any(self.slots.get(name) for name in config.wrapped):
             kind = config.entry(config.slots[0]).kind
             raise SealRefusal(
-                f'cannot seal migrate from "{kind}" to Shamir, no disabled seal in configuration'
+                f'cannot seal migrate from "{kind}" to Shamir, no disabled seal in configuration: the vault\'s key slots '
+                f"are {', '.join(config.wrapped)}, and no seal stanza has such a name"
             )
+        if authority.shares < 1:
+            raise SealRefusal(_NO_SHARES)
         self._progress = self._progress.add(share, config.generation, self._random)
         if len(self._progress.shares) < authority.threshold:
             return False

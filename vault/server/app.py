@@ -43,6 +43,7 @@ from vault.namespace.sweep import Sweeper
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
+from vault.seal.failure import SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server import counting, opening
 from vault.server.application import Answer, DevResult, Message
@@ -52,10 +53,10 @@ from vault.server.failure import StartFailure
 from vault.server.gathering import Gathering
 from vault.server.origins import Origins
 from vault.server.parts import Parts, make
-from vault.server.seal_slots import new_slots
+from vault.server.seal_slots import new_slots, told_of_stanzas
 from vault.server.seal_watch import SealWatch
 from vault.server.settings import Config, Listener
-from vault.storage.protocol import Storage, Timer
+from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
@@ -163,7 +164,14 @@ class Vault:
             await Initializing(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
                 first
             )
+        await self._tell_of_stanzas(self._parts.config)
         self._seal_watch.start()
+
+    async def _tell_of_stanzas(self, config: Config) -> None:
+        with contextlib.suppress(SealFailure, StorageFailure):  # it is told where it matters
+            stored = await self._parts.lifecycle.config()
+            members = stored.wrapped if stored is not None else ()
+            told_of_stanzas(config, self._parts.lifecycle.slots, members, self._parts.log)
 
     async def stop(self) -> None:
         """End background work, forget keys, release audit devices. Requests have been answered by now."""
@@ -182,6 +190,7 @@ class Vault:
         that `config` may say differently takes a restart. A new slot becomes part of the vault when it is added.
         """
         slots = self._parts.lifecycle.slots
+        await self._tell_of_stanzas(config)
         made = new_slots(config, slots, self._parts.entropy)
         slots.join(made)
         for slot in made:

@@ -15,6 +15,7 @@ from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.wrapping import KeySlot
 from vault.barrier.key import Key
 from vault.framework.clock import Entropy
+from vault.framework.log import Log
 from vault.framework.secret import Secret
 from vault.seal.record import SHAMIR_SLOT
 from vault.seal.slots import Slots
@@ -56,6 +57,27 @@ def new_slots(
         for seal in config.seals
         if seal.kind != SHAMIR_SLOT and not seal.disabled and known.get(seal.name) is None
     ]
+
+
+def told_of_stanzas(config: Config, known: Slots, members: Sequence[str], log: Log) -> None:
+    """Tell which of the `known` slots `config` takes away at the next start, and where that opens the vault by none.
+
+    `members` are the vault's key slots.
+    """
+    enabled = {seal.name for seal in config.seals if seal.kind != SHAMIR_SLOT and not seal.disabled}
+    for slot in known.enabled:
+        if slot.name not in enabled:
+            log.caution(
+                "seal",
+                "a seal stanza that is gone or disabled now counts until the next start",
+                slot=slot.name,
+            )
+    if members and enabled.isdisjoint(members):
+        log.caution(
+            "seal",
+            "no enabled seal stanza has the name of a key slot of this vault: started so, it does not open by itself",
+            slot=", ".join(members),
+        )
 
 
 def agents_environment(config: Config, environment: Mapping[str, str]) -> dict[str, str]:
