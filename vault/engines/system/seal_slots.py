@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final
@@ -36,6 +36,7 @@ OUTSTANDING: Final = (
     "slot {0} is part of the vault, and was not given everything yet: {1}; it gets the rest once it is seen to work, "
     "or by sys/seal-slots/{0}/rewrap"
 )
+WITHHELD: Final = "the recovery key stays as it is, since {0}; while there is a slot for shares, sys/rotate/recovery makes another"
 _UNREAD: Final = "what is stored cannot be read or written now"
 _NAME = Doc("Name of the slot, as its seal stanza has it.")
 
@@ -170,7 +171,8 @@ class SealSlotEngine(Engine):
         reply: Reply[SlotInfo] = Reply()
         change = partial(self._add, reply)
         reply.data = await self._changing(call, params, config, change, "a slot was added")
-        reply.warnings = _warned(await self._wraps.lost())
+        _, withheld = await self._recovery_withheld()
+        reply.warnings = [*_warned(await self._wraps.lost()), *withheld]
         return reply
 
     async def _add(self, reply: Reply[SlotInfo], name: str) -> None:
@@ -248,16 +250,31 @@ class SealSlotEngine(Engine):
         after = await told(rehearsal.renew(self._lifecycle.keeper, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
         lost = await self._wraps.lost()
+        holders, withheld = await self._recovery_withheld()
+        warnings = [*_warned(lost), *withheld]
         if params.dry_run:
-            return Reply(await self._rewrap_state(params.name), warnings=_warned(lost))
+            return Reply(await self._rewrap_state(params.name), warnings=warnings)
         held = (await self._references(config)).get(params.name, {})
         version = after.entry(params.name).key_version
         lacking = await self._wraps.lacking(params.name)
-        kept = sum(held.values()) + lacking - len(lost)
+        out = len(lost) + (params.name in holders)
+        kept = sum(held.values()) + lacking - out
         state = RewrapState(
-            params.name, version, root_current=True, references={version: kept}, outstanding=len(lost)
+            params.name, version, root_current=True, references={version: kept}, outstanding=out
         )
-        return Reply(state, warnings=_warned(lost))
+        return Reply(state, warnings=warnings)
+
+    async def _recovery_withheld(self) -> tuple[Collection[str], list[str]]:
+        """Return who holds a recovery key that no slot gives, with a warning; nobody and none where one does."""
+        config, reader = await self._config(), self._reader()
+        if config.recovery is None:
+            return (), []
+        try:
+            await book.unwrap_recovery(reader, config, self._lifecycle.slots)
+        except SealFailure as failure:
+            held = await book.recovery_record(reader, config)
+            return held.wrapped, [WITHHELD.format(failure)]
+        return (), []
 
     async def _rewrap(self, name: str) -> None:
         await self._lifecycle.keeper.renew(name)
