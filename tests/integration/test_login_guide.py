@@ -46,10 +46,10 @@ REALM_KEY = rsa.generate_private_key(65537, 2048)
 Told = dict[str, Any]
 
 
-def blocks(language: str) -> Mapping[str, Sequence[str]]:
-    """The guide's blocks of one language, by the section that they are in."""
+def blocks(language: str, guide: str = GUIDE) -> Mapping[str, Sequence[str]]:
+    """A guide's blocks of one language, by the section that they are in."""
     found: dict[str, list[str]] = {}
-    for section in GUIDE.split("\n## ")[1:]:
+    for section in guide.split("\n## ")[1:]:
         title, _, text = section.partition("\n")
         for kind, block in _BLOCK.findall(text):
             if kind == language:
