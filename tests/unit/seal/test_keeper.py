@@ -486,20 +486,3 @@ def test_a_root_key_that_is_being_replaced_is_replaced_even_if_nobody_waits_for_
             await endless
 
     asyncio.run(scenario())
-
-
-def test_a_slot_that_the_vault_is_to_leave_is_not_taken_in_and_no_proof_that_it_opens() -> None:
-    async def scenario() -> None:
-        a, b = named("a", "b")
-        machine, _ = await opened(Slots(enabled=[a, b]))
-        again = machine.restart(Slots(enabled=[b], disabled=[a]))
-        await again.life.auto_unseal()
-        text = await refused(again.keeper.remove("b"))
-        assert text == "slot b is the last one that works; add or repair another one first"
-        await again.keeper.remove("a")
-        assert "slot a is disabled in the configuration; remove that and restart" in await refused(
-            again.keeper.add("a")
-        )
-        assert await opens(again, b)
-
-    asyncio.run(scenario())
