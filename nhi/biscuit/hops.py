@@ -114,6 +114,8 @@ def _limits(check: Check, audience: str) -> list[Limit]:
     """Return what a check demands, but for an end in time, which is told elsewhere."""
     if end_of(check):
         return []
+    if not check.queries:  # the library finds that none of them holds, whatever the kind
+        return [(_WORDS, "lets nothing through")]
     if check.kind is CheckKind.ONE:
         ways = [_way(query, audience) for query in check.queries]
         if len(ways) == 1 and ways[0] is not None:

@@ -7,12 +7,13 @@ import msgspec
 
 from nhi.biscuit import store
 from nhi.biscuit.authenticator import Biscuits, Presented, policies_of, to_identity
+from nhi.biscuit.judged import Refusal
 from nhi.biscuit.minting import Mint
-from nhi.biscuit.model import Issued, Registration, Revoked
+from nhi.biscuit.model import LONGEST_TTL, Issued, Registration, Revoked
 from nhi.biscuit.proving import near
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import Auth, Call, Reply
+from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
@@ -36,11 +37,10 @@ class BiscuitService:
         core = core_reader(self._barrier, call.namespace)
         presented = await self._biscuits.present(core, token, call.now)
         call.reader.epoch = core.epoch
-        own = call.identity is not None and call.identity.token.matches(token)
         if (
             presented is None
             or call.now >= presented.expires
-            or not (own or call.namespace.holds(presented.namespace))
+            or not self._reaches(call, token, presented.namespace)
         ):
             return None
         return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
@@ -83,21 +83,24 @@ class BiscuitService:
         return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
 
     async def revoke(self, call: Call, token: str) -> None:
-        """See `Foreign.revoke`: the last block's id, and so whatever was made from it."""
-        presented = await self._present(call, token)
-        if presented is None:
+        """See `Foreign.revoke`: the last block's id, and so whatever was made from it, though it has ended itself."""
+        judged = await self._biscuits.judge(call.core, token, call.now)
+        if judged is None or judged.refusal is Refusal.ORPHAN or not self._reaches(call, token, judged.home):
             return
-        owner = presented.owner
-        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
-        row = Revoked(call.now, presented.issued.expires, "revoked by token")
-        await store.revoke(view, owner, presented.verified.ids[-1].hex(), row)
+        until = judged.issued.expires if judged.issued is not None else call.now + LONGEST_TTL * 1000
+        row = Revoked(call.now, until, "revoked by token")
+        await store.revoke(judged.view(call.core), judged.owner, judged.ids[-1].hex(), row)
 
     async def _present(self, call: Call, token: str) -> Presented | None:
         """Return a token of `call`'s namespace or below, or the caller's own, as the open transaction sees it."""
         presented = await self._biscuits.present(call.core, token, call.now)
-        own = call.identity is not None and call.identity.token.matches(token)
-        reached = presented is not None and (own or call.namespace.holds(presented.namespace))
+        reached = presented is not None and self._reaches(call, token, presented.namespace)
         return presented if reached else None
+
+    def _reaches(self, call: Call, token: str, home: Namespace) -> bool:
+        """Whether a token that is at home there may be asked about by `call`."""
+        own = call.identity is not None and call.identity.token.matches(token)
+        return own or call.namespace.holds(home)
 
 
 def _no_wider(registration: Registration, issued: Issued) -> Registration:

@@ -49,6 +49,18 @@ def test_it_asks_first_and_revokes_at_yes(stage: Theatre, tmp_path: Path) -> Non
     assert "Type yes" in stderr
 
 
+def test_nothing_is_said_to_be_none_while_there_may_be_further_ones(stage: Theatre, tmp_path: Path) -> None:
+    found = {"data": {"credentials": [], "next": "00-1"}}
+    stage.case, stage.asked = Case("", {"GET /v1/nhi/credentials": (200, found)}), []
+    stdout = io.StringIO()
+    environ = {"HOME": str(tmp_path), "BAO_ADDR": f"http://127.0.0.1:{stage.server_port}", "BAO_TOKEN": "s.x"}
+    code = run(
+        ["nhi", "credentials"], environ=environ, stdin=io.StringIO(), stdout=stdout, stderr=io.StringIO()
+    )
+    shown = "None among those that were looked at fits.\nThere are more: -after=00-1\n"
+    assert (code, stdout.getvalue()) == (0, shown)
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_what_would_end_is_shown_where_it_is_asked_about(stage: Theatre, tmp_path: Path, form: str) -> None:
     stderr = _typed(stage, "yes\n", tmp_path, f"-format={form}")[2]

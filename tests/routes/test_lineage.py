@@ -268,6 +268,16 @@ def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> No
     assert rows() == 0
 
 
+@pytest.mark.parametrize("check", ["3200", "32021001", "32021002"], ids=["if", "all", "reject"])
+def test_a_check_that_asks_nothing_lets_nothing_through_and_is_told_so(issuer: Issuer, check: str) -> None:
+    token = issuer.issue()
+    block = bytes.fromhex("1806" + check)  # version 3.3, and a check without queries
+    bare = to_text(write_chain(append(read_chain(from_text(token)), block, b"3" * 32)))
+    assert [issuer.status(bare, path) for path in (DB, LOOK)] == [403, 200]
+    node = issuer.tree(token)["nodes"][1]
+    assert (node["narrowing"], node["anomalies"]) == (["lets nothing through"], [])
+
+
 def test_an_end_that_no_calendar_shows_is_no_end(issuer: Issuer) -> None:
     token = issuer.issue()
     shown = read_chain(from_text(issuer.narrow(token, "check if time($t), $t < 9999-12-31T23:59:59Z;")))

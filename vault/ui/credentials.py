@@ -163,7 +163,9 @@ def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
 def listed(
     visit: Visit, found: Mapping[str, Json], *, empty: str = "No credential that was presented fits."
 ) -> Html:
-    """Return a table of credentials."""
+    """Return a table of credentials; `empty` says that there are none, which no page says that others follow."""
+    if text(found, "next"):
+        empty = "None among those that were looked at; there are further ones."
     rows = [
         row(
             el(

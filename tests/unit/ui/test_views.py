@@ -101,6 +101,13 @@ def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> No
     assert '<a href="/ui/credentials?mount=more">more/</a>' in page
 
 
+def test_nothing_is_said_to_be_none_while_there_may_be_further_ones() -> None:
+    orphans = (200, {"data": {"orphans": []}})
+    for after, words in (("", "None."), ("00-1", "None among those that were looked at")):
+        found = (200, {"data": {"credentials": [], "next": after}})
+        assert words in _shown(views.anomalies, Front(orphans=orphans, credentials=found))
+
+
 def test_a_tree_of_which_not_all_was_kept_says_so() -> None:
     nodes = [{"id": BLOCK, "parent": "", "index": 0}]
     answer = {"data": {"credential": CREDENTIAL, "more": True, "nodes": nodes}}

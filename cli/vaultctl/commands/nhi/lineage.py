@@ -26,6 +26,7 @@ def credentials(invocation: Invocation) -> int:
     data = _data(invocation, "credentials", query)
     if not invocation.tabular:
         return invocation.print_value(data)
+    further = _further(data)
     rows = [
         (
             _text(one, "token_id"),
@@ -51,7 +52,10 @@ def credentials(invocation: Invocation) -> int:
         "From",
         "Anomalies",
     )
-    return _table(invocation, heads, rows, _further(data), "No credential that was presented fits.")
+    empty = (
+        "None among those that were looked at fits." if further else "No credential that was presented fits."
+    )
+    return _table(invocation, heads, rows, further, empty)
 
 
 def tree(invocation: Invocation) -> int:
