@@ -143,6 +143,7 @@ class WorkloadEngine(Engine):
             owner=found.owner,
             description=found.description,
             disabled=found.disabled,
+            reason=found.reason,
             expire_time=rfc3339(found.expires * 1_000_000),
         )
 

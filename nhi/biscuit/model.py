@@ -110,6 +110,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     expires: int
     description: str = ""
     disabled: bool = False
+    reason: str = ""
+    """Why all its tokens were ended, where it is disabled."""
 
     def alive(self, now: int) -> bool:
         """Whether it may have tokens at `now`."""

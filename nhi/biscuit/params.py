@@ -73,6 +73,7 @@ class WorkloadInfo(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     description: str
     disabled: bool
+    reason: str
     expire_time: str
 
 

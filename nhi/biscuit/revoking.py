@@ -49,7 +49,7 @@ class RevokeParams(TokenParams, frozen=True):
     id: Annotated[str, Doc("Canonical id of a block, with everything made from it.")] = ""
     workload: Annotated[str, Doc("Name of a workload, with all its tokens.")] = ""
     kid: Annotated[int, Doc("Number of an issuer key, with all that it signed; it is destroyed.")] = 0
-    reason: Annotated[str, Doc("Why; kept with the revocation of a block.")] = ""
+    reason: Annotated[str, Doc("Why; kept with the revocation of a block or a workload.")] = ""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -88,7 +88,7 @@ class RevokingEngine(Engine):
         target = await self._target(call, call.core, params)
         shown = await self._shown(call, target)
         if target.workload is not None:
-            await end_workload(call, target.workload, self._entropy)
+            await end_workload(call, target.workload, self._entropy, params.reason)
         elif target.key is not None:
             await destroy(call, target.key)
         else:
@@ -135,10 +135,11 @@ class RevokingEngine(Engine):
         return Target(judged.ids[params.block].hex(), until, judged)
 
 
-async def end_workload(call: Call, old: Workload, entropy: Entropy) -> None:
+async def end_workload(call: Call, old: Workload, entropy: Entropy, reason: str = "") -> None:
     """End all tokens of a workload, and give it no others until it is written again."""
     await forget_workload(call, old)
-    await store.put_workload(call.tx, msgspec.structs.replace(old, uid=entropy.uuid(), disabled=True))
+    ended = msgspec.structs.replace(old, uid=entropy.uuid(), disabled=True, reason=reason)
+    await store.put_workload(call.tx, ended)
 
 
 async def forget_workload(call: Call, old: Workload) -> None:

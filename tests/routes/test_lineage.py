@@ -330,7 +330,9 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
     assert issuer.root("nhi/revoke", {"id": ids[1]})["data"]["blocks"] == 2
     assert [issuer.status(one, DB) for one in (token, reads, db, other)] == [200, 403, 403, 200]
     assert preview(id=ids[0]) == (1, 2, [ids[0], ids[3]])
-    assert issuer.root("nhi/revoke", {"workload": "w1"})["data"]["credentials"] == 1
+    assert issuer.root("nhi/revoke", {"workload": "w1", "reason": "gone"})["data"]["credentials"] == 1
+    held = issuer.root("nhi/workloads/w1", method="GET")["data"]
+    assert (held["disabled"], held["reason"]) == (True, "gone")
     assert issuer.status(other, DB) == 403
     assert issuer.tree(token)["credential"]["state"] == "workload-ended"
     assert preview(workload="w1") == (0, 0, [])

@@ -73,7 +73,7 @@ async def workload(visit: Visit) -> Response:
         done(visit),
         facts(
             ("Owner", text(found, "owner")),
-            ("State", state("revoked") if disabled else state("active")),
+            ("State", [state("revoked"), f" {text(found, 'reason')}"] if disabled else state("active")),
             ("Ends", short_time(text(found, "expire_time"))),
             ("What it is", text(found, "description") or "—"),
         ),

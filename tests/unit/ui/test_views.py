@@ -102,7 +102,7 @@ def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> No
 
 
 def test_nothing_is_said_to_be_none_while_there_may_be_further_ones() -> None:
-    orphans = (200, {"data": {"orphans": []}})
+    orphans: tuple[int, object] = (200, {"data": {"orphans": []}})
     for after, words in (("", "None."), ("00-1", "None among those that were looked at")):
         found = (200, {"data": {"credentials": [], "next": after}})
         assert words in _shown(views.anomalies, Front(orphans=orphans, credentials=found))
@@ -154,7 +154,7 @@ def test_many_workloads_come_in_pages() -> None:
 
 def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> None:
     answers: dict[str, tuple[int, object]] = {
-        "workloads__w": (200, {"data": {"owner": "team", "disabled": True}}),
+        "workloads__w": (200, {"data": {"owner": "team", "disabled": True, "reason": "a <lost> key"}}),
         "report": (403, {"type": "urn:coffre:error:forbidden"}),
         "credentials": (200, {"data": {"credentials": []}}),
     }
@@ -162,6 +162,7 @@ def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> N
     assert "team" in page
     assert "How it gets tokens" not in page
     assert "End all its tokens" not in page
+    assert "a &lt;lost&gt; key" in page
 
 
 def test_what_was_never_presented_can_be_revoked_all_the_same() -> None:
