@@ -150,7 +150,31 @@ RESPONSES = [
     post("sys/wrapping/unwrap", {}, token="{wrap}"),
 ]
 
+
+def elsewhere(made: str, asked: str) -> list[Step]:
+    """Rewraps in one namespace what waits in another."""
+    lost = {"divergence": "DV-94"} if made else {}
+    return [
+        post("sys/namespaces/wrt", {}),
+        post("sys/namespaces/wro", {}),
+        post(f"{made}{WRAP}", {"a": "b"}, headers=TTL, save=SAVE),
+        post(f"{asked}sys/wrapping/lookup", {"token": "{wrap}"}),
+        post(f"{asked}sys/wrapping/rewrap", {"token": "{wrap}"}, save=("anew:wrap_info.token",), **lost),
+        post(f"{asked}sys/wrapping/unwrap", {"token": "{wrap}"}),
+        post(f"{asked}sys/wrapping/unwrap", {"token": "{anew}"}, **lost),
+    ]
+
+
 SCENARIOS = [
+    *(
+        Scenario("wrapping", f"tenants-{name}", elsewhere(made, asked))
+        for name, made, asked in (
+            ("own", "wrt/", "wrt/"),
+            ("above", "wrt/", ""),
+            ("below", "", "wrt/"),
+            ("beside", "wrt/", "wro/"),
+        )
+    ),
     Scenario("wrapping", "basic", BASIC),
     Scenario("wrapping", "errors", ERRORS),
     Scenario("wrapping", "rewrap", REWRAP),
