@@ -124,6 +124,11 @@ REFUSED = [
     post(f"{L}/renew/", {}),
     get(f"{L}/renew"),
     post(f"{L}/revoke/x", {}),
+    *(
+        post(f"{L}/{tail}", {"lease_id": "a/b", "sync": sync})
+        for tail in ("revoke", "revoke/a/b", "revoke-prefix/a/b")
+        for sync in (False, "false", 0, None)
+    ),
     post(f"{L}/revoke/x", {"lease_id": "y", "sync": True}),
     post(f"{L}/revoke", {"lease_id": "x", "sync": "maybe"}),
     post(f"{L}/revoke", {"lease_id": "x"}, token=""),

@@ -96,19 +96,22 @@ class LeaseEngine(Engine):
         return await self._renew(call, shapes.named(params, params.url_lease_id), params.increment)
 
     @write("leases/revoke")
-    async def revoke(self, call: Call, params: shapes.RevokeParams) -> None:
+    async def revoke(self, call: Call, params: shapes.RevokeParams) -> Reply[None] | None:
         """End a lease; nothing happens where there is none."""
         await self._revoke(call, shapes.named(params))
+        return _told(params)
 
     @write("leases/revoke/{url_lease_id:path}")
-    async def revoke_named(self, call: Call, params: shapes.RevokeNamedParams) -> None:
+    async def revoke_named(self, call: Call, params: shapes.RevokeNamedParams) -> Reply[None] | None:
         """End a lease; one in the body goes before the one in the path."""
         await self._revoke(call, shapes.named(params, params.url_lease_id))
+        return _told(params)
 
     @write("leases/revoke-prefix/{prefix:path}", sudo=True)
-    async def revoke_prefix(self, call: Call, params: shapes.RevokePrefixParams) -> None:
+    async def revoke_prefix(self, call: Call, params: shapes.RevokePrefixParams) -> Reply[None] | None:
         """End the lease of this identifier, or all leases below it. Needs sudo."""
         call.after = partial(self._sweep, call, params.prefix, force=False)
+        return _told(params)
 
     @write("leases/revoke-force/{prefix:path}", sudo=True)
     async def revoke_force(self, call: Call, params: shapes.PrefixParams) -> None:
@@ -246,3 +249,8 @@ class LeaseEngine(Engine):
             async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as tx:
                 await self._tokens.revoke_trees(tx, keys[at : at + _TOKENS])
             await self._follow()
+
+
+def _told(params: shapes.RevokeParams | shapes.RevokePrefixParams) -> Reply[None] | None:
+    """Return the answer, as the field gives it to who did not want to wait."""
+    return None if params.sync else Reply(status=202, raw=b"")
