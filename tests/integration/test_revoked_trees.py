@@ -50,6 +50,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
                 expires=now + _LIFE * 1_000_000_000,
                 renewable=True,
                 parent=parent,
+                parent_created=now if parent else 0,
                 depth=depth,
             )
 
