@@ -16,8 +16,8 @@ LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-ver
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
 # One more than there are cores: a worker that waits for a server leaves its core to another.
 WORKERS ?= $(shell expr $$(nproc) + 1)
-# A module's tests share servers and images, so one worker runs them all; tests/conftest.py says which come first.
-SHARED := --dist loadfile --no-loadscope-reorder
+# tests/conftest.py says what comes first, and what one worker runs together.
+SHARED := --dist loadscope --no-loadscope-reorder
 
 .PHONY: help
 help: ## this list

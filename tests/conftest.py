@@ -3,18 +3,25 @@
 
 import os
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
+from xdist.scheduler import LoadScopeScheduling
 
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
 _LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
-# Modules that take minutes come first: a worker runs whole modules, and none is to begin one when the others are done.
-_FIRST = ("test_container", "test_conformance", "test_bao_client", "test_two_tenants", "test_policy_explain")
+# What takes minutes comes first, so that nobody begins it when the others are done.
+_FIRST = (
+    "test_container", "test_conformance", "test_bao_client", "test_two_tenants", "test_fault_matrix", "test_parameters",
+    "test_openapi", "test_seal_slots", "test_hsm_rehearsals", "test_sessions", "test_two_makers",
+)  # fmt: skip
+# Tests that share what their module or session starts run in one worker; its source says so.
+_SHARING = ('scope="module"', "xdist_group")
 
 # A slow machine shared with other work must not fail a property: no deadlines.
 _RELAXED = [HealthCheck.too_slow]
@@ -37,6 +44,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first, whatever the order is that the others were shuffled into."""
     items.sort(key=lambda item: _FIRST.index(item.path.stem) if item.path.stem in _FIRST else len(_FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScopeScheduling:
+    """Give whoever is free the next test, or the next module where its tests share something.
+
+    xdist's own groups have no effect with pytest 9.2.
+    """
+
+    @cache
+    def shares(module: str) -> bool:
+        text = (config.rootpath / module).read_text(encoding="utf-8")
+        return any(sign in text for sign in _SHARING)
+
+    def unit(nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if shares(module) else nodeid
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = unit
+    return scheduler
 
 
 @pytest.hookimpl(wrapper=True)

@@ -160,7 +160,8 @@ class Pair:
             outcome.answers.append(expected)
             problem = judge(step, expected, found, kind)
             if problem:
-                outcome.problems.append(f"step {number}: {problem}")
+                said = servers[1].log_tail() if "internal error" in problem else ""
+                outcome.problems.append(f"step {number}: {problem}{said}")
         outcome.fractions = subject.normaliser.fractions
         return outcome
 

@@ -56,6 +56,10 @@ class Server:
             )
         self._wait()
 
+    def log_tail(self) -> str:
+        """Return the end of what the server has logged."""
+        return (self.directory / "server.log").read_text(errors="replace")[-3000:]
+
     def restart(self, seal: str) -> None:
         """Ends the process and starts it again on the same storage, with another `seal` stanza."""
         self._end()
@@ -101,9 +105,8 @@ ui       = false
                 return
             except (OSError, http.client.HTTPException):
                 time.sleep(0.03)
-        log = (self.directory / "server.log").read_text(errors="replace")
         self.stop()
-        raise NotStartedError(f"{self.kind} did not start:\n{log[-3000:]}")
+        raise NotStartedError(f"{self.kind} did not start:\n{self.log_tail()}")
 
     def initialise(self) -> None:
         """One share, threshold one, then unsealed; sets `root`."""

@@ -11,7 +11,7 @@ from tests.conformance.scenario import Scenario
 from tests.conformance.scenarios import SCENARIOS
 
 # One process plays it all, once: whichever test of all outcomes comes first waits for every scenario.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.xdist_group("conformance"), pytest.mark.timeout(900)]
 
 MOST_DIVERGENCES = 26
 MINIMUM_REQUESTS = 5_000
