@@ -41,7 +41,7 @@ class RenewNamedParams(RenewParams, frozen=True, kw_only=True):
 class RevokeParams(LeaseParams, frozen=True):
     """Names a lease."""
 
-    sync: Annotated[bool, Doc("False has it answered as begun (202); it is done by then all the same.")] = True
+    sync: Annotated[bool, Doc("False has it answered as begun (202), though it is done by then.")] = True
 
 
 class RevokeNamedParams(RevokeParams, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class PrefixParams(Params, frozen=True):
 class RevokePrefixParams(PrefixParams, frozen=True):
     """Names a part of the leases."""
 
-    sync: Annotated[bool, Doc("False has it answered as begun (202); it is done by then all the same.")] = True
+    sync: Annotated[bool, Doc("False has it answered as begun (202), though it is done by then.")] = True
 
 
 class CountParams(Params, frozen=True):
