@@ -313,7 +313,7 @@ def _certify(call: Call, connection: Mapping[str, Any]) -> None:
 
 def _authorize(call: Call, value: bytes) -> None:
     """Take what an Authorization header says."""
-    if value[:6] == b"Basic ":
+    if value[:6].lower() == b"basic ":
         call.basic = Secret(value[6:].strip().decode("latin-1"))
     elif value[:7] == b"Bearer " and not call.token:
         call.bearer = True

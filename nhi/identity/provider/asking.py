@@ -69,14 +69,13 @@ def proves(verifier: str, challenge: str, method: str) -> bool:
     return hmac.compare_digest(verifier.encode(), challenge.encode())
 
 
-def basic(credentials: str) -> tuple[str, str]:
-    """Return id and secret of a client (RFC 6749 section 2.3.1). Raises `OAuthError`."""
+def basic(credentials: str) -> tuple[str, str] | None:
+    """Return id and secret of a client (RFC 6749 section 2.3.1); None where they cannot be read."""
     try:
-        text = base64.b64decode(credentials, validate=True).decode()
+        name, colon, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        raise OAuthError("invalid_client", "client failed to authenticate", 401) from None
-    name, _, secret = text.partition(":")
-    return unquote_plus(name), unquote_plus(secret)
+        return None
+    return (unquote_plus(name), unquote_plus(secret)) if colon else None
 
 
 def half(text: str, algorithm: str) -> str:

@@ -174,6 +174,8 @@ class ClientEngine(Engine):
             raise Malformed(
                 "a client's id_token_ttl cannot be greater than the verification_ttl of the key it references"
             )
+        if client.public and client.client_credentials:
+            raise Malformed("client_credentials=true is only allowed for client_type=confidential")
         await self._pairs.ready(call, key)
         await model.put(call.core, client)
 

@@ -109,16 +109,15 @@ class RedeemingEngine(Engine):
         raise OAuthError("unsupported_grant_type", "unsupported grant_type or parameter is empty value")
 
     async def _client(self, call: Call, params: TokenParams) -> Client:
-        """Return the client that asks, once it has proven to be it. Raises `OAuthError`."""
-        if call.basic:
-            client_id, secret = basic(call.basic.reveal())
-        else:
-            client_id, secret = params.client_id, params.client_secret
+        """Return the client that asks, once it has proven to be it; a public one has nothing to. Raises `OAuthError`."""
+        header = basic(call.basic.reveal()) if call.basic else None
+        client_id, secret = header or (params.client_id, params.client_secret)
         if not client_id:
             raise OAuthError("invalid_request", "client_id parameter is required")
         client = await model.client_by_id(call.core, client_id)
         known = client.secret if client is not None else ""
-        if client is None or not hmac.compare_digest(known.encode(), secret.encode()):
+        good = hmac.compare_digest(known.encode(), secret.encode())
+        if client is None or not (good or client.public):
             raise OAuthError("invalid_client", "client failed to authenticate", 401)
         return client
 

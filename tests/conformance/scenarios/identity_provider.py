@@ -197,6 +197,18 @@ SIGNING_IN = [
     redeem("x", client_secret="wrong"),
     redeem("x", client_id="zz"),
     redeem("x", client_id=None),
+    *(
+        post(R + "provider/p/token", {"grant_type": "x", **body}, token="", headers={"Authorization": given})
+        for given in ("Basic", "Basic x", "Basic YWI=", "Basic YTpi", "basic YTpi", "BASIC YTpi", "Bearer x")
+        for body in ({}, {"client_id": "{cid}", "client_secret": "{secret}"})
+    ),
+    post(R + "client/pub", {"client_credentials": True}),
+    post(R + "client/pub", {"client_credentials": True, "key": "none"}),
+    post(R + "client/pub2", {"client_credentials": True, "client_type": "public", "id_token_ttl": "90h"}),
+    post(R + "client/pub2", {"client_credentials": True, "client_type": "public"}),
+    get(R + "client/pub2"),
+    consent("c9", client_id="{pub}", code_challenge=VERIFIER),
+    redeem("{c9}", client_id="{pub}", client_secret="any", code_verifier=VERIFIER, shape=1),
     redeem("x", at="narrow"),
     redeem("x", at="none"),
     post(R + "key/kept", {"algorithm": "ES256", "allowed_client_ids": ["other"]}),

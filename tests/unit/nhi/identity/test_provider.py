@@ -170,8 +170,11 @@ def test_a_public_client_needs_a_challenge_and_its_verifier() -> None:
         verifier = "v" * 43
         code = await it.code(code_challenge=verifier, code_challenge_method="plain")
         assert (await it.redeem(code)).status == 400
-        code = await it.code(code_challenge=verifier, code_challenge_method="plain")
-        assert (await it.redeem(code, code_verifier=verifier)).status == 200
+        for sent in ("", "a secret that nobody has"):
+            code = await it.code(code_challenge=verifier, code_challenge_method="plain")
+            assert (await it.redeem(code, code_verifier=verifier, client_secret=sent)).status == 200
+        itself = {"client_credentials": True}
+        assert (await it.house("POST", OIDC + "client/them", itself)).status == 400
 
     play(scenario)
 
@@ -257,8 +260,11 @@ def test_a_client_authenticates_in_its_header_too() -> None:
         pair = f"{it.client['client_id']}:{it.client['client_secret']}"
         it.house.basic = Secret(base64.b64encode(pair.encode()).decode())
         assert (await it.redeem(await it.code(), client_id="", client_secret="")).status == 200
-        it.house.basic = Secret("no base64!")
-        assert (await it.redeem(await it.code())).status == 401
+        assert (await it.redeem(await it.code(), client_secret="x")).status == 200
+        for unreadable in ("no base64!", base64.b64encode(b"no colon").decode()):
+            it.house.basic = Secret(unreadable)  # then what the body says counts, as in the field
+            assert (await it.redeem(await it.code(), client_id="", client_secret="")).status == 400
+            assert (await it.redeem(await it.code(), client_secret="x")).status == 401
 
     play(scenario)
 
