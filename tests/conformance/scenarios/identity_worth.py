@@ -138,7 +138,14 @@ def enters(mount_: str, name: str) -> Step:
 Q = "idy/identity/"
 MERGED = [
     *home("idy", "qa", "qb", "qc"),
-    *(post(f"idy/auth/q{name[0]}/users/{name}", {"password": "p"}) for name in ("ann", "bob", "cay")),
+    post(
+        "idy/sys/policies/acl/child",
+        {"policy": 'path "auth/token/create" { capabilities = ["update"] }'},
+    ),
+    *(
+        post(f"idy/auth/q{name[0]}/users/{name}", {"password": "p", "token_policies": "child"})
+        for name in ("ann", "bob", "cay")
+    ),
     *(enters(f"q{name[0]}", name) for name in ("ann", "bob", "cay")),
     post(Q + "entity/id/{eann}", {"policies": "of-ann", "name": "ann"}),
     post(Q + "entity/id/{ebob}", {"policies": "of-bob"}),
@@ -155,6 +162,7 @@ MERGED = [
         )
     ),
     post("idy/auth/token/lookup", {"token": "{tbob}"}),
+    post("idy/auth/token/create", {}, token="{tbob}", divergence="DV-61"),
     get(Q + "entity/id/{ebob}"),
     post(Q + "lookup/entity", {"id": "{ebob}"}),
     enters("qb", "bob"),
