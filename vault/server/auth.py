@@ -37,7 +37,6 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.login import LoginEngine as UserpassLogin
 from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords, argon2id
-from nhi.auth.userpass.proofs import Proofs
 from nhi.auth.userpass.users import UserEngine
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
@@ -61,7 +60,7 @@ _RENEWALS: Final = {
 def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     """Return the engines of every auth method that has logins, by kind."""
     issuer = make_issuer(parts)
-    proofs = Proofs(Passwords(argon2id()))
+    passwords = Passwords(argon2id())
     longest = parts.limits.longest
     providers = Providers(parts.fetcher)
     sets = KeySets(parts.fetcher, parts.clock, providers)
@@ -88,7 +87,10 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
         "jwt": jwt,
         "kubernetes": _kubernetes(parts, issuer),
         "oidc": jwt,
-        "userpass": (UserEngine(proofs, parts.entropy), UserpassLogin(issuer, lock, proofs, parts.entropy)),
+        "userpass": (
+            UserEngine(passwords, parts.entropy),
+            UserpassLogin(issuer, lock, passwords, parts.entropy),
+        ),
     }
 
 

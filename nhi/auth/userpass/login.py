@@ -7,13 +7,12 @@ from typing import Final
 
 from nhi.auth.userpass import decoys
 from nhi.auth.userpass.model import USERS, Elsewhere, LoginParams
-from nhi.auth.userpass.proofs import Proofs
+from nhi.auth.userpass.passwords import Passwords
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
-from vault.framework.fields import Kind, coerce
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
@@ -22,7 +21,6 @@ from vault.token.lockout import Lockout
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
-_TEXT: Final = Kind("string")
 _WRONG: Final = "invalid username or password"
 """What is said where there is no such user as well as where the password is not this user's (SL-22)."""
 
@@ -30,18 +28,18 @@ _WRONG: Final = "invalid username or password"
 class LoginEngine(Engine):
     """Logins. `examine` runs before any transaction: it takes its time over the password, and counts failures."""
 
-    def __init__(self, issuer: Issuer, lockout: Lockout, proofs: Proofs, entropy: Entropy) -> None:
+    def __init__(self, issuer: Issuer, lockout: Lockout, passwords: Passwords, entropy: Entropy) -> None:
         self._issuer = issuer
         self._lockout = lockout
-        self._proofs = proofs
+        self._passwords = passwords
         self._entropy = entropy
 
-    @write("login/{username:word}", public=True, exists="examine")
+    @write("login/{username:word}", public=True, before="examine")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in."""
         user = await USERS.find(call.tx, params.username)
-        if user is None or self._proofs.take(call) != user.secret:
-            raise Malformed(_WRONG)  # removed or given another password since it was examined
+        if user is None or call.prepared != user.secret:
+            raise Malformed(_WRONG)  # or removed, or given another password, since it was examined
         await self._lockout.check(call, user.name, known=True)
         if user.terms.bound_cidrs and not within(call.client_address, user.terms.bound_cidrs):
             raise Unauthenticated
@@ -62,24 +60,23 @@ class LoginEngine(Engine):
         del call, params
         raise UnsupportedPath(chained=False)
 
-    async def examine(self, call: Call) -> bool:
-        """Refuse a wrong password, and count it, before anything is begun. There is nothing to create."""
-        if call.audited:
-            return True  # it was examined before it started over; the transaction looks again
-        name = call.captures["username"].lower()
+    async def examine(self, call: Call, params: LoginParams) -> str:
+        """Return the hash that the password is good for; empty for a wrong one, which is counted.
+
+        Raises `Malformed`, `Limited`, and `Unauthenticated` for a name that is locked.
+        """
+        name = params.username
         user = await USERS.find(call.reader, name)
         kinds = await decoys.known(call.reader)
         await self._lockout.check(call, name, known=user is not None)
-        given = call.data.get("password")
-        password = "" if given is None else coerce("password", _TEXT, given)
-        assert isinstance(password, str)
-        if not password:
+        if not params.password:
             raise Malformed("missing password")
-        decoy = kinds.of(name) if kinds is not None else ""
-        if not await self._proofs.match(call, password, user.secret if user is not None else None, decoy):
-            await self._lockout.failed(call, name, known=user is not None)
-            raise Malformed(_WRONG)
-        return True
+        secret = user.secret if user is not None else kinds.of(name) if kinds is not None else ""
+        right = await self._passwords.match(params.password, secret or None)
+        if user is not None and right:
+            return user.secret
+        await self._lockout.failed(call, name, known=user is not None)
+        return ""
 
 
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms | None:

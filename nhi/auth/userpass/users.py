@@ -14,14 +14,13 @@ from nhi.auth.userpass.model import (
     UserName,
     UserParams,
 )
-from nhi.auth.userpass.passwords import is_bcrypt
-from nhi.auth.userpass.proofs import Proofs
+from nhi.auth.userpass.passwords import Passwords, is_bcrypt
 from nhi.records import Keys, ListParams
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import Json, to_string
+from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import OLD_NAMES, changed, shown
 
@@ -31,8 +30,8 @@ _NEITHER = "must provide either password or password_hash"
 class UserEngine(Engine):
     """Users. A new password is hashed before the transaction that keeps it."""
 
-    def __init__(self, proofs: Proofs, entropy: Entropy) -> None:
-        self._proofs = proofs
+    def __init__(self, passwords: Passwords, entropy: Entropy) -> None:
+        self._passwords = passwords
         self._entropy = entropy
 
     @list_("users")
@@ -48,7 +47,7 @@ class UserEngine(Engine):
             raise NotFound
         return shown(user.terms, OLD_NAMES)
 
-    @write("users/{username:word}", exists="hash_and_exists")
+    @write("users/{username:word}", exists="user_exists", before="hashed")
     async def write_user(self, call: Call, params: UserParams) -> None:
         """Make or change a user; what is not given stays."""
         old = await USERS.find(call.tx, params.username)
@@ -66,7 +65,7 @@ class UserEngine(Engine):
         """Remove a user; nothing happens where there is none."""
         await USERS.remove(call.tx, params.username)
 
-    @write("users/{username:word}/password", exists="hash_and_exists")
+    @write("users/{username:word}/password", exists="user_exists", before="hashed")
     async def write_password(self, call: Call, params: PasswordParams) -> None:
         """Change a user's password."""
         user = await _existing(call, params)
@@ -87,14 +86,14 @@ class UserEngine(Engine):
         terms = changed(user.terms, given, OLD_NAMES)
         await USERS.keep(call.tx, user.name, msgspec.structs.replace(user, terms=terms))
 
-    async def hash_and_exists(self, call: Call) -> bool:
-        """Tell update from create, and hash the password that came before any transaction is begun."""
-        user = await USERS.find(call.reader, call.captures["username"].lower())
-        given = call.data.get("password")
-        password = to_string(given) if isinstance(given, str | int | float) else ""
-        if password and not call.audited:
-            await self._proofs.hash(call, password)
-        return user is not None
+    async def user_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await USERS.find(call.reader, call.captures["username"].lower()) is not None
+
+    async def hashed(self, call: Call, params: PasswordParams | UserParams) -> str:
+        """Return the hash of the password that came; empty without one. Raises `Limited`."""
+        del call
+        return await self._passwords.hash(params.password) if params.password else ""
 
     async def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:
         """Return the hash that is to be kept; None where none was given, or an empty one."""
@@ -102,7 +101,8 @@ class UserEngine(Engine):
             raise Malformed("only one of password or password_hash may be provided")
         if params.password_hash and not is_bcrypt(params.password_hash):
             raise Malformed("password_hash is not a valid bcrypt hash")
-        secret = params.password_hash or (self._proofs.take(call) if params.password else None)
+        secret = params.password_hash or call.prepared
+        assert isinstance(secret, str)
         if secret:
             await decoys.learn(call.tx, secret, self._entropy)
         return secret or None

@@ -15,7 +15,6 @@ from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from nhi.auth.userpass.login import LoginEngine as UserpassLogin
 from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords
-from nhi.auth.userpass.proofs import Proofs
 from nhi.auth.userpass.users import UserEngine
 from nhi.identity.engines import identity_store
 from nhi.identity.mfa.checking import Codes
@@ -88,7 +87,6 @@ class AuthHouse(TokenHouse):
             LockoutEngine(self.lockout, self.router, self.barrier),
             ValidateEngine(self.factors, self.identities, issuer, self.router, self.clock),
         )
-        proofs = Proofs(self.passwords)
         token = TokenEngine(
             self.tokens,
             self.batch,
@@ -106,8 +104,8 @@ class AuthHouse(TokenHouse):
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (
-            UserEngine(proofs, self.entropy),
-            UserpassLogin(issuer, self.lockout, proofs, self.entropy),
+            UserEngine(self.passwords, self.entropy),
+            UserpassLogin(issuer, self.lockout, self.passwords, self.entropy),
         )
         self.pairs = Pairs(self.clock, self.entropy, self.safe)
         store = identity_store(

@@ -208,6 +208,23 @@ def test_a_password_that_was_changed_while_it_was_checked_is_good_no_more() -> N
     play(scenario)
 
 
+def test_a_wrong_password_is_counted_once_and_refused_though_something_changed_while_it_was_checked() -> None:
+    async def scenario() -> None:
+        hasher = Counting()
+        house = await opened(hasher)
+        await house.user()
+        hasher.go.clear()
+        login = asyncio.ensure_future(house.log_in("ada", "wrong"))
+        assert await asyncio.to_thread(hasher.asked.wait, 30)
+        await house.good("POST", "sys/auth/other", {"type": "userpass"})  # everything is looked at again
+        hasher.go.set()
+        answer = await login
+        assert (answer.status, answer.error, hasher.verified) == (400, WRONG, 1)
+        assert [(await house.log_in("ada", "wrong")).status for _ in range(5)] == [400] * 4 + [403]
+
+    play(scenario)
+
+
 def test_only_so_many_passwords_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "_WAITING", 2)
 
