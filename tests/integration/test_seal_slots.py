@@ -443,3 +443,21 @@ def test_with_every_token_gone_the_recovery_shares_open_the_vault(site: Site) ->
             site.ask("PUT", "sys/unseal", {"key": share})
         assert not site.ask("GET", "sys/seal-status")[1]["sealed"]
         assert site.reads()
+
+
+def test_of_two_servers_on_one_vault_one_replaces_the_root_key_and_the_other_goes_on(site: Site) -> None:
+    with site.serving(site.seal("hsm-a")):
+        assert site.opened(migrate=True)
+        first, second = site.port, free_port()
+        text = (site.folder / "server.hcl").read_text().replace(f":{first}", f":{second}")
+        (site.folder / "second.hcl").write_text(text)
+        more = {"SOFTHSM2_CONF": str(site.softhsm.configuration), "RUNTIME_DIRECTORY": str(site.folder)}
+        arguments = (f"-config={site.folder}/second.hcl",)
+        with running(*arguments, home=site.folder, environment=more, module=VAULT) as server:
+            server.wait_for("vault is unsealed")
+            for port in (first, second):
+                site.port = port
+                assert site.ask("POST", "sys/rotate/root", {})[0] == 204
+            for port in (first, second):
+                site.port = port
+                assert site.reads()

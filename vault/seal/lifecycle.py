@@ -91,6 +91,7 @@ class Lifecycle(Beginning):
         self._forgetters: list[Callable[[], None]] = []
         self._kept_sealed = False
         self._people = False
+        self._generation = ""
         self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
@@ -159,6 +160,18 @@ class Lifecycle(Beginning):
                 return None
             await self._open(root_key, config.generation, confirm=False)
         return reasons
+
+    async def follow_root(self) -> None:
+        """Take from a key slot the root key that another process put in the place of the one in memory.
+
+        Raises `SealFailure` where none gives it; then nothing has changed.
+        """
+        config = await self._expect(self._generation)
+        reader = self._storage.reader()
+        root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
+        with _damage_told():
+            await self._barrier.check(root_key)
+        self._barrier.adopt_root(root_key)
 
     def _stays_sealed(self) -> bool:
         """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""
@@ -322,6 +335,7 @@ class Lifecycle(Beginning):
             await self._barrier.check(root_key)
             await (self._confirm if confirm else self._expect)(generation)
             await self._barrier.load(root_key)
+        self._generation = generation
         self._kept_sealed = False
         self._people = confirm
 

@@ -45,7 +45,12 @@ def own_facts(parts: Parts) -> None:
 
     async def refresh_keyring(key: str | None) -> None:
         del key
-        await parts.barrier.refresh()
+        try:
+            await parts.barrier.refresh()
+        except BarrierFailure:  # another process may have replaced the root key
+            with contextlib.suppress(SealFailure):
+                await parts.lifecycle.follow_root()
+            await parts.barrier.refresh()
         for ring in parts.barrier.rings():
             await ring.refresh()
 

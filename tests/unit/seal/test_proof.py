@@ -13,6 +13,7 @@ from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_keeper import AWAY, opened, opens
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import book, sharing, turnover
@@ -20,7 +21,7 @@ from vault.seal.failure import SealFailure
 from vault.seal.init import InitRequest
 from vault.seal.keeper import Keeper
 from vault.seal.record import WrappedSlot, decode, encode, link_path, slot_path
-from vault.seal.slots import Slots
+from vault.seal.slots import NoSlotAnswers, Slots
 
 
 async def _damage(machine: Machine, path: str) -> None:
@@ -292,5 +293,30 @@ def test_a_slot_that_the_vault_is_to_leave_is_not_taken_in_and_no_proof_that_it_
             again.keeper.add("a")
         )
         assert await opens(again, b)
+
+    asyncio.run(scenario())
+
+
+def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_vault_alone() -> None:
+    async def scenario() -> None:
+        (a,) = named("a")
+        machine, _ = await opened(Slots(enabled=[a]))
+        other = machine.restart(Slots(enabled=[a]))
+        await other.life.auto_unseal()
+        old = other.barrier.root_key
+        await turnover.rotate_root(machine.keeper)
+        a.away = AWAY
+        with pytest.raises(NoSlotAnswers):
+            await other.life.follow_root()
+        a.away = None
+        with pytest.raises(BarrierFailure):
+            await other.barrier.refresh()
+        await other.life.follow_root()
+        await other.barrier.refresh()
+        assert not other.barrier.root_key.same(old)
+        assert await other.reads()
+        stranger = machine.restart(Slots(enabled=[a]))
+        with pytest.raises(SealFailure, match="another initialisation"):
+            await stranger.life.follow_root()
 
     asyncio.run(scenario())
