@@ -31,6 +31,8 @@ from vault.framework.route import read, write
 Answer = Reply[dict[str, Json]]
 
 GRANT: Final = "client_credentials"
+_NOBODY: Final = object()
+"""In place of the proof of who proves nothing."""
 
 
 class TokenRequest(ExchangeParams, frozen=True):
@@ -107,8 +109,11 @@ class OAuthEngine(Engine):
             return ""
         return "invalid_dpop_proof" if key == JKT else "invalid_request"
 
-    async def prove(self, call: Call, params: TokenRequest) -> Proof | None:
-        """Find out who asks, before any transaction; None for nobody."""
+    async def prove(self, call: Call, params: TokenRequest) -> object:
+        """Find out who asks, before any transaction: once, as what is wrong is counted."""
+        return await self._prove(call, params) or _NOBODY
+
+    async def _prove(self, call: Call, params: TokenRequest) -> Proof | None:
         if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
             return None
         if params.grant_type != EXCHANGE:
@@ -164,9 +169,9 @@ class OAuthEngine(Engine):
             await store.revoke(call.tx, owner, found.verified.ids[-1].hex(), row)
         return Reply({}, plain=True)
 
-    async def prove_client(self, call: Call, params: HintParams) -> Proof | None:
-        """Find out which client asks, before any transaction; None for nobody."""
-        return await self._clients.prove(call, params)
+    async def prove_client(self, call: Call, params: HintParams) -> object:
+        """Find out which client asks, before any transaction, as `prove`."""
+        return await self._clients.prove(call, params) or _NOBODY
 
     async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
         proof = prepared(call)

@@ -43,6 +43,17 @@ class Attempts(msgspec.Struct, frozen=True):
     last: int
 
 
+class _Stranger(msgspec.Struct, frozen=True):
+    """Failures of a name that nobody has, as they are since the request `call`, and as they were before it.
+
+    A request that starts over is judged and counted by what was before: unlike a row, memory is not undone.
+    """
+
+    call: str
+    attempts: Attempts
+    before: Attempts | None
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Attempts).decode
 _NOBODY: Final = Attempts("", 0, 0)
@@ -56,7 +67,7 @@ class Lockout:
         self._barrier = barrier
         self._clock = clock
         self._config = config
-        self._strangers: Bounded[bytes, Attempts] = Bounded(_STRANGERS)
+        self._strangers: Bounded[bytes, _Stranger] = Bounded(_STRANGERS)
 
     async def check(self, call: Call, name: str, *, known: bool) -> None:
         """Refuse a name that is locked, whatever else came with it. Raises `Unauthenticated`."""
@@ -85,7 +96,7 @@ class Lockout:
         counted = self._counted(found, name, config)
         if not known:
             counted = msgspec.structs.replace(counted, name="")
-            self._strangers.put(_stranger(call.mount.uuid, name), counted)
+            self._strangers.put(_stranger(call.mount.uuid, name), _Stranger(call.id, counted, found))
         await view.put(_place(name, known=known), _encode(counted))
 
     async def succeeded(self, call: Call, name: str) -> None:
@@ -117,7 +128,12 @@ class Lockout:
         """Return what is known of a name; a name that nobody has takes as long to ask for."""
         value = await view.get(_place(name, known=known))
         kept = _decode(value) if value is not None else None
-        return kept if known else self._strangers.get(_stranger(call.mount.uuid, name))
+        if known:
+            return kept
+        stranger = self._strangers.get(_stranger(call.mount.uuid, name))
+        if stranger is None:
+            return None
+        return stranger.before if stranger.call == call.id else stranger.attempts
 
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):

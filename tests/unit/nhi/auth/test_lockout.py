@@ -130,6 +130,7 @@ def test_sl_22_a_name_that_nobody_has_stays_locked_though_thousands_of_others_ar
         assert mount is not None
         call.mount = mount.mounted
         for number in range(5000):
+            call.id = str(number)
             await house.lockout.failed(call, f"other{number}", known=False)
         assert await guess(house, "nobody") == [403]
 
