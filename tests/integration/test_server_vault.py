@@ -242,7 +242,9 @@ def test_a_policy_ends_when_its_time_has_come(tmp_path: Path) -> None:
 def test_the_log_tells_when_a_vault_is_made_opened_and_closed_and_of_refused_shares(tmp_path: Path) -> None:
     with opened(tmp_path) as (server, _, client):
         assert client.ask("PUT", "sys/seal")[0] == 204
-        assert client.ask("PUT", "sys/unseal", {"key": "ab" * 32})[0] == 400
+        status, answer = client.ask("PUT", "sys/unseal", {"key": "ab" * 32})
+        assert status == 400
+        (why,) = answer["errors"]
         server.wait_for("core: an unseal request was refused")
         server.end()
     notes = [line.split("core: ", 1)[1] for line in server.lines if "core: " in line]
@@ -250,6 +252,6 @@ def test_the_log_tells_when_a_vault_is_made_opened_and_closed_and_of_refused_sha
         "vault is initialized",
         "vault is unsealed",
         "vault is sealed",
-        "an unseal request was refused",
+        f'an unseal request was refused: reason="{why}"',
     ]
     assert not [line for line in server.lines if "abab" in line]

@@ -162,9 +162,8 @@ def _show(invocation: Invocation, answer: Mapping[str, object]) -> int:
     from vaultctl.output import key_values
 
     data = as_map(answer.get("data"))
-    invocation.say(
-        key_values([(key, _when(value) if key == "added" else _words(value)) for key, value in data.items()])
-    )
+    shown = {**data, "added": _when(data["added"]) if data["stored"] else ""} if "added" in data else data
+    invocation.say(key_values([(key, _words(value)) for key, value in shown.items()]))
     return EXIT_OK
 
 

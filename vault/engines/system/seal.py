@@ -160,7 +160,7 @@ class SealEngine(Engine):
         try:
             status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)
         except SealRefusal as refusal:
-            self._passage.log.caution("core", "an unseal request was refused")
+            self._passage.log.caution("core", "an unseal request was refused", reason=str(refusal))
             raise Malformed(str(refusal)) from refusal
         except SealFailure as failure:
             raise Failed(str(failure), chained=False) from failure
