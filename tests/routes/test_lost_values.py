@@ -252,6 +252,26 @@ def test_what_only_a_lost_slot_can_give_is_counted_until_it_has(bereft: Bereft) 
     assert stuck()["a"] == 0
 
 
+def test_a_recovery_key_that_a_lost_slot_alone_has_goes_with_it_if_somebody_says_so(bereft: Bereft) -> None:
+    bereft.did("POST", "seal-slots/b")
+    bereft.did("DELETE", "seal-slots/shamir")
+    for path in ("seal-slots/a", "seal-slots/a?dry_run=true"):
+        [told] = bereft.ask("DELETE", path).json()["errors"]
+        assert told.startswith("only slot a holds the recovery key, and no slot that stays can take it now")
+    bereft.slots["a"].away, bereft.slots["b"].away = None, LOST
+    assert (
+        bereft.ask("DELETE", "seal-slots/a?abandon=true").status == 400
+    )  # it gives the key: nothing is lost
+    bereft.slots["a"].away, bereft.slots["b"].away = LOST, None
+    rehearsed = bereft.did("DELETE", "seal-slots/a?abandon=true&dry_run=true")
+    assert bereft.did("DELETE", "seal-slots/a?abandon=true") == rehearsed
+    assert any("nobody holds shares of this vault any more" in told for told in rehearsed)
+    wish = {"secret_shares": 1, "secret_threshold": 1}
+    bereft.app.key = bereft.ask("POST", "rotate/recovery/init", wish).json()["data"]["keys"][0]
+    bereft.did("POST", "seal-slots/shamir")
+    bereft.reopened("a", "b")
+
+
 def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up() -> None:
     slot = SoftSlot("a")
     app = Application(MemoryStorage(), slots=[slot])

@@ -167,7 +167,7 @@ class Keeper:
                 config = await self.tidy(tx, config.without(name))
                 if not config.wrapped:
                     config = await book.drop_recovery(tx, config)
-                await self.take(tx, config, {name}, lost)
+                config = await self.take(tx, config, {name}, lost)
                 await book.write_config(tx, config)
             return config
 
@@ -177,14 +177,15 @@ class Keeper:
             return {}  # it opens nothing any more
         return await self.proof_without(config, name)
 
-    async def take(self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: Losses) -> None:
+    async def take(self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: Losses) -> SealConfig:
         """Forget within `tx` what is wrapped for the slots `left`, which are no part of `config` any more.
 
-        Raises `SealFailure` where they alone hold something that is not `abandoned`.
+        Returns the configuration to store. Raises `SealFailure` where they alone hold something not `abandoned`.
         """
-        await sharing.take_recovery(tx, config, left)
+        config = await sharing.take_recovery(tx, config, left)
         if self.wraps is not None and left:
             await self.wraps.take(tx, left, abandoned)
+        return config
 
     async def hand_over(
         self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False, abandon: bool = False
@@ -194,7 +195,7 @@ class Keeper:
         With `rehearse` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
         Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it, and for values that go unless `abandon`.
         """
-        more = await sharing.recovery_to_leave(self, config, leaving)
+        more = await sharing.recovery_to_leave(self, config, leaving, abandon=abandon)
         if more is not None and not rehearse:
             await sharing.store(self, config, more)
         if self.wraps is None:

@@ -14,7 +14,7 @@ import msgspec
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.wrapping import KeySlot, SlotState
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal import book
+from vault.seal import book, sharing
 from vault.seal.failure import SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
@@ -49,8 +49,9 @@ async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[S
         config = await keeper.config()
         await keeper.leaving(config, name)
         lost = await keeper.hand_over(config, {name}, rehearse=True, abandon=abandon)
+        ends = await sharing.recovery_ends(keeper, config, {name})
         config = config.without(name)
-        return config if config.wrapped else msgspec.structs.replace(config, recovery=None), lost
+        return msgspec.structs.replace(config, recovery=None) if ends or not config.wrapped else config, lost
 
 
 async def move(keeper: Keeper, name: str, *, first: bool) -> SealConfig:

@@ -76,10 +76,13 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Ext
     return Extended(path, data, more)
 
 
-async def recovery_to_leave(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> Extended | None:
+async def recovery_to_leave(
+    keeper: Keeper, config: SealConfig, leaving: Collection[str], *, abandon: bool
+) -> Extended | None:
     """Return what to store so that a key slot that stays has the recovery key, where those `leaving` alone have it.
 
-    None where nothing is to be done. Raises `SealRefusal` if none that stays can take it.
+    None where nothing is to be done, or with `abandon` where no slot gives it: `take_recovery` ends it then. Raises
+    `SealRefusal` if none that stays can take it.
     """
     staying = [name for name in config.wrapped if name not in leaving]
     if config.recovery is None or not staying or not set(leaving) & set(config.wrapped):
@@ -95,21 +98,44 @@ async def recovery_to_leave(keeper: Keeper, config: SealConfig, leaving: Collect
             return await _extended(keeper, slot, config)
         except (HsmError, SealFailure):
             continue
-    raise SealRefusal(
-        f"only {told_holding(held.wrapped)} the recovery key, and no slot that stays can take it now; "
-        "repair one, or rotate the recovery key first"
+    refusal = SealRefusal(
+        f"only {told_holding(held.wrapped)} the recovery key, and no slot that stays can take it now; repair one, "
+        "rotate the recovery key first, or say abandon where no slot gives it any more: recovery keys end with it"
     )
+    if abandon and await recovery_ends(keeper, config, leaving):
+        return None
+    raise refusal
 
 
-async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> None:
-    """Forget within `tx` the recovery key's wraps under the slots `left`, which are no part of `config` any more."""
+async def recovery_ends(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> bool:
+    """Whether the recovery key goes with the slots `leaving`, as they alone have it and do not give it."""
     if config.recovery is None:
-        return
+        return False
+    reader = keeper.storage.reader()
+    if not (await book.recovery_record(reader, config)).wrapped.keys() <= set(leaving):
+        return False
+    try:
+        await book.unwrap_recovery(reader, config, keeper.slots)
+    except SealFailure:
+        return True
+    return False
+
+
+async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> SealConfig:
+    """Forget within `tx` the recovery key's wraps under the slots `left`, which are no part of `config` any more.
+
+    Returns the configuration to store: without the recovery key where they alone held it, which was abandoned then.
+    """
+    if config.recovery is None:
+        return config
     record = await book.recovery_record(tx, config)
     kept = {name: wrap for name, wrap in record.wrapped.items() if name not in left}
+    if record.wrapped and not kept:
+        return await book.drop_recovery(tx, config)
     if len(kept) < len(record.wrapped):
         path = recovery_path(config.recovery.revision)
         await tx.put(path, encode(path, msgspec.structs.replace(record, wrapped=kept)))
+    return config
 
 
 async def _extended(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Extended:

@@ -64,7 +64,7 @@ async def _rotate_root(
                     step = book.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
-                await keeper.take(tx, config, dropped, lost)
+                config = await keeper.take(tx, config, dropped, lost)
                 await keeper.barrier.replace_root_in(tx, new)
                 await book.write_config(tx, config)
         except BaseException:
