@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.errors import HsmError
+from hsm.errors import AgentDied, HsmError, SlotUnavailable
 
 BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the buckets of a histogram, in seconds."""
@@ -41,7 +41,8 @@ class Counters(msgspec.Struct):
 
     def count(self, error: HsmError) -> None:
         """Count one error."""
-        key = (type(error).__name__, error.ckr)
+        kind = SlotUnavailable if isinstance(error, AgentDied) else type(error)
+        key = (kind.__name__, error.ckr)
         self.errors[key] = self.errors.get(key, 0) + 1
 
     def took(self, operation: str, seconds: float) -> None:

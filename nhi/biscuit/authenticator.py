@@ -100,7 +100,7 @@ class Biscuits:
         self._cache: Remembered[tuple[Presented, Identity, frozenset[str]]] = Remembered()
         self._kept: Remembered[Presented] = Remembered(_KEPT_BYTES)
         self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
-        follower.own(BISCUIT_KIND, self._drop)
+        follower.own(BISCUIT_KIND, self._drop, knows=True)
 
     async def _drop(self, key: str | None) -> None:
         self._cache.drop(key)

@@ -127,6 +127,30 @@ def test_a_sealed_vault_answers_nobody_and_an_opened_one_by_what_is_true_then(
     assert [status(application, token) for _ in range(2)] == [200, 200]
 
 
+def test_nobody_is_known_from_before_the_vault_was_sealed_until_it_knows_what_happened_since(
+    application: Application,
+) -> None:
+    body = {"policies": ["root"], "no_parent": True}
+    made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
+    token, parts = made["auth"]["client_token"], application.vault._parts
+
+    def answers() -> list[int]:
+        asked = ("in-flight-req", "host-info", "policies/acl/default")
+        return [application.request("GET", f"/v1/sys/{path}", token=token).status for path in asked]
+
+    async def opening_slowly() -> None:
+        await application.vault._close()
+        await parts.lifecycle.unseal(application.key)
+        await parts.tokens.load(parts.barrier.reader("root", "ns/root/"))
+        async with parts.barrier.write("root", "ns/root/") as core:  # as another process may
+            await parts.tokens.revoke_tree(core, parts.tokens.key(token))
+        parts.tokens.forget()
+
+    assert answers() == [200] * 3
+    application.run(opening_slowly())
+    assert 200 not in answers()
+
+
 def test_a_token_that_expires_takes_its_plan_along(application: Application) -> None:
     application.token(READER)
     name = application.request("LIST", "/v1/sys/policies/acl", token="root").json()["data"]["keys"]

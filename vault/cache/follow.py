@@ -70,17 +70,23 @@ class Follower:
         self._storage = storage
         self._owners: dict[str, Drop] = {}
         self._marking: set[str] = set()
+        self._knowing: set[str] = set()
         self.epoch = 0
         self.moment = object()
         """Stands for everything that is true now: another object as soon as anything may have become untrue."""
         self.era = object()
         """As `moment`, but for what only identities rest on that are `held`: those are told one by one."""
 
-    def own(self, kind: str, drop: Drop, *, marks: bool = False) -> None:
-        """Register the owner of `kind`; one that `marks` says so of each identity that it held and drops."""
+    def own(self, kind: str, drop: Drop, *, marks: bool = False, knows: bool = False) -> None:
+        """Register the owner of `kind`; one that `marks` says so of each identity that it held and drops.
+
+        One that `knows` who callers are knows nobody after `forget`.
+        """
         self._owners[kind] = drop
         if marks:
             self._marking.add(kind)
+        if knows:
+            self._knowing.add(kind)
 
     async def follow(self) -> None:
         """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
@@ -109,7 +115,9 @@ class Follower:
             await self._owners[change.kind](change.key)
         self.epoch = max(seen, changes[-1].epoch if changes else seen)
 
-    def forget(self) -> None:
-        """Start over at the next unseal: everything is read anew."""
+    async def forget(self) -> None:
+        """Start over at the next unseal: everything is read anew, and nobody is known until then."""
         self.epoch = 0
-        self.moment = self.era = object()
+        self.moment, self.era = object(), object()
+        for kind in self._knowing:
+            await self._owners[kind](None)

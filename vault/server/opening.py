@@ -153,7 +153,7 @@ async def close(parts: Parts) -> None:
         parts.tokens.forget()
         parts.router.seal()
         parts.audit.forget()
-        parts.follower.forget()
+        await parts.follower.forget()
         parts.quotas.seal()
         parts.origins.seal()
         await parts.policies.drop(None)

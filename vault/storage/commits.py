@@ -131,13 +131,13 @@ class Rows:
 
     def _true(self, before: bytes) -> bool:
         """Whether what was read since `before` is what is committed now; what was kept earlier goes if it is not."""
+        half = _COUNTER.size
+        if before in self._states or before[:half] != before[half:] or self._commits.seen() != before:
+            return False
         if before != self._as_of:
-            if before in self._states:
-                return False
             self._clear()
             self._as_of = before
-        half = _COUNTER.size
-        return before[:half] == before[half:] and self._commits.seen() == before
+        return True
 
     def _lasts(self, before: bytes) -> bool:
         """Whether nothing but the commit that is expected, which leaves the epoch alone, has happened since `before`."""

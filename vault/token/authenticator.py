@@ -97,7 +97,7 @@ class ServiceTokens:
         self._digests: dict[str, bytes] = {}
         self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
-        follower.own(TOKEN_KIND, self._drop, marks=True)
+        follower.own(TOKEN_KIND, self._drop, marks=True, knows=True)
         follower.own(ENTITY_KIND, self._drop_entity)
 
     def recognises(self, token: str) -> bool:

@@ -72,7 +72,7 @@ def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_i
             assert (follower.era is era, follower.moment is moment) == (same, False), facts
         assert marking.dropped == ["a", "b", "c", None]
         era = follower.era
-        follower.forget()
+        await follower.forget()
         assert follower.era is not era
 
     asyncio.run(scenario())
@@ -128,7 +128,7 @@ def test_the_first_look_and_the_first_after_forgetting_drop_everything() -> None
         assert owner.dropped == [None]
         await follower.catch_up()
         assert owner.dropped == [None]
-        follower.forget()
+        await follower.forget()
         await follower.catch_up()
         assert owner.dropped == [None, None]
 

@@ -227,6 +227,24 @@ def test_what_was_read_before_another_process_committed_is_not_learnt(tmp_path: 
     assert (rows.find("a"), rows.find_below("c/", ("list", "", 0))) == (None, None)
 
 
+def test_what_is_read_while_another_process_commits_is_not_learnt_behind_a_commit_of_our_own(
+    tmp_path: Path,
+) -> None:
+    commits, other = Commits(tmp_path / "s.db"), Commits(tmp_path / "s.db")
+    rows = Rows(commits)
+    look = ("list", "", 0)
+    rows.keep("a", (1, b"old"), rows.before())
+    rows.expect({"b": b"new"})
+    commits.start()
+    commits.finish()
+    other.start()  # and it is killed once it has committed another value of `a`
+    rows.keep("a", (1, b"old"), rows.before())
+    rows.keep_below("", look, (1, ("a",)), rows.before())
+    assert (rows.find("a"), rows.find_below("", look)) == (None, None)
+    rows.end(kept=True)
+    assert (rows.find("a"), rows.find_below("", look)) == (None, None)
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_commit_that_failed_or_that_another_one_followed_leaves_nothing_known(
     tmp_path: Path, *, kept: bool

@@ -118,7 +118,7 @@ def test_everything_is_forgotten_when_the_follower_cannot_tell_what_changed() ->
         service = _service(house)
         await house.follower.catch_up()
         await service.authenticate(_call(house, token))
-        house.follower.forget()
+        await house.follower.forget()
         await house.follower.catch_up()
         assert service.known(_call(house, token)) is None
 
