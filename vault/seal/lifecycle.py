@@ -38,10 +38,8 @@ _NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 _PENDING: Final = "migrate option not provided and seal migration is pending"
-_NO_SHARES: Final = (
-    "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret: nobody "
-    "holds shares of this vault, only its key slots open it"
-)
+_NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
+"""Nobody holds shares of the vault: only its key slots open it."""
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
 
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]

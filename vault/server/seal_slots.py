@@ -75,7 +75,7 @@ def told_of_stanzas(config: Config, known: Slots, members: Sequence[str], log: L
     if members and enabled.isdisjoint(members):
         log.caution(
             "seal",
-            "no enabled seal stanza has the name of a key slot of this vault: started so, it does not open by itself",
+            "no enabled seal stanza has the name of a key slot of this vault: it does not open by itself so",
             slot=", ".join(members),
         )
 
