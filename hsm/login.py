@@ -6,8 +6,7 @@ before a login a process takes a lock for the token and looks for a marker; afte
 The marker's name is a slow hash of boot id, serial number and PIN: another PIN is tried, the same is not.
 
 A process may die within the login, and then nobody heard the answer. So it says beforehand what it is about to try;
-whoever finds that later asks the token whether it has seen a wrong PIN. For a PIN that the token did not take since
-this boot it is one more unclear answer.
+whoever finds that later asks the token whether it has seen a wrong PIN.
 
 Some modules answer a wrong PIN with a code of their own, or with a general failure, which also says that a device is
 not well. Then the token is asked what it has seen. One that saw nothing may be one that never tells, so a second
@@ -110,28 +109,16 @@ class LoginGate:
                 self._admit_guest(serial, digest, own, guesses)
             elif taken:
                 self._admit_again(serial, tried)
-            before = tried.stat().st_size if tried.exists() else 0
-            counts = not (taken or self._guest)
-            if counts and before >= UNCLEAR:
-                raise PinBlocked(
-                    f"token serial {serial}: {before} logins with this PIN had no clear answer: it may be wrong and is not "
-                    f"tried again; give the right one{self._or_remove(tried)}",
-                    ckr="PinIncorrect",
-                )
             tried.touch(0o600)
-            if counts:
-                tried.write_bytes(b"." * (before + 1))
             pending = False
             try:
                 yield
             except pkcs11.PKCS11Error as error:
                 kind = classify(error, f"token serial {serial}: login")
                 unclear = not isinstance(kind, PinBlocked) and kind.ckr not in _AWAY
-                if not unclear:
-                    tried.write_bytes(b"." * before)
-                pending = unclear or (kind.ckr in _AWAY and before > 0)
+                pending = unclear or (kind.ckr in _AWAY and tried.stat().st_size > 0)
                 if unclear:
-                    kind = self._explained(kind, tried, flags, times=before + 1, taken=taken)
+                    kind = self._explained(kind, tried, flags, taken=taken)
                 if kind.ckr in _WRONG:
                     os.replace(tried, marker)
                 if kind.ckr in _WRONG or (unclear and self._guest):
@@ -147,9 +134,7 @@ class LoginGate:
                 if not pending:
                     tried.unlink(missing_ok=True)
 
-    def _explained(
-        self, answer: HsmError, tried: Path, flags: Callable[[], int], *, times: int, taken: bool
-    ) -> HsmError:
+    def _explained(self, answer: HsmError, tried: Path, flags: Callable[[], int], *, taken: bool) -> HsmError:
         """Return a wrong PIN in place of an answer that does not speak of it, where that is what it may mean.
 
         A token that does not tell now is asked before the next login: `tried` stays. `taken` is whether the token took
@@ -164,6 +149,7 @@ class LoginGate:
                 f"{answer}, and the token has seen a wrong PIN, so this one is not tried again",
                 ckr="PinIncorrect",
             )
+        times = tried.stat().st_size + 1
         if times >= UNCLEAR and not taken:
             return PinBlocked(
                 f"{answer}, {times} times in a row: the PIN may be wrong and is not tried again",

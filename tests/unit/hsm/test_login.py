@@ -314,26 +314,6 @@ def test_a_login_that_was_cut_off_is_made_again_where_the_token_saw_no_wrong_pin
     assert not list(tmp_path.glob("pin-tried-*"))
 
 
-def test_a_pin_that_a_token_without_flags_never_took_is_tried_twice_though_every_process_dies_within_it(
-    tmp_path: Path,
-) -> None:
-    gate, token = LoginGate(tmp_path, "boot"), Token()
-    tmp_path.chmod(0o700)
-    for tries in (1, 2, 2, 2):
-        with contextlib.suppress(PinBlocked):
-            _die(gate, token, WRONG, tmp_path)
-        token.flags = 0
-        assert token.tries == tries
-    with pytest.raises(
-        PinBlocked, match=r"2 logins with this PIN had no clear answer.* or remove .*pin-tried-"
-    ):
-        _try(gate, token, WRONG)
-    _try(gate, token, RIGHT)
-    for _ in range(3):
-        _die(gate, token, RIGHT, tmp_path)
-    _try(gate, token, RIGHT)
-
-
 def test_a_login_that_could_lock_the_token_is_not_tried(tmp_path: Path) -> None:
     token = Token()
     for flags, force, problem in (
