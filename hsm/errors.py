@@ -28,7 +28,10 @@ class SlotUnavailable(HsmError):
 
 
 class AgentDied(SlotUnavailable):
-    """The module took its process down with it: what can be asked twice may be asked of another one at once."""
+    """The module took its process down with it, logged in: what can be asked twice may be asked of another one at once.
+
+    Not so within the login, where nobody heard what became of the PIN.
+    """
 
 
 class KeyMissing(HsmError):

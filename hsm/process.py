@@ -218,7 +218,7 @@ class AgentProcess:
         except OSError:  # it left something unread
             received = b""
         if not received:
-            raise AgentDied(self._obituary())
+            raise (AgentDied if self._ready else SlotUnavailable)(self._obituary())
         return [decode(body, Reply) for body in self._reader.feed(received)]
 
     def _obituary(self) -> str:

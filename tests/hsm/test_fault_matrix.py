@@ -203,18 +203,29 @@ def test_one_fault_of_a_working_agent_is_not_seen(tmp_path: Path, fault: Fault) 
     _run(tmp_path, work)
 
 
-@pytest.mark.parametrize("function", ["C_Login", "C_Decrypt"])
-def test_a_crash_is_not_seen_where_the_next_agent_answers(tmp_path: Path, function: str) -> None:
+def test_a_crash_is_not_seen_where_the_next_agent_answers(tmp_path: Path) -> None:
+    async def work(bench: _Bench) -> None:
+        agent = bench.slot.agent_pid
+        bench.plan.put(Fault(function="C_Decrypt", kind="crash", times=1))
+        assert await bench.unseal() == PAYLOAD
+        assert bench.slot.agent_pid not in {agent, None}
+
+    _run(tmp_path, work)
+
+
+def test_a_crash_within_the_login_is_told_and_no_other_login_made_for_the_same_request(
+    tmp_path: Path,
+) -> None:
     async def work(bench: _Bench) -> None:
         agent = bench.slot.agent_pid
         assert agent is not None
-        if function == "C_Login":
-            os.kill(agent, signal.SIGKILL)
-            while bench.slot.agent_pid is not None:  # noqa: ASYNC110 -- its thread tells nobody
-                await asyncio.sleep(0.01)
-        bench.plan.put(Fault(function=function, kind="crash", times=1))
-        assert await bench.unseal() == PAYLOAD
-        assert bench.slot.agent_pid not in {agent, None}
+        os.kill(agent, signal.SIGKILL)
+        while bench.slot.agent_pid is not None:  # noqa: ASYNC110 -- its thread tells nobody
+            await asyncio.sleep(0.01)
+        bench.plan.put(Fault(function="C_Login", kind="crash"))
+        with pytest.raises(SlotUnavailable, match=r"^slot a: the agent died of SIGSEGV$"):
+            await bench.unseal()
+        assert bench.plan.calls("C_Login") == 1
 
     _run(tmp_path, work)
 

@@ -119,6 +119,10 @@ class Site:
         for share in self.shares[:2]:
             body = {"key": share, "migrate": migrate}
             status, answer = self.ask("PUT", "sys/unseal", body)
+            if status == 500 and "the agent died of SIGSEGV" in str(
+                answer
+            ):  # SoftHSM does at times, where processes meet
+                return self.opened(migrate=migrate)
             assert status == 200, answer
         return not self.ask("GET", "sys/seal-status")[1]["sealed"]
 
@@ -179,9 +183,11 @@ class Site:
         The issuer key that was made at first signs; the key that signed a wrapping token at first is known; the key of
         the audit hashes is the same; and people's shares, where they hold any, are still the right ones.
         """
-        issued = self.ask("POST", "nhi/issue/r1", {})[0] == 200
-        waits = self.ask("POST", "sys/wrapping/lookup", {"token": self.waiting})[0] == 200
-        return issued and waits and self._hash() == self.hashed and self._vouched()
+        issued = self.ask("POST", "nhi/issue/r1", {})
+        assert issued[0] == 200, issued
+        waits = self.ask("POST", "sys/wrapping/lookup", {"token": self.waiting})
+        assert waits[0] == 200, waits
+        return self._hash() == self.hashed and self._vouched()
 
     def _hash(self) -> str:
         return str(self.ask("POST", "sys/audit-hash/file", {"input": "x"})[1]["data"]["hash"])
@@ -194,7 +200,8 @@ class Site:
             self.ask("POST", f"{path}/update", {"key": share, "nonce": nonce})
             for share in self.shares[:required]
         ]
-        return all(status == 200 for status, _ in given) and (not given or given[-1][1]["data"]["complete"])
+        assert all(status == 200 for status, _ in given), given
+        return not given or bool(given[-1][1]["data"]["complete"])
 
 
 @pytest.fixture
