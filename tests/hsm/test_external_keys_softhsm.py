@@ -131,8 +131,9 @@ def test_an_agent_sees_nothing_of_what_seals_keep_in_the_environment(token: Soft
     provider = external_key_providers(Entropy(), load([str(file)], environment), environment)["pkcs11"]
 
     async def scenario() -> None:
+        others = _environments_of_agents()  # of tests before, that are ending
         await provider.check_config({name: value for name, value in HSM.items() if name != "plugin"})
-        agents = _environments_of_agents()
+        agents = [seen for process, seen in _environments_of_agents().items() if process not in others]
         assert len(agents) == 1
         assert "SOFTHSM2_CONF" in agents[0]
         assert "PIN_OF_SEAL" not in agents[0]
@@ -143,15 +144,15 @@ def test_an_agent_sees_nothing_of_what_seals_keep_in_the_environment(token: Soft
     asyncio.run(scenario())
 
 
-def _environments_of_agents() -> list[str]:
-    """The environment of each agent that this process started."""
-    return [
-        _read(process / "environ")
+def _environments_of_agents() -> dict[str, str]:
+    """The environment of each agent that this process started, by its number."""
+    return {
+        process.name: _read(process / "environ")
         for process in Path("/proc").iterdir()
         if process.name.isdigit()
         and "hsm.agent" in _read(process / "cmdline")
         and f"PPid:\t{os.getpid()}\n" in _read(process / "status")
-    ]
+    }
 
 
 def _read(path: Path) -> str:
