@@ -27,7 +27,7 @@ from vault.token.store import TokenStore
 
 _PAGE: Final = 64
 """Leases that are removed in one transaction: other writers wait for it, and everybody while SQLite is told of it."""
-_TOKENS: Final = 64
+_TOKENS: Final = 16
 """Tokens that are revoked in one transaction, likewise."""
 _SOON: Final = 60_000
 """Milliseconds after which a lease that is being revoked for somebody is looked at again."""
