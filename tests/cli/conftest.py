@@ -2,13 +2,11 @@
 """One development server per program for all sessions, and an empty one for those that ask."""
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
-from functools import cache
 
 import pytest
-from pytest_socket import enable_socket
 
 from tests.cli.servers import PROGRAMS, Server, dev_server
+from tests.started import started_once
 
 
 @pytest.fixture(params=sorted(PROGRAMS))
@@ -20,14 +18,7 @@ def program(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Server]]:
     """Gives the development server of a program, started when it is first asked for."""
-    with ExitStack() as stack:
-
-        @cache
-        def server(program: str) -> Server:
-            enable_socket()
-            return stack.enter_context(dev_server(program, tmp_path_factory.mktemp(program)))
-
-        yield server
+    yield from started_once(dev_server, tmp_path_factory)
 
 
 @pytest.fixture

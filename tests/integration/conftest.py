@@ -3,14 +3,12 @@
 
 import uuid
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
-from functools import cache
 
 import hvac
 import pytest
-from pytest_socket import enable_socket
 
 from tests.integration.coffre import KINDS, Place, open_server
+from tests.started import started_once
 
 
 @pytest.fixture(params=KINDS)
@@ -22,14 +20,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Place]]:
     """Gives an initialised, unsealed server of a kind, started when it is first asked for."""
-    with ExitStack() as stack:
-
-        @cache
-        def place(kind: str) -> Place:
-            enable_socket()
-            return stack.enter_context(open_server(kind, tmp_path_factory.mktemp(kind)))
-
-        yield place
+    yield from started_once(open_server, tmp_path_factory)
 
 
 @pytest.fixture

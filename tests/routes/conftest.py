@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What several of the tests of routes begin with."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    """An application in memory, furnished and open."""
+    with Application() as application:
+        yield application
 
 
 @pytest.fixture

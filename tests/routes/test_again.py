@@ -7,7 +7,6 @@ Each test lets a head become known by sending it three times over one connection
 import asyncio
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,12 +70,6 @@ def read(received: bytes) -> list[tuple[int, Any]]:
 def get(token: str, *lines: bytes, target: bytes = b"/v1/secret/data/x") -> bytes:
     more = b"".join(line + b"\r\n" for line in lines)
     return b"GET %b HTTP/1.1\r\nhost: x\r\nX-Vault-Token: %b\r\n%b\r\n" % (target, token.encode(), more)
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 @pytest.fixture

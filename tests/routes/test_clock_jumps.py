@@ -1,21 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A clock that is set back or ahead while the server runs: nobody is shut out for it, and nothing outlives its end."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.routes.driver import Application
 
 HOUR = 3600
 READER = 'path "secret/*" { capabilities = ["read", "update", "create"] }'
 TARGET = "/v1/secret/data/x"
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 def made(application: Application, ttl: str) -> str:

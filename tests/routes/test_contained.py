@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,12 +13,6 @@ from vault.audit.device import DeviceFailure
 from vault.framework.call import Call
 
 TARGET = "/v1/secret/data/x"
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 def test_what_is_done_before_the_transaction_is_never_done_unrecorded() -> None:

@@ -6,7 +6,7 @@ All of it over a connection to the whole application; no socket is needed to sen
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,12 +16,6 @@ from tests.routes.test_again import Client, get, read
 HEAD = b"POST /v1/auth/token/create HTTP/1.1\r\nhost: x\r\nX-Vault-Token: root\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 LIST = b"LIST /v1/sys/policies/acl HTTP/1.1\r\nhost: x\r\nX-Vault-Token: root\r\n\r\n"
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 @pytest.fixture

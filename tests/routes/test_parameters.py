@@ -2,7 +2,6 @@
 """Every declared route under parameters of every JSON type: an answer, never a defect."""
 
 import string
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,12 +75,6 @@ USUAL = {"oidc/key/{name:word}": {"algorithm": "ES256"}}
 """Fields of routes that take long without them: by default each of its requests makes two RSA keys."""
 
 every_route = pytest.mark.parametrize("target", TARGETS, ids=str)
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 def ask(application: Application, target: Target, path: str, data: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ Each test reads twice, so that a plan is there, changes one thing that the plan 
 """
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from vault.token import authenticator
 
 TARGET = "/v1/secret/data/x"
 READER = 'path "secret/*" { capabilities = ["read"] }'
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    with Application() as application:
-        yield application
 
 
 def plans(application: Application) -> dict[Any, Plan]:
