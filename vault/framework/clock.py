@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -31,7 +31,7 @@ class Entropy:
 
     def bytes(self, count: int) -> bytes:
         """Return `count` random bytes."""
-        return secrets.token_bytes(count)
+        return os.urandom(count)
 
     def base62(self, length: int) -> str:
         """Return `length` characters of [0-9A-Za-z], each uniform: bytes past the last multiple are dropped."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from vault.storage.order import folders_of
+from vault.storage.order import all_folders
 from vault.storage.protocol import StorageFailure
 
 Look = tuple[str, str, int]
@@ -171,9 +171,8 @@ class Rows:
         self._expected, self._moves = rows, moves
         self._states = (after + seen[_COUNTER.size :], after + after)
         if self._listed:
-            for path in rows:
-                for folder in folders_of(path):
-                    self._listed.pop(folder, None)
+            for folder in all_folders(rows):
+                self._listed.pop(folder, None)
 
     def end(self, *, kept: bool, epoch: int = 0) -> None:
         """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""

@@ -30,6 +30,17 @@ def folders_of(path: str) -> Iterator[str]:
     yield ""
 
 
+def all_folders(paths: Iterable[str], known: set[str] | None = None) -> set[str]:
+    """Return every prefix that any of `paths` lies below, added to `known` if given."""
+    folders = set() if known is None else known
+    for path in paths:
+        for folder in folders_of(path):
+            if folder in folders:
+                break
+            folders.add(folder)
+    return folders
+
+
 def paths_below(seek: Seek, prefix: str, after: str, limit: int) -> Sequence[str]:
     """Return the paths below `prefix`, relative to it and greater than `after`; at most `limit` if positive."""
     skip = len(prefix)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from vault.storage.database import Connection
-from vault.storage.order import folders_of
+from vault.storage.order import all_folders
 from vault.storage.protocol import Timer
 
 KEPT_CHANGES: Final = 10_000
@@ -67,11 +67,7 @@ class Pending:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
         if len(self.rows) <= _FEW:
             return any(path.startswith(prefix) for path in self.rows)
-        for path in islice(self.rows, self._sorted, None):
-            for folder in folders_of(path):
-                if folder in self._folders:
-                    break
-                self._folders.add(folder)
+        all_folders(islice(self.rows, self._sorted, None), self._folders)
         self._sorted = len(self.rows)
         return prefix in self._folders
 
