@@ -345,6 +345,14 @@ def test_a_read_that_comes_again_is_planned_until_its_token_ends_or_is_revoked(i
     assert [issuer.status(one, DB) for one in (narrow, token)] == [403, 200]
 
 
+def test_what_is_presented_once_leaves_no_plan_behind(issuer: Issuer) -> None:
+    kept = issuer.application.vault._plans._kept
+    token = issuer.issue()
+    for narrow in [issuer.narrow(token, TO_DB) for _ in range(4)]:
+        assert issuer.status(narrow, DB) == 200
+        assert len(kept) == 0
+
+
 def _form(issuer: Issuer, path: str, body: str, **headers: str) -> Any:
     form = {"content-type": "application/x-www-form-urlencoded", **headers}
     return issuer.application.request("POST", f"/v1/nhi/oauth2/{path}", body.encode(), headers=form)

@@ -65,6 +65,8 @@ class Plans:
             or moment is not self._follower.moment
         ):
             return
+        if identity.kind == "biscuit" and identity.cache.setdefault("asked", call.id) == call.id:
+            return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
         plan = Plan(
             self._follower.era if identity.held else moment,
             min(until or identity.ends, identity.ends or until),
