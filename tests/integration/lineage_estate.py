@@ -14,21 +14,23 @@ TEAMS: Final = {
     "invoice-mailer": "team-billing",
     "nightly-export": "data@example.org",
 }
-_REGIONS: Final = ("eu", "us", "apac")
+_REGIONS: Final = ("eu", "us", "jp")
 
 
-def _hop(depth: int, name: str, number: int) -> tuple[str, dict[str, Any]]:
-    """What holders at some depth take away, as Datalog with parameters; each something that was there before."""
-    region = _REGIONS[number % len(_REGIONS)]
+def _hop(depth: int, folder: str, number: int) -> tuple[str, dict[str, Any]]:
+    """What holders at some depth take away, as Datalog with parameters; each something that was there before.
+
+    `folder` is what the token that they narrow is good for, or for no more than that.
+    """
     if number % 41 == 40:
         return "check if true;", {}
     if depth == 0:
-        return "check if resource($r), $r.starts_with({below});", {"below": f"secret/data/{name}/{region}/"}
+        return "check if resource($r), $r.starts_with({below});", {"below": folder}
     if depth == 1:
         operations = {"read", "list"} if number % 2 else {"read"}
         return "check if operation($o), {operations}.contains($o);", {"operations": operations}
     if depth == 2:
-        return "check if resource($r), $r == {path};", {"path": f"secret/data/{name}/eu/customer-{number}"}
+        return "check if resource($r), $r == {path};", {"path": f"{folder}customer-{number}"}
     if depth == 3:
         end = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5 + number % 30)
         return "check if time($t), $t < {end};", {"end": end}
@@ -86,14 +88,16 @@ class Estate:
         `shape` says how many others are made at each hop, evenly of the tokens of the hop before.
         """
         first = self.issue(name)
-        layer, number = [first], 0
+        layer, number = [(first, "")], 0
         self.present(first)
         for depth, size in enumerate(shape):
             grown = []
             for place in range(size):
                 number += 1
-                source, terms = _hop(depth, name, number)
-                grown.append(self.narrowed(layer[place * len(layer) // size], source, **terms))
-            self.present(*grown)
+                token, folder = layer[place * len(layer) // size]
+                folder = folder or f"secret/data/{name}/{_REGIONS[number % len(_REGIONS)]}/"
+                source, terms = _hop(depth, folder, number)
+                grown.append((self.narrowed(token, source, **terms), folder))
+            self.present(*(token for token, _ in grown))
             layer = grown
         return self.token_id(first)
