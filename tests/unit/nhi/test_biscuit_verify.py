@@ -90,10 +90,25 @@ def test_a_token_of_another_root_or_with_a_changed_byte_is_refused(name: str) ->
             checked(changed, root)
 
 
+def exceeds(seconds: float, work: Callable[[], object]) -> bool:
+    """Whether `work` takes more than that of the processor, each of several times that it is done.
+
+    What counts is the time of this thread, as others may have the processor meanwhile; and the least of it, as what a
+    machine does for others, and a collection of garbage, comes into one time and not into all.
+    """
+    return all(_spent(work) > seconds for _ in range(10))
+
+
+def _spent(work: Callable[[], object]) -> float:
+    began = thread_time()
+    work()
+    return thread_time() - began
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_token_is_refused_unevaluated_and_soon(case: str) -> None:
     raw = narrowed(mint(), HOSTILE[case])
-    assert shortest(lambda: refuses(raw)) < 0.005
+    assert not exceeds(0.005, lambda: refuses(raw))
 
 
 def refuses(raw: bytes, limits: Limits | None = None) -> None:
@@ -101,21 +116,11 @@ def refuses(raw: bytes, limits: Limits | None = None) -> None:
         checked(raw, limits=limits)
 
 
-def shortest(work: Callable[[], object], times: int = 5) -> float:
-    """Return the least of several measurements (seconds): what else a machine does may come into any one of them."""
-    spent = []
-    for _ in range(times):
-        began = thread_time()
-        work()
-        spent.append(thread_time() - began)
-    return min(spent)
-
-
 def test_twenty_thousand_facts_and_deep_terms_are_refused_soon() -> None:
     many = narrowed(mint(), "".join(f"f({i});" for i in range(1200)))
     deep = _nested(1000)
     for raw, limits in ((many, Limits(size=65_536)), (many, Limits()), (deep, Limits())):
-        assert shortest(partial(refuses, raw, limits)) < 0.005
+        assert not exceeds(0.005, partial(refuses, raw, limits))
 
 
 def _nested(levels: int) -> bytes:
@@ -136,35 +141,34 @@ def test_terms_may_be_nested_and_not_too_deep(levels: int, taken: bool) -> None:
         checked(_nested(levels))
 
 
-def _survivors(seed: int, count: int) -> tuple[int, float]:
-    """Return how many random hostile tokens are let through, and the longest that one of them takes (seconds)."""
+def _survivors(seed: int, count: int) -> tuple[int, list[list[str]]]:
+    """Return how many random hostile tokens are let through, and the blocks of those that then take over 20 ms."""
     random, base = Random(seed), mint()
-    accepted, worst = 0, 0.0
+    accepted, dear = 0, []
     for _ in range(count):
         sources = [hostile_block(random) for _ in range(random.choice((1, 1, 1, 2, 3)))]
-        raw = narrowed(base, *sources)
         try:
-            verified = checked(raw)
+            verified = checked(narrowed(base, *sources))
         except BiscuitError:
             continue
         accepted += 1
-        spent = shortest(partial(lets, verified), 1)
-        if spent > worst:
-            worst = max(worst, min(spent, shortest(partial(lets, verified))))
-    return accepted, worst
+        if exceeds(0.02, partial(lets, verified)):
+            dear.append(sources)
+    return accepted, dear
 
 
 def test_no_token_that_is_let_through_takes_long() -> None:
-    accepted, worst = _survivors(1, 300)
+    accepted, dear = _survivors(1, 300)
     assert accepted > 10
-    assert worst < 0.02
+    assert dear == []
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_no_token_of_a_hundred_thousand_that_is_let_through_takes_long() -> None:
-    accepted, worst = _survivors(20_261_125, 100_000)
+    accepted, dear = _survivors(20_261_125, 100_000)
     assert accepted > 3_000
-    assert worst < 0.02
+    assert dear == []
 
 
 def test_the_twin_of_a_signature_gives_no_second_token() -> None:
