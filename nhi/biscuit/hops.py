@@ -17,7 +17,9 @@ from nhi.biscuit.datalog import Block, Check, CheckKind, Op, OpKind, Rule, Term,
 from nhi.biscuit.failure import BiscuitError
 from nhi.biscuit.lint import RESERVED
 from nhi.biscuit.narrowing import NETS, end_of, ends
+from nhi.biscuit.nothing import takes_nothing
 from nhi.biscuit.printer import print_check, print_key
+from vault.framework.call import Operation
 from vault.framework.clock import rfc3339
 
 NO_OP: Final = "no-op"
@@ -29,10 +31,18 @@ _LESS, _CONTAINS, _STARTS = 0, 5, 6
 _EQUAL: Final = frozenset({4, 21})
 
 _NOTHING: Final = "nothing"
-"""A check that asks about nothing: it takes away everything, or nothing at all."""
+"""A check that holds for every request, as Datalog."""
+_OWN: Final = "own"
+"""A check that also asks for facts of its own block, as Datalog: in another block the same words ask something else."""
+_EITHER: Final = "either"
+"""One of several limits: a tuple of them."""
+_OPERATIONS: Final = frozenset(
+    one.value for one in Operation if one not in {Operation.HELP, Operation.HEADER}
+)
 
 Limit = tuple[str, object]
-"""One thing that a block demands: `operations` with a set, `path` or `below` with a text, else words or its Datalog."""
+"""One thing that a block demands: `operations` with a set, `path` or `below` with a text, else one of those above,
+words or its Datalog."""
 _WORDS: Final = "words"
 _ONE: Final = {
     "method": ("method", re.compile(r"[A-Z]{1,10}")),
@@ -60,12 +70,12 @@ def hops(blocks: Sequence[Block]) -> tuple[Hop, ...]:
     until = 0
     audience = _audience(blocks[0]) if blocks else ""
     for place, block in enumerate(blocks):
-        limits = [limit for check in block.checks for limit in _limits(check, audience)]
+        limits = [limit for check in block.checks for limit in _limits(check, block, blocks[0], audience)]
         end = ends((block,))
         fresh = [
             limit
             for limit in limits
-            if limit[0] != _NOTHING and not any(_implies(old, limit) for old in before)
+            if not _is_idle(limit) and not any(_implies(old, limit) for old in before)
         ]
         shorter = bool(end) and (not until or end < until)
         odd = []
@@ -96,6 +106,8 @@ def _short(texts: Sequence[str]) -> tuple[str, ...]:
 
 def _text(limit: Limit) -> str:
     kind, value = limit
+    if kind == _EITHER:
+        return " or ".join(map(_text, cast("tuple[Limit, ...]", value)))
     if kind == "operations":
         return f"operations: {', '.join(sorted(cast('frozenset[str]', value)))}"
     return f"{kind}: {value}" if kind in {"path", "below"} else str(value)
@@ -104,28 +116,46 @@ def _text(limit: Limit) -> str:
 def _implies(old: Limit, new: Limit) -> bool:
     """Whether a limit that was there before makes another one superfluous."""
     if old == new:
-        return True
+        return old[0] != _OWN
+    if old[0] == _EITHER:
+        return all(_implies(one, new) for one in cast("tuple[Limit, ...]", old[1]))
+    if new[0] == _EITHER:
+        return any(_implies(old, one) for one in cast("tuple[Limit, ...]", new[1]))
     if old[0] == new[0] == "operations":
         return cast("frozenset[str]", old[1]) <= cast("frozenset[str]", new[1])
     return new[0] == "below" and old[0] in {"path", "below"} and str(old[1]).startswith(str(new[1]))
 
 
-def _limits(check: Check, audience: str) -> list[Limit]:
+def _is_idle(limit: Limit) -> bool:
+    """Whether a limit takes nothing away from what anybody may do."""
+    kind, value = limit
+    if kind == _EITHER:
+        return any(map(_is_idle, cast("tuple[Limit, ...]", value)))
+    return (
+        kind == _NOTHING
+        or limit == ("below", "")
+        or (kind == "operations" and cast("frozenset[str]", value) >= _OPERATIONS)
+    )
+
+
+def _limits(check: Check, block: Block, authority: Block, audience: str) -> list[Limit]:
     """Return what a check demands, but for an end in time, which is told elsewhere."""
     if end_of(check):
         return []
     if not check.queries:  # the library finds that none of them holds, whatever the kind
         return [(_WORDS, "lets nothing through")]
-    if check.kind is CheckKind.ONE:
+    idle = takes_nothing(check, block, authority)
+    if check.kind is CheckKind.ONE and not idle:
         ways = [_way(query, audience) for query in check.queries]
         if len(ways) == 1 and ways[0] is not None:
             return ways[0]
-        texts = [_text(way[0]) if way is not None and len(way) == 1 else "" for way in ways]
-        if all(texts) and not any(" or " in text for text in texts):
-            return [(_WORDS, " or ".join(texts))]
-    kind = "check" if any(query.body for query in check.queries) else _NOTHING
+        either = [way[0] for way in ways if way is not None and len(way) == 1]
+        if len(either) == len(ways) and not any(" or " in _text(limit) for limit in either):
+            return [(_EITHER, tuple(either))]
+    stated = {fact.name for fact in block.facts}
+    own = any(predicate.name in stated for query in check.queries for predicate in query.body)
     try:
-        return [(kind, print_check(check))]
+        return [(_NOTHING if idle else _OWN if own else "check", print_check(check))]
     except BiscuitError:
         return [("check", "a check that does not print")]
 
