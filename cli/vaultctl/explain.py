@@ -29,7 +29,7 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
 
 
 def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
-    """The explanation for a 403, without a newline."""
+    """The explanation for a 403, without a newline; empty when the server's own words say enough."""
     mount = login_mount(error.path) if not has_token else ""
     if mount and error.errors != ("permission denied",):
         return ""
@@ -50,6 +50,8 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
         )
     if "bad token" in error.errors:
         return "The token asked about is unknown, expired or revoked."
+    if not any("permission denied" in text for text in error.errors):
+        return ""
     needed = capabilities(error.method, error.path, error.query)
     words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
     lack = words + (' and "sudo"' if "sudo" in needed else "") + f' on path "{error.path}"'

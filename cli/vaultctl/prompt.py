@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from vaultctl.invocation import Invocation
 
 
-def check_terminal(invocation: Invocation, what: str) -> None:
-    """Refuse, as `ask_hidden` does, where nobody can be asked for the secret."""
+def check_terminal(invocation: Invocation, what: str, instead: str = "-") -> None:
+    """Refuse, as `ask_hidden` does, where nobody can be asked for the secret; `instead` is what standard input gives it by."""
     if invocation.truth("non-interactive"):
         raise CommandError(f"{what} is needed, but -non-interactive forbids asking for it")
     if not invocation.stdin.isatty():
         raise CommandError(
-            f"{what} is needed, but standard input is not a terminal: give - to read it from there"
+            f"{what} is needed, but standard input is not a terminal: give {instead} to read it from there"
         )
 
 
-def ask_hidden(invocation: Invocation, what: str) -> str:
+def ask_hidden(invocation: Invocation, what: str, instead: str = "-") -> str:
     """The secret, typed on the terminal without echo. CommandError when there is no terminal, or its input is closed."""
-    check_terminal(invocation, what)
+    check_terminal(invocation, what, instead)
     import getpass
 
     invocation.stdout.flush()

@@ -67,9 +67,10 @@ _WORKLOADS = (
         "nhi.workloads:register",
         "[options] NAME [K=V...]",
         (1, None, "1"),
-        "Make or change a registration: what a workload gets, and how",
+        "Write a registration as a whole: what a workload gets, and how",
         output="format",
-        details="Further key=value arguments are settings of the registration, as the login method's own.",
+        details="What is not given becomes what it is for a new one; only the client secret stays. Further key=value "
+        "arguments are settings of the registration, as the login method's own.",
         flags=(
             Flag("workload", "text", "Name of the workload; default: that of the registration."),
             Flag("policy", "texts", "Policy that its tokens name; may be repeated."),

@@ -72,7 +72,7 @@ class RegistrationEngine(Engine):
 
     @write("registrations/{name:name}", exists="has_registration")
     async def write_registration(self, call: Call, params: RegistrationParams) -> None:
-        """Make or change a registration. Its secret stays."""
+        """Write a registration as a whole: what is not given is as for a new one; only its secret stays."""
         if await store.workload(call.tx, params.workload) is None:
             raise Malformed("workload: there is none of this name")
         names = [valid_name(name) for name in params.policies]

@@ -97,7 +97,7 @@ def _with_token(invocation: Invocation) -> dict[str, object]:
         config = _pairs(invocation, args)
     token = str(config.get("token") or "").strip()
     if not token:
-        token = _asked(invocation, "Token")
+        token = _asked(invocation, "Token", "-")
     if not token:
         raise CommandError("Error authenticating: a token must be passed to auth", EXIT_REMOTE)
     client = invocation.client_with(token, wrap=False)
@@ -123,7 +123,7 @@ def _with_password(invocation: Invocation) -> dict[str, object]:
         raise CommandError("Error authenticating: 'username' must be specified", EXIT_REMOTE)
     password = str(config.get("password") or "")
     if not password:
-        password = _asked(invocation, "Password")
+        password = _asked(invocation, "Password", "password=-")
     mount = (invocation.text("path") or str(config.get("mount") or "") or "userpass").strip("/")
     client = invocation.client_with("", wrap=False)
     with Doing("Error authenticating"):
@@ -138,7 +138,7 @@ def _with_role(invocation: Invocation) -> dict[str, object]:
     role_id = str(config.get("role_id") or "")
     if not role_id:
         raise CommandError("Error authenticating: 'role_id' must be specified", EXIT_REMOTE)
-    secret_id = str(config.get("secret_id") or "") or _asked(invocation, "Secret ID")
+    secret_id = str(config.get("secret_id") or "") or _asked(invocation, "Secret ID", "secret_id=-")
     mount = (invocation.text("path") or str(config.get("mount") or "") or "approle").strip("/")
     client = invocation.client_with("", wrap=False)
     body = {"role_id": role_id, "secret_id": secret_id}
@@ -168,8 +168,8 @@ def _pairs(invocation: Invocation, arguments: list[str]) -> dict[str, object]:
     return parse_body(arguments, invocation.stdin)
 
 
-def _asked(invocation: Invocation, what: str) -> str:
+def _asked(invocation: Invocation, what: str, instead: str) -> str:
     try:
-        return ask_hidden(invocation, what)
+        return ask_hidden(invocation, what, instead)
     except CommandError as error:
         raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None

@@ -20,7 +20,7 @@ def with_jwt(invocation: Invocation) -> dict[str, object]:
     jwt = str(given.get("jwt") or "")
     if not jwt:
         try:
-            jwt = ask_hidden(invocation, "JWT")
+            jwt = ask_hidden(invocation, "JWT", "jwt=-")
         except CommandError as error:
             raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None
     return _enter(invocation, given, "jwt", {"role": given.get("role") or "", "jwt": jwt})
@@ -60,7 +60,7 @@ def with_workload(invocation: Invocation) -> dict[str, object]:
     shown = Settings(invocation.flags, invocation.environ, "").client_cert
     if not shown and not any(body.get(name) for name in ("client_secret", "jwt", "client_assertion")):
         try:
-            body["client_secret"] = ask_hidden(invocation, "Client secret")
+            body["client_secret"] = ask_hidden(invocation, "Client secret", "client_secret=-")
         except CommandError as error:
             raise CommandError(f"Error authenticating: {error}", EXIT_REMOTE) from None
         if not body["client_secret"]:

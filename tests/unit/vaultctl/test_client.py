@@ -187,12 +187,14 @@ def test_a_refusal_is_explained_by_path_and_capability() -> None:
 
     assert '"list" on path "a/b"' in explained("a/b", "1 error occurred:\n\t* permission denied\n\n")
     assert "Most likely the token" in explained("a/b", "permission denied")
-    assert '"sudo"' in explained("sys/raw/x", "1 error occurred")
+    assert '"sudo"' in explained("sys/raw/x", "1 error occurred:\n\t* permission denied\n\n")
     assert "mounted" in explained("sys/internal/ui/mounts/a", "preflight capability check returned 403")
     assert "locked" in explained("auth/nhi/login", "permission denied", has_token=False)
     assert explained("auth/nhi/login", "invalid client id or proof", has_token=False) == ""
+    assert explained("nhi/login", "invalid client id or proof") == ""
     assert "login" in explained("a/b", "permission denied", has_token=False)
-    refusal = ApiError("GET", "http://x/v1/a/b", "a/b", status=403, errors=["1 error occurred"], raw="")
+    denied = ["1 error occurred:\n\t* permission denied\n\n"]
+    refusal = ApiError("GET", "http://x/v1/a/b", "a/b", status=403, errors=denied, raw="")
     assert "nhi inspect" in explain(refusal, has_token=True, is_biscuit=True)
     assert "nhi inspect" not in explain(refusal, has_token=True)
 
