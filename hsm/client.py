@@ -68,6 +68,12 @@ class AgentClient:
         return agent.pid if agent is not None and not agent.dead else None
 
     @property
+    def ready(self) -> bool:
+        """Whether there is an agent that has opened its token."""
+        agent = self._agent
+        return agent is not None and agent.ready and not agent.dead
+
+    @property
     def breaker_open(self) -> bool:
         """Whether a start would be refused now."""
         return self._breaker.open

@@ -22,7 +22,7 @@ from hsm.launch import PROGRAM, Launch
 from hsm.measures import Counters
 from hsm.operations import Opening, Operation, Probed, TokenInfo
 from hsm.pin import Pin
-from hsm.process import AgentProcess
+from hsm.process import LOADING_SECONDS, AgentProcess
 from hsm.runtime import runtime_directory
 from hsm.settings import Pkcs11Settings
 from hsm.versions import KeyVersion
@@ -71,6 +71,7 @@ class Pkcs11Slot:
         self._client = AgentClient(
             lambda: AgentProcess(launch, now=now), breaker, now=now, pin=settings.pin.read
         )
+        self._now: Final = now
         self._seen = False
         self._probed: Probed | None = None
 
@@ -187,10 +188,7 @@ class Pkcs11Slot:
     async def _ask_key(self, operation: Operation, kind: type[Answer]) -> Answer:
         """Ask for something with the slot's key; one that worked before cannot be missing for good."""
         try:
-            try:
-                answer = await self._ask(operation, kind)
-            except AgentDied:  # modules crash now and then where processes share a token: SoftHSM does
-                answer = await self._ask(operation, kind)
+            answer = await self._ask_twice(operation, kind)
         except KeyMissing as error:
             if not self._seen:
                 raise
@@ -198,6 +196,24 @@ class Pkcs11Slot:
             raise SlotUnavailable(f"{error}, but it was there before", ckr=error.ckr) from error
         self._seen = True
         return answer
+
+    async def _ask_twice(self, operation: Operation, kind: type[Answer]) -> Answer:
+        """Ask, and ask the next agent what a crash interrupted, which has what is left of the time of the first.
+
+        Modules crash now and then where processes share a token: SoftHSM does.
+        """
+        seconds = self.settings.timeout
+        if not self._client.ready:
+            seconds += LOADING_SECONDS + seconds * OPENING_FACTOR
+        end = self._now() + seconds
+        try:
+            return await self._ask(operation, kind)
+        except AgentDied as death:
+            try:
+                async with asyncio.timeout(end - self._now()):
+                    return await self._ask(operation, kind)
+            except TimeoutError:
+                raise SlotUnavailable(f"{death}, and the next one did not answer in time") from None
 
     async def _ask(self, operation: Operation, kind: type[Answer], seconds: float | None = None) -> Answer:
         try:

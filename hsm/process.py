@@ -87,6 +87,11 @@ class AgentProcess:
         self._thread.start()
 
     @property
+    def ready(self) -> bool:
+        """Whether its token has been opened, so that a request need not wait for that."""
+        return self._ready
+
+    @property
     def dead(self) -> bool:
         """Whether it takes no more requests."""
         return self._ended is not None

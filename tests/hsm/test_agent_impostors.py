@@ -13,7 +13,7 @@ from hsm.errors import SlotUnavailable
 from hsm.operations import Opening, Random
 from hsm.pin import Pin
 from hsm.process import AgentProcess, Launch
-from tests.hsm.slots import with_program
+from tests.hsm.slots import DEK, hurried, with_program
 from tests.hsm.tokens import SoftHsm
 
 
@@ -83,6 +83,30 @@ def test_a_request_that_waits_longer_than_it_may_fails_and_harms_nothing(tmp_pat
         await slot.close()
         with pytest.raises(SlotUnavailable, match="told to end"):
             await making
+
+    asyncio.run(story())
+
+
+def test_what_a_crash_interrupts_is_answered_within_its_own_time_although_the_next_agent_hangs(
+    tmp_path: Path,
+) -> None:
+    body = (
+        "if os.path.exists(__file__ + '.next'):\n"
+        "    channel.sendall(encode(Reply(LOADED, raw)))\n"
+        "    time.sleep(60)\n"
+        "open(__file__ + '.next', 'w').close()\n" + READY_TEXT + ANSWER_TEXT + "receive()\n"
+    )
+    slot = with_program(SoftHsm(tmp_path / "nowhere"), agent_program(tmp_path, body), timeout=10.0)
+
+    async def story() -> None:
+        with pytest.raises(SlotUnavailable, match="nonsense"):
+            await slot.random(8)
+        with (
+            hurried(slot, 0.5),
+            pytest.raises(SlotUnavailable, match=r"and the next one did not answer in time$"),
+        ):
+            await slot.wrap(DEK)
+        await slot.close()
 
     asyncio.run(story())
 
