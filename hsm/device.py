@@ -17,7 +17,7 @@ from hsm.pin import Pin
 from hsm.sessions import Held, Sessions
 from hsm.token import Wanted, info_of, present, quirks
 from hsm.token_info import TokenInfo
-from hsm.versions import KeyVersion, from_printable, newest, printable
+from hsm.versions import GONE, KeyVersion, from_printable, newest, printable
 from hsm.wrapping import DEK_BYTES, Wrapped
 
 Found = TypeVar("Found")
@@ -249,8 +249,8 @@ class Device:
         if version.authenticated:
             return "aes-cbc-hmac"
         raise BadConfig(
-            f"{self._name}: without AES-GCM it needs a second key {self._label}{keys.HMAC_SUFFIX} for HMAC; "
-            "make both with vaultctl hsm generate-kek --alg aes --etm"
+            f"{self._name}: without AES-GCM it needs a second key {self._label}{keys.HMAC_SUFFIX} for HMAC "
+            f"(a new slot gets both by vaultctl hsm generate-kek -etm; {GONE})"
         )
 
     def _canary_of(self, wrapped: Wrapped) -> HsmError | None:

@@ -17,6 +17,9 @@ from hsm.errors import KeyAmbiguous, KeyMissing
 _VERSION: Final = re.compile(rb"v(\d{4,9})")
 _PRINTABLE: Final = re.compile(rb"(?!0x)[\x21-\x7e]+")
 
+GONE: Final = "for what a key wrapped that is gone no new one helps: restore it from a backup of the token"
+"""Goes with every advice to make a key."""
+
 
 class KeyVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a key that wraps, as the token has it."""
@@ -61,7 +64,7 @@ def newest(found: Iterable[KeyVersion], label: str) -> KeyVersion:
     current = [version for version in found if not version.retired]
     if not current:
         raise KeyMissing(
-            f"key {label}: the token has none that encrypts; make one with vaultctl hsm generate-kek",
+            f"key {label}: the token has none that encrypts (a new slot gets one by vaultctl hsm generate-kek; {GONE})",
             ckr="NoSuchKey",
         )
     numbered = [v for v in current if _VERSION.fullmatch(from_printable(v.version))]

@@ -115,7 +115,10 @@ async def wrap_root(
 async def unwrap_root(slot: KeySlot, record: WrappedSlot, *, generation: str, revision: int) -> Key:
     """Return the root key that `record` holds. Raises `HsmError`."""
     place = _root_place(slot.name, generation, slot_path(slot.name, revision), record.root_version)
-    value = await envelope.unseal(slot, place, record.root)
+    try:
+        value = await envelope.unseal(slot, place, record.root)
+    except (IntegrityError, KeyMissing) as failure:
+        raise type(failure)(f"{failure}; {_what_helps(slot.name)}", ckr=failure.ckr) from failure
     try:
         return Key(value)
     except ValueError:
@@ -129,8 +132,17 @@ async def check_canary(slot: KeySlot, record: WrappedSlot, *, generation: str, r
         await envelope.unseal(slot, Place(slot.name, "canary", generation, _NAMESPACE, path), record.canary)
     except (IntegrityError, KeyMissing) as failure:
         raise IntegrityError(
-            f"seal slot {slot.name}: does not open its stored canary: the key was replaced or erased ({failure})"
+            f"seal slot {slot.name}: does not open its stored canary: the key was replaced or erased ({failure}); "
+            f"{_what_helps(slot.name)}"
         ) from None
+
+
+def _what_helps(name: str) -> str:
+    """Say what to do where the key of slot `name` is gone, in which order: making another one opens nothing."""
+    return (
+        "where the key is gone, no new one opens this, but another slot, the recovery shares, or the key from a backup of "
+        f"the token does; in the open vault, vaultctl operator seal-slots rewrap {name} takes a new key"
+    )
 
 
 def key_version(record: WrappedSlot) -> str:
