@@ -123,7 +123,7 @@ class Pipeline:
         moment = self._follower.moment
         try:
             await self.let_in(call, core)
-        except VaultError:
+        except (VaultError, BarrierFailure):
             await self.confirm(call)
             raise
         if core is not None:
@@ -356,10 +356,13 @@ class Pipeline:
         return self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
-        """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates."""
+        """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates.
+
+        Nor does it fail on them: who replaced a key meanwhile made them so.
+        """
         try:
             result = await call.bound.invoke(call, call.params)
-        except (VaultError, AskFirst):
+        except (VaultError, AskFirst, BarrierFailure):
             if seen is not None:
                 await self.fence(call, seen)
             raise

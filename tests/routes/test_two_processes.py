@@ -18,7 +18,7 @@ from vault.storage.memory import MemoryStorage
 LOGIN = "/v1/auth/userpass/login/x"
 
 
-class _Shared(MemoryStorage):
+class Shared(MemoryStorage):
     """Two have it open, and neither takes it from the other."""
 
     async def close(self) -> None:
@@ -28,7 +28,7 @@ class _Shared(MemoryStorage):
 @pytest.fixture
 def both() -> Generator[tuple[Application, Application]]:
     """The one that changes things, and the one that knows nothing of it."""
-    storage = _Shared()
+    storage = Shared()
     with Application(storage) as one, Application(storage, like=one) as other:
         assert _login(one).status == _login(other).status == 200
         yield one, other
@@ -105,7 +105,7 @@ def test_nobody_else_is_asked_for_whom_another_process_has_revoked(monkeypatch: 
         raise Malformed("nobody is there")
 
     monkeypatch.setattr(ConfigEngine, "ask", ask)
-    storage = _Shared()
+    storage = Shared()
     with Application(storage) as one, Application(storage, like=one) as other:
         token = _revoke(one, other, 'path "auth/jwt/config" { capabilities = ["update"] }')
         body = {"oidc_discovery_url": "https://127.0.0.1:1"}
@@ -121,7 +121,7 @@ def test_no_device_works_for_whom_another_process_has_revoked(
 ) -> None:
     device = FakeDevice()
     monkeypatch.setattr(ExternalKeyEngine, "find", device.find)
-    storage = _Shared()
+    storage = Shared()
     with Application(storage) as one, Application(storage, like=one) as other:
         made = Issuer(one)
         made.root("nhi/keys", {"external": "c:k"})

@@ -137,6 +137,30 @@ class NamespaceSealing:
                 await self._announce(untold)
                 self._untold.discard(untold)
 
+    async def follow(self, ring: Ring) -> bool:
+        """Make the keys of an open namespace follow storage, by the links from its root key to another process's too.
+
+        Where none leads there, as after another process made other shares, it is sealed here: return whether it is open.
+        """
+        with contextlib.suppress(BarrierFailure):
+            await ring.refresh()
+            return True
+        core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
+        entry = await self._namespaces.stored(core, ring.namespace_id)
+        root_key = ring.root_key
+        for number, step in enumerate(
+            entry.seal.links if entry is not None and entry.seal is not None else ()
+        ):
+            with contextlib.suppress(BarrierFailure):  # it leads from an older one
+                root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
+        ring.adopt_root(root_key)
+        with contextlib.suppress(BarrierFailure):
+            await ring.refresh()
+            return True
+        self._forget(ring.namespace_id)
+        self._barrier.close(ring.namespace_id)
+        return False
+
     async def rest(self) -> None:
         """Save how often keys were used, before the vault is sealed and all are forgotten."""
         for ring in self._barrier.rings():

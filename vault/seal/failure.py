@@ -15,3 +15,7 @@ class SealFailure(Exception):
     def gist(self) -> str:
         """What tells it from another one that was told before; without what is worded anew each time."""
         return str(self)
+
+
+class RootKeyReplaced(SealFailure):
+    """Another process replaced the root key or the whole vault, and nothing leads from the key in memory to that one."""

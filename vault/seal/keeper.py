@@ -64,6 +64,7 @@ class Keeper:
         now: Callable[[], int],
         random: Random,
         root_key: Key | None = None,
+        root_version: int = 0,
     ) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy; `root_key` instead of the barrier's."""
         self.storage = storage
@@ -76,12 +77,20 @@ class Keeper:
         """The values that are wrapped for the slots, of a vault that has any."""
         self._now = now
         self._root_key = root_key
+        self.root_version = root_version
+        """The generation of the root key in memory: behind the stored one as long as another process's is not followed."""
         self.unbroken = Unbroken()
 
-    def holding(self, root_key: Key) -> Keeper:
-        """Return a keeper for a vault that is about to be opened with `root_key`."""
+    def holding(self, root_key: Key, root_version: int) -> Keeper:
+        """Return a keeper for a vault that is about to be opened with `root_key` of that generation."""
         return Keeper(
-            self.storage, self.barrier, self.slots, now=self._now, random=self.random, root_key=root_key
+            self.storage,
+            self.barrier,
+            self.slots,
+            now=self._now,
+            random=self.random,
+            root_key=root_key,
+            root_version=root_version,
         )
 
     @property
@@ -397,9 +406,12 @@ class Keeper:
     async def unchanged(self, tx: Tx, config: SealConfig, records: Records | None = None) -> SealConfig:
         """Return what is stored; `Moved` unless that is what the work was based on, and `records` with it.
 
-        That the initialisation was confirmed meanwhile is no change of the slots.
+        `Moved` too where the root key in memory is another generation's: no slot may get it. That the initialisation was
+        confirmed meanwhile is no change of the slots.
         """
         found = await self.config(tx)
+        if found.root_version != self.root_version:
+            raise Moved
         for path, record in (records or {}).items():
             if await tx.get(path) != encode(path, record):
                 raise Moved

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,7 +20,7 @@ from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal import book, turnover
 from vault.seal.beginning import Beginning
 from vault.seal.book import SEAL_KIND
-from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.migration import Pending, migrate, pending
 from vault.seal.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
@@ -156,20 +156,35 @@ class Lifecycle(Beginning):
         async with self._lock:
             if self._stays_sealed():
                 return None
-            await self._open(root_key, config.generation, confirm=False)
+            await self._open(root_key, config, confirm=False)
         return reasons
 
     async def follow_root(self) -> None:
-        """Take from a key slot the root key that another process put in the place of the one in memory.
+        """Take the root key that another process put in the place of the one in memory, if one did.
 
-        Raises `SealFailure` where none gives it; then nothing has changed.
+        Links lead to it, or a key slot gives it. Raises `RootKeyReplaced` where neither does, and another `SealFailure`
+        for damage; then nothing has changed.
         """
-        config = await self._expect(self._generation)
+        config = await self.config()
+        if config is None:
+            raise SealFailure("storage holds no seal configuration")
+        known = self.keeper.root_version
+        if config.generation != self._generation:
+            raise RootKeyReplaced("the stored seal configuration belongs to another initialisation")
+        if config.root_version == known or self._barrier.sealed:
+            return
         reader = self._storage.reader()
-        root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
+        try:
+            root_key = await book.follow_links(reader, config, self._barrier.root_key, known)
+        except SealFailure:
+            try:
+                root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
+            except SealFailure as failure:
+                raise RootKeyReplaced(str(failure)) from failure
         with _damage_told():
             await self._barrier.check(root_key)
         self._barrier.adopt_root(root_key)
+        self.keeper.root_version = config.root_version
 
     def _stays_sealed(self) -> bool:
         """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""
@@ -206,14 +221,16 @@ class Lifecycle(Beginning):
         """Save the encryption counts and forget all keys; without effect while sealed.
 
         Call it outside any transaction. Whatever saving raises (`TimeoutError` after `SAVE_SECONDS`
-        included), the vault is sealed when this returns or raises.
+        included), the vault is sealed when this returns or raises. A stored keyring that does not open, as after another
+        process replaced the root key, takes no counts and is no reason to raise.
         """
         async with self._lock:
             self._progress = Progress()
             try:
                 if not self._barrier.sealed:
                     async with asyncio.timeout(SAVE_SECONDS):
-                        await self._barrier.save_counts()
+                        with suppress(BarrierFailure):
+                            await self._barrier.save_counts()
             finally:
                 self._barrier.seal()
                 for forget in self._forgetters:
@@ -288,7 +305,7 @@ class Lifecycle(Beginning):
         given, self._progress = self._progress, Progress()
         root_key, key = await self._by_shares(reader, config, given)
         await self._settle(root_key, key, config, wanted, authority)
-        await self._open(root_key, config.generation, confirm=True)
+        await self._open(root_key, config, confirm=True)
         return wanted is not Pending.NOTHING
 
     async def _by_shares(self, reader: ReadTx, config: SealConfig, given: Progress) -> tuple[Key, Key]:
@@ -314,7 +331,7 @@ class Lifecycle(Beginning):
         self, root_key: Key, key: Key, config: SealConfig, wanted: Pending, authority: Authority
     ) -> None:
         """Do to the slots what only an unseal with shares can do, before anything is open."""
-        keeper = self.keeper.holding(root_key)
+        keeper = self.keeper.holding(root_key, config.root_version)
         with _damage_told():
             await self._barrier.check(root_key)
         if wanted is not Pending.NOTHING:
@@ -322,7 +339,7 @@ class Lifecycle(Beginning):
         elif config.shamir in config.behind:
             await turnover.bring_shares_up(keeper, key)
 
-    async def _open(self, root_key: Key, generation: str, *, confirm: bool) -> None:
+    async def _open(self, root_key: Key, config: SealConfig, *, confirm: bool) -> None:
         """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed.
 
         Without effect when somebody else opened it meanwhile.
@@ -331,9 +348,9 @@ class Lifecycle(Beginning):
             return
         with _damage_told():
             await self._barrier.check(root_key)
-            await (self._confirm if confirm else self._expect)(generation)
+            await (self._confirm if confirm else self._expect)(config.generation)
             await self._barrier.load(root_key)
-        self._generation = generation
+        self._generation, self.keeper.root_version = config.generation, config.root_version
         self._kept_sealed = False
         self._people = confirm
 

@@ -71,6 +71,7 @@ async def _rotate_root(
             keeper.barrier.adopt_root(old)
             raise
         keeper.barrier.adopt_root(new)
+        keeper.root_version = version
         return config
 
 

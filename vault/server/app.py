@@ -43,7 +43,7 @@ from vault.namespace.sweep import Sweeper
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
-from vault.seal.failure import SealFailure
+from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server import counting, opening
 from vault.server.application import Answer, DevResult, Message
@@ -66,6 +66,9 @@ from vault.wire.requests import Requests
 from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0
+_LEFT: Final = (
+    "another process replaced the root key, and this one cannot follow: it is sealed; unseal it again"
+)
 
 
 class Vault:
@@ -96,6 +99,7 @@ class Vault:
         self._background = _background(parts)
         self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
         self._seal_watch = SealWatch(
             parts.lifecycle,
             parts.health,
@@ -110,7 +114,7 @@ class Vault:
             metrics=metrics,
         )
         self._answer = self.at(config.listeners[0])
-        opening.own_facts(parts)
+        opening.own_facts(parts, self._leave)
         parts.tokens.on_revoke(self._purge_cubbyhole)
         parts.tokens.on_revoke(parts.leases.token_gone)
         parts.sealing.on_opening(self._resume)
@@ -261,6 +265,17 @@ class Vault:
         """Seal because somebody asks for it: no key slot opens it again."""
         await self._closing(kept=True)
 
+    def _leave(self, failure: RootKeyReplaced) -> None:
+        """Seal soon, as whoever found out may be anywhere: another process replaced the root key. A key slot may open it."""
+        if self._leaving is None or self._leaving.done():
+            self._parts.log.failure("seal", _LEFT, reason=str(failure))
+            self._leaving = asyncio.get_running_loop().create_task(self._left())
+
+    async def _left(self) -> None:
+        with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
+            await self._closing()
+        self._seal_watch.open_again()
+
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""
         try:
@@ -357,6 +372,7 @@ def _background(parts: Parts) -> Background:
         await expire(core, key, parts.clock.nanos())
 
     async def count_encryptions() -> None:
+        await parts.follower.follow()
         await keep_count(parts.barrier)
 
     return Background(

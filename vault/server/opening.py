@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from hsm.errors import HsmError, IntegrityError
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
-from vault.barrier.failure import BarrierFailure
+from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
 from vault.engines.system.seal import Cluster
@@ -23,7 +24,7 @@ from vault.mount.table import accessor
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.policy.store import POLICY_KIND
 from vault.quota.model import QUOTA_KIND
-from vault.seal.failure import SealFailure
+from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
@@ -38,21 +39,29 @@ from vault.token.model import TokenEntry
 _CORE: Final = "ns/root/"
 _SIGNING: Final = "a key that signs wrapping tokens"
 _SAFE: Final = "a key of the safe"
+_CLOSED: Final = "another process replaced the keys of a namespace, or they are damaged: it is sealed in this one; unseal it again"
 
 
-def own_facts(parts: Parts) -> None:
-    """Say who keeps which fact in memory, so that each is dropped when it becomes untrue."""
+def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
+    """Say who keeps which fact in memory, so that each is dropped when it becomes untrue.
+
+    `leave` seals the vault soon: this process has a root key that is no longer the vault's.
+    """
 
     async def refresh_keyring(key: str | None) -> None:
         del key
         try:
             await parts.barrier.refresh()
         except BarrierFailure:  # another process may have replaced the root key
-            with contextlib.suppress(SealFailure):
+            try:
                 await parts.lifecycle.follow_root()
+            except RootKeyReplaced as failure:
+                leave(failure)
+                raise BarrierSealed from failure
             await parts.barrier.refresh()
         for ring in parts.barrier.rings():
-            await ring.refresh()
+            if not await parts.sealing.follow(ring):
+                parts.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
 
     async def drop_deleted(key: str | None) -> None:
         del key

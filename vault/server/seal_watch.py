@@ -88,6 +88,10 @@ class SealWatch:
         if self._task is None and any(True for _ in self._lifecycle.slots):
             self._task = asyncio.get_running_loop().create_task(self._run())
 
+    def open_again(self) -> None:
+        """Try to unseal from now on, as when the server starts: something has sealed the vault that nobody asked for."""
+        self._opening, self._try_at = True, 0.0
+
     async def stop(self) -> None:
         """End, and release the slots."""
         if self._task is not None:

@@ -173,7 +173,7 @@ def test_verifying_says_what_is_wrong() -> None:
             await machine.keeper.verify("a")
         a.rotate()
         machine, _ = await opened(slots)
-        other = machine.keeper.holding(Key(bytes(32)))
+        other = machine.keeper.holding(Key(bytes(32)), 1)
         with pytest.raises(IntegrityError, match="another root key"):
             await other.verify("b")
 
@@ -396,7 +396,7 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
     async def scenario() -> None:
         (a,) = named("a")
         machine, _ = await opened(Slots(enabled=[a]))
-        other = machine.keeper.holding(Key(bytes(32)))
+        other = machine.keeper.holding(Key(bytes(32)), 1)
         await other.write(a, Key(bytes(32)), await machine.config(), 1, 1)
         forged = await machine.storage.reader().get(slot_path("a", 1))
         assert forged is not None

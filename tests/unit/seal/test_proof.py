@@ -2,6 +2,7 @@
 """What a change of slots relies on is looked at, and looked at again where it counts: another process may write too."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -17,11 +18,18 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import book, sharing, turnover
-from vault.seal.failure import SealFailure
+from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.init import InitRequest
-from vault.seal.keeper import Keeper
-from vault.seal.record import WrappedSlot, decode, encode, link_path, slot_path
+from vault.seal.keeper import Keeper, Moved
+from vault.seal.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
 from vault.seal.slots import NoSlotAnswers, Slots
+
+_HELPS = r"another slot, the recovery shares, or the key from a backup of the token does.*seal-slots rewrap a"
+
+
+async def _replace(machine: Machine, path: str, value: bytes | None) -> None:
+    async with machine.storage.write() as tx:
+        await (tx.delete(path) if value is None else tx.put(path, value))
 
 
 async def _damage(machine: Machine, path: str) -> None:
@@ -304,9 +312,11 @@ def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_
         other = machine.restart(Slots(enabled=[a]))
         await other.life.auto_unseal()
         old = other.barrier.root_key
+        await other.life.follow_root()
+        assert other.barrier.root_key.same(old)
         await turnover.rotate_root(machine.keeper)
         a.away = AWAY
-        with pytest.raises(NoSlotAnswers):
+        with pytest.raises(RootKeyReplaced):
             await other.life.follow_root()
         a.away = None
         with pytest.raises(BarrierFailure):
@@ -315,8 +325,54 @@ def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_
         await other.barrier.refresh()
         assert not other.barrier.root_key.same(old)
         assert await other.reads()
-        stranger = machine.restart(Slots(enabled=[a]))
-        with pytest.raises(SealFailure, match="another initialisation"):
-            await stranger.life.follow_root()
+        another, _ = await opened(Slots(enabled=[a]))
+        await _replace(other, CONFIG_PATH, encode(CONFIG_PATH, await another.config()))
+        with pytest.raises(RootKeyReplaced, match="another initialisation"):
+            await other.life.follow_root()
+        await _replace(other, CONFIG_PATH, None)
+        with pytest.raises(SealFailure, match="no seal configuration"):
+            await other.life.follow_root()
+
+    asyncio.run(scenario())
+
+
+def test_where_the_key_is_gone_it_is_told_what_helps_and_a_new_key_does_once_the_vault_is_open() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine, _ = await opened(Slots(enabled=[a, b]))
+        a.keys, gone = {}, a.keys
+        b.away = AWAY
+        sealed = machine.restart(Slots(enabled=[a, b]))
+        with pytest.raises(NoSlotAnswers, match=_HELPS):
+            await sealed.life.auto_unseal()
+        a.keys = {name: os.urandom(32) for name in gone}
+        with pytest.raises(IntegrityError, match=_HELPS):
+            await machine.keeper.verify("a")
+        with pytest.raises(NoSlotAnswers, match=_HELPS):
+            await opens(machine, a)
+        await machine.keeper.renew("a")
+        assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("change", ["renew", "add_shamir"])
+def test_who_knows_an_old_root_key_gives_it_to_no_slot(change: str) -> None:
+    """A slot that was away when another process replaced the root key is back before this process has noticed."""
+
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine, _ = await opened(Slots(enabled=[a, b]))
+        other = machine.restart(Slots(enabled=[a, b]))
+        await other.life.auto_unseal()
+        a.away = AWAY
+        await turnover.rotate_root(machine.keeper)
+        a.away = None
+        with pytest.raises(Moved):
+            await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
+        assert await opens(machine, a)
+        await other.life.follow_root()
+        await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
+        assert await opens(machine, a)
 
     asyncio.run(scenario())

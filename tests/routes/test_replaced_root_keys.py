@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Two servers with one storage: one replaces a root key, and the other follows, or is sealed and says so."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from hsm.errors import SlotUnavailable
+from tests.routes.driver import Application
+from tests.routes.test_two_processes import Shared
+from tests.unit.seal.soft import SoftSlot
+
+SECRET = "/v1/secret/data/x"
+SEALED = (503, ["Vault is sealed"])
+CLOSED = (503, ["namespace is sealed"])
+ONE = 'seal "shamir" { shares = 1 threshold = 1 }'
+
+Both = tuple[Application, Application]
+
+
+@pytest.fixture
+def both() -> Generator[Both]:
+    """The one that replaces keys, and the one that knows nothing of it; nobody but one person holds a share."""
+    storage = Shared()
+    with Application(storage) as one, Application(storage, like=one) as other:
+        assert _read(other) == (200, None)
+        yield one, other
+
+
+def _do(application: Application, method: str, path: str, body: object = None) -> Any:
+    answer = application.request(method, f"/v1/{path}", body, token="root")
+    assert answer.status < 300, (path, answer.body)
+    return answer.json() if answer.body else None
+
+
+def _read(application: Application, path: str = "secret/data/x") -> tuple[int, Any]:
+    answer = application.request("GET", f"/v1/{path}", token="root")
+    return answer.status, answer.json().get("errors")
+
+
+def _replaced(one: Application) -> None:
+    """Replace the root key, and then the key that encrypts, so that what is written now is news to others."""
+    _do(one, "POST", "sys/rotate/root", {})
+    _do(one, "POST", "sys/rotate")
+    _do(one, "POST", "secret/data/x", {"data": {"a": 2}})
+
+
+def _nothing_leads_there(one: Application) -> None:
+    """Open the vault with shares anew: no link from the old root key is needed any more."""
+    _do(one, "PUT", "sys/seal")
+    assert not _do(one, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "secret/data/x"),
+        ("POST", "secret/data/x"),
+        ("POST", "sys/rotate"),
+        ("POST", "sys/rotate/root"),
+        ("POST", "sys/rotate/keyring/config"),
+        ("PUT", "sys/seal"),
+    ],
+)
+@pytest.mark.parametrize("change", [_replaced, lambda one: _do(one, "POST", "sys/rotate/root", {})])
+def test_who_knows_the_old_root_key_follows_the_link_from_it(
+    both: Both, change: Callable[[Application], None], method: str, path: str
+) -> None:
+    one, other = both
+    change(one)
+    body = {"data": {"a": 3}} if path.startswith("secret") else {}
+    _do(other, method, path, body if method == "POST" else None)
+    if path == "sys/seal":
+        return
+    assert _read(other) == _read(one) == (200, None)
+    assert "seal" not in other.log.getvalue().rpartition("vault is unsealed")[2]
+
+
+@pytest.mark.parametrize("path", ["secret/data/x", "sys/rotate", "sys/rotate/root", "auth/token/create"])
+def test_where_nothing_leads_to_the_new_root_key_the_vault_is_sealed_and_opens_again(
+    both: Both, path: str
+) -> None:
+    one, other = both
+    _replaced(one)
+    _nothing_leads_there(one)
+    refused = other.request("POST", f"/v1/{path}", {"data": {"a": 3}}, token="root")
+    assert (refused.status, refused.json()["errors"]) == SEALED
+    assert _read(other) == SEALED
+    other.run(other.vault._leaving)
+    assert _do(other, "GET", "sys/seal-status")["sealed"]
+    assert _read(other) == SEALED
+    told = [line for line in other.log.getvalue().splitlines() if "replaced the root key" in line]
+    assert len(told) == 1 and "unseal it again" in told[0]
+    assert not _do(other, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+    assert _read(other) == _read(one) == (200, None)
+
+
+def _namespace(both: Both) -> str:
+    """Make a namespace with keys of its own, open in both processes; return its share."""
+    one, other = both
+    share: str = _do(one, "POST", "sys/namespaces/a", {"seal": ONE})["data"]["key_shares"][0]
+    for each in both:
+        assert not _do(each, "PUT", "sys/namespaces/a/unseal", {"key": share})["data"]["sealed"]
+    _do(one, "POST", "a/sys/mounts/kv", {"type": "kv"})
+    _do(one, "POST", "a/kv/x", {"a": 1})
+    assert _read(other, "a/kv/x") == (200, None)
+    return share
+
+
+def test_the_root_key_of_a_namespace_is_followed_by_the_link_from_the_old_one(both: Both) -> None:
+    one, other = both
+    _namespace(both)
+    for _ in range(2):
+        _do(one, "POST", "a/sys/rotate/root", {})
+    _do(one, "POST", "a/sys/rotate")
+    _do(one, "POST", "a/kv/x", {"a": 2})
+    assert _read(other, "a/kv/x") == (200, None)
+    _do(other, "POST", "a/sys/rotate")
+    assert _read(one, "a/kv/x") == (200, None)
+
+
+def test_a_namespace_with_other_shares_is_sealed_elsewhere_and_nothing_beside_it(both: Both) -> None:
+    one, other = both
+    share = _namespace(both)
+    begun = _do(one, "POST", "a/sys/rotate/root/init", {"secret_shares": 1, "secret_threshold": 1})["data"]
+    made = _do(one, "POST", "a/sys/rotate/root/update", {"key": share, "nonce": begun["nonce"]})["data"]
+    assert _read(other) == (200, None)
+    assert _read(other, "a/kv/x") == CLOSED
+    told = [line for line in other.log.getvalue().splitlines() if "keys of a namespace" in line]
+    assert len(told) == 1 and "unseal it again" in told[0]
+    _do(other, "PUT", "sys/namespaces/a/unseal", {"key": made["keys"][0]})
+    assert _read(other, "a/kv/x") == _read(one, "a/kv/x") == (200, None)
+
+
+def test_where_a_key_slot_opens_the_vault_it_is_open_again_when_the_slot_is_back() -> None:
+    slot, storage = SoftSlot("a"), Shared()
+    with Application(storage, slots=[slot]) as one, Application(storage, like=one, slots=[slot]) as other:
+        other.run(other.vault._seal_watch.step())
+        _do(one, "POST", "sys/rotate/root", {"no_links": True, "drop": ["shamir"]})
+        slot.away = SlotUnavailable("away")
+        assert _read(other) == SEALED
+        other.run(other.vault._leaving)
+        slot.away = None
+        other.run(other.vault._seal_watch.step())
+        assert _read(other) == (200, None)
