@@ -45,9 +45,15 @@ def _header(name: str, value: str, normaliser: Normaliser) -> str:
     return normaliser.text(value)
 
 
-def difference(step: Step, expected: Mapping[str, object], found: Mapping[str, object]) -> str:
-    """A unified difference, or "" when equal; times to live may be a few seconds apart."""
-    left, right = _dump(expected), _dump(_settle(expected, found))
+def difference(
+    step: Step, expected: Mapping[str, object], found: Mapping[str, object], waited: float = 0.0
+) -> str:
+    """A unified difference, or "" when equal; times to live may be a few seconds apart.
+
+    `waited` is how many seconds the slowest step so far took on both servers together: so much older what one of them
+    made may be than what the other made, in either direction, when they are asked how long it lives on.
+    """
+    left, right = _dump(expected), _dump(_settle(expected, found, _NEAR_SECONDS + waited))
     if left == right:
         return ""
     lines = difflib.unified_diff(
@@ -81,22 +87,22 @@ def _sort(body: object, path: str) -> None:
         found.sort(key=lambda item: json.dumps(item, sort_keys=True))
 
 
-def _settle(expected: object, found: object, key: str = "") -> object:
+def _settle(expected: object, found: object, near: float, key: str = "") -> object:
     """`found`, but with the expected time to live where it is only a few seconds off."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
-        return {name: _settle(expected.get(name), item, name) for name, item in found.items()}
+        return {name: _settle(expected.get(name), item, near, name) for name, item in found.items()}
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        return [_settle(*pair, key) for pair in zip(expected, found, strict=True)]
+        return [_settle(*pair, near, key) for pair in zip(expected, found, strict=True)]
     if key in _NEAR_KEYS and isinstance(expected, int) and isinstance(found, int) and expected and found:
-        return expected if abs(expected - found) <= _NEAR_SECONDS else found
+        return expected if abs(expected - found) <= near else found
     if isinstance(expected, str) and isinstance(found, str) and expected != found:
-        return _settle_text(expected, found)
+        return _settle_text(expected, found, near)
     return found
 
 
-def _settle_text(expected: str, found: str) -> str:
+def _settle_text(expected: str, found: str, near: float) -> str:
     left, right = _WHAT_IS_LEFT.search(expected), _WHAT_IS_LEFT.search(found)
-    if left and right and abs(_seconds(left) - _seconds(right)) <= _NEAR_SECONDS:
+    if left and right and abs(_seconds(left) - _seconds(right)) <= near:
         return found[: right.start()] + left[0] + found[right.end() :]
     return found
 

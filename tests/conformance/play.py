@@ -151,14 +151,17 @@ class Pair:
     def _compare(self, scenario: Scenario, servers: tuple[Server, Server]) -> Outcome:
         outcome = Outcome(scenario)
         reference, subject = Side(servers[0]), Side(servers[1])
+        waited = 0.0
         for number, step in enumerate(scenario.steps, 1):
+            began = time.monotonic()
             answer = reference.play(step)
             kind = self._allowed[step.divergence] if step.divergence and self._differ else ""
             expected = reference.view(answer, step, aside=kind == ANSWER)
             found = _without(subject.view(subject.play(step), step, aside=kind == ANSWER), step.extra)
+            waited = max(waited, time.monotonic() - began)
             outcome.statuses.append(answer.status)
             outcome.answers.append(expected)
-            problem = judge(step, expected, found, kind)
+            problem = judge(step, expected, found, kind, waited)
             if problem:
                 said = servers[1].log_tail() if "internal error" in problem else ""
                 outcome.problems.append(f"step {number}: {problem}{said}")
@@ -182,15 +185,18 @@ def _without(seen: Mapping[str, object], extra: Sequence[str]) -> Mapping[str, o
     return {**seen, "json": {name: value for name, value in body.items() if name not in extra} | missing}
 
 
-def judge(step: Step, expected: Mapping[str, object], found: Mapping[str, object], kind: str) -> str:
+def judge(
+    step: Step, expected: Mapping[str, object], found: Mapping[str, object], kind: str, waited: float = 0.0
+) -> str:
     """The problem with a step, or "": a divergence must really differ, and in no more than its `kind` says.
 
     `kind` is empty where nothing may differ: the step declares nothing, or a server is compared with its like.
+    `waited` is as `difference` has it.
     """
-    differs = difference(step, expected, found)
+    differs = difference(step, expected, found, waited)
     if not kind:
         return differs
     if not differs:
         return f"{step.title()}\nis equal, though it claims {step.divergence}"
-    more = difference(step, comparable(expected, kind), comparable(found, kind))
+    more = difference(step, comparable(expected, kind), comparable(found, kind), waited)
     return f"{more}\n(more than the {kind} that {step.divergence} declares)" if more else ""

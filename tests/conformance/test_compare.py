@@ -38,8 +38,8 @@ def answer(body: object, status: int = 200, end: str = "\n", **headers: str) -> 
 
 
 def compared(left: Answer, right: Answer, step: Step = PLAIN) -> str:
-    sides = [view(one, step, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right)]
-    return difference(step, *sides)
+    theirs, ours = (view(one, step, Normaliser("127.0.0.1:1", "/nowhere")) for one in (left, right))
+    return difference(step, theirs, ours)
 
 
 def test_answers_that_differ_only_in_ids_times_and_a_running_ttl_are_equal() -> None:
@@ -87,6 +87,19 @@ def test_a_warning_may_tell_of_a_life_that_is_a_few_seconds_shorter(
 )
 def test_a_difference_in_value_type_format_or_identity_is_found(change: dict[str, object]) -> None:
     assert compared(answer(BODY), answer(BODY | change))
+
+
+@pytest.mark.parametrize(
+    ("waited", "equal"), [(0.0, False), (7.0, False), (8.0, True)], ids=["at once", "less", "as long"]
+)
+def test_what_a_slow_step_made_may_be_as_much_older(waited: float, equal: bool) -> None:
+    theirs, ours = (
+        view(
+            answer({"ttl": ttl, "warnings": [f'max_ttl of "{text}"']}), PLAIN, Normaliser("127.0.0.1:1", "/x")
+        )
+        for ttl, text in ((3600, "1h"), (3587, "59m47s"))
+    )
+    assert (difference(PLAIN, theirs, ours, waited) == "") is equal
 
 
 def test_a_missing_key_is_found() -> None:
