@@ -67,7 +67,7 @@ _ENVIRONMENT = [
             ("BAO_NAMESPACE", "/ns1/"),
             ("BAO_WRAP_TTL", "90s"),
             ("BAO_CLIENT_TIMEOUT", "0"),
-            ("BAO_CLIENT_TIMEOUT", "5"),
+            ("BAO_CLIENT_TIMEOUT", "50"),
             ("BAO_CLIENT_TIMEOUT", "soon"),
             ("BAO_MAX_RETRIES", "many"),
             ("BAO_SKIP_VERIFY", "perhaps"),

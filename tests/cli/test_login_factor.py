@@ -4,7 +4,7 @@
 import base64
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -21,8 +21,8 @@ LOGIN = ["login", "-method=userpass", "-path=twofold", "-no-print", "username=bo
 
 
 @contextmanager
-def enforced(server: Server) -> Generator[tuple[str, str]]:
-    """A mount whose logins need a one-time code; the method's id, and bob's code of now."""
+def enforced(server: Server) -> Generator[tuple[str, Callable[[], str]]]:
+    """A mount whose logins need a one-time code; the method's id, and what tells bob's code of now."""
     root = hvac.Client(url=server.address, token=server.token)
     try:
         root.sys.enable_auth_method("userpass", path="twofold")
@@ -41,7 +41,7 @@ def enforced(server: Server) -> Generator[tuple[str, str]]:
         )
         key = base64.b32decode(secret + "=" * (-len(secret) % 8))
         totp = TOTP(key, 6, SHA1(), 30)  # noqa: S303 -- what authenticators know
-        yield method, totp.generate(int(time.time())).decode()
+        yield method, lambda: totp.generate(int(time.time())).decode()
     finally:
         root.delete("identity/mfa/login-enforcement/twofold")
         root.sys.disable_auth_method("twofold")
@@ -49,7 +49,8 @@ def enforced(server: Server) -> Generator[tuple[str, str]]:
 
 
 def test_a_terminal_is_asked_for_the_code_which_is_not_shown(server: Server, tmp_path: Path) -> None:
-    with enforced(server) as (_, code):
+    with enforced(server) as (_, now):
+        code = now()
         shown, status = typed(LOGIN, code, server, tmp_path)
     assert (status, "Code of phone (will be hidden):" in shown) == (0, True)
     assert code not in shown
@@ -57,8 +58,8 @@ def test_a_terminal_is_asked_for_the_code_which_is_not_shown(server: Server, tmp
 
 
 def test_a_wrong_code_keeps_no_token(server: Server, tmp_path: Path) -> None:
-    with enforced(server) as (_, code):
-        shown, status = typed(LOGIN, str((int(code) + 1) % 1_000_000).zfill(6), server, tmp_path)
+    with enforced(server) as (_, now):
+        shown, status = typed(LOGIN, str((int(now()) + 1) % 1_000_000).zfill(6), server, tmp_path)
     assert (status, "Code: 403" in shown) == (2, True)
     assert not (tmp_path / ".vault-token").exists()
 
@@ -66,7 +67,7 @@ def test_a_wrong_code_keeps_no_token(server: Server, tmp_path: Path) -> None:
 def test_without_a_terminal_it_is_told_what_the_login_waits_for(server: Server, tmp_path: Path) -> None:
     shell = Shell(tmp_path, server)
     command = "env -u BAO_TOKEN vaultctl " + " ".join(LOGIN)
-    with enforced(server) as (method, code):
+    with enforced(server) as (method, now):
         told = shell.run(command)
         assert any(line.split() == ["mfa_constraint_twofold_totp_id", method] for line in told), told
         assert any("-mfa=ID:CODE" in line for line in told)
@@ -75,6 +76,6 @@ def test_without_a_terminal_it_is_told_what_the_login_waits_for(server: Server, 
         assert short[-1] == "[exit 2]"
         answer = json.loads("".join(shell.run(f"{command.replace('-no-print', '-format=json')} 2>/dev/null")))
         assert answer["auth"]["mfa_requirement"]["mfa_request_id"]
-        factor = f"-token-only -mfa={method}:{code}"
+        factor = f"-token-only -mfa={method}:{now()}"
         whole = shell.run(command.replace("-no-print", factor))
         assert whole[0].startswith("s.")

@@ -49,7 +49,7 @@ def test_vaultctl_bao_and_hvac_do_what_it_prints(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=200,
             check=False,
         )
         shown = done.stdout.split(f"{_BREAK}\n")[:-1]

@@ -85,7 +85,7 @@ def typed(arguments: list[str], text: str, server: Server, home: Path) -> tuple[
         os.execve(sys.executable, [sys.executable, "-m", "vaultctl", *arguments], environment)  # noqa: S606  # a list, no shell
     shown = b""
     typed = False
-    while select.select([terminal], [], [], 30)[0]:
+    while select.select([terminal], [], [], 120)[0]:
         try:
             piece = os.read(terminal, 4096)
         except OSError:

@@ -14,7 +14,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from tests.fuzz.process import TRACEBACK, VaultProcess, initialised
+from tests.fuzz.process import PATIENCE, TRACEBACK, VaultProcess, initialised
 from tests.fuzz.storm import ENDS_IT
 
 
@@ -57,6 +57,7 @@ def try_out(
             base_url=f"http://127.0.0.1:{vault.port}/v1",
             headers={"X-Vault-Token": vault.root},
             session=session,
+            timeout=PATIENCE,
         )
         session.cookies.clear()
         assert b"internal error" not in answer.content, (operation.path, case.body)

@@ -20,7 +20,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], folder: Path, gi
         input=given,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

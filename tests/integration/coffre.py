@@ -45,7 +45,10 @@ class Place:
     def client(self, token: str | None = None) -> hvac.Client:
         """An hvac client with the root token, or another; an empty one is none."""
         return hvac.Client(
-            url=self.address, token=self.root if token is None else token, verify=str(self.authority)
+            url=self.address,
+            token=self.root if token is None else token,
+            verify=str(self.authority),
+            timeout=PATIENCE,
         )
 
     def environment(self, home: Path) -> dict[str, str]:
@@ -125,8 +128,8 @@ def _await(place: Place, process: subprocess.Popen[bytes]) -> None:
         try:
             with urllib.request.urlopen(f"{place.address}/v1/sys/init", context=context, timeout=5):
                 return
-        except urllib.error.URLError as refusal:
-            if isinstance(refusal.reason, ssl.SSLError):
+        except OSError as refusal:  # nobody listens yet, or whoever does is slow to answer
+            if isinstance(getattr(refusal, "reason", None), ssl.SSLCertVerificationError):
                 raise
             time.sleep(0.03)
     log = (place.folder / "server.log").read_text(errors="replace")

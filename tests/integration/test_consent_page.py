@@ -202,7 +202,8 @@ def test_the_token_of_a_login_on_the_page_is_gone_and_anothers_own_is_not(
 ) -> None:
     before = set(root.list("auth/token/accessors")["data"]["keys"])
     assert site.fill(site.get(site.url()), username="ann", password=PASSWORD).status_code == 303
-    assert set(root.list("auth/token/accessors")["data"]["keys"]) == before
+    after = set(root.list("auth/token/accessors")["data"]["keys"])
+    assert after <= before  # some that other tests made may have ended meanwhile
     own = root.write(f"auth/{site.name}/login/ann", password=PASSWORD)["auth"]["client_token"]
     back = site.fill(site.get(site.url()), token=own)
     assert back.status_code == 303

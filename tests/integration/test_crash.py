@@ -103,7 +103,7 @@ def _load_and_kill(vault: VaultProcess, number: int, chance: random.Random) -> l
     threading.Event().wait(chance.uniform(0, 0.01))  # never set: the kill may fall anywhere into a request
     vault.kill()
     for writer in writers:
-        writer.join(30)
+        writer.join(PATIENCE)
         assert not writer.is_alive()
         assert not writer.problem, writer.problem
     return [writer.told for writer in writers]

@@ -16,7 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import REPOSITORY, TRACEBACK, Client, VaultProcess, initialised, wait_until
+from tests.fuzz.process import (
+    PATIENCE,
+    REPOSITORY,
+    TRACEBACK,
+    Client,
+    VaultProcess,
+    initialised,
+    wait_until,
+)
 
 INTERNAL = {"errors": ["internal error"]}
 
@@ -164,7 +172,7 @@ def refused(vault: VaultProcess) -> str:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1, done.stderr

@@ -11,6 +11,7 @@ import pytest
 from hvac import exceptions
 from pytest_socket import enable_socket
 
+from tests.fuzz.process import wait_until
 from tests.integration.coffre import KINDS, Place, open_server
 from tests.integration.processes import PATIENCE
 from tests.integration.test_bao_client import Session
@@ -115,7 +116,15 @@ def test_hvac_works_inside_a_namespace(place: Place, root: hvac.Client, name: st
     assert f"{name}/" in root.sys.list_namespaces()["data"]["keys"]
     inside = _inside(place, root, name)
     inside.sys.enable_secrets_engine("kv", path="kv", options={"version": "2"})
-    inside.secrets.kv.v2.create_or_update_secret("a", {"x": "1"}, mount_point="kv")
+
+    def ready() -> bool:
+        try:
+            inside.secrets.kv.v2.create_or_update_secret("a", {"x": "1"}, mount_point="kv")
+        except exceptions.InvalidRequest:  # the field makes a new mount ready in the background
+            return False
+        return True
+
+    wait_until(ready, lambda: "the mount is not ready")
     assert inside.secrets.kv.v2.read_secret_version("a", mount_point="kv", raise_on_deleted_version=True)[
         "data"
     ]["data"] == {"x": "1"}

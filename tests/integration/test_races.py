@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fuzz.process import Answer, Client, VaultProcess, initialised
+from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess, initialised
 
 AT_ONCE = 12
 
@@ -32,14 +32,14 @@ def at_once(vault: VaultProcess, ask: Callable[[Client], Answer], count: int = A
     def one() -> None:
         with vault.client("") as client:
             client.request("GET", "/v1/sys/health")
-            start.wait(30)
+            start.wait(PATIENCE)
             answers.append(ask(client))
 
     threads = [threading.Thread(target=one, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(2 * PATIENCE)
     assert len(answers) == count
     assert {answer.status for answer in answers} <= {200, 204, 400, 403, 429}
     return answers
@@ -51,7 +51,7 @@ def good(answers: list[Answer]) -> int:
 
 @pytest.mark.parametrize("way", ["body", "header", "cubbyhole", "rewrap"])
 def test_what_is_wrapped_is_had_once(vault: VaultProcess, way: str) -> None:
-    wrapped = do(vault, "PUT", "sys/wrapping/wrap", {"a": "b"}, headers={"X-Vault-Wrap-TTL": "60"})
+    wrapped = do(vault, "PUT", "sys/wrapping/wrap", {"a": "b"}, headers={"X-Vault-Wrap-TTL": "1h"})
     token = wrapped["wrap_info"]["token"]
 
     def ask(client: Client) -> Answer:

@@ -22,6 +22,7 @@ from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.integration.coffre import BAO
 from tests.integration.processes import PATIENCE, VAULT, Running, running
+from tests.integration.two_makers import put_back
 from tests.ports import free_port
 
 LOST = (OSError, http.client.HTTPException)
@@ -60,7 +61,7 @@ class Site:
         """Return a seal stanza."""
         return (
             f'seal "pkcs11" {{\n name = "{name}"\n lib = "{SOFTHSM}"\n token_label = "{name[-1]}"\n'
-            f' key_label = "kek"\n pin = "file://{self.folder}/pin"\n timeout = "10s"\n'
+            f' key_label = "kek"\n pin = "file://{self.folder}/pin"\n timeout = "30s"\n'
             f' disabled = "{str(disabled).lower()}"\n}}\n'
         )
 
@@ -131,13 +132,30 @@ class Site:
         slots = self.ask("GET", "sys/seal-slots")[1]["data"]["key_info"]
         self.slots_left = {name for name, slot in slots.items() if slot["stored"]}
         tokens = self.slots_left - {"shamir"}
-        answers = [self.ask("POST", f"sys/seal-slots/{name}/verify", {})[0] for name in tokens]
+        answers = [self.changes("POST", f"sys/seal-slots/{name}/verify") for name in tokens]
         return bool(self.slots_left) and set(answers) <= {200}
+
+    def changes(self, method: str, path: str) -> int:
+        """Ask for a change, and again where SoftHSM crashed, as it does at times; return the status."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            status, answer = self.ask(method, path, {})
+            if "the agent died" not in str(answer) or time.monotonic() > deadline:
+                return status
+            time.sleep(0.2)
 
     def bao(self, *words: str) -> None:
         """Have the stock client do something."""
         done = self.tried(*words)
         assert done.returncode == 0, done.stdout + done.stderr
+
+    def migrates(self) -> None:
+        """Have the stock client give two shares for another seal, and once more where SoftHSM crashed."""
+        while True:
+            given = [self.tried("operator", "unseal", "-migrate", share) for share in self.shares[:2]]
+            if "the agent died of SIGSEGV" not in given[-1].stderr:
+                break
+        assert [done.returncode for done in given] == [0, 0], given
 
     def tried(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Let the stock client try something."""
@@ -254,7 +272,9 @@ def killed_at_commit(site: Site, server: Running, number: int, ask: Callable[[],
     asking = threading.Thread(target=ask)
     seen, last = 0, site.commits()
     asking.start()
-    while seen < number and asking.is_alive():
+    over = False
+    while seen < number and not over:
+        over = not asking.is_alive()  # after which one more look sees all that there was
         now = site.commits()
         seen, last = seen + (now != last), now
     server.process.kill()
@@ -294,7 +314,7 @@ def test_killed_at_every_step_from_shares_to_two_tokens_and_back_the_vault_opens
             assert site.reads()
             assert site.keeps()
             assert site.every_slot_opens()
-            assert site.ask(method, path, {})[0] in {200, 204, 400}, path
+            assert site.changes(method, path) in {200, 204, 400}, path
             assert site.every_slot_opens()
             if path == "sys/seal-slots/hsm-a" and method == "DELETE":
                 wish = {"secret_shares": 3, "secret_threshold": 2}
@@ -311,8 +331,8 @@ def test_from_shares_to_a_token_and_to_another_and_back_without_a_pause(site: Si
     with site.serving(seals) as server:
         server.wait_for("software token: no hardware protection", times=2)
         assert site.opened()
-        assert site.ask("POST", "sys/seal-slots/hsm-a", {})[0] == 200
-        assert site.ask("POST", "sys/rotate/root", {})[0] == 204
+        assert site.changes("POST", "sys/seal-slots/hsm-a") == 200
+        assert site.changes("POST", "sys/rotate/root") == 204
         server.process.kill()
         server.process.wait(PATIENCE)
     with site.serving(seals) as server:
@@ -327,11 +347,10 @@ def test_from_shares_to_a_token_and_to_another_and_back_without_a_pause(site: Si
         ]
         assert "software token: no hardware protection" in status["warnings"]
         for change in (("POST", "sys/seal-slots/hsm-b"), ("POST", "sys/seal-slots/hsm-b/verify")):
-            assert site.ask(*change, {})[0] == 200, change
+            assert site.changes(*change) == 200, change
         answer = site.ask("DELETE", "sys/seal-slots/shamir", {})[1]
         assert "nobody holds shares of this vault any more" in answer["warnings"][0]
-        for change in (("DELETE", "sys/seal-slots/hsm-a"),):
-            assert site.ask(*change, {})[0] in {200, 204}, change
+        assert site.changes("DELETE", "sys/seal-slots/hsm-a") in {200, 204}
         assert site.ask("DELETE", "sys/seal-slots/hsm-b", {})[0] == 400
     with site.serving(site.seal("hsm-b")):
         assert site.opened()
@@ -393,8 +412,7 @@ def test_the_stock_client_migrates_from_shares_to_a_token_to_another_and_back(si
     a_left, b_left = site.seal("hsm-a", disabled=True), site.seal("hsm-b", disabled=True)
     for seals, after in ((a, a), (a_left + b, b), (b_left, "")):
         with site.serving(seals):
-            for share in site.shares[:2]:
-                site.bao("operator", "unseal", "-migrate", share)
+            site.migrates()
             assert site.reads()
         with site.serving(after):
             assert site.opened()
@@ -446,8 +464,7 @@ def test_a_server_whose_token_is_gone_answers_and_opens_when_it_is_back(site: Si
         assert [(slot["name"], slot["up"]) for slot in slots if slot["type"] == "pkcs11"] == [
             ("hsm-a", False)
         ]
-        site.softhsm.tokens.rmdir()
-        away.rename(site.softhsm.tokens)
+        put_back(away, site.softhsm.tokens)
         server.wait_for("vault is unsealed")
         assert site.reads()
 

@@ -97,7 +97,8 @@ def test_a_kill_while_shares_are_replaced_leaves_the_old_or_the_new_ones_good(tm
                 assert rotation.answered.acquire(timeout=PATIENCE)
             threading.Event().wait(chance.uniform(0, 0.01))  # never set: it may fall anywhere into a request
             vault.kill()
-            rotation.join(30)
+            rotation.join(PATIENCE)
+            assert not rotation.is_alive()
             done += rotation.done
             vault.start()
             vault.unseal()
@@ -121,8 +122,11 @@ def opened(client: Client, shares: list[str]) -> str:
 class Tenant(threading.Thread):
     """Reads and writes in a namespace, whether it is sealed or not."""
 
-    def __init__(self, vault: VaultProcess, number: int, end: threading.Event) -> None:
+    def __init__(
+        self, vault: VaultProcess, number: int, end: threading.Event, wrote: threading.Semaphore
+    ) -> None:
         super().__init__(daemon=True)
+        self._wrote = wrote
         self._vault = vault
         self._number = number
         self._end = end
@@ -140,6 +144,7 @@ class Tenant(threading.Thread):
                 self.statuses.add(answer.status)
                 if answer.status == 204:
                     self.written[path] = value
+                    self._wrote.release()
                     found = client.request("GET", path)
                     self.statuses.add(found.status)
                     if found.status == 200 and found.json()["data"] != {"v": value}:
@@ -149,18 +154,19 @@ class Tenant(threading.Thread):
 def test_a_namespace_is_sealed_and_opened_under_load_and_loses_nothing(tmp_path: Path) -> None:
     with initialised(tmp_path) as vault, vault.client() as client:
         share = furnished(client)
-        end = threading.Event()
-        tenants = [Tenant(vault, number, end) for number in range(4)]
+        end, wrote = threading.Event(), threading.Semaphore(0)
+        tenants = [Tenant(vault, number, end, wrote) for number in range(4)]
         for tenant in tenants:
             tenant.start()
         for _ in range(10):
+            assert wrote.acquire(timeout=PATIENCE), [tenant.statuses for tenant in tenants]
             ok(client, "PUT", "sys/namespaces/own/seal", {})
             assert client.request("GET", "/v1/own/kv/x").status == 503
             ok(client, "PUT", "sys/namespaces/own/unseal", {"key": share})
             assert ok(client, "GET", "own/kv/x") == {"of": "own"}
         end.set()
         for tenant in tenants:
-            tenant.join(30)
+            tenant.join(PATIENCE)
             assert not tenant.is_alive()
             assert not tenant.problem, tenant.problem
             assert tenant.statuses <= {200, 204, 503}, tenant.statuses

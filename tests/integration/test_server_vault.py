@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from tests.fuzz.process import wait_until
 from tests.integration.processes import (
     PATIENCE,
     VAULT,
@@ -78,10 +79,7 @@ def test_sighup_opens_audit_file_certificate_and_log_level_anew(tmp_path: Path) 
         declared = f'audit "file" "main" {{ options {{ file_path = "{audit}" }} }}'
         config(tmp_path, port, pair(new_cert, new_key), f'{declared}\nlog_level = "error"')
         server.send(signal.SIGHUP)
-        for _ in range(200):
-            if audit.exists():
-                break
-            client.ask("GET", "sys/seal-status")
+        wait_until(audit.exists, lambda: "SIGHUP did not open the audit file again")
         before = len(rotated.read_bytes())
         assert client.ask("POST", "kv/after", {"a": "b"})[0] == 204
         assert [json.loads(line)["request"]["path"] for line in audit.read_text().splitlines()] == [

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,11 +65,11 @@ class Nss:
 
     def unplug(self) -> None:
         """Take the folder away."""
-        _away(self._at, self._away)
+        take_away(self._at, self._away)
 
     def plug(self) -> None:
         """Bring the folder back."""
-        _back(self._away, self._at)
+        put_back(self._away, self._at)
 
 
 class OpenCryptoki:
@@ -146,7 +147,7 @@ class Makers:
         )
         return (
             f'seal "pkcs11" {{\n name = "{maker}"\n lib = "{lib}"\n token_label = "{label}"\n key_label = "kek"\n'
-            f' library_parameters = "{parameters}"\n pin = "file://{self.pin_file(maker)}"\n timeout = "5s"\n'
+            f' library_parameters = "{parameters}"\n pin = "file://{self.pin_file(maker)}"\n timeout = "20s"\n'
             f" priority = {1 + self.names.index(maker)}\n}}\n"
         )
 
@@ -177,17 +178,18 @@ class Makers:
     def unplug(self, maker: str, server: Running | None = None) -> None:
         """Take a token away, and end the agent of `server` that would work on with it."""
         if maker == "softhsm":
-            _away(self.softhsm.tokens, self.folder / "away-softhsm")
+            take_away(self.softhsm.tokens, self.folder / "away-softhsm")
             return
         self.second.unplug()
         for pid in agents(server) if server is not None else ():
-            if self.second.mark in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(OSError):  # it ended by itself
+                if self.second.mark in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8"):
+                    os.kill(pid, signal.SIGKILL)
 
     def plug(self, maker: str) -> None:
         """Bring a token back."""
         if maker == "softhsm":
-            _back(self.folder / "away-softhsm", self.softhsm.tokens)
+            put_back(self.folder / "away-softhsm", self.softhsm.tokens)
         else:
             self.second.plug()
 
@@ -242,23 +244,25 @@ class Makers:
         self.wait(seen)
 
 
-def _away(here: Path, there: Path) -> None:
+def take_away(here: Path, there: Path) -> None:
+    """Move a folder, and leave an empty one."""
     here.rename(there)
-    here.mkdir()
+    here.mkdir(exist_ok=True)  # the module makes it too where it finds nothing
 
 
-def _back(there: Path, here: Path) -> None:
-    for left in here.iterdir():  # what the module made where it found nothing
-        left.unlink()
-    here.rmdir()
+def put_back(there: Path, here: Path) -> None:
+    """Put what the module made where it found nothing out of the way; it may make an empty folder once more."""
+    here.rename(tempfile.mkdtemp(dir=here.parent))
     there.rename(here)
 
 
 def agents(server: Running) -> list[int]:
     """The server's agents: its children."""
-    pid = server.process.pid
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{server.process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has ended since
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 class Load:
@@ -283,7 +287,7 @@ class Load:
         """End, and wait for the last answers."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(2 * PATIENCE)
 
     def goes_on(self, count: int) -> None:
         """Wait until so many more requests were answered."""

@@ -9,13 +9,16 @@ const path = require('node:path');
 const { chromium } = require('playwright-core');
 
 const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS } = process.env;
+const PATIENCE = 90_000; // milliseconds for whatever takes one
 
 async function main() {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
+    timeout: PATIENCE,
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
   const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1' });
+  context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const told = { pages: [], complaints: [] };
   page.on('console', (message) => message.type() === 'error' && told.complaints.push(message.text()));
