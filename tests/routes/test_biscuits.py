@@ -237,14 +237,18 @@ async def _forget(application: Application, record: str) -> None:
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_token_is_refused_soon(issuer: Issuer, case: str) -> None:
-    spent: list[list[float]] = [[], []]
-    for _ in range(10):
+    def refused_soon() -> bool:
         token = issuer.narrow(issuer.issue(), HOSTILE[case])
-        for times in spent:  # when it is seen for the first time, and again
+        spent = []
+        for _ in range(2):  # when it is seen for the first time, and again
             began = thread_time()
             assert issuer.status(token, DB) == 403
-            times.append(thread_time() - began)
-    assert max(map(min, spent)) < 0.005  # what else a machine does may come into any one of them
+            spent.append(thread_time() - began)
+        return max(spent) < 0.005
+
+    assert any(
+        refused_soon() for _ in range(30)
+    )  # what else a machine does comes into some, and not into all
 
 
 def test_a_sealed_token_is_taken(issuer: Issuer) -> None:
