@@ -56,6 +56,8 @@ WORKS: Final = "works"
 NOTHING: Final = "-"
 """Where the function gives nothing back that could be wrong."""
 _TRIES: Final = 4
+_TIME: Final = 60.0
+"""Seconds that an operation may take which does not hang."""
 _HANGING: Final = 3.0
 """Seconds that making a key may take where it hangs."""
 _PATIENCE: Final = 60.0
@@ -127,7 +129,7 @@ class Token:
         runtime: Path,
         plan: FaultPlan | None = None,
         *,
-        timeout: float = 10.0,
+        timeout: float = _TIME,
         now: Callable[[], float] = time.monotonic,
     ) -> Pkcs11Slot:
         """A slot on the token; with a plan, its agent is spoiled by it."""
@@ -153,7 +155,7 @@ class Token:
 class Trial:
     """A slot on a token whose module a plan spoils, and what was sealed through it."""
 
-    def __init__(self, token: Token, folder: Path, *, timeout: float = 10.0) -> None:
+    def __init__(self, token: Token, folder: Path, *, timeout: float = _TIME) -> None:
         self.token = token
         self.plan = FaultPlan(folder / "plan")
         self.runtime = folder / "run"
@@ -179,7 +181,7 @@ class Trial:
 
     def has_time(self) -> None:
         """Let what is to succeed from now on take as long as it does on a busy machine."""
-        self.timeout = 10.0
+        self.timeout = _TIME
         vars(self.slot)["settings"] = msgspec.structs.replace(self.slot.settings, timeout=self.timeout)
 
     def errand(self) -> tuple[Place, tuple[str, ...]]:
@@ -278,7 +280,7 @@ async def row(function: str, folder: Path, columns: Collection[str] = tuple(COLU
 
 async def _cell(token: Token, fault: Fault, function: str, folder: Path) -> str:
     """One fault from the agent's start on: what a request sees, and that it is over when the fault is."""
-    trial = Trial(token, folder, timeout=1.0 if fault.kind == "hang" else 10.0)
+    trial = Trial(token, folder, timeout=1.0 if fault.kind == "hang" else _TIME)
     trial.plan.put(_of(fault, function))
     began = time.monotonic()
     try:
@@ -321,7 +323,7 @@ async def tries_of_a_wrong_pin(fault: Fault, folder: Path) -> int:
     (folder / "wrong").write_text("not-the-pin")
     (folder / "wrong").chmod(0o400)
     token.pin = FilePin(folder / "wrong")
-    trial = Trial(token, folder / "trial", timeout=1.0 if fault.kind == "hang" else 10.0)
+    trial = Trial(token, folder / "trial", timeout=1.0 if fault.kind == "hang" else _TIME)
     trial.plan.put(fault)
     try:
         outcomes = {await trial.outcome(seal) for _ in range(3)}
@@ -332,6 +334,7 @@ async def tries_of_a_wrong_pin(fault: Fault, folder: Path) -> int:
         assert outcomes <= set(WORDS.values()), outcomes
         tries = trial.plan.reached("C_Login")
         token.pin = right
+        trial.has_time()
         await trial.anew()
         await _heals(trial, seal)
     finally:

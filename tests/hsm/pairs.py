@@ -32,7 +32,7 @@ def launched(
         pin=lambda: Pin(pin.encode()),
         environment=environment,
         program=(*inside, *PROGRAM),
-        opening_seconds=25,
+        opening_seconds=60,
     )
     breaker = Breaker(now=time.monotonic, chance=lambda: 0.5)
     client = AgentClient(lambda: AgentProcess(launch, now=time.monotonic), breaker)
@@ -41,7 +41,7 @@ def launched(
     finally:
         process = client.end()
         assert process is not None
-        process.join(10)
+        process.join(60)
 
 
 def generate(client: AgentClient, *algorithms: str) -> None:

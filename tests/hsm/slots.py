@@ -91,10 +91,10 @@ def run(softhsm: SoftHsm, story: Callable[[Pkcs11Slot], Awaitable[None]], **chan
     asyncio.run(whole())
 
 
-def gone(pid: int | None) -> bool:
-    """Whether a process ends, within ten seconds."""
-    until = time.monotonic() + 10
-    while Path(f"/proc/{pid}/exe").exists():
+def gone(pid: int | None, *, name: str = "exe") -> bool:
+    """Whether a process ends, within a minute; with `stat` as the name, whether its parent knows of it too."""
+    until = time.monotonic() + 60
+    while Path(f"/proc/{pid}/{name}").exists():
         if time.monotonic() > until:
             return False
         time.sleep(0.005)

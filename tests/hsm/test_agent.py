@@ -34,7 +34,7 @@ class Server:
 
     def __init__(self, pin: str = PIN) -> None:
         self.channel, far = socket.socketpair()
-        self.channel.settimeout(10)
+        self.channel.settimeout(60)
         self._bodies: list[bytes] = []
         self._reader = FrameReader()
         self._number = FIRST
@@ -73,7 +73,7 @@ class Server:
 
     def close(self) -> None:
         self.channel.close()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 
@@ -127,7 +127,7 @@ def test_it_says_why_it_cannot_open_and_ends(
     reply = server.open(softhsm.opening("a", **changed))
     assert reply.failure is not None
     assert reply.failure.kind == kind
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.problems == []
 
 
@@ -162,14 +162,14 @@ def test_a_module_that_fails_at_the_list_of_tokens_says_so(softhsm: SoftHsm, mod
 def test_nonsense_ends_it(softhsm: SoftHsm, server: Server, sent: bytes) -> None:
     server.open(softhsm.opening("a"))
     server.channel.sendall(sent)
-    server.thread.join(10)
+    server.thread.join(60)
     assert not server.thread.is_alive()
 
 
 def test_a_server_that_goes_before_it_opened_ends_it(server: Server) -> None:
     assert server.receive().number == LOADED
     server.channel.shutdown(socket.SHUT_WR)
-    server.thread.join(10)
+    server.thread.join(60)
     assert server.problems == []
 
 
@@ -178,14 +178,14 @@ def test_a_call_that_hangs_keeps_it_from_saying_goodbye(softhsm: SoftHsm, module
 
     def hang(real: Callable[..., int], *arguments: int) -> int:
         entered.set()
-        release.wait(30)
+        release.wait(120)
         return real(*arguments)
 
     server = Server()
     server.open(softhsm.opening("a", max_sessions=2))
     with spoiled(module, C_GenerateRandom=hang):
         server.channel.sendall(encode(Request(7, operations.Random(8))))
-        assert entered.wait(10)
+        assert entered.wait(60)
         server.close()
         release.set()
     # SoftHSM was not finalised: another user of it goes on.

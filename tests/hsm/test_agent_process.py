@@ -204,7 +204,7 @@ def test_a_pin_that_cannot_be_read_says_where_it_was_looked_for(softhsm: SoftHsm
 def test_who_asks_after_the_agent_ended_hears_why_it_ended(softhsm: SoftHsm) -> None:
     """However the race between its end and the first request goes."""
     process = slot_on(softhsm, pin="")._client._start()
-    process.join(10)
+    process.join(60)
     with pytest.raises(BadConfig, match=f"pin variable {PIN_VARIABLE}: is empty"):
         process.submit(Random(8), 10.0)
 
@@ -268,7 +268,7 @@ def test_a_process_takes_nothing_after_its_end(softhsm: SoftHsm) -> None:
     cancelled = process.submit(Random(8), 10.0)
     assert cancelled.cancel()
     process.end()
-    process.join(10)
+    process.join(60)
     assert process.dead
     assert process.reason == "the agent was told to end"
     with pytest.raises(SlotUnavailable, match="told to end"):
@@ -338,7 +338,7 @@ def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) ->
         opening=softhsm.opening("a"), pin=pin, environment=softhsm.environment, opening_seconds=10.0
     )
     process = AgentProcess(launch, now=time.monotonic)
-    process.join(10)
+    process.join(60)
     assert process.dead
     assert process.reason == "the agent's thread failed with ZeroDivisionError"
 

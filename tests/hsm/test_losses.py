@@ -238,7 +238,7 @@ def test_too_many_sessions_give_way_to_one(device: Device, module: Module) -> No
     barrier = threading.Barrier(3)
 
     def hold(_: object) -> bytes:
-        barrier.wait(10)
+        barrier.wait(60)
         return b""
 
     threads = [threading.Thread(target=device._sessions.run, args=(hold, "hold")) for _ in range(3)]
@@ -449,7 +449,7 @@ def test_threads_that_lose_their_sessions_together_log_in_once(device: Device, m
         def lose(_: object) -> None:
             tries[0] += 1
             if tries[0] == 1:
-                barrier.wait(10)
+                barrier.wait(60)
                 raise pkcs11.SessionHandleInvalid
 
         device._sessions.run(lose, "lose")

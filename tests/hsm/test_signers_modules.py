@@ -58,7 +58,7 @@ def agent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _key(agent: AgentClient, label: str) -> PrivateKey:
-    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=10))
+    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=60))
 
 
 @pytest.mark.parametrize("kind", KINDS)

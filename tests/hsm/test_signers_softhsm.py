@@ -65,7 +65,7 @@ def agent(token: SoftHsm) -> Iterator[AgentClient]:
 
 
 def _key(agent: AgentClient, label: str) -> PrivateKey:
-    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=10))
+    return private_key(TokenSigner(agent, label, pairs.IDS.get(label), seconds=60))
 
 
 def _openssl(*arguments: str | Path) -> str:

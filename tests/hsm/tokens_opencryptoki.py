@@ -21,7 +21,7 @@ _WAIT = """
 tries=0
 until pkcsconf -t >/dev/null 2>&1; do
     tries=$((tries + 1))
-    [ "$tries" -lt 200 ] || exit 1
+    [ "$tries" -lt 1200 ] || exit 1
     sleep 0.05
 done
 """
