@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -43,7 +44,8 @@ def dev_server(program: str, folder: Path) -> Generator[Server]:
         f"-dev-root-token-id={ROOT_TOKEN}",
         f"-dev-listen-address=127.0.0.1:{port}",
     )
-    with _running(program, arguments, folder, port):
+    ready = "secret/config"  # which the field makes in the background
+    with _running(program, arguments, folder, f"http://127.0.0.1:{port}/v1/{ready}"):
         yield Server(f"http://127.0.0.1:{port}", ROOT_TOKEN)
 
 
@@ -58,12 +60,14 @@ def empty_server(program: str, folder: Path) -> Generator[Server]:
         f'api_addr = "http://127.0.0.1:{port}"\n',
         encoding="utf-8",
     )
-    with _running(program, ("server", f"-config={config}"), folder, port):
+    ready = f"http://127.0.0.1:{port}/v1/sys/seal-status"
+    with _running(program, ("server", f"-config={config}"), folder, ready):
         yield Server(f"http://127.0.0.1:{port}", "")
 
 
 @contextmanager
-def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) -> Generator[None]:
+def _running(program: str, arguments: tuple[str, ...], folder: Path, ready: str) -> Generator[None]:
+    """Run a server; it is there once the URL `ready` can be read."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
     environment = {**inherited, "HOME": str(folder), "PYTHONPATH": f"{_ROOT}:{_ROOT / 'cli'}"}
     with (folder / "server.log").open("wb") as log:
@@ -71,20 +75,23 @@ def _running(program: str, arguments: tuple[str, ...], folder: Path, port: int) 
             [*PROGRAMS[program], *arguments], env=environment, stdout=log, stderr=log, cwd=folder
         )
         try:
-            _wait_until_it_answers(process, port, folder / "server.log")
+            _wait_until_it_answers(process, ready, folder / "server.log")
             yield
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], ready: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    url = f"http://127.0.0.1:{port}/v1/sys/seal-status"
+    asked = urllib.request.Request(ready, headers={"X-Vault-Token": ROOT_TOKEN})
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            with urllib.request.urlopen(asked, timeout=5):
                 return
+        except urllib.error.HTTPError as refusal:
+            refusal.close()
+            time.sleep(0.05)
         except OSError:
             time.sleep(0.05)
     message = f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}"

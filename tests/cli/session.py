@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ _PLACES = {
     "text": r"[^\n]*",
 }
 _ROOT = Path(__file__).parents[2]
+_UPGRADING = "Upgrading from non-versioned"
+"""What the field says of a new KV version 2 for a moment, in which nothing of a command was done."""
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=\$\((.*)\)", re.DOTALL)
 
 
@@ -91,16 +94,12 @@ class Shell:
     def run(self, command: str) -> list[str]:
         """What the terminal shows after the command, as session lines."""
         assignment = _ASSIGNMENT.fullmatch(command)
-        done = subprocess.run(
-            ["/bin/sh", "-c", assignment[2] if assignment else command],
-            env={**self._environment, **self._variables},
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        deadline = time.monotonic() + 60
+        while True:
+            done = self._done(assignment[2] if assignment else command)
+            if _UPGRADING not in done.stderr or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
         lines = []
         if assignment:
             self._variables[assignment[1]] = done.stdout.rstrip("\n")
@@ -111,6 +110,18 @@ class Shell:
         if done.stderr:
             lines += [f"! {line}".rstrip() for line in done.stderr.removesuffix("\n").split("\n")]
         return [*lines, f"[exit {done.returncode}]"] if done.returncode else lines
+
+    def _done(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", command],
+            env={**self._environment, **self._variables},
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
 
 def difference(expected: list[str], shown: list[str]) -> str:

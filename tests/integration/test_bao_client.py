@@ -29,7 +29,7 @@ _SHARED = {
 }
 _CAPTURE = re.compile(r"([A-Z]+)=(?![A-Z])(.*)")
 _UPGRADING = "Upgrading from non-versioned"
-# How long something is kept is told to the second, where the clocks of two runs differ by one.
+# How long something is kept is told to the second, where the clocks of two runs differ by some.
 _LEFT = re.compile(
     r"((?<!_)\bttl\"?:? +|(?:token|lease)_duration\"?:? +)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?\b"
 )
@@ -151,12 +151,13 @@ def _differences(pair: list[Session], lines: list[str]) -> str:
 
 
 def _without_chance(text: str) -> str:
-    text = _LEFT.sub(_to_the_minute, normalised(text))
+    text = _LEFT.sub(_to_five_minutes, normalised(text))
     for pattern, word in _LOOSE:
         text = pattern.sub(word, text)
     return text
 
 
-def _to_the_minute(found: re.Match[str]) -> str:
+def _to_five_minutes(found: re.Match[str]) -> str:
+    """Up to five minutes more than what is left: it does not matter how many of them a slow machine took."""
     hours, minutes, seconds = (int(found[part] or 0) for part in (2, 3, 4))
-    return f"{found[1]}{round((hours * 3600 + minutes * 60 + seconds) / 60)} minutes"
+    return f"{found[1]}{-(-(hours * 3600 + minutes * 60 + seconds) // 300) * 5} minutes"
