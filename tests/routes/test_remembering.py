@@ -226,7 +226,7 @@ def test_every_class_of_change_is_seen_by_the_very_next_of_equal_reads(world: Wo
 def end_of(subject: Application, change: Change) -> None:
     """Wait for what goes on in the background once a change was answered, for a copy would go on with it."""
     if change.method == "DELETE" and change.path.startswith("sys/namespaces/"):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while subject.request("GET", f"/v1/{change.path}", token="root").status != 404:
             assert time.monotonic() < deadline
 

@@ -81,7 +81,7 @@ async def fill(file: Path) -> None:
 
 async def count(file: Path, times: int) -> None:
     """Increment the counter with a few concurrent writers."""
-    storage = SqliteStorage.open(file)
+    storage = SqliteStorage.open(file, patience=120)
 
     async def one() -> None:
         for _ in range(times // WRITERS):

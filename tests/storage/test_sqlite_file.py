@@ -9,12 +9,14 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.storage.stores import everything, fill
+from vault.storage.batch import committing_thread
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
 
@@ -207,6 +209,32 @@ def test_a_locked_file_is_refused_at_opening(tmp_path: Path) -> None:
         database.execute("BEGIN EXCLUSIVE")
         assert "another process keeps it locked" in refused(file)
         database.execute("ROLLBACK")
+
+
+def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "s.db"
+    asyncio.run(make(file, "a"))
+    monkeypatch.setattr("vault.storage.sqlite._READ_PATIENCE", 0.0)
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    closing_slowly = threading.Timer(0.2, other.close)
+
+    def come_between(file: Path) -> ThreadPoolExecutor:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        closing_slowly.start()
+        return committing_thread(file)
+
+    monkeypatch.setattr("vault.storage.sqlite.committing_thread", come_between)
+
+    async def story() -> None:
+        storage = SqliteStorage.open(file, patience=60)
+        assert await everything(storage) == {"a": b"a"}
+        await storage.close()
+
+    asyncio.run(story())
+    closing_slowly.join()
 
 
 def test_commits_are_synced_to_disk_through_a_write_ahead_log(tmp_path: Path) -> None:

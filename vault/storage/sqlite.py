@@ -83,8 +83,9 @@ class SqliteStorage:
         """
         prepare(file, patience=patience)
         thread = committing_thread(file)
-        reader = Connection(file, on_statement, patience=_READ_PATIENCE)
+        reader = Connection(file, on_statement, patience=patience)
         reader.run("open", "PRAGMA query_only=ON")
+        reader.wait_for_lock(_READ_PATIENCE)
         commits = Commits(file)
         rows = Rows(commits)
         group = GroupCommit(

@@ -55,7 +55,7 @@ def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             found = json.loads(pipe.read())
-        assert process.wait(10.0) == 0
+        assert process.wait(60.0) == 0
     assert process.stderr is not None
     process.stderr.close()
     assert found.pop("PYTHONPATH") == str(Path(__file__).parents[3])
@@ -94,7 +94,7 @@ def test_the_last_words_of_a_program_are_words_that_were_known_before(
     )
     reading, writing = os.pipe()
     with start(launch, writing) as process:
-        assert process.wait(10.0) == 0
+        assert process.wait(60.0) == 0
     os.close(reading)
     os.close(writing)
     assert last_words(process) == said

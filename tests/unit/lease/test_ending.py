@@ -137,6 +137,7 @@ def test_an_engine_has_a_time_limit_and_no_defect_of_its_stops_anything() -> Non
         bench.endings.longest = 0.01
         with pytest.raises(LeaseFailure, match="did not answer in time"):
             await bench.endings.end(lease.id)
+        bench.endings.longest = 60
         bench.other.hanging, bench.other.broken = None, True
         with pytest.raises(LeaseFailure, match="the engine met a defect"):
             await bench.endings.end(lease.id)

@@ -104,7 +104,7 @@ class _Twin:
 
         self.first.before = hold
         task = asyncio.ensure_future(work)
-        await asyncio.wait_for(held.wait(), 10)
+        await asyncio.wait_for(held.wait(), 60)
         await other()
         release.set()
         with pytest.raises(SealFailure) as told:

@@ -130,7 +130,7 @@ async def _send_parts(application: Application, parts: list[Any]) -> list[Any]:
         "client": None,
         "state": application.state(),
     }
-    await asyncio.wait_for(application.vault(scope, receive, send), 5)
+    await asyncio.wait_for(application.vault(scope, receive, send), 60)
     return out
 
 

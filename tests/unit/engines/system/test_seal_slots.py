@@ -272,7 +272,7 @@ def test_a_slot_that_hangs_is_asked_for_an_audit_devices_salt_while_others_write
         enabling = asyncio.create_task(here("PUT", "audit/x", device))
         await entered.wait()
         text = 'path "a" { capabilities = ["read"] }'
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert (await here("PUT", "policies/acl/p", {"policy": text})).status == 204
         hold.set()
         assert (await enabling).status == 204

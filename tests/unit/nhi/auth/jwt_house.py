@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from nhi.auth.jwt.cel.login import CelLoginEngine
-from nhi.auth.jwt.cel.programs import Programs
+from nhi.auth.jwt.cel.process import Cost
+from nhi.auth.jwt.cel.programs import LONGEST as LONGEST_PROGRAM
+from nhi.auth.jwt.cel.programs import QUICK, Programs
 from nhi.auth.jwt.cel.roles import CelRoleEngine
 from nhi.auth.jwt.config import ConfigEngine
 from nhi.auth.jwt.keysets import KeySets
@@ -34,7 +36,7 @@ class JwtHouse(AuthHouse):
         await self.start()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.sets = KeySets(fetcher, self.clock, Providers(fetcher))
-        verifier, self.programs = Verifier(self.sets, self.clock), Programs()
+        verifier, self.programs = Verifier(self.sets, self.clock), patient_programs()
         issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
         engines = (
             ConfigEngine(self.sets),
@@ -80,6 +82,11 @@ class JwtHouse(AuthHouse):
 
 async def _resolve(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
+
+
+def patient_programs() -> Programs:
+    """Return what runs programs, and gives each the processor time that a server gives, however busy the machine is."""
+    return Programs(Cost(QUICK.used, passed=600), Cost(LONGEST_PROGRAM.used, passed=600))
 
 
 async def opened() -> JwtHouse:

@@ -13,11 +13,11 @@ import pytest
 
 from nhi.auth.jwt.cel import process, programs
 from nhi.auth.jwt.cel.process import Cost, Process
-from nhi.auth.jwt.cel.programs import MISSING, Programs
+from nhi.auth.jwt.cel.programs import MISSING
 from nhi.auth.jwt.cel.talk import Question
 from tests.tokens import token
 from tests.unit.nhi.auth.house import Answer, auth, play
-from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
+from tests.unit.nhi.auth.jwt_house import JwtHouse, opened, patient_programs
 from vault.framework.errors import Limited, Malformed
 
 SLOW = "error executing cel program: it takes too long or too much memory"
@@ -165,7 +165,7 @@ def test_programs_wait_for_their_turn_in_no_thread_of_others_and_not_without_end
     async def scenario() -> None:
         monkeypatch.setattr(asyncio, "to_thread", None)
         threads: set[str] = set()
-        answers = Programs()
+        answers = patient_programs()
         ask = Process.ask
 
         def seen(self: Process, packed: bytes, most: Cost) -> Any:
@@ -202,7 +202,7 @@ def test_a_process_that_says_something_else_is_ended(monkeypatch: pytest.MonkeyP
     async def scenario() -> None:
         for noise in ("bytes([255] * 4)", "bytes([0, 0, 0, 1, 193])"):
             monkeypatch.setattr(process, "_PROGRAM", (sys.executable, "-I", "-c", said.format(noise)))
-            answers = Programs()
+            answers = patient_programs()
             with pytest.raises(Malformed, match="too long or too much memory"):
                 await answers.check("a", Question(expression="true"))
             assert answers.pid == 0
