@@ -207,6 +207,12 @@ class Keeper:
         more = await sharing.recovery_to_leave(self, config, leaving, abandon=abandon)
         if more is not None and not rehearse:
             await sharing.store(self, config, more)
+        return await self.hand_values_over(config, leaving, rehearse=rehearse, abandon=abandon)
+
+    async def hand_values_over(
+        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool, abandon: bool
+    ) -> Losses:
+        """As `hand_over`, of the wrapped values alone."""
         if self.wraps is None:
             return {}
         staying = tuple(name for name in config.wrapped if name not in leaving)

@@ -48,8 +48,9 @@ async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[S
     async with keeper.lock:
         config = await keeper.config()
         await keeper.leaving(config, name)
-        lost = await keeper.hand_over(config, {name}, rehearse=True, abandon=abandon)
-        ends = await sharing.recovery_ends(keeper, config, {name})
+        more = await sharing.recovery_to_leave(keeper, config, {name}, abandon=abandon)
+        lost = await keeper.hand_values_over(config, {name}, rehearse=True, abandon=abandon)
+        ends = more is None and await sharing.only_held_by(keeper, config, {name})
         config = config.without(name)
         return msgspec.structs.replace(config, recovery=None) if ends or not config.wrapped else config, lost
 

@@ -7,6 +7,7 @@ The functions that do not say otherwise are for whoever holds `keeper.lock`.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import msgspec
 from hsm import envelope
 from hsm.errors import HsmError
 from hsm.wrapping import KeySlot
+from vault.barrier.key import Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
@@ -61,14 +63,27 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Ext
     """
     if config.recovery is None:
         return None
-    reader = keeper.storage.reader()
-    path = recovery_path(config.recovery.revision)
-    data = await reader.get(path)
     try:
-        key = await book.unwrap_recovery(reader, config, keeper.slots)
+        given = await _given(keeper, config)
     except SealFailure:
         return None
+    return await _with(keeper, slot, config, *given)
+
+
+async def _given(keeper: Keeper, config: SealConfig) -> tuple[Key, bytes]:
+    """Return the recovery key, and its record as it was stored before. Raises `SealFailure` where no slot gives it."""
+    assert config.recovery is not None
+    reader = keeper.storage.reader()
+    data = await reader.get(recovery_path(config.recovery.revision))
+    key = await book.unwrap_recovery(reader, config, keeper.slots)
     assert data is not None
+    return key, data
+
+
+async def _with(keeper: Keeper, slot: KeySlot, config: SealConfig, key: Key, data: bytes) -> Extended:
+    """Return the record `data` with a wrap of `key`, the recovery key, under `slot`. Raises `HsmError`."""
+    assert config.recovery is not None
+    path = recovery_path(config.recovery.revision)
     record = decode(path, data, RecoveryKey)
     place = book.recovery_place(slot.name, config.generation, path)
     value = await envelope.seal(slot, place, key.reveal(), keeper.random)
@@ -90,35 +105,29 @@ async def recovery_to_leave(
     held = await book.recovery_record(keeper.storage.reader(), config)
     if not held.wrapped.keys().isdisjoint(staying):
         return None
-    for name in staying:
-        slot = keeper.slots.get(name)
-        if slot is None:
-            continue
-        try:
-            return await _extended(keeper, slot, config)
-        except (HsmError, SealFailure):
-            continue
     refusal = SealRefusal(
         f"only {told_holding(held.wrapped)} the recovery key, and no slot that stays can take it now; repair one, "
         "rotate the recovery key first, or say abandon where no slot gives it any more: recovery keys end with it"
     )
-    if abandon and await recovery_ends(keeper, config, leaving):
-        return None
+    try:
+        given = await _given(keeper, config)
+    except SealFailure:
+        if abandon and held.wrapped.keys() <= set(leaving):
+            return None
+        raise refusal from None
+    for slot in (keeper.slots.get(name) for name in staying):
+        if slot is not None:
+            with suppress(HsmError):
+                return await _with(keeper, slot, config, *given)
     raise refusal
 
 
-async def recovery_ends(keeper: Keeper, config: SealConfig, leaving: Collection[str]) -> bool:
-    """Whether the recovery key goes with the slots `leaving`, as they alone have it and do not give it."""
+async def only_held_by(keeper: Keeper, config: SealConfig, names: Collection[str]) -> bool:
+    """Whether there is a recovery key, and it is wrapped for no slot but `names`. No device is asked."""
     if config.recovery is None:
         return False
-    reader = keeper.storage.reader()
-    if not (await book.recovery_record(reader, config)).wrapped.keys() <= set(leaving):
-        return False
-    try:
-        await book.unwrap_recovery(reader, config, keeper.slots)
-    except SealFailure:
-        return True
-    return False
+    record = await book.recovery_record(keeper.storage.reader(), config)
+    return record.wrapped.keys() <= set(names)
 
 
 async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> SealConfig:

@@ -17,8 +17,8 @@ from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH
-from vault.seal import book, sharing, turnover
-from vault.seal.failure import RootKeyReplaced, SealFailure
+from vault.seal import book, rehearsal, sharing, turnover
+from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.keeper import Keeper, Moved
 from vault.seal.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
@@ -374,5 +374,23 @@ def test_who_knows_an_old_root_key_gives_it_to_no_slot(change: str) -> None:
         await other.life.follow_root()
         await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
         assert await opens(machine, a)
+
+    asyncio.run(scenario())
+
+
+def test_a_rehearsal_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once() -> None:
+    async def scenario() -> None:
+        a, b = named("a", "b")
+        machine, _ = await opened(Slots(enabled=[a, b]))
+        await machine.keeper.remove("b")
+        a.away = AWAY
+        await machine.keeper.add("b")
+        with pytest.raises(SealRefusal, match="or say abandon"):
+            await rehearsal.remove(machine.keeper, "a")
+        a.calls.clear()
+        config, lost = await rehearsal.remove(machine.keeper, "a", abandon=True)
+        assert (a.calls, config.recovery, lost) == (["unwrap"], None, {})
+        removed = await machine.keeper.remove("a", abandon=True)
+        assert (removed.recovery, removed.slots) == (None, config.slots)
 
     asyncio.run(scenario())
