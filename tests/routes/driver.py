@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tempfile
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,20 +83,25 @@ class Target:
 
 
 class Ahead(Clock):
-    """The machine's clock, set ahead by as much as a test says."""
+    """A clock that begins with the second that the machine's is in, and goes on by what happens and as a test says.
 
-    def __init__(self) -> None:
-        self._ahead = 0
+    So what a token has left, say, is the same however long a busy machine takes between two lines of a test.
+    """
+
+    def __init__(self, now: int | None = None) -> None:
+        """`now` is when it begins instead, in nanoseconds since the epoch."""
+        self._now = time.time_ns() // 1_000_000_000 * 1_000_000_000 if now is None else now
 
     def nanos(self) -> int:
-        return super().nanos() + self._ahead
+        self._now += 1000
+        return self._now
 
     def millis(self) -> int:
         return self.nanos() // 1_000_000
 
-    def sleep(self, seconds: int) -> None:
-        """Let time pass."""
-        self._ahead += seconds * 1_000_000_000
+    def sleep(self, seconds: int = 0) -> None:
+        """Let so many seconds pass and a moment more, for much of the server counts in milliseconds."""
+        self._now += seconds * 1_000_000_000 + 1_000_000
 
 
 class Application:
@@ -130,7 +136,7 @@ class Application:
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
-        self.clock = Ahead()
+        self.clock = _clock(like, self.storage)
         self._like = None if like is None else (like.storage, like.key)
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
@@ -210,7 +216,8 @@ class Application:
         token: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send one request. A body that is no bytes is sent as JSON."""
+        """Send one request, a moment after the last. A body that is no bytes is sent as JSON."""
+        self.clock.sleep()
         path, _, query = target.partition("?")
         sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         wanted = {"x-vault-token": token, **(headers or {})}
@@ -287,6 +294,13 @@ class Application:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
+
+
+def _clock(like: Application | None, storage: Storage) -> Ahead:
+    """Return an application's clock: two that have one storage have one clock, and a copy begins when it is made."""
+    if like is None:
+        return Ahead()
+    return like.clock if like.storage is storage else Ahead(like.clock.nanos())
 
 
 def _copy(source: Storage, target: Storage) -> None:

@@ -4,12 +4,12 @@
 Each test reads twice, so that a plan is there, changes one thing that the plan stands on, and reads again.
 """
 
-import time
 from typing import Any
 
 import pytest
 
 from tests.routes.driver import Application
+from vault.framework.clock import rfc3339
 from vault.framework.plan import Plan
 from vault.token import authenticator
 
@@ -158,7 +158,7 @@ def test_a_token_that_expires_takes_its_plan_along(application: Application) -> 
 
 
 def test_a_rule_that_expires_takes_the_plan_along(application: Application) -> None:
-    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+    soon = rfc3339((application.clock.millis() // 1000 + 60) * 1_000_000_000)
     token = planned(application, f'path "secret/*" {{ capabilities = ["read"] expiration = "{soon}" }}')
     application.clock.sleep(60)
     assert status(application, token) == 403

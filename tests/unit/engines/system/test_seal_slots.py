@@ -12,9 +12,9 @@ import pytest
 
 from hsm.errors import SlotUnavailable
 from hsm.wrapping import Wrapped
-from tests.routes.driver import Answer, Application
+from tests.routes.driver import Ahead, Answer, Application
 from vault.audit.device import DeviceConfig
-from vault.framework.clock import Clock, Entropy
+from vault.framework.clock import Entropy
 from vault.framework.errors import Unavailable
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
@@ -34,13 +34,14 @@ class Estate(Application):
     def __init__(self, *, can_unseal: bool = True) -> None:
         self.storage = MemoryStorage()
         self.client = ("127.0.0.1", 4711)
+        self.clock = Ahead()
         self.text = io.StringIO()
         self._policy = HsmPolicy(recovery_can_unseal=can_unseal)
         self.restart("a", "b")
 
     def restart(self, *names: str) -> None:
         """Start anew with these slots."""
-        clock = Clock()
+        clock = self.clock
         config = Config(
             listeners=(Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True),),
             storage=StorageSettings(kind="inmem"),
