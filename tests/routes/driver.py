@@ -165,7 +165,7 @@ class Application:
         self.vault._parts.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)
         if known is not None:
-            _copy(known[0], self.storage)
+            copy_data(known[0], self.storage)
         await self.vault.start()
         made = await self.vault.bootstrap_dev(
             root_token_id="root", mount_kv=True, unseal_key=known and known[1]
@@ -175,7 +175,7 @@ class Application:
             await self._begin()
         if self._copied and known is None:
             kept = MemoryStorage()
-            _copy(self.storage, kept)
+            copy_data(self.storage, kept)
             Application._furnished = kept, self.key
 
     async def _begin(self) -> None:
@@ -303,7 +303,7 @@ def _clock(like: Application | None, storage: Storage) -> Ahead:
     return like.clock if like.storage is storage else Ahead(like.clock.nanos())
 
 
-def _copy(source: Storage, target: Storage) -> None:
+def copy_data(source: Storage, target: Storage) -> None:
     """Give one memory what another holds."""
     assert isinstance(source, MemoryStorage) and isinstance(target, MemoryStorage)
     for name in ("entries", "paths", "alarms", "changes", "epoch"):

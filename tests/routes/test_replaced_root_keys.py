@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Two servers with one storage: one replaces a root key, and the other follows, or is sealed and says so."""
 
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from hsm.errors import SlotUnavailable
-from tests.routes.driver import Application
+from tests.routes.driver import Application, copy_data
 from tests.routes.test_two_processes import Shared
 from tests.unit.seal.soft import SoftSlot
+from vault.barrier.view import View
+from vault.storage.memory import MemoryStorage
 
 SECRET = "/v1/secret/data/x"
 SEALED = (503, ["Vault is sealed"])
@@ -144,3 +147,51 @@ def test_where_a_key_slot_opens_the_vault_it_is_open_again_when_the_slot_is_back
         slot.away = None
         other.run(other.vault._seal_watch.step())
         assert _read(other) == (200, None)
+
+
+def test_shares_open_a_namespace_whose_root_key_two_processes_replaced_one_after_the_other(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One waits for its turn to write, and follows meanwhile what the other wrote before it."""
+    one, other = both
+    share = _namespace(both)
+    namespace_id = _do(one, "GET", "sys/namespaces/a")["data"]["id"]
+    barrier = other.vault._parts.barrier
+    inner = barrier.write
+
+    @asynccontextmanager
+    async def waiting(where: str, prefix: str) -> AsyncIterator[View]:
+        monkeypatch.undo()
+        await one.vault._parts.sealing.renew_root(namespace_id)
+        await other.vault._parts.follower.follow()
+        async with inner(where, prefix) as core:
+            yield core
+
+    monkeypatch.setattr(barrier, "write", waiting)
+    other.run(other.vault._parts.sealing.renew_root(namespace_id))
+    for each in both:
+        assert _read(each, "a/kv/x") == (200, None)
+        _do(each, "PUT", "sys/namespaces/a/seal")
+        assert not _do(each, "PUT", "sys/namespaces/a/unseal", {"key": share})["data"]["sealed"]
+        assert _read(each, "a/kv/x") == (200, None)
+
+
+@pytest.mark.parametrize("slotted", [True, False])
+def test_a_backup_from_before_the_root_key_was_replaced_is_followed_too_or_the_vault_sealed(
+    slotted: bool,
+) -> None:
+    slots = [SoftSlot("a")] if slotted else []
+    storage, kept = Shared(), MemoryStorage()
+    with Application(storage, slots=slots) as one:
+        one.run(one.vault._seal_watch.step())
+        copy_data(storage, kept)
+        _do(one, "POST", "sys/rotate/root", {})
+        assert _read(one) == (200, None)
+        copy_data(kept, storage)
+        if slotted:
+            assert _read(one) == (200, None)
+            return
+        assert _read(one) == SEALED
+        one.run(one.vault._leaving)
+        assert not _do(one, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+        assert _read(one) == (200, None)

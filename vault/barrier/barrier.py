@@ -109,19 +109,25 @@ class Barrier:
         self._root_key = None
         self._next_root_key = None
 
-    async def replace_root_in(self, tx: Tx, root_key: Key) -> None:
-        """Store the keyring under another root key within `tx`; call `adopt_root` once that has committed.
+    async def replace_root_in(self, tx: Tx, root_key: Key) -> Key:
+        """Store the keyring under another root key within `tx`, and return the one that it was under.
 
-        From now on both keys are tried, so that whoever writes between the commit and `adopt_root` works.
+        Call `adopt_root` once that has committed, `keep_root` if it has not. From now on both keys are tried, so that
+        whoever writes between the commit and `adopt_root` works.
         """
-        stored, _ = await self._stored(tx)
+        stored, old = await self._stored(tx)
         self._next_root_key = root_key
         await self._store(tx, stored, root_key)
+        return old
 
     def adopt_root(self, root_key: Key) -> None:
-        """Follow a committed `replace_root_in`, or go back to the key before it; without effect while sealed."""
+        """Follow a committed `replace_root_in`; without effect while sealed."""
         if self._root_key is not None:
             self._root_key = root_key
+        self._next_root_key = None
+
+    def keep_root(self) -> None:
+        """Stay with the root key that there is by now, which another process's may be: ours did not commit."""
         self._next_root_key = None
 
     def reader(self, namespace_id: str, prefix: str) -> ReadView:

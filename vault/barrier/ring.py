@@ -58,15 +58,20 @@ class Ring:
         """Store a new `keyring` within `tx`."""
         return await self._store(tx, keyring, self.root_key)
 
-    async def replace_root_in(self, tx: Tx, root_key: Key) -> None:
+    async def replace_root_in(self, tx: Tx, root_key: Key) -> Key:
         """As `Barrier.replace_root_in`."""
-        stored, _ = await self._stored(tx)
+        stored, old = await self._stored(tx)
         self._next_root_key = root_key
         await self._store(tx, stored, root_key)
+        return old
 
     def adopt_root(self, root_key: Key) -> None:
         """As `Barrier.adopt_root`."""
         self.root_key, self._next_root_key = root_key, None
+
+    def keep_root(self) -> None:
+        """As `Barrier.keep_root`."""
+        self._next_root_key = None
 
     async def rotate_in(self, tx: Tx) -> Keyring:
         """As `Barrier.rotate_in`."""

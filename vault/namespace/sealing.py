@@ -153,7 +153,8 @@ class NamespaceSealing:
         ):
             with contextlib.suppress(BarrierFailure):  # it leads from an older one
                 root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
-        ring.adopt_root(root_key)
+        if root_key is not ring.root_key:
+            ring.adopt_root(root_key)
         with contextlib.suppress(BarrierFailure):
             await ring.refresh()
             return True
@@ -212,15 +213,15 @@ class NamespaceSealing:
             ring = self._barrier.ring(namespace_id)
             if ring is None or ring.namespace_id != namespace_id:
                 raise SealRefusal(NOT_SEALABLE)
-            before, now = ring.root_key, Key(self._random(KEY_BYTES))
+            now = Key(self._random(KEY_BYTES))
             try:
                 async with self._barrier.write(ROOT.id, core_prefix(ROOT.id)) as core:
                     entry = _there(await self._namespaces.stored(core, namespace_id))
-                    await ring.replace_root_in(core.transaction, now)
+                    before = await ring.replace_root_in(core.transaction, now)
                     seal = seal_of(_seal(entry), before, now)
                     await self._namespaces.put(core, msgspec.structs.replace(entry, seal=seal))
             except BaseException:
-                ring.adopt_root(before)
+                ring.keep_root()
                 raise
             ring.adopt_root(now)
             with contextlib.suppress(StorageFailure):  # it counts; the next request follows

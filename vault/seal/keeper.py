@@ -255,7 +255,9 @@ class Keeper:
     async def renew_held(self, slot: KeySlot) -> SealConfig:
         """As `add` or `renew`, for whoever holds `lock`."""
         config = await self.config()
-        root_key = self.root_key
+        if config.root_version != self.root_version:
+            raise Moved
+        root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
         record = await self.write(slot, root_key, config, config.root_version, old + 1)
         recovery = await sharing.recovery_for(self, slot, config)

@@ -173,18 +173,24 @@ class Lifecycle(Beginning):
             raise RootKeyReplaced("the stored seal configuration belongs to another initialisation")
         if config.root_version == known or self._barrier.sealed:
             return
-        reader = self._storage.reader()
-        try:
-            root_key = await book.follow_links(reader, config, self._barrier.root_key, known)
-        except SealFailure:
-            try:
-                root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
-            except SealFailure as failure:
-                raise RootKeyReplaced(str(failure)) from failure
+        root_key = await self._newest(config, self._barrier.root_key, known)
         with _damage_told():
             await self._barrier.check(root_key)
-        self._barrier.adopt_root(root_key)
-        self.keeper.root_version = config.root_version
+        if self.keeper.root_version == known:  # else somebody else here followed meanwhile
+            self._barrier.adopt_root(root_key)
+            self.keeper.root_version = config.root_version
+
+    async def _newest(self, config: SealConfig, root_key: Key, version: int) -> Key:
+        """Return the root key that counts, given the one of generation `version`. Raises `RootKeyReplaced`."""
+        reader = self._storage.reader()
+        if version < config.root_version:  # no link leads back, to a backup that was restored
+            with suppress(SealFailure):
+                return await book.follow_links(reader, config, root_key, version)
+        try:
+            root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
+        except SealFailure as failure:
+            raise RootKeyReplaced(str(failure)) from failure
+        return root_key
 
     def _stays_sealed(self) -> bool:
         """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""

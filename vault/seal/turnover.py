@@ -50,8 +50,7 @@ async def _rotate_root(
     async with keeper.lock:
         config = await keeper.config()
         random = await keeper.slots.source(keeper.random)
-        old, new = keeper.root_key, Key(random(KEY_BYTES))
-        version = config.root_version + 1
+        new, version = Key(random(KEY_BYTES)), config.root_version + 1
         renewed = await _wrap_everywhere(keeper, config, new, version, drop or ())
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
@@ -60,15 +59,15 @@ async def _rotate_root(
             async with keeper.storage.write() as tx:
                 written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
                 config = await keeper.unchanged(tx, config, written)
+                old = await keeper.barrier.replace_root_in(tx, new)
                 if links:
                     step = book.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
                 config = await keeper.take(tx, config, dropped, lost)
-                await keeper.barrier.replace_root_in(tx, new)
                 await book.write_config(tx, config)
         except BaseException:
-            keeper.barrier.adopt_root(old)
+            keeper.barrier.keep_root()
             raise
         keeper.barrier.adopt_root(new)
         keeper.root_version = version

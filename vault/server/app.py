@@ -183,6 +183,8 @@ class Vault:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
+        if self._leaving is not None:
+            await asyncio.wait([self._leaving])
         await self._seal_watch.stop()
         await self._closing()
         self._parts.audit.close()
@@ -272,9 +274,11 @@ class Vault:
             self._leaving = asyncio.get_running_loop().create_task(self._left())
 
     async def _left(self) -> None:
-        with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
-            await self._closing()
-        self._seal_watch.open_again()
+        try:
+            with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
+                await self._closing()
+        finally:
+            self._seal_watch.open_again()
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""

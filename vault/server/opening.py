@@ -58,6 +58,8 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
             except RootKeyReplaced as failure:
                 leave(failure)
                 raise BarrierSealed from failure
+            except SealFailure as failure:
+                raise BarrierFailure(str(failure)) from failure
             await parts.barrier.refresh()
         for ring in parts.barrier.rings():
             if not await parts.sealing.follow(ring):
