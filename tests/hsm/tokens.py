@@ -3,6 +3,8 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from hsm.device import Device
@@ -10,10 +12,34 @@ from hsm.login import LoginGate
 from hsm.module import Module, load
 from hsm.operations import Opening
 from hsm.pin import Pin
+from tests.house.tree import ROOT
 
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "9f3k-test-pin"
 SO_PIN = "so-7c1d-test-pin"
+
+
+_DELETE = """
+import sys
+from hsm.module import load
+from hsm.pin import Pin
+from pkcs11 import Attribute
+_, lib, pin, token_label, key_label = sys.argv
+module = load(lib)
+token = next(t for t in (slot.get_token() for slot in module.slots()) if t.label.strip() == token_label)
+session = token.open(rw=True)
+module.login(session, Pin(pin.encode()))
+keys = list(session.get_objects({Attribute.LABEL: key_label}))
+assert keys
+for key in keys:
+    key.destroy()
+"""
+
+
+def delete_keys(label: str, *, token: str, pin: str, environment: Mapping[str, str]) -> None:
+    """Delete all keys of a label from a SoftHSM token, in a process of its own that sees it by `environment`."""
+    command = [sys.executable, "-c", _DELETE, SOFTHSM, pin, token, label]
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
 
 
 class SoftHsm:

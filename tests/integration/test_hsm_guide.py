@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.house.tree import ROOT
+from tests.hsm.tokens import delete_keys
 from tests.integration.processes import PATIENCE, VAULT, Running, running
 from tests.integration.test_login_guide import blocks
 from tests.ports import free_port
@@ -165,6 +166,24 @@ def test_its_commands_do_what_it_says(tmp_path: Path) -> None:
         assert re.findall(r"^(\S+) +(?:pkcs11|shamir) +\d", listing, re.MULTILINE) == ["shamir", "hsm-b"]
 
 
+def test_what_it_says_of_a_deleted_key_brings_the_slot_back(tmp_path: Path) -> None:
+    here = Operator(tmp_path)
+    here.prepares_tokens()
+    here.configures(STANZA)
+    with here.starts() as server:
+        made = json.loads(here.does("vaultctl operator init -format=json"))
+        here.environment["BAO_TOKEN"] = made["root_token"]
+        here.does("vaultctl secrets enable -version=1 kv && vaultctl kv put -mount=kv a b=c")
+        delete_keys("vault-kek", token="vault-a", pin="1357-2468", environment=here.environment)
+        here.does("vaultctl operator seal")
+        here.each_gives("vaultctl operator unseal", made["recovery_keys_b64"][:3])
+        here.follows(*SH["When a key was deleted"])
+        assert server.end() == 0
+    with here.starts() as server:
+        server.wait_for("unsealed")
+        assert here.does("vaultctl kv get -mount=kv -field=b a").strip() == "c"
+
+
 def test_its_ceremony_is_a_script(tmp_path: Path) -> None:
     here = Operator(tmp_path)
     here.does("\n".join(FIVE[:3]))
@@ -184,6 +203,7 @@ def test_no_command_is_left_out() -> None:
         "SoftHSM in five commands",
         "From shares to a token and back",
         "When every token is gone",
+        "When a key was deleted",
         "Rotation",
     }
     assert set(SH) == sections

@@ -8,23 +8,10 @@ import sys
 from pathlib import Path
 
 from tests.hsm.slots import slot_on
-from tests.hsm.tokens import PIN, SOFTHSM
+from tests.hsm.tokens import PIN, delete_keys
 from tests.integration.processes import ROOT
 from tests.integration.test_seal_slots import Site
 from vaultctl.tree_hsm import COMMANDS
-
-_DESTROY = """
-import sys
-from hsm.module import load
-from hsm.pin import Pin
-from pkcs11 import Attribute
-module = load(sys.argv[1])
-token = next(t for t in (slot.get_token() for slot in module.slots()) if t.label.strip() == "b")
-session = token.open(rw=True)
-module.login(session, Pin(sys.argv[2].encode()))
-for key in session.get_objects({Attribute.LABEL: "kek"}):
-    key.destroy()
-"""
 
 
 class Operator:
@@ -104,8 +91,7 @@ def test_every_command_is_refused_before_where_it_is_refused(tmp_path: Path) -> 
         operator.does("operator rotate-root")
         operator.does("operator rotate-root -no-links", refused="open the vault no more: shamir")
         operator.does("operator rotate-root -no-links -drop=nix", refused="there is no seal slot nix")
-        environment = {**site.softhsm.environment, "PYTHONPATH": str(ROOT)}
-        subprocess.run([sys.executable, "-c", _DESTROY, SOFTHSM, PIN], env=environment, check=True)
+        delete_keys("kek", token="b", pin=PIN, environment=site.softhsm.environment)
         asyncio.run(_make_key(site))  # another one in its place
         operator.does(f"{seal} verify hsm-b", refused="slot hsm-b")
         os.rename(site.softhsm.tokens, site.folder / "away")
