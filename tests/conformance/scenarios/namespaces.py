@@ -301,7 +301,7 @@ RESHARING = [
     post(f"{RE}/update", {"key": "{o0}", "nonce": "x"}),
     post(f"{RE}/update", {"key": "{o0}", "nonce": "{n}"}),
     post(f"{RE}/update", {"key": "{o0}", "nonce": "{n}"}),
-    post(f"{RE}/update", {"key": "11" * 32 + "09", "nonce": "{n}"}),
+    post(f"{RE}/update", {"key": "11" * 32 + "00", "nonce": "{n}"}),
     get(f"{RE}/init"),
     post(f"{RE}/update", {"key": "{o0}", "nonce": "{n}"}),
     post(

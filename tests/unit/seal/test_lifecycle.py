@@ -123,8 +123,7 @@ def test_wrong_shares_are_refused_and_the_right_ones_still_open() -> None:
         vault = Vault()
         plan = await vault.init(FIVE_THREE)
         await vault.unseal(plan.keys[:2])
-        number = next(x for x in ("11", "12", "13") if x not in {key[-2:] for key in plan.keys[:2]})
-        assert await refused(vault.life.unseal("11" * 32 + number)) == WRONG_KEY
+        assert await refused(vault.life.unseal("11" * 32 + "00")) == WRONG_KEY
         assert (await vault.life.status()).progress == 0
         await vault.unseal(plan.keys[:2])
         duplicate = plan.keys[2][:-2] + plan.keys[0][-2:]

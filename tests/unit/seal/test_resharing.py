@@ -151,7 +151,7 @@ def test_wrong_shares_and_wrong_nonces_change_nothing() -> None:
             assert text in await refused(resharing.submit(key, given))
         await resharing.submit(keys[0], nonce)
         assert "already been provided" in await refused(resharing.submit(keys[0], nonce))
-        assert "failed to read root key" in await refused(resharing.submit("11" * 32 + "09", nonce))
+        assert "failed to read root key" in await refused(resharing.submit("11" * 32 + "00", nonce))
         assert resharing.state.given == ()
         await resharing.submit(keys[0], nonce)
         assert "all parts must be the same length" in await refused(resharing.submit("11" * 32, nonce))
@@ -234,7 +234,7 @@ def test_wrong_recovery_shares_are_told_apart_from_a_slot_that_is_away() -> None
         await resharing.begin(THREE, NOW)
         nonce = resharing.state.nonce
         await resharing.submit(keys[0], nonce)
-        text = await refused(resharing.submit("11" * 32 + "09", nonce))
+        text = await refused(resharing.submit("11" * 32 + "00", nonce))
         assert text == "recovery key verification failed: recovery key does not match submitted values"
         a.away = SlotUnavailable("away")
         await resharing.submit(keys[0], nonce)

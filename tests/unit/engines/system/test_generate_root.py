@@ -110,7 +110,7 @@ def test_consent_is_checked_and_forgotten() -> None:
             assert "shorter than minimum" in await refused(consent.submit("AAAA", nonce))
             assert await consent.submit(keys[0], nonce) is None
             assert "already been provided" in await refused(consent.submit(keys[0], nonce))
-            assert words in await refused(consent.submit("11" * 32 + "09", nonce))
+            assert words in await refused(consent.submit("11" * 32 + "00", nonce))
             assert consent.attempt.given == ()
             await consent.submit(keys[0], nonce)
             assert "same length" in await refused(consent.submit("11" * 32, nonce))
