@@ -56,7 +56,7 @@ Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | N
 class Known:
     """What a head says, and the plan of what it asks for."""
 
-    __slots__ = ("accept", "content_type", "headers", "method", "plan")
+    __slots__ = ("accept", "body", "content_type", "headers", "limits", "method", "plan")
 
     def __init__(self, plan: Plan, call: Call) -> None:
         self.plan: Final = plan
@@ -64,6 +64,8 @@ class Known:
         self.accept: Final = call.accept
         self.content_type: Final = call.content_type
         self.method: Final = call.method
+        self.body: Final = call.body
+        self.limits: Final = call.limits
 
     def fill(self, call: Call, client: tuple[str, int]) -> None:
         """Fill in a call as parsing and planning would."""
@@ -71,6 +73,7 @@ class Known:
         call.client_address, call.client_port = client
         call.headers, call.accept, call.content_type = self.headers, self.accept, self.content_type
         call.token = self.plan.identity.token
+        call.body, call.limits = self.body, self.limits  # read anew where facts changed meanwhile
         self.plan.fill(call)
 
 
