@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 import pytest
 
 from tests.unit.seal.auto import Machine, named
+from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.seal import turnover
 from vault.seal.failure import SealFailure
@@ -45,6 +46,22 @@ def _meanwhile(machine: Machine, do: Callable[[], Awaitable[object]], *, turn: i
     machine.keeper.storage = queue  # type: ignore[assignment]  # all of a storage that a keeper uses
 
 
+async def _two_processes() -> tuple[Machine, Machine, SoftSlot]:
+    """Open a vault of two slots in two processes; return both, and the first slot."""
+    a, b = named("a", "b")
+    machine, _ = await opened(Slots(enabled=[a, b]))
+    other = machine.restart(Slots(enabled=[a, b]))
+    await other.life.auto_unseal()
+    return machine, other, a
+
+
+async def _rotate_without(machine: Machine, slot: SoftSlot) -> None:
+    """Replace the root key while a slot is away, which keeps what it had."""
+    slot.away = AWAY
+    await turnover.rotate_root(machine.keeper)
+    slot.away = None
+
+
 def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_after_the_other() -> None:
     async def scenario() -> None:
         machine, keys = await opened(Slots())
@@ -63,15 +80,10 @@ def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_aft
 
 def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed_to() -> None:
     async def scenario() -> None:
-        a, b = named("a", "b")
-        machine, _ = await opened(Slots(enabled=[a, b]))
-        other = machine.restart(Slots(enabled=[a, b]))
-        await other.life.auto_unseal()
+        machine, other, slot = await _two_processes()
 
         async def meanwhile() -> None:
-            a.away = AWAY
-            await turnover.rotate_root(machine.keeper)
-            a.away = None
+            await _rotate_without(machine, slot)
             await other.life.follow_root()
 
         _meanwhile(other, meanwhile, turn=3)  # the last one: both slots have their new record
@@ -81,23 +93,18 @@ def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed
         await other.life.follow_root()
         await other.barrier.refresh()
         await other.keeper.renew("a")
-        assert await opens(machine, a)
+        assert await opens(machine, slot)
 
     asyncio.run(scenario())
 
 
 def test_a_slot_that_is_renewed_while_the_root_key_is_followed_gets_no_old_one() -> None:
     async def scenario() -> None:
-        a, b = named("a", "b")
-        machine, _ = await opened(Slots(enabled=[a, b]))
-        other = machine.restart(Slots(enabled=[a, b]))
-        await other.life.auto_unseal()
-        a.away = AWAY
-        await turnover.rotate_root(machine.keeper)
-        a.away = None
+        machine, other, slot = await _two_processes()
+        await _rotate_without(machine, slot)
         _meanwhile(other, other.life.follow_root)
         with suppress(SealFailure):
             await other.keeper.renew("a")
-        assert await opens(machine, a)
+        assert await opens(machine, slot)
 
     asyncio.run(scenario())
