@@ -31,10 +31,11 @@ class Expected:
 def check(claims: Mapping[str, Json], expected: Expected, now: int) -> None:
     """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds. Raises `Malformed`."""
     audiences = audience(claims)
+    issuer, subject = _text(claims, "iss"), _text(claims, "sub")
     times = {name: moment(claims, name) for name in ("exp", "nbf", "iat")}
-    if expected.issuer and _text(claims, "iss") != expected.issuer:
+    if expected.issuer and issuer != expected.issuer:
         raise Malformed("invalid issuer (iss) claim")
-    if expected.subject and _text(claims, "sub") != expected.subject:
+    if expected.subject and subject != expected.subject:
         raise Malformed("invalid subject (sub) claim")
     if expected.audiences and not set(audiences) & set(expected.audiences):
         raise Malformed("invalid audience (aud) claim: audience claim does not match any expected audience")

@@ -28,6 +28,7 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     r"sys/config/reload/": "answers 404 there too: the document lists it for a product that OpenBao is not",
     r"sys/config/ui/": "response headers of a web interface; there is none here",
     r"sys/generate-root$": "answers 405 there too, whatever is asked: only `attempt` and `update` are served",
+    r"auth/approle/role/\{role_name\}/bind-secret-id": "answers 404 there too: it is a field of the role alone",
     r"identity/mfa/method/(duo|okta|pingid)/": "needs a service of that company; such methods are answered as absent",
     r"(database|kubernetes|pki|rabbitmq|ssh|transit)/": "an engine that this release does not have",
     r"sys/control-group/": "approval by others; what a policy puts under one is refused, as nobody can approve",

@@ -84,12 +84,6 @@ class BoundCidrListParams(RoleName, frozen=True):
     bound_cidr_list: Annotated[CommaList | None, Doc("Old name of secret_id_bound_cidrs.")] = None
 
 
-class BindSecretIdParams(RoleName, frozen=True):
-    """Whether logins need a secret id."""
-
-    bind_secret_id: Annotated[bool | None, Doc("Whether logins need a secret id.")] = None
-
-
 class RoleIdParams(RoleName, frozen=True):
     """The role id."""
 
@@ -271,21 +265,6 @@ class RolePathEngine(Engine):
     @delete(_ROLE + "bound-cidr-list")
     async def delete_bound_cidr_list(self, call: Call, params: RoleName) -> None:
         """Do nothing: the addresses are removed at secret-id-bound-cidrs."""
-
-    @read(_ROLE + "bind-secret-id")
-    async def read_bind_secret_id(self, call: Call, params: RoleName) -> dict[str, Json]:
-        """Show whether logins need a secret id."""
-        return {"bind_secret_id": (await _shown(call, params)).bind_secret_id}
-
-    @write(_ROLE + "bind-secret-id", exists="role_exists")
-    async def write_bind_secret_id(self, call: Call, params: BindSecretIdParams) -> None:
-        """Set whether logins need a secret id."""
-        await _put(call, params, "bind_secret_id", params.bind_secret_id)
-
-    @delete(_ROLE + "bind-secret-id")
-    async def delete_bind_secret_id(self, call: Call, params: RoleName) -> None:
-        """Let logins need a secret id, as they do at first."""
-        await _reset(call, params, "bind_secret_id", True)
 
     @read(_ROLE + "local-secret-ids")
     async def read_local_secret_ids(self, call: Call, params: RoleName) -> dict[str, Json]:

@@ -97,6 +97,8 @@ class LoginEngine(Engine):
         if config is None:
             raise Failed("could not load backend configuration", chained=False)
         claims = _claims(config, params.jwt.strip())
+        if isinstance(claims.get("aud"), str):
+            raise Malformed("'aud' source data must be an array or slice, got string")
         self._check(config, role, claims)
         account = _account(claims)
         await self._admit(config, role, account)

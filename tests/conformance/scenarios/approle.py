@@ -237,11 +237,11 @@ SUBPATHS = [
     post(F + "s1/secret-id-bound-cidrs", {"secret_id_bound_cidrs": "zz"}, divergence="DV-02"),
     post(F + "s1/token-bound-cidrs", {"token_bound_cidrs": "zz"}, divergence="DV-02"),
     post(F + "s1/token-num-uses", {"token_num_uses": -1}, divergence="DV-06"),
-    get(F + "s1/bind-secret-id", divergence="DV-40"),
-    post(F + "s1/bind-secret-id", {"bind_secret_id": True}, divergence="DV-40"),
-    delete(F + "s1/bind-secret-id", divergence="DV-40"),
-    post(F + "s1/bind-secret-id", {}, divergence="DV-40"),
-    get(F + "none/bind-secret-id", divergence="DV-40"),
+    get(F + "s1/bind-secret-id"),
+    post(F + "s1/bind-secret-id", {"bind_secret_id": True}),
+    delete(F + "s1/bind-secret-id"),
+    post(F + "s1/bind-secret-id", {}),
+    get(F + "none/bind-secret-id"),
     lst(F + "s1/bind-secret-id"),
 ]
 

@@ -231,9 +231,9 @@ MERGED = [
         for name in ("a", "b")
     ),
     post(
-        G + "mfa/method/totp/admin-generate", {"method_id": "{long}", "entity_id": "{c}"}, divergence="DV-45"
+        G + "mfa/method/totp/admin-generate", {"method_id": "{long}", "entity_id": "{c}"}, divergence="DV-07"
     ),
-    post(G + "entity/merge", {"from_entity_ids": ["{a}"], "to_entity_id": "{b}"}, divergence="DV-45"),
+    post(G + "entity/merge", {"from_entity_ids": ["{a}"], "to_entity_id": "{b}"}, divergence="DV-07"),
     post(G + "entity/merge", {"from_entity_ids": ["{a}"], "to_entity_id": "{b}", "force": True}),
     post(G + "entity/merge", {"from_entity_ids": ["{b}"], "to_entity_id": "{c}"}),
     post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{c}"}),

@@ -288,7 +288,7 @@ LOGIN = [
     *(enter("jwt-login", "r", token(claims(**change))) for change in TIMES),
     enter("jwt-login", "r", token(claims(sub="")), divergence="DV-07"),
     enter("jwt-login", "r", token(claims(iss=5)), divergence="DV-02"),
-    enter("jwt-login", "r", token(claims(sub=5)), divergence="DV-45"),
+    enter("jwt-login", "r", token(claims(sub=5)), divergence="DV-02"),
     enter("jwt-login", "r", token(claims(sub="rik"))),
     enter("jwt-login", "r", token(claims(sub="RIK"))),
     enter("jwt-login", "r", token(claims(sub="ri\u212a")), divergence="DV-70"),

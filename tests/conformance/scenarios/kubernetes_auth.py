@@ -190,7 +190,7 @@ LOGIN = [
     *role(audience="aa"),
     enter(secret()),
     enter(projected(aud=["aa"])),
-    enter(projected(aud="aa"), divergence="DV-45"),
+    enter(projected(aud="aa"), divergence="DV-07"),
     enter(projected()),
     enter(projected(aud=["aa"], review="audience")),
     enter(projected(aud=["aa"], review="blind")),

@@ -141,7 +141,7 @@ PATCHES = MOUNT + [
     step("PATCH", "kv-b/data/p", {"data": {"x": "1"}}),
     post("kv-b/data/q", {"data": {"a": "1"}}),
     patch("kv-b/data/q", {"data": None}),
-    patch("kv-b/data/q", {"data": {"b": "2"}}, divergence="DV-45"),
+    patch("kv-b/data/q", {"data": {"b": "2"}}, divergence="DV-07"),
     get("kv-b/data/q?version=2"),
 ]
 

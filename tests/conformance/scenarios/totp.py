@@ -37,7 +37,7 @@ KEYS: list[tuple[dict[str, object], str]] = [
     ({**MADE, "key_size": -1}, ""),
     ({**MADE, "qr_size": -1}, ""),
     ({**MADE, "skew": 2}, ""),
-    ({**MADE, "account_name": "a" * 3000}, "DV-45"),
+    ({**MADE, "account_name": "a" * 3000}, "DV-07"),
     ({"key": SECRET, "digits": 7}, ""),
     ({"key": SECRET, "digits": 8}, ""),
     ({"key": SECRET, "digits": "x"}, ""),

@@ -75,9 +75,10 @@ class VersionedKV(MetadataRoutes):
         now = self.clock.nanos()
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
-        changed: Json = None
-        if params.data is not None:
-            changed = logic.merge(jsontext.decode(row.data), params.data)
+        stored = jsontext.decode(row.data)
+        if stored is None and params.data is not None:
+            raise Malformed("resource does not exist")
+        changed: Json = None if params.data is None else logic.merge(stored, params.data)
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
     @delete("data/{path:any}", contained=True)

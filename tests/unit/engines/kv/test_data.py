@@ -87,8 +87,9 @@ def test_null_and_an_empty_list_are_taken_for_data_as_the_field_does(v2: Play) -
         await _write(kv, "a", None)
         assert (await kv("GET", "data/a")).data["data"] is None
         assert (await kv("GET", "subkeys/a")).data["subkeys"] is None
-        assert (await kv("PATCH", "data/a", {"data": {"x": 1}})).data["version"] == 2
-        assert (await kv("GET", "data/a")).data["data"] == {"x": 1}
+        refused = await kv.refused("PATCH", "data/a", {"data": {"x": 1}})
+        assert refused == "Malformed: resource does not exist"
+        assert (await kv("GET", "data/a")).data["data"] is None
         await _write(kv, "a", [])
         assert (await kv("GET", "data/a")).data["data"] == {}
         await kv("PATCH", "data/a", {"data": None})

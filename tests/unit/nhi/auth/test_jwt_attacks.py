@@ -103,6 +103,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a time without end": ({"exp": 1e300}, "token is expired"),
     "a time that is no number": ({"exp": float("nan")}, "no known key"),
     "nobody": ({"sub": None}, 'claim "sub" not found in token'),
+    "somebody who is a number": ({"sub": 5}, "the sub claim must be a string"),
+    "an issuer that is a number": ({"iss": 5}, "the iss claim must be a string"),
     "somebody without a name": ({"sub": ""}, "missing name in alias"),
 }
 
@@ -117,6 +119,19 @@ def test_sl_26_a_token_that_says_the_wrong_thing_is_refused(name: str) -> None:
         answer = await house.present(token({key: value for key, value in given.items() if value is not None}))
         assert answer.status == 400
         assert reason in answer.error
+
+    play(scenario)
+
+
+def test_what_is_no_name_is_refused_though_the_role_asks_for_another_claim() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        body = {"role_type": "jwt", "user_claim": "email", "bound_audiences": "a"}
+        await house.good("POST", "auth/jwt/role/mail", body)
+        assert (await house.present(role="mail", email="a@b.example")).status == 200
+        for changes in ({"sub": 5}, {"sub": ["a"]}, {"sub": False}):
+            answer = await house.present(role="mail", email="a@b.example", **changes)
+            assert (answer.status, "the sub claim must be a string" in answer.error) == (400, True)
 
     play(scenario)
 

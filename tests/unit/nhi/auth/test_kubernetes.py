@@ -155,6 +155,19 @@ def test_a_token_that_the_keys_have_not_signed_does_not_reach_the_api_server(tmp
     play(scenario)
 
 
+def test_an_audience_that_is_no_list_does_not_reach_the_api_server(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with house(tmp_path) as vault:
+            answer = await vault.show(aud="vault")
+            assert (answer.status, answer.error) == (
+                400,
+                "'aud' source data must be an array or slice, got string",
+            )
+            assert vault.cluster.connections == 0
+
+    play(scenario)
+
+
 def test_names_and_namespaces_are_checked_before_anybody_is_asked(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with house(tmp_path) as vault:
