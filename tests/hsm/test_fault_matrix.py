@@ -46,8 +46,8 @@ for key in session.get_objects({Attribute.LABEL: "kek"}):
 """
 
 
-_QUICK = ("general error", "vendor's own", "hangs", "crashes", "wrong data")
-"""Columns of the table that are always tried; the others take minutes."""
+_QUICK = ("general error", "vendor's own", "hangs", "wrong data")
+"""Columns of the table of which each function is always tried in one, and in "crashes"; the others take minutes."""
 
 
 def _document() -> dict[str, dict[str, str]]:
@@ -64,10 +64,11 @@ def _document() -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("function", fault_table.FUNCTIONS)
-def test_what_each_fault_leads_to(function: str, tmp_path: Path) -> None:
-    documented = {column: _document()[function][column] for column in _QUICK}
-    assert asyncio.run(fault_table.row(function, tmp_path, _QUICK)) == documented
+@pytest.mark.parametrize(("number", "function"), list(enumerate(fault_table.FUNCTIONS)))
+def test_what_faults_lead_to(number: int, function: str, tmp_path: Path) -> None:
+    tried = ("crashes", _QUICK[number % len(_QUICK)])
+    documented = {column: _document()[function][column] for column in tried}
+    assert asyncio.run(fault_table.row(function, tmp_path, tried)) == documented
 
 
 @pytest.mark.soak

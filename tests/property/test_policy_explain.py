@@ -28,10 +28,11 @@ def case(rng: random.Random) -> tuple[Acl, str]:
     return acl, near(rng, paths).lstrip("/")
 
 
-def test_an_explanation_is_the_verdict_and_its_rule_the_one_that_decided() -> None:
+@pytest.mark.parametrize("cases", [300, pytest.param(1500, marks=pytest.mark.soak)])
+def test_an_explanation_is_the_verdict_and_its_rule_the_one_that_decided(cases: int) -> None:
     rng = random.Random(SEED)
     seen = {True: 0, False: 0}
-    for _ in range(1500):
+    for _ in range(cases):
         acl, path = case(rng)
         for said in explain(acl, OPERATIONS, path, now=NOW):
             verdict = acl.check(said.capability, said.path, now=NOW)
@@ -40,10 +41,10 @@ def test_an_explanation_is_the_verdict_and_its_rule_the_one_that_decided() -> No
                 granting = {one.policy for one in said.grants if said.capability in one.capabilities}
                 assert granting == set(verdict.granting), said
             seen[said.allowed] += 1
-    assert min(seen.values()) > 500
+    assert min(seen.values()) > cases // 3
 
 
-@pytest.mark.parametrize("cases", [200, pytest.param(2000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("cases", [60, pytest.param(2000, marks=pytest.mark.soak)])
 def test_the_suggested_rule_allows_and_takes_nothing_away(cases: int) -> None:
     rng = random.Random(SEED + 1)
     suggested = 0

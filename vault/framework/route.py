@@ -110,15 +110,17 @@ class Route:
     @property
     def pattern(self) -> str:
         """The template as a regular expression on the path below the mount."""
-        parts = _PLACE.split(self.template)
-        text = re.escape(parts[0])
-        for name, style, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            text += f"(?P<{name}>{_CAPTURE[style or '']})" + re.escape(literal)
-        return (
-            text + "/?"
-            if self.operation in {Operation.LIST, Operation.SCAN} and not text.endswith(".*)")
-            else text
-        )
+        return _pattern(self.template, listing=self.operation in {Operation.LIST, Operation.SCAN})
+
+
+@functools.cache
+def _pattern(template: str, *, listing: bool) -> str:
+    """Return the regular expression of a template; each of the declared ones is asked for at every new mount."""
+    parts = _PLACE.split(template)
+    text = re.escape(parts[0])
+    for name, style, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        text += f"(?P<{name}>{_CAPTURE[style or '']})" + re.escape(literal)
+    return text + "/?" if listing and not text.endswith(".*)") else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +203,21 @@ def collect(engine: type) -> tuple[Route, ...]:
                     f"{engine.__name__}.{name}: overlaps {routes[key].handler} on {template}"
                 )
             routes[key] = route
-    return tuple(sorted(routes.values(), key=_specificity))
+    return tuple(sorted(routes.values(), key=_order))
 
 
-def _specificity(route: Route) -> tuple[object, ...]:
+def _order(route: Route) -> tuple[tuple[int, ...], str, Operation]:
+    return _specificity(route.template), route.template, route.operation
+
+
+@functools.cache
+def _specificity(template: str) -> tuple[int, ...]:
     """Order by literal text first: `a/b`, then `a/{x}`, then `{x:any}/b`, then `{x:any}`."""
     shape = []
-    for segment in route.template.split("/"):
+    for segment in template.split("/"):
         place = _PLACE.search(segment)
         shape.append(0 if not place else (2 if place[2] in {"any", "path"} else 1))
-    return ([*shape, 3], route.template, route.operation)
+    return (*shape, 3)
 
 
 def _build(
@@ -320,7 +327,7 @@ class RouteTable:
                 if route.operation in group:
                     raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
                 group[route.operation] = bound
-        ordered = sorted(shapes.items(), key=lambda item: _specificity(next(iter(item[1].values())).route))
+        ordered = sorted(shapes.items(), key=lambda item: _order(next(iter(item[1].values())).route))
         for pattern, group in ordered:
             head = next(iter(group.values())).route.template.partition("/")[0]
             self._by_head.setdefault("" if "{" in head else head, []).append(_Shape(pattern, group))
