@@ -177,7 +177,7 @@ class GroupEngine(Engine):
         if params.metadata is not None:
             found = checked_metadata(params.metadata, "group metadata")
             given["metadata"] = None if nulled(call, "metadata") else found
-        return msgspec.structs.replace(group, **given)
+        return msgspec.structs.replace(group, listed=params.member_entity_ids is not None, **given)
 
     async def _fill(self, call: Call, group: Group, params: GroupParams) -> None:
         """Say what is in a group. Raises `Malformed` for what is not there, and for a group within itself."""

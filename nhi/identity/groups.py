@@ -70,7 +70,8 @@ async def touch(core: View, group_id: str) -> None:
     """Count that another group took this one in, or let it go."""
     found = await group(core, group_id)
     if found is not None:
-        await core.put(_GROUP + group_id, encode(msgspec.structs.replace(found, index=found.index + 1)))
+        new = msgspec.structs.replace(found, index=found.index + 1, listed=False)
+        await core.put(_GROUP + group_id, encode(new))
 
 
 async def changed(core: View, namespace_id: str) -> None:

@@ -56,6 +56,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] | None = None
     policies: tuple[str, ...] | None = None
     alias: Alias | None = None
+    listed: bool = False
+    """Whether its last write said which entities are in it: where none are, it then reads as an empty list."""
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -72,7 +72,7 @@ class Shapes:
             "creation_time": rfc3339(group.created),
             "id": group.id,
             "last_update_time": rfc3339(group.updated),
-            "member_entity_ids": members or None,
+            "member_entity_ids": members if members or group.listed else None,
             "member_group_ids": inner or None,
             "metadata": group.metadata,
             "modify_index": group.index,

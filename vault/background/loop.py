@@ -13,6 +13,7 @@ from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
+from vault.framework.external import AskFirst
 from vault.framework.log import Log
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
@@ -20,7 +21,8 @@ from vault.storage.protocol import Storage, StorageFailure, Timer
 Handler = Callable[[View, str], Awaitable[None]]
 """Does what a timer says, in one transaction on the namespace's own data that removes the timer.
 
-It sets the timer again where the moment has moved since the timer was claimed.
+It sets the timer again where the moment has moved since the timer was claimed. Where it raises `AskFirst`, it begins
+again after what that asks, which no transaction waits for.
 """
 Job = Callable[[], Awaitable[None]]
 
@@ -102,9 +104,11 @@ class Background:
             self._log.caution("background", "a timer of unknown kind was left alone", type=timer.kind)
             return
         try:
-            async with self._barrier.write("root", "ns/root/") as core:
-                await core.cancel(timer.kind, timer.key)
-                await handler(core, timer.key)
+            try:
+                await self._handle(handler, timer)
+            except AskFirst as first:
+                await first.ask()
+                await self._handle(handler, timer)
         except NamespaceSealed as sealed:
             async with self._barrier.write("root", "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
@@ -119,6 +123,11 @@ class Background:
             )
         else:
             self._waiting.pop(timer.kind, None)
+
+    async def _handle(self, handler: Handler, timer: Timer) -> None:
+        async with self._barrier.write("root", "ns/root/") as core:
+            await core.cancel(timer.kind, timer.key)
+            await handler(core, timer.key)
 
     def _tell(self, kind: str, failure: Unavailable) -> None:
         """Tell once what the work of a kind waits for: a device or a server that does not answer is no defect."""

@@ -89,7 +89,7 @@ class SigningEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @write("oidc/key/{name:word}", exists="make_pairs")
+    @write("oidc/key/{name:word}")
     async def write_key(self, call: Call, params: KeyParams) -> None:
         """Make or change a signing key. Another algorithm begins with other pairs; the old one still verifies."""
         old = await named_key(call.core, params.name)
@@ -107,42 +107,23 @@ class SigningEngine(Engine):
                     f"with an id_token_ttl greater than {key.verification_ttl} seconds"
                 )
         if key.current is None or key.current.algorithm != key.algorithm:
-            pairs = self._pairs.take(call, key.algorithm), self._pairs.take(call, key.algorithm)
-            key = key.with_pairs(*pairs, self._clock.nanos(), key.verification_ttl)
+            made = self._pairs.take(call, key.algorithm)
+            key = key.with_pairs(made.current, made.following, self._clock.nanos(), key.verification_ttl)
         elif old is not None and key.rotation_period != old.rotation_period:
             rotates = self._clock.nanos() + key.rotation_period * model.SECOND
             key = msgspec.structs.replace(key, rotates=rotates)
         await put_key(call.core, call.namespace.id, key)
 
-    @write("oidc/key/{name:word}/rotate", exists="make_next_pairs")
+    @write("oidc/key/{name:word}/rotate")
     async def rotate_key(self, call: Call, params: RotateParams) -> None:
         """Sign with the next pair from now on."""
         key = await named_key(call.core, params.name)
         if key is None:
             raise Malformed(f'no named key found at "{params.name}"')
         ttl = key.verification_ttl if params.verification_ttl is None else params.verification_ttl
-        current = key.following or self._pairs.take(call, key.algorithm)
-        fresh = self._pairs.take(call, key.algorithm)
-        await put_key(call.core, call.namespace.id, key.with_pairs(current, fresh, self._clock.nanos(), ttl))
-
-    async def make_pairs(self, call: Call) -> bool:
-        """Make the pairs that a change may need, before any transaction. There is nothing to create."""
-        if not call.audited:
-            known = await named_key(own(call), call.captures["name"])
-            given = call.data.get("algorithm")
-            algorithm = given if isinstance(given, str) and given else known.algorithm if known else "RS256"
-            current = known.current if known else None
-            if algorithm in ALGORITHMS and (current is None or current.algorithm != algorithm):
-                await self._pairs.prepare(call, algorithm)
-        return True
-
-    async def make_next_pairs(self, call: Call) -> bool:
-        """Make the pairs that a rotation may need; a key that is missing needs none."""
-        if not call.audited:
-            known = await named_key(own(call), call.captures["name"])
-            if known is not None:
-                await self._pairs.prepare(call, known.algorithm)
-        return True
+        made = self._pairs.take(call, key.algorithm)
+        key = key.with_pairs(key.following or made.current, made.following, self._clock.nanos(), ttl)
+        await put_key(call.core, call.namespace.id, key)
 
     @read("oidc/key/{name:word}")
     async def read_key(self, call: Call, params: KeyName) -> KeyInfo:
@@ -177,7 +158,7 @@ class SigningEngine(Engine):
         await call.core.delete(model.KEYS + params.name)
         await call.core.cancel(model.KEY_KIND, model.timer_key(call.namespace.id, params.name))
 
-    @write("oidc/role/{name:word}", exists="make_role_pairs")
+    @write("oidc/role/{name:word}")
     async def write_role(self, call: Call, params: RoleParams) -> None:
         """Make or change a role."""
         old = await model.role(call.core, params.name)
@@ -203,14 +184,6 @@ class SigningEngine(Engine):
             )
         await self._pairs.ready(call, key)
         await model.put_role(call.core, role)
-
-    async def make_role_pairs(self, call: Call) -> bool:
-        """Make the pairs that a role's key may need, before any transaction. There is nothing to create."""
-        name = call.data.get("key")
-        known = await named_key(own(call), name) if isinstance(name, str) and not call.audited else None
-        if known is not None and known.current is None:
-            await self._pairs.prepare(call, known.algorithm)
-        return True
 
     @read("oidc/role/{name:word}")
     async def read_role(self, call: Call, params: RoleName) -> RoleInfo:

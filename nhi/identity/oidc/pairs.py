@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -15,11 +16,19 @@ from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.external import AskFirst
 from vault.framework.safe import Bare, Safe
 
-_SPARES: Final = 2
-_CALLS: Final = 64
-"""Calls whose pairs wait for their transaction."""
+_ROTATIONS: Final = 64
+"""Rotations whose pair waits for their transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Two new pairs of one algorithm, as they are kept: what signs, and what signs next."""
+
+    current: SigningKey
+    following: SigningKey
 
 
 class Pairs:
@@ -32,20 +41,18 @@ class Pairs:
         self._clock = clock
         self._safe = safe
         self._entropy = entropy
-        self._made: Bounded[str, list[SigningKey]] = Bounded(_CALLS)
+        self._next: Bounded[str, SigningKey] = Bounded(_ROTATIONS)
 
-    async def prepare(self, call: Call, algorithm: str, count: int = _SPARES) -> None:
-        """Make pairs for a call that is about to begin."""
-        self._made.put(call.id, [await self._new(algorithm) for _ in range(count)])
+    def take(self, call: Call, algorithm: str) -> Fresh:
+        """Return pairs for a call. Raises `AskFirst` where they are yet to be made: nobody's write waits for that."""
+        made = call.prepared
+        if isinstance(made, Fresh) and made.current.algorithm == algorithm:
+            return made
 
-    def take(self, call: Call, algorithm: str) -> SigningKey:
-        """Return a pair that was prepared; one that nobody thought of is made now."""
-        made = self._made.get(call.id) or []
-        for pair in made:
-            if pair.algorithm == algorithm:
-                made.remove(pair)
-                return pair
-        return closed(self._safe, generate(algorithm, self._entropy.uuid()))
+        async def make() -> Fresh:
+            return Fresh(await self._new(algorithm), await self._new(algorithm))
+
+        raise AskFirst(make)
 
     async def sign(self, key: SigningKey, claims: Mapping[str, Any]) -> str:
         """Return a JWT of these claims."""
@@ -71,7 +78,7 @@ class Pairs:
         return msgspec.structs.replace(key, current=current, following=following)
 
     async def rotate(self, core: View, key: str) -> None:
-        """Rotate a key whose timer has come."""
+        """Rotate a key whose timer has come. Raises `AskFirst` where the pair that follows is yet to be made."""
         namespace_id, _, name = key.partition(":")
         place = core.space(namespace_id)
         found = await named_key(place, name)
@@ -79,17 +86,28 @@ class Pairs:
         if found is None or found.following is None:
             return
         if found.rotates <= now:
-            fresh = await self._new(found.algorithm)
+            fresh = self._next.get(key)
+            self._next.drop(key)
+            if fresh is None or fresh.algorithm != found.algorithm:
+                algorithm = found.algorithm
+
+                async def make() -> None:
+                    self._next.put(key, await self._new(algorithm))
+
+                raise AskFirst(make)
             found = found.with_pairs(found.following, fresh, now, found.verification_ttl)
         await put_key(place, namespace_id, found)
 
     async def ready(self, call: Call, key: NamedKey) -> NamedKey:
-        """Return a key that can sign, in the open transaction: the default one gets its pairs when it is needed."""
+        """Return a key that can sign, in the open transaction: the default one gets its pairs when it is needed.
+
+        Raises `AskFirst` where they are yet to be made.
+        """
         if key.current is not None:
             return key
         now = self._clock.nanos()
-        pairs = self.take(call, key.algorithm), self.take(call, key.algorithm)
-        made = key.with_pairs(*pairs, now, key.verification_ttl)
+        pairs = self.take(call, key.algorithm)
+        made = key.with_pairs(pairs.current, pairs.following, now, key.verification_ttl)
         await put_key(call.core, call.namespace.id, made)
         return made
 

@@ -142,7 +142,7 @@ class ClientEngine(Engine):
         _unused("scope", params.name, "providers", users)
         await call.core.delete(model.SCOPES + params.name)
 
-    @write("oidc/client/{name:word}", exists="make_pairs")
+    @write("oidc/client/{name:word}")
     async def write_client(self, call: Call, params: ClientParams) -> None:
         """Make or change a client. Id and secret are made with it."""
         old = await model.client(call.core, params.name)
@@ -178,16 +178,6 @@ class ClientEngine(Engine):
             raise Malformed("client_credentials=true is only allowed for client_type=confidential")
         await self._pairs.ready(call, key)
         await model.put(call.core, client)
-
-    async def make_pairs(self, call: Call) -> bool:
-        """Make the pairs that a client's key may need, before any transaction. There is nothing to create."""
-        name = call.data.get("key") or tokens.DEFAULT
-        known = (
-            await tokens.named_key(own(call), name) if isinstance(name, str) and not call.audited else None
-        )
-        if known is not None and known.current is None:
-            await self._pairs.prepare(call, known.algorithm)
-        return True
 
     async def _fits(self, call: Call, params: ClientParams, old: Client | None) -> None:
         """Refuse what a client cannot be, or become. Raises `Malformed`."""

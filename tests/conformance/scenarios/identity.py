@@ -241,6 +241,7 @@ GROUPS_STEPS = [
     post(G + "group/id/{g}", {"metadata": {"k" * 200: "v"}}, divergence="DV-07"),
     post(G + "group/id/{g}", {"metadata": MANY}, divergence="DV-07"),
     post(G + "group/id/{g}", {"member_entity_ids": []}),
+    get(G + "group/id/{g}"),
     post(G + "group/id/{g}", {"policies": []}),
     get(G + "group/id/{g}"),
     get(G + "entity/id/{g1}", pick=GROUPS),
@@ -255,6 +256,13 @@ GROUPS_STEPS = [
     get(G + "group/id/{g}", divergence="DV-40"),
     delete(G + "group/name/g2"),
     get(G + "entity/id/{g1}", pick=GROUPS),
+    group("idg", "E", member_entity_ids=""),
+    get(G + "group/name/E"),
+    group("idg", "F", member_group_ids=["{e}"]),
+    get(G + "group/name/E", pick=("data.member_entity_ids", "errors")),
+    post(G + "group/name/E", {"member_entity_ids": ["{g1}"]}),
+    delete(G + "entity/id/{g1}"),
+    get(G + "group/name/E", pick=("data.member_entity_ids", "errors")),
 ]
 
 GROUP_ALIASES = [

@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Identity tokens: what is in them, who can verify them, and how their keys come and go."""
 
+import asyncio
 import base64
+import io
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
+from nhi.identity.oidc import pairs
 from nhi.identity.oidc.model import KEY_KIND
-from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, generate, sign, verify
-from tests.unit.engines.system.house import CORE
+from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, SigningKey, generate, sign, verify
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened
 from tests.unit.token.house import HOUR, play
+from vault.background.loop import Background
+from vault.framework.log import Log
 
 OIDC = "identity/oidc/"
 DAY = 24 * HOUR
+MINUTE = 60
+_PATIENCE = 10
+"""Seconds after which a pair that still waits says that the write waits for it."""
 READS = 'path "identity/oidc/token/*" { capabilities = ["read"] }'
 
 
@@ -107,10 +115,63 @@ def test_the_key_that_signs_next_is_published_before_it_signs_and_the_last_one_w
 async def rotated(house: AuthHouse, seconds: int) -> None:
     """Let time pass, and do what is due then."""
     house.clock.sleep(seconds)
-    timers = [one for one in await house.storage.claim(house.clock.millis(), 100, 0) if one.kind == KEY_KIND]
-    assert [timer.key for timer in timers] == ["root:k"]
-    async with house.barrier.write("root", CORE) as core:
-        await house.pairs.rotate(core, timers[0].key)
+    handlers = {KEY_KIND: house.pairs.rotate}
+    due = Background(
+        house.storage, house.barrier, handlers, {}, clock=house.clock, log=Log(stream=io.StringIO())
+    )
+    assert await due.work()
+
+
+class Gate:
+    """Stands before the making of every pair: it is not made until another's write is through."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made = 0
+        self.waited: list[bool] = []
+        self._begun, self._open = threading.Event(), threading.Event()
+        monkeypatch.setattr(pairs, "generate", self._generate)
+
+    def _generate(self, algorithm: str, kid: str) -> SigningKey:
+        self.made += 1
+        self._begun.set()
+        self.waited.append(self._open.wait(_PATIENCE))
+        return generate(algorithm, kid)
+
+    async def pass_by(self, house: AuthHouse, work: Awaitable[object]) -> None:
+        """Do `work`, and write something else while the pair that it needs is being made."""
+        task = asyncio.ensure_future(work)
+        assert await asyncio.to_thread(self._begun.wait, MINUTE)
+        await house.good("POST", "identity/entity", {"name": f"other{self.made}"})
+        self._open.set()
+        await task
+        assert all(self.waited)
+        self._begun.clear()
+        self._open.clear()
+
+
+def test_nobodys_write_waits_while_a_pair_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        house, _, _ = await signed_in(algorithm="RS256")
+        gate = Gate(monkeypatch)
+        await gate.pass_by(house, house.good("POST", OIDC + "key/new", {"algorithm": "ES256"}))
+        await gate.pass_by(house, house.good("POST", OIDC + "key/new", {"algorithm": "RS256"}))
+        await gate.pass_by(house, house.good("POST", OIDC + "key/k/rotate"))
+        await gate.pass_by(house, house.good("POST", OIDC + "role/first", {"key": "default"}))
+        await gate.pass_by(house, rotated(house, DAY + 1))
+
+    play(scenario)
+
+
+def test_no_pair_is_made_for_whom_may_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        gate = Gate(monkeypatch)
+        for path, body in (("key/new", {}), ("key/k/rotate", {}), ("role/new", {"key": "default"})):
+            assert (await house("POST", OIDC + path, body, token=token)).status == 403
+        assert (await house("POST", OIDC + "role/new", {"key": "default", "ttl": "9000h"})).status == 400
+        assert gate.made == 0
+
+    play(scenario)
 
 
 def test_a_token_is_good_until_it_expires_and_no_longer() -> None:
