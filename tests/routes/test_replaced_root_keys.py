@@ -11,7 +11,8 @@ from hsm.errors import SlotUnavailable
 from tests.routes.driver import Application, copy_data
 from tests.routes.test_two_processes import Shared
 from tests.unit.seal.soft import SoftSlot
-from vault.barrier.view import View
+from vault.barrier.view import ReadView, View
+from vault.namespace.entry import NamespaceEntry
 from vault.storage.memory import MemoryStorage
 
 SECRET = "/v1/secret/data/x"
@@ -195,3 +196,47 @@ def test_a_backup_from_before_the_root_key_was_replaced_is_followed_too_or_the_v
         one.run(one.vault._leaving)
         assert not _do(one, "PUT", "sys/unseal", {"key": one.key})["sealed"]
         assert _read(one) == (200, None)
+
+
+def test_the_root_key_of_a_namespace_that_is_replaced_once_more_while_it_is_followed_is_followed(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = both
+    _namespace(both)
+    namespace_id = _do(one, "GET", "sys/namespaces/a")["data"]["id"]
+    namespaces = other.vault._parts.namespaces
+    inner = namespaces.stored
+
+    async def stored(core: ReadView, where: str) -> NamespaceEntry | None:
+        monkeypatch.undo()
+        found = await inner(core, where)
+        await one.vault._parts.sealing.renew_root(namespace_id)
+        return found
+
+    monkeypatch.setattr(namespaces, "stored", stored)
+    _do(one, "POST", "a/sys/rotate/root", {})
+    assert _read(other, "a/kv/x") == _read(one, "a/kv/x") == (200, None)
+
+
+@pytest.mark.parametrize("slotted", [True, False])
+def test_a_root_key_that_was_replaced_from_a_backup_on_is_followed_too_or_the_vault_sealed(
+    slotted: bool,
+) -> None:
+    slots = [SoftSlot("a")] if slotted else []
+    storage, kept = Shared(), MemoryStorage()
+    with Application(storage, slots=slots) as one, Application(storage, like=one, slots=slots) as other:
+        for each in (one, other):
+            each.run(each.vault._seal_watch.step())
+        copy_data(storage, kept)
+        _do(one, "POST", "sys/rotate/root", {})
+        copy_data(kept, storage)
+        _do(other, "POST", "sys/rotate/root", {})
+        if slotted:
+            assert _read(one) == (200, None)
+            return
+        assert _read(one) == SEALED
+        one.run(one.vault._leaving)
+        told = [line for line in one.log.getvalue().splitlines() if "replaced the root key" in line]
+        assert len(told) == 1 and "backup was restored" in told[0]
+        assert not _do(one, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+        assert _read(one) == _read(other) == (200, None)

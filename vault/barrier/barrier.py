@@ -89,9 +89,9 @@ class Barrier:
         await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
         await tx.invalidate(KEYRING_KIND, "")
 
-    async def check(self, root_key: Key) -> None:
-        """Raise `BarrierFailure` when `load` with this key would; changes nothing."""
-        await _stored(self._storage.reader(), root_key)
+    async def check(self, root_key: Key, tx: ReadTx | None = None) -> None:
+        """Raise `BarrierFailure` when `load` with this key would, or would once `tx` committed; changes nothing."""
+        await _stored(tx or self._storage.reader(), root_key)
 
     async def load(self, root_key: Key) -> None:
         """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""

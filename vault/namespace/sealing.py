@@ -142,22 +142,18 @@ class NamespaceSealing:
 
         Where none leads there, as after another process made other shares, it is sealed here: return whether it is open.
         """
-        with contextlib.suppress(BarrierFailure):
-            await ring.refresh()
-            return True
         core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
-        entry = await self._namespaces.stored(core, ring.namespace_id)
-        root_key = ring.root_key
-        for number, step in enumerate(
-            entry.seal.links if entry is not None and entry.seal is not None else ()
-        ):
-            with contextlib.suppress(BarrierFailure):  # it leads from an older one
-                root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
-        if root_key is not ring.root_key:
-            ring.adopt_root(root_key)
-        with contextlib.suppress(BarrierFailure):
-            await ring.refresh()
-            return True
+        while True:
+            known = ring.root_key
+            with contextlib.suppress(BarrierFailure):
+                await ring.refresh()
+                return True
+            entry = await self._namespaces.stored(core, ring.namespace_id)
+            newer = _newer(known, entry.seal.links if entry is not None and entry.seal is not None else ())
+            if ring.root_key is known:  # else somebody else here followed meanwhile
+                if newer is known:
+                    break
+                ring.adopt_root(newer)
         self._forget(ring.namespace_id)
         self._barrier.close(ring.namespace_id)
         return False
@@ -338,11 +334,17 @@ def _keys(namespace_id: str, seal: ShareSeal, combined: bytes) -> tuple[Key, Key
     key = Key(combined)
     try:
         root_key = Key(envelope.unwrap(key, _place(namespace_id, seal.shares, seal.threshold), seal.wrapped))
-        for number, step in enumerate(seal.links):
-            root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
     except BarrierFailure:
         raise SealRefusal(WRONG_KEY) from None
-    return key, root_key
+    return key, _newer(root_key, seal.links)
+
+
+def _newer(root_key: Key, links: Sequence[bytes]) -> Key:
+    """Return the root key that `links` lead to from any of theirs, `root_key` itself where none does."""
+    for number, step in enumerate(links):
+        with contextlib.suppress(BarrierFailure):  # it leads from an older one
+            root_key = Key(envelope.unwrap(root_key, _link_place(number), step))
+    return root_key
 
 
 def _place(namespace_id: str, shares: int, threshold: int) -> tuple[str, ...]:

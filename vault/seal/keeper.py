@@ -17,6 +17,7 @@ import msgspec
 from hsm.errors import HsmError, IntegrityError
 from hsm.wrapping import KeySlot
 from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
 from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal
@@ -137,8 +138,6 @@ class Keeper:
         key: Key,
         shares: int,
         threshold: int,
-        *,
-        root_key: Key | None = None,
     ) -> SealConfig:
         """Store within `tx` the slot that shares of `key` open, and return the configuration that has it."""
         name = config.shamir or self.slots.shamir
@@ -262,7 +261,8 @@ class Keeper:
         record = await self.write(slot, root_key, config, config.root_version, old + 1)
         recovery = await sharing.recovery_for(self, slot, config)
         async with self.storage.write() as tx:
-            config = await self.unchanged(tx, config, {slot_path(slot.name, old + 1): record})
+            written = {slot_path(slot.name, old + 1): record}
+            config = await self.unchanged(tx, config, written, root_key)
             config = await self.tidy(
                 tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1))
             )
@@ -411,13 +411,20 @@ class Keeper:
             raise SealFailure("storage holds no seal configuration")
         return config
 
-    async def unchanged(self, tx: Tx, config: SealConfig, records: Records | None = None) -> SealConfig:
+    async def unchanged(
+        self, tx: Tx, config: SealConfig, records: Records | None = None, root_key: Key | None = None
+    ) -> SealConfig:
         """Return what is stored; `Moved` unless that is what the work was based on, and `records` with it.
 
-        `Moved` too where the root key in memory is another generation's: no slot may get it. That the initialisation was
-        confirmed meanwhile is no change of the slots.
+        `Moved` too where `root_key`, or else the root key in memory, does not open the stored keyring: no slot may get it.
+        Its generation does not tell, once a backup was restored and the root key replaced from there on. That the
+        initialisation was confirmed meanwhile is no change of the slots.
         """
         found = await self.config(tx)
+        try:
+            await self.barrier.check(root_key or self.root_key, tx)
+        except BarrierFailure:
+            raise Moved from None
         if found.root_version != self.root_version:
             raise Moved
         for path, record in (records or {}).items():

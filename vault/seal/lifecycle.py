@@ -38,6 +38,10 @@ _NOT_INITIALIZED: Final = "Vault is not initialized"
 _NO_KEY: Final = "'key' must be specified in request body as JSON, or 'reset' set to true"
 _NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
 _PENDING: Final = "migrate option not provided and seal migration is pending"
+_SAME_NUMBER: Final = (
+    "a backup was restored and the root key replaced from there on, up to the number of the one in memory, or the stored "
+    "keyring is damaged"
+)
 _NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
 """Nobody holds shares of the vault: only its key slots open it."""
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
@@ -160,36 +164,53 @@ class Lifecycle(Beginning):
         return reasons
 
     async def follow_root(self) -> None:
-        """Take the root key that another process put in the place of the one in memory, if one did.
+        """Take the root key and the keyring that another process put in the place of those in memory, if one did.
 
-        Links lead to it, or a key slot gives it. Raises `RootKeyReplaced` where neither does, and another `SealFailure`
-        for damage; then nothing has changed.
+        Links lead to it, or a key slot gives it. Where it is replaced once more meanwhile, that is followed too. Raises
+        `RootKeyReplaced` where neither does, another `SealFailure` for damage, and `BarrierSealed`; then the newest key that was found stays.
         """
-        config = await self.config()
-        if config is None:
-            raise SealFailure("storage holds no seal configuration")
-        known = self.keeper.root_version
+        while True:
+            config = await self.config()
+            if config is None:
+                raise SealFailure("storage holds no seal configuration")
+            try:
+                return await self._follow(config)
+            except SealFailure:
+                if await self.config() == config:  # else it failed because the seal was changed once more
+                    raise
+
+    async def _follow(self, config: SealConfig) -> None:
         if config.generation != self._generation:
             raise RootKeyReplaced("the stored seal configuration belongs to another initialisation")
-        if config.root_version == known or self._barrier.sealed:
-            return
-        root_key = await self._newest(config, self._barrier.root_key, known)
+        known = self._barrier.root_key
+        root_key = await self._newest(config, known, self.keeper.root_version)
         with _damage_told():
             await self._barrier.check(root_key)
-        if self.keeper.root_version == known:  # else somebody else here followed meanwhile
+        if self._barrier.root_key is known:  # else somebody else here followed meanwhile
             self._barrier.adopt_root(root_key)
             self.keeper.root_version = config.root_version
+        with _damage_told():
+            await self._barrier.refresh()
 
     async def _newest(self, config: SealConfig, root_key: Key, version: int) -> Key:
-        """Return the root key that counts, given the one of generation `version`. Raises `RootKeyReplaced`."""
+        """Return the root key that counts, given the one of generation `version`. Raises `RootKeyReplaced`.
+
+        One of the same number is another one where a backup was restored, and the root key replaced from there on.
+        """
         reader = self._storage.reader()
+        reason = "nothing leads to it from the one in memory"
         if version < config.root_version:  # no link leads back, to a backup that was restored
             with suppress(SealFailure):
                 return await book.follow_links(reader, config, root_key, version)
+        elif version == config.root_version:
+            with suppress(BarrierFailure):
+                await self._barrier.check(root_key)
+                return root_key
+            reason = _SAME_NUMBER
         try:
             root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
         except SealFailure as failure:
-            raise RootKeyReplaced(str(failure)) from failure
+            raise RootKeyReplaced(f"{reason}; {failure}") from failure
         return root_key
 
     def _stays_sealed(self) -> bool:

@@ -60,7 +60,6 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
                 raise BarrierSealed from failure
             except SealFailure as failure:
                 raise BarrierFailure(str(failure)) from failure
-            await parts.barrier.refresh()
         for ring in parts.barrier.rings():
             if not await parts.sealing.follow(ring):
                 parts.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)

@@ -10,12 +10,32 @@ import pytest
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_keeper import AWAY, opened, opens
+from vault.barrier.keyring import KEYRING_PATH
 from vault.seal import turnover
-from vault.seal.failure import SealFailure
+from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.keeper import Moved
+from vault.seal.record import link_path, slot_path
 from vault.seal.slots import Slots
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Tx
+
+
+class _Reader:
+    """Reads from a storage where `meanwhile` is done once, before what is at `path` is read."""
+
+    def __init__(self, inner: MemoryStorage, path: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._inner = inner
+        self._path = path
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    def reader(self) -> "_Reader":
+        return self
+
+    async def get(self, path: str) -> bytes | None:
+        if path == self._path and self._meanwhile is not None:
+            do, self._meanwhile = self._meanwhile, None
+            await do()
+        return await self._inner.reader().get(path)
 
 
 class _Queue:
@@ -53,6 +73,14 @@ async def _two_processes() -> tuple[Machine, Machine, SoftSlot]:
     other = machine.restart(Slots(enabled=[a, b]))
     await other.life.auto_unseal()
     return machine, other, a
+
+
+async def _two_with_shares() -> tuple[Machine, Machine, None]:
+    """As `_two_processes`, of a vault that people's shares alone open."""
+    machine, keys = await opened(Slots())
+    other = machine.restart(Slots())
+    await other.give(keys)
+    return machine, other, None
 
 
 async def _rotate_without(machine: Machine, slot: SoftSlot) -> None:
@@ -106,5 +134,106 @@ def test_a_slot_that_is_renewed_while_the_root_key_is_followed_gets_no_old_one()
         with suppress(SealFailure):
             await other.keeper.renew("a")
         assert await opens(machine, slot)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("path", [slot_path("a", 1), link_path(1), KEYRING_PATH])
+def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_to_the_last(
+    path: str, links: bool
+) -> None:
+    async def scenario() -> None:
+        machine, other, slot = await _two_processes()
+        await (
+            _rotate_without(machine, slot) if path == link_path(1) else turnover.rotate_root(machine.keeper)
+        )
+        reads = _Reader(other.storage, path, lambda: turnover.rotate_root(machine.keeper, links=links))
+        other.life._storage = other.barrier._storage = reads  # type: ignore[assignment]  # all of a storage that these use
+        await other.life.follow_root()
+        assert reads._meanwhile is None
+        assert other.barrier.root_key.same(machine.barrier.root_key)
+        assert other.keeper.root_version == 3
+        assert await opens(machine, slot)
+
+    asyncio.run(scenario())
+
+
+async def _branched(machine: Machine, other: Machine) -> None:
+    """Restore a backup under two processes, and replace the root key once before that, and once after it elsewhere."""
+    async with machine.storage.write() as tx:
+        kept = [(path, await tx.get(path)) for path in await tx.scan("")]
+    await turnover.rotate_root(machine.keeper)
+    async with machine.storage.write() as tx:
+        await tx.delete_prefix("core/seal/")
+        for path, value in kept:
+            assert value is not None
+            await tx.put(path, value)
+    await turnover.rotate_root(other.keeper)
+    assert machine.keeper.root_version == other.keeper.root_version
+
+
+def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_slot() -> None:
+    async def scenario() -> None:
+        machine, other, slot = await _two_processes()
+        await _branched(machine, other)
+        await machine.life.follow_root()
+        assert machine.barrier.root_key.same(other.barrier.root_key)
+        assert await machine.reads()
+        await machine.keeper.renew("a")
+        assert await opens(machine, slot)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("slotted", [True, False])
+def test_where_no_slot_gives_a_root_key_of_the_same_number_it_is_told_how_that_can_be(slotted: bool) -> None:
+    async def scenario() -> None:
+        machine, other, _ = await (_two_processes() if slotted else _two_with_shares())
+        await _branched(machine, other)
+        for each in machine.life.slots.enabled:
+            assert isinstance(each, SoftSlot)
+            each.away = AWAY
+        with pytest.raises(RootKeyReplaced, match=r"backup was restored.*or the stored keyring is damaged"):
+            await machine.life.follow_root()
+
+    asyncio.run(scenario())
+
+
+def test_a_keyring_that_is_damaged_is_not_taken_for_one_of_another_root_key_where_a_slot_has_that() -> None:
+    async def scenario() -> None:
+        machine, other, _ = await _two_processes()
+        async with machine.storage.write() as tx:
+            await tx.put(KEYRING_PATH, bytes(64))
+        for each in (machine, other):
+            with pytest.raises(SealFailure, match="keyring is damaged") as told:
+                await each.life.follow_root()
+            assert not isinstance(told.value, RootKeyReplaced)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("change", ["renew", "add_shamir"])
+def test_who_knows_a_root_key_of_the_same_number_from_before_a_backup_gives_it_to_no_slot(
+    change: str,
+) -> None:
+    async def scenario() -> None:
+        machine, other, slot = await _two_processes()
+        await _branched(machine, other)
+        with pytest.raises(Moved):
+            await (machine.keeper.renew("a") if change == "renew" else machine.keeper.add_shamir())
+        assert await opens(other, slot)
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_gets_no_root_key_in_whose_place_one_of_the_same_number_was_followed_meanwhile() -> None:
+    async def scenario() -> None:
+        machine, other, slot = await _two_processes()
+        await _branched(machine, other)
+        _meanwhile(machine, machine.life.follow_root, turn=2)
+        with suppress(SealFailure):
+            await machine.keeper.renew("a")
+        assert await opens(other, slot)
 
     asyncio.run(scenario())
