@@ -253,3 +253,17 @@ def test_the_log_tells_when_a_vault_is_made_opened_and_closed_and_of_refused_sha
         f'an unseal request was refused: reason="{why}"',
     ]
     assert not [line for line in server.lines if "abab" in line]
+
+
+def test_a_lockout_in_the_configuration_locks_names(tmp_path: Path) -> None:
+    more = 'user_lockout "all" { lockout_threshold = 2 }\nuser_lockout "approle" { lockout_threshold = 3 }'
+    with opened(tmp_path, more=more) as (_, _, client):
+        for kind in ("userpass", "approle"):
+            assert client.ask("POST", f"sys/auth/{kind}", {"type": kind})[0] == 204
+        client.ask("POST", "auth/userpass/users/ada", {"password": "right"})
+        client.ask("POST", "auth/approle/role/web", {"role_id": "web"})
+        tries = [client.ask("POST", "auth/userpass/login/ada", {"password": "wrong"})[0] for _ in range(3)]
+        assert tries == [400, 400, 403]
+        wrong = {"role_id": "web", "secret_id": "wrong"}
+        assert [client.ask("POST", "auth/approle/login", wrong)[0] for _ in range(4)] == [400] * 3 + [403]
+        assert client.ask("GET", "sys/locked-users")[1]["data"]["total"] == 2

@@ -24,6 +24,15 @@ class LockoutConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     counter_reset: int = 0
     disable: bool = False
 
+    def over(self, server: LockoutConfig) -> LockoutConfig:
+        """Return this with the server's settings where it has none; what the server does not lock, no mount does."""
+        return LockoutConfig(
+            threshold=self.threshold or server.threshold,
+            duration=self.duration or server.duration,
+            counter_reset=self.counter_reset or server.counter_reset,
+            disable=self.disable or server.disable,
+        )
+
 
 class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What can be tuned. TTLs in seconds, 0 for the system's."""

@@ -44,6 +44,7 @@ from vault.framework.errors import NotFound
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
 from vault.server.parts import Parts
+from vault.server.settings import UserLockout
 from vault.token.issue import Issuer, Renewals
 from vault.token.lockout import Lockout
 
@@ -98,7 +99,7 @@ def make_issuer(parts: Parts) -> Issuer:
     """Return what makes the tokens of logins."""
 
     def config(call: Call) -> MountConfig:
-        return _config(parts.router, call)
+        return _entry(parts.router, call).config
 
     return Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
 
@@ -123,11 +124,23 @@ def _kubernetes(parts: Parts, issuer: Issuer) -> Sequence[Engine]:
 
 def lockout(parts: Parts) -> Lockout:
     """Return what counts failed logins."""
+    stanzas = {stanza.kind: _configured(stanza) for stanza in parts.config.user_lockout}
+    others = stanzas.get("all", LockoutConfig())
+    return Lockout(
+        parts.barrier,
+        parts.clock,
+        lambda call: _entry(parts.router, call),
+        lambda kind: stanzas.get(kind, others),
+    )
 
-    def config(call: Call) -> LockoutConfig:
-        return _config(parts.router, call).user_lockout or LockoutConfig()
 
-    return Lockout(parts.barrier, parts.clock, config)
+def _configured(stanza: UserLockout) -> LockoutConfig:
+    return LockoutConfig(
+        threshold=stanza.lockout_threshold,
+        duration=int(stanza.lockout_duration),
+        counter_reset=int(stanza.lockout_counter_reset),
+        disable=stanza.disable_lockout,
+    )
 
 
 def renewals(router: Router) -> Renewals:
@@ -139,9 +152,9 @@ def renewals(router: Router) -> Renewals:
     return Renewals(find, _RENEWALS)
 
 
-def _config(router: Router, call: Call) -> MountConfig:
-    """Return how the mount of a call is tuned. Raises `NotFound` where it has just gone."""
+def _entry(router: Router, call: Call) -> MountEntry:
+    """Return the mount of a call. Raises `NotFound` where it has just gone."""
     mount = router.of(call.namespace).get(call.mount.path)
     if mount is None:
         raise NotFound
-    return mount.entry.config
+    return mount.entry

@@ -132,9 +132,7 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
                 inside[entry.item.key].append((entry, content))
     listeners = tuple(stanzas.listener(entry, content, findings) for entry, content in inside["listener"])
     audit = stanzas.audit_devices(inside["audit"], findings)
-    lockouts = tuple(
-        stanzas.user_lockout(entry, content, findings) for entry, content in inside["user_lockout"]
-    )
+    lockouts = stanzas.user_lockouts(inside["user_lockout"], findings)
     storage = _last(inside["storage"], findings)
     seals = config_seal.seals(inside["seal"], environment, findings)
     hsm = config_seal.policy(inside["hsm"], seals, findings)

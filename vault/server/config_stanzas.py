@@ -50,13 +50,19 @@ def storage(entry: Entry, content: Collection[Entry], findings: Findings) -> Sto
     return StorageSettings(kind=kind, **values)
 
 
-def user_lockout(entry: Entry, content: Collection[Entry], findings: Findings) -> UserLockout:
-    """Read one `user_lockout "KIND" { … }`."""
-    kind = entry.item.labels[0]
-    if kind not in _LOCKOUT_KINDS:
-        findings.refuse(entry, f"user_lockout is for one of {', '.join(_LOCKOUT_KINDS)}")
-    findings.warn(entry, "user_lockout has no effect yet: no auth method here asks for passwords")
-    return UserLockout(kind=kind, **read(UserLockout, "user_lockout", content, findings))
+def user_lockouts(
+    found: Sequence[tuple[Entry, Collection[Entry]]], findings: Findings
+) -> tuple[UserLockout, ...]:
+    """Read every `user_lockout "KIND" { … }`; what one does not set is as in that of `all`."""
+    given: dict[str, dict[str, Any]] = {}
+    for entry, content in found:
+        kind = entry.item.labels[0]
+        if kind not in _LOCKOUT_KINDS:
+            findings.refuse(entry, f"user_lockout is for one of {', '.join(_LOCKOUT_KINDS)}")
+        if kind == "ldap":
+            findings.warn(entry, 'user_lockout "ldap" has no effect: there is no such auth method here')
+        given.setdefault(kind, {}).update(read(UserLockout, "user_lockout", content, findings))
+    return tuple(UserLockout(kind=kind, **given.get("all", {}) | own) for kind, own in given.items())
 
 
 def audit_devices(

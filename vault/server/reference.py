@@ -149,7 +149,7 @@ def render() -> str:
         _table("`telemetry` of a listener", "", settings.ListenerTelemetry),
         _table('`audit "file" "NAME"`', _AUDIT, settings.AuditDevice),
         _list("`options` of an audit device", ("option", "meaning"), config_stanzas.AUDIT_OPTIONS),
-        _table('`user_lockout "all"`, or an auth method', "", settings.UserLockout),
+        _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),
         _list('`seal "pkcs11"`', ("key", "meaning"), _PKCS11, level="##"),
@@ -199,6 +199,10 @@ _PKCS11: Mapping[str, str] = {
     "library_parameters": "What NSS wants to know at its start; for no other module.",
     "force_pin_final_try": "Log in although the token says that one more wrong PIN locks it.",
 }
+_LOCKOUT = """
+For `userpass` and `approle`. What a stanza does not set is as in that of `all`. A mount that is tuned goes before, but
+locks nobody out where `disable_lockout` is set here.
+"""
 _AUDIT = "The server refuses requests that no audit device can record. SIGHUP opens the files anew.\n"
 
 

@@ -20,10 +20,10 @@ from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
-from vault.mount.entry import LockoutConfig
+from vault.mount.entry import LockoutConfig, MountEntry
 
 THRESHOLD: Final = 5
-"""Failed logins in a row that lock a name, unless its mount says otherwise."""
+"""Failed logins in a row that lock a name, unless its mount or the server's configuration says otherwise."""
 DURATION: Final = 900
 """Seconds for which it is locked, and after which failures are forgotten."""
 _PREFIX: Final = "lockout/"
@@ -62,11 +62,18 @@ _NOBODY: Final = Attempts("", 0, 0)
 class Lockout:
     """Counts failed logins and refuses names that are locked."""
 
-    def __init__(self, barrier: Barrier, clock: Clock, config: Callable[[Call], LockoutConfig]) -> None:
-        """`config` returns what the mount of a call says about lockout."""
+    def __init__(
+        self,
+        barrier: Barrier,
+        clock: Clock,
+        entry: Callable[[Call], MountEntry],
+        server: Callable[[str], LockoutConfig],
+    ) -> None:
+        """`entry` returns the mount of a call, `server` what the configuration says about mounts of a kind."""
         self._barrier = barrier
         self._clock = clock
-        self._config = config
+        self._entry = entry
+        self._server = server
         self._strangers: Bounded[bytes, _Stranger] = Bounded(_STRANGERS)
 
     async def check(self, call: Call, name: str, *, known: bool) -> None:
@@ -114,8 +121,9 @@ class Lockout:
         """Forget the failures of a name that nobody has, on the mount with this uuid."""
         self._strangers.drop(_stranger(mount, name))
 
-    async def locked(self, view: ReadView, config: LockoutConfig) -> Sequence[str]:
+    async def locked(self, view: ReadView, entry: MountEntry) -> Sequence[str]:
         """Return the names of a mount that are locked now."""
+        config = self._settled(entry)
         found = []
         for place in await view.list(_PREFIX):
             value = await view.get(_PREFIX + place)
@@ -123,6 +131,12 @@ class Lockout:
             if attempts is not None and self._locked(attempts, config):
                 found.append(attempts.name)
         return sorted(found)
+
+    def _config(self, call: Call) -> LockoutConfig:
+        return self._settled(self._entry(call))
+
+    def _settled(self, entry: MountEntry) -> LockoutConfig:
+        return (entry.config.user_lockout or LockoutConfig()).over(self._server(entry.kind))
 
     async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
         """Return what is known of a name; a name that nobody has takes as long to ask for."""

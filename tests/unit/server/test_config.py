@@ -109,9 +109,30 @@ def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:
             options={"file_path": "/var/log/a", "mode": "0640", "log_raw": "false"},
         ),
     )
-    assert [line for line in config.warnings if "user_lockout has no effect yet" in line]
+    assert not [line for line in config.warnings if "user_lockout" in line]
     assert config.user_lockout == (UserLockout(kind="all", lockout_threshold=3, lockout_duration=600.0),)
     assert (config.default_lease_ttl, config.max_lease_ttl, config.log_level) == (5400.0, 86400.0, "debug")
+
+
+def test_what_a_lockout_does_not_set_is_as_in_that_of_all(tmp_path: Path) -> None:
+    lockouts = """
+    user_lockout "userpass" { lockout_threshold = 3 }
+    user_lockout "all" { lockout_threshold = 2 lockout_duration = "1m" disable_lockout = true }
+    user_lockout "approle" { disable_lockout = false }
+    user_lockout "ldap" {}
+    """
+    config = loaded(tmp_path, STORAGE + LISTENER + lockouts)
+    assert {each.kind: each for each in config.user_lockout} == {
+        "userpass": UserLockout(
+            kind="userpass", lockout_threshold=3, lockout_duration=60, disable_lockout=True
+        ),
+        "all": UserLockout(kind="all", lockout_threshold=2, lockout_duration=60, disable_lockout=True),
+        "approle": UserLockout(kind="approle", lockout_threshold=2, lockout_duration=60),
+        "ldap": UserLockout(kind="ldap", lockout_threshold=2, lockout_duration=60, disable_lockout=True),
+    }
+    assert [line.partition(": ")[2] for line in config.warnings] == [
+        'user_lockout "ldap" has no effect: there is no such auth method here'
+    ]
 
 
 def test_json_reads_like_hcl_even_where_it_flattens(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
-from vault.mount.entry import LockoutConfig
 from vault.mount.router import Router
 from vault.mount.table import MountTable
 from vault.token.authenticator import core_reader
@@ -89,8 +88,7 @@ class LockoutEngine(Engine):
             entry = mount.entry
             core = core_reader(self._barrier, table.namespace)
             if entry.is_auth and accessor in {"", entry.accessor}:
-                config = entry.config.user_lockout or LockoutConfig()
-                names = await self._lockout.locked(core.sub(entry.prefix), config)
+                names = await self._lockout.locked(core.sub(entry.prefix), entry)
                 if names:
                     rows.append(LockedMount(entry.accessor, len(names), names))
         return sorted(rows, key=lambda row: row.mount_accessor)

@@ -67,13 +67,14 @@ class AuthHouse(TokenHouse):
         super().__init__()
         self.passwords = Passwords(hasher or cheap())
         self.door = Door(self.pipeline)
+        self.configured: dict[str, LockoutConfig] = {}
         self.lockout = self.new_lockout()
         self.factors = SecondFactors(Codes(self.clock), self.namespaces.chain, self.clock, self.entropy)
 
     def new_lockout(self) -> Lockout:
         """Return what counts failed logins, as after a start of the server."""
         return Lockout(
-            self.barrier, self.clock, lambda call: self._config(call).user_lockout or LockoutConfig()
+            self.barrier, self.clock, self._entry, lambda kind: self.configured.get(kind, LockoutConfig())
         )
 
     async def start(self) -> "AuthHouse":
@@ -166,10 +167,13 @@ class AuthHouse(TokenHouse):
             parts += [path.encode(), await view.get(path) or b""]
         return b"\n".join(parts)
 
-    def _config(self, call: Call) -> MountConfig:
+    def _entry(self, call: Call) -> MountEntry:
         mount = self.router.of(call.namespace).get(call.mount.path)
         assert mount is not None
-        return mount.entry.config
+        return mount.entry
+
+    def _config(self, call: Call) -> MountConfig:
+        return self._entry(call).config
 
     def _find(self, namespace: Namespace, uuid: str) -> MountEntry | None:
         return next((one.entry for one in self.router.of(namespace) if one.entry.uuid == uuid), None)

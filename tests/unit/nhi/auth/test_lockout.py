@@ -9,6 +9,7 @@ import pytest
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.test_userpass import Counting
 from vault.framework.call import Call
+from vault.mount.entry import LockoutConfig
 
 LOCKED = (403, "permission denied")
 
@@ -190,6 +191,29 @@ def test_a_mount_says_when(kind: str) -> None:
         assert [await attempt() for _ in range(3)] == [400, 400, 403]
         await tune(lockout_disable=True)
         assert {await attempt() for _ in range(8)} == {400}
+
+    play(scenario)
+
+
+def test_the_configuration_says_when_where_a_mount_says_nothing() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        house.configured["userpass"] = LockoutConfig(threshold=2, duration=10, counter_reset=5)
+        assert await guess(house, times=3) == [400, 400, 403]
+        assert await locked(house) == ["ada"]
+        house.clock.sleep(11)
+        assert await locked(house) == []
+        tune = {"user_lockout_config": {"lockout_threshold": "4"}}
+        await house.good("POST", "sys/auth/userpass/tune", tune)
+        assert await guess(house, times=5) == [400] * 4 + [403]
+        house.clock.sleep(11)
+        house.configured["userpass"] = LockoutConfig(disable=True)
+        assert await guess(house, times=9) == [400] * 9
+        await house.good(
+            "POST", "sys/auth/userpass/tune", {"user_lockout_config": {"lockout_disable": False}}
+        )
+        assert await guess(house, times=9) == [400] * 9
 
     play(scenario)
 
