@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
-import segno
 
 from nhi.identity import store
 from nhi.identity.entity_routes import KeyInfo, own
@@ -17,6 +15,7 @@ from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.checking import HASHES
 from nhi.identity.mfa.model import Method, Seed
 from nhi.identity.mfa.reach import Chain
+from vault.framework.barcode import barcode
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
@@ -27,6 +26,8 @@ from vault.mount.router import Router
 
 _DIGITS = (6, 8)
 _LARGEST_KEY = 1024
+_LARGEST_PICTURE = 2000
+_TOO_LONG = "the issuer's name is too long for a barcode: set qr_size to 0"
 
 
 class TotpParams(Params, frozen=True, kw_only=True):
@@ -204,7 +205,9 @@ class MethodEngine(Engine):
             f"&digits={method.digits}&issuer={quote(method.issuer, safe='')}&period={method.period}"
             f"&secret={base64.b32encode(secret).decode().rstrip('=')}"
         )
-        return Reply(SharedSecret(_barcode(url, method.qr_size), url))
+        return Reply(
+            SharedSecret(barcode(url, min(method.qr_size, _LARGEST_PICTURE), refusal=_TOO_LONG), url)
+        )
 
     async def _known(self, call: Call, method_id: str, entity_id: str) -> Method:
         """Return a method, for an entity that there is. Raises `Malformed`."""
@@ -255,16 +258,3 @@ def _checked(method_id: str, params: TotpParams) -> Method:
 def _shown(place: Namespace, method: Method) -> dict[str, Json]:
     found: dict[str, Json] = msgspec.to_builtins(method)
     return {**found, "namespace_id": place.id, "namespace_path": place.path, "type": "totp"}
-
-
-def _barcode(url: str, size: int) -> str:
-    """Return a PNG of about `size` pixels, in base64; "" where none is wanted. Raises `Malformed`."""
-    if size <= 0:
-        return ""
-    try:
-        code = segno.make(url, error="m", micro=False)
-    except segno.DataOverflowError:
-        raise Malformed("the issuer's name is too long for a barcode: set qr_size to 0") from None
-    picture = io.BytesIO()
-    code.save(picture, kind="png", scale=max(1, min(size, 2000) // code.symbol_size()[0]))
-    return base64.b64encode(picture.getvalue()).decode()

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 import msgspec
-import segno
 from cryptography.hazmat.primitives import constant_time, hashes
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
@@ -165,16 +163,3 @@ def url(key: Key) -> str:
     return (
         f"otpauth://totp/{quote(key.issuer)}:{quote(key.account_name)}?{urlencode(fields, quote_via=quote)}"
     )
-
-
-def barcode(text: str, size: int) -> str:
-    """Return a QR code as PNG of about `size` pixels, in base64; empty for 0. Raises `Malformed`."""
-    if not size:
-        return ""
-    picture = io.BytesIO()
-    try:
-        made = segno.make(text, error="m", micro=False)
-    except segno.DataOverflowError:
-        raise Malformed("issuer and account_name are too long for a QR code: set qr_size to 0") from None
-    made.save(picture, kind="png", scale=max(1, size // made.symbol_size()[0]))
-    return base64.b64encode(picture.getvalue()).decode()

@@ -21,6 +21,7 @@ from vault.engines.totp.model import (
     ListParams,
     Validity,
 )
+from vault.framework.barcode import barcode
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
@@ -28,6 +29,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, read, write
 
 _KEYS: Final = "key/"
+_TOO_LONG: Final = "issuer and account_name are too long for a QR code: set qr_size to 0"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Key).decode
@@ -68,7 +70,7 @@ class Totp(Engine):
         if not params.exported:
             return None
         url = codes.url(key)
-        return Exported(url, codes.barcode(url, params.qr_size))
+        return Exported(url, barcode(url, params.qr_size, refusal=_TOO_LONG))
 
     @delete("keys/{name:word}")
     async def delete_key(self, call: Call, params: KeyName) -> None:
