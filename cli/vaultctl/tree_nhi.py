@@ -67,12 +67,12 @@ _WORKLOADS = (
         "nhi.workloads:register",
         "[options] NAME [K=V...]",
         (1, None, "1"),
-        "Write a registration as a whole: what a workload gets, and how",
+        "Make a registration, or change what is given: what a workload gets, and how",
         output="format",
-        details="What is not given becomes what it is for a new one; only the client secret stays. Further key=value "
-        "arguments are settings of the registration, as the login method's own.",
+        details="What is not given stays as it is. Further key=value arguments are settings of the registration, as the "
+        "login method's own; those of another method go when the method changes. An empty value (cidrs=) takes one away.",
         flags=(
-            Flag("workload", "text", "Name of the workload; default: that of the registration."),
+            Flag("workload", "text", "Name of the workload; default: that of a new registration."),
             Flag("policy", "texts", "Policy that its tokens name; may be repeated."),
             Flag("audience", "texts", "Whom its tokens are for; may be repeated; default vault."),
             Flag("ttl", "text", "Lifetime of a token: 1h."),

@@ -24,6 +24,8 @@ KUBERNETES: Final = "kubernetes"
 CERT: Final = "cert"
 APPROLE: Final = "approle"
 METHODS: Final = (SECRET, PRIVATE_KEY, JWT, KUBERNETES, CERT, APPROLE)
+SIGNERS: Final = ("jwks_url", "oidc_discovery_url", "pubkeys")
+"""Where the keys are that sign JWTs: at one of these."""
 EXCHANGED: Final = frozenset({JWT, KUBERNETES})
 """Methods whose proof is a token of somebody else's, so that it can be exchanged (RFC 8693)."""
 
@@ -93,8 +95,7 @@ def check(method: str, wanted: Attestation) -> None:
 
 
 def _check_keys(wanted: Attestation) -> None:
-    sources = [wanted.jwks_url, wanted.oidc_discovery_url, wanted.pubkeys]
-    if sum(map(bool, sources)) != 1:
+    if sum(bool(getattr(wanted, name)) for name in SIGNERS) != 1:
         raise Malformed("give one of jwks_url, oidc_discovery_url and pubkeys: whose signature is taken")
     signature.from_pem(wanted.pubkeys)
 

@@ -86,7 +86,7 @@ class RegistrationPath(Params, frozen=True):
 class RegistrationParams(RegistrationPath, frozen=True):
     """What a workload gets, and how it proves itself. Everything bound is compared as a whole."""
 
-    workload: Annotated[str, Doc("Name of the workload.")] = ""
+    workload: Annotated[str, Doc("Name of the workload; that of a new registration if not given.")] = ""
     policies: Annotated[CommaList, Doc("Policies that its tokens name.")] = ()
     audiences: Annotated[CommaList, Doc("Whom its tokens are for; `vault` for this server.")] = ("vault",)
     ttl: Annotated[Span, Doc("Lifetime of a token.")] = 3600

@@ -72,7 +72,9 @@ class RegistrationEngine(Engine):
 
     @write("registrations/{name:name}", exists="has_registration")
     async def write_registration(self, call: Call, params: RegistrationParams) -> None:
-        """Write a registration as a whole: what is not given is as for a new one; only its secret stays."""
+        """Make a registration, or change what is given of one. Where its method changes, the old one's settings go."""
+        old = await store.registration(call.tx, params.name)
+        params = _complete(call, params, old)
         if await store.workload(call.tx, params.workload) is None:
             raise Malformed("workload: there is none of this name")
         names = [valid_name(name) for name in params.policies]
@@ -91,7 +93,6 @@ class RegistrationEngine(Engine):
         await store.approver_keys(call.tx, params.approvers)
         demanded = _demanded(params)
         attestation.check(params.method, demanded)
-        old = await store.registration(call.tx, params.name)
         new = Registration(
             name=params.name,
             workload=params.workload,
@@ -159,6 +160,20 @@ async def _registration(call: Call, name: str) -> Registration:
     if found is None:
         raise NotFound
     return found
+
+
+def _complete(call: Call, params: RegistrationParams, old: Registration | None) -> RegistrationParams:
+    """Return what a registration is to be: what is given, and what is kept of all that is not named."""
+    if old is None:
+        return msgspec.structs.replace(params, workload=params.workload or params.name)
+    kept: dict[str, Json] = {}
+    if "method" not in call.data or params.method == old.method:
+        claims = {name: list(values) for name, values in old.attestation.bound_claims.items()}
+        kept = {**msgspec.structs.asdict(old.attestation), "bound_claims": claims}
+        if call.data.keys() & {*attestation.SIGNERS}:
+            kept = {name: value for name, value in kept.items() if name not in attestation.SIGNERS}
+    kept |= {name: getattr(old, name) for name in params.__struct_fields__ if hasattr(old, name)}
+    return msgspec.structs.replace(params, **{name: kept[name] for name in kept.keys() - call.data.keys()})
 
 
 def _demanded(params: RegistrationParams) -> Attestation:

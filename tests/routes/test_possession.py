@@ -8,12 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from nhi.biscuit import possession
 from nhi.holder.approvals import approved, asked
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
-from tests.tokens import EDWARDS, KEY, jwk, token
+from tests.tokens import EDWARDS, KEY, jwk, pem, token
 from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 
@@ -265,8 +264,7 @@ def test_whoever_sends_a_proof_that_is_not_good_gets_no_token_that_is_good_witho
 def test_an_oauth_client_that_does_not_prove_to_have_a_key_is_told_so_and_spends_nothing(
     issuer: Issuer, pop: str, error: str
 ) -> None:
-    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    _register(issuer, pop=pop, method="private_key_jwt", pubkeys=[pem])
+    _register(issuer, pop=pop, method="private_key_jwt", pubkeys=[pem(KEY)])
     now = issuer.application.clock.millis() // 1000
     claims = {"iss": "r1", "sub": "r1", "aud": f"{HOST}/v1/nhi", "exp": now + 60, "jti": "one"}
     asked = {
@@ -374,3 +372,55 @@ def test_a_registration_names_what_there_is(issuer: Issuer) -> None:
             issuer.application.request("POST", "/v1/nhi/registrations/r9", body, token="root").status == 400
         )
     assert isinstance(KEY, ec.EllipticCurvePrivateKey)
+
+
+def test_writing_a_registration_again_changes_what_is_given_and_nothing_else(issuer: Issuer) -> None:
+    path = "nhi/registrations/again"
+    issuer.root("nhi/workloads/again", {"owner": "team-a", "ttl": "30d"})
+    issuer.root("nhi/approvers/lead")
+
+    def shown() -> Any:
+        return issuer.root(path, method="GET")["data"]
+
+    whole = {
+        "policies": ["app", "default"],
+        "audiences": ["elsewhere", "vault"],
+        "ttl": 60,
+        "max_ttl": 120,
+        "max_depth": 3,
+        "cidrs": ["192.0.2.0/24"],
+        "pop": "dpop",
+        "approvers": ["lead"],
+        "offline": True,
+        "method": "kubernetes",
+    }
+    demanded: dict[str, Any] = {
+        "max_age": 3600,
+        "kubernetes_host": "https://k",
+        "service_accounts": ["n/s"],
+        "bound_audiences": ["us"],
+        "bound_claims": {"team": ["a", "b"]},
+    }
+    issuer.root(path, {**whole, **demanded, "token_reviewer_jwt": "reviewer"})
+    issuer.root(f"{path}/secret")
+    first = shown()
+    assert {name: first[name] for name in whole} == whole
+    assert first["attestation"] == demanded
+    assert (first["workload"], first["has_secret"]) == ("again", True)
+    issuer.root(path, {"ttl": 90})
+    assert shown() == {**first, "ttl": 90}
+    issuer.root(path, {"cidrs": "", "bound_claims": None, "method": "kubernetes"})
+    del demanded["bound_claims"]
+    changed = {**first, "ttl": 90, "cidrs": [], "attestation": demanded}
+    assert shown() == changed
+    issuer.root(path, {"method": "approle", "approle_mount": "a", "approle_role": "b", "workload": "w1"})
+    other = {"max_age": 3600, "approle_mount": "a", "approle_role": "b"}
+    assert shown() == {**changed, "workload": "w1", "method": "approle", "attestation": other}
+
+
+def test_a_registration_that_gets_other_keys_loses_those_that_it_had(issuer: Issuer) -> None:
+    path = "nhi/registrations/r9"
+    own = {"method": "private_key_jwt", "workload": "w1", "policies": "app"}
+    issuer.root(path, {**own, "jwks_url": "https://keys"})
+    issuer.root(path, {"pubkeys": [pem(KEY)]})
+    assert issuer.root(path, method="GET")["data"]["attestation"] == {"pubkeys": [pem(KEY)], "max_age": 3600}

@@ -41,13 +41,12 @@ def delete_workload(invocation: Invocation) -> int:
 
 def register(invocation: Invocation) -> int:
     """Make or change a registration, and a client secret if that is wanted."""
-    name = invocation.args[0].strip("/")
     path = _path(invocation, "registrations")
-    body: dict[str, object] = {"workload": invocation.text("workload", name)}
+    body: dict[str, object] = {}
     for flag, field in (("policy", "policies"), ("audience", "audiences")):
         if invocation.texts(flag):
             body[field] = invocation.texts(flag)
-    for flag in ("ttl", "max-ttl"):
+    for flag in ("workload", "ttl", "max-ttl"):
         if invocation.text(flag):
             body[flag.replace("-", "_")] = invocation.text(flag)
     if invocation.number("max-depth") is not None:
