@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the process refuses to start with: one line that names the setting, the file and the fix."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -37,6 +38,24 @@ def test_a_second_server_that_cannot_start_leaves_the_process_id_of_the_first(tm
         assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
         assert server.end() == 0
     assert not (tmp_path / "pid").exists()
+
+
+def test_a_file_that_holds_no_process_id_is_not_lost(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("8200 is what matters")
+    os.mkfifo(tmp_path / "pipe")
+    for file, told in (
+        (precious, "is there and holds no process id"),
+        (tmp_path / "pipe", "cannot be written"),
+    ):
+        line = refused(config(tmp_path, free_port(), more=f'pid_file = "{file}"'), home=tmp_path)
+        assert line.startswith(f"pid_file {file}: {told}")
+        assert file.exists()
+    assert precious.read_text() == "8200 is what matters"
+    flag = config(tmp_path, free_port(), more=f'pid_file = "{tmp_path}/pid"')
+    (tmp_path / "pid").write_text("123456\n")
+    with running(flag, home=tmp_path) as server:
+        assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
 
 
 def test_unusable_certificates_are_named_with_the_reason(tmp_path: Path) -> None:

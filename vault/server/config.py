@@ -17,6 +17,7 @@ from vault.framework import hcl
 from vault.server import config_seal
 from vault.server import config_stanzas as stanzas
 from vault.server.config_initialize import initialize
+from vault.server.config_places import clashes
 from vault.server.config_reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config_values import Unreadable
 from vault.server.failure import StartFailure
@@ -145,6 +146,7 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
     values |= _from_environment(environment)
     _check_missing(inside, findings)
     _check_lifetimes(values, findings)
+    findings.problems += clashes(storage, audit, listeners, values)
     if findings.problems or storage is None:
         return None
     return Config(

@@ -112,6 +112,7 @@ class Listening:
         create = loop.create_unix_server if listener.kind == "unix" else loop.create_server
         duplicate = opened.bound.dup()
         try:
+            opened.bound.listen(sockets.BACKLOG)  # the loop does not tell where somebody else listens by now
             return await create(
                 lambda: Connection(config, state, listener, loop),
                 sock=duplicate,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import resource
 from collections.abc import Iterator
 from typing import Final
@@ -16,6 +17,8 @@ _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT: Final = 1
 _MCL_FUTURE: Final = 2
 _MCL_ONFAULT: Final = 4
+_PROCESS_ID: Final = re.compile(rb"\s*[0-9]*\s*")
+_LONGEST_ID: Final = 64
 
 
 def harden(*, lock_memory: bool) -> list[str]:
@@ -51,14 +54,21 @@ def _lock_memory(libc: ctypes.CDLL) -> bool:
 
 @contextlib.contextmanager
 def pid_file(path: str) -> Iterator[None]:
-    """Keep the process id in the file `path`, if there is to be one. Raises `StartFailure`."""
+    """Keep the process id in the file `path`, if there is to be one. Raises `StartFailure`.
+
+    A file of anything else is left alone: it would be lost.
+    """
     if not path:
         yield
         return
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with os.fdopen(opened, "w") as file:
-            file.write(f"{os.getpid()}\n")
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+        with os.fdopen(opened, "r+b", buffering=0) as file:
+            if not _PROCESS_ID.fullmatch(file.read(_LONGEST_ID) or b""):
+                raise StartFailure(f"pid_file {path}: is there and holds no process id; choose another path")
+            file.seek(0)
+            file.truncate()
+            file.write(b"%d\n" % os.getpid())
     except OSError as error:
         raise StartFailure(
             f"pid_file {path}: cannot be written: {error.strerror}; choose another path"

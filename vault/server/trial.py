@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from vault.framework.clock import Clock, Entropy
 from vault.server import tls
+from vault.server.config_places import NO_FILES
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import make_slots
 from vault.server.settings import Config, Listener
-
-_NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
-"""Targets of an audit device that are not files."""
 
 
 def problems(config: Config, clock: Clock) -> list[str]:
@@ -38,7 +35,7 @@ def audit(config: Config) -> Iterator[str]:
     """Tell which file of an audit device could not be written."""
     for device in config.audit:
         target = device.options.get("file_path") or device.options.get("path", "")
-        if target not in _NO_FILES:
+        if target not in NO_FILES:
             file = Path(target)
             yield from _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
 

@@ -342,3 +342,41 @@ def test_every_setting_is_documented() -> None:
         for key in keys
     }
     assert [name for name in sorted(known) if f"`{name}`" not in page and f"`{name} " not in page] == []
+
+
+def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> None:
+    """One of them would destroy what the other keeps."""
+    database = tmp_path / "vault.db"
+    (tmp_path / "link").symlink_to(database)
+    storage = f'storage "sqlite" {{ path = "{database}" }}\n'
+    log = tmp_path / "log"
+
+    def audit(name: str, file: object) -> str:
+        return f'audit "file" "{name}" {{ options {{ file_path = "{file}" }} }}\n'
+
+    def told(text: str) -> list[str]:
+        file = tmp_path / "one.hcl"
+        file.write_text(storage + text)
+        return list(validate([str(file)]).problems)
+
+    other = 'listener "tcp" {\n address = "127.0.0.1:8200"\n tls_disable = true\n}\n'
+    for text, expected in (
+        (f'pid_file = "{database}"', f"path of storage and pid_file are one file, {database}; give each its own"),
+        (f'pid_file = "{tmp_path}/link"', f"path of storage and pid_file are one file, {tmp_path}/link; give each its own"),
+        (f'log_file = "{database}-wal"', f"path of storage and log_file are one file, {database}-wal; give each its own"),
+        (audit("a", database), f'path of storage and file_path of audit "a/" are one file, {database}; give each its own'),
+        (audit("a", log) + f'log_file = "{log}"', f'file_path of audit "a/" and log_file are one file, {log}; give each its own'),
+        (pair(log, database), f"path of storage and tls_key_file are one file, {database}; give each its own"),
+        (other + other, "two listeners have the address 127.0.0.1:8200; give each its own"),
+    ):  # fmt: skip
+        listener = "" if "listener" in text else LISTENER
+        assert told(listener + text) == [expected]
+    free = 'listener "tcp" {\n address = "127.0.0.1:0"\n tls_disable = true\n}\n'
+    fine = (free + free, audit("a", log) + audit("b", log), audit("a", "stdout") + audit("b", "stdout"))
+    for text in (*fine, pair(log, log)):
+        assert told(text if "listener" in text else LISTENER + text) == []
+
+
+def pair(cert: Path, key: Path) -> str:
+    """A listener with these files."""
+    return f'listener "tcp" {{\n tls_cert_file = "{cert}"\n tls_key_file = "{key}"\n}}\n'

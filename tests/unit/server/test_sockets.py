@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Listening sockets: who may use the file of one, and what is said about an address that cannot be had."""
 
+import asyncio
 import os
 import socket
 import stat
 from pathlib import Path
+from typing import cast
 
 import pytest
+import uvloop
 from pytest_socket import enable_socket
 
+from tests.unit.server.test_connection import echo
+from vault.server.application import Application
 from vault.server.failure import StartFailure
+from vault.server.listening import Listening
 from vault.server.settings import Listener
 from vault.server.sockets import bind, forget
 
@@ -84,3 +90,27 @@ def test_an_ipv6_address_is_bound_alone_and_no_address_means_both() -> None:
         assert one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
         assert all_.family is socket.AF_INET6
         assert all_.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 0
+
+
+class _Echoing:
+    """An application that nobody reaches."""
+
+    def at(self, listener: Listener) -> object:
+        return echo
+
+
+def test_an_address_on_which_another_began_to_listen_since_it_was_bound_is_refused() -> None:
+    """The server's event loop itself says nothing, and hears nobody."""
+
+    async def scenario() -> None:
+        with bind(Listener(kind="tcp", address="127.0.0.1:0")) as first:
+            listener = Listener(kind="tcp", address=f"127.0.0.1:{first.getsockname()[1]}")
+            with bind(listener) as second:
+                first.listen()
+                listening = Listening(cast("Application", _Echoing()))
+                with pytest.raises(StartFailure, match="another process listens there"):
+                    await listening.start([(listener, second, None)])
+                await listening.stop(0)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
