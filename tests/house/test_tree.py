@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Rules over every file of the repository."""
 
+import io
 import re
 import tokenize
 from collections.abc import Iterator
@@ -87,8 +88,9 @@ def test_an_oversize_file_and_function_are_found(tmp_path: Path) -> None:
 
 
 def _bare_suppressions(path: Path) -> Iterator[str]:
-    with path.open("rb") as source:
-        for token in tokenize.tokenize(source.readline):
+    text = path.read_text(encoding="utf-8")
+    if _SUPPRESSION.search(text):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT and not _suppression_is_fine(token.string):
                 yield f"{path.relative_to(ROOT)}:{token.start[0]}: {token.string}"
 
