@@ -61,9 +61,9 @@ FILTERED = [
     post(UNWRAP, {}, token="{k}"),
     scan("tgf/metadata/d", token="{w}", headers=TTL, save=KEPT),
     post(UNWRAP, {"token": "{k}"}),
-    lst("tgf/metadata/d", token="{w}", headers=TTL, divergence="DV-94"),
-    lst("tgf/metadata/none", headers=TTL, divergence="DV-94"),
-    lst("tgf/metadata/?limit=1", token="{w}", headers=TTL, divergence="DV-94"),
+    lst("tgf/metadata/d", token="{w}", headers=TTL),
+    lst("tgf/metadata/none", headers=TTL),
+    lst("tgf/metadata/?limit=1", token="{w}", headers=TTL),
 ]
 
 RENEWED = [

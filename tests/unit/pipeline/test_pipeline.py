@@ -199,6 +199,18 @@ def test_what_a_list_does_not_show_waits_behind_no_wrapping_token(
     assert found.json()["data"]["keys"] == ["b"]
 
 
+def test_a_list_of_nothing_that_was_to_be_wrapped_is_told_in_the_fields_words(
+    application: Application,
+) -> None:
+    def told(verb: str, **headers: str) -> tuple[int, Any]:
+        answer = application.request(verb, "/v1/secret/metadata/none", token="root", headers=headers)
+        return answer.status, answer.json().get("errors")
+
+    assert told("LIST") == (404, [])
+    assert told("LIST", **{"x-vault-wrap-ttl": "60"}) == (404, ["unsupported path"])
+    assert told("GET", **{"x-vault-wrap-ttl": "60"}) == (404, [])
+
+
 def test_a_refusal_of_a_route_that_is_not_audited_leaves_no_record(application: Application) -> None:
     assert application.request("GET", "/v1/sys/health?activecode=x").status == 400
     assert application.records() == []
