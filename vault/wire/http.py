@@ -404,8 +404,9 @@ def _refusal(call: Call, error: VaultError) -> Answer:
     status = v1.STATUS[type(error)]
     if b"application/problem+json" in call.accept:
         return status, native.problem(call, error, status), _PROBLEM
-    if call.wrap_ttl and call.operation is Operation.LIST and isinstance(error, NotFound) and not error.message:
-        error = UnsupportedPath(chained=False)  # the field's words for a list of nothing that is to be wrapped
+    nothing = isinstance(error, NotFound) and not error.message
+    if nothing and call.wrap_ttl and call.operation is Operation.LIST:
+        error = UnsupportedPath(chained=False)  # so the field calls it where an answer was to be wrapped
     body = b"" if call.method == "HEAD" else v1.error_body(error)
     return status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call)
 
