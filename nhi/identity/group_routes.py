@@ -177,7 +177,9 @@ class GroupEngine(Engine):
         if params.metadata is not None:
             found = checked_metadata(params.metadata, "group metadata")
             given["metadata"] = None if nulled(call, "metadata") else found
-        return msgspec.structs.replace(group, listed=params.member_entity_ids is not None, **given)
+        return msgspec.structs.replace(
+            group, listed=params.member_entity_ids is not None, released=False, **given
+        )
 
     async def _fill(self, call: Call, group: Group, params: GroupParams) -> None:
         """Say what is in a group. Raises `Malformed` for what is not there, and for a group within itself."""
@@ -200,7 +202,7 @@ class GroupEngine(Engine):
         before = set(await groups.inner_groups(core, group.id))
         await groups.set_inner_groups(core, group.id, params.member_group_ids)
         for inner in before ^ set(params.member_group_ids):
-            await groups.touch(core, inner)
+            await groups.touch(core, inner, released=inner in before)
 
     async def _meant(self, call: Call, params: GroupParams) -> Group | None:
         """Return the group that is changed; None for a new one. Raises `Malformed` for an id that none has."""

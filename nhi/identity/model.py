@@ -58,6 +58,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alias: Alias | None = None
     listed: bool = False
     """Whether its last write said which entities are in it: where none are, it then reads as an empty list."""
+    released: bool = False
+    """Whether its last write was that another group let it go: where it is in none, that reads as an empty list."""
 
 
 encode = msgspec.msgpack.Encoder().encode

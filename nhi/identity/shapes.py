@@ -78,7 +78,7 @@ class Shapes:
             "modify_index": group.index,
             "name": group.name,
             "namespace_id": call.namespace.id,
-            "parent_group_ids": outer or None,
+            "parent_group_ids": outer if outer or group.released else None,
             "policies": group.policies,
             "type": "external" if group.external else "internal",
         }

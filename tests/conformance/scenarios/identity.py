@@ -193,6 +193,7 @@ ALIASES = [
 ]
 
 G = "idg/identity/"
+OUTER = ("data.parent_group_ids", "data.member_group_ids", "errors")
 MANY = {f"k{i}": "v" for i in range(65)}
 GROUPS_STEPS = [
     *home("idg", "ga"),
@@ -260,6 +261,11 @@ GROUPS_STEPS = [
     get(G + "group/name/E"),
     group("idg", "F", member_group_ids=["{e}"]),
     get(G + "group/name/E", pick=("data.member_entity_ids", "errors")),
+    post(G + "group/name/F", {"member_group_ids": ""}),
+    get(G + "group/name/E", pick=OUTER),
+    get(G + "group/name/F", pick=OUTER),
+    post(G + "group/name/E", {"policies": "p"}),
+    get(G + "group/name/E", pick=OUTER),
     post(G + "group/name/E", {"member_entity_ids": ["{g1}"]}),
     delete(G + "entity/id/{g1}"),
     get(G + "group/name/E", pick=("data.member_entity_ids", "errors")),
