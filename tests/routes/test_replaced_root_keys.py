@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Two servers with one storage: one replaces a root key, and the other follows, or is sealed and says so."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -240,3 +241,51 @@ def test_a_root_key_that_was_replaced_from_a_backup_on_is_followed_too_or_the_va
         assert len(told) == 1 and "backup was restored" in told[0]
         assert not _do(one, "PUT", "sys/unseal", {"key": one.key})["sealed"]
         assert _read(one) == _read(other) == (200, None)
+
+
+def test_encryptions_that_storage_cannot_be_told_before_the_vault_is_sealed_are_told_of_and_count_later(
+    both: Both,
+) -> None:
+    one, other = both
+    share = _namespace(both)
+    _do(other, "POST", "a/kv/x", {"a": 3})
+    _do(other, "POST", "secret/data/x", {"data": {"a": 3}})
+    barrier = other.vault._parts.barrier
+    ring = barrier.rings()[0]
+    for keyring in (barrier.keyring, ring.keyring):
+        keyring.active.unsaved += 1_000_000
+    begun = _do(one, "POST", "a/sys/rotate/root/init", {"secret_shares": 1, "secret_threshold": 1})["data"]
+    made = _do(one, "POST", "a/sys/rotate/root/update", {"key": share, "nonce": begun["nonce"]})["data"]
+    _do(one, "POST", "sys/rotate/root", {})
+    _nothing_leads_there(one)
+    assert _read(other) == SEALED
+    other.run(other.vault._leaving)
+    told = [line for line in other.log.getvalue().splitlines() if "encryptions are not" in line]
+    assert len(told) == 1 and int(told[0].rpartition("count=")[2]) > 2_000_000
+    assert not _do(other, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+    _do(other, "PUT", "sys/namespaces/a/unseal", {"key": made["keys"][0]})
+    for keyring in (barrier.keyring, barrier.rings()[0].keyring):
+        assert keyring.active.encryptions > 1_000_000
+    assert barrier.uncounted == 0
+
+
+def test_a_vault_that_is_about_to_be_sealed_is_seen_as_sealed_as_soon_as_it_refuses(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = both
+    _replaced(one)
+    _nothing_leads_there(one)
+    held = asyncio.Event()
+
+    async def stop() -> None:
+        await held.wait()
+
+    monkeypatch.setattr(other.vault._background, "stop", stop)
+    refused = _read(other)
+    shown, health = _do(other, "GET", "sys/seal-status"), other.request("GET", "/v1/sys/health").status
+    held.set()
+    monkeypatch.undo()
+    assert (refused, shown["sealed"], "cluster_name" in shown, health) == (SEALED, True, False, 503)
+    other.run(other.vault._leaving)
+    assert not _do(other, "PUT", "sys/unseal", {"key": one.key})["sealed"]
+    assert _read(other) == (200, None)

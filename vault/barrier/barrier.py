@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
@@ -18,6 +19,9 @@ from vault.barrier.view import ReadView, Reload, View
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 __all__ = ["KEYRING_KIND", "Barrier"]
+
+_OWN: Final = ""
+"""Stands for the vault among the owners of keys."""
 
 
 class _Writing:
@@ -62,6 +66,8 @@ class Barrier:
         self._keyring: Keyring | None = None
         self._owners: dict[str, str] = {}
         self._rings: dict[str, Ring] = {}
+        self._uncounted: dict[str, Counter[int]] = {}
+        """Encryptions by term under keys that were forgotten, and that storage could not be told; by their owner."""
         self._reloading = asyncio.Lock()
         self._saving = asyncio.Lock()
 
@@ -84,6 +90,11 @@ class Barrier:
             raise BarrierSealed
         return self._root_key
 
+    @property
+    def uncounted(self) -> int:
+        """How many encryptions storage could not be told before keys were forgotten; they count once those are back."""
+        return sum(left.total() for left in self._uncounted.values())
+
     async def create_in(self, tx: Tx, root_key: Key, keyring: Keyring) -> None:
         """Store `keyring` for a new vault, replacing what was there. The barrier stays as it is."""
         await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
@@ -95,12 +106,13 @@ class Barrier:
 
     async def load(self, root_key: Key) -> None:
         """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""
-        self._keyring = await _stored(self._storage.reader(), root_key)
+        self._keyring = self._counted(_OWN, await _stored(self._storage.reader(), root_key))
         self._root_key = root_key
 
     def seal(self) -> None:
-        """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first."""
+        """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first; what is left is `uncounted`."""
         if self._keyring is not None:
+            self._forget(_OWN, self._keyring)
             self._keyring.drop()
         for namespace_id in list(self._rings):
             self.close(namespace_id)
@@ -171,6 +183,7 @@ class Barrier:
             self._owners[namespace_id] = owner
         else:
             self._owners.pop(namespace_id, None)
+            self._uncounted.pop(namespace_id, None)
 
     def ring(self, namespace_id: str) -> Ring | None:
         """Return the keys that encrypt a namespace, None where these are the vault's; raises `NamespaceSealed`."""
@@ -192,13 +205,29 @@ class Barrier:
         """Keep the keys of a namespace in memory; raises `BarrierSealed`."""
         if self.sealed:
             raise BarrierSealed
+        self._counted(ring.namespace_id, ring.keyring)
         self._rings[ring.namespace_id] = ring
 
     def close(self, owner: str) -> None:
-        """Forget the keys of a namespace."""
+        """Forget the keys of a namespace, as `seal` does those of the vault."""
         ring = self._rings.pop(owner, None)
         if ring is not None:
+            self._forget(owner, ring.keyring)
             ring.drop()
+
+    def _forget(self, owner: str, keyring: Keyring) -> None:
+        """Keep in mind what storage does not know of `keyring`, which is about to be dropped."""
+        left = self._uncounted.setdefault(owner, Counter())
+        left.update(keyring.unsaved())
+        if not left:
+            del self._uncounted[owner]
+
+    def _counted(self, owner: str, keyring: Keyring) -> Keyring:
+        """Count in `keyring`, newly read, what was kept in mind of it."""
+        for number, count in self._uncounted.pop(owner, {}).items():
+            if number in keyring.terms:
+                keyring.terms[number].unsaved += count
+        return keyring
 
     def due(self) -> bool:
         """Return whether the active key should be rotated now; false while sealed."""

@@ -159,6 +159,10 @@ class Keyring:
             raise UnknownTerm("stored entry names an unknown key term")
         return envelope.open_entry(term.key, scope, path, data)
 
+    def unsaved(self) -> dict[int, int]:
+        """Return by term how many encryptions storage does not know of."""
+        return {number: term.unsaved for number, term in self._terms.items() if term.unsaved}
+
     def drop(self) -> None:
         """Forget the keys: views that are still held raise `gone` from now on."""
         self._terms = {}

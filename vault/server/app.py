@@ -271,6 +271,9 @@ class Vault:
         """Seal soon, as whoever found out may be anywhere: another process replaced the root key. A key slot may open it."""
         if self._leaving is None or self._leaving.done():
             self._parts.log.failure("seal", _LEFT, reason=str(failure))
+            self._parts.presence.cluster = (
+                None  # so it is seen as sealed while this lasts, as requests are refused
+            )
             self._leaving = asyncio.get_running_loop().create_task(self._left())
 
     async def _left(self) -> None:

@@ -39,6 +39,10 @@ from vault.token.model import TokenEntry
 _CORE: Final = "ns/root/"
 _SIGNING: Final = "a key that signs wrapping tokens"
 _SAFE: Final = "a key of the safe"
+_UNCOUNTED: Final = (
+    "encryptions are not counted in storage, which does not take it or has another keyring: they count once this process "
+    "has the keys again; where it ends before, have the keys replaced early: rotate"
+)
 _CLOSED: Final = "another process replaced the keys of a namespace, or they are damaged: it is sealed in this one; unseal it again"
 
 
@@ -155,10 +159,13 @@ async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealt
 
 async def close(parts: Parts) -> None:
     """Seal, and forget everything that came from the open vault, whatever fails."""
+    was_open = not parts.barrier.sealed
     try:
         await _save_counts(parts)
         await parts.lifecycle.seal()
     finally:
+        if was_open and parts.barrier.uncounted:
+            parts.log.failure("seal", _UNCOUNTED, count=parts.barrier.uncounted)
         parts.sealing.forget()
         parts.tokens.forget()
         parts.router.seal()

@@ -190,6 +190,50 @@ def test_counts_are_not_lost_when_saving_fails() -> None:
     asyncio.run(scenario())
 
 
+def test_counts_that_storage_could_not_be_told_before_sealing_count_once_the_keys_are_back() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        for term in (1, 2, 2):
+            async with barrier.write("root", "m/") as view:
+                await view.put("a", b"x")
+            if term == 1:
+                async with storage.write() as tx:
+                    await barrier.rotate_in(tx)
+                await barrier.refresh()
+        barrier.seal()
+        barrier.seal()
+        assert barrier.uncounted == 3
+        await barrier.load(ROOT)
+        assert barrier.uncounted == 0
+        counted = {number: term.encryptions for number, term in barrier.keyring.terms.items()}
+        assert counted == {1: 1, 2: 2}
+        await barrier.save_counts()
+        barrier.seal()
+        assert barrier.uncounted == 0
+        assert (await second(storage)).keyring.active.encryptions == 2
+
+    asyncio.run(scenario())
+
+
+def test_counts_under_a_key_that_a_restored_backup_has_not_are_left() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        older = await storage.reader().get(KEYRING_PATH)
+        assert older is not None
+        async with storage.write() as tx:
+            await barrier.rotate_in(tx)
+        await barrier.refresh()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", b"x")
+        barrier.seal()
+        async with storage.write() as tx:
+            await tx.put(KEYRING_PATH, older)
+        await barrier.load(ROOT)
+        assert (barrier.uncounted, barrier.keyring.active.encryptions) == (0, 0)
+
+    asyncio.run(scenario())
+
+
 def test_counts_saved_twice_at_once_are_added_once() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()

@@ -206,10 +206,13 @@ class SealEngine(Engine):
         return Reply(data=health, plain=True, status=code)
 
     async def _seen(self) -> Status:
-        """Return the state as others are to see it: sealed until everything that an open vault needs is loaded."""
+        """Return the state as others are to see it.
+
+        Sealed until everything that an open vault needs is loaded, and from when it is found that the vault must be sealed.
+        """
         status = await self._lifecycle.status()
-        loading = not status.sealed and self._passage.turn.locked() and self._passage.cluster() is None
-        return replace(status, sealed=True) if loading else status
+        between = not status.sealed and self._passage.turn.locked() and self._passage.cluster() is None
+        return replace(status, sealed=True) if between else status
 
     async def _status(self, status: Status) -> SealStatus:
         cluster = self._passage.cluster()
