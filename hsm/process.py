@@ -3,7 +3,8 @@
 
 A thread of its own starts the process and reads its replies until the end; it must be the same one, because
 the kernel kills the agent when the thread that started it ends. No more requests are under way than the agent
-has sessions, so a request's time counts from when the agent can work on it, not from when it joined the queue.
+has sessions. A request's time counts from when it joined the queue: whoever asks hears within it. That the agent hangs,
+and is killed for it, is told by the time since it could work on the request.
 What does not fit the channel's buffer at once goes on its way when the agent has read some of it.
 """
 
@@ -38,6 +39,7 @@ LOADING_SECONDS: Final = 30.0
 
 _RECEIVE: Final = 1 << 16
 _END_SECONDS: Final = 1.0
+_BUSY: Final = "the agent was too busy"
 _TOLD: Final = "the agent was told to end"
 _IDLE_SECONDS: Final = 1.0
 """How long the thread sleeps with nothing to watch; a request that must end before that wakes it."""
@@ -46,13 +48,15 @@ _IDLE_SECONDS: Final = 1.0
 class _Job:
     """One request, waiting or under way."""
 
-    __slots__ = ("expires", "frame", "number", "result", "seconds")
+    __slots__ = ("expires", "frame", "hangs", "number", "result", "seconds")
 
     def __init__(self, number: int, frame: bytes, seconds: float, expires: float) -> None:
         self.number = number
         self.frame = frame
         self.seconds = seconds
         self.expires = expires
+        """When it is to be looked at next: until then whoever asks has patience, or else the agent is given time."""
+        self.hangs = expires
         self.result: Future[msgspec.Raw] = Future()
 
 
@@ -107,7 +111,7 @@ class AgentProcess:
         return self._child.pid if self._child else None
 
     def submit(self, operation: Operation, seconds: float) -> Future[msgspec.Raw]:
-        """Ask for `operation`, which may take so many seconds once it is under way, and wait as long before.
+        """Ask for `operation`, which may take so many seconds, its wait for others included, once the token is open.
 
         The future ends in any case: with the encoded result, or with an `HsmError`. Raises `BadConfig` for a
         request that is too large, `SlotUnavailable` when too many requests wait, and when the process is dead
@@ -124,9 +128,10 @@ class AgentProcess:
             except BadFrame as error:
                 raise BadConfig(f"request: {error}; sign a hash instead") from error
             patience = seconds if self._ready else seconds + LOADING_SECONDS + self._launch.opening_seconds
-            job = _Job(number, frame, seconds, self._now() + patience)
+            now = self._now()
+            job = _Job(number, frame, seconds, now + patience)
             self._waiting.append(job)
-            self._dispatch()
+            self._dispatch(now)
             if job.expires < self._next_look:
                 self._alarm()
         return job.result
@@ -208,10 +213,13 @@ class AgentProcess:
             raise SlotUnavailable("the agent did not open the token in time and was killed")
         for job in [job for job in self._waiting if job.expires <= now]:
             self._waiting.remove(job)
-            _fail(job, SlotUnavailable("the agent was too busy"))
+            _fail(job, SlotUnavailable(_BUSY))
         for job in self._running.values():
-            if job.expires <= now:
+            if job.hangs <= now:
                 raise SlotUnavailable(f"no answer within {job.seconds:g} s; the agent was killed")
+            if job.expires <= now:
+                _fail(job, SlotUnavailable(_BUSY))
+                job.expires = job.hangs
         times = [job.expires for job in (*self._running.values(), *self._waiting)]
         return min(*times, now + _IDLE_SECONDS, now + _IDLE_SECONDS if self._ready else opening)
 
@@ -244,28 +252,33 @@ class AgentProcess:
                 raise reply.failure.error()
             with self._lock:
                 self._ready = True
-                self._dispatch()
+                self._dispatch(self._now())
             return
         with self._lock:
             job = self._running.pop(reply.number, None)
-            self._dispatch()
+            self._dispatch(self._now())
         if job is None:
             raise BadFrame("a reply to no request")
         if reply.failure is not None:
             error = reply.failure.error()
             self._note(error)
-            job.result.set_exception(error)
+            _fail(job, error)
         else:
             self.doubts = 0
-            job.result.set_result(reply.result)
+            if not job.result.done():
+                job.result.set_result(reply.result)
 
-    def _dispatch(self) -> None:
+    def _dispatch(self, now: float) -> None:
         """Send what may be sent. Holds the lock; never blocks."""
         while self._ready and self._waiting and len(self._running) < self._launch.opening.max_sessions:
             job = self._waiting.popleft()
             if not job.result.set_running_or_notify_cancel():
                 continue
-            job.expires = self._now() + job.seconds
+            if job.expires <= now:
+                _fail(job, SlotUnavailable(_BUSY))
+                continue
+            job.hangs = now + job.seconds
+            job.expires = min(job.expires, job.hangs)
             self._running[job.number] = job
             self._outgoing += job.frame
         self._flush()
@@ -321,8 +334,8 @@ class AgentProcess:
 
 
 def _fail(job: _Job, error: HsmError) -> None:
-    """End a job with an error, unless whoever asked has gone."""
-    if job.result.running() or job.result.set_running_or_notify_cancel():
+    """End a job with an error, unless whoever asked has gone, or was told that it took too long."""
+    if not job.result.done() and (job.result.running() or job.result.set_running_or_notify_cancel()):
         job.result.set_exception(_again(error))
 
 

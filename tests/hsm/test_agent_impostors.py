@@ -111,10 +111,12 @@ def test_what_a_crash_interrupts_is_answered_within_its_own_time_although_the_ne
     asyncio.run(story())
 
 
-def test_the_time_of_a_request_counts_from_when_the_agent_may_work_on_it(tmp_path: Path) -> None:
-    """The second waits six seconds and then takes six; each is within ten."""
+def test_the_time_of_a_request_counts_its_wait_for_others_which_is_no_hang_of_the_agent(
+    tmp_path: Path,
+) -> None:
+    """The second waits six seconds and is told so after ten; the agent, which had only four, is asked again."""
     body = READY_TEXT + (
-        "for name in ('first', 'second'):\n"
+        "for name in ('first', 'second', 'third'):\n"
         "    r = decode(receive(), Request)\n"
         "    while not os.path.exists(os.path.join(os.path.dirname(__file__), name)): time.sleep(0.01)\n"
         "    channel.sendall(encode(Reply(r.number, raw)))\n"
@@ -134,13 +136,22 @@ def test_the_time_of_a_request_counts_from_when_the_agent_may_work_on_it(tmp_pat
     first, second = process.submit(Random(1), 10.0), process.submit(Random(2), 10.0)
     seconds[0] = 6.0
     (tmp_path / "first").touch()
-    assert bytes(first.result(30)) == b"\xc0"
+    assert bytes(first.result(60)) == b"\xc0"
     while not second.running():
         time.sleep(0.005)
-    seconds[0] = 12.0
+    seconds[0] = 10.0
     with process._lock:
         process._alarm()
-    (tmp_path / "second").touch()
-    assert bytes(second.result(30)) == b"\xc0"
+    with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
+        second.result(60)
+    third, late = process.submit(Random(3), 10.0), process.submit(Random(4), 1.0)
+    with process._lock:  # so that the answer to the second finds that the last one has no time left
+        (tmp_path / "second").touch()
+        seconds[0] = 11.0
+    (tmp_path / "third").touch()
+    assert bytes(third.result(60)) == b"\xc0"
+    with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
+        late.result(60)
+    assert not process.dead
     process.end()
     process.join(60)
