@@ -94,6 +94,7 @@ def test_a_full_disk_under_the_database_refuses_writes_and_serves_reads(vault: V
         assert write(client, "after") == 200
         assert read(client, "after") and not read(client, "a", 100_000)
     no_traceback(vault)
+    assert f'reason="storage {vault.database}: the disk ' in vault.log.read_text()
     vault.kill()
     vault.start()
     vault.unseal()
@@ -229,3 +230,4 @@ def test_a_value_that_was_tampered_with_or_moved_is_refused_and_the_rest_is_serv
         assert read(client, "good")
         assert write(client, "new") == 200
     no_traceback(vault)
+    assert 'reason="stored entry fails its integrity check"' in vault.log.read_text()

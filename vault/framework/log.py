@@ -15,8 +15,10 @@ from pathlib import PurePath
 from types import TracebackType
 from typing import Final, TextIO
 
+from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.watch import Watch
+from vault.storage.protocol import StorageFailure
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 """Level names and their weight."""
@@ -123,8 +125,14 @@ class Log:
         self.event("error", module, message, **fields)
 
     def crash(self, module: str, message: str, error: BaseException, /, **fields: Value) -> None:
-        """Log an unexpected exception by type and place; its message may quote a request, so it is left out."""
-        self.event("error", module, message, exception=type(error).__name__, at=places(error), **fields)
+        """Log an unexpected exception by type and place; its message may quote a request, so it is left out.
+
+        What storage and barrier say is ours: it names the file and what to do, and nothing of a request.
+        """
+        shown: dict[str, Value] = {"exception": type(error).__name__, "at": places(error)}
+        if isinstance(error, StorageFailure | BarrierFailure):
+            shown = {"reason": str(error)} | shown
+        self.event("error", module, message, **shown | fields)
 
     def event(self, level: str, module: str, message: str, /, **fields: Value) -> None:
         """Log `message`, a fixed text, about `module`, with typed fields."""

@@ -10,10 +10,12 @@ from typing import NoReturn
 
 import pytest
 
+from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.log import Log, places
 from vault.server.logs import open_log, reopen
 from vault.server.settings import Config, StorageSettings
+from vault.storage.protocol import StorageFailure
 
 
 class Noon(Clock):
@@ -100,6 +102,16 @@ def test_an_unknown_exception_is_shown_by_type_and_place_only() -> None:
     assert "test_log.py:" in line
     assert "caused by KeyError at test_log.py:" in line
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize("kind", [StorageFailure, BarrierFailure])
+def test_what_storage_and_barrier_say_is_shown(kind: type[Exception]) -> None:
+    log, stream = written()
+    log.crash("core", "it failed", kind("storage /x.db: the disk is full; free some space"), request_id="1")
+    assert (
+        'core: it failed: reason="storage /x.db: the disk is full; free some space" '
+        f'exception={kind.__name__} at="an unknown place" request_id=1' in stream.getvalue()
+    )
 
 
 def test_an_exception_that_was_never_raised_has_no_place() -> None:
