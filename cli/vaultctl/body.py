@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
     """The JSON object that the arguments describe. A key given twice becomes a list."""
     body: dict[str, object] = {}
+    source = _Input(stdin)
     for position, argument in enumerate(arguments, start=1):
         if argument == "-":
-            _merge(body, read_stdin(stdin), "standard input")
+            _merge(body, source.read(position), "standard input")
         elif argument.startswith("@"):
             _merge(body, read_file(argument[1:]), argument[1:])
         else:
@@ -26,7 +27,7 @@ def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
                 raise CommandError(
                     f"Failed to parse K=V data: data argument {position}: format must be key=value"
                 )
-            _add(body, key, _value(value, stdin))
+            _add(body, key, source.read(position) if value == "-" else _value(value))
     return body
 
 
@@ -68,11 +69,26 @@ def read_stdin(stdin: TextIO) -> str:
     return text
 
 
-def _value(text: str, stdin: TextIO) -> str:
+class _Input:
+    """Standard input, which is there for one argument: another would find nothing, and write that."""
+
+    def __init__(self, stdin: TextIO) -> None:
+        self._stdin = stdin
+        self._taken = False
+
+    def read(self, position: int) -> str:
+        """All of it. CommandError where an argument before had it."""
+        if self._taken:
+            raise CommandError(
+                f"Failed to parse K=V data: data argument {position}: standard input was read already"
+            )
+        self._taken = True
+        return read_stdin(self._stdin)
+
+
+def _value(text: str) -> str:
     if text.startswith("@"):
         return read_file(text[1:])
-    if text == "-":
-        return read_stdin(stdin)
     return text[1:] if text.startswith("\\@") else text
 
 

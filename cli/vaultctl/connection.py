@@ -89,21 +89,25 @@ def prefix(address: str) -> str:
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext:
-    import os
     import ssl
 
-    if settings.ca_path and not settings.ca_cert and not os.path.isdir(settings.ca_path):
-        raise CommandError(f"-ca-path: {settings.ca_path} is no directory")
     try:
-        context = ssl.create_default_context(
-            cafile=settings.ca_cert or None,
-            capath=None if settings.ca_cert else settings.ca_path or None,
-            cadata=None if settings.ca_cert else settings.ca_text or None,
-        )
-    except (OSError, ValueError):
-        raise CommandError(
-            "-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read a PEM certificate there"
-        ) from None
+        if settings.ca_cert:
+            source = f"-ca-cert (BAO_CACERT): {settings.ca_cert}: "
+            context = ssl.create_default_context(cafile=settings.ca_cert)
+        elif settings.ca_text:
+            source = "BAO_CACERT_BYTES: "
+            context = ssl.create_default_context(cadata=settings.ca_text)
+        elif settings.ca_path:
+            source = f"-ca-path (BAO_CAPATH): {settings.ca_path}: "
+            context = ssl.create_default_context(cadata=_certificates_below(settings.ca_path))
+        else:
+            context = ssl.create_default_context()
+    except ssl.SSLError:
+        raise CommandError(f"{source}it holds no PEM certificate") from None
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or "it holds no PEM certificate"
+        raise CommandError(f"{source}{reason}") from None
     if settings.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -117,6 +121,24 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
                 "-client-cert or -client-key: cannot read a matching PEM pair there, the key without a passphrase"
             ) from None
     return context
+
+
+def _certificates_below(folder: str) -> str:
+    """The certificates in all files of a directory and those below it, in PEM. OSError; ValueError for none."""
+    import os
+    import re
+
+    found: list[bytes] = []
+    os.listdir(folder)  # walking says nothing about a directory that is not there
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(place, name), "rb") as file:
+                found += re.findall(
+                    rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----", file.read()
+                )
+    if not found:
+        raise ValueError
+    return b"\n".join(found).decode("ascii")
 
 
 def reason(err: Exception, *, plain: bool) -> str:

@@ -169,6 +169,7 @@ _ANY = [
     Case("write x a=@missing.txt"),
     Case("write x -", {}, "[1]"),
     Case("write x -", {}, "{"),
+    Case("write x a=- b=-", {"PUT /v1/x": DONE}, "once"),
     Case("patch x a=1", {"PATCH /v1/x": DONE}),
     Case("patch x a=1", {"PATCH /v1/x": _ODD}),
     Case("patch -f x", {"PATCH /v1/x": DONE}),

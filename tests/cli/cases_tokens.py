@@ -76,6 +76,10 @@ _ENVIRONMENT = [
         )
     ),
     Case("read x", _READ, environ={"BAO_TOKEN": " s.padded "}),
+    *(
+        Case("status", environ={name: "perhaps"})
+        for name in ("BAO_SKIP_VERIFY", "BAO_MAX_RETRIES", "BAO_CLIENT_TIMEOUT")
+    ),
     Case("read -output-curl-string -tls-skip-verify x"),
     Case("read -mfa=a:b -mfa=c x", _READ),
     Case("read -format=table x", _READ, environ={"BAO_FORMAT": "json"}),

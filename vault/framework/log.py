@@ -131,8 +131,8 @@ class Log:
         """
         shown: dict[str, Value] = {"exception": type(error).__name__, "at": places(error)}
         if isinstance(error, StorageFailure | BarrierFailure):
-            shown = {"reason": str(error)} | shown
-        self.event("error", module, message, **shown | fields)
+            shown = {"reason": str(error), **shown}
+        self.event("error", module, message, **shown, **fields)
 
     def event(self, level: str, module: str, message: str, /, **fields: Value) -> None:
         """Log `message`, a fixed text, about `module`, with typed fields."""

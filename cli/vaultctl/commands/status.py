@@ -44,8 +44,13 @@ _NOTHING = (None, False, 0, "", "0001-01-01T00:00:00Z")
 
 def status(invocation: Invocation) -> int:
     """Whether the server is sealed: exit code 0 unsealed, 2 sealed, 1 error."""
+    try:
+        client = invocation.client
+    except CommandError as error:
+        error.code = EXIT_LOCAL  # 2 says that the server is sealed
+        raise
     with Doing("Error checking seal status", EXIT_LOCAL):
-        seal = invocation.client.send("GET", "sys/seal-status").json()
+        seal = client.send("GET", "sys/seal-status").json()
     code = EXIT_REMOTE if seal.get("sealed") else EXIT_OK
     if invocation.text("field"):
         value = _document(seal, _leader(invocation)).get(invocation.text("field"))

@@ -76,3 +76,10 @@ def test_standard_input_that_is_not_utf8_is_refused() -> None:
         parse_body(["a=-"], io.TextIOWrapper(io.BytesIO(b"a\xff"), encoding="utf-8"))
     with pytest.raises(CommandError, match="not UTF-8"):
         _body("a=-", stdin="a\udcff")
+
+
+def test_standard_input_is_there_for_one_argument() -> None:
+    """A second one would write nothing where a secret was meant."""
+    for arguments in (("a=-", "b=-"), ("-", "b=-"), ("a=-", "-")):
+        with pytest.raises(CommandError, match="data argument 2: standard input was read already"):
+            _body(*arguments, stdin='{"x": "y"}')

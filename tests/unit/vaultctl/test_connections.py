@@ -207,16 +207,33 @@ def test_the_wrong_scheme_is_told(start: Start, tmp_path: Path) -> None:
 def test_files_that_cannot_be_used_are_named_by_their_flag(start: Start, tmp_path: Path) -> None:
     issued = _issued(tmp_path, password=b"hunter2")
     address = f"https://127.0.0.1:{start()}"
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for flags, told in (
-        ({"ca-cert": str(tmp_path / "missing")}, "^-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read"),
-        ({"ca-cert": str(issued.key)}, "^-ca-cert, -ca-path or BAO_CACERT_BYTES: cannot read"),
-        ({"ca-path": str(tmp_path / "missing")}, "^-ca-path: .* is no directory"),
+        ({"ca-cert": f"{tmp_path}/missing"}, rf"^-ca-cert \(BAO_CACERT\): {tmp_path}/missing: No such file"),
+        (
+            {"ca-cert": str(issued.key)},
+            rf"^-ca-cert \(BAO_CACERT\): {issued.key}: it holds no PEM certificate",
+        ),
+        ({"ca-path": f"{tmp_path}/missing"}, rf"^-ca-path \(BAO_CAPATH\): {tmp_path}/missing: No such file"),
+        ({"ca-path": str(empty)}, rf"^-ca-path \(BAO_CAPATH\): {empty}: it holds no PEM certificate"),
         ({"client-cert": str(issued.cert)}, "^-client-cert and -client-key must be given together"),
         ({"client-cert": str(issued.cert), "client-key": str(issued.key)}, "the key without a passphrase"),
     ):
         with pytest.raises(CommandError, match=told) as caught:
             _asked(address, dict(flags))
         assert caught.value.code == 1
+
+
+def test_a_directory_of_certificates_needs_no_names_of_a_kind(start: Start, tmp_path: Path) -> None:
+    issued = _issued(tmp_path)
+    folder = tmp_path / "trusted"
+    (folder / "below").mkdir(parents=True)
+    (folder / "readme").write_bytes(b"those we trust \xe9")
+    (folder / "below" / "house.pem").write_bytes(b"# the house's \xe9\n" + issued.ca.read_bytes())
+    address = f"https://127.0.0.1:{start(issued)}"
+    flags: dict[str, object] = {"ca-path": str(folder), "tls-server-name": "house.test"}
+    assert _asked(address, flags) == {"path": "/v1/sys/health"}
 
 
 def test_a_client_certificate_is_shown_to_the_server(start: Start, tmp_path: Path) -> None:
@@ -312,7 +329,7 @@ def test_an_authority_can_be_given_as_text(start: Start, tmp_path: Path) -> None
     address, flags = f"https://127.0.0.1:{start(issued)}", {"tls-server-name": "house.test"}
     text = issued.ca.read_text(encoding="ascii")
     assert _asked(address, dict(flags), {"BAO_CACERT_BYTES": text}) == {"path": "/v1/sys/health"}
-    with pytest.raises(CommandError, match="BAO_CACERT_BYTES: cannot read"):
+    with pytest.raises(CommandError, match=r"^BAO_CACERT_BYTES: it holds no PEM certificate"):
         _asked(address, dict(flags), {"BAO_CACERT_BYTES": "hunter2"})
 
 
