@@ -87,6 +87,19 @@ def test_sighup_takes_the_log_level_and_keeps_what_it_cannot_change(tmp_path: Pa
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_sighup_names_what_waits_for_a_start(tmp_path: Path) -> None:
+    port = free_port()
+    audit = f'audit "file" "main" {{ options {{ file_path = "{tmp_path}/a.log" }} }}\n'
+    with running(config(tmp_path, port), home=tmp_path) as server:
+        config(tmp_path, port, more=audit + 'user_lockout "all" {}\nlog_level = "debug"')
+        for times in (1, 2):
+            server.send(signal.SIGHUP)
+            server.wait_for("server: reloaded", times=times)
+        assert server.end() == 0
+    told = [line.partition("next start only: ")[2] for line in server.lines if "next start only" in line]
+    assert told == ["setting=audit", "setting=user_lockout"] * 2
+
+
 def test_sighup_during_a_reload_is_not_forgotten(tmp_path: Path) -> None:
     """A file may have been moved after the first reload opened it."""
     with running(config(tmp_path, free_port(), more='log_level = "trace"'), home=tmp_path) as server:

@@ -28,6 +28,9 @@ DRAIN_SECONDS: Final = 10.0
 """How long requests in flight may take once the process was asked to end."""
 
 T = TypeVar("T")
+_RELOADED: Final = frozenset({"listeners", "log_file", "log_level", "seals", "storage", "warnings"})
+"""What a reload takes in, or speaks of by itself."""
+
 _SOON: Final = timedelta(days=14)
 
 
@@ -53,7 +56,7 @@ class Server:
     def __init__(
         self, config: Config, *, reread: Callable[[], Config], build: Build, clock: Clock, entropy: Entropy
     ) -> None:
-        self._config = config
+        self._config = self._started = config
         self._reread = reread
         self._build = build
         self._clock = clock
@@ -166,6 +169,8 @@ class Server:
             self._config = _reloadable(self._config, wanted)
             if wanted.storage != self._config.storage or _where(wanted) != _where(self._config):
                 log.caution("server", "storage and addresses of listeners change at the next start only")
+            for setting in _waiting(self._started, wanted):
+                log.caution("server", "a setting changes at the next start only", setting=setting)
         config = self._config
         await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
         await self._kept(log, "certificates", self._exchange(listening))
@@ -210,6 +215,12 @@ def _reloadable(config: Config, wanted: Config) -> Config:
     """Take from `wanted` what may change while running: everything but storage and addresses."""
     listeners = wanted.listeners if _where(wanted) == _where(config) else config.listeners
     return msgspec.structs.replace(wanted, storage=config.storage, listeners=listeners)
+
+
+def _waiting(started: Config, wanted: Config) -> list[str]:
+    """Return the settings of `wanted` that hold after a start only, and are not what they were at the last one."""
+    names = (name for name in Config.__struct_fields__ if name not in _RELOADED)
+    return [name for name in names if getattr(started, name) != getattr(wanted, name)]
 
 
 def _where(config: Config) -> list[tuple[str, str, bool]]:
