@@ -100,6 +100,16 @@ def test_sighup_names_what_waits_for_a_start(tmp_path: Path) -> None:
     assert told == ["setting=audit", "setting=user_lockout"] * 2
 
 
+def test_sigusr2_does_not_end_the_server(tmp_path: Path) -> None:
+    """OpenBao is asked by it for what it is doing."""
+    port = free_port()
+    with running(config(tmp_path, port), home=tmp_path) as server:
+        server.send(signal.SIGUSR2)
+        assert server.wait_for("has no effect here").endswith("signal=SIGUSR2")
+        assert get(port)[0] == 200
+        assert server.end() == 0
+
+
 def test_sighup_during_a_reload_is_not_forgotten(tmp_path: Path) -> None:
     """A file may have been moved after the first reload opened it."""
     with running(config(tmp_path, free_port(), more='log_level = "trace"'), home=tmp_path) as server:

@@ -129,6 +129,7 @@ _SIGNALS = """\
 |---|---|
 | SIGHUP | reads the configuration, certificates and audit files anew; connections stay, and settings of listeners hold for new ones. What cannot be used is logged, and the previous one stays. Storage, addresses and most other settings change at a start only, and are named |
 | SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends; a second one does not wait |
+| SIGUSR2 | nothing but a line in the log: OpenBao writes what it is doing, and goes on as well |
 
 With `-test-config` the exit code is 0, 1 for problems or 2 for warnings only. Otherwise it is 0 after a signal and 1 when the server could not start; then one line on standard error
 says which setting or file is wrong and what to do. Log lines hold no request data: no paths, no tokens,

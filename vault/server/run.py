@@ -71,9 +71,8 @@ class Server:
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
-        signal.signal(
-            signal.SIGHUP, lambda *_: None
-        )  # nothing has changed yet since the configuration was read
+        for early in (signal.SIGHUP, signal.SIGUSR2):  # nothing has changed since the configuration was read
+            signal.signal(early, lambda *_: None)
         await self._with_storage(config, log, missing, guest)
         log.note("server", "stopped")
 
@@ -154,6 +153,11 @@ class Server:
                 self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
 
         loop.add_signal_handler(signal.SIGHUP, reload)
+
+        def stay() -> None:
+            log.caution("server", "a signal has no effect here", signal="SIGUSR2")
+
+        loop.add_signal_handler(signal.SIGUSR2, stay)
 
     async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
         """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
