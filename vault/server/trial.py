@@ -19,9 +19,9 @@ from vault.server.settings import Config, Listener
 
 
 def problems(config: Config, clock: Clock) -> list[str]:
-    """Return why a start with `config` would fail: certificates, static keys, directories of database and audit files."""
+    """Return why a start with `config` would fail: certificates, static keys, and the directories of what it writes."""
     found = [text for listener in config.listeners for text in certificates(listener, clock)]
-    return [*found, *keys(config), *storage(config), *audit(config)]
+    return [*found, *keys(config), *storage(config), *audit(config), *own_files(config)]
 
 
 def storage(config: Config) -> Iterator[str]:
@@ -38,6 +38,14 @@ def audit(config: Config) -> Iterator[str]:
         if target not in NO_FILES:
             file = Path(target)
             yield from _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
+
+
+def own_files(config: Config) -> Iterator[str]:
+    """Tell why the log or the process id could not be written. Pipes and devices are left to the start."""
+    for name, path in (("log_file", config.log_file), ("pid_file", config.pid_file)):
+        file = Path(path)
+        if path and (file.is_file() or file.is_dir() or not file.exists()):
+            yield from _file(f"{name} {file}", file, file.parent)
 
 
 def certificates(listener: Listener, clock: Clock) -> Iterator[str]:

@@ -24,6 +24,15 @@ def written(folder: Path, text: str) -> str:
         ('storage "sqlite" { path = "HERE/none/x.db" }\n' + PLAIN, "HERE/none does not exist; make it"),
         ('storage "sqlite" { path = "HERE/server.hcl/x.db" }\n' + PLAIN, "server.hcl is not a directory"),
         ('storage "sqlite" { path = "HERE" }\n' + PLAIN, "path of storage HERE: is not a file"),
+        (STORAGE + PLAIN + 'pid_file = "HERE"', "pid_file HERE: is not a file that can be written"),
+        (
+            STORAGE + PLAIN + 'pid_file = "HERE/none/pid"',
+            "pid_file HERE/none/pid: the directory HERE/none does",
+        ),
+        (
+            STORAGE + PLAIN + 'log_file = "HERE/none/log"',
+            "log_file HERE/none/log: the directory HERE/none does",
+        ),
         (
             STORAGE
             + 'listener "tcp" { address = "127.0.0.1:1" tls_cert_file = "HERE/c" tls_key_file = "HERE/k" }',
@@ -65,7 +74,7 @@ def test_what_goes_to_no_file_is_not_looked_for(
     text = (
         STORAGE.replace("HERE", str(tmp_path))
         + PLAIN
-        + 'audit "file" "main" { options { file_path = "stdout" } }'
+        + 'audit "file" "main" { options { file_path = "stdout" } }\nlog_file = "/dev/null"'
     )
     assert run(["-test-config", f"-config={written(tmp_path, text)}"], {}, None) == 0
     assert capsys.readouterr().out == "The configuration is good.\n"
