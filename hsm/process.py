@@ -111,7 +111,7 @@ class AgentProcess:
         return self._child.pid if self._child else None
 
     def submit(self, operation: Operation, seconds: float) -> Future[msgspec.Raw]:
-        """Ask for `operation`, which may take so many seconds, its wait for others included, once the token is open.
+        """Ask for `operation`, which may take so many seconds, its wait for others included, and more until the token is open.
 
         The future ends in any case: with the encoded result, or with an `HsmError`. Raises `BadConfig` for a
         request that is too large, `SlotUnavailable` when too many requests wait, and when the process is dead
