@@ -195,7 +195,7 @@ _PKCS11: Mapping[str, str] = {
     "key_id": "Its `CKA_ID` in hexadecimal; the newest version unless set.",
     "mechanism": "`AES_GCM`, `RSA_PKCS_OAEP` or `AES_CBC_HMAC`; chosen by what the key can unless set.",
     "rsa_oaep_hash": "`sha256`, `sha384`, `sha512`, or `sha1` for tokens that know nothing else.",
-    "timeout": "How long one operation may take; `2s` unless set.",
+    "timeout": "How long one operation may take, its wait for others included; `2s` unless set.",
     "max_sessions": "How many operations run at once; 4 unless set.",
     "library_parameters": "What NSS wants to know at its start; for no other module.",
     "force_pin_final_try": "Log in although the token says that one more wrong PIN locks it.",
