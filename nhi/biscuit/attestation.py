@@ -26,6 +26,8 @@ APPROLE: Final = "approle"
 METHODS: Final = (SECRET, PRIVATE_KEY, JWT, KUBERNETES, CERT, APPROLE)
 SIGNERS: Final = ("jwks_url", "oidc_discovery_url", "pubkeys")
 """Where the keys are that sign JWTs: at one of these."""
+CLUSTER: Final = ("kubernetes_host", "kubernetes_ca_cert")
+"""Whom the reviewer's token is sent to: it is for nobody else."""
 EXCHANGED: Final = frozenset({JWT, KUBERNETES})
 """Methods whose proof is a token of somebody else's, so that it can be exchanged (RFC 8693)."""
 

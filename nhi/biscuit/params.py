@@ -118,7 +118,9 @@ class RegistrationParams(RegistrationPath, frozen=True):
     one_time: Annotated[bool, Doc("Whether each JWT is good for one token only.")] = False
     kubernetes_host: Annotated[str, Doc("URL of the cluster's API server, which is asked.")] = ""
     kubernetes_ca_cert: Annotated[str, Doc("Its CA certificates (PEM).")] = ""
-    token_reviewer_jwt: Annotated[str, Doc("Token to ask it with; never shown.")] = ""
+    token_reviewer_jwt: Annotated[
+        str, Doc("Token to ask it with; never shown, and gone once another cluster is named.")
+    ] = ""
     service_accounts: Annotated[CommaList, Doc("NAMESPACE/NAME of each service account.")] = ()
     certificate: Annotated[str, Doc("The client's certificate, or its authority's (PEM).")] = ""
     bound_common_names: Annotated[CommaList, Doc("Common names, one of which it must have.")] = ()

@@ -172,6 +172,8 @@ def _complete(call: Call, params: RegistrationParams, old: Registration | None) 
         kept = {**msgspec.structs.asdict(old.attestation), "bound_claims": claims}
         if call.data.keys() & {*attestation.SIGNERS}:
             kept = {name: value for name, value in kept.items() if name not in attestation.SIGNERS}
+        if any(name in call.data and getattr(params, name) != kept[name] for name in attestation.CLUSTER):
+            del kept["token_reviewer_jwt"]  # or whoever may write, and not read it, has it sent to themselves
     kept |= {name: getattr(old, name) for name in params.__struct_fields__ if hasattr(old, name)}
     return msgspec.structs.replace(params, **{name: kept[name] for name in kept.keys() - call.data.keys()})
 

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography import x509
 
+from nhi.biscuit import store
 from nhi.biscuit.oauth_client import ASSERTION
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE
 from tests.routes.driver import Application
@@ -18,6 +19,7 @@ from tests.tokens import KEY, pem, token
 from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import service
+from vault.framework.call import ROOT
 
 ISSUER = "https://issuer.example"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -258,6 +260,30 @@ def test_a_cluster_vouches_for_exactly_this_service_account(issuer: Issuer) -> N
         {"audiences": None},
     ):
         assert issuer.application.run(_review(issuer, verdict))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({"ttl": 90, "kubernetes_host": "https://k", "kubernetes_ca_cert": "x"}, "reviewer"),
+        ({"kubernetes_host": "https://other"}, ""),
+        ({"kubernetes_ca_cert": None}, ""),
+        ({"kubernetes_host": "https://other", "token_reviewer_jwt": "another"}, "another"),
+    ],
+)
+def test_a_reviewers_token_is_for_no_other_cluster_than_it_was_given_for(
+    issuer: Issuer, change: dict[str, object], kept: str
+) -> None:
+    rest = {"method": "kubernetes", "bound_audiences": "vault", "service_accounts": "shop/web"}
+    cluster = {"kubernetes_host": "https://k", "kubernetes_ca_cert": "x", "token_reviewer_jwt": "reviewer"}
+    _register(issuer, **rest, **cluster)
+    issuer.root("nhi/registrations/r", change)
+    parts = issuer.application.vault._parts
+    mount = parts.router.of(ROOT).get("nhi/")
+    assert mount is not None
+    view = parts.barrier.reader("root", mount.prefix)
+    found = issuer.application.run(store.registration(view, "r"))
+    assert found.attestation.token_reviewer_jwt == kept
 
 
 def test_a_login_comes_from_where_its_registration_says(issuer: Issuer) -> None:

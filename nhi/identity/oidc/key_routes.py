@@ -89,7 +89,7 @@ class SigningEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @write("oidc/key/{name:word}")
+    @write("oidc/key/{name:word}", exists="has_key")
     async def write_key(self, call: Call, params: KeyParams) -> None:
         """Make or change a signing key. Another algorithm begins with other pairs; the old one still verifies."""
         old = await named_key(call.core, params.name)
@@ -158,7 +158,7 @@ class SigningEngine(Engine):
         await call.core.delete(model.KEYS + params.name)
         await call.core.cancel(model.KEY_KIND, model.timer_key(call.namespace.id, params.name))
 
-    @write("oidc/role/{name:word}")
+    @write("oidc/role/{name:word}", exists="has_role")
     async def write_role(self, call: Call, params: RoleParams) -> None:
         """Make or change a role."""
         old = await model.role(call.core, params.name)
@@ -205,6 +205,14 @@ class SigningEngine(Engine):
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; tokens that it gave stay good."""
         await call.core.delete(model.ROLES + params.name)
+
+    async def has_key(self, call: Call) -> bool:
+        """Tell update from create. The default key is always there."""
+        return await named_key(own(call), call.captures["name"]) is not None
+
+    async def has_role(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await model.role(own(call), call.captures["name"]) is not None
 
 
 def _changed(key: NamedKey, params: KeyParams) -> NamedKey:

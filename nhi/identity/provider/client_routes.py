@@ -76,7 +76,7 @@ class ClientEngine(Engine):
         self._pairs = pairs
         self._entropy = entropy
 
-    @write("oidc/assignment/{name:word}")
+    @write("oidc/assignment/{name:word}", exists="has_assignment")
     async def write_assignment(self, call: Call, params: AssignmentParams) -> None:
         """Make or change an assignment."""
         if params.name == model.ALL:
@@ -108,7 +108,7 @@ class ClientEngine(Engine):
         _unused("assignment", params.name, "clients", users)
         await call.core.delete(model.ASSIGNMENTS + params.name)
 
-    @write("oidc/scope/{name:word}")
+    @write("oidc/scope/{name:word}", exists="has_scope")
     async def write_scope(self, call: Call, params: ScopeParams) -> None:
         """Make or change a scope."""
         if params.name == OPENID:
@@ -142,7 +142,7 @@ class ClientEngine(Engine):
         _unused("scope", params.name, "providers", users)
         await call.core.delete(model.SCOPES + params.name)
 
-    @write("oidc/client/{name:word}")
+    @write("oidc/client/{name:word}", exists="has_client")
     async def write_client(self, call: Call, params: ClientParams) -> None:
         """Make or change a client. Id and secret are made with it."""
         old = await model.client(call.core, params.name)
@@ -215,7 +215,7 @@ class ClientEngine(Engine):
         if found is not None:
             await model.delete_client(call.core, found)
 
-    @write("oidc/provider/{name:word}")
+    @write("oidc/provider/{name:word}", exists="has_provider")
     async def write_provider(self, call: Call, params: ProviderParams) -> Reply[None] | None:
         """Make or change a provider."""
         old = await model.provider(call.core, params.name) or Provider(name=params.name)
@@ -240,6 +240,22 @@ class ClientEngine(Engine):
         if params.name == tokens.DEFAULT:
             raise Malformed(f'deletion of OIDC provider "{params.name}" not allowed')
         await call.core.delete(model.PROVIDERS + params.name)
+
+    async def has_assignment(self, call: Call) -> bool:
+        """Tell update from create. The one for everybody is always there."""
+        return await model.assignment(own(call), call.captures["name"]) is not None
+
+    async def has_scope(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await model.scope(own(call), call.captures["name"]) is not None
+
+    async def has_client(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await model.client(own(call), call.captures["name"]) is not None
+
+    async def has_provider(self, call: Call) -> bool:
+        """Tell update from create. The default one is always there."""
+        return await model.provider(own(call), call.captures["name"]) is not None
 
 
 def sorted_(names: tuple[str, ...]) -> tuple[str, ...]:

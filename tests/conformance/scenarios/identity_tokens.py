@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Identity tokens: keys, roles, tokens, introspection and what verifiers read."""
 
-from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
+from tests.conformance.scenario import Scenario, Step, delete, get, login, lst, policy, post
 from tests.conformance.scenarios.identity import home
 
 B = "ido/identity/oidc/"
@@ -154,9 +154,28 @@ USED = [
     get(U + "key/k"),
 ]
 
+KINDS = ("key", "role", "assignment", "scope", "client", "provider")
+MADE = [
+    *(policy(may, f'path "identity/oidc/*" {{ capabilities = ["{may}"] }}') for may in ("create", "update")),
+    login("maker", "create"),
+    login("changer", "update"),
+    *(
+        post(f"identity/oidc/{kind}/made", {"key": "default"} if kind == "role" else {}, token=who)
+        for kind in KINDS
+        for who in ("{changer}", "{maker}", "{maker}", "{changer}")
+    ),
+    *(
+        post(f"identity/oidc/{there}", {}, token="{maker}")
+        for there in ("key/default", "assignment/allow_all", "provider/default", "scope/openid")
+    ),
+    post("identity/oidc/key/made/rotate", {}, token="{maker}"),
+    post("identity/oidc/key/made/rotate", {}, token="{changer}"),
+]
+
 SCENARIOS = [
     Scenario("identity-tokens", "config", CONFIG),
     Scenario("identity-tokens", "keys", KEYS),
     Scenario("identity-tokens", "tokens", TOKENS),
     Scenario("identity-tokens", "keys-in-use", USED),
+    Scenario("identity-tokens", "made-or-changed", MADE),
 ]
