@@ -89,8 +89,10 @@ def prefix(address: str) -> str:
 
 
 def _tls_context(settings: Settings) -> ssl.SSLContext:
+    import os
     import ssl
 
+    source = ""
     try:
         if settings.ca_cert:
             source = f"-ca-cert (BAO_CACERT): {settings.ca_cert}: "
@@ -107,7 +109,11 @@ def _tls_context(settings: Settings) -> ssl.SSLContext:
         raise CommandError(f"{source}it holds no PEM certificate") from None
     except (OSError, ValueError) as err:
         reason = getattr(err, "strerror", None) or "it holds no PEM certificate"
-        raise CommandError(f"{source}{reason}") from None
+        file = getattr(err, "filename", None)
+        if file and file == os.environ.get("SSLKEYLOGFILE"):
+            source = "SSLKEYLOGFILE: "  # where Python itself notes the keys of connections
+        named = f"{file}: " if file and file != settings.ca_path else ""
+        raise CommandError(f"{source}{named}{reason}") from None
     if settings.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.integration.processes import certificate, config, pair, refused, running
 from tests.ports import free_port
+from vault.server.process import pid_file
 
 
 def test_a_wrong_key_in_the_configuration_is_one_line_with_the_nearest_key(tmp_path: Path) -> None:
@@ -38,6 +39,18 @@ def test_a_second_server_that_cannot_start_leaves_the_process_id_of_the_first(tm
         assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
         assert server.end() == 0
     assert not (tmp_path / "pid").exists()
+
+
+def test_a_process_id_file_that_another_server_has_by_now_and_a_device_stay(tmp_path: Path) -> None:
+    """A server that takes the place of one which still finishes requests."""
+    with pid_file(f"{tmp_path}/pid"):
+        (tmp_path / "pid").write_text("123456\n")
+    assert (tmp_path / "pid").read_text() == "123456\n"
+    nowhere = tmp_path / "nowhere"
+    nowhere.symlink_to(os.devnull)
+    with pid_file(str(nowhere)):
+        pass
+    assert nowhere.is_symlink()
 
 
 def test_a_file_that_holds_no_process_id_is_not_lost(tmp_path: Path) -> None:

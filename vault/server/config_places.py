@@ -34,6 +34,7 @@ def clashes(
     """Tell which settings name one place. `values` are those of the top level."""
     named = [each for each in _named(storage, audit, listeners, values) if each.path]
     real = {each.path: os.path.realpath(each.path) for each in named}
+    named = [each for each in named if real[each.path] != os.devnull]
     for one, other in combinations(named, 2):
         apart = not one.shared or one.shared != other.shared
         if apart and real[one.path] == real[other.path]:

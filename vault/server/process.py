@@ -8,8 +8,11 @@ import ctypes
 import os
 import re
 import resource
+import stat
 from collections.abc import Iterator
-from typing import Final
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, Final
 
 from vault.server.failure import StartFailure
 
@@ -17,6 +20,8 @@ _PR_SET_DUMPABLE: Final = 4
 _MCL_CURRENT: Final = 1
 _MCL_FUTURE: Final = 2
 _MCL_ONFAULT: Final = 4
+NO_PROCESS_ID: Final = "is there and holds no process id; choose another path"
+"""Why a file is not taken for the process id."""
 _PROCESS_ID: Final = re.compile(rb"\s*[0-9]*\s*")
 _LONGEST_ID: Final = 64
 
@@ -56,19 +61,21 @@ def _lock_memory(libc: ctypes.CDLL) -> bool:
 def pid_file(path: str) -> Iterator[None]:
     """Keep the process id in the file `path`, if there is to be one. Raises `StartFailure`.
 
-    A file of anything else is left alone: it would be lost.
+    A file of anything else is left alone: it would be lost. So is one that another process took over meanwhile.
     """
     if not path:
         yield
         return
+    own = b"%d\n" % os.getpid()
     try:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
         with os.fdopen(opened, "r+b", buffering=0) as file:
-            if not _PROCESS_ID.fullmatch(file.read(_LONGEST_ID) or b""):
-                raise StartFailure(f"pid_file {path}: is there and holds no process id; choose another path")
+            if not holds_process_id(file):
+                raise StartFailure(f"pid_file {path}: {NO_PROCESS_ID}")
             file.seek(0)
-            file.truncate()
-            file.write(b"%d\n" % os.getpid())
+            if stat.S_ISREG(os.fstat(opened).st_mode):
+                file.truncate()
+            file.write(own)
     except OSError as error:
         raise StartFailure(
             f"pid_file {path}: cannot be written: {error.strerror}; choose another path"
@@ -77,4 +84,10 @@ def pid_file(path: str) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            if Path(path).read_bytes() == own:
+                os.unlink(path)
+
+
+def holds_process_id(file: BinaryIO | FileIO) -> bool:
+    """Whether a process id, or nothing, is in a file that was just opened."""
+    return _PROCESS_ID.fullmatch(file.read(_LONGEST_ID) or b"") is not None

@@ -6,12 +6,13 @@ Nothing is made or changed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from vault.framework.clock import Clock, Entropy
-from vault.server import tls
+from vault.server import process, tls
 from vault.server.config_places import NO_FILES
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import make_slots
@@ -28,7 +29,7 @@ def storage(config: Config) -> Iterator[str]:
     """Tell why the database could not be opened or made."""
     if config.storage.kind == "sqlite":
         file = Path(config.storage.path)
-        yield from _file(f"path of storage {file}", file, file.parent)
+        yield from _file(f"path of storage {file}", file)
 
 
 def audit(config: Config) -> Iterator[str]:
@@ -37,15 +38,19 @@ def audit(config: Config) -> Iterator[str]:
         target = device.options.get("file_path") or device.options.get("path", "")
         if target not in NO_FILES:
             file = Path(target)
-            yield from _file(f'audit device "{device.path}": {file}', file, _nearest(file.parent))
+            yield from _file(f'audit device "{device.path}": {file}', file, folders_made=True)
 
 
 def own_files(config: Config) -> Iterator[str]:
     """Tell why the log or the process id could not be written. Pipes and devices are left to the start."""
     for name, path in (("log_file", config.log_file), ("pid_file", config.pid_file)):
-        file = Path(path)
-        if path and (file.is_file() or file.is_dir() or not file.exists()):
-            yield from _file(f"{name} {file}", file, file.parent)
+        device = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+        if path and not device:
+            yield from _file(f"{name} {path}", Path(path))
+    if os.path.isfile(config.pid_file):
+        with contextlib.suppress(OSError), open(config.pid_file, "rb") as file:
+            if not process.holds_process_id(file):
+                yield f"pid_file {config.pid_file}: {process.NO_PROCESS_ID}"
 
 
 def certificates(listener: Listener, clock: Clock) -> Iterator[str]:
@@ -65,8 +70,15 @@ def keys(config: Config) -> Iterator[str]:
         yield str(failure)
 
 
-def _file(what: str, file: Path, folder: Path) -> Iterator[str]:
-    """Tell why `file` could not be opened, or made in `folder`."""
+def _file(what: str, file: Path, *, folders_made: bool = False) -> Iterator[str]:
+    """Tell why `file` could not be opened, or made; in a directory that is there already unless `folders_made`."""
+    try:
+        yield from _hindrance(what, file, _nearest(file.parent) if folders_made else file.parent)
+    except OSError as error:
+        yield f"{what}: cannot be looked at: {error.strerror}; check the path"
+
+
+def _hindrance(what: str, file: Path, folder: Path) -> Iterator[str]:
     if not folder.exists():
         yield f"{what}: the directory {folder} does not exist; make it"
     elif not folder.is_dir():

@@ -372,7 +372,13 @@ def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> 
         listener = "" if "listener" in text else LISTENER
         assert told(listener + text) == [expected]
     free = 'listener "tcp" {\n address = "127.0.0.1:0"\n tls_disable = true\n}\n'
-    fine = (free + free, audit("a", log) + audit("b", log), audit("a", "stdout") + audit("b", "stdout"))
+    nowhere = 'log_file = "/dev/null"\npid_file = "/dev/null"'
+    fine = (
+        free + free,
+        audit("a", log) + audit("b", log),
+        audit("a", "stdout") + audit("b", "stdout"),
+        nowhere,
+    )
     for text in (*fine, pair(log, log)):
         assert told(text if "listener" in text else LISTENER + text) == []
 

@@ -26,6 +26,18 @@ def written(folder: Path, text: str) -> str:
         ('storage "sqlite" { path = "HERE" }\n' + PLAIN, "path of storage HERE: is not a file"),
         (STORAGE + PLAIN + 'pid_file = "HERE"', "pid_file HERE: is not a file that can be written"),
         (
+            STORAGE + PLAIN + 'pid_file = "HERE/server.hcl"',
+            "pid_file HERE/server.hcl: is there and holds no process id; choose another path",
+        ),
+        (
+            STORAGE + PLAIN + f'log_file = "HERE/{"x" * 300}"',
+            f"log_file HERE/{'x' * 300}: cannot be looked at: File name too long; check the path",
+        ),
+        (
+            'storage "sqlite" { path = "HERE/' + "x" * 300 + '/x.db" }\n' + PLAIN,
+            f"path of storage HERE/{'x' * 300}/x.db: cannot be looked at: File name too long; check the path",
+        ),
+        (
             STORAGE + PLAIN + 'pid_file = "HERE/none/pid"',
             "pid_file HERE/none/pid: the directory HERE/none does",
         ),

@@ -225,6 +225,24 @@ def test_files_that_cannot_be_used_are_named_by_their_flag(start: Start, tmp_pat
         assert caught.value.code == 1
 
 
+def test_a_file_that_is_not_the_flags_is_named_itself(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued = _issued(tmp_path)
+    address = f"https://127.0.0.1:{start()}"
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    (folder / "gone").symlink_to(tmp_path / "missing")
+    with pytest.raises(
+        CommandError, match=rf"^-ca-path \(BAO_CAPATH\): {folder}: {folder}/gone: No such file"
+    ):
+        _asked(address, {"ca-path": str(folder)})
+    monkeypatch.setenv("SSLKEYLOGFILE", f"{tmp_path}/none/keys")
+    for flags in ({}, {"ca-cert": str(issued.ca)}):
+        with pytest.raises(CommandError, match=rf"^SSLKEYLOGFILE: {tmp_path}/none/keys: No such file"):
+            _asked(address, dict(flags))
+
+
 def test_a_directory_of_certificates_needs_no_names_of_a_kind(start: Start, tmp_path: Path) -> None:
     issued = _issued(tmp_path)
     folder = tmp_path / "trusted"
