@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,9 +17,12 @@ from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Limited
 from vault.framework.external import AskFirst
 from vault.framework.safe import Bare, Safe
 
+WAITING: Final = 32
+"""Calls that may wait for their pairs."""
 _ROTATIONS: Final = 64
 """Rotations whose pair waits for their transaction."""
 
@@ -42,15 +46,26 @@ class Pairs:
         self._safe = safe
         self._entropy = entropy
         self._next: Bounded[str, SigningKey] = Bounded(_ROTATIONS)
+        self._thread = ThreadPoolExecutor(1, "signing-key")
+        self._waiting = 0
 
     def take(self, call: Call, algorithm: str) -> Fresh:
-        """Return pairs for a call. Raises `AskFirst` where they are yet to be made: nobody's write waits for that."""
+        """Return pairs for a call. Raises `AskFirst` where they are yet to be made: nobody's write waits for that.
+
+        Where too many wait for theirs, that is refused (`Limited`).
+        """
         made = call.prepared
         if isinstance(made, Fresh) and made.current.algorithm == algorithm:
             return made
 
         async def make() -> Fresh:
-            return Fresh(await self._new(algorithm), await self._new(algorithm))
+            if self._waiting >= WAITING:
+                raise Limited("too many signing keys are being made; try again")
+            self._waiting += 1
+            try:
+                return Fresh(await self._new(algorithm), await self._new(algorithm))
+            finally:
+                self._waiting -= 1
 
         raise AskFirst(make)
 
@@ -112,7 +127,11 @@ class Pairs:
         return made
 
     async def _new(self, algorithm: str) -> SigningKey:
-        return closed(self._safe, await asyncio.to_thread(generate, algorithm, self._entropy.uuid()))
+        """Make a pair, in a thread that only such work waits for."""
+        work = asyncio.get_running_loop().run_in_executor(
+            self._thread, generate, algorithm, self._entropy.uuid()
+        )
+        return closed(self._safe, await work)
 
 
 def _bare(key: NamedKey) -> bool:

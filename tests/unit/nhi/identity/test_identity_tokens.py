@@ -162,6 +162,36 @@ def test_nobodys_write_waits_while_a_pair_is_made(monkeypatch: pytest.MonkeyPatc
     play(scenario)
 
 
+def test_so_many_calls_wait_for_pairs_and_nothing_else_waits_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        house, _, _ = await signed_in()
+        free = threading.Event()
+
+        def slow(algorithm: str, kid: str) -> SigningKey:
+            free.wait(MINUTE)
+            return generate(algorithm, kid)
+
+        monkeypatch.setattr(pairs, "generate", slow)
+        new = {"algorithm": "EdDSA"}
+        calls = [
+            asyncio.ensure_future(house("POST", f"{OIDC}key/new{number}", new))
+            for number in range(pairs.WAITING + 1)
+        ]
+        refused, _ = await asyncio.wait(calls, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        elsewhere = asyncio.ensure_future(asyncio.to_thread(threading.get_ident))
+        done, _ = await asyncio.wait([elsewhere], timeout=_PATIENCE)
+        timed = asyncio.ensure_future(rotated(house, DAY + 1))
+        free.set()
+        await timed
+        assert [call.result().status for call in refused] == [429]
+        assert done == {elsewhere}
+        assert sorted([call.status for call in await asyncio.gather(*calls)]) == [204] * pairs.WAITING + [429]
+
+    play(scenario)
+
+
 def test_no_pair_is_made_for_whom_may_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         house, token, _ = await signed_in()
