@@ -2,6 +2,7 @@
 """Two servers with one storage: one replaces a root key, and the other follows, or is sealed and says so."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -289,3 +290,46 @@ def test_a_vault_that_is_about_to_be_sealed_is_seen_as_sealed_as_soon_as_it_refu
     other.run(other.vault._leaving)
     assert not _do(other, "PUT", "sys/unseal", {"key": one.key})["sealed"]
     assert _read(other) == (200, None)
+
+
+@pytest.mark.parametrize("where", ["", "a/"])
+def test_what_is_written_after_a_backup_was_restored_is_read_after_the_next_unsealing(where: str) -> None:
+    """The key that encrypts was replaced since: the backup does not have the new one."""
+    storage, kept = Shared(), MemoryStorage()
+    with Application(storage) as one:
+        share = _do(one, "POST", "sys/namespaces/a", {"seal": ONE})["data"]["key_shares"][0]
+        _do(one, "PUT", "sys/namespaces/a/unseal", {"key": share})
+        _do(one, "POST", f"{where}sys/mounts/kv", {"type": "kv"})
+        copy_data(storage, kept)
+        _do(one, "POST", f"{where}sys/rotate")
+        _do(one, "POST", f"{where}kv/y", {"a": 1})
+        copy_data(kept, storage)
+        assert _read(one, f"{where}kv/y") == (404, [])
+        _do(one, "POST", f"{where}kv/x", {"a": 2})
+        _do(one, "PUT", "sys/seal")
+        assert "are not counted" not in one.log.getvalue()
+        _do(one, "PUT", "sys/unseal", {"key": one.key})
+        _do(one, "PUT", "sys/namespaces/a/unseal", {"key": share})
+        assert _read(one, f"{where}kv/x") == (200, None)
+
+
+def test_a_vault_is_sealed_although_the_keyring_of_a_namespace_lacks_a_key_or_saving_fails_somehow(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = both
+    _namespace(both)
+    parts = other.vault._parts
+    keyring = parts.barrier.rings()[0].keyring
+    keyring.adopt(keyring.rotate(0, os.urandom))
+    keyring.active.unsaved += 1
+    other.run(other.vault._closing())
+    assert parts.barrier.sealed
+
+    async def rest() -> None:
+        raise ValueError
+
+    monkeypatch.setattr(one.vault._parts.sealing, "rest", rest)
+    with pytest.raises(ValueError, match=r"^$"):
+        one.run(one.vault._closing())
+    monkeypatch.undo()
+    assert one.vault._parts.barrier.sealed

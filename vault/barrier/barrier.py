@@ -268,10 +268,7 @@ class Barrier:
                 return
             async with self._storage.write() as tx:
                 stored, root_key = await self._stored(tx)
-                for term, count in taken:
-                    if term.number not in stored.terms:
-                        raise BarrierFailure("stored keyring lacks a key term that is in use")
-                    stored.terms[term.number].saved += count
+                stored.count(taken)
                 await tx.put(KEYRING_PATH, stored.wrap(root_key, self._random))
             for term, count in taken:
                 term.save(count, stored.terms[term.number].saved)

@@ -163,6 +163,13 @@ class Keyring:
         """Return by term how many encryptions storage does not know of."""
         return {number: term.unsaved for number, term in self._terms.items() if term.unsaved}
 
+    def count(self, taken: Iterable[tuple[Term, int]]) -> None:
+        """Count encryptions under keys that have the same numbers in memory, before this is stored. Raises `BarrierFailure`."""
+        for term, count in taken:
+            if term.number not in self._terms:
+                raise BarrierFailure("stored keyring lacks a key term that is in use")
+            self._terms[term.number].saved += count
+
     def drop(self) -> None:
         """Forget the keys: views that are still held raise `gone` from now on."""
         self._terms = {}
@@ -191,8 +198,16 @@ class Keyring:
         return cls(terms, stored.rotation)
 
     def adopt(self, stored: Keyring) -> None:
-        """Follow `stored`, newly read from storage, without losing what was counted here."""
+        """Follow `stored`, newly read from storage, without losing what was counted here.
+
+        A key that it lacks, or has another one for, is forgotten: a backup was restored, and nobody could read later
+        what is written under that key.
+        """
+        terms: dict[int, Term] = {}
         for number, term in stored.terms.items():
-            self._terms.setdefault(number, term).save(0, term.saved)
+            known = self._terms.get(number)
+            terms[number] = known if known is not None and known.key.same(term.key) else term
+            terms[number].save(0, term.saved)
+        self._terms = terms
         self._active = self._terms[max(self._terms)]
         self.rotation = stored.rotation

@@ -91,8 +91,7 @@ class Ring:
             return
         async with self._storage.write() as tx:
             stored, root_key = await self._stored(tx)
-            for term, count in taken:
-                stored.terms[term.number].saved += count
+            stored.count(taken)
             if stored.due(self._now()):
                 stored = stored.rotate(self._now(), self._random)
             await self._store(tx, stored, root_key)

@@ -161,8 +161,10 @@ async def close(parts: Parts) -> None:
     """Seal, and forget everything that came from the open vault, whatever fails."""
     was_open = not parts.barrier.sealed
     try:
-        await _save_counts(parts)
-        await parts.lifecycle.seal()
+        try:
+            await _save_counts(parts)
+        finally:
+            await parts.lifecycle.seal()
     finally:
         if was_open and parts.barrier.uncounted:
             parts.log.failure("seal", _UNCOUNTED, count=parts.barrier.uncounted)

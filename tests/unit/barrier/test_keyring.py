@@ -156,14 +156,21 @@ def test_following_storage_keeps_what_was_counted_here() -> None:
     assert here.rotation.interval == DAY
 
 
-def test_following_an_older_keyring_loses_no_term() -> None:
+def test_a_key_that_storage_has_no_more_encrypts_nothing() -> None:
+    """A backup was restored: what is written under such a key, nobody could read."""
     here = _keyring()
     older = Keyring.unwrap(ROOT, here.wrap(ROOT, os.urandom))
     here.adopt(here.rotate(9, os.urandom))
     here.terms[1].saved = 5
     here.adopt(older)
-    assert here.active.number == 2
+    assert here.active.number == 1
     assert here.terms[1].encryptions == 5
+    here.adopt(here.rotate(9, os.urandom))
+    here.encrypt(SCOPE, "a", b"x", os.urandom)
+    other = older.rotate(9, os.urandom)
+    here.adopt(other)
+    assert here.terms[2].encryptions == 0
+    assert other.decrypt(SCOPE, "a", here.encrypt(SCOPE, "a", b"x", os.urandom)) == b"x"
 
 
 def test_a_key_does_not_show_itself() -> None:
