@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Signing keys that are kept here lie in the safe: storage and the root key do not give them away."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,16 +12,19 @@ import pytest
 from hsm.errors import SlotUnavailable
 from nhi.biscuit import held, store
 from nhi.biscuit.model import Approver, IssuerKey
-from nhi.identity.oidc import model
-from nhi.identity.oidc.signing import opened
+from nhi.identity.oidc import model, pairs
+from nhi.identity.oidc.signing import SigningKey, generate, opened
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
+from vault.framework.external import AskFirst
 from vault.framework.safe import Bare, Safe
 from vault.server.gathering import Gathering
 from vault.storage.memory import MemoryStorage
+
+MINUTE = 60
 
 
 class Sealed(Issuer):
@@ -81,11 +86,17 @@ class Sealed(Issuer):
 
     async def rotated(self) -> bool:
         """Whether the key of identity tokens, whose time it is, signs with its next pair now."""
-        async with self.parts.barrier.write("root", "ns/root/") as core:
+        barrier, rotate = self.parts.barrier, self.parts.pairs.rotate
+        async with barrier.write("root", "ns/root/") as core:
             before = await model.named_key(core, "k")
             assert before is not None and before.following is not None
             await model.put_key(core, "root", msgspec.structs.replace(before, rotates=0))
-            await self.parts.pairs.rotate(core, "root:k")
+        with pytest.raises(AskFirst) as first:
+            async with barrier.write("root", "ns/root/") as core:
+                await rotate(core, "root:k")
+        await first.value.ask()
+        async with barrier.write("root", "ns/root/") as core:
+            await rotate(core, "root:k")
             after = await model.named_key(core, "k")
         return after is not None and after.current == before.following
 
@@ -203,3 +214,27 @@ def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
     shut.clear()
     application.run(gathering())
     assert inner.id in gathering._done
+
+
+def test_a_key_that_is_made_while_the_vault_is_sealed_is_answered_as_by_a_sealed_vault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, shut = threading.Event(), threading.Event()
+
+    def slow(algorithm: str, kid: str) -> SigningKey:
+        begun.set()
+        shut.wait(MINUTE)
+        return generate(algorithm, kid)
+
+    async def scenario(application: Application) -> None:
+        new = {"algorithm": "EdDSA"}
+        call = asyncio.ensure_future(application.ask("POST", "/v1/identity/oidc/key/new", new, token="root"))
+        assert await asyncio.to_thread(begun.wait, MINUTE)
+        assert (await application.ask("POST", "/v1/sys/seal", token="root")).status == 204
+        shut.set()
+        answer = await call
+        assert (answer.status, answer.json()) == (503, {"errors": ["Vault is sealed"]})
+
+    with Application() as application:
+        monkeypatch.setattr(pairs, "generate", slow)
+        application.run(scenario(application))

@@ -14,7 +14,7 @@ from typing import Final, Generic, TypeVar
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.envelope import unwrap, wrap
-from vault.barrier.failure import BarrierFailure
+from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
@@ -36,11 +36,14 @@ class Safe:
     def __init__(self, wraps: SealWrap, barrier: Barrier, random: Random) -> None:
         """`random` gives entropy."""
         self._random = random
+        self._barrier = barrier
         self.keys: Final = NumberedKeys(wraps, barrier, Key, lambda: random(KEY_BYTES), folder="safe")
 
     def close(self, about: tuple[str, ...], value: bytes) -> bytes:
-        """Encrypt `value`, bound to what `about` says of it. Raises `Unavailable`."""
+        """Encrypt `value`, bound to what `about` says of it. Raises `Unavailable`, and `BarrierSealed` while sealed."""
         known = self.keys.known
+        if self._barrier.sealed:
+            raise BarrierSealed
         if not known:
             raise Unavailable(_SHUT)
         number = max(known)

@@ -63,7 +63,7 @@ class Pairs:
                 raise Limited("too many signing keys are being made; try again")
             self._waiting += 1
             try:
-                return Fresh(await self._new(algorithm), await self._new(algorithm))
+                return Fresh(*await self._new(algorithm, 2))
             finally:
                 self._waiting -= 1
 
@@ -107,7 +107,7 @@ class Pairs:
                 algorithm = found.algorithm
 
                 async def make() -> None:
-                    self._next.put(key, await self._new(algorithm))
+                    self._next.put(key, *await self._new(algorithm, 1))
 
                 raise AskFirst(make)
             found = found.with_pairs(found.following, fresh, now, found.verification_ttl)
@@ -126,12 +126,13 @@ class Pairs:
         await put_key(call.core, call.namespace.id, made)
         return made
 
-    async def _new(self, algorithm: str) -> SigningKey:
-        """Make a pair, in a thread that only such work waits for."""
+    async def _new(self, algorithm: str, count: int) -> Sequence[SigningKey]:
+        """Make pairs, in a thread that only such work waits for. Raises `BarrierSealed` where that is too late."""
+        kids = [self._entropy.uuid() for _ in range(count)]
         work = asyncio.get_running_loop().run_in_executor(
-            self._thread, generate, algorithm, self._entropy.uuid()
+            self._thread, lambda: [generate(algorithm, kid) for kid in kids]
         )
-        return closed(self._safe, await work)
+        return [closed(self._safe, pair) for pair in await work]
 
 
 def _bare(key: NamedKey) -> bool:
