@@ -102,7 +102,7 @@ class TermPathEngine(Engine):
         """Show the policies of the tokens."""
         return _term(await _shown(call, params), "policies", "policies")
 
-    @write(_ROLE + "policies", exists="role_exists")
+    @write(_ROLE + "policies")
     async def write_policies(self, call: Call, params: PoliciesParams) -> None:
         """Set the policies of the tokens."""
         role = await _changing(call, params)
@@ -120,7 +120,7 @@ class TermPathEngine(Engine):
         """Show the first lifetime of the tokens."""
         return _term(await _shown(call, params), "ttl")
 
-    @write(_ROLE + "token-ttl", exists="role_exists")
+    @write(_ROLE + "token-ttl")
     async def write_ttl(self, call: Call, params: TtlParams) -> None:
         """Set the first lifetime of the tokens."""
         await _set(call, await _changing(call, params), "token_ttl", {"token_ttl": params.token_ttl})
@@ -135,7 +135,7 @@ class TermPathEngine(Engine):
         """Show the longest lifetime of the tokens."""
         return _term(await _shown(call, params), "max_ttl")
 
-    @write(_ROLE + "token-max-ttl", exists="role_exists")
+    @write(_ROLE + "token-max-ttl")
     async def write_max_ttl(self, call: Call, params: MaxTtlParams) -> None:
         """Set the longest lifetime of the tokens."""
         role = await _changing(call, params)
@@ -153,7 +153,7 @@ class TermPathEngine(Engine):
         """Show the number of uses of the tokens."""
         return _term(await _shown(call, params), "num_uses")
 
-    @write(_ROLE + "token-num-uses", exists="role_exists")
+    @write(_ROLE + "token-num-uses")
     async def write_num_uses(self, call: Call, params: NumUsesParams) -> None:
         """Set the number of uses of the tokens."""
         role = await _changing(call, params)
@@ -169,7 +169,7 @@ class TermPathEngine(Engine):
         """Show the addresses that may use the tokens."""
         return {"token_bound_cidrs": (await _shown(call, params)).terms.bound_cidrs or None}
 
-    @write(_ROLE + "token-bound-cidrs", exists="role_exists")
+    @write(_ROLE + "token-bound-cidrs")
     async def write_bound_cidrs(self, call: Call, params: BoundCidrsParams) -> None:
         """Set the addresses that may use the tokens."""
         role = await _changing(call, params)
@@ -185,7 +185,7 @@ class TermPathEngine(Engine):
         """Show the lifetime that every renewal gives."""
         return _term(await _shown(call, params), "period", "period")
 
-    @write(_ROLE + "period", exists="role_exists")
+    @write(_ROLE + "period")
     async def write_period(self, call: Call, params: PeriodParams) -> None:
         """Set the lifetime that every renewal gives."""
         role = await _changing(call, params)
@@ -198,10 +198,6 @@ class TermPathEngine(Engine):
         """Let renewals end at the longest lifetime."""
         await _clear(call, params, "period", "period")
 
-    async def role_exists(self, call: Call) -> bool:
-        """Tell update from create."""
-        return await _exists(call)
-
 
 class RolePathEngine(Engine):
     """What a role says of itself and of its secret ids."""
@@ -211,7 +207,7 @@ class RolePathEngine(Engine):
         """Show the lifetime of secret ids."""
         return {"secret_id_ttl": (await _shown(call, params)).secret_id_ttl}
 
-    @write(_ROLE + "secret-id-ttl", exists="role_exists")
+    @write(_ROLE + "secret-id-ttl")
     async def write_secret_id_ttl(self, call: Call, params: SecretIdTtlParams) -> None:
         """Set the lifetime of secret ids."""
         await _put(call, params, "secret_id_ttl", params.secret_id_ttl)
@@ -226,7 +222,7 @@ class RolePathEngine(Engine):
         """Show the number of uses of secret ids."""
         return {"secret_id_num_uses": (await _shown(call, params)).secret_id_num_uses}
 
-    @write(_ROLE + "secret-id-num-uses", exists="role_exists")
+    @write(_ROLE + "secret-id-num-uses")
     async def write_secret_id_num_uses(self, call: Call, params: SecretIdNumUsesParams) -> None:
         """Set the number of uses of secret ids."""
         await _put(call, params, "secret_id_num_uses", params.secret_id_num_uses)
@@ -241,7 +237,7 @@ class RolePathEngine(Engine):
         """Show the addresses that may log in."""
         return {"secret_id_bound_cidrs": (await _shown(call, params)).secret_id_bound_cidrs}
 
-    @write(_ROLE + "secret-id-bound-cidrs", exists="role_exists")
+    @write(_ROLE + "secret-id-bound-cidrs")
     async def write_secret_id_bound_cidrs(self, call: Call, params: SecretIdBoundCidrsParams) -> None:
         """Set the addresses that may log in."""
         await _bind(call, params, params.secret_id_bound_cidrs)
@@ -257,7 +253,7 @@ class RolePathEngine(Engine):
         await _shown(call, params)
         return Reply({"bound_cidr_list": None}, warnings=[_OLD_LIST])
 
-    @write(_ROLE + "bound-cidr-list", exists="role_exists")
+    @write(_ROLE + "bound-cidr-list")
     async def write_bound_cidr_list(self, call: Call, params: BoundCidrListParams) -> None:
         """Set the addresses that may log in, by their old name."""
         await _bind(call, params, params.bound_cidr_list)
@@ -276,18 +272,10 @@ class RolePathEngine(Engine):
         """Show the role id."""
         return {"role_id": (await _shown(call, params)).role_id}
 
-    @write(_ROLE + "role-id", exists="role_exists")
+    @write(_ROLE + "role-id")
     async def write_role_id(self, call: Call, params: RoleIdParams) -> None:
         """Set the role id; the old one is good for nothing from then on."""
         await _put(call, params, "role_id", params.role_id or None)
-
-    async def role_exists(self, call: Call) -> bool:
-        """Tell update from create."""
-        return await _exists(call)
-
-
-async def _exists(call: Call) -> bool:
-    return await store.role(call.reader, call.captures["role_name"].lower()) is not None
 
 
 async def _shown(call: Call, params: RoleName) -> Role:

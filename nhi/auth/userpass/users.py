@@ -65,7 +65,7 @@ class UserEngine(Engine):
         """Remove a user; nothing happens where there is none."""
         await USERS.remove(call.tx, params.username)
 
-    @write("users/{username:word}/password", exists="user_exists", before="hashed")
+    @write("users/{username:word}/password", before="hashed")
     async def write_password(self, call: Call, params: PasswordParams) -> None:
         """Change a user's password."""
         user = await _existing(call, params)

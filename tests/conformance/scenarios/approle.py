@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """AppRole: roles and their fields, secret ids, logins, and what becomes of the tokens."""
 
-from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, put, scan
+from tests.conformance.scenario import Scenario, Step, delete, get, login, lst, patch, policy, post, put, scan
 
 AUTH = ("auth", "warnings", "wrap_info", "data", "errors")
 """All of a login's answer but what is the request's own."""
@@ -468,10 +468,28 @@ RENEWAL = [
     get("auth/token/lookup-self", token="{t}"),
 ]
 
+MAY = [
+    post("sys/auth/ar-may", {"type": "approle"}),
+    *(
+        policy(f"may-{may}", f'path "auth/ar-may/*" {{ capabilities = ["{may}"] }}')
+        for may in ("create", "update")
+    ),
+    *(login(may, f"may-{may}") for may in ("create", "update")),
+    post("auth/ar-may/role/there", {}, token="{update}"),
+    post("auth/ar-may/role/there", {}, token="{create}"),
+    *(
+        post(f"auth/ar-may/role/{name}/{field}", {}, token=who)
+        for name in ("there", "none")
+        for field in ("policies", "token-ttl", "period", "secret-id-num-uses", "bound-cidr-list", "role-id")
+        for who in ("{create}", "{update}")
+    ),
+]
+
 SCENARIOS = [
     Scenario("approle", "approle-roles", ROLES),
     Scenario("approle", "approle-fields", SUBPATHS),
     Scenario("approle", "approle-secret-ids", SECRETS),
     Scenario("approle", "approle-logins", LOGINS),
     Scenario("approle", "approle-renewal", RENEWAL),
+    Scenario("approle", "approle-may", MAY),
 ]

@@ -142,6 +142,7 @@ PATCHES = MOUNT + [
     post("kv-b/data/q", {"data": {"a": "1"}}),
     patch("kv-b/data/q", {"data": None}),
     patch("kv-b/data/q", {"data": {"b": "2"}}, divergence="DV-07"),
+    patch("kv-b/data/q", {"data": None}, divergence="DV-07"),
     get("kv-b/data/q?version=2"),
 ]
 

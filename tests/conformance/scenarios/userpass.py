@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """userpass: users and their fields, logins, and what becomes of the tokens."""
 
-from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, put, scan
+from tests.conformance.scenario import Scenario, Step, delete, get, login, lst, patch, policy, post, put, scan
 from tests.conformance.scenarios.approle import AUTH, TOKEN
 
 HASH = "$2a$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe"
@@ -213,9 +213,31 @@ RENEWAL = [
     get("auth/token/lookup-self", token="{t}", pick=TOKEN),
 ]
 
+MAY = [
+    post("sys/auth/up-may", {"type": "userpass"}),
+    post("auth/up-may/users/there", {"password": "pw"}),
+    *(
+        policy(f"may-{may}", f'path "auth/up-may/*" {{ capabilities = ["{may}"] }}')
+        for may in ("create", "update")
+    ),
+    *(login(may, f"may-{may}") for may in ("create", "update")),
+    *(
+        post(
+            f"auth/up-may/users/{name}/password", {"password": "x"}, token=f"{{{may}}}", divergence=divergence
+        )
+        for name, may, divergence in (
+            ("there", "create", ""),
+            ("there", "update", ""),
+            ("none", "create", ""),
+            ("none", "update", "DV-07"),
+        )
+    ),
+]
+
 SCENARIOS = [
     Scenario("userpass", "userpass-users", USERS),
     Scenario("userpass", "userpass-nothing", EMPTY),
     Scenario("userpass", "userpass-logins", LOGINS),
     Scenario("userpass", "userpass-renewal", RENEWAL),
+    Scenario("userpass", "userpass-may", MAY),
 ]

@@ -76,7 +76,7 @@ class VersionedKV(MetadataRoutes):
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
         stored = jsontext.decode(row.data)
-        if stored is None and params.data is not None:
+        if stored is None:
             raise Malformed("resource does not exist")
         changed: Json = None if params.data is None else logic.merge(stored, params.data)
         return await versions.add(call.tx, params.path, row, config, changed, now)
