@@ -200,6 +200,7 @@ async def remove(call: Call, entity: Entity | None) -> None:
         return
     for group_id in await groups.of_entity(call.core, entity.id):
         await groups.leave(call.core, group_id, entity.id)
+        await groups.touch(call.core, group_id, listed=True)
     for method_id, _ in await mfa.seeds(call.core, entity.id):
         await mfa.delete_seed(call.core, method_id, entity.id)
     await store.remove(call.core, call.namespace.id, entity)

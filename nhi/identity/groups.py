@@ -66,11 +66,11 @@ async def put(core: View, namespace_id: str, new: Group, old: Group | None) -> N
     await changed(core, namespace_id)
 
 
-async def touch(core: View, group_id: str, *, released: bool) -> None:
-    """Count that another group took this one in, or, with `released`, let it go."""
+async def touch(core: View, group_id: str, *, listed: bool = False, released: bool = False) -> None:
+    """Count that an entity of this group was removed (`listed`), or that another group took it in or let it go."""
     found = await group(core, group_id)
     if found is not None:
-        new = msgspec.structs.replace(found, index=found.index + 1, listed=False, released=released)
+        new = msgspec.structs.replace(found, index=found.index + 1, listed=listed, released=released)
         await core.put(_GROUP + group_id, encode(new))
 
 
