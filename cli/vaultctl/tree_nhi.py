@@ -70,7 +70,8 @@ _WORKLOADS = (
         "Make a registration, or change what is given: what a workload gets, and how",
         output="format",
         details="What is not given stays as it is. Further key=value arguments are settings of the registration, as the "
-        "login method's own; those of another method go when the method changes. An empty value (cidrs=) takes one away.",
+        "login method's own; those of another method go when the method changes. An empty value (cidrs=) takes one away; "
+        "bound_claims go by null in JSON on standard input (-).",
         flags=(
             Flag("workload", "text", "Name of the workload; default: that of a new registration."),
             Flag("policy", "texts", "Policy that its tokens name; may be repeated."),
