@@ -84,8 +84,8 @@ class Listening:
         for opened in self._open:
             if opened.server is not None:
                 opened.server.close()
+            sockets.forget(opened.listener, opened.bound)
             opened.bound.close()
-            sockets.forget(opened.listener)
         self._open.clear()
         for connection in list(self._state.connections):
             connection.shutdown()
@@ -113,6 +113,7 @@ class Listening:
         duplicate = opened.bound.dup()
         try:
             opened.bound.listen(sockets.BACKLOG)  # the loop does not tell where somebody else listens by now
+            sockets.check(listener, opened.bound)
             return await create(
                 lambda: Connection(config, state, listener, loop),
                 sock=duplicate,

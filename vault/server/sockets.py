@@ -25,15 +25,40 @@ _MEANING: Final = {
 }
 
 
+class _Filed(socket.socket):
+    """One that has a file. As long as it is open, no other file is this one."""
+
+    file = (0, 0)
+    """Device and number of the file."""
+
+
 def bind(listener: Listener) -> socket.socket:
     """Bind the socket of `listener`, without listening yet. Raises `StartFailure`."""
     return _unix(listener) if listener.kind == "unix" else _tcp(listener)
 
 
-def forget(listener: Listener) -> None:
-    """Remove the file of a `unix` listener; nothing to do for the others."""
-    if listener.kind == "unix":
+def check(listener: Listener, bound: socket.socket) -> None:
+    """Raise `OSError` where the file of a socket of `bind` is another socket's by now, so that nobody can reach this one."""
+    if isinstance(bound, _Filed) and not _has_its_file(listener, bound):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def forget(listener: Listener, bound: socket.socket) -> None:
+    """Remove the file of a `unix` listener, which is open yet, unless another took its place; nothing to do for the others."""
+    if isinstance(bound, _Filed) and _has_its_file(listener, bound):
         Path(listener.address).unlink(missing_ok=True)
+
+
+def _has_its_file(listener: Listener, bound: _Filed) -> bool:
+    try:
+        return bound.file == _file(listener.address)
+    except OSError:
+        return False
+
+
+def _file(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
 
 
 def _tcp(listener: Listener) -> socket.socket:
@@ -63,9 +88,10 @@ def _tcp(listener: Listener) -> socket.socket:
 def _unix(listener: Listener) -> socket.socket:
     path = Path(listener.address)
     _remove_stale(listener, path)
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound = _Filed(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(str(path))
+        bound.file = _file(listener.address)
         os.chmod(path, listener.socket_mode)
         if listener.socket_user or listener.socket_group:
             _give_away(listener, path)

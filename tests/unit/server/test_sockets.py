@@ -34,11 +34,11 @@ def _unix(path: Path, **settings: str | int) -> Listener:
 def test_a_socket_file_has_the_mode_and_owner_that_were_asked_for(tmp_path: Path) -> None:
     user, group = (1, 1) if os.getuid() == 0 else (os.getuid(), os.getgroups()[-1])
     listener = _unix(tmp_path / "s", socket_mode=0o660, socket_user=str(user), socket_group=str(group))
-    with bind(listener):
+    with bind(listener) as bound:
         found = (tmp_path / "s").stat()
         assert stat.S_IMODE(found.st_mode) == 0o660
         assert (found.st_uid, found.st_gid) == (user, group)
-    forget(listener)
+        forget(listener, bound)
     assert not (tmp_path / "s").exists()
 
 
@@ -101,16 +101,36 @@ class _Echoing:
 
 def test_an_address_on_which_another_began_to_listen_since_it_was_bound_is_refused() -> None:
     """The server's event loop itself says nothing, and hears nobody."""
+    with bind(Listener(kind="tcp", address="127.0.0.1:0")) as first:
+        listener = Listener(kind="tcp", address=f"127.0.0.1:{first.getsockname()[1]}")
+        with bind(listener) as second:
+            first.listen()
+            _listens_elsewhere(listener, second)
 
+
+def test_a_socket_file_that_another_took_before_this_one_listened_is_refused_and_stays(
+    tmp_path: Path,
+) -> None:
+    """Neither listens yet, so the other takes the file for one that a killed process left."""
+    listener = _unix(tmp_path / "s")
+    with bind(listener) as first, bind(listener) as second:
+        second.listen()
+        _listens_elsewhere(listener, first)
+        forget(listener, first)
+        assert (tmp_path / "s").exists()
+        forget(listener, second)
+        assert not (tmp_path / "s").exists()
+        _listens_elsewhere(listener, second)
+
+
+def _listens_elsewhere(listener: Listener, bound: socket.socket) -> None:
     async def scenario() -> None:
-        with bind(Listener(kind="tcp", address="127.0.0.1:0")) as first:
-            listener = Listener(kind="tcp", address=f"127.0.0.1:{first.getsockname()[1]}")
-            with bind(listener) as second:
-                first.listen()
-                listening = Listening(cast("Application", _Echoing()))
-                with pytest.raises(StartFailure, match="another process listens there"):
-                    await listening.start([(listener, second, None)])
-                await listening.stop(0)
+        listening = Listening(cast("Application", _Echoing()))
+        try:
+            with pytest.raises(StartFailure, match="another process listens there"):
+                await listening.start([(listener, bound, None)])
+        finally:
+            await listening.stop(0)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scenario())
