@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -124,7 +125,7 @@ def _kubernetes(parts: Parts, issuer: Issuer) -> Sequence[Engine]:
 
 def lockout(parts: Parts) -> Lockout:
     """Return what counts failed logins."""
-    stanzas = {stanza.kind: _configured(stanza) for stanza in parts.config.user_lockout}
+    stanzas = {stanza.kind: configured(stanza) for stanza in parts.config.user_lockout}
     others = stanzas.get("all", LockoutConfig())
     return Lockout(
         parts.barrier,
@@ -134,11 +135,12 @@ def lockout(parts: Parts) -> Lockout:
     )
 
 
-def _configured(stanza: UserLockout) -> LockoutConfig:
+def configured(stanza: UserLockout) -> LockoutConfig:
+    """Return what a stanza means for a mount, in whole seconds, of which 0 would be the default."""
     return LockoutConfig(
         threshold=stanza.lockout_threshold,
-        duration=int(stanza.lockout_duration),
-        counter_reset=int(stanza.lockout_counter_reset),
+        duration=max(1, math.ceil(stanza.lockout_duration)),
+        counter_reset=max(1, math.ceil(stanza.lockout_counter_reset)),
         disable=stanza.disable_lockout,
     )
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vault.mount.entry import LockoutConfig
 from vault.server import config_unsupported, reference
 from vault.server.__main__ import run
+from vault.server.auth import configured
 from vault.server.config import Verdict, load, validate
 from vault.server.config_reader import settings_of
 from vault.server.config_seal import PKCS11_KEYS
@@ -381,6 +383,11 @@ def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> 
     )
     for text in (*fine, pair(log, log)):
         assert told(text if "listener" in text else LISTENER + text) == []
+
+
+def test_a_lockout_for_less_than_a_second_is_not_one_for_as_long_as_nobody_says() -> None:
+    stanza = UserLockout(kind="all", lockout_duration=0.5, lockout_counter_reset=0)
+    assert configured(stanza) == LockoutConfig(threshold=5, duration=1, counter_reset=1)
 
 
 def pair(cert: Path, key: Path) -> str:
