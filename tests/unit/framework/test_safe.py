@@ -38,11 +38,13 @@ def test_what_is_in_it_opens_without_a_device_until_it_is_sealed() -> None:
         a.away = AWAY
         assert await safe.open(ABOUT, closed) == SECRET
         assert await safe.open(ABOUT, safe.close(ABOUT, b"another")) == b"another"
-        here.machine.barrier.seal()
         safe.keys.forget()
+        with pytest.raises(Unavailable):
+            safe.close(ABOUT, SECRET)
+        here.machine.barrier.seal()
         with pytest.raises(BarrierSealed):
             await safe.open(ABOUT, closed)
-        with pytest.raises(Unavailable):
+        with pytest.raises(BarrierSealed):
             safe.close(ABOUT, SECRET)
 
     asyncio.run(scenario())
