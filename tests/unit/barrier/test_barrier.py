@@ -215,16 +215,22 @@ def test_counts_that_storage_could_not_be_told_before_sealing_count_once_the_key
     asyncio.run(scenario())
 
 
+async def rotated_since_a_backup() -> tuple[MemoryStorage, Barrier, bytes]:
+    """An open barrier that wrote under a key of its own, and the keyring from before that key."""
+    storage, barrier = await open_barrier()
+    older = await storage.reader().get(KEYRING_PATH)
+    assert older is not None
+    async with storage.write() as tx:
+        await barrier.rotate_in(tx)
+    await barrier.refresh()
+    async with barrier.write("root", "m/") as view:
+        await view.put("a", b"x")
+    return storage, barrier, older
+
+
 def test_counts_under_a_key_that_a_restored_backup_has_not_are_left() -> None:
     async def scenario() -> None:
-        storage, barrier = await open_barrier()
-        older = await storage.reader().get(KEYRING_PATH)
-        assert older is not None
-        async with storage.write() as tx:
-            await barrier.rotate_in(tx)
-        await barrier.refresh()
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
+        storage, barrier, older = await rotated_since_a_backup()
         barrier.seal()
         async with storage.write() as tx:
             await tx.put(KEYRING_PATH, older)
@@ -251,14 +257,7 @@ def test_counts_saved_twice_at_once_are_added_once() -> None:
 
 def test_an_older_keyring_put_back_under_a_running_vault_is_noticed() -> None:
     async def scenario() -> None:
-        storage, barrier = await open_barrier()
-        older = await storage.reader().get(KEYRING_PATH)
-        assert older is not None
-        async with storage.write() as tx:
-            await barrier.rotate_in(tx)
-        await barrier.refresh()
-        async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
+        storage, barrier, older = await rotated_since_a_backup()
         async with storage.write() as tx:
             await tx.put(KEYRING_PATH, older)
         with pytest.raises(BarrierFailure, match="lacks a key term"):
