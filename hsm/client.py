@@ -11,16 +11,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from hsm.breaker import Breaker
 from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.measures import Counters
-from hsm.operations import Operation
+from hsm.operations import ANSWERS, Operation
 from hsm.pin import Pin
 from hsm.process import AgentProcess
 
@@ -34,6 +34,11 @@ AGAIN_SECONDS: Final = 60.0
 """How often it is asked again whether a login is possible by now."""
 
 Answer = TypeVar("Answer")
+
+_DECODERS: Final[Mapping[object, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in ANSWERS
+}
+"""Made when this is loaded, as those of `hsm.frames`, for answers are decoded by any thread."""
 
 
 class AgentClient:
@@ -187,6 +192,6 @@ class AgentClient:
 
 def _decoded(answer: msgspec.Raw, kind: type[Answer]) -> Answer:
     try:
-        return msgspec.msgpack.decode(answer, type=kind)
+        return cast(Answer, _DECODERS[kind].decode(answer))
     except (msgspec.DecodeError, RecursionError) as error:
         raise SlotUnavailable("the agent answers nonsense") from error

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import struct
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 from hsm import errors
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.operations import Operation
+from hsm.operations import Opening, Operation
 
 LARGEST: Final = 1 << 16
 """Bytes of the largest frame. A signature over more is made over a hash."""
@@ -68,10 +69,18 @@ def encode(message: msgspec.Struct) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
+_DECODERS: Final[Mapping[type, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (Opening, Request, Reply)
+}
+"""Made when this is loaded, by one thread: what msgspec would otherwise find out about a type when it is first
+decoded ends the process where two threads are the first at once.
+"""
+
+
 def decode(body: bytes, kind: type[Decoded]) -> Decoded:
-    """Return the message in a frame's body. Raises `BadFrame`."""
+    """Return the message in a frame's body, an `Opening`, a `Request` or a `Reply`. Raises `BadFrame`."""
     try:
-        return msgspec.msgpack.decode(body, type=kind)
+        return cast(Decoded, _DECODERS[kind].decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadFrame(f"a frame holds no {kind.__name__}") from error
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from hsm.token_info import TokenInfo
@@ -141,7 +143,20 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int = 0
 
 
+ANSWERS: Final = (
+    bytes,
+    type(None),
+    Wrapped,
+    Probed,
+    PublicHalf,
+    KeyVersion,
+    list[KeyVersion],
+    list[TokenInfo],
+)
+"""Every type of an answer."""
+
 __all__ = [
+    "ANSWERS",
     "GenerateKek",
     "GenerateKeyPair",
     "KeyVersion",

@@ -198,10 +198,7 @@ class Pkcs11Slot:
         return answer
 
     async def _ask_twice(self, operation: Operation, kind: type[Answer]) -> Answer:
-        """Ask, and ask the next agent what a crash interrupted, which has what is left of the time of the first.
-
-        Modules crash now and then where processes share a token: SoftHSM does.
-        """
+        """Ask, and ask the next agent what a crash interrupted, which has what is left of the time of the first."""
         seconds = self.settings.timeout
         if not self._client.ready:
             seconds += LOADING_SECONDS + seconds * OPENING_FACTOR

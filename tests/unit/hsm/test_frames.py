@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Frames between server and agent: any cut of the stream gives the same frames, and nonsense is refused."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -39,6 +42,48 @@ def test_a_body_decodes_or_is_a_bad_frame(body: bytes) -> None:
             assert isinstance(decode(body, kind), kind)
         except BadFrame:
             pass
+
+
+_FIRST = """
+import os, sys, threading
+from hsm.client import _decoded
+from hsm.frames import Reply, Request, decode
+from hsm.operations import Probed
+
+body = sys.stdin.buffer.read()
+sys.setswitchinterval(1e-6)
+
+def first(meet):
+    meet.wait()
+    WHAT
+
+for _ in range(60):
+    child = os.fork()
+    if not child:
+        meet = threading.Barrier(8)
+        threads = [threading.Thread(target=first, args=(meet,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "body"),
+    [
+        ("decode(body, Request)", encode(Request(7, operations.Random(4)))[4:]),
+        ("decode(body, Reply)", encode(Reply(7, msgspec.Raw(b"\xc0"), Failure("BadConfig", "no")))[4:]),
+        ("_decoded(body, Probed)", msgspec.msgpack.encode(operations.Probed(token=None))),
+    ],
+)
+def test_threads_that_are_the_first_to_decode_a_message_may_be_so_at_once(what: str, body: bytes) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _FIRST.replace("WHAT", what)], input=body, capture_output=True, check=True
+    )
+    assert ended.stdout.split() == [b"0"] * 60, ended.stderr
 
 
 @pytest.mark.parametrize("size", [0, LARGEST + 1, 0xFFFFFFFF])
