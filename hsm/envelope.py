@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -36,8 +35,7 @@ _DIGEST_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a record belongs; it opens nowhere else."""
 
     slot: str

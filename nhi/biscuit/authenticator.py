@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from nhi.biscuit import store
 from nhi.biscuit.chain import Chain
@@ -52,8 +52,7 @@ AUDIENCE: Final = "vault"
 """Whom tokens that are meant for this server name, unless their registration says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(msgspec.Struct, frozen=True):
     """A token that is good now, but for its checks."""
 
     verified: Verified

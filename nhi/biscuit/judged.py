@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar, cast
+
+import msgspec
 
 from nhi.biscuit.datalog import Block, TermKind
 from nhi.biscuit.model import Issued, Place
@@ -30,8 +31,7 @@ class Refusal(StrEnum):
     BLOCK = "a block of it is not taken"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """A genuine token at `now` (ms). Of one that is refused for a block, `problem` says why, and nothing is verified."""
 
     owner: Place

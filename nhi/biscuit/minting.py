@@ -53,8 +53,7 @@ _UNSIGNED: Final = bytes(64)
 """What stands for a signature before there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
+class _Order(msgspec.Struct, frozen=True):
     """Everything that a token is made from."""
 
     owner: Place
@@ -66,8 +65,7 @@ class _Order:
     said: Said
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(msgspec.Struct, frozen=True):
     """A token, and its times in milliseconds since the epoch."""
 
     token: Authority

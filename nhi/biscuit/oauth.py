@@ -6,8 +6,6 @@ exchange (RFC 8693) of somebody else's JWT, or of a Biscuit for a narrower one; 
 (RFC 7009), metadata (RFC 8414).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Final, cast
 
 import msgspec

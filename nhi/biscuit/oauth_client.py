@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Clients of the OAuth 2 endpoints: how they prove themselves, and what is told to them beforehand."""
 
-from __future__ import annotations
-
 import base64
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, unquote_plus

@@ -13,7 +13,6 @@ import base64
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
@@ -58,8 +57,7 @@ def bound_to(authority: Block) -> Bound | None:
     return None
 
 
-@dataclass(slots=True)
-class _Shown:
+class _Shown(msgspec.Struct):
     """What one request proves. `proof` is what its signed proof is known by, which counts until `until` (seconds)."""
 
     keys: dict[str, str]
@@ -69,12 +67,11 @@ class _Shown:
     """Whether something that names the key has let this request through by the proof."""
 
 
-@dataclass(slots=True)
-class _Used:
+class _Used(msgspec.Struct):
     """Proofs of one key that counted, by when they are too old (seconds). `last` is when the last of them came."""
 
     last: int = 0
-    proofs: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    proofs: OrderedDict[bytes, int] = msgspec.field(default_factory=OrderedDict)
 
 
 class Possession:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Revocation: of a block with everything made from it, of a workload, of a key; and what it would end, before."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final

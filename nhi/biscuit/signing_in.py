@@ -5,8 +5,6 @@ It has nothing of its own. The proof is looked at, and the token made, by the `n
 is a login's. A client that only knows the fields of another method may use these: they are other names of the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/entity`: who there is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/lookup`: entities and groups by whatever is known of them."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from nhi.identity import groups, store

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
@@ -16,8 +17,7 @@ _USUAL_LEEWAY: Final = 150
 _USUAL_SKEW: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True):
     """What a token must say; what is empty may be anything. Leeways in seconds: 0 for the usual, below 0 for none."""
 
     issuer: str = ""

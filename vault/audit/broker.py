@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Final
 
@@ -35,8 +34,7 @@ _COMPLAIN_EVERY: Final = 1_000_000_000
 """Nanoseconds between two log lines about devices that fail."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct):
     config: DeviceConfig
     device: Device
     hasher: Hasher

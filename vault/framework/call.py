@@ -55,8 +55,7 @@ class Namespace(msgspec.Struct, frozen=True):
 ROOT = Namespace("root", "")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Mounted:
+class Mounted(msgspec.Struct, frozen=True, eq=False):
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
     `path` ends in `/`, an auth mount's begins with `auth/`; its logins' tokens hang on `logins`. TTLs: seconds, 0 for default.
@@ -262,8 +261,7 @@ class Reply(Generic[T]):
     """When the token in `auth` was made (nanoseconds), where it was made before: for the audit record alone."""
 
 
-@dataclass(slots=True)
-class Login:
+class Login(msgspec.Struct):
     """A login that is part of one request: no token is kept of it."""
 
     identity: Identity | None = None

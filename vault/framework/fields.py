@@ -5,12 +5,11 @@ OpenBao accepts `"5"` for 5 and `"a,b"` for a list, and words its refusals in a 
 both. Messages name the field and what it should have been, never the value (SL-51).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
 
 from vault.framework.errors import Malformed
 
@@ -20,15 +19,13 @@ Json = Any
 """A decoded JSON value: its type is known only at run time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doc:
+class Doc(msgspec.Struct, frozen=True):
     """What a field means, in one sentence; it reaches help and OpenAPI."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """How a field is coerced.
 
     `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names the field's

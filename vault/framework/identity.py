@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,8 +37,7 @@ class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
     groups: Mapping[str, GroupFacts] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """An entity as it is now, with the policies that it and its groups give, sorted.
 
     It is read anew for every request that finds nothing in memory, never kept with a token (SL-34). `merged` are the ids
@@ -52,8 +50,7 @@ class Standing:
     merged: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LoginAlias:
+class LoginAlias(msgspec.Struct, frozen=True):
     """Who logged in, as their authority calls them and never as they were typed (SL-21).
 
     `groups` are the names of the groups that the authority puts them in; None where it says nothing of groups,

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
 from vault.framework.fields import Json
 from vault.framework.route import Bound, Params
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as what it `stands` on."""
 
     stands: object

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.envelope import unwrap, wrap
@@ -63,8 +64,7 @@ class Safe:
             raise Failed("a signing key fails its integrity check", chained=False) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Bare(Generic[K]):
+class Bare(msgspec.Struct, Generic[K], frozen=True):
     """Signing keys of one kind that a version without the safe may have kept without it, at one place."""
 
     namespace_id: str

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.framework.call import ROOT, Call, Namespace, Operation
@@ -28,8 +29,7 @@ SEALED: Final = "namespace is sealed"
 """What everybody is told who asks for anything in a namespace that is sealed by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Where a path leads: namespace, path in it, mount, what is left of the path, route and what that captures."""
 
     namespace: Namespace

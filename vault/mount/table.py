@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
@@ -31,8 +32,7 @@ _OWN: Final = "ns_system"
 """The kind of `sys/` below the root namespace, which has fewer routes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(msgspec.Struct, frozen=True):
     """The live engines of one kind of mount, and their routes."""
 
     engines: Sequence[Engine]
@@ -73,8 +73,7 @@ class Backend:
         raise UnsupportedOperation(chained=False)
 
 
-@dataclass(frozen=True, slots=True)
-class InnerBackend(Backend):
+class InnerBackend(Backend, frozen=True):
     """`sys/` below the root namespace: some of the root's routes. Of the others it says what they are (SL-10).
 
     `routes` is what it has; `whole` is what the root namespace's has.
@@ -124,8 +123,7 @@ class Catalog:
         return any(known == _ALIASES.get(kind, kind) for known, _ in self._secrets)
 
 
-@dataclass(slots=True)
-class Mount:
+class Mount(msgspec.Struct):
     """A mount that is being served."""
 
     entry: MountEntry

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
@@ -16,8 +17,7 @@ from vault.seal.holders import Holders
 from vault.seal.resharing import Resharing, ShareKind
 
 
-@dataclass(frozen=True, slots=True)
-class Consents:
+class Consents(msgspec.Struct, frozen=True):
     """One of each at a time. `place` is what paths begin with that tell of a namespace by its uuid."""
 
     shares: dict[ShareKind, Resharing]

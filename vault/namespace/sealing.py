@@ -55,8 +55,7 @@ class Made:
     shares: Shown = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class SealState:
+class SealState(msgspec.Struct, frozen=True):
     """What `seal-status` shows of a namespace."""
 
     sealed: bool

@@ -18,6 +18,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import h11
+import msgspec
 
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable
@@ -38,13 +39,12 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Finds the addresses of a host's name. Raises `OSError`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A request. `authorities` are PEM certificates instead of the machine's; `names` replace the host's in TLS."""
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     authorities: str = ""
     names: tuple[str, ...] = ()

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from vault.outbound.failure import Unreachable
 
@@ -18,8 +19,7 @@ _TARGET: Final = re.compile(r"[!-~]*")
 _LONGEST: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(msgspec.Struct, frozen=True):
     """An absolute http or https URL without user, password and fragment. `target` is path and query."""
 
     tls: bool

@@ -7,7 +7,6 @@ Keyed by tuples of (namespace id, names), never by glued strings (SL-06).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -49,8 +48,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(PolicyEntry).decode
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(msgspec.Struct, frozen=True):
     """The ACL of some policies for whoever has no entity; `until` is in milliseconds, 0 for as long as the epoch."""
 
     acl: Acl

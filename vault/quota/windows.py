@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 MOST_CLIENTS: Final = 50_000
 """Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Whether a request may go on. `remaining` requests are left until `reset`, in whole seconds from now.
 
     `retry` is in how many seconds it is worth trying again. `counted` is False while a client is blocked.

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from hsm.errors import HsmError
 from hsm.wrapping import KeySlot
 from vault.barrier.key import KEY_BYTES, Key, Random
@@ -36,8 +38,7 @@ _INVALID_RECOVERY: Final = "invalid recovery configuration: "
 _PGP_COUNT: Final = "count mismatch between number of provided PGP keys and number of shares"
 
 
-@dataclass(frozen=True, slots=True)
-class InitRequest:
+class InitRequest(msgspec.Struct, frozen=True):
     """What `sys/init` was asked for: secret shares for Shamir's seal alone, recovery shares for key slots."""
 
     secret_shares: int = 0

@@ -11,8 +11,10 @@ import asyncio
 import hmac
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
@@ -49,8 +51,7 @@ _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """The facts of `sys/seal-status` that the seal knows; all zero but `sealed` before initialisation."""
 
     type: str
@@ -66,8 +67,7 @@ class Status:
     """Whether the next unseal changes the kind of seal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
+class Authority(msgspec.Struct, frozen=True):
     """What shares are checked by: how many there are and how many it takes."""
 
     shares: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,8 +40,7 @@ async def give_recovery(keeper: Keeper, name: str) -> bool:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Extended:
+class Extended(msgspec.Struct, frozen=True):
     """The recovery key's record with another wrap: what is at `path` now, and what is to be there."""
 
     path: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+import msgspec
 
 from hsm import envelope
 from hsm.envelope import Place
@@ -22,8 +23,7 @@ DRAWN_BYTES: Final = 16_320
 _NAMESPACE: Final = "root"
 
 
-@dataclass(slots=True)
-class Slots:
+class Slots(msgspec.Struct):
     """The key slots of the configuration, in the order in which they are to be tried, and how shares go with them.
 
     With no key slot at all the seal is Shamir's alone. While the server runs only `join` changes it.
@@ -154,8 +154,7 @@ def _root_place(name: str, generation: str, path: str, root_version: int) -> Pla
     return Place(name, "root", generation, _NAMESPACE, path, root_version)
 
 
-@dataclass(slots=True)
-class SlotView:
+class SlotView(msgspec.Struct):
     """What is known of one slot at the moment, for status and metrics; never a secret."""
 
     name: str
@@ -171,5 +170,5 @@ class SlotView:
     """When it was last tried, in milliseconds since the epoch; 0 for never."""
     stored: bool = False
     """Whether it is part of the vault, and not only configured: whether it opens anything."""
-    refused: bool = field(default=False)
+    refused: bool = False
     """Whether its stored canary did not open: another token, or an erased key."""

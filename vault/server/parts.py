@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.children import ChainOrigins
@@ -55,15 +56,13 @@ from vault.wrap.signing_key import SigningKeys, signing_keys
 from vault.wrap.wrapper import Wrapper
 
 
-@dataclass(slots=True)
-class Presence:
+class Presence(msgspec.Struct):
     """What is known of this server only while it is unsealed."""
 
     cluster: Cluster | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """Everything that exists before the first request; each engine takes what it needs."""
 
     config: Config
@@ -99,7 +98,7 @@ class Parts:
     quotas: Quotas
     origins: CrossOrigins
     fetcher: Fetcher
-    presence: Presence = field(default_factory=Presence)
+    presence: Presence = msgspec.field(default_factory=Presence)
 
 
 def make(

@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from heapq import merge
 from types import TracebackType
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
@@ -18,23 +20,21 @@ KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""
 
 
-@dataclass(slots=True)
-class _Alarm:
+class _Alarm(msgspec.Struct):
     """A timer and the moment (ms) from which it can be claimed."""
 
     timer: Timer
     ready: int
 
 
-@dataclass(slots=True)
-class _Data:
+class _Data(msgspec.Struct):
     """What is committed. `paths` holds the keys of `entries`, sorted."""
 
-    entries: dict[str, bytes] = field(default_factory=dict)
-    paths: list[str] = field(default_factory=list)
-    alarms: dict[tuple[str, str], _Alarm] = field(default_factory=dict)
+    entries: dict[str, bytes] = msgspec.field(default_factory=dict)
+    paths: list[str] = msgspec.field(default_factory=list)
+    alarms: dict[tuple[str, str], _Alarm] = msgspec.field(default_factory=dict)
     epoch: int = 0
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Change] = msgspec.field(default_factory=list)
 
     def seek(self, start: str, end: str | None) -> Iterable[str]:
         """Return the committed paths from `start` up to `end`."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+
+class Timer(msgspec.Struct, frozen=True):
     """Do `kind` for `key` at `due`.
 
     `due` is in milliseconds since the Unix epoch. There is at most one timer per (kind, key):
@@ -26,8 +26,7 @@ class Timer:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One cached fact that became untrue: everything cached as (`kind`, `key`) must be dropped."""
 
     epoch: int

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from vault.framework.call import Call, Reply
 from vault.framework.identity import Standing
 from vault.token.model import TokenEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A login of which everything but a second factor was right: the token that it would get."""
 
     entry: TokenEntry

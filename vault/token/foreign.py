@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Reply
 from vault.token.model import TokenEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A credential that is good now: as an entry that can be shown, as the identity that it gives, and its home."""
 
     entry: TokenEntry

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -28,8 +28,7 @@ from vault.token.terms import TokenTerms
 _SECOND: Final = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """What an auth method has found out about who logs in.
 
     `login` is what the method finds the role or user by when the token is renewed; `name` is its part of the

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from vault.framework import schema
 from vault.framework.call import JsonLimits
@@ -25,8 +26,7 @@ _ANSWER: Final = JsonLimits(strings=1_000_000)
 """Our own answers have no need of the limits that requests have; a tree of 256 blocks has some thousand texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """A status, and the JSON object that came with it."""
 
     status: int

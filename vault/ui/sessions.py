@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
+
+import msgspec
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
@@ -29,8 +30,7 @@ MOST: Final = 10_000
 _CHARACTERS: Final = 43
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """One sign-in. `form` is what each form of it carries, which no other site can know."""
 
     token: Secret

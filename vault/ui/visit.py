@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from vault.framework.fields import Json
 from vault.ui.inner import Inner, Told
@@ -22,8 +23,7 @@ class Refused(Exception):
         self.told = told
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """What a view is given. `mounts` are the engines that the token may see, `mount` the one looked at."""
 
     inner: Inner

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from cryptography import x509
 
 from nhi.auth.cert import chain, constraints
@@ -33,8 +33,7 @@ _WRONG: Final = "invalid certificate or no client certificate supplied"
 _UNMET: Final = "no chain matching all constraints could be found for this login certificate"
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """A certificate that this role trusts; `lists` are those that were fetched anew, by name: before, and now."""
 
     role: Role

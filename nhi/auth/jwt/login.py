@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,8 +26,7 @@ from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """A token that was verified by this configuration and is good for this role, and what that gives."""
 
     config: Config

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from nhi.auth.jwt import claims as said
 from nhi.auth.jwt import page, states
@@ -53,8 +53,7 @@ _POSTED: Final = "no_code"
 """What a client gives as the code when the provider has posted it here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(msgspec.Struct, frozen=True):
     """A sign-in that can begin: what the client is told, and what is kept."""
 
     told: Mapping[str, str]
@@ -62,8 +61,7 @@ class Begun:
     sign_in: SignIn | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
+class Entrant(msgspec.Struct, frozen=True):
     """Somebody whom the provider vouches for."""
 
     config: Config

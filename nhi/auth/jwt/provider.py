@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from nhi.auth.jwt.model import Config
 from vault.framework import schema
@@ -17,8 +18,7 @@ from vault.outbound.fetch import Answer, Fetcher, Outgoing
 _LIMITS = JsonLimits(strings=8192)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(msgspec.Struct, frozen=True):
     """Where a provider does what; empty for what it does not."""
 
     issuer: str
@@ -48,7 +48,7 @@ class Providers:
         found = document(answer)
         if found.get("issuer") != config.oidc_discovery_url:
             raise Unreachable("issuer did not match the returned issuer")
-        told = {name: text for name in Provider.__slots__ if isinstance(text := found.get(name), str)}
+        told = {name: text for name in Provider.__struct_fields__ if isinstance(text := found.get(name), str)}
         if url.startswith("https:") and not all(text.startswith("https:") for text in told.values()):
             raise Unreachable("it is asked by https and names an endpoint without it")
         return Provider(**told)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from nhi.auth.kubernetes import selector
 from nhi.auth.kubernetes.model import CONFIG, NAME, ROLES, Config, LoginParams, Role
@@ -30,8 +31,7 @@ _LEGACY: Final = "kubernetes.io/serviceaccount/"
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """A service account, as its token names it."""
 
     name: str
@@ -40,8 +40,7 @@ class Account:
     secret: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(msgspec.Struct, frozen=True):
     """A service account that its cluster vouches for, by this configuration and for this role."""
 
     config: Config

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/mfa/method`: TOTP methods, and what entities share with their authenticators."""
 
-from __future__ import annotations
-
 import base64
 from typing import Annotated
 from urllib.parse import quote

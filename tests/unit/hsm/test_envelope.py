@@ -5,11 +5,11 @@ import asyncio
 import base64
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hsm import envelope
 from hsm.envelope import Place

@@ -3,10 +3,10 @@
 
 import asyncio
 import os
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hsm.errors import IntegrityError, KeyMissing, SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named

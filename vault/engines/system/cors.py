@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/config/cors`: which web pages of other origins may have browsers call this server. At first none may."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Final
 

@@ -6,8 +6,6 @@ key are made of is the plugin's business: it takes any field. A device is asked 
 one that hangs keeps nobody else from writing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Protocol
 

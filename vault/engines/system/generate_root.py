@@ -4,8 +4,6 @@
 Of the namespace that is asked: the root one, or one that is sealed by itself.
 """
 
-from __future__ import annotations
-
 import contextlib
 from functools import partial
 from typing import Annotated

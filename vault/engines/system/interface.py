@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/internal`: what clients and user interfaces look up before they ask."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What `sys/leases` takes and answers, and the checks on it that need no storage."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/locked-users`: who is locked out after failed logins, and letting them in again."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What operators and their tools ask now and then: log levels, counts and leadership."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final
 

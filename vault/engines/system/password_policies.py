@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/policies/password`: rules for passwords by name, and passwords made by them."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Annotated, Final
 

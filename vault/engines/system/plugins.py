@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/plugins`: the catalogue of what can be mounted. Everything in it is part of the server (SL-95)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Final
 

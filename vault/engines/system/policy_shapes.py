@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What `sys/policies` and `sys/policy` take and answer, and the checks on it that need no storage."""
 
-from __future__ import annotations
-
 import datetime as dt
 import re
 from collections.abc import Sequence

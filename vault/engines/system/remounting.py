@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/remount`: moving a mount. The data stays where it is, only the mount's path changes."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 import msgspec
@@ -67,8 +64,7 @@ class MigrationStatus(msgspec.Struct, frozen=True):
     migration_info: Migration
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a mount is or is to be: `path` in the table of its namespace, `shown` as the caller sees it."""
 
     table: MountTable

@@ -4,8 +4,6 @@
 Of the vault, or of the namespace that is asked where that is sealed by itself.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from hsm.errors import HsmError
 from vault.engines.system.genesis import Genesis
@@ -51,16 +53,14 @@ LEFT: Final = (
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True):
     """The name and id that clients see once the vault is unsealed."""
 
     name: str
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(msgspec.Struct, frozen=True):
     """What follows an unseal and precedes a seal in the rest of the server."""
 
     opened: Callable[[], Awaitable[None]]

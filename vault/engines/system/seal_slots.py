@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/seal-slots`: the ways into this vault, and how to add, try, renew, order and remove them while it is open."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.resharing import alone, told

@@ -1,10 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What operators and their tools ask of a running server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -23,8 +20,7 @@ from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(msgspec.Struct, frozen=True):
     """What the rest of the process tells.
 
     `settings` returns only what may be shown (SL-57), `in_flight` the calls that are running now; `prometheus`

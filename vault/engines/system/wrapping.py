@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/wrapping`: answers that wait for whoever holds the single-use token."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 import msgspec

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Token roles: what tokens may be made with, and what they are like. They are kept by namespace."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Final
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -20,8 +19,7 @@ _CUSTOM_ID: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """A new token. Durations in seconds, 0 for none; the `own` ones are its maker's, without the role's."""
 
     params: CreateToken

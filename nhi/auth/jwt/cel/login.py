@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -31,8 +30,7 @@ _FAILED: Final = "error executing cel program: "
 _UNFIT: Final = "error converting proto auth: "
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True):
     """What a program gives to whom its token is about."""
 
     config: Config

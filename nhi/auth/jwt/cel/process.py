@@ -10,7 +10,6 @@ import sys
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +35,7 @@ class Missing(Exception):
     """No process can be started: the library is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What one question may cost, in seconds: of processor time, and until it must be answered."""
 
     used: float

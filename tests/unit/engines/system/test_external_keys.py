@@ -3,11 +3,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.external_keys import ExternalKeyEngine, Options

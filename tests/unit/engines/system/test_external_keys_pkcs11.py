@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hsm.client import AgentClient
 from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
