@@ -2,7 +2,7 @@
 """Ways to wrap 32 bytes with a key on a token, by the name that a `Wrapped` carries.
 
 Nothing depends on a token's support for associated data: the envelope binds what must be bound, in software.
-What has a wrong length never reaches the token.
+What has a wrong length, or is too large for its key, never reaches the token.
 """
 
 from __future__ import annotations
@@ -93,10 +93,13 @@ def wrap_oaep(held: Held, label: str, key_id: bytes, dek: bytes, hash_name: str)
 
 
 def unwrap_oaep(held: Held, label: str, wrapped: Wrapped, hash_name: str) -> bytes:
-    """Unwrap what `wrap_oaep` made, with `CKM_RSA_PKCS_OAEP`."""
+    """Unwrap what `wrap_oaep` made, with `CKM_RSA_PKCS_OAEP` (RFC 8017 §7.1.2)."""
     key_id = _id(wrapped)
     key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA), "decrypt", label, key_id)
-    _expect(wrapped, iv=0, ct=len(key[Attribute.MODULUS].lstrip(b"\0")), mac=0)
+    modulus = key[Attribute.MODULUS].lstrip(b"\0")
+    _expect(wrapped, iv=0, ct=len(modulus), mac=0)
+    if wrapped.ct >= modulus:  # NSS calls it a bad argument, as it calls a hash that it does not know
+        raise IntegrityError("the wrapped key's ct is no number below the key's modulus")
     algorithm, mask, _ = _OAEP[hash_name]
     try:
         return bytes(

@@ -82,10 +82,10 @@ async def _wraps(slot: Pkcs11Slot, way: str) -> None:
     for part in ("ct", "mac", "iv"):
         value = getattr(wrapped, part)
         if value:
-            parts = {"iv": wrapped.iv, "ct": wrapped.ct, "mac": wrapped.mac}
-            parts[part] = bytes([value[0] ^ 1]) + value[1:]
-            with pytest.raises(IntegrityError):
-                await slot.unwrap(type(wrapped)(m=wrapped.m, k=wrapped.k, **parts))
+            for changed in (bytes([value[0] ^ 1]) + value[1:], b"\xff" * len(value)):
+                parts = {"iv": wrapped.iv, "ct": wrapped.ct, "mac": wrapped.mac, part: changed}
+                with pytest.raises(IntegrityError):
+                    await slot.unwrap(type(wrapped)(m=wrapped.m, k=wrapped.k, **parts))
     state = await slot.probe()
     assert (state.up, state.software, state.reason) == (True, True, "")
 
