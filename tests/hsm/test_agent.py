@@ -132,11 +132,11 @@ def test_it_says_why_it_cannot_open_and_ends(
 
 
 def test_a_wrong_pin_is_said_at_the_opening(softhsm: SoftHsm) -> None:
-    server = Server(pin="wrong-pin-2718")
+    server = Server(pin="wrong-pin-xyzzy")
     reply = server.open(softhsm.opening("a"))
     assert reply.failure is not None
     assert reply.failure.kind == "PinBlocked"
-    assert "2718" not in reply.failure.message
+    assert "xyzzy" not in reply.failure.message
     server.close()
 
 

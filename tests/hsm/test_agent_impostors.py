@@ -131,27 +131,29 @@ def test_the_time_of_a_request_counts_its_wait_for_others_which_is_no_hang_of_th
     )
     seconds = [0.0]
     process = AgentProcess(launch, now=lambda: seconds[0])
-    while not process._ready:
-        time.sleep(0.005)
-    first, second = process.submit(Random(1), 10.0), process.submit(Random(2), 10.0)
-    seconds[0] = 6.0
-    (tmp_path / "first").touch()
-    assert bytes(first.result(60)) == b"\xc0"
-    while not second.running():
-        time.sleep(0.005)
-    seconds[0] = 10.0
-    with process._lock:
-        process._alarm()
-    with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
-        second.result(60)
-    third, late = process.submit(Random(3), 10.0), process.submit(Random(4), 1.0)
-    with process._lock:  # so that the answer to the second finds that the last one has no time left
-        (tmp_path / "second").touch()
-        seconds[0] = 11.0
-    (tmp_path / "third").touch()
-    assert bytes(third.result(60)) == b"\xc0"
-    with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
-        late.result(60)
-    assert not process.dead
-    process.end()
-    process.join(60)
+    try:
+        while not process._ready:
+            time.sleep(0.005)
+        first, second = process.submit(Random(1), 10.0), process.submit(Random(2), 10.0)
+        seconds[0] = 6.0
+        (tmp_path / "first").touch()
+        assert bytes(first.result(60)) == b"\xc0"
+        while not second.running():
+            time.sleep(0.005)
+        seconds[0] = 10.0
+        with process._lock:
+            process._alarm()
+        with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
+            second.result(60)
+        third, late = process.submit(Random(3), 10.0), process.submit(Random(4), 1.0)
+        with process._lock:  # so that the answer to the second finds that the last one has no time left
+            (tmp_path / "second").touch()
+            seconds[0] = 11.0
+        (tmp_path / "third").touch()
+        assert bytes(third.result(60)) == b"\xc0"
+        with pytest.raises(SlotUnavailable, match=r"^the agent was too busy$"):
+            late.result(60)
+        assert not process.dead
+    finally:
+        process.end()
+        process.join(60)
