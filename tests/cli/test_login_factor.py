@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A login that waits for a second factor: its code is asked for on a terminal, and explained elsewhere."""
 
-import base64
 import json
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import hvac
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from tests.cli.servers import Server
 from tests.cli.session import Shell
 from tests.cli.test_terminal import typed
+from tests.onetime import code, wrong_code
 
 LOGIN = ["login", "-method=userpass", "-path=twofold", "-no-print", "username=bob", "password=pw"]
 
 
 @contextmanager
-def enforced(server: Server) -> Generator[tuple[str, Callable[[], str]]]:
-    """A mount whose logins need a one-time code; the method's id, and what tells bob's code of now."""
+def enforced(server: Server) -> Generator[tuple[str, str]]:
+    """A mount whose logins need a one-time code; the method's id, and the secret that bob's codes are made of."""
     root = hvac.Client(url=server.address, token=server.token)
     try:
         root.sys.enable_auth_method("userpass", path="twofold")
@@ -39,9 +36,7 @@ def enforced(server: Server) -> Generator[tuple[str, Callable[[], str]]]:
             mfa_method_ids=[method],
             auth_method_accessors=[accessor],
         )
-        key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-        totp = TOTP(key, 6, SHA1(), 30)  # noqa: S303 -- what authenticators know
-        yield method, lambda: totp.generate(int(time.time())).decode()
+        yield method, secret
     finally:
         root.delete("identity/mfa/login-enforcement/twofold")
         root.sys.disable_auth_method("twofold")
@@ -49,17 +44,17 @@ def enforced(server: Server) -> Generator[tuple[str, Callable[[], str]]]:
 
 
 def test_a_terminal_is_asked_for_the_code_which_is_not_shown(server: Server, tmp_path: Path) -> None:
-    with enforced(server) as (_, now):
-        code = now()
-        shown, status = typed(LOGIN, code, server, tmp_path)
+    with enforced(server) as (_, secret):
+        now = code(secret)
+        shown, status = typed(LOGIN, now, server, tmp_path)
     assert (status, "Code of phone (will be hidden):" in shown) == (0, True)
-    assert code not in shown
+    assert now not in shown
     assert (tmp_path / ".vault-token").read_text().startswith("s.")
 
 
 def test_a_wrong_code_keeps_no_token(server: Server, tmp_path: Path) -> None:
-    with enforced(server) as (_, now):
-        shown, status = typed(LOGIN, str((int(now()) + 1) % 1_000_000).zfill(6), server, tmp_path)
+    with enforced(server) as (_, secret):
+        shown, status = typed(LOGIN, wrong_code(secret), server, tmp_path)
     assert (status, "Code: 403" in shown) == (2, True)
     assert not (tmp_path / ".vault-token").exists()
 
@@ -67,7 +62,7 @@ def test_a_wrong_code_keeps_no_token(server: Server, tmp_path: Path) -> None:
 def test_without_a_terminal_it_is_told_what_the_login_waits_for(server: Server, tmp_path: Path) -> None:
     shell = Shell(tmp_path, server)
     command = "env -u BAO_TOKEN vaultctl " + " ".join(LOGIN)
-    with enforced(server) as (method, now):
+    with enforced(server) as (method, secret):
         told = shell.run(command)
         assert any(line.split() == ["mfa_constraint_twofold_totp_id", method] for line in told), told
         assert any("-mfa=ID:CODE" in line for line in told)
@@ -76,6 +71,6 @@ def test_without_a_terminal_it_is_told_what_the_login_waits_for(server: Server, 
         assert short[-1] == "[exit 2]"
         answer = json.loads("".join(shell.run(f"{command.replace('-no-print', '-format=json')} 2>/dev/null")))
         assert answer["auth"]["mfa_requirement"]["mfa_request_id"]
-        factor = f"-token-only -mfa={method}:{now()}"
+        factor = f"-token-only -mfa={method}:{code(secret)}"
         whole = shell.run(command.replace("-no-print", factor))
         assert whole[0].startswith("s.")

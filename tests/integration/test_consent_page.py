@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Clients of our OpenID provider send people to a page of ours: they sign in there, without a script, and come back."""
 
-import base64
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
@@ -17,14 +15,13 @@ import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from tests.integration.coffre import Place
 from tests.integration.openid import visit
 from tests.integration.processes import PATIENCE
+from tests.onetime import code, wrong_code
 
 pytestmark = pytest.mark.parametrize("kind", ["coffre"])
 BACK = "https://them.example/back"
@@ -212,12 +209,12 @@ def test_the_token_of_a_login_on_the_page_is_gone_and_anothers_own_is_not(
 
 
 def test_a_second_factor_is_asked_for_on_a_page_of_its_own(site: Site, root: hvac.Client) -> None:
-    seed = _enforce(root, site.name)
+    secret = _enforce(root, site.name)
     page = site.fill(site.get(site.url()), username="ann", password=PASSWORD)
     assert (page.status_code, "One-time code" in page.text) == (200, True)
-    assert site.fill(page, passcode="000000").status_code == 403
+    assert site.fill(page, passcode=wrong_code(secret)).status_code == 403
     page = site.fill(site.get(site.url()), username="ann", password=PASSWORD)
-    back = site.fill(page, passcode=_code(seed))
+    back = site.fill(page, passcode=code(secret))
     assert back.status_code == 303
     assert site.redeem(back.headers["location"])["nonce"] == site.nonce
 
@@ -239,7 +236,7 @@ def test_chromium_signs_somebody_in_and_takes_the_code_to_the_client(
     site.session.close()
 
 
-def _enforce(root: hvac.Client, name: str) -> bytes:
+def _enforce(root: hvac.Client, name: str) -> str:
     """Demand a one-time code of `ann`; return the secret that it is made of."""
     entity = root.write(f"auth/{name}/login/ann", password=PASSWORD)["auth"]["entity_id"]
     method = root.write("identity/mfa/method/totp", issuer="Coffre")["data"]["method_id"]
@@ -249,10 +246,4 @@ def _enforce(root: hvac.Client, name: str) -> bytes:
     root.write(
         f"identity/mfa/login-enforcement/{name}", mfa_method_ids=[method], identity_entity_ids=[entity]
     )
-    return str(parse_qs(urlsplit(made).query)["secret"][0]).encode()
-
-
-def _code(secret: bytes) -> str:
-    padded = secret + b"=" * (-len(secret) % 8)
-    totp = TOTP(base64.b32decode(padded), 6, SHA1(), 30)  # noqa: S303 -- what authenticators know
-    return totp.generate(int(time.time())).decode()
+    return str(parse_qs(urlsplit(made).query)["secret"][0])
