@@ -170,7 +170,7 @@ AUTO = [
     update(RECOVERY, "{r0}", "{n}"),
     update(RECOVERY, "{r0}", "{n}"),
     update(RECOVERY, "{r0}", "{n}"),
-    update(RECOVERY, "00" * 32 + "aa", "{n}"),
+    update(RECOVERY, "00" * 33, "{n}"),  # no share of anybody has the last byte 00
     get(f"{RECOVERY}/init"),
     update(RECOVERY, "{r1}", "{n}"),
     update(RECOVERY, "{r2}", "{n}", **finished(3)),

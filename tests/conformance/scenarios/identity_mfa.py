@@ -109,7 +109,7 @@ ENFORCEMENTS = [
     post("idn/identity/mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{e}"}),
     post("idn/identity/mfa/method/totp/generate", {}),
     post("idn/identity/mfa/method/totp/generate", {"method_id": "{m}"}),
-    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["000000"]}}, token=""),
+    post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["00000x"]}}, token=""),
     post(
         "idn/sys/mfa/validate",
         {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["passcode=00000"]}},
