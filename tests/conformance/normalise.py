@@ -32,6 +32,8 @@ _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
 _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
 _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
+_ROUNDED = {"install_time": re.compile(rf"{_DATE}(?:\.\d{{1,9}})?({_ZONE})")}
+"""Times that ours counts in milliseconds: once in 1,000 one ends with its second, and then has no fraction."""
 _WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}{_TENANT}")),)
 _NAMESPACE_ID = re.compile(rf"{_B62}{{6}}")
 _SHARE = {
@@ -98,6 +100,8 @@ class Normaliser:
             return f"<pgp:{_alphabet(value)}>"
         if key in {"id", "namespace_id"} and _NAMESPACE_ID.fullmatch(value):
             return self._name("namespace-id", value)
+        if key in _ROUNDED and (rounded := _ROUNDED[key].fullmatch(value)):
+            return self._name(f"time:rounded{rounded[1]}", value)
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):
                 return self._name(kind, value)

@@ -102,6 +102,21 @@ def test_what_a_slow_step_made_may_be_as_much_older(waited: float, equal: bool) 
     assert (difference(PLAIN, theirs, ours, waited) == "") is equal
 
 
+@pytest.mark.parametrize(
+    ("install_time", "equal"),
+    [
+        ("2027-01-02T03:04:05.987Z", True),
+        ("2027-01-02T03:04:05Z", True),
+        ("2027-01-02T03:04:05+01:00", False),
+        ("2027-01-02 03:04:05Z", False),
+        ("", False),
+    ],
+)
+def test_a_time_in_milliseconds_may_end_with_its_second(install_time: str, equal: bool) -> None:
+    theirs, ours = (answer({"install_time": time}) for time in (BODY["created_time"], install_time))
+    assert (compared(theirs, ours) == "") is equal
+
+
 def test_a_missing_key_is_found() -> None:
     assert compared(answer(BODY), answer({key: value for key, value in BODY.items() if key != "flag"}))
 
