@@ -43,6 +43,7 @@ _LOOSE = (
     (re.compile(r"(Storage Type +|\"storage_type\": |storage_type +)\S+"), r"\1<kind>"),
     (re.compile(r"((?:creation_time|last_renewal_time)\"?:? +)\d+"), r"\1<seconds>"),
     (re.compile(r"/tmp/\S+"), "<file>"),
+    (re.compile(r"(Install Time +)\d\d [A-Z][a-z]{2} \d\d \d\d:\d\d UTC"), r"\1<minute>"),
     (re.compile(r"Waiting for terminal status in migration .*\n"), ""),
     (re.compile(r"(effective max_ttl of \")[0-9hms]+"), r"\1<time>"),
 )
