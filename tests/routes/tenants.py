@@ -3,6 +3,7 @@
 
 import json
 import re
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mount_rules import LOCKABLE
 from vault.framework.call import Call, Mounted
+from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
 
 EVERYTHING = (
@@ -236,18 +238,23 @@ def refusal(answer: Answer, *secrets: str) -> tuple[int, object]:
 
 
 def made_up(identifier: str) -> str:
-    """Return an id of the same shape, of the same namespace, which belongs to nothing."""
+    """Return an id of the same shape, of the same namespace, which belongs to nothing.
+
+    The few random letters of a namespace's may be a number or a duration, as 12345d is: then that is one as well.
+    """
     kind, dot, rest = (
         identifier.partition(".") if identifier.startswith(("s.", "b.")) else ("", "", identifier)
     )
     own, end, namespace = rest.partition(".")
-    made = "".join(_NEXT.get(char, char) for char in own)
-    if made == own:  # an id may have none of these characters
-        made = own[:-1] + ("h" if own.endswith("g") else "g")
+    made = own.translate(_OF_ANY if len(own) > LENGTH else _OF_NO_NUMBER)
+    if made == own:  # an id may have none of them
+        place = max(map(own.rfind, string.digits))
+        other = str((int(own[place]) + 1) % 10) if place >= 0 else "h" if own.endswith("g") else "g"
+        made = own[:place] + other + own[place:][1:]
     return kind + dot + made + end + namespace
 
 
 _REQUEST = re.compile(r'"request_id":"[0-9a-f-]+"')
-_NEXT = {"a": "b", "b": "c", "c": "d", "d": "e", "e": "f", "f": "a"} | {
-    str(digit): str((digit + 1) % 10) for digit in range(10)
-}
+_OF_NO_NUMBER = str.maketrans("abcf", "bcfa")
+_OF_ANY = str.maketrans("abcdef0123456789", "bcdefa1234567890")
+"""What each letter becomes."""
