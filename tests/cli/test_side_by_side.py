@@ -23,7 +23,8 @@ _BODY = (
     '"u":"é<&>","ttl":3600,"y":"yes","num":"0123","date":"2020-01-01","colon":"a: b","hash":"a #b","star":"*x",'
     '"lead":" x","trail":"x ","q":"it\'s","dq":"say \\"x\\"","tab":"a\\tb","nl":"line\\n","nl2":"\\n\\nx",'
     '"dash":"- a","empty":{},"nested":[[1,2],[]],"t":"true","nu":"null","tilde":"~","pct":"%x","eq":"=","dot":".5",'
-    '"exp":"1e5","ver":"1.2.3","under":"1_000","ctl":"\\u0001","long":"' + "word " * 40 + 'end"}'
+    '"exp":"1e5","ver":"1.2.3","under":"1_000","ctl":"\\u0001",'
+    '"dots":[".2_1",".5_6e3",".21_","+1:30","1_0:3.5"],"long":"' + "word " * 40 + 'end"}'
 )
 _PREPARATION = (
     ("kv put secret/app user=a pass=b", ""),
