@@ -68,7 +68,7 @@ def test_all_passwords_that_fit_come_equally_often_and_no_other() -> None:
 
 
 def test_rules_that_nothing_fits_end() -> None:
-    rules = Rules(20, (Rule("ab", 0), Rule("c", 20)))
+    rules = Rules(60, (Rule("ab", 0), Rule("c", 60)))
     tries = list(candidates(rules, Entropy().bytes))
     assert set(tries) == {None}
     assert len(tries) * ROUND >= 8000
@@ -106,7 +106,7 @@ def test_rules_too_narrow_to_be_met_are_said_to_be() -> None:
     async def scenario() -> None:
         house = await _house()
         text = (
-            'length = 20\nrule "charset" { charset = "ab" }\nrule "charset" { charset = "c" min-chars = 20 }'
+            'length = 60\nrule "charset" { charset = "ab" }\nrule "charset" { charset = "c" min-chars = 60 }'
         )
         await house("POST", f"{PATH}/narrow", {"policy": text})
         answer = await house("GET", f"{PATH}/narrow/generate")
