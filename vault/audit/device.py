@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
+"""Targets of a device that are not files."""
 _CHECK_EVERY: Final = 1_000_000_000
 """Nanoseconds between two looks at whether the file is still there (SL-56)."""
 _FIXES: Final = {
@@ -49,6 +51,11 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
         return text in {"true", "1", "t"}
 
 
+def target(options: Mapping[str, str]) -> str:
+    """Return what a device with these `options` writes to: the path of a file, or one of `NO_FILES`."""
+    return options.get("file_path") or options.get("path", "")
+
+
 class Device(Protocol):
     """A sink for audit lines."""
 
@@ -71,7 +78,7 @@ class FileDevice:
     def __init__(self, config: DeviceConfig) -> None:
         """Open the file. Raises `DeviceFailure`."""
         self._name = config.path
-        self._path = config.options.get("file_path") or config.options.get("path", "")
+        self._path = target(config.options)
         if not self._path:
             raise DeviceFailure("file_path is required")
         try:

@@ -11,9 +11,6 @@ from typing import Final, NamedTuple
 from vault.server.config_stanzas import host_and_port
 from vault.server.settings import AuditDevice, Listener, StorageSettings
 
-NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
-"""Targets of an audit device that are not files."""
-
 _BESIDE: Final = ("", "-wal", "-shm", "-turn")
 """Ends of the names of a database's files."""
 
@@ -57,10 +54,7 @@ def _named(
 ) -> Iterator[_Named]:
     if storage is not None and storage.path:
         yield from (_Named("path of storage", storage.path + end, "storage") for end in _BESIDE)
-    for device in audit:
-        target = device.options.get("file_path") or device.options.get("path", "")
-        if target not in NO_FILES:
-            yield _Named(f'file_path of audit "{device.path}"', target, "audit")
+    yield from (_Named(f'file_path of audit "{device.path}"', device.file, "audit") for device in audit)
     yield _Named("log_file", values.get("log_file", ""), "")
     yield _Named("pid_file", values.get("pid_file", ""), "")
     for listener in listeners:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from vault.audit import device
 from vault.server import config_values as read
 from vault.server.config_initialize import FirstRequest
 from vault.server.config_values import Setting
@@ -177,6 +178,12 @@ class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
         False
     )
     options: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def file(self) -> str:
+        """The path of the file that it writes, or nothing where it writes to none."""
+        target = device.target(self.options)
+        return "" if target in device.NO_FILES else target
 
 
 class UserLockout(msgspec.Struct, frozen=True, kw_only=True):

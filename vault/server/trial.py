@@ -13,7 +13,6 @@ from pathlib import Path
 
 from vault.framework.clock import Clock, Entropy
 from vault.server import process, tls
-from vault.server.config_places import NO_FILES
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import make_slots
 from vault.server.settings import Config, Listener
@@ -35,9 +34,8 @@ def storage(config: Config) -> Iterator[str]:
 def audit(config: Config) -> Iterator[str]:
     """Tell which file of an audit device could not be written."""
     for device in config.audit:
-        target = device.options.get("file_path") or device.options.get("path", "")
-        if target not in NO_FILES:
-            file = Path(target)
+        if device.file:
+            file = Path(device.file)
             yield from _file(f'audit device "{device.path}": {file}', file, folders_made=True)
 
 

@@ -346,6 +346,22 @@ def test_every_setting_is_documented() -> None:
     assert [name for name in sorted(known) if f"`{name}`" not in page and f"`{name} " not in page] == []
 
 
+def test_the_file_of_an_audit_device_is_told_in_one_place() -> None:
+    given = [
+        {"file_path": "/a"},
+        {"path": "/b"},
+        {"file_path": "", "path": "/b"},
+        {"file_path": "/a", "path": "/b"},
+    ]
+    assert [_file_of(options) for options in given] == ["/a", "/b", "/b", "/a"]
+    nowhere = [{}, {"file_path": "stdout"}, {"path": "stderr"}, {"file_path": "discard", "path": "/b"}]
+    assert [_file_of(options) for options in nowhere] == [""] * 4
+
+
+def _file_of(options: dict[str, str]) -> str:
+    return AuditDevice(kind="file", path="main/", options=options).file
+
+
 def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> None:
     """One of them would destroy what the other keeps."""
     database = tmp_path / "vault.db"
