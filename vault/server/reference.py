@@ -200,7 +200,7 @@ _PKCS11: Mapping[str, str] = {
     "library_parameters": "What NSS wants to know at its start; for no other module.",
     "force_pin_final_try": "Log in although the token says that one more wrong PIN locks it.",
 }
-_LOCKOUT = """
+_LOCKOUT = """\
 For `userpass` and `approle`. What a stanza does not set is as in that of `all`. A mount that is tuned goes before, but
 locks nobody out where `disable_lockout` is set here.
 """

@@ -330,6 +330,7 @@ def test_no_value_makes_the_reader_fail_in_another_way(tmp_path: Path, key: str,
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text()
     assert page == reference.render(), "run `python -m vault.server.reference > docs/configuration.md`"
+    assert "\n\n\n" not in page
     structs: list[type[msgspec.Struct]] = [
         Config, Listener, ListenerTelemetry, StorageSettings, AuditDevice, UserLockout, Telemetry,
         ShamirSeal, StaticSeal, HsmPolicy,
