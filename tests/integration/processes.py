@@ -99,6 +99,20 @@ def running(
     inside: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Start the server and wait until it serves; end it at the end. Words of `inside` go before the command."""
+    with starting(*arguments, home=home, environment=environment, module=module, inside=inside) as started:
+        started.wait_for("started", times=2 if module == STUB else 1)
+        yield started
+
+
+@contextmanager
+def starting(
+    *arguments: str,
+    home: Path,
+    environment: Mapping[str, str] | None = None,
+    module: str = STUB,
+    inside: Sequence[str] = (),
+) -> Iterator[Running]:
+    """Start the server as `running` does, without waiting for anything."""
     process = subprocess.Popen(
         [*inside, *_command(module, arguments)],
         cwd=ROOT,
@@ -109,7 +123,6 @@ def running(
     )
     started = Running(process)
     try:
-        started.wait_for("started", times=2 if module == STUB else 1)
         yield started
     finally:
         if process.poll() is None:

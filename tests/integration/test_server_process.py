@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The process around the application: how it serves, reloads and ends."""
 
+import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -18,6 +21,7 @@ from tests.integration.processes import (
     pair,
     refused,
     running,
+    starting,
 )
 from tests.ports import free_port
 
@@ -108,6 +112,42 @@ def test_sigusr2_does_not_end_the_server(tmp_path: Path) -> None:
         assert server.wait_for("has no effect here").endswith("signal=SIGUSR2")
         assert get(port)[0] == 200
         assert server.end() == 0
+
+
+def test_signals_that_come_while_the_configuration_is_read_are_acted_on_once_it_serves(
+    tmp_path: Path,
+) -> None:
+    """A file may have been read, or opened, before whoever sends them changed it."""
+    flag = config(tmp_path, free_port())
+    file = tmp_path / "server.hcl"
+    text = file.read_text()
+    file.unlink()
+    os.mkfifo(file)
+    with starting(flag, home=tmp_path) as server:
+        with file.open("w") as pipe:  # which waits until the server reads it
+            server.send(signal.SIGHUP)
+            server.send(signal.SIGUSR2)
+            file.unlink()
+            file.write_text(text + 'log_level = "debug"\n')
+            pipe.write(text)
+        server.wait_for("a signal has no effect here")
+        assert server.wait_for("application reloaded").endswith("level=debug")
+        assert server.end() == 0
+
+
+def test_sighup_does_not_end_a_command_that_loads_the_server(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys, types\n"
+        "from vaultctl.main import main\n"
+        "def at_once(argv):\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    os.kill(os.getpid(), signal.SIGUSR2)\n"
+        "    return 7\n"
+        "sys.modules['vault.server.__main__'] = module = types.ModuleType('server')\n"
+        "module.main = at_once\n"
+        "sys.exit(main(['server', '-dev']))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 7
 
 
 def test_sighup_during_a_reload_is_not_forgotten(tmp_path: Path) -> None:

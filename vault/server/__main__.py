@@ -16,7 +16,7 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import places
 from vault.server import config as configuration
-from vault.server import flags
+from vault.server import flags, signals
 from vault.server.application import Build
 from vault.server.failure import StartFailure
 from vault.server.flags import Options
@@ -95,11 +95,13 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
     clock, entropy = Clock(), Entropy()
     guest = _development(options, environment, clock) if options.dev else None
     reread = functools.partial(read, options, environment, guest)
+    came = signals.hold()
     config = reread()
     make = build or _vault()
 
     async def serve() -> None:
-        await Server(config, reread=reread, build=make, clock=clock, entropy=entropy).run(guest)
+        server = Server(config, reread=reread, build=make, clock=clock, entropy=entropy, came=came)
+        await server.run(guest)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

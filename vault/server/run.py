@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -51,16 +51,27 @@ class Guest(Protocol):
 
 
 class Server:
-    """One process's server. `reread` reads the configuration again, for SIGHUP."""
+    """One process's server. `reread` reads the configuration again, for SIGHUP.
+
+    `came` names signals that have come since `config` was read, and may grow until the server listens to them.
+    """
 
     def __init__(
-        self, config: Config, *, reread: Callable[[], Config], build: Build, clock: Clock, entropy: Entropy
+        self,
+        config: Config,
+        *,
+        reread: Callable[[], Config],
+        build: Build,
+        clock: Clock,
+        entropy: Entropy,
+        came: Collection[int] = (),
     ) -> None:
         self._config = self._started = config
         self._reread = reread
         self._build = build
         self._clock = clock
         self._entropy = entropy
+        self._came = came
         self._ending = asyncio.Event()
         self._held_back = False
         self._reloading: asyncio.Task[None] | None = None
@@ -71,8 +82,6 @@ class Server:
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
-        for early in (signal.SIGHUP, signal.SIGUSR2):  # nothing has changed since the configuration was read
-            signal.signal(early, lambda *_: None)
         await self._with_storage(config, log, missing, guest)
         log.note("server", "stopped")
 
@@ -136,7 +145,7 @@ class Server:
             log.caution("server", "requests took too long and were cut off", count=cut)
 
     def _hear(self, application: Application, listening: Listening, log: Log) -> None:
-        """Listen to signals."""
+        """Listen to signals, and act on those that came before."""
         loop = asyncio.get_running_loop()
 
         def end() -> None:
@@ -152,12 +161,13 @@ class Server:
             if self._reloading is None or self._reloading.done():
                 self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
 
-        loop.add_signal_handler(signal.SIGHUP, reload)
-
         def stay() -> None:
             log.caution("server", "a signal has no effect here", signal="SIGUSR2")
 
-        loop.add_signal_handler(signal.SIGUSR2, stay)
+        for lasting, act in ((signal.SIGHUP, reload), (signal.SIGUSR2, stay)):
+            loop.add_signal_handler(lasting, act)
+            if lasting in self._came:
+                act()
 
     async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
         """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""

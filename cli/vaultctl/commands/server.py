@@ -17,6 +17,7 @@ def run(argv: Sequence[str]) -> int:
     import importlib
 
     try:
+        importlib.import_module("vault.server.signals").hold()
         module = importlib.import_module("vault.server.__main__")
     except ModuleNotFoundError as err:
         raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
