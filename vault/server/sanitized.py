@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vault.server.settings import Config, Listener
+from vault.server.settings import Config, Listener, UserLockout
 
 _SHOWN: Final = (
     "allow_audit_log_prefixing",
@@ -19,11 +19,12 @@ _SHOWN: Final = (
     "raw_storage_endpoint",
     "unsafe_allow_api_audit_creation",
 )
+_NANOSECONDS: Final = 1_000_000_000
 _SECONDS: Final = ("default_lease_ttl", "default_max_request_duration", "max_lease_ttl")
 
 
 def sanitized(config: Config) -> Mapping[str, object]:
-    """Return what may be shown, on OpenBao's names. Durations are whole seconds."""
+    """Return what may be shown, on OpenBao's names. Durations are whole seconds, those of `user_lockout` nanoseconds."""
     shown: dict[str, object] = {name: getattr(config, name) for name in _SHOWN}
     shown |= {name: int(getattr(config, name)) for name in _SECONDS}
     shown["enable_ui"] = config.ui
@@ -36,7 +37,25 @@ def sanitized(config: Config) -> Mapping[str, object]:
         "metrics_prefix": config.telemetry.metrics_prefix,
         "prometheus_retention_time": int(config.telemetry.prometheus_retention_time),
     }
+    if config.user_lockout:
+        shown["user_lockout_configs"] = [_lockout(each) for each in _lockouts(config)]
     return dict(sorted(shown.items()))
+
+
+def _lockouts(config: Config) -> list[UserLockout]:
+    """Return what is set, and what holds for all others where that is not among it."""
+    named = list(config.user_lockout)
+    return named if any(each.kind == "all" for each in named) else [UserLockout(kind="all"), *named]
+
+
+def _lockout(lockout: UserLockout) -> dict[str, object]:
+    return {
+        "disable_lockout": lockout.disable_lockout,
+        "lockout_counter_reset": round(lockout.lockout_counter_reset * _NANOSECONDS),
+        "lockout_duration": round(lockout.lockout_duration * _NANOSECONDS),
+        "lockout_threshold": lockout.lockout_threshold,
+        "type": lockout.kind,
+    }
 
 
 def _listener(listener: Listener) -> dict[str, object]:

@@ -5,6 +5,7 @@ from tests.conformance.scenario import Scenario, Step, get, lst, post
 from tests.conformance.scenario import delete as remove
 from tests.conformance.scenarios import approle, userpass
 from tests.conformance.scenarios.approle import AUTH, TOKEN
+from tests.conformance.scenarios.auto_unseal import ask
 
 LOCKED = "sys/locked-users"
 
@@ -146,6 +147,27 @@ MOVED = [
     get("auth/token/lookup-self", token="{t}", settle=403),
     right("lm2", "kim", pick=AUTH),
 ]
+CONFIGURED = """
+user_lockout "all" {
+  lockout_threshold     = "7"
+  lockout_duration      = "1500ms"
+  lockout_counter_reset = 90
+}
+"""
+SHOWN = [
+    ask(
+        "POST",
+        "sys/init",
+        {"secret_shares": 1, "secret_threshold": 1},
+        save=("top:root_token", "share:keys.0"),
+    ),
+    ask("POST", "sys/unseal", {"key": "{share}"}),
+    get(
+        "sys/config/state/sanitized",
+        token="{top}",
+        pick=("data.user_lockout_configs.0", "data.user_lockout_configs.1"),
+    ),
+]
 
 SCENARIOS = [
     Scenario("lockout", "lockout-users", USERS),
@@ -153,4 +175,5 @@ SCENARIOS = [
     Scenario("lockout", "lockout-roles", ROLES),
     Scenario("lockout", "lockout-namespaces", NAMESPACES),
     Scenario("lockout", "lockout-moved", MOVED),
+    Scenario("lockout", "lockout-configured", SHOWN, fresh=True, seal=CONFIGURED),
 ]

@@ -8,7 +8,7 @@ from vault.framework.secret import Secret
 from vault.server.config_initialize import FirstRequest
 from vault.server.sanitized import sanitized
 from vault.server.seal_settings import SealSettings, StaticSeal
-from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.server.settings import AuditDevice, Config, Listener, StorageSettings, UserLockout
 
 MARKER = "hunter2"
 HIDDEN = {
@@ -55,6 +55,32 @@ def test_sl_57_no_value_that_was_not_listed_is_shown() -> None:
     assert shown["listeners"] == [
         {"config": {"address": "127.0.0.1:8200", "tls_disable": False}, "type": "tcp"}
     ]
+
+
+def test_what_locks_users_out_is_shown_in_nanoseconds_with_what_holds_for_all() -> None:
+    assert "user_lockout_configs" not in sanitized(_config())
+    own = UserLockout(kind="userpass", lockout_threshold=3, lockout_duration=1.5, disable_lockout=True)
+    userpass = {
+        "disable_lockout": True,
+        "lockout_counter_reset": 900_000_000_000,
+        "lockout_duration": 1_500_000_000,
+        "lockout_threshold": 3,
+        "type": "userpass",
+    }
+    every = {
+        "disable_lockout": False,
+        "lockout_counter_reset": 900_000_000_000,
+        "lockout_duration": 900_000_000_000,
+        "lockout_threshold": 5,
+        "type": "all",
+    }
+    assert _lockouts(own) == [every, userpass]
+    strict = UserLockout(kind="all", lockout_threshold=1)
+    assert _lockouts(own, strict) == [userpass, every | {"lockout_threshold": 1}]
+
+
+def _lockouts(*lockouts: UserLockout) -> object:
+    return sanitized(msgspec.structs.replace(_config(), user_lockout=lockouts))["user_lockout_configs"]
 
 
 def test_every_part_of_the_configuration_is_shown_or_hidden_on_purpose() -> None:
