@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.house.tree import ROOT, files
 
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
-_LISTENERS = {"vault/server/listening.py"}
+_LISTENERS = {"vault/server/listening.py", "vault/server/sockets.py"}
 """The server's own listeners: every request that comes through them is judged."""
 _HEADERS = {
     "vault/audit/record.py",

@@ -5,7 +5,7 @@ import os
 import socket
 from pathlib import Path
 
-from tests.integration.processes import certificate, config, pair, refused, running
+from tests.integration.processes import certificate, config, get, pair, refused, running
 from tests.ports import free_port
 from vault.server.process import pid_file
 
@@ -39,6 +39,27 @@ def test_a_second_server_that_cannot_start_leaves_the_process_id_of_the_first(tm
         assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
         assert server.end() == 0
     assert not (tmp_path / "pid").exists()
+
+
+def test_of_two_that_start_at_once_the_process_id_is_of_the_one_that_listens(tmp_path: Path) -> None:
+    """Both may have bound the address. Nobody can take it any more from the one that has written its number."""
+    port = free_port()
+    flag = config(tmp_path, port, more=f'pid_file = "{tmp_path}/pid"')
+    with running(flag, home=tmp_path, module="tests.integration.rival_server") as server:
+        server.wait_for("server: started")
+        assert (tmp_path / "pid").read_text() == f"{server.process.pid}\n"
+        assert get(port)[0] == 200
+        assert server.end() == 0
+
+
+def test_a_process_id_file_that_was_made_anew_stays_whatever_number_it_holds(tmp_path: Path) -> None:
+    """In containers that share a directory two servers may have one number."""
+    file = tmp_path / "pid"
+    with pid_file(str(file)):
+        other = tmp_path / "other"
+        other.write_text(file.read_text())
+        other.replace(file)
+    assert file.exists()
 
 
 def test_a_process_id_file_that_another_server_has_by_now_and_a_device_stay(tmp_path: Path) -> None:

@@ -110,10 +110,9 @@ class Listening:
         config = _uvicorn(self._application.at(listener), listener)
         handshake = None if opened.tls is None else _HANDSHAKE_SECONDS
         create = loop.create_unix_server if listener.kind == "unix" else loop.create_server
+        sockets.occupy(listener, opened.bound)  # its file may have become another's since the first time
         duplicate = opened.bound.dup()
         try:
-            opened.bound.listen(sockets.BACKLOG)  # the loop does not tell where somebody else listens by now
-            sockets.check(listener, opened.bound)
             return await create(
                 lambda: Connection(config, state, listener, loop),
                 sock=duplicate,

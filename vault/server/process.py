@@ -76,6 +76,7 @@ def pid_file(path: str) -> Iterator[None]:
             if stat.S_ISREG(os.fstat(opened).st_mode):
                 file.truncate()
             file.write(own)
+            mine = os.fstat(opened)
     except OSError as error:
         raise StartFailure(
             f"pid_file {path}: cannot be written: {error.strerror}; choose another path"
@@ -84,7 +85,7 @@ def pid_file(path: str) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            if Path(path).read_bytes() == own:
+            if os.path.samestat(os.stat(path), mine) and Path(path).read_bytes() == own:
                 os.unlink(path)
 
 

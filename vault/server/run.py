@@ -92,6 +92,8 @@ class Server:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config)]
             bound = [sockets.bind(listener) for listener in config.listeners]
+            for listener, each in zip(config.listeners, bound, strict=True):
+                sockets.occupy(listener, each)
             with process.pid_file(
                 config.pid_file
             ):  # not before: the addresses may be another server's, and so the file

@@ -37,10 +37,18 @@ def bind(listener: Listener) -> socket.socket:
     return _unix(listener) if listener.kind == "unix" else _tcp(listener)
 
 
-def check(listener: Listener, bound: socket.socket) -> None:
-    """Raise `OSError` where the file of a socket of `bind` is another socket's by now, so that nobody can reach this one."""
+def occupy(listener: Listener, bound: socket.socket) -> None:
+    """Listen on a socket of `bind`; clients wait until they are accepted. Raises `StartFailure`.
+
+    Another process may have bound the address too: one of both listens. The file of a `unix` socket may be another's
+    by now, so that nobody can reach this one.
+    """
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise failure(listener, error) from error
     if isinstance(bound, _Filed) and not _has_its_file(listener, bound):
-        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        raise failure(listener, OSError(errno.EADDRINUSE, ""))
 
 
 def forget(listener: Listener, bound: socket.socket) -> None:
