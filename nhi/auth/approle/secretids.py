@@ -58,7 +58,9 @@ class SecretIdEngine(Engine):
     @write("role/{role_name:word}/custom-secret-id")
     async def register(self, call: Call, params: CustomSecretId) -> Reply[Made]:
         """Register a secret id that the caller brings."""
-        return await self._make(call, params, params.secret_id, custom=True)
+        if not params.secret_id:
+            raise Malformed("missing secret_id")
+        return await self._make(call, params, params.secret_id)
 
     @list_("role/{role_name:word}/secret-id")
     async def list_accessors(self, call: Call, params: AccessorList) -> Keys:
@@ -131,16 +133,12 @@ class SecretIdEngine(Engine):
                     await store.delete_secret(call, role, digest, secret)
         return Reply(warnings=[_TIDYING], status=202, unended=True)
 
-    async def _make(
-        self, call: Call, params: NewSecretId, brought: str, *, custom: bool = False
-    ) -> Reply[Made]:
+    async def _make(self, call: Call, params: NewSecretId, brought: str) -> Reply[Made]:
         role = await store.role(call.tx, params.role_name)
         if role is None:
             raise NotFound(_no_role(params.role_name))
         if not role.bind_secret_id:
             raise Malformed("bind_secret_id is not set on the role")
-        if custom and not brought:
-            raise Malformed("missing secret_id")
         uses, ttl = _uses(params, role), self._ttl(call, params, role)
         cidrs = _blocks(params.cidr_list, role.secret_id_bound_cidrs, "CIDR blocks")
         token_cidrs = _blocks(params.token_bound_cidrs, role.terms.bound_cidrs, "token CIDR blocks")

@@ -81,6 +81,8 @@ def test_what_approle_refuses() -> None:
             (f"{web}/secret-id", {"metadata": '{"a":""}'}, 400, "it is empty"),
             (f"{web}/secret-id", {"cidr_list": "10.0.0.0/8"}, 400, "subset relationship"),
             (f"{web}/custom-secret-id", {}, 400, "missing secret_id"),
+            (f"{R}/none/custom-secret-id", {}, 400, "missing secret_id"),
+            (f"{R}/open/custom-secret-id", {}, 400, "missing secret_id"),
             (f"{web}/custom-secret-id", {"secret_id": "sesame"}, 400, "already registered"),
             (f"{R}/open/secret-id", {}, 400, "bind_secret_id is not set"),
             (f"{R}/none/secret-id", {}, 404, 'role "none" does not exist'),
