@@ -105,8 +105,8 @@ class SigningEngine(Engine):
                     f"with an id_token_ttl greater than {key.verification_ttl} seconds"
                 )
         if key.current is None or key.current.algorithm != key.algorithm:
-            made = self._pairs.take(call, key.algorithm)
-            key = key.with_pairs(made.current, made.following, self._clock.nanos(), key.verification_ttl)
+            pairs = self._pairs.take(call, key)
+            key = key.with_pairs(*pairs, self._clock.nanos(), key.verification_ttl)
         elif old is not None and key.rotation_period != old.rotation_period:
             rotates = self._clock.nanos() + key.rotation_period * model.SECOND
             key = msgspec.structs.replace(key, rotates=rotates)
@@ -119,8 +119,8 @@ class SigningEngine(Engine):
         if key is None:
             raise Malformed(f'no named key found at "{params.name}"')
         ttl = key.verification_ttl if params.verification_ttl is None else params.verification_ttl
-        made = self._pairs.take(call, key.algorithm)
-        key = key.with_pairs(key.following or made.current, made.following, self._clock.nanos(), ttl)
+        pairs = self._pairs.take(call, key, *([] if key.following is None else [key.following]))
+        key = key.with_pairs(*pairs, self._clock.nanos(), ttl)
         await put_key(call.core, call.namespace.id, key)
 
     @read("oidc/key/{name:word}")

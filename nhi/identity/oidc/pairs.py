@@ -27,10 +27,10 @@ _ROTATIONS: Final = 64
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """Two new pairs of one algorithm, as they are kept: what signs, and what signs next."""
+    """New pairs, as they are kept, for the call that had to wait for them."""
 
-    current: SigningKey
-    following: SigningKey
+    algorithm: str
+    pairs: Sequence[SigningKey]
 
 
 class Pairs:
@@ -47,21 +47,23 @@ class Pairs:
         self._thread = ThreadPoolExecutor(1, "signing-key")
         self._waiting = 0
 
-    def take(self, call: Call, algorithm: str) -> Fresh:
-        """Return pairs for a call. Raises `AskFirst` where they are yet to be made: nobody's write waits for that.
+    def take(self, call: Call, key: NamedKey, *known: SigningKey) -> tuple[SigningKey, SigningKey]:
+        """Return what signs for `key` and what signs next: pairs that are `known`, and new ones of its algorithm.
 
+        Raises `AskFirst` where they are yet to be made: nobody's write waits for that.
         Where too many wait for theirs, that is refused (`Limited`).
         """
-        made = call.prepared
-        if isinstance(made, Fresh) and made.current.algorithm == algorithm:
-            return made
+        made, algorithm, lacking = call.prepared, key.algorithm, 2 - len(known)
+        if isinstance(made, Fresh) and (made.algorithm, len(made.pairs)) == (algorithm, lacking):
+            current, following = *known, *made.pairs
+            return current, following
 
         async def make() -> Fresh:
             if self._waiting >= WAITING:
                 raise Limited("too many signing keys are being made; try again")
             self._waiting += 1
             try:
-                return Fresh(*await self._new(algorithm, 2))
+                return Fresh(algorithm, await self._new(algorithm, lacking))
             finally:
                 self._waiting -= 1
 
@@ -119,8 +121,7 @@ class Pairs:
         if key.current is not None:
             return key
         now = self._clock.nanos()
-        pairs = self.take(call, key.algorithm)
-        made = key.with_pairs(pairs.current, pairs.following, now, key.verification_ttl)
+        made = key.with_pairs(*self.take(call, key), now, key.verification_ttl)
         await put_key(call.core, call.namespace.id, made)
         return made
 

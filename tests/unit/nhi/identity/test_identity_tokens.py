@@ -162,6 +162,22 @@ def test_nobodys_write_waits_while_a_pair_is_made(monkeypatch: pytest.MonkeyPatc
     play(scenario)
 
 
+def test_rotating_a_key_makes_the_one_pair_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        house, _, _ = await signed_in()
+        before = await published(house)
+        gate = Gate(monkeypatch)
+        await gate.pass_by(house, house.good("POST", OIDC + "key/k/rotate"))
+        assert gate.made == 1
+        signs, new, retired = await published(house)
+        assert [retired, signs] == before
+        assert new not in before
+        await gate.pass_by(house, house.good("POST", OIDC + "key/default/rotate"))
+        assert gate.made == 1 + 2  # it was never used, so that it had none
+
+    play(scenario)
+
+
 def test_so_many_calls_wait_for_pairs_and_nothing_else_waits_with_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
