@@ -136,5 +136,5 @@ class GroupAliasEngine(Engine):
 
     async def _put(self, call: Call, old: Group | None, new: Group) -> None:
         if old is not None:
-            new = msgspec.structs.replace(new, updated=self._clock.nanos(), index=old.index + 1)
+            new = msgspec.structs.replace(new.again(), updated=self._clock.nanos())
         await groups.put(call.core, call.namespace.id, new, old)

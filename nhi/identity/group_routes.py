@@ -151,14 +151,14 @@ class GroupEngine(Engine):
             raise Malformed("group type cannot be changed")
         if params.type not in {None, "", "internal", "external"}:
             raise Malformed("invalid group type")
-        group = old or self.fresh(call, external=params.type == "external")
+        group = old.again() if old is not None else self.fresh(call, external=params.type == "external")
         if group.external and params.member_entity_ids is not None:
             raise Malformed("member entities can't be set manually for external groups")
         if group.external and params.member_group_ids is not None:
             raise Malformed("member groups can't be set for external groups")
         group = await self._changed(call, group, params)
         if old is not None:
-            group = msgspec.structs.replace(group, updated=self._clock.nanos(), index=old.index + 1)
+            group = msgspec.structs.replace(group, updated=self._clock.nanos())
         await self._fill(call, group, params)
         await groups.put(call.core, call.namespace.id, group, old)
         return Reply({"id": group.id, "name": group.name}) if old is None else None

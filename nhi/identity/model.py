@@ -61,6 +61,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     released: bool = False
     """Whether its last write was that another group let it go: where it is in none, that reads as an empty list."""
 
+    def again(self) -> Group:
+        """Return what its next write begins with. What was empty when it was given is then nothing, as in OpenBao."""
+        return msgspec.structs.replace(
+            self, index=self.index + 1, metadata=self.metadata or None, policies=self.policies or None
+        )
+
 
 encode = msgspec.msgpack.Encoder().encode
 decode_entity = msgspec.msgpack.Decoder(Entity).decode

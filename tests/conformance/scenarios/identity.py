@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Entities, their aliases, groups and theirs: each in a namespace of its own, so that lists are whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, put
 
@@ -195,6 +195,7 @@ ALIASES = [
 G = "idg/identity/"
 OUTER = ("data.parent_group_ids", "data.member_group_ids", "errors")
 MANY = {f"k{i}": "v" for i in range(65)}
+EMPTY: Mapping[str, object] = {"policies": [], "metadata": {}}
 GROUPS_STEPS = [
     *home("idg", "ga"),
     entity("idg", "g1", policies="e1p"),
@@ -270,6 +271,15 @@ GROUPS_STEPS = [
     post(G + "group/name/E", {"policies": "q"}),
     delete(G + "entity/id/{g1}"),
     get(G + "group/name/E"),
+    group("idg", "W", **EMPTY),
+    get(G + "group/name/W"),
+    post(G + "group/name/W", {"metadata": {}}),
+    get(G + "group/name/W"),
+    post(G + "group/name/W", {"policies": ""}),
+    get(G + "group/name/W"),
+    post(G + "group/name/W", EMPTY),
+    post(G + "group/name/F", {"member_group_ids": ["{w}"]}),
+    get(G + "group/name/W"),
 ]
 
 GROUP_ALIASES = [
@@ -336,8 +346,10 @@ GROUP_ALIASES = [
     ),
     get("idx/identity/group-alias/id/none"),
     delete("idx/identity/group-alias/id/none"),
-    group("idx", "ext2", type="external"),
+    group("idx", "ext2", type="external", **EMPTY),
     post("idx/identity/group-alias", {"name": "gb", "mount_accessor": "{xa}", "canonical_id": "{ext2}"}),
+    post("idx/identity/group-alias", {"name": "ge", "mount_accessor": "{xa}", "canonical_id": "{ext2}"}),
+    get("idx/identity/group/id/{ext2}", pick=("data.policies", "data.metadata", "data.modify_index")),
     post(
         "idx/identity/group-alias/id/{gb}", {"name": "gc", "mount_accessor": "{xa}", "canonical_id": "{ext}"}
     ),
