@@ -39,6 +39,10 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the alias on the mount with this accessor."""
         return next((alias for alias in self.aliases if alias.accessor == accessor), None)
 
+    def again(self) -> Entity:
+        """Return what its next write begins with. Metadata that was given as empty is then none, as in OpenBao."""
+        return msgspec.structs.replace(self, metadata=self.metadata or None)
+
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Entities, and groups, that share policies. Who is in it lies beside it; see `nhi.identity.groups`.

@@ -102,11 +102,18 @@ ENTITIES = [
     get(E + "entity/batch-delete"),
     get(E + "nothing"),
     get(E),
+    entity("ide", "hollow", metadata={}),
+    get(E + "entity/id/{hollow}"),
+    post(E + "entity/id/{hollow}", {"policies": "p"}),
+    get(E + "entity/id/{hollow}"),
+    post(E + "entity", {"name": "hollow", "metadata": {}}),
+    get(E + "entity/id/{hollow}"),
     get("identity/entity/name/byname", token="bad"),
     get("identity/entity/name/byname", token=""),
 ]
 
 A = "ida/identity/"
+HOLLOW = ("data.metadata", "data.policies", "errors")
 ALIASES = [
     *home("ida", "ua", "ub"),
     lst(A + "entity-alias/id"),
@@ -190,6 +197,25 @@ ALIASES = [
     post("ida/sys/auth/ub/tune", {"description": "x"}),
     delete("ida/sys/auth/ub"),
     get(A + "alias/id/{old}"),
+    entity("ida", "h1", metadata={}),
+    entity("ida", "h2", metadata={}),
+    alias("ida", "hollow", "ua", "h1"),
+    get(A + "entity/id/{h1}", pick=HOLLOW),
+    post(A + "entity/id/{h1}", {"metadata": {}}),
+    post(
+        A + "entity-alias/id/{hollow}", {"name": "hollow", "mount_accessor": "{ua}", "canonical_id": "{h2}"}
+    ),
+    get(A + "entity/id/{h1}", pick=HOLLOW),
+    get(A + "entity/id/{h2}", pick=HOLLOW),
+    post(A + "entity/id/{h2}", {"metadata": {}}),
+    post(A + "entity-alias/id/{hollow}", {"name": "h3", "mount_accessor": "{ua}", "canonical_id": "{h2}"}),
+    get(A + "entity/id/{h2}", pick=HOLLOW),
+    post(A + "entity/id/{h2}", {"metadata": {}}),
+    delete(A + "entity-alias/id/{hollow}"),
+    get(A + "entity/id/{h2}", pick=HOLLOW),
+    post(A + "entity/id/{h2}", {"metadata": {}}),
+    post(A + "entity/merge", {"to_entity_id": "{h2}", "from_entity_ids": ["{h1}"]}),
+    get(A + "entity/id/{h2}", pick=HOLLOW),
 ]
 
 G = "idg/identity/"
