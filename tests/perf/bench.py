@@ -40,7 +40,7 @@ _REPOSITORY = Path(__file__).parents[2]
 class Figures:
     """All that one run measured of one server. Seconds, MiB, and rounds by connections and operation."""
 
-    listening_after: float = 0.0
+    answering_after: float = 0.0
     resident: float = 0.0
     rounds: dict[str, Round] = field(default_factory=dict)
 
@@ -123,12 +123,12 @@ def _prepared(servers: Sequence[Program], fresh: int) -> tuple[dict[str, str], d
 
 
 def _started(program: Program, scratch: Path, core: int) -> Figures:
-    """Figures that hold the median seconds from start to listening, of a few starts."""
+    """Figures that hold the median seconds from start to the first answer, of a few starts."""
     times = []
     for _ in range(_STARTS):
         with running(program, core=core, log=scratch / f"{program.name}.log") as server:
-            times.append(server.listening_after)
-    return Figures(listening_after=statistics.median(times))
+            times.append(server.answering_after)
+    return Figures(answering_after=statistics.median(times))
 
 
 def _enter(stack: ExitStack, program: Program, scratch: Path, core: int) -> Running:

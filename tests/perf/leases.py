@@ -83,7 +83,7 @@ class Bench:
     def measure(self, prepared: Prepared, held: str, going: list[str]) -> Figures:
         """Start the server, read, and revoke each of the prefixes while reading."""
         with self.live(prepared.program) as server:
-            began = time.perf_counter() - server.listening_after
+            began = time.perf_counter() - server.answering_after
             _open(prepared)
             serving = time.perf_counter() - began
             time.sleep(_SETTLED)

@@ -13,7 +13,7 @@ CLI_RATIO = 1.5
 _OURS, _THEIRS, _BARE = "coffre", "openbao", "bare ASGI"
 
 Servers = Mapping[str, Mapping[str, Any]]
-"""By server name: `listening_after`, `resident` and `rounds`, as `bench` writes them to JSON."""
+"""By server name: `answering_after`, `resident` and `rounds`, as `bench` writes them to JSON."""
 
 
 def table(figures: Servers, cli_seconds: Mapping[str, float]) -> str:
@@ -26,7 +26,7 @@ def table(figures: Servers, cli_seconds: Mapping[str, float]) -> str:
     lines.append("")
     for name, of_server in figures.items():
         lines.append(
-            f"{name:<12} listening after {of_server['listening_after']:.3f} s,"
+            f"{name:<12} answering after {of_server['answering_after']:.3f} s,"
             f" resident after the run {of_server['resident']:.1f} MiB"
         )
     lines += [f"{client:<12} kv get, whole process {s * 1000:.1f} ms" for client, s in cli_seconds.items()]
@@ -50,8 +50,10 @@ def verdicts(figures: Servers, cli_seconds: Mapping[str, float]) -> list[str]:
         share = ours["rounds"][operation]["rate"] / ceiling["rate"]
         if share < BARE_SHARE:
             broken.append(f"{operation}: {share:.0%} of a bare ASGI application, wanted {BARE_SHARE:.0%}")
-    if ours["listening_after"] >= START_SECONDS:
-        broken.append(f"start to listening took {ours['listening_after']:.2f} s, wanted {START_SECONDS} s")
+    if ours["answering_after"] >= START_SECONDS:
+        broken.append(
+            f"start to the first answer took {ours['answering_after']:.2f} s, wanted {START_SECONDS} s"
+        )
     if ours["resident"] >= theirs["resident"]:
         broken.append("resident memory is not under OpenBao's")
     if cli_seconds["vaultctl"] > CLI_RATIO * cli_seconds["bao"]:

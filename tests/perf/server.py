@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The servers under measurement: started pinned to one core, set up alike over HTTP, stopped."""
 
+import http.client
 import json
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -44,11 +44,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started server and the seconds from its start until its port took a connection."""
+    """A started server and the seconds from its start until it answered a request."""
 
     program: Program
     process: subprocess.Popen[bytes]
-    listening_after: float
+    answering_after: float
 
     def resident_mebibytes(self) -> float:
         """Resident memory of the process and all its descendants, in MiB, shared pages counted each time."""
@@ -61,14 +61,14 @@ class Running:
 
 @contextmanager
 def running(program: Program, *, core: int, log: Path) -> Iterator[Running]:
-    """Start the program pinned to `core`, wait for its port, and stop it at the end."""
+    """Start the program pinned to `core`, wait for its first answer, and stop it at the end."""
     command = ["taskset", "-c", str(core), *program.command]
     environment = {**os.environ, **program.environment}
     with log.open("ab") as sink:
         began = time.perf_counter()
         process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
         try:
-            _await_port(program, process, log)
+            _await_answer(program, process, log)
             yield Running(program, process, time.perf_counter() - began)
         finally:
             process.terminate()
@@ -213,19 +213,25 @@ def _await_active(program: Program) -> None:
     raise BenchError(message)
 
 
-def _await_port(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_answer(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a request is answered, whatever with: a port may take connections before anybody serves them."""
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
+    context = _unverified()
+    while time.monotonic() < deadline and process.poll() is None:
+        asked = http.client.HTTPSConnection(
+            "127.0.0.1", program.port, context=context, timeout=_START_SECONDS
+        )
         try:
-            socket.create_connection(("127.0.0.1", program.port), timeout=1).close()
+            asked.request("GET", "/v1/sys/seal-status")
+            asked.getresponse()
         except OSError:
             time.sleep(0.002)
         else:
             return
+        finally:
+            asked.close()
     tail = log.read_text(errors="replace")[-2000:]
-    message = f"{program.name} did not start listening:\n{tail}"
+    message = f"{program.name} did not start:\n{tail}"
     raise BenchError(message)
 
 

@@ -14,7 +14,7 @@ _OPERATION = "kv read c=16"
 
 def _server(rate: float, p99: float, *, resident: float = 100.0, start: float = 0.1) -> dict[str, Any]:
     figures = {"rate": rate, "p50": p99 / 2, "p99": p99}
-    return {"listening_after": start, "resident": resident, "rounds": {_OPERATION: figures}}
+    return {"answering_after": start, "resident": resident, "rounds": {_OPERATION: figures}}
 
 
 _GOOD = {
@@ -55,7 +55,7 @@ def test_a_run_that_keeps_every_promise_has_no_verdict_against_it() -> None:
         ("coffre", {"rounds": {_OPERATION: {"rate": 499, "p50": 1, "p99": 2}}}, "4.99 x, wanted 5.0 x"),
         ("coffre", {"rounds": {_OPERATION: {"rate": 900, "p50": 1, "p99": 9000}}}, "p99 is not lower"),
         ("bare ASGI", {"rounds": {_OPERATION: {"rate": 2300, "p50": 1, "p99": 1}}}, "39% of a bare ASGI"),
-        ("coffre", {"listening_after": 0.8}, "start to listening took 0.80 s"),
+        ("coffre", {"answering_after": 0.8}, "start to the first answer took 0.80 s"),
         ("coffre", {"resident": 100.0}, "resident memory is not under"),
     ],
 )
