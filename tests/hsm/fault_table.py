@@ -364,24 +364,24 @@ async def _check(trial: Trial) -> None:
 
 async def _ask_everything(trial: Trial) -> None:
     made = await trial.slot.generate_kek("aes", modifiable=True)
-    for operation in everything(await trial.slot.wrap(PAYLOAD), made.version):
-        await trial.slot._client.ask(operation, object, 60.0)
+    for operation, kind in everything(await trial.slot.wrap(PAYLOAD), made.version):
+        await trial.slot._client.ask(operation, kind, 60.0)
 
 
-def everything(wrapped: Wrapped, version: str) -> list[Operation]:
-    """One of each operation that an agent can be asked for; a test makes sure that none is left out."""
+def everything(wrapped: Wrapped, version: str) -> list[tuple[Operation, type[object]]]:
+    """One of each operation that an agent can be asked for, with the type of its answer; a test makes sure that none is left out."""
     return [
-        operations.Wrap(PAYLOAD),
-        operations.Unwrap(wrapped),
-        operations.Probe(),
-        operations.Random(32),
-        operations.GenerateKeyPair("all", b"v0001", "p256"),
-        operations.PublicKey("all", None),
-        operations.Sign("all", b"v0001", "ECDSA", bytes(32)),
-        operations.GenerateKek("aes", modifiable=True),
-        operations.Keys(),
-        operations.Retire(version),
-        operations.ListTokens(),
+        (operations.Wrap(PAYLOAD), Wrapped),
+        (operations.Unwrap(wrapped), bytes),
+        (operations.Probe(), operations.Probed),
+        (operations.Random(32), bytes),
+        (operations.GenerateKeyPair("all", b"v0001", "p256"), bytes),
+        (operations.PublicKey("all", None), operations.PublicHalf),
+        (operations.Sign("all", b"v0001", "ECDSA", bytes(32)), bytes),
+        (operations.GenerateKek("aes", modifiable=True), operations.KeyVersion),
+        (operations.Keys(), list[operations.KeyVersion]),
+        (operations.Retire(version), type(None)),
+        (operations.ListTokens(), list[operations.TokenInfo]),
     ]
 
 

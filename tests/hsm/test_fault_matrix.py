@@ -18,7 +18,7 @@ import pytest
 from hsm import envelope
 from hsm.client import AGAIN_SECONDS
 from hsm.errors import HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
-from hsm.operations import Operation
+from hsm.operations import ANSWERS, Operation
 from hsm.pin import FilePin
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.wrapping import Wrapped
@@ -82,7 +82,9 @@ def test_the_table_has_every_function_that_is_called(tmp_path: Path) -> None:
     """Whatever an agent or an errand is asked for, on both kinds of keys; and the document has no other rows."""
     assert asyncio.run(fault_table.called(tmp_path)) == set(fault_table.FUNCTIONS)
     assert list(_document()) == list(fault_table.FUNCTIONS)
-    asked = {type(operation) for operation in fault_table.everything(Wrapped(m="", k="", ct=b""), "")}
+    pairs = fault_table.everything(Wrapped(m="", k="", ct=b""), "")
+    assert {kind for _, kind in pairs} == set(ANSWERS)
+    asked = {type(operation) for operation, _ in pairs}
     assert asked == set(get_args(Operation))
 
 

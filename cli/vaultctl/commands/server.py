@@ -8,21 +8,15 @@ from vaultctl.errors import CommandError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from vaultctl.invocation import Invocation
 
 
 def run(argv: Sequence[str]) -> int:
     """Start the server with `argv` as it is; its exit code."""
-    import importlib
-
-    try:
-        importlib.import_module("vault.server.signals").hold()
-        module = importlib.import_module("vault.server.__main__")
-    except ModuleNotFoundError as err:
-        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
-    start: Callable[[Sequence[str]], int] = module.main
-    return start(argv)
+    _module("vault.server.signals").hold()
+    return _main(argv)
 
 
 def validate_config(invocation: Invocation) -> int:
@@ -30,18 +24,13 @@ def validate_config(invocation: Invocation) -> int:
     paths = invocation.texts("config")
     if not paths:
         raise CommandError("give a file or a directory with -config")
-    return run(["-test-config", *(f"-config={path}" for path in paths)])
+    return _main(["-test-config", *(f"-config={path}" for path in paths)])
 
 
 def diagnose(invocation: Invocation) -> int:
     """Have the server look at everything that a start would meet; the exit code is its own."""
-    import importlib
-
     skip = invocation.texts("skip")
-    try:
-        module = importlib.import_module("vault.server.diagnosis")
-    except ModuleNotFoundError as err:
-        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
+    module = _module("vault.server.diagnosis")
     unknown = sorted(set(skip) - set(module.SKIPPED))
     if unknown:
         raise CommandError(f"-skip takes {', '.join(module.SKIPPED)}")
@@ -49,3 +38,17 @@ def diagnose(invocation: Invocation) -> int:
         invocation.texts("config"), invocation.environ, skip=skip, json=not invocation.tabular
     )
     return code
+
+
+def _main(argv: Sequence[str]) -> int:
+    start: Callable[[Sequence[str]], int] = _module("vault.server.__main__").main
+    return start(argv)
+
+
+def _module(name: str) -> Any:  # noqa: ANN401 - of a package that may be missing, and never imported but here
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        raise CommandError(f"the server is not installed here: module {err.name} is missing") from None
