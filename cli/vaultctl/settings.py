@@ -66,7 +66,6 @@ class Settings:
         self.wrap_ttl = _wrap_ttl(values, environ)
         self.retries = _count(environment_value(environ, "MAX_RETRIES"), 2)
         self.timeout = _timeout(environ)
-        _check_rate(environment_value(environ, "RATE_LIMIT"))
         self._environ = environ
         self._proxy = environment_value(environ, "PROXY_ADDR") or environment_value(environ, "HTTP_PROXY")
         self.print_curl = bool(values.get("output-curl-string"))
@@ -137,16 +136,6 @@ def _count(text: str, default: int) -> int:
     if not (text.isascii() and text.isdigit()):
         raise CommandError("BAO_MAX_RETRIES must be a whole number", EXIT_REMOTE)
     return int(text)
-
-
-def _check_rate(text: str) -> None:
-    """Refuse what `bao` refuses. A rate is not kept: one command sends a few requests, one after the other."""
-    rate, colon, burst = text.partition(":")
-    try:
-        float(rate or ("" if colon else "0"))
-        int(burst.partition(":")[0] if colon else "0")
-    except ValueError:
-        raise CommandError("BAO_RATE_LIMIT must be RATE or RATE:BURST, such as 10:20", EXIT_REMOTE) from None
 
 
 def _wrap_ttl(values: Mapping[str, object], environ: Mapping[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 
-from vaultctl.clientconfig import token_helper
 from vaultctl.errors import EXIT_REMOTE, CommandError
 from vaultctl.flags import environment_value
 
@@ -21,7 +20,7 @@ def current_token(environ: Mapping[str, str]) -> str:
 
 def load(environ: Mapping[str, str]) -> str:
     """The stored token, white space trimmed; empty when there is none."""
-    helper = token_helper(environ)
+    helper = _external(environ)
     if helper:
         return _run(helper, "get", environ).strip()
     try:
@@ -37,7 +36,7 @@ def load(environ: Mapping[str, str]) -> str:
 
 def store(environ: Mapping[str, str], token: str) -> None:
     """Replace the stored token in one step; nobody but the owner can read it at any moment."""
-    helper = token_helper(environ)
+    helper = _external(environ)
     if helper:
         _run(helper, "store", environ, token)
         return
@@ -63,6 +62,25 @@ def token_path(environ: Mapping[str, str]) -> str:
     """BAO_TOKEN_PATH, or .vault-token in the home directory."""
     given = environment_value(environ, "TOKEN_PATH")
     return given or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".vault-token")
+
+
+def _external(environ: Mapping[str, str]) -> str:
+    """The token_helper of the client configuration file, if it names one."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    path = environment_value(environ, "CONFIG_PATH") or os.path.join(home, ".bao")
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    for line in lines:
+        key, equals, value = line.partition("=")
+        if equals and key.strip() == "token_helper":
+            helper = value.strip().strip('"')
+            if not os.path.isabs(helper):
+                raise CommandError(f"token_helper in {path} must be an absolute path", EXIT_REMOTE)
+            return helper
+    return ""
 
 
 def _run(helper: str, operation: str, environ: Mapping[str, str], token: str = "") -> str:

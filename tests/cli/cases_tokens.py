@@ -70,7 +70,6 @@ _ENVIRONMENT = [
             ("BAO_CLIENT_TIMEOUT", "50"),
             ("BAO_CLIENT_TIMEOUT", "soon"),
             ("BAO_MAX_RETRIES", "many"),
-            *(("BAO_RATE_LIMIT", rate) for rate in ("1.5", "10:20", "1:2:3", "many", ":5", "5:", "1:x")),
             ("BAO_SKIP_VERIFY", "perhaps"),
             ("BAO_DISABLE_REDIRECTS", "perhaps"),
             ("BAO_TOKEN", ""),
@@ -78,12 +77,8 @@ _ENVIRONMENT = [
     ),
     Case("read x", _READ, environ={"BAO_TOKEN": " s.padded "}),
     *(
-        Case("read x", _READ, environ={"BAO_TOKEN": "", "BAO_CONFIG_PATH": path})
-        for path in ("/", "/dev/null")
-    ),
-    *(
         Case("status", environ={name: "perhaps"})
-        for name in ("BAO_SKIP_VERIFY", "BAO_MAX_RETRIES", "BAO_CLIENT_TIMEOUT", "BAO_RATE_LIMIT")
+        for name in ("BAO_SKIP_VERIFY", "BAO_MAX_RETRIES", "BAO_CLIENT_TIMEOUT")
     ),
     Case("read -output-curl-string -tls-skip-verify x"),
     Case("read -mfa=a:b -mfa=c x", _READ),
