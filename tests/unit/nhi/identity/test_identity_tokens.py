@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import io
+import itertools
 import json
 import threading
 from collections.abc import Awaitable, Mapping
@@ -174,6 +175,52 @@ def test_rotating_a_key_makes_the_one_pair_that_follows(monkeypatch: pytest.Monk
         assert new not in before
         await gate.pass_by(house, house.good("POST", OIDC + "key/default/rotate"))
         assert gate.made == 1 + 2  # it was never used, so that it had none
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("writes", "made", "algorithms"),
+    [
+        (
+            [("role/first", {"key": "default"}), ("key/default/rotate", None), ("key/default/rotate", None)],
+            3 * 2 + 2,
+            ["RS256"] * 4,
+        ),
+        ([("key/k", {"algorithm": "EdDSA"}), ("key/k/rotate", None)], 2 + 1 + 1, ["EdDSA"] * 3),
+    ],
+    ids=["of a default key", "of a key that has another algorithm by then"],
+)
+def test_pairs_that_no_longer_fit_a_key_are_made_anew(
+    writes: list[tuple[str, dict[str, str] | None]],
+    made: int,
+    algorithms: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All are being made before the first is written."""
+
+    async def scenario() -> None:
+        house, _, _ = await signed_in()
+        free = threading.Event()
+        count = itertools.count(1)
+
+        def slow(algorithm: str, kid: str) -> SigningKey:
+            next(count)
+            free.wait(MINUTE)
+            return generate(algorithm, kid)
+
+        monkeypatch.setattr(pairs, "generate", slow)
+        before = await published(house)
+        calls = []
+        for number, (path, body) in enumerate(writes, 1):
+            calls.append(asyncio.ensure_future(house("POST", OIDC + path, body)))
+            async with asyncio.timeout(MINUTE):
+                while house.pairs._waiting < number:  # noqa: ASYNC110 - nobody tells how many wait
+                    await asyncio.sleep(0)
+        free.set()
+        assert {call.status for call in await asyncio.gather(*calls)} <= {200, 204}
+        new = [key for key in await published(house) if key not in before]
+        assert ([key["alg"] for key in new], next(count) - 1) == (algorithms, made)
 
     play(scenario)
 
