@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import msgspec
 
 from hsm.breaker import Breaker
 from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
+from hsm.frames import BadFrame, decode
 from hsm.measures import Counters
-from hsm.operations import ANSWERS, Operation
+from hsm.operations import Operation
 from hsm.pin import Pin
 from hsm.process import AgentProcess
 
@@ -34,11 +35,6 @@ AGAIN_SECONDS: Final = 60.0
 """How often it is asked again whether a login is possible by now."""
 
 Answer = TypeVar("Answer")
-
-_DECODERS: Final[Mapping[object, msgspec.msgpack.Decoder[Any]]] = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in ANSWERS
-}
-"""Made when this is loaded, as those of `hsm.frames`, for answers are decoded by any thread."""
 
 
 class AgentClient:
@@ -192,6 +188,6 @@ class AgentClient:
 
 def _decoded(answer: msgspec.Raw, kind: type[Answer]) -> Answer:
     try:
-        return cast(Answer, _DECODERS[kind].decode(answer))
-    except (msgspec.DecodeError, RecursionError) as error:
+        return decode(answer, kind)
+    except BadFrame as error:
         raise SlotUnavailable("the agent answers nonsense") from error
