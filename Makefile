@@ -116,7 +116,7 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m vault.server.spec --check
 
 .PHONY: bench
-bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (about 10 minutes)
+bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
 .PHONY: bench-leases

@@ -4,6 +4,7 @@
 import datetime as dt
 import ipaddress
 import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,10 +73,31 @@ cluster_addr = "https://127.0.0.1:{cluster_port}"
     )
 
 
+def interpreter(checkout: Path) -> Path:
+    """The Python of a checkout's environment."""
+    return checkout / ".venv" / "bin" / "python"
+
+
+def compile_sources(checkout: Path) -> None:
+    """Make the bytecode that an installed package has: without it each start compiles its sources."""
+    python = interpreter(checkout) if interpreter(checkout).exists() else Path(sys.executable)
+    packages = ("vault", "nhi", "hsm", "cli")
+    subprocess.run([str(python), "-m", "compileall", "-q", *packages], cwd=checkout, check=True)
+
+
 def coffre(
-    folder: Path, tls: tuple[Path, Path], *, seal: str = "", environment: Mapping[str, str] | None = None
+    folder: Path,
+    tls: tuple[Path, Path],
+    *,
+    seal: str = "",
+    environment: Mapping[str, str] | None = None,
+    name: str = "coffre",
+    checkout: Path | None = None,
 ) -> Program:
-    """Ours, on its default storage. `seal` is the stanza of a key slot, for shares if empty."""
+    """Ours, on its default storage. `seal` is the stanza of a key slot, for shares if empty.
+
+    With `checkout` it is the server of another checkout, run by that one's environment.
+    """
     folder.mkdir()
     port = free_port()
     config = folder / "config.hcl"
@@ -88,11 +110,15 @@ storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
         encoding="utf-8",
     )
     return Program(
-        name="coffre, token" if seal else "coffre",
-        command=(sys.executable, "-m", "vault.server", "-config", str(config)),
+        name="coffre, token" if seal else name,
+        command=(
+            str(interpreter(checkout)) if checkout else sys.executable,
+            *("-m", "vault.server", "-config", str(config)),
+        ),
         environment={"HOME": str(folder), **(environment or {})},
         port=port,
         token_sealed=bool(seal),
+        folder=checkout,
     )
 
 

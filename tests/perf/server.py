@@ -35,6 +35,8 @@ class Program:
     port: int
     token_sealed: bool = False
     """Whether a key slot opens it, so that initialising gives recovery shares."""
+    folder: Path | None = None
+    """Where it is started: `python -m` takes modules from there."""
 
     @property
     def address(self) -> str:
@@ -66,7 +68,7 @@ def running(program: Program, *, core: int, log: Path) -> Iterator[Running]:
     environment = {**os.environ, **program.environment}
     with log.open("ab") as sink:
         began = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
+        process = subprocess.Popen(command, env=environment, cwd=program.folder, stdout=sink, stderr=sink)
         try:
             _await_answer(program, process, log)
             yield Running(program, process, time.perf_counter() - began)

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The bench must not flatter: a refused request or a missed promise is said."""
 
+import argparse
 import copy
+import json
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.perf.load import BenchError, Operation, Request, Round, median_of, round_of
-from tests.perf.report import table, verdicts
+from tests.perf import bench, programs
+from tests.perf.load import BenchError, Operation, Request, Round, Target, median_of, round_of
+from tests.perf.report import footer, header, rows, verdicts
+from tests.perf.server import Program
 
 _OPERATION = "kv read c=16"
 
@@ -71,10 +78,97 @@ def test_a_slow_command_line_is_said() -> None:
     assert "1.51 x bao kv get" in verdict
 
 
-def test_the_table_shows_milliseconds_and_the_ratio_to_openbao() -> None:
-    lines = table(_GOOD, _CLI).splitlines()
-    (ours,) = [line.split() for line in lines if line.startswith(_OPERATION) and " coffre " in line]
+def test_a_row_shows_milliseconds_and_the_ratio_to_openbao() -> None:
+    lines = rows(_OPERATION, _GOOD).splitlines()
+    (ours,) = [line.split() for line in lines if " coffre " in line]
     assert ours[-4:] == ["900", "0.40", "0.80", "9.00"]
+    assert "/before" not in header(_GOOD)
+    assert rows("kv write c=16", _GOOD) == ""
+
+
+def test_a_tree_of_before_is_compared_in_a_column_of_its_own_and_a_loss_is_said() -> None:
+    figures = {**copy.deepcopy(_GOOD), "before": _server(1000, 700)}
+    assert header(figures).split()[-2:] == ["ratio", "/before"]
+    lines = [line.split() for line in rows(_OPERATION, figures).splitlines()]
+    assert {line[3]: line[-1] for line in lines} == {
+        "openbao": "1.00", "coffre": "0.90", "bare": "10.00", "before": "10.00",
+    }  # fmt: skip
+    assert verdicts(figures, _CLI) == []
+    figures["coffre"]["rounds"][_OPERATION]["rate"] = 899
+    assert verdicts(figures, _CLI) == [f"{_OPERATION}: 0.90 x of what it was before, wanted 0.9 x"]
+
+
+def test_the_foot_says_only_what_was_measured() -> None:
+    whole = footer(_GOOD, _CLI)
+    assert "resident after the run 50.0 MiB" in whole
+    assert "kv get, whole process 60.0 ms" in whole
+    part = footer({"coffre": _server(900, 800, resident=0.0)}, {})
+    assert part.split() == ["coffre", "answering", "after", "0.100", "s"]
+
+
+def _programs() -> list[Program]:
+    return [Program(name, ("true",), {}, 1) for name in ("openbao", "before", "coffre")]
+
+
+class _Load:
+    """Stands in for wrk: rates that grow by ten, and a signal in the place of a given round."""
+
+    def __init__(self, stop_at: int = -1, kind: int = signal.SIGTERM) -> None:
+        self.asked: list[str] = []
+        self._stop_at, self._kind = stop_at, kind
+
+    def __call__(self, target: Target, *_: object, **__: object) -> Round:
+        if len(self.asked) == self._stop_at:
+            os.kill(os.getpid(), self._kind)
+        self.asked.append(target.address)
+        return Round(10.0 * len(self.asked), 1, 2)
+
+
+def _measuring(run: bench.Run) -> None:
+    """As `bench.measure` does it, of servers that are not there."""
+    for program in _programs():
+        run.figures[program.name] = bench.Figures(answering_after=0.5)
+    aims = [(one, "", Operation("kv read", [Request("GET", "/")])) for one in _programs()]
+    bench._alternate(run, aims, 16)
+    for of_server in run.figures.values():
+        of_server.resident = 1.0
+    run.seconds |= _CLI
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_stopped_says_what_it_has_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: signal.Signals
+) -> None:
+    monkeypatch.setattr(bench, "measure", _measuring)
+    monkeypatch.setattr(programs, "compile_sources", lambda _: None)
+    monkeypatch.setattr(
+        bench, "run_round", _Load(3 + 2 * 3 + 1, kind)
+    )  # the warm-up, two rounds, one of three
+    assert bench.main(["--json", str(tmp_path / "figures.json")]) == 128 + kind
+    out, err = capsys.readouterr()
+    assert [line.split()[:5] for line in out.splitlines() if line.startswith("kv read")] == [
+        ["kv", "read", "c=16", "openbao", "65"],  # 60 and 70, after the warm-up's 10: the other way each time
+        ["kv", "read", "c=16", "before", "65"],
+        ["kv", "read", "c=16", "coffre", "65"],  # 40 and 90; the third round did not end
+    ]
+    assert "stopped: " in out
+    assert "resident" not in out
+    assert "round 2 of 5" in err
+    assert set(json.loads((tmp_path / "figures.json").read_text())["servers"]) == {
+        "openbao",
+        "before",
+        "coffre",
+    }
+
+
+def test_rounds_go_forth_and_back_and_their_rows_are_printed_at_their_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    load = _Load()
+    monkeypatch.setattr(bench, "run_round", load)
+    run = bench.Run(argparse.Namespace(rounds=2, seconds=3.0, load_core=1), tmp_path)
+    _measuring(run)
+    assert capsys.readouterr().out.count("kv read c=16") == 3
 
 
 def test_what_is_to_be_new_to_the_server_is_sent_in_one_round_and_once() -> None:
