@@ -93,6 +93,14 @@ class Limited(VaultError):
         self.recorded = recorded
 
 
+class Busy(VaultError):
+    """Too much work waits; it is worth trying again in `retry_after` seconds."""
+
+    def __init__(self, message: str = "too much work is waiting; try again", *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Sealed(VaultError):
     """The keys are not in memory: nothing but unsealing is possible."""
 

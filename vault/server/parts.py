@@ -26,6 +26,7 @@ from vault.engines.system.seal import Cluster
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.offload import Pool
 from vault.framework.safe import Safe
 from vault.lease.ending import Endings
 from vault.lease.store import LeaseStore
@@ -99,6 +100,7 @@ class Parts(msgspec.Struct, frozen=True):
     origins: CrossOrigins
     fetcher: Fetcher
     presence: Presence = msgspec.field(default_factory=Presence)
+    pool: Pool = msgspec.field(default_factory=Pool)
 
 
 def make(

@@ -16,6 +16,7 @@ from vault.framework import schema
 from vault.framework.call import Call, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.errors import (
+    Busy,
     Internal,
     Malformed,
     NotFound,
@@ -402,8 +403,10 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
 def _refusal(call: Call, error: VaultError) -> Answer:
     """Return the answer that is a refusal, in the form that was asked for."""
     status = v1.STATUS[type(error)]
+    if isinstance(error, Busy):
+        call.admission = [*call.admission, (b"retry-after", b"%d" % error.retry_after)]
     if b"application/problem+json" in call.accept:
-        return status, native.problem(call, error, status), _PROBLEM
+        return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
     if nothing and call.wrap_ttl and call.operation is Operation.LIST:
         error = UnsupportedPath(chained=False)  # so the field calls it where an answer was to be wrapped

@@ -8,7 +8,7 @@ from typing import Final
 
 from vault.framework import schema
 from vault.framework.call import Call
-from vault.framework.errors import Forbidden, Limited, VaultError
+from vault.framework.errors import Busy, Forbidden, Limited, VaultError
 
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -25,6 +25,6 @@ def problem(call: Call, error: VaultError, status: int) -> bytes:
     }
     if isinstance(error, Forbidden) and call.identity is not None and error.path:
         document |= {"path": error.path, "capability": error.capability}
-    if isinstance(error, Limited):
+    if isinstance(error, Busy | Limited):
         document["retry_after"] = error.retry_after
     return schema.encode(document) + b"\n"

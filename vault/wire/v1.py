@@ -11,6 +11,7 @@ from typing import Final
 from vault.framework import schema
 from vault.framework.call import Reply
 from vault.framework.errors import (
+    Busy,
     Failed,
     Forbidden,
     Internal,
@@ -41,6 +42,7 @@ STATUS: Final[dict[type[VaultError], int]] = {
     Failed: 500,
     Unavailable: 500,
     Internal: 500,
+    Busy: 503,
     Sealed: 503,
     Locked: 503,
 }

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Work that takes more than a few milliseconds, off the event loop: a few threads, a bounded queue, clients take turns.
+
+Work in C that lets go of the interpreter (hashing, compression) costs the loop nothing there. Work in Python still
+shares the interpreter, so the loop waits for a switch (5 ms) at each of its turns, but no longer than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Generic, TypeVar
+
+from vault.framework.call import Call
+from vault.framework.errors import Busy
+
+T = TypeVar("T")
+J = TypeVar("J")
+Client = tuple[str, str]
+"""Whose work it is: what it is done for (a mount), and who asked (an address). Turns are taken between both."""
+
+THREADS: Final = 2
+"""Pieces of work that are done at one time."""
+WAITING: Final = 128
+"""Pieces of work that may wait for a thread."""
+_RETRY: Final = 1
+
+
+def client_of(call: Call) -> Client:
+    """Return whose work a call's is: its mount's, which is one namespace's, and of that its address's."""
+    return call.mount.uuid, call.client_address
+
+
+class Turns(Generic[J]):
+    """Jobs that wait: the next is of the mount, and of that the address, that has waited longest for its turn."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, OrderedDict[str, deque[J]]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, client: Client, job: J) -> None:
+        """Let a job wait behind those of the same client."""
+        inner = self._waiting.setdefault(client[0], OrderedDict())
+        inner.setdefault(client[1], deque()).append(job)
+        self._count += 1
+
+    def take(self) -> J:
+        """Return the next job. Raises `KeyError` when none waits."""
+        mount, inner = self._waiting.popitem(last=False)
+        address, jobs = inner.popitem(last=False)
+        job = jobs.popleft()
+        self._count -= 1
+        if jobs:
+            inner[address] = jobs
+        if inner:
+            self._waiting[mount] = inner
+        return job
+
+    def crowd_out(self, client: Client) -> J | None:
+        """Return the newest job of who has most of them waiting, and forget it; None if `client` would have as many."""
+        own = self._waiting.get(client[0], OrderedDict())
+        mount = max(self._waiting, key=lambda name: _size(self._waiting[name]), default=client[0])
+        inner = self._waiting.get(mount, own)
+        if _size(inner) <= _size(own) + 1:
+            mount, inner = client[0], own
+        address = max(inner, key=lambda name: len(inner[name]), default=client[1])
+        if mount == client[0] and len(inner.get(address, ())) <= len(own.get(client[1], ())) + 1:
+            return None
+        job = inner[address].pop()
+        self._count -= 1
+        if not inner[address]:
+            del inner[address]
+        if not inner:
+            del self._waiting[mount]
+        return job
+
+
+def _size(inner: OrderedDict[str, deque[J]]) -> int:
+    return sum(map(len, inner.values()))
+
+
+class Pool:
+    """Threads that work for clients in turn. All methods belong to one event loop."""
+
+    def __init__(self, *, threads: int = THREADS, waiting: int = WAITING, name: str = "work") -> None:
+        """Of work that waits there is never more than `waiting`; `name` is the threads' own."""
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._free = threads
+        self._most = waiting
+        self._turns: Turns[asyncio.Future[None]] = Turns()
+        weakref.finalize(self, self._threads.shutdown, wait=False)
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits."""
+        return len(self._turns)
+
+    async def run(self, client: Client, work: Callable[[], T]) -> T:
+        """Return what `work` returns, done in a thread once it is the client's turn.
+
+        Raises what it raises, and `Busy` where too much waits: then whoever has most waiting loses the newest of it.
+        Work that has begun goes on when nobody waits for it any more, and holds its thread until it is done.
+        """
+        await self._turn(client)
+        try:
+            done = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except BaseException:
+            self._next()
+            raise
+        done.add_done_callback(self._over)
+        return await asyncio.shield(done)
+
+    async def _turn(self, client: Client) -> None:
+        """Wait for a thread, and take it. Raises `Busy`."""
+        if self._free:
+            self._free -= 1
+            return
+        if len(self._turns) >= self._most:
+            loser = self._turns.crowd_out(client)
+            if loser is None:
+                raise Busy(retry_after=_RETRY)
+            if not loser.done():
+                loser.set_exception(Busy(retry_after=_RETRY))
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.add(client, turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._next()  # it had its turn, and leaves it to the next
+            raise
+
+    def _over(self, done: asyncio.Future[T]) -> None:
+        """Give the thread to who is next; a failure that nobody waits for is nobody's."""
+        if not done.cancelled():
+            done.exception()
+        self._next()
+
+    def _next(self) -> None:
+        """Give a thread that is free to the next that still wants it."""
+        while self._turns:
+            turn = self._turns.take()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
