@@ -10,18 +10,18 @@ from __future__ import annotations
 import secrets
 import time
 import webbrowser
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from vaultctl.commands.login_callback import PATH, await_answer, listen
 from vaultctl.commands.login_methods import mount_of, pairs
 from vaultctl.errors import EXIT_REMOTE, ApiError, CommandError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_map
 
 _WAIT_SECONDS = 300.0
-_PAGE = b"""<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Signed in</title></head>
-<body><h1>Signed in</h1><p>Go back to the terminal. You can close this page.</p></body></html>
-"""
+_PAUSES = (1.0, 60.0)
+"""Seconds between two questions, at least and at most, whatever the server wants."""
+_NOBODY = "Error authenticating: nobody has signed in within 5 minutes"
 _WAITING = ("authorization_pending", "slow_down")
 
 
@@ -38,67 +38,35 @@ def with_browser(invocation: Invocation) -> dict[str, object]:
     return _by_polling(invocation, given, mount, nonce)
 
 
-class _Callback(HTTPServer):
-    """Takes the one request that the provider sends the browser with."""
-
-    timeout = 1.0
-    query: dict[str, str] | None = None
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Callback
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        if parts.path != "/oidc/callback":
-            self.send_error(404)
-            return
-        self.server.query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(_PAGE)))
-        self.end_headers()
-        self.wfile.write(_PAGE)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: the request holds the code."""
-
-
 def _by_callback(
     invocation: Invocation, given: dict[str, object], mount: str, nonce: str
 ) -> dict[str, object]:
-    address, port = str(given.get("listenaddress") or "localhost"), int(str(given.get("port") or 8250))
+    address, port = str(given.get("listenaddress") or "localhost"), _port(given.get("port"))
     host = str(given.get("callbackhost") or "localhost")
     shown = f"{given.get('callbackmethod') or 'http'}://{host}:{given.get('callbackport') or port}"
     try:
-        listener = _Callback((address, port), _Handler)
+        listener = listen(address, port)
     except OSError as error:
         raise CommandError(
             f"Error authenticating: cannot listen on {address}:{port}: {error.strerror}; choose another port=",
             EXIT_REMOTE,
         ) from None
     with listener:
-        told = _begin(invocation, given, mount, nonce, f"{shown}/oidc/callback")
+        told = _begin(invocation, given, mount, nonce, f"{shown}{PATH}")
         state = parse_qs(urlsplit(str(told["auth_url"])).query).get("state", [""])[0]
+        if not state:
+            raise CommandError("Error authenticating: the server names no state of the sign-in", EXIT_REMOTE)
         _open(invocation, given, str(told["auth_url"]))
-        query = _awaited(listener)
-    if query.get("state") != state:
-        raise CommandError("Error authenticating: the answer is of another sign-in", EXIT_REMOTE)
+        try:
+            query = await_answer(listener, state, _WAIT_SECONDS)
+        except TimeoutError:
+            raise CommandError(_NOBODY, EXIT_REMOTE) from None
     if "code" not in query:
         raise CommandError("Error authenticating: the provider has refused the sign-in", EXIT_REMOTE)
     search = {"state": state, "code": query["code"], "client_nonce": nonce}
     client = invocation.client_with("", wrap=False)
     with Doing("Error authenticating"):
         return client.send("GET", f"auth/{mount}/oidc/callback", query=search, with_token=False).json()
-
-
-def _awaited(listener: _Callback) -> dict[str, str]:
-    end = time.monotonic() + _WAIT_SECONDS
-    while listener.query is None:
-        if time.monotonic() > end:
-            raise CommandError("Error authenticating: nobody has signed in within 5 minutes", EXIT_REMOTE)
-        listener.handle_request()
-    return listener.query
 
 
 def _by_polling(
@@ -111,7 +79,7 @@ def _by_polling(
     if told.get("user_code"):
         invocation.warn(f"The code that is asked for: {told['user_code']}\n")
     body = {"state": str(told.get("state") or ""), "client_nonce": nonce}
-    pause = max(1.0, float(str(told.get("poll_interval") or 5)))
+    pause = _pause(told.get("poll_interval"))
     end = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < end:
         try:
@@ -122,12 +90,30 @@ def _by_polling(
                 raise CommandError(f"Error authenticating: {refusal}", EXIT_REMOTE) from None
             pause += 5.0 if "slow_down" in reasons else 0.0
         time.sleep(pause)
-    raise CommandError("Error authenticating: nobody has signed in within 5 minutes", EXIT_REMOTE)
+    raise CommandError(_NOBODY, EXIT_REMOTE)
+
+
+def _port(given: object) -> int:
+    word = str(given or 8250)
+    if not (word.isascii() and word.isdigit() and len(word) <= 5 and int(word) <= 65_535):
+        raise CommandError("Error authenticating: port is a number from 0 to 65535", EXIT_REMOTE)
+    return int(word)
+
+
+def _pause(wanted: object) -> float:
+    """Seconds between two questions: what the server wants, within limits."""
+    try:
+        seconds = float(str(wanted or 5))
+    except ValueError:
+        seconds = 5.0
+    least, most = _PAUSES
+    return min(seconds, most) if seconds > least else least
 
 
 def _begin(
     invocation: Invocation, given: dict[str, object], mount: str, nonce: str, redirect: str
 ) -> dict[str, object]:
+    """Ask where to sign in, and refuse what is no web address: it is what a browser is opened with."""
     body = {"role": str(given.get("role") or ""), "redirect_uri": redirect, "client_nonce": nonce}
     client = invocation.client_with("", wrap=False)
     with Doing("Error authenticating"):
@@ -140,13 +126,13 @@ def _begin(
             "add it to the role's allowed_redirect_uris",
             EXIT_REMOTE,
         )
+    if urlsplit(str(told["auth_url"])).scheme not in {"http", "https"}:
+        raise CommandError("Error authenticating: the server names no web address to sign in at", EXIT_REMOTE)
     return dict(told)
 
 
 def _open(invocation: Invocation, given: dict[str, object], url: str) -> None:
-    """Show where to sign in, and open a browser there. Only web addresses are opened."""
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise CommandError("Error authenticating: the server names no web address to sign in at", EXIT_REMOTE)
+    """Show where to sign in, and open a browser there."""
     invocation.warn(f"Sign in here, within 5 minutes:\n\n    {url}\n\n")
     skip = str(given.get("skip_browser") or "").lower() in {"true", "1"}
     if not skip and invocation.stdout.isatty():

@@ -4,9 +4,10 @@
 import io
 import json
 import re
+import socket
 import threading
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.ports import free_port
+from vaultctl.jsontext import as_map
 from vaultctl.main import run
 
 pytestmark = pytest.mark.loopback
@@ -117,26 +119,159 @@ def test_a_browser_that_comes_back_is_logged_in(server: _Server, tmp_path: Path)
     assert "c0de" not in err
 
 
-@pytest.mark.parametrize(
-    ("query", "reason"),
-    [
-        ("state=st_other&code=c0de", "the answer is of another sign-in"),
-        (
-            "state=st_good&error=access_denied&error_description=%3Cb%3Epwned",
-            "the provider has refused the sign-in",
-        ),
-    ],
-)
-def test_sl_35_what_comes_back_of_another_sign_in_or_without_a_code_goes_nowhere(
-    server: _Server, tmp_path: Path, query: str, reason: str
+def test_sl_35_an_answer_without_a_code_ends_the_sign_in_and_goes_nowhere(
+    server: _Server, tmp_path: Path
 ) -> None:
     port = free_port()
     words = ("-method=oidc", f"port={port}", "listenaddress=127.0.0.1", "skip_browser=true")
-    code, out, err = log_in(server, tmp_path, *words, stderr=_Terminal(port, query))
+    terminal = _Terminal(port, "state=st_good&error=access_denied&error_description=%3Cb%3Epwned")
+    code, out, err = log_in(server, tmp_path, *words, stderr=terminal)
     assert (code, out) == (2, "")
-    assert reason in err
+    assert "the provider has refused the sign-in" in err
     assert "pwned" not in err
     assert len(server.asked) == 1
+
+
+def _raw(port: int, text: bytes) -> bytes:
+    """What the port answers to these bytes, until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(text)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def _idle(port: int, count: int) -> list[socket.socket]:
+    return [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
+
+
+class _Crowd(_Terminal):
+    """Before the browser comes back, others do what they like with the port."""
+
+    def __init__(self, port: int, others: Callable[[int], object]) -> None:
+        super().__init__(port, "state=st_good&code=c0de")
+        self._others = others
+        self.seen: object = None
+
+    def _come_back(self) -> None:
+        self.seen = self._others(self.port)
+        super()._come_back()
+
+
+@pytest.mark.parametrize("count", [1, 200])
+@pytest.mark.timeout(60)
+def test_whoever_connects_and_says_nothing_holds_nobody_up(
+    server: _Server, tmp_path: Path, count: int
+) -> None:
+    port = free_port()
+    terminal = _Crowd(port, lambda port: _idle(port, count))
+    words = ("-method=oidc", f"port={port}", "listenaddress=127.0.0.1", "skip_browser=true")
+    code, out, err = log_in(server, tmp_path, *words, stderr=terminal)
+    assert (code, out) == (0, "s.made"), err
+    assert isinstance(terminal.seen, list)
+    for one in terminal.seen:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /oidc/callback?state=st_other&code=bad HTTP/1.1", b"400 Bad Request"),
+        (b"GET /oidc/callback HTTP/1.1", b"400 Bad Request"),
+        (b"GET /oidc/callback?state=st_g%C3%B6od&error=x HTTP/1.1", b"400 Bad Request"),
+        (b"GET /oidc/callback?state=st_good&" + b"a=b&" * 40 + b" HTTP/1.1", b"404 Not Found"),
+        (b"POST /oidc/callback?state=st_good&code=bad HTTP/1.1", b"404 Not Found"),
+        (b"GET /else?state=st_good&code=bad HTTP/1.1", b"404 Not Found"),
+        (b"GET //[ HTTP/1.1", b"404 Not Found"),
+        (b"\xff", b"404 Not Found"),
+    ],
+)
+@pytest.mark.timeout(60)
+def test_sl_35_only_the_answer_of_this_sign_in_ends_it(
+    server: _Server, tmp_path: Path, request_line: bytes, status: bytes
+) -> None:
+    port = free_port()
+    terminal = _Crowd(port, lambda port: _raw(port, request_line + b"\r\nHost: localhost\r\n\r\n"))
+    words = ("-method=oidc", f"port={port}", "listenaddress=127.0.0.1", "skip_browser=true")
+    code, out, err = log_in(server, tmp_path, *words, stderr=terminal)
+    assert (code, out) == (0, "s.made"), err
+    assert isinstance(terminal.seen, bytes)
+    assert terminal.seen.startswith(b"HTTP/1.1 " + status + b"\r\n")
+    assert b"st_" not in terminal.seen
+    assert server.asked[-1][2] == {
+        "state": ["st_good"],
+        "code": ["c0de"],
+        "client_nonce": [as_map(server.asked[0][2])["client_nonce"]],
+    }
+
+
+@pytest.mark.timeout(60)
+def test_a_request_that_has_no_end_is_cut_off(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaultctl.commands.login_callback._SECONDS", 0.05)
+    port = free_port()
+
+    def others(port: int) -> object:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(b"GET /oidc/callback?")
+            silent = connection.recv(1)
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            try:
+                while True:
+                    connection.sendall(b"a" * 65_536)
+            except OSError as error:
+                return silent, error
+
+    terminal = _Crowd(port, others)
+    words = ("-method=oidc", f"port={port}", "listenaddress=127.0.0.1", "skip_browser=true")
+    code, _, err = log_in(server, tmp_path, *words, stderr=terminal)
+    assert code == 0, err
+    assert isinstance(terminal.seen, tuple)
+    assert terminal.seen[0] == b""
+    assert isinstance(terminal.seen[1], ConnectionError)
+
+
+def test_nobody_who_signs_in_is_waited_for_no_longer_than_said(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaultctl.commands.login_oidc._WAIT_SECONDS", 0.05)
+    words = ("-method=oidc", f"port={free_port()}", "listenaddress=127.0.0.1", "skip_browser=true")
+    code, _, err = log_in(server, tmp_path, *words)
+    assert (code, "nobody has signed in within" in err) == (2, True)
+
+
+@pytest.mark.parametrize("port", ["eighty", "-1", "65536", "99999999999999999999", "8²"])
+def test_a_port_that_is_none_is_said(server: _Server, tmp_path: Path, port: str) -> None:
+    code, _, err = log_in(server, tmp_path, "-method=oidc", f"port={port}", "listenaddress=127.0.0.1")
+    assert (code, "port is a number from 0 to 65535" in err) == (2, True)
+    assert server.asked == []
+
+
+def test_sl_35_a_sign_in_without_a_state_is_none(server: _Server, tmp_path: Path) -> None:
+    port = free_port()
+    server.told = {"auth_url": "https://idp.test/authorize?nonce=n"}
+    words = ("-method=oidc", f"port={port}", "listenaddress=127.0.0.1", "skip_browser=true")
+    code, _, err = log_in(server, tmp_path, *words)
+    assert (code, "the server names no state" in err) == (2, True)
+
+
+def test_a_port_that_is_taken_is_said_before_anybody_is_asked(server: _Server, tmp_path: Path) -> None:
+    words = ("-method=oidc", f"port={server.server_port}", "listenaddress=127.0.0.1")
+    code, _, err = log_in(server, tmp_path, *words)
+    assert (code, "choose another port=" in err) == (2, True)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("interval", ["nan", "1e300", "soon", "-1"])
+def test_a_server_cannot_say_how_long_a_device_sleeps(
+    server: _Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: str
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    server.told = {"auth_url": _URL, "state": "st_device", "poll_interval": interval}
+    server.polls = [(400, {"errors": ["authorization_pending"]}), (200, _AUTH)]
+    assert log_in(server, tmp_path, "-method=oidc", "callbackmode=device")[0] == 0
+    assert len(slept) == 1
+    assert 1.0 <= slept[0] <= 60.0
 
 
 def test_a_role_that_does_not_let_the_browser_come_back_is_named(server: _Server, tmp_path: Path) -> None:
