@@ -68,6 +68,8 @@ class Wrapper:
             return reply
         if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
             return reply
+        if reply.auth is not None and reply.auth.mfa_requirement:
+            return reply  # there is nothing to hide yet: what completes the login is wrapped
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = replace(reply, embed=False, warnings=warnings)
         body = reply.raw if reply.raw is not None else self._render(inner, call.id).removesuffix(b"\n")

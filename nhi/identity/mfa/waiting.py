@@ -40,11 +40,11 @@ class SecondFactors:
     async def demand(self, call: Call, candidate: Candidate) -> Reply[None] | None:
         """Return what a login that needs a second factor is told; None where it has all that it needs."""
         standing = candidate.standing
-        if standing is None:
-            return None
         found = await self.applying(call.core, call.namespace, call.mount.accessor, call.mount.kind, standing)
         if not found:
             return None
+        if standing is None:
+            return Refused(reason=Unauthenticated())  # nobody in particular has a second factor
         given = _given(call)
         if given is not None:
             problem = await self.satisfied(call, found, given, standing)
@@ -55,21 +55,20 @@ class SecondFactors:
 
     async def demanded(self, call: Call) -> bool:
         """See `Factors.demanded`."""
-        accessor, kind = call.mount.accessor, call.mount.kind
-        for place in self._chain(call.namespace):
-            for one in await model.enforcements(call.core.space(place.id)):
-                if accessor in one.accessors or kind in one.types:
-                    return True
-        return False
+        return bool(
+            await self.applying(call.core, call.namespace, call.mount.accessor, call.mount.kind, None)
+        )
 
     async def applying(
-        self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: Standing
+        self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: Standing | None
     ) -> Sequence[tuple[Namespace, Enforcement]]:
         """Return the enforcements that are about a login, each with the namespace that it is of.
 
-        One that is about an entity is about the one that it was merged into.
+        One that is about an entity is about the one that it was merged into. `standing` is None for a login that is
+        nobody's: what its mount demands it demands of all.
         """
-        ids = {standing.facts.entity_id, *standing.merged}
+        ids = {standing.facts.entity_id, *standing.merged} if standing is not None else set()
+        belongs = standing.facts.groups.keys() if standing is not None else set()
         return [
             (place, one)
             for place in self._chain(namespace)
@@ -77,7 +76,7 @@ class SecondFactors:
             if accessor in one.accessors
             or kind in one.types
             or not ids.isdisjoint(one.entities)
-            or not standing.facts.groups.keys().isdisjoint(one.groups)
+            or not belongs.isdisjoint(one.groups)
         ]
 
     async def satisfied(

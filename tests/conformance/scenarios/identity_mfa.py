@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Second factors: methods, whose logins need them, and logins that wait for them."""
 
-from tests.conformance.scenario import Scenario, delete, get, lst, post
+from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
 from tests.conformance.scenarios.identity import entity, home
+from tests.conformance.scenarios.jwt import STATIC, claims
+from tests.conformance.scenarios.jwt_cel import program
+from tests.tokens import token
 
 M = "idf/identity/mfa/"
 ABSENT = "00000000-0000-0000-0000-000000000000"
@@ -248,7 +251,56 @@ MERGED = [
     post("idg/auth/ga/login/ann", {"password": "p"}, token="", divergence="DV-40"),
 ]
 
+L = "idl/identity/mfa/"
+JWT = token(claims(aud="a"))
+WRAP = {"X-Vault-Wrap-TTL": "60s"}
+
+
+def programmed(role: str, **options: object) -> Step:
+    """Log in by a role whose program decides."""
+    return post("idl/auth/lj/cel/login", {"role": role, "jwt": JWT}, token="", **options)
+
+
+def nobodys() -> list[Step]:
+    """Log in as nobody in particular, and as somebody; without a factor, with a wrong one, and wrapped."""
+    waits = ("auth.client_token", "auth.mfa_requirement.mfa_constraints", "wrap_info", "warnings")
+    return [
+        programmed("none"),
+        programmed("none", headers=WRAP),
+        programmed("none", headers={"X-Vault-MFA": "{m}:000000"}),
+        programmed("some", pick=waits),
+        programmed("some", headers=WRAP, pick=waits, divergence="DV-40"),
+        post("idl/auth/lj/login", {"role": "r", "jwt": JWT}, token="", pick=waits),
+    ]
+
+
+NOBODY = [
+    *home("idl", "la"),
+    post("idl/sys/auth/lj", {"type": "jwt"}),
+    get("idl/sys/auth/lj", save=("lj:data.accessor",)),
+    post("idl/auth/lj/config", STATIC),
+    post("idl/auth/lj/role/r", {"role_type": "jwt", "user_claim": "sub", "bound_audiences": "a"}),
+    *(
+        post(f"idl/auth/lj/cel/role/{name}", {"cel_program": program(given), "bound_audiences": "a"})
+        for name, given in (
+            ("none", "pb.Auth{policies: ['default']}"),
+            ("some", "pb.Auth{policies: ['default'], alias: logical.Alias{name: claims.sub}}"),
+        )
+    ),
+    programmed("none", pick=("auth.policies",)),
+    post(L + "method/totp", {"issuer": "I"}, save=("m:data.method_id",)),
+    post(L + "login-enforcement/e", {"mfa_method_ids": ["{m}"], "auth_method_accessors": ["{lj}"]}),
+    *nobodys(),
+    delete(L + "login-enforcement/e"),
+    programmed("none", pick=("auth.policies",)),
+    post(L + "login-enforcement/e", {"mfa_method_ids": ["{m}"], "auth_method_types": ["jwt"]}),
+    *nobodys(),
+    delete(L + "login-enforcement/e"),
+    programmed("none", pick=("auth.policies",)),
+]
+
 SCENARIOS = [
+    Scenario("identity-mfa", "nobody", NOBODY),
     Scenario("identity-mfa", "methods", METHODS),
     Scenario("identity-mfa", "enforcements", ENFORCEMENTS),
     Scenario("identity-mfa", "below", BELOW),
