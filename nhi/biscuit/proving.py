@@ -31,6 +31,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
+from vault.outbound.shares import Owner, owner_of
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
@@ -173,7 +174,7 @@ class Prover:
         elif shown.method == APPROLE:
             return await self._approle(call, registration)
         elif shown.method == KUBERNETES:
-            await self._kubernetes(wanted, shown.token)
+            await self._kubernetes(owner_of(call), wanted, shown.token)
         else:
             return await self._jwt(call, registration, shown)
         return Proof(registration=registration, method=shown.method)
@@ -181,7 +182,7 @@ class Prover:
     async def _jwt(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
         """Look at a token that an issuer, or the client itself, has signed. Raises `Malformed`, `Unreachable`."""
         wanted = registration.attestation
-        claims = await self._signed(f"{call.mount.uuid}/{registration.name}", wanted, shown.token)
+        claims = await self._signed(call, registration, shown.token)
         own = shown.method == PRIVATE_KEY
         expected = registered.Expected(
             issuer=registration.name if own else wanted.bound_issuer,
@@ -210,17 +211,17 @@ class Prover:
             until=(expires + _SKEW) * 1000,
         )
 
-    async def _signed(self, where: str, wanted: Attestation, text: str) -> Mapping[str, Json]:
+    async def _signed(self, call: Call, registration: Registration, text: str) -> Mapping[str, Json]:
         token = signature.read(text)
-        config = wanted.jwt_config()
-        claims = token.claims(signature.named(token, await self._sets.keys(where, config)))
+        asked = owner_of(call), registration.attestation.jwt_config(), registration.name
+        claims = token.claims(signature.named(token, await self._sets.keys(*asked)))
         if claims is None:
-            claims = token.claims(signature.named(token, await self._sets.newer(where, config)))
+            claims = token.claims(signature.named(token, await self._sets.newer(*asked)))
         if claims is None:
             raise Malformed("nobody who is trusted signed it")
         return claims
 
-    async def _kubernetes(self, wanted: Attestation, token: str) -> None:
+    async def _kubernetes(self, owner: Owner, wanted: Attestation, token: str) -> None:
         """Ask the cluster whose token this is. Raises `Unauthenticated`, `Malformed`."""
         cluster = Cluster(
             kubernetes_host=wanted.kubernetes_host,
@@ -228,7 +229,7 @@ class Prover:
             token_reviewer_jwt=wanted.token_reviewer_jwt,
         )
         signature.read(token)
-        user = await self._server.review(cluster, token.strip(), wanted.bound_audiences)
+        user = await self._server.review(owner, cluster, token.strip(), wanted.bound_audiences)
         allowed = {f"system:serviceaccount:{one.replace('/', ':')}" for one in wanted.service_accounts}
         if user.get("username") not in allowed:
             raise Malformed("another service account")

@@ -21,6 +21,11 @@ _MAY_CALL = {
     "the clock": (_CLOCK, ("vault/framework/clock.py", "vault/server/", "cli/")),
     "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/")),
 }
+_RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
+_MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/sockets.py", "cli/")
+"""Where a name's look-up has a thread of its own, or nobody else waits yet."""
+_MAY_WAIT = ("hsm/pkcs11_slot.py",)
+"""Waits there for the end of an agent, some seconds at most, and nothing else does."""
 _MAY_IMPORT = {
     "sqlite3": ("vault/storage/",),
     "asyncpg": ("vault/storage/",),
@@ -54,6 +59,24 @@ def test_only_the_named_places_call(what: str) -> None:
         for name, node in _nodes()
         if isinstance(node, ast.Call) and not name.startswith(places) and ast.unparse(node.func) in calls
     ]
+    assert found == []
+
+
+def test_nothing_waits_for_the_loops_own_threads_or_for_a_resolver() -> None:
+    """The loop has few threads for all (two for names, with uvloop): one slow look-up there makes everybody wait."""
+    found = []
+    for name, node in _nodes():
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        does = node.func.attr
+        shared = does == "to_thread" or (
+            does == "run_in_executor"
+            and bool(node.args)
+            and isinstance(node.args[0], ast.Constant)
+            and node.args[0].value is None
+        )
+        if (shared and name not in _MAY_WAIT) or (does in _RESOLVES and not name.startswith(_MAY_RESOLVE)):
+            found.append(f"{name}:{node.lineno}: {does}")
     assert found == []
 
 

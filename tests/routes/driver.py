@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsm.wrapping import KeySlot
+from tests.clocks import MovedClock
 from vault.framework.call import Operation
-from vault.framework.clock import Clock, Entropy
+from vault.framework.clock import Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.route import Parameter, Route
@@ -82,7 +83,7 @@ class Target:
         return self.method in {"POST", "PATCH"}
 
 
-class Ahead(Clock):
+class Ahead(MovedClock):
     """A clock that begins with the second that the machine's is in, and goes on by what happens and as a test says.
 
     So what a token has left, say, is the same however long a busy machine takes between two lines of a test.
@@ -90,18 +91,11 @@ class Ahead(Clock):
 
     def __init__(self, now: int | None = None) -> None:
         """`now` is when it begins instead, in nanoseconds since the epoch."""
-        self._now = time.time_ns() // 1_000_000_000 * 1_000_000_000 if now is None else now
+        super().__init__(time.time_ns() // 1_000_000_000 * 1_000_000_000 if now is None else now)
 
-    def nanos(self) -> int:
-        self._now += 1000
-        return self._now
-
-    def millis(self) -> int:
-        return self.nanos() // 1_000_000
-
-    def sleep(self, seconds: int = 0) -> None:
+    def sleep(self, seconds: float = 0) -> None:
         """Let so many seconds pass and a moment more, for much of the server counts in milliseconds."""
-        self._now += seconds * 1_000_000_000 + 1_000_000
+        super().sleep(seconds + 0.001)
 
 
 class Application:

@@ -9,7 +9,7 @@ anywhere is obeyed here by the next request, whether or not anybody was told.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, ValuesView
 from typing import Final, Generic, TypeVar
 
 from vault.storage.protocol import Storage
@@ -53,6 +53,10 @@ class Bounded(Generic[K, T]):
                 self._leave(self._entries.popitem()[1])
         elif key in self._entries:
             self._leave(self._entries.pop(key))
+
+    def values(self) -> ValuesView[T]:
+        """Return all that is kept."""
+        return self._entries.values()
 
     def __len__(self) -> int:
         """Return how many entries are kept."""

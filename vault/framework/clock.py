@@ -15,7 +15,11 @@ _UNFAIR = bytes(range(248, 256))
 
 
 class Clock:
-    """Wall-clock time."""
+    """Points in time by the wall clock, which may be set, and a reading for intervals, which only grows.
+
+    What is stored or shown is a point in time. How long something lasts is measured with `monotonic`, or where it
+    began with a stored point, with `Ages`.
+    """
 
     def millis(self) -> int:
         """Return milliseconds since the Unix epoch."""
@@ -24,6 +28,10 @@ class Clock:
     def nanos(self) -> int:
         """Return nanoseconds since the Unix epoch."""
         return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Return seconds since a moment that means nothing; they go on evenly whatever the wall clock is set to."""
+        return time.monotonic()
 
 
 class Entropy:

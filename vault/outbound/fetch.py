@@ -12,17 +12,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from weakref import WeakValueDictionary
 
 import h11
 import msgspec
 
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable
+from vault.outbound.names import Lookup, Names, machine
 from vault.outbound.places import Places
+from vault.outbound.shares import Owner, Shares
 from vault.outbound.url import Url, parse
 
 SECONDS: Final = 10.0
@@ -30,19 +31,16 @@ SECONDS: Final = 10.0
 LARGEST: Final = 1 << 20
 """How many bytes an answer may have."""
 _TOGETHER: Final = 128
-"""Exchanges at one time; others wait, within their own time."""
-_EACH: Final = 16
-"""Of these, with one host: where one does not answer, there are turns left for others."""
+"""Exchanges at one time; others wait, within their own time. A tenant has half of them at most, a mount a quarter, a
+mount with one host an eighth: where somebody's hosts do not answer, there are turns left for others."""
 _CHUNK: Final = 65_536
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Finds the addresses of a host's name. Raises `OSError`."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """A request. `authorities` are PEM certificates instead of the machine's; `names` replace the host's in TLS."""
+    """A request, for `owner`. `authorities` are PEM certificates instead of the machine's; `names` replace the host's in TLS."""
 
     url: str
+    owner: Owner = Owner()
     method: str = "GET"
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
@@ -65,28 +63,22 @@ class Answer:
     content_type: str = ""
 
 
-async def resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the machine's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 class Fetcher:
     """Makes requests."""
 
-    def __init__(self, places: Places, resolver: Resolve = resolve) -> None:
+    def __init__(self, places: Places, lookup: Lookup = machine) -> None:
         self._places = places
-        self._resolve = resolver
-        self._turns = asyncio.Semaphore(_TOGETHER)
-        self._hosts: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
+        self._names = Names(lookup)
+        self._shares = Shares(_TOGETHER)
 
     async def send(self, request: Outgoing) -> Answer:
         """Return the answer, whatever its status. Raises `Unreachable`."""
         url = parse(request.url)
-        turn = self._hosts.setdefault((url.host, url.port), asyncio.Semaphore(_EACH))
         try:
-            async with asyncio.timeout(request.seconds), turn, self._turns:
-                return await self._exchange(url, request)
+            async with asyncio.timeout(request.seconds):
+                address = await self._address(url, request.owner)
+                async with self._shares.turn((*request.owner, url.authority)):
+                    return await self._exchange(url, address, request)
         except TimeoutError:
             raise Unreachable(f"no answer within {request.seconds:g} s") from None
         except ssl.SSLCertVerificationError as error:
@@ -109,11 +101,14 @@ class Fetcher:
             raise Unreachable(f"it answers with status {answer.status}")
         return answer.body
 
-    async def _exchange(self, url: Url, request: Outgoing) -> Answer:
-        address = await self._address(url)
+    async def _exchange(self, url: Url, address: str, request: Outgoing) -> Answer:
         context = tls.context(request.authorities, own_names=bool(request.names)) if url.tls else None
         reader, writer = await asyncio.open_connection(
-            address, url.port, ssl=context, server_hostname=url.host if url.tls else None
+            address,
+            url.port,
+            ssl=context,
+            server_hostname=url.host if url.tls else None,
+            flags=socket.AI_NUMERICHOST,  # whatever it is, it is not looked up again
         )
         try:
             if request.names and url.tls:
@@ -124,10 +119,12 @@ class Fetcher:
         finally:
             writer.close()
 
-    async def _address(self, url: Url) -> str:
+    async def _address(self, url: Url, owner: Owner) -> str:
         """Return the one address that is connected to. Raises `Unreachable`."""
         try:
-            found = await self._resolve(url.host, url.port)
+            found = await self._names.find(owner, url.host)
+        except TimeoutError:
+            raise Unreachable("its name server does not answer") from None
         except OSError:
             raise Unreachable("its name cannot be resolved") from None
         objections = [self._places.objection(address) for address in found]

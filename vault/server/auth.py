@@ -64,7 +64,7 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     issuer = make_issuer(parts)
     passwords = Passwords(argon2id())
     longest = parts.limits.longest
-    providers = Providers(parts.fetcher)
+    providers = Providers(parts.fetcher, parts.clock)
     sets = KeySets(parts.fetcher, parts.clock, providers)
     exchange = Exchange(parts.fetcher, providers, sets, parts.clock)
     states = States(parts.barrier)

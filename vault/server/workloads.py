@@ -55,7 +55,7 @@ def workloads(
     prover = Prover(
         parts.barrier,
         parts.tokens,
-        KeySets(parts.fetcher, parts.clock, Providers(parts.fetcher)),
+        KeySets(parts.fetcher, parts.clock, Providers(parts.fetcher, parts.clock)),
         ApiServer(parts.fetcher, Pod(), parts.log),
         Secrets(Passwords(argon2id())),
         lockout,

@@ -12,13 +12,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from nhi.auth.cert.chain import authorities, signs
 from nhi.auth.cert.model import CRLS, ROLES, CrlParams, Revoked, Serials
 from nhi.records import Keys, ListParams, RoleName
-from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
+from vault.outbound.shares import owner_of
 
 _LARGEST: Final = 16 << 20
 _UNREADABLE: Final = "failed to parse CRL"
@@ -67,31 +67,27 @@ class CrlEngine(Engine):
             return _kept(_read(params.crl.encode()))
         if not params.url:
             raise Malformed("one of 'crl' or 'url' must be provided")
-        return await fetched(self._fetcher, call.reader, params.url)
+        return await fetched(self._fetcher, call, params.url)
 
 
-async def again(
-    fetcher: Fetcher, view: ReadView, listed: Revoked, path: Sequence[x509.Certificate]
-) -> Revoked:
+async def again(fetcher: Fetcher, call: Call, listed: Revoked, path: Sequence[x509.Certificate]) -> Revoked:
     """Fetch a list anew, for a login with this path. Raises `Malformed`."""
-    found = await fetched(fetcher, view, listed.url, path)
+    found = await fetched(fetcher, call, listed.url, path)
     if listed.issuer and found.issuer != listed.issuer:
         raise Malformed(f"{_UNFETCHED}it is of another authority than before")
     return found
 
 
-async def fetched(
-    fetcher: Fetcher, view: ReadView, url: str, path: Sequence[x509.Certificate] = ()
-) -> Revoked:
+async def fetched(fetcher: Fetcher, call: Call, url: str, path: Sequence[x509.Certificate] = ()) -> Revoked:
     """Fetch a list, which must be signed by the authority that it names, if that is a role's or on `path`.
 
     Raises `Malformed`. Lists come over plain HTTP (RFC 5280 section 8): whoever stands on the way can send another.
     """
     try:
-        found = _read(await fetcher.body(Outgoing(url, largest=_LARGEST)))
+        found = _read(await fetcher.body(Outgoing(url, owner=owner_of(call), largest=_LARGEST)))
     except Unreachable as failure:
         raise Malformed(f"{_UNFETCHED}{failure}") from None
-    trusted = [root for role in (await ROLES.every(view)).values() for root in authorities(role).roots]
+    trusted = [root for role in (await ROLES.every(call.reader)).values() for root in authorities(role).roots]
     signers = [one for one in (*path, *trusted) if one.subject == found.issuer and signs(one)]
     if signers and not any(_signed(found, one) for one in signers):
         raise Malformed(f"{_UNFETCHED}it is not signed by the authority that it names")

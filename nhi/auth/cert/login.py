@@ -23,6 +23,7 @@ from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.outbound.fetch import Fetcher
+from vault.outbound.shares import owner_of
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer, policies_of
 from vault.token.model import TokenEntry
@@ -94,7 +95,11 @@ class LoginEngine(Engine):
             if not constraints.met(role, facts):
                 continue
             issuer = path[min(1, len(path) - 1)]
-            reason = await self._ocsp.objection(role, leaf, issuer, now) if role.ocsp_enabled else ""
+            reason = (
+                await self._ocsp.objection(owner_of(call), role, leaf, issuer, now)
+                if role.ocsp_enabled
+                else ""
+            )
             if reason:
                 reasons.append(reason)
                 continue
@@ -117,7 +122,7 @@ class LoginEngine(Engine):
         for name, listed in (await CRLS.every(call.reader)).items():
             current = listed
             if listed.url and listed.next_update and now > listed.next_update:
-                current = await again(self._fetcher, call.reader, listed, path)
+                current = await again(self._fetcher, call, listed, path)
                 if current.next_update and now > current.next_update:
                     raise Malformed(f"{_UNMET}; a revocation list is out of date")
                 renewed[name] = (listed, current)

@@ -19,6 +19,7 @@ from nhi.auth.cert.model import Role
 from vault.framework.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
+from vault.outbound.shares import Owner
 
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _LARGEST: Final = 65_536
@@ -42,12 +43,14 @@ class Ocsp:
         self._fetcher = fetcher
         self._log = log
 
-    async def objection(self, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: int) -> str:
+    async def objection(
+        self, owner: Owner, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: int
+    ) -> str:
         """Return what speaks against a certificate at `now` (seconds); empty where nothing does."""
         servers = role.ocsp_servers_override or _responders(leaf)
         answers = []
         for server in servers:
-            answers.append(await self._ask(role, server, leaf, issuer, now))
+            answers.append(await self._ask(owner, role, server, leaf, issuer, now))
             if answers[-1] is not None and not (role.ocsp_query_all_servers and answers[-1]):
                 break
         if any(answer is False for answer in answers):
@@ -60,7 +63,13 @@ class Ocsp:
         return "no OCSP responder says that the certificate is good" if servers else "no OCSP responder URL"
 
     async def _ask(
-        self, role: Role, server: str, leaf: x509.Certificate, issuer: x509.Certificate, now: int
+        self,
+        owner: Owner,
+        role: Role,
+        server: str,
+        leaf: x509.Certificate,
+        issuer: x509.Certificate,
+        now: int,
     ) -> bool | None:
         """Return whether a responder calls a certificate good; None where it says nothing that can be believed."""
         request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
@@ -68,6 +77,7 @@ class Ocsp:
             body = await self._fetcher.body(
                 Outgoing(
                     server,
+                    owner=owner,
                     method="POST",
                     headers=_HEADERS,
                     body=request.public_bytes(Encoding.DER),

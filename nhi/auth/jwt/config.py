@@ -16,6 +16,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import read, write
 from vault.outbound.failure import Unreachable
+from vault.outbound.shares import owner_of
 
 _WAYS: Final = (
     "exactly one of 'jwt_validation_pubkeys', 'jwks_url', 'jwks_pairs', 'oidc_discovery_url', or 'provider_config' "
@@ -48,7 +49,7 @@ class ConfigEngine(Engine):
         warnings = []
         if config.oidc_discovery_url:
             try:
-                await self._sets.keys(call.mount.uuid, config)
+                await self._sets.keys(owner_of(call), config)
             except Unreachable as failure:
                 shown["status"] = "invalid"
                 warnings = [f"failed to construct JWK validator: keyset configuration error: {failure}"]
@@ -78,7 +79,6 @@ class ConfigEngine(Engine):
 
     async def ask(self, call: Call, params: ConfigParams) -> tuple[str, ...]:
         """Check what is given, the address too; return what there is to warn of. Raises `Malformed`."""
-        del call
         check(params)
         if params.jwt_validation_pubkeys:
             from_pem(params.jwt_validation_pubkeys)
@@ -92,7 +92,7 @@ class ConfigEngine(Engine):
             override_allowed_server_names=params.override_allowed_server_names,
         )
         try:
-            await self._sets.check(config)
+            await self._sets.check(owner_of(call), config)
         except Unreachable as failure:
             if params.skip_jwks_validation:
                 return (f"error checking {what}",)

@@ -20,6 +20,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.shares import Owner, owner_of
 
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
 ENDED: Final = "authorization failed: "
@@ -49,11 +50,11 @@ class Exchange:
         self._sets = sets
         self._clock = clock
 
-    async def begin_device(self, config: Config, role: Role) -> Mapping[str, Json]:
+    async def begin_device(self, owner: Owner, config: Config, role: Role) -> Mapping[str, Json]:
         """Ask for a device code (RFC 8628 section 3.1). Raises `Unreachable`."""
-        provider = await self._providers.find(config)
+        provider = await self._providers.find(owner, config)
         fields = {"client_id": config.oidc_client_id, "scope": scope(role)}
-        return document(await self._post(config, provider.device_authorization_endpoint, fields))
+        return document(await self._post(owner, config, provider.device_authorization_endpoint, fields))
 
     async def claims(
         self, call: Call, config: Config, role: Role, sign_in: SignIn, code: str
@@ -62,20 +63,23 @@ class Exchange:
 
         A device that waits gets `authorization_pending` or `slow_down` as the refusal.
         """
-        provider = await self._providers.find(config)
+        owner = owner_of(call)
+        provider = await self._providers.find(owner, config)
         posted = bool(sign_in.id_token) and not code
         tokens = (
-            {"id_token": sign_in.id_token} if posted else await self._redeem(config, provider, sign_in, code)
+            {"id_token": sign_in.id_token}
+            if posted
+            else await self._redeem(owner, config, provider, sign_in, code)
         )
-        verified = await self._verified(call, config, role, sign_in, provider, tokens.get("id_token"))
-        found = {**verified, **await self._userinfo(config, provider, tokens, verified)}
+        verified = await self._verified(owner, config, role, sign_in, provider, tokens.get("id_token"))
+        found = {**verified, **await self._userinfo(owner, config, provider, tokens, verified)}
         for kind in role.oauth2_metadata or ():
             if kind in _KINDS and isinstance(tokens.get(kind), str):
                 found[_KEPT + kind] = tokens[kind]
         return found
 
     async def _redeem(
-        self, config: Config, provider: Provider, sign_in: SignIn, code: str
+        self, owner: Owner, config: Config, provider: Provider, sign_in: SignIn, code: str
     ) -> Mapping[str, Json]:
         """Return the tokens that a code is good for. Raises `Malformed` and `Unreachable`."""
         if sign_in.implicit:
@@ -86,12 +90,12 @@ class Exchange:
             fields = {"grant_type": device, "device_code": sign_in.device_code}
         else:
             fields["code_verifier"] = sign_in.verifier
-        answer = await self._post(config, provider.token_endpoint, fields)
+        answer = await self._post(owner, config, provider.token_endpoint, fields)
         if answer.status != 200:
             raise Malformed(_refusal(answer, device=bool(sign_in.device_code)))
         return document(answer)
 
-    async def _post(self, config: Config, url: str, fields: Mapping[str, str]) -> Answer:
+    async def _post(self, owner: Owner, config: Config, url: str, fields: Mapping[str, str]) -> Answer:
         """Send a form, with the client's credentials (RFC 6749 section 2.3.1)."""
         pair = f"{quote_plus(config.oidc_client_id)}:{quote_plus(config.oidc_client_secret)}"
         headers = {
@@ -99,11 +103,14 @@ class Exchange:
             "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}",
         }
         body = urlencode(sorted(fields.items())).encode()
-        return await self._fetcher.send(self._outgoing(config, url, headers, body))
+        return await self._fetcher.send(self._outgoing(owner, config, url, headers, body))
 
-    def _outgoing(self, config: Config, url: str, headers: Mapping[str, str], body: bytes = b"") -> Outgoing:
+    def _outgoing(
+        self, owner: Owner, config: Config, url: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> Outgoing:
         return Outgoing(
             url,
+            owner=owner,
             method="POST" if body else "GET",
             headers=headers,
             body=body,
@@ -112,7 +119,7 @@ class Exchange:
         )
 
     async def _verified(
-        self, call: Call, config: Config, role: Role, sign_in: SignIn, provider: Provider, given: Json
+        self, owner: Owner, config: Config, role: Role, sign_in: SignIn, provider: Provider, given: Json
     ) -> Mapping[str, Json]:
         """Check an ID token (OpenID Connect Core 1.0, section 3.1.3.7). Raises `Malformed`."""
         if not isinstance(given, str):
@@ -120,10 +127,9 @@ class Exchange:
         token = signature.read(given)
         if token.algorithm not in (config.jwt_supported_algs or ("RS256",)):
             raise Malformed("the id_token is signed with an unexpected algorithm")
-        uuid = call.mount.uuid
-        claims = token.claims(signature.named(token, await self._sets.keys(uuid, config)))
+        claims = token.claims(signature.named(token, await self._sets.keys(owner, config)))
         if claims is None:
-            claims = token.claims(signature.named(token, await self._sets.newer(uuid, config)))
+            claims = token.claims(signature.named(token, await self._sets.newer(owner, config)))
         if claims is None:
             raise Malformed("no known key has signed the id_token")
         if claims.get("iss") != provider.issuer:
@@ -135,7 +141,12 @@ class Exchange:
         return claims
 
     async def _userinfo(
-        self, config: Config, provider: Provider, tokens: Mapping[str, Json], claims: Mapping[str, Json]
+        self,
+        owner: Owner,
+        config: Config,
+        provider: Provider,
+        tokens: Mapping[str, Json],
+        claims: Mapping[str, Json],
     ) -> Mapping[str, Json]:
         """Return what userinfo adds; nothing where it speaks of somebody else (section 5.3.2)."""
         access = tokens.get("access_token")
@@ -143,7 +154,8 @@ class Exchange:
             return {}
         headers = {"Authorization": f"Bearer {access}"}
         try:
-            answer = await self._fetcher.send(self._outgoing(config, provider.userinfo_endpoint, headers))
+            asked = self._outgoing(owner, config, provider.userinfo_endpoint, headers)
+            answer = await self._fetcher.send(asked)
             found = document(answer)
         except Unreachable:
             return {}

@@ -42,6 +42,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.route import read, write
 from vault.outbound.failure import Unreachable
+from vault.outbound.shares import owner_of
 from vault.token.addresses import within
 from vault.token.issue import Issuer
 
@@ -149,7 +150,7 @@ class OidcEngine(Engine):
         if refused:
             return Begun({"auth_url": ""})
         try:
-            provider = await self._providers.find(config)
+            provider = await self._providers.find(owner_of(call), config)
         except Unreachable:
             return Begun({"auth_url": ""})
         implicit = "id_token" in config.oidc_response_types
@@ -164,7 +165,7 @@ class OidcEngine(Engine):
 
     async def _device(self, call: Call, config: Config, role: Role, params: AuthUrlParams) -> Begun:
         try:
-            found = await self._exchange.begin_device(config, role)
+            found = await self._exchange.begin_device(owner_of(call), config, role)
         except Unreachable as failure:
             raise Malformed(f"the provider gives no device code: {failure}") from None
         code = found.get("device_code")

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import msgspec
 
 from nhi.auth.jwt.model import Config
 from vault.framework import schema
 from vault.framework.call import JsonLimits
+from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.kept import Kept
+from vault.outbound.shares import Owner
 
 _LIMITS = JsonLimits(strings=8192)
 
@@ -30,17 +33,26 @@ class Provider(msgspec.Struct, frozen=True):
 
 
 class Providers:
-    """Asks providers."""
+    """Asks providers, and keeps what they say as `vault.outbound.kept` says: strangers may begin sign-ins."""
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher = fetcher
+        self.kept: Kept[Provider] = Kept(clock)
 
-    async def find(self, config: Config) -> Provider:
+    async def find(self, owner: Owner, config: Config) -> Provider:
         """Return what the provider of a configuration says. Raises `Unreachable`, also for another's document."""
+        return await self.kept.get(_key(owner, config), lambda: self._ask(owner, config))
+
+    def forget(self, owner: Owner, config: Config) -> None:
+        """Ask the provider anew when it is next needed."""
+        self.kept.drop(_key(owner, config))
+
+    async def _ask(self, owner: Owner, config: Config) -> Provider:
         url = config.oidc_discovery_url.removesuffix("/") + "/.well-known/openid-configuration"
         answer = await self._fetcher.send(
             Outgoing(
                 url,
+                owner=owner,
                 authorities=config.oidc_discovery_ca_pem,
                 names=config.override_allowed_server_names,
             )
@@ -52,6 +64,11 @@ class Providers:
         if url.startswith("https:") and not all(text.startswith("https:") for text in told.values()):
             raise Unreachable("it is asked by https and names an endpoint without it")
         return Provider(**told)
+
+
+def _key(owner: Owner, config: Config) -> Hashable:
+    names = config.override_allowed_server_names
+    return (owner, config.oidc_discovery_url, config.oidc_discovery_ca_pem, names)
 
 
 def document(answer: Answer) -> Mapping[str, Json]:

@@ -13,6 +13,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
+from vault.outbound.shares import owner_of
 
 
 class Verifier:
@@ -37,9 +38,9 @@ class Verifier:
         where = "error verifying token signature: "
         try:
             token = signature.read(text)
-            claims = token.claims(signature.named(token, await self._sets.keys(call.mount.uuid, config)))
+            claims = token.claims(signature.named(token, await self._sets.keys(owner_of(call), config)))
             if claims is None:
-                claims = token.claims(signature.named(token, await self._sets.newer(call.mount.uuid, config)))
+                claims = token.claims(signature.named(token, await self._sets.newer(owner_of(call), config)))
         except Unreachable as failure:
             raise Malformed(f"{where}fetching keys oidc: get keys failed: {failure}") from None
         except Malformed as refusal:

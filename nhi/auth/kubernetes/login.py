@@ -22,6 +22,7 @@ from vault.framework.fields import Json
 from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
+from vault.outbound.shares import owner_of
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer
 from vault.token.model import TokenEntry
@@ -100,9 +101,9 @@ class LoginEngine(Engine):
             raise Malformed("'aud' source data must be an array or slice, got string")
         self._check(config, role, claims)
         account = _account(claims)
-        await self._admit(config, role, account)
+        await self._admit(call, config, role, account)
         asked = (role.audience,) if role.audience else registered.audience(claims)
-        user = await self._server.review(config, params.jwt.strip(), asked)
+        user = await self._server.review(owner_of(call), config, params.jwt.strip(), asked)
         name = f"system:serviceaccount:{account.namespace}:{account.name}"
         if user.get("username") != name or not account.uid or user.get("uid") != account.uid:
             raise Unauthenticated
@@ -121,7 +122,7 @@ class LoginEngine(Engine):
         except Malformed as refusal:
             raise Forbidden(refusal.message, chained=False) from None
 
-    async def _admit(self, config: Config, role: Role, account: Account) -> None:
+    async def _admit(self, call: Call, config: Config, role: Role, account: Account) -> None:
         if not _listed(account.name, role.names):
             raise Forbidden("service account name not authorized", chained=False)
         if _listed(account.namespace, role.namespaces or ()):
@@ -130,7 +131,7 @@ class LoginEngine(Engine):
             raise Forbidden("namespace not authorized", chained=False)
         if not _LABEL.fullmatch(account.namespace):
             raise Forbidden("namespace not authorized", chained=False)
-        labels = await self._server.labels(config, account.namespace)
+        labels = await self._server.labels(owner_of(call), config, account.namespace)
         if not selector.parse(role.selector).met(labels):
             raise Forbidden("namespace not authorized", chained=False)
 

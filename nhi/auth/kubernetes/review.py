@@ -14,6 +14,7 @@ from vault.framework.fields import Json
 from vault.framework.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.shares import Owner
 
 _LIMITS = JsonLimits(strings=8192)
 
@@ -26,11 +27,14 @@ class ApiServer:
         self._pod = pod
         self._log = log
 
-    async def review(self, config: Config, token: str, audiences: Sequence[str]) -> Mapping[str, Json]:
+    async def review(
+        self, owner: Owner, config: Config, token: str, audiences: Sequence[str]
+    ) -> Mapping[str, Json]:
         """Return the user of a good token. Raises `Unauthenticated`."""
         spec = {"token": token, **({"audiences": list(audiences)} if audiences else {})}
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": spec}
         answer = await self._ask(
+            owner,
             config,
             "/apis/authentication.k8s.io/v1/tokenreviews",
             self._reviewer(config) or token,
@@ -45,7 +49,7 @@ class ApiServer:
             raise Unauthenticated  # the API server did not look at audiences, or found another one
         return _object(status.get("user"))
 
-    async def labels(self, config: Config, namespace: str) -> Mapping[str, str]:
+    async def labels(self, owner: Owner, config: Config, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace. Raises `Forbidden`."""
         reviewer = self._reviewer(config)
         if not reviewer:
@@ -55,7 +59,7 @@ class ApiServer:
                 chained=False,
             )
         try:
-            answer = await self._ask(config, f"/api/v1/namespaces/{namespace}", reviewer)
+            answer = await self._ask(owner, config, f"/api/v1/namespaces/{namespace}", reviewer)
         except Unauthenticated:
             raise Forbidden("namespace not authorized err=namespace lookup failed", chained=False) from None
         if answer.status != 200:
@@ -66,7 +70,7 @@ class ApiServer:
     def _reviewer(self, config: Config) -> str:
         return config.token_reviewer_jwt.strip() or ("" if config.disable_local_ca_jwt else self._pod.token())
 
-    async def _ask(self, config: Config, path: str, bearer: str, body: bytes = b"") -> Answer:
+    async def _ask(self, owner: Owner, config: Config, path: str, bearer: str, body: bytes = b"") -> Answer:
         host = config.kubernetes_host.rstrip("/")
         headers = {"Authorization": f"Bearer {bearer}"}
         if body:
@@ -75,6 +79,7 @@ class ApiServer:
             return await self._fetcher.send(
                 Outgoing(
                     (host if "://" in host else f"https://{host}") + path,
+                    owner=owner,
                     method="POST" if body else "GET",
                     headers=headers,
                     body=body,

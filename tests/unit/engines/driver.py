@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.clocks import MovedClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework import schema
 from vault.framework.call import WRITES, Call, Identity, Mounted, Operation, Reply
-from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.route import RouteTable
@@ -24,22 +24,11 @@ START = 1_700_000_000_000_000_000
 _PREFIX = "logical/one/"
 
 
-class FakeClock(Clock):
-    """A clock that moves a microsecond at each look, and further when told."""
+class FakeClock(MovedClock):
+    """A clock that begins at `START`, moves a microsecond at each look, and further when told."""
 
     def __init__(self) -> None:
-        self.now = START
-
-    def nanos(self) -> int:
-        self.now += 1000
-        return self.now
-
-    def millis(self) -> int:
-        return self.nanos() // 1_000_000
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += int(seconds * 1_000_000_000)
+        super().__init__(START)
 
 
 class Answer(msgspec.Struct):

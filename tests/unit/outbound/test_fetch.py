@@ -4,7 +4,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import Service, service
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.names import Lookup
 from vault.outbound.places import Places
 
 pytestmark = pytest.mark.loopback
@@ -22,11 +23,11 @@ PATIENCE = 60.0
 """Seconds that an answer may take on a busy machine, where a test is about something else."""
 
 
-def to(*addresses: str) -> Callable[[str, int], Awaitable[Sequence[str]]]:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+def to(*addresses: str) -> Lookup:
+    def lookup(host: str) -> Sequence[str]:
         return addresses
 
-    return resolve
+    return lookup
 
 
 def asked(
@@ -130,7 +131,7 @@ def test_sl_77_the_name_is_resolved_once_and_the_judged_address_is_connected_to(
     async def scenario() -> None:
         asked_for: list[str] = []
 
-        async def rebinding(host: str, port: int) -> Sequence[str]:
+        def rebinding(host: str) -> Sequence[str]:
             asked_for.append(host)
             return ["127.0.0.1"] if len(asked_for) == 1 else ["169.254.169.254"]
 
@@ -166,7 +167,7 @@ def test_of_several_addresses_one_that_may_be_asked_is_taken() -> None:
 
 def test_a_dead_host_and_a_name_that_nobody_has_are_told_apart() -> None:
     async def scenario() -> None:
-        async def nobody(host: str, port: int) -> Sequence[str]:
+        def nobody(host: str) -> Sequence[str]:
             raise OSError
 
         with socket.socket() as taken, pytest.raises(Unreachable, match="connection refused"):

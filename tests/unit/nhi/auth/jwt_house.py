@@ -35,7 +35,8 @@ class JwtHouse(AuthHouse):
         """Open the vault; auth/jwt trusts one key, and its role `r` one audience."""
         await self.start()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
-        self.sets = KeySets(fetcher, self.clock, Providers(fetcher))
+        self.providers = Providers(fetcher, self.clock)
+        self.sets = KeySets(fetcher, self.clock, self.providers)
         verifier, self.programs = Verifier(self.sets, self.clock), patient_programs()
         issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
         engines = (
@@ -80,7 +81,7 @@ class JwtHouse(AuthHouse):
         return await self("POST", "auth/jwt/login", {"jwt": text, "role": role}, token="")
 
 
-async def _resolve(host: str, port: int) -> Sequence[str]:
+def _resolve(host: str) -> Sequence[str]:
     return ["127.0.0.1"]
 
 

@@ -116,7 +116,7 @@ class CertHouse(AuthHouse):
         return await self("POST", "auth/token/renew-self", {}, token=token)
 
 
-async def _resolve(host: str, port: int) -> Sequence[str]:
+def _resolve(host: str) -> Sequence[str]:
     return ["127.0.0.1"]
 
 

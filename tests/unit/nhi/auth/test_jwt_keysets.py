@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nhi.auth.jwt import keysets
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import play, together
 from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import Service, service
+from vault.outbound import kept
 
 pytestmark = pytest.mark.loopback
 UNSIGNED = "error validating token: error verifying token signature: "
@@ -32,9 +32,8 @@ async def configured(one: Service) -> JwtHouse:
 
 async def settled(house: JwtHouse) -> None:
     """Wait for what is fetched beside the logins."""
-    for one in house.sets._sets._entries.values():
-        if one.running is not None:
-            await asyncio.wait([one.running])
+    await house.sets.kept.settled()
+    await house.providers.kept.settled()
 
 
 def test_a_set_is_fetched_once_for_many_logins_at_once_and_used_while_it_is_fresh() -> None:
@@ -43,7 +42,7 @@ def test_a_set_is_fetched_once_for_many_logins_at_once_and_used_while_it_is_fres
             house = await configured(one)
             answers = await together(*(house.present(sub=f"u{number}") for number in range(20)))
             assert [answer.status for answer in answers] == [200] * 20
-            house.clock.sleep(keysets.FRESH / 1000 - 5)
+            house.clock.sleep(kept.FRESH - 5)
             assert (await house.present()).status == 200
             assert one.connections == 1
 
@@ -55,7 +54,7 @@ def test_a_set_that_is_no_longer_fresh_is_fetched_beside_the_login() -> None:
         async with service() as one:
             house = await configured(one)
             await house.present()
-            house.clock.sleep(keysets.FRESH / 1000 + 1)
+            house.clock.sleep(kept.FRESH + 1)
             one.body = keys(jwk(OTHER, kid="one"))
             assert (await house.present()).status == 200
             await settled(house)
@@ -75,7 +74,7 @@ def test_logins_with_known_keys_go_on_for_a_day_when_the_host_is_dead_and_not_lo
                 house.clock.sleep(4000)
                 assert (await house.present()).status == 200
                 await settled(house)
-            house.clock.sleep(keysets.STALE / 1000)
+            house.clock.sleep(kept.STALE)
             answer = await house.present()
             assert (
                 answer.error == UNSIGNED + "fetching keys oidc: get keys failed: it answers with status 503"

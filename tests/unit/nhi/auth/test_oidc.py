@@ -40,7 +40,7 @@ class OidcHouse(JwtHouse):
     async def sign_ins(self, one: Service) -> "OidcHouse":
         await self.begin()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
-        providers = Providers(fetcher)
+        providers = Providers(fetcher, self.clock)
         issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
         engine = OidcEngine(
             issuer,

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Turns at something scarce, shared so that nobody takes all of them: a tenant, of its turns a mount, of these a host.
+
+Whoever holds turns may take another only while more are left to others than they hold. So one who never gives any back
+holds half of them at most, and each who comes after that half of what was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from vault.framework.call import Call
+
+Path = tuple[str, ...]
+
+
+class Owner(NamedTuple):
+    """For whom something is asked: a tenant, which is all namespaces below one of the root's, and a mount's uuid."""
+
+    tenant: str = ""
+    mount: str = ""
+
+
+def owner_of(call: Call) -> Owner:
+    """Return for whom a call asks."""
+    return Owner(call.namespace.path.partition("/")[0], call.mount.uuid)
+
+
+class Shares:
+    """`size` turns. All methods belong to one event loop."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held: Counter[Path] = Counter()
+        self._waiting: OrderedDict[Path, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @asynccontextmanager
+    async def turn(self, path: Path) -> AsyncIterator[None]:
+        """Hold a turn, once there is one for `path`: a tenant, and what of it is to be told apart."""
+        await self.take(path)
+        try:
+            yield
+        finally:
+            self.give_back(path)
+
+    async def take(self, path: Path) -> None:
+        """Wait for a turn; it must be given back."""
+        if self._may(path):
+            self._count(path, 1)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(path, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.give_back(path)
+            else:
+                self._leave(path, turn)
+            raise
+
+    def give_back(self, path: Path) -> None:
+        """Give a turn back, to who may have one now; of those who wait, whoever had one last comes last."""
+        self._count(path, -1)
+        for waiting in tuple(self._waiting):
+            if not self._may(waiting):
+                continue
+            turn = self._waiting[waiting].popleft()
+            self._waiting.move_to_end(waiting)
+            if not self._waiting[waiting]:
+                del self._waiting[waiting]
+            self._count(waiting, 1)
+            turn.set_result(None)
+
+    def _may(self, path: Path) -> bool:
+        """Whether at each level more is left than this one holds; all of one level have half of the one above at most."""
+        room, held = self._size, self._held[()]
+        for depth in range(1, len(path) + 1):
+            own = self._held[path[:depth]]
+            if own >= room - held:
+                return False
+            room, held = room // 2, own
+        return True
+
+    def _count(self, path: Path, change: int) -> None:
+        for depth in range(len(path) + 1):
+            self._held[path[:depth]] += change
+            if not self._held[path[:depth]]:
+                del self._held[path[:depth]]
+
+    def _leave(self, path: Path, turn: asyncio.Future[None]) -> None:
+        self._waiting[path].remove(turn)
+        if not self._waiting[path]:
+            del self._waiting[path]
