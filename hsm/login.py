@@ -70,7 +70,7 @@ class LoginGate:
 
     `directory` is private to the server's user and made if need be; `boot` tells this boot from the last; `guest`
     is as above. `force` logs in although one more wrong PIN would lock the token. `now` gives seconds since the
-    epoch.
+    machine was started, whatever its wall clock is set to: what other processes of this boot left is compared with it.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LoginGate:
         *,
         guest: bool = False,
         force: bool = False,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._boot = boot
@@ -101,7 +101,9 @@ class LoginGate:
         name = hashlib.sha256(serial.encode()).hexdigest()[:16]
         digest = self._digest(serial, pin)
         marker, tried = (self._directory / f"pin-{what}-{digest}" for what in ("refused", "tried"))
-        own, guesses = (self._directory / f"{what}-{name}" for what in ("pin-own", "guesses"))
+        own = self._directory / f"pin-own-{name}"
+        of_boot = hashlib.sha256(f"{self._boot}\0{serial}".encode()).hexdigest()[:16]
+        guesses = self._directory / f"guesses-{of_boot}"
         with _locked(self._directory / f"login-{name}.lock"):
             self._admit(serial, marker, tried, flags())
             taken = not self._guest and _told(own) == digest
@@ -109,7 +111,7 @@ class LoginGate:
                 self._admit_guest(serial, digest, own, guesses)
             elif taken:
                 self._admit_again(serial, tried)
-            tried.touch(0o600)
+            _create(tried)
             pending = False
             try:
                 yield
@@ -164,11 +166,11 @@ class LoginGate:
         if not tried.exists() or (times := tried.stat().st_size) < UNCLEAR:
             return
         pause = UNCLEAR_SECONDS * 2 ** min(times - UNCLEAR, _DOUBLINGS)
-        left = tried.stat().st_mtime + pause - self._now()
-        if left > 0:
+        age = self._now() - tried.stat().st_mtime
+        if 0 <= age < pause:  # one that lies ahead is not by this clock
             raise SlotUnavailable(
                 f"token serial {serial}: the login had {times} unclear answers in a row; it is tried again "
-                f"in {left:.0f} s"
+                f"in {pause - age:.0f} s"
             )
 
     def _admit(self, serial: str, marker: Path, tried: Path, flags: int) -> None:
@@ -266,6 +268,11 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _create(path: Path) -> None:
+    """Make an empty file if there is none. When it was last written stays as it is, unlike by `Path.touch`."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -58,20 +58,23 @@ def bound_to(authority: Block) -> Bound | None:
 
 
 class _Shown(msgspec.Struct):
-    """What one request proves. `proof` is what its signed proof is known by, which counts until `until` (seconds)."""
+    """What one request proves. `proof` is what its signed proof is known by, which counts for `left` more seconds."""
 
     keys: dict[str, str]
     proof: bytes = b""
-    until: int = 0
+    left: int = 0
     counted: bool = False
     """Whether something that names the key has let this request through by the proof."""
 
 
 class _Used(msgspec.Struct):
-    """Proofs of one key that counted, by when they are too old (seconds). `last` is when the last of them came."""
+    """Proofs of one key that counted, by when they are too old. `last` is when the last of them came.
 
-    last: int = 0
-    proofs: OrderedDict[bytes, int] = msgspec.field(default_factory=OrderedDict)
+    Seconds by the monotonic clock: a wall clock that is set makes nothing be forgotten that still counts.
+    """
+
+    last: float = 0.0
+    proofs: OrderedDict[bytes, float] = msgspec.field(default_factory=OrderedDict)
 
 
 class Possession:
@@ -99,10 +102,10 @@ class Possession:
         if JKT not in shown.keys or shown.counted:
             return
         shown.counted = True
-        now = self._clock.millis() // 1000
+        now = self._clock.monotonic()
         used = self._used.setdefault(shown.keys[JKT], _Used())
         used.last = now
-        used.proofs[shown.proof] = shown.until
+        used.proofs[shown.proof] = now + shown.left
         self._used.move_to_end(shown.keys[JKT])
         while next(iter(self._used.values())).last + 2 * _WINDOW < now:
             self._used.popitem(last=False)
@@ -146,7 +149,7 @@ class Possession:
         used = self._used.get(shown.keys[JKT])
         if used is None:
             return True
-        now = self._clock.millis() // 1000
+        now = self._clock.monotonic()
         while used.proofs and next(iter(used.proofs.values())) < now:
             used.proofs.popitem(last=False)
         return shown.proof not in used.proofs and len(used.proofs) < _MOST
@@ -171,7 +174,7 @@ class Possession:
             return None
         thumbprint = key_thumbprint(jwk)
         once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
-        return _Shown({JKT: thumbprint}, once, issued + _WINDOW) if thumbprint else None
+        return _Shown({JKT: thumbprint}, once, issued + _WINDOW + 1 - now) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""

@@ -25,6 +25,7 @@ from nhi.biscuit.wire import Algorithm
 from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import Call, Reply
+from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.external import AskFirst
 from vault.framework.fields import Json
@@ -32,8 +33,8 @@ from vault.framework.route import read
 
 MAX_AGE: Final = 60
 """Seconds for which a list counts."""
-ANEW: Final = 5_000
-"""Milliseconds for which the same one is answered."""
+ANEW: Final = 5.0
+"""Seconds for which the same one is answered."""
 MOST: Final = 100_000
 """Ids in a list; with more it says that it is not complete, and verifiers have to ask (introspection)."""
 _PAGE: Final = 2000
@@ -44,10 +45,11 @@ TYPE: Final = "nhi-revocations+jwt"
 class PublishingEngine(Engine):
     """Publishes."""
 
-    def __init__(self, mint: Mint, clients: Clients) -> None:
+    def __init__(self, mint: Mint, clients: Clients, clock: Clock) -> None:
         self._mint = mint
         self._clients = clients
-        self._signed: Bounded[str, tuple[int, str]] = Bounded(_MOUNTS)
+        self._clock = clock
+        self._signed: Bounded[str, tuple[float, str]] = Bounded(_MOUNTS)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @read("public-keys", public=True)
@@ -95,14 +97,14 @@ class PublishingEngine(Engine):
     def _kept(self, call: Call) -> str | None:
         """Return the list that was signed last, while it is answered."""
         known = self._signed.get(call.mount.uuid)
-        return known[1] if known is not None and abs(call.now - known[0]) < ANEW else None
+        return known[1] if known is not None and self._clock.monotonic() - known[0] < ANEW else None
 
     async def _sign(self, call: Call) -> None:
         """Sign a new list, for this call and those that come soon: one at a time, however many ask meanwhile."""
         mount = call.mount.uuid
         async with self._turns.setdefault(mount, asyncio.Lock()):
             if self._kept(call) is None:
-                self._signed.put(mount, (call.now, await self._list(call)))
+                self._signed.put(mount, (self._clock.monotonic(), await self._list(call)))
 
     async def _list(self, call: Call) -> str:
         ids: list[bytes] = []

@@ -153,7 +153,7 @@ def test_whoever_waits_for_records_is_refused_in_the_form_that_was_asked_for(
     (device,) = application.vault._parts.audit._devices.values()
     write = device.write
 
-    def fails(line: bytes, now: int) -> None:
+    def fails(line: bytes, now: float) -> None:
         raise RuntimeError("nobody thought of it")
 
     async def at_once() -> None:

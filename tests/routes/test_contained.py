@@ -25,7 +25,7 @@ def test_both_records_are_one_write_and_stand_before_the_commit(application: App
     (device,) = application.vault._parts.audit._devices.values()
     write, taken, versions = device.write, list[bytes](), list[object]()
 
-    def noting(line: bytes, now: int) -> None:
+    def noting(line: bytes, now: float) -> None:
         taken.append(line)
         versions.append(application.storage.data.entries.copy())  # type: ignore[attr-defined]  # the memory's
         write(line, now)
@@ -48,7 +48,7 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
     write = device.write
     before = application.request("GET", TARGET, token="root").json()["data"]
 
-    def refuse(line: bytes, now: int) -> None:
+    def refuse(line: bytes, now: float) -> None:
         raise DeviceFailure("the disk went away")
 
     device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone
@@ -94,11 +94,11 @@ def test_a_refusal_that_keeps_what_it_wrote_is_recorded_before_that_is_kept(appl
     wrong = {"role_id": "x", "secret_id": "wrong"}
     before = entries.copy()
 
-    def noting(line: bytes, now: int) -> None:
+    def noting(line: bytes, now: float) -> None:
         kept.append(entries != before)
         write(line, now)
 
-    def refuse(line: bytes, now: int) -> None:
+    def refuse(line: bytes, now: float) -> None:
         raise DeviceFailure("the disk went away")
 
     device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone

@@ -424,3 +424,19 @@ def test_a_registration_that_gets_other_keys_loses_those_that_it_had(issuer: Iss
     issuer.root(path, {**own, "jwks_url": "https://keys"})
     issuer.root(path, {"pubkeys": [pem(KEY)]})
     assert issuer.root(path, method="GET")["data"]["attestation"] == {"pubkeys": [pem(KEY)], "max_age": 3600}
+
+
+@pytest.mark.parametrize("jump", [600, -600])
+def test_a_proof_counts_once_although_the_wall_clock_is_set_and_set_right_again(
+    issuer: Issuer, jump: int
+) -> None:
+    secret = _register(issuer, pop="dpop")
+    held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
+    clock = issuer.application.clock
+    first = _proof(issuer, held, DB)
+    assert _with(issuer, held, DB, first) == 200
+    clock.set_wall(jump)
+    _with(issuer, held, DB, _proof(issuer, held, DB))
+    clock.set_wall(-jump)
+    assert _with(issuer, held, DB, first) == 403
+    assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200

@@ -41,7 +41,7 @@ class Deaf:
         self._device = device
         self._kind = kind
 
-    def write(self, line: bytes, now: int) -> None:
+    def write(self, line: bytes, now: float) -> None:
         """Refuse such a record."""
         if any(json.loads(one)["type"] == self._kind for one in line.splitlines()):
             raise DeviceFailure("full")

@@ -30,8 +30,8 @@ _SALT: Final = "audit/salt/"
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
 _KINDS: Final = ("request", "response")
-_COMPLAIN_EVERY: Final = 1_000_000_000
-"""Nanoseconds between two log lines about devices that fail."""
+_COMPLAIN_EVERY: Final = 1.0
+"""Seconds between two log lines about devices that fail."""
 
 
 class _Open(msgspec.Struct):
@@ -64,7 +64,7 @@ class Broker:
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
         self._log = log
-        self._complained = 0
+        self._complained = -_COMPLAIN_EVERY
         self._salts = salts
         self._unopened: set[str] = set()
         """Devices whose salt no slot opened when it was last asked for."""
@@ -108,9 +108,9 @@ class Broker:
         if self._open:
             headers = self._headers
             lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
-            self._send(lines, now, "request")
+            self._send(lines, "request")
         elif self._devices:
-            self._send_sealed(sealed_line(call, "request", now, error), now)
+            self._send_sealed(sealed_line(call, "request", now, error))
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
         """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
@@ -129,11 +129,11 @@ class Broker:
                     else renderer.response(call, reply, now, headers, error)
                 )
                 lines.append((entry, line))
-            self._send(lines, now, "response")
+            self._send(lines, "response")
         elif self._devices:
             if held:
-                self._send_sealed(sealed_line(call, "request", held, None), now)
-            self._send_sealed(sealed_line(call, "response", now, error), now)
+                self._send_sealed(sealed_line(call, "request", held, None))
+            self._send_sealed(sealed_line(call, "response", now, error))
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> None:
         """Record a held request and its response with those of others, in `call.batch`: the answer has to wait there."""
@@ -148,9 +148,8 @@ class Broker:
         call.batch = batch
 
     def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
-        now = self._clock.nanos()
         try:
-            self._send(list(zip(self._recording, of_devices, strict=True)), now, "response", count)
+            self._send(list(zip(self._recording, of_devices, strict=True)), "response", count)
         except Unavailable as failure:
             return failure
         return None
@@ -158,11 +157,11 @@ class Broker:
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
 
-    def _send(self, lines: Sequence[tuple[_Open, bytes]], now: int, kind: str, count: int = 0) -> None:
+    def _send(self, lines: Sequence[tuple[_Open, bytes]], kind: str, count: int = 0) -> None:
         """Write one call's lines, or `count` calls' in one; what waits to be written goes first."""
         if self._batch is not None and not count:
             self._batch.flush()
-        began = perf_counter_ns()
+        began, now = perf_counter_ns(), self._clock.monotonic()
         taken = False
         for entry, line in lines:
             taken = self._write(entry.device, line, now) or taken
@@ -175,17 +174,18 @@ class Broker:
             self._failures[kind].count += count or 1
             raise Unavailable(detail="no audit device took the record")
 
-    def _send_sealed(self, line: bytes, now: int) -> None:
+    def _send_sealed(self, line: bytes) -> None:
         """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
+        now = self._clock.monotonic()
         taken = [self._write(device, line, now) for device in self._devices.values()]
         if not any(taken):
             raise Unavailable(detail="no audit device took the record")
 
-    def _write(self, device: Device, line: bytes, now: int) -> bool:
+    def _write(self, device: Device, line: bytes, now: float) -> bool:
         try:
             device.write(line, now)
         except DeviceFailure as failure:
-            if now - self._complained > _COMPLAIN_EVERY:
+            if now - self._complained >= _COMPLAIN_EVERY:
                 self._complained = now
                 self._log.failure("audit", "a device did not take a record", error=str(failure))
             return False
@@ -292,8 +292,7 @@ class Broker:
             raise Malformed("path already in use")
         try:
             device = open_device(config)
-            now = self._clock.nanos()
-            device.write(trial_line(now), now)
+            device.write(trial_line(self._clock.nanos()), self._clock.monotonic())
             device.close()
         except DeviceFailure as failure:
             raise Malformed(str(failure)) from failure

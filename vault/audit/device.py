@@ -17,8 +17,8 @@ import msgspec
 
 NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
 """Targets of a device that are not files."""
-_CHECK_EVERY: Final = 1_000_000_000
-"""Nanoseconds between two looks at whether the file is still there (SL-56)."""
+_CHECK_EVERY: Final = 1.0
+"""Seconds between two looks at whether the file is still there (SL-56)."""
 _FIXES: Final = {
     errno.ELOOP: "it is a link, and none is followed; name the file itself",
     errno.EISDIR: "it is a directory; name a file",
@@ -59,8 +59,8 @@ def target(options: Mapping[str, str]) -> str:
 class Device(Protocol):
     """A sink for audit lines."""
 
-    def write(self, line: bytes, now: int) -> None:
-        """Take one whole line. `now` in nanoseconds. Raises `DeviceFailure`."""
+    def write(self, line: bytes, now: float) -> None:
+        """Take one whole line. `now` in seconds that only grow. Raises `DeviceFailure`."""
         ...
 
     def reopen(self) -> None:
@@ -88,7 +88,7 @@ class FileDevice:
         if self._mode & 0o111:
             raise DeviceFailure(f'audit device "{self._name}": mode must not make the file executable')
         self._fd = -1
-        self._checked = 0
+        self._checked = -_CHECK_EVERY
         self._torn = False
         self.reopen()
 
@@ -129,10 +129,10 @@ class FileDevice:
             raise
         return fd
 
-    def write(self, line: bytes, now: int) -> None:
+    def write(self, line: bytes, now: float) -> None:
         """See `Device.write`. One append per line, so that lines of several processes never mix."""
         try:
-            if now - self._checked > _CHECK_EVERY:
+            if now - self._checked >= _CHECK_EVERY:
                 if os.fstat(self._fd).st_nlink == 0:
                     self.reopen()
                 self._checked = now

@@ -146,10 +146,16 @@ class Metrics:
         """Begin to count now, by `clock`, or else the system's."""
         self.clock: Final = clock or Clock()
         self.began: Final = self.clock.nanos()
+        self._since: Final = self.clock.monotonic()
         self._counters: dict[tuple[str, Labels], Counter] = {}
         self._timings: dict[tuple[str, Labels], Timing] = {}
         self._summaries: dict[str, Callable[[], Sequence[Timing]]] = {}
         self._gauges: dict[tuple[str, Labels], Callable[[], float]] = {}
+
+    @property
+    def seconds(self) -> float:
+        """For how long they have counted."""
+        return self.clock.monotonic() - self._since
 
     def counter(self, name: str, **labels: str) -> Counter:
         """Return the counter of this name and these labels, made at the first call. Keep what it returns."""

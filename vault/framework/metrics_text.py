@@ -41,7 +41,7 @@ def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
 
 def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
     """Return every metric in the form of OpenBao's `sys/metrics`."""
-    seconds = max((metrics.clock.nanos() - metrics.began) / 1e9, 1.0)
+    seconds = max(metrics.seconds, 1.0)
     answer = {
         "Timestamp": f"{datetime.fromtimestamp(metrics.began / 1e9, UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Gauges": [

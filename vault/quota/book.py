@@ -9,6 +9,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Call, Namespace
+from vault.framework.clock import Clock
 from vault.framework.errors import Limited
 from vault.namespace.book import Namespaces
 from vault.quota.model import (
@@ -51,9 +52,10 @@ class Exemptions:
 class Quotas:
     """Lets requests in, or not. A request counts against the one quota that is most specific."""
 
-    def __init__(self, barrier: Barrier, namespaces: Namespaces) -> None:
+    def __init__(self, barrier: Barrier, namespaces: Namespaces, clock: Clock) -> None:
         self._barrier = barrier
         self._namespaces = namespaces
+        self._clock = clock
         self._windows = Windows()
         self._serial = 0
         self.seal()
@@ -105,7 +107,7 @@ class Quotas:
             most=quota.most,
             interval=quota.interval,
             block=quota.block,
-            now=call.now,
+            now=int(self._clock.monotonic() * 1000),
         )
         if self._settings.headers:
             call.admission = _headers(quota, verdict)

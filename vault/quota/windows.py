@@ -53,7 +53,7 @@ class Windows:
         self._clients.clear()
 
     def take(self, quota: int, client: str, *, most: int, interval: int, block: int, now: int) -> Verdict:
-        """Count a request at `now` (milliseconds) against `quota`; `interval` and `block` are in seconds.
+        """Count a request at `now` (milliseconds that only grow) against `quota`; `interval` and `block` are in seconds.
 
         A refused request is not counted.
         """

@@ -31,7 +31,7 @@ from vault.storage.protocol import ReadTx, Storage, Tx
 PREFIX: Final = "sealwrap/"
 """Below a namespace's own data: everything that is wrapped for slots."""
 
-KEPT_MILLIS: Final = 60_000
+KEPT_SECONDS: Final = 60.0
 """How long a value that was read is kept."""
 
 _MOST: Final = 1024
@@ -68,15 +68,15 @@ class SealWrap:
     """Writes and reads wrapped values of namespaces. Every method raises `BarrierSealed` while sealed."""
 
     def __init__(
-        self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], int], random: Random
+        self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], float], random: Random
     ) -> None:
-        """`now` gives milliseconds since the epoch, `random` entropy. Call `drop` when the vault is sealed."""
+        """`now` gives seconds that only grow, `random` entropy. Call `drop` when the vault is sealed."""
         self._storage = storage
         self._barrier = barrier
         self._slots = slots
         self._now = now
         self._random = random
-        self._kept: dict[bytes, tuple[int, bytes]] = {}
+        self._kept: dict[bytes, tuple[float, bytes]] = {}
         self.memories: list[Callable[[str, bytes], bytes | None]] = []
         """Asked for the value at a path and what is stored there: who has it in memory gives it to other slots."""
 
@@ -285,7 +285,7 @@ class SealWrap:
         digest = hashlib.sha256(f"{namespace_id}\0{path}\0".encode() + data).digest()
         kept = self._kept.get(digest)
         now = self._now()
-        if kept is not None and 0 <= now - kept[0] < KEPT_MILLIS:
+        if kept is not None and now - kept[0] < KEPT_SECONDS:
             return kept[1]
         value = await self._unwrap(namespace_id, path, found)
         self._keep(digest, now, value)
@@ -305,12 +305,12 @@ class SealWrap:
                 reasons[name] = failure
         raise NoSlotAnswers(reasons)
 
-    def _keep(self, digest: bytes, now: int, value: bytes) -> None:
+    def _keep(self, digest: bytes, now: float, value: bytes) -> None:
         if self._barrier.sealed:
             return
         self._kept.pop(digest, None)
         self._kept[digest] = (now, value)
-        for old in [key for key, (since, _) in self._kept.items() if now - since >= KEPT_MILLIS]:
+        for old in [key for key, (since, _) in self._kept.items() if now - since >= KEPT_SECONDS]:
             del self._kept[old]
         while len(self._kept) > _MOST:
             del self._kept[next(iter(self._kept))]

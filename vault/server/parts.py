@@ -110,7 +110,7 @@ def make(
     barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
     slots = make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
-    wraps = SealWrap(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
+    wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
     lifecycle.on_seal(wraps.drop)
     lifecycle.keeper.wraps = wraps
     signing = signing_keys(wraps, barrier, entropy)
@@ -156,7 +156,7 @@ def make(
         genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
         limits=_limits(config),
         leases=leases,
-        quotas=Quotas(barrier, namespaces),
+        quotas=Quotas(barrier, namespaces, clock),
         origins=CrossOrigins(barrier),
         fetcher=Fetcher(Places(config.outbound_allow)),
         endings=Endings(

@@ -67,7 +67,7 @@ def workloads(
     children = Children(parts.tokens, parts.barrier)
     engines = (
         KeyEngine(mint, leaving),
-        PublishingEngine(mint, clients),
+        PublishingEngine(mint, clients, parts.clock),
         WorkloadEngine(parts.clock, parts.entropy),
         RegistrationEngine(parts.entropy),
         issuing,

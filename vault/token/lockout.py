@@ -16,6 +16,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
+from vault.cache.ages import Ages
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock
@@ -71,7 +72,7 @@ class Lockout:
     ) -> None:
         """`entry` returns the mount of a call, `server` what the configuration says about mounts of a kind."""
         self._barrier = barrier
-        self._clock = clock
+        self._ages = Ages(clock)
         self._entry = entry
         self._server = server
         self._strangers: Bounded[bytes, _Stranger] = Bounded(_STRANGERS)
@@ -152,14 +153,13 @@ class Lockout:
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):
             return False
-        return self._clock.nanos() < found.last + (config.duration or DURATION) * _SECOND
+        return self._ages.of(found.last) < (config.duration or DURATION) * _SECOND
 
     def _counted(self, found: Attempts | None, name: str, config: LockoutConfig) -> Attempts:
-        now = self._clock.nanos()
         before = found or _NOBODY
-        forgotten = now >= before.last + (config.counter_reset or DURATION) * _SECOND
+        forgotten = self._ages.of(before.last) >= (config.counter_reset or DURATION) * _SECOND
         over = before.failures >= (config.threshold or THRESHOLD)
-        return Attempts(name, 1 if forgotten or over else before.failures + 1, now)
+        return Attempts(name, 1 if forgotten or over else before.failures + 1, self._ages.begin())
 
 
 def _stranger(mount: str, name: str) -> bytes:

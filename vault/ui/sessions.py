@@ -18,10 +18,10 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 
-IDLE: Final = 3_600_000
-"""Milliseconds after which a session that nobody uses ends."""
-LONGEST: Final = 12 * 3_600_000
-"""Milliseconds after which any session ends."""
+IDLE: Final = 3600.0
+"""Seconds after which a session that nobody uses ends."""
+LONGEST: Final = 12 * 3600.0
+"""Seconds after which any session ends."""
 OF_TOKEN: Final = 8
 OF_PERSON: Final = 32
 OF_ADDRESS: Final = 256
@@ -31,16 +31,19 @@ _CHARACTERS: Final = 43
 
 
 class Session(msgspec.Struct):
-    """One sign-in. `form` is what each form of it carries, which no other site can know."""
+    """One sign-in. `form` is what each form of it carries, which no other site can know.
+
+    Times are in seconds by the monotonic clock.
+    """
 
     token: Secret
     namespace: str
     name: str
     form: Secret
-    began: int
-    used: int
-    ends: int = 0
-    """When its token ends (ms); 0 for never."""
+    began: float
+    used: float
+    ends: float = 0.0
+    """When its token ends; 0 for never."""
     owner: bytes = b""
     """The digest of its token."""
     person: bytes = b""
@@ -69,9 +72,9 @@ class Sessions:
         `ttl` are the seconds for which the token is good, 0 for ever; `address` is whence somebody signs in; `person`
         names the entity or workload that the token belongs to, which whoever has the token cannot choose.
         """
-        now, owner = self._clock.millis(), _digest(token.reveal())
+        now, owner = self._clock.monotonic(), _digest(token.reveal())
         self._kept = {key: one for key, one in self._kept.items() if not _over(one, now)}
-        ends = now + ttl * 1000 if ttl > 0 else 0
+        ends = now + ttl if ttl > 0 else 0.0
         whose = _digest(person) if person else owner
         new = Session(token, namespace, name, Secret(self.secret()), now, now, ends, owner, whose, address)
         leaving = self._leaving(new)
@@ -108,7 +111,7 @@ class Sessions:
 
     def find(self, number: str) -> Session | None:
         """Return the session of a number, and count it as used."""
-        now = self._clock.millis()
+        now = self._clock.monotonic()
         session = self._kept.get(_digest(number))
         if session is None or _over(session, now):
             self.end(number)
@@ -129,7 +132,7 @@ def _digest(text: str) -> bytes:
     return sha256(text.encode()).digest()
 
 
-def _over(session: Session, now: int) -> bool:
+def _over(session: Session, now: float) -> bool:
     if session.ends and now >= session.ends:
         return True
     return now - session.used >= IDLE or now - session.began >= LONGEST

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.model import Enforcement, Method, Seed
 from vault.barrier.view import View
+from vault.cache.ages import Ages
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 
@@ -35,6 +36,7 @@ class Codes:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._ages = Ages(clock)
 
     async def satisfy(
         self,
@@ -79,17 +81,16 @@ class Codes:
         seed = await model.seed(core, method.id, entity_id)
         if seed is None:
             return f'MFA secret for method name "{method.name}" not present in entity "{entity_id}"'
-        now = self._clock.nanos()
-        over = seed.failed + seed.period * _SECOND
-        if seed.failures >= method.max_validation_attempts and now < over:
+        left = seed.period * _SECOND - self._ages.of(seed.failed)
+        if seed.failures >= method.max_validation_attempts and left > 0:
             return (
                 f"maximum TOTP validation attempts exceeded the allowed attempts "
-                f"{method.max_validation_attempts}. Please try again in {(over - now) // _SECOND + 1}s"
+                f"{method.max_validation_attempts}. Please try again in {left // _SECOND + 1}s"
             )
-        period = matching(seed, given, now // _SECOND)
+        period = matching(seed, given, self._clock.nanos() // _SECOND)
         if period is None:
-            count = 1 if now >= over else seed.failures + 1
-            failed = msgspec.structs.replace(seed, failures=count, failed=now)
+            count = 1 if left <= 0 else seed.failures + 1
+            failed = msgspec.structs.replace(seed, failures=count, failed=self._ages.begin())
             await model.put_seed(core, method.id, entity_id, failed)
             return _WRONG
         used = msgspec.structs.replace(seed, used=period, failures=0, failed=0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hsm.errors import SlotUnavailable
+from tests.clocks import MONTH
 from tests.unit.engines.driver import FakeClock
 from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.seal.auto import RECOVERY, Machine
@@ -46,7 +47,7 @@ def _broken(broker: Broker, name: str = "file") -> None:
     device = broker._devices[f"{name}/"]
     device.close()
 
-    def refuse(line: bytes, now: int) -> None:
+    def refuse(line: bytes, now: float) -> None:
         raise DeviceFailure("the disk went away")
 
     device.write = refuse  # type: ignore[method-assign]  # a device whose target is gone
@@ -114,7 +115,7 @@ def test_sl_53_a_change_whose_answer_cannot_be_recorded_is_undone(tmp_path: Path
         write = device.write
         taken: list[bytes] = []
 
-        def once(line: bytes, now: int) -> None:
+        def once(line: bytes, now: float) -> None:
             if taken:
                 raise DeviceFailure("the disk is full")
             taken.append(line)
@@ -313,5 +314,40 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
         assert told == [None]
         for name in ("audit.log", "other.log"):
             assert [record["request"]["id"] for record in _records(tmp_path / name)[-2:]] == ["the-id"] * 2
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_file_that_was_removed_is_noticed_whatever_the_wall_clock_is_set_to(
+    tmp_path: Path, jump: int
+) -> None:
+    async def scenario() -> None:
+        file = tmp_path / "audit.log"
+        house = await _house(_config(file))
+        assert (await house("GET", "sys/audit")).status == 200
+        file.unlink()
+        house.clock.set_wall(jump)
+        house.clock.sleep(1.1)
+        assert (await house("GET", "sys/audit")).status == 200
+        assert len(_records(file)) == 2
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_device_that_fails_is_told_again_whatever_the_wall_clock_is_set_to(
+    tmp_path: Path, jump: int
+) -> None:
+    async def scenario() -> None:
+        stream = io.StringIO()
+        house = await _house(_config(tmp_path / "one.log", "one"), _config(tmp_path / "two.log", "two"))
+        house.audit._log = Log(stream=stream)
+        _broken(house.audit, "one")
+        assert (await house("GET", "sys/audit")).status == 200
+        house.clock.set_wall(jump)
+        house.clock.sleep(1.1)
+        assert (await house("GET", "sys/audit")).status == 200
+        assert stream.getvalue().count("did not take a record") == 2
 
     play(scenario)

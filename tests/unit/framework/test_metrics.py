@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.clocks import MONTH, MovedClock
 from vault.framework.clock import Clock
 from vault.framework.metrics import Metrics, Timing
 from vault.framework.metrics_text import render_json, render_prometheus
@@ -21,6 +22,9 @@ class Ticking(Clock):
 
     def nanos(self) -> int:
         return self.now
+
+    def monotonic(self) -> float:
+        return self.now / 1e9
 
 
 def filled() -> Metrics:
@@ -100,3 +104,14 @@ def test_a_quantile_is_within_an_eighth_of_the_true_value(durations: list[int], 
 
 def test_without_observations_a_quantile_is_zero() -> None:
     assert Timing().quantile(0.5) == 0.0
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_rates_are_right_whatever_the_wall_clock_is_set_to(jump: int) -> None:
+    clock = MovedClock(1_795_521_600_000_000_000)
+    metrics = Metrics(clock)
+    metrics.counter("audit.log_request_failure").count += 20
+    clock.sleep(10)
+    clock.set_wall(jump)
+    (counted,) = json.loads(render_json(metrics))["Counters"]
+    assert counted["Rate"] == pytest.approx(2, abs=0.01)

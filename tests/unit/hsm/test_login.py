@@ -3,7 +3,9 @@
 
 import contextlib
 import hashlib
+import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -431,3 +433,28 @@ def test_one_gate_hashes_a_pin_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(PinBlocked):
         _try(gate, token, WRONG, "0022")
     assert hashed == [RIGHT.reveal(), RIGHT.reveal(), WRONG.reveal()]
+
+
+def test_guesses_are_counted_by_the_clock_that_nobody_sets_and_not_past_a_boot(tmp_path: Path) -> None:
+    before = time.monotonic()
+    for place in range(GUESSES):
+        with pytest.raises(PinBlocked):
+            _try(LoginGate(tmp_path / "run", "boot", guest=True), Token(), Pin(b"guess %d" % place))
+    (guesses,) = (tmp_path / "run").glob("guesses-*")
+    assert all(before - 1 <= moment <= time.monotonic() for moment in map(float, guesses.read_text().split()))
+    with pytest.raises(PinBlocked, match="none is looked at"):
+        _try(LoginGate(tmp_path / "run", "boot", guest=True), Token(), RIGHT)
+    _try(LoginGate(tmp_path / "run", "next boot", guest=True), Token(), RIGHT)
+
+
+def test_what_a_server_noted_by_another_clock_keeps_nobody_waiting(tmp_path: Path) -> None:
+    gate = LoginGate(tmp_path / "run", "boot")
+    _try(gate, Token(), RIGHT)
+    for _ in range(2):
+        with pytest.raises(pkcs11.GeneralError):
+            _try(gate, Unwell(), RIGHT)
+    (tried,) = (tmp_path / "run").glob("pin-tried-*")
+    with pytest.raises(SlotUnavailable):
+        _try(gate, Token(), RIGHT)
+    os.utime(tried, (time.time(), time.time()))
+    _try(gate, Token(), RIGHT)

@@ -7,6 +7,7 @@ import os
 import msgspec
 import pytest
 
+from tests.clocks import MONTH
 from tests.unit.engines.driver import FakeClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
@@ -32,7 +33,7 @@ class Bench:
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.namespaces = Namespaces(self.barrier)
-        self.quotas = Quotas(self.barrier, self.namespaces)
+        self.quotas = Quotas(self.barrier, self.namespaces, self.clock)
 
     async def open(self, *quotas: Quota, **settings: object) -> "Bench":
         """Unseal, with two namespaces and these quotas."""
@@ -209,5 +210,19 @@ def test_sealing_forgets_quotas_and_counts() -> None:
         await bench.quotas.drop(None)
         for _ in range(3):
             bench.quotas.admit(bench.call())
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_wall_clock_that_is_set_gives_nobody_a_new_window_and_prolongs_none(jump: int) -> None:
+    async def scenario() -> None:
+        bench = await Bench().open(_quota(1, inheritable=True))
+        bench.quotas.admit(bench.call())
+        bench.clock.set_wall(jump)
+        with pytest.raises(Limited):
+            bench.quotas.admit(bench.call())
+        bench.clock.sleep(1)
+        bench.quotas.admit(bench.call())
 
     asyncio.run(scenario())

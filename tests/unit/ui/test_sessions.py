@@ -3,6 +3,7 @@
 
 import pytest
 
+from tests.clocks import MONTH
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 from vault.ui import sessions as module
@@ -12,10 +13,14 @@ from vault.ui.sessions import IDLE, LONGEST, OF_TOKEN, Sessions
 class _Clock(Clock):
     """A clock that stands until it is moved."""
 
-    now = 1_000_000
+    now = 1_000.0
+    wall = 1_000_000_000
+
+    def monotonic(self) -> float:
+        return self.now
 
     def millis(self) -> int:
-        return self.now
+        return int(self.now * 1000) + self.wall
 
 
 @pytest.fixture
@@ -65,9 +70,9 @@ def test_a_session_ends_when_nobody_uses_it(sessions: Sessions, clock: _Clock) -
 def test_a_session_ends_however_much_it_is_used(sessions: Sessions, clock: _Clock) -> None:
     number = _begin(sessions)
     began = clock.now
-    while clock.now < began + LONGEST - IDLE // 2:
+    while clock.now < began + LONGEST - IDLE / 2:
         assert sessions.find(number) is not None
-        clock.now += IDLE // 2
+        clock.now += IDLE / 2
     clock.now = began + LONGEST
     assert sessions.find(number) is None
 
@@ -146,12 +151,25 @@ def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
 
 def test_a_session_ends_with_its_token(sessions: Sessions, clock: _Clock) -> None:
     short, second, other = _begin(sessions, ttl=60), _begin(sessions, ttl=90), _begin(sessions, "s.other")
-    clock.now += 59_999
+    clock.now += 59.9
     assert sessions.find(short) is not None
-    clock.now += 1
+    clock.now += 0.1
     assert sessions.find(short) is None
     found = sessions.find(second)
     assert found is not None
     sessions.end_all(found)
     assert sessions.find(second) is None
     assert sessions.find(other) is not None
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_wall_clock_that_is_set_ends_no_session_and_prolongs_none(
+    sessions: Sessions, clock: _Clock, jump: int
+) -> None:
+    number, short = _begin(sessions), _begin(sessions, ttl=60)
+    clock.wall += jump * 1000
+    assert sessions.find(number) is not None and sessions.find(short) is not None
+    clock.now += 60
+    assert sessions.find(short) is None
+    clock.now += IDLE
+    assert sessions.find(number) is None

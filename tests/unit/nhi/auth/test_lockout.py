@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.clocks import MONTH
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.test_userpass import Counting
 from vault.framework.call import Call
@@ -260,3 +261,50 @@ async def seen_by(house: AuthHouse, path: str) -> list[str]:
     for space in (await house.good("GET", f"{path}sys/locked-users")).data["by_namespace"]:
         found += [name for row in space["mount_accessors"] for name in row["alias_identifiers"]]
     return found
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_wall_clock_that_is_set_ends_no_lock_and_prolongs_none(jump: int, known: bool) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        if known:
+            await house.user()
+        refused = 400 if known else (await guess(house))[0]
+        assert (await guess(house, times=6 - (not known)))[-2:] == [refused, 403]
+        house.clock.set_wall(jump)
+        assert await guess(house) == [403]
+        house.clock.sleep(899)
+        assert await guess(house) == [403]
+        house.clock.sleep(2)
+        assert await guess(house) == [refused]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_wall_clock_that_is_set_forgets_no_failures(jump: int) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        assert await guess(house, times=4) == [400] * 4
+        house.clock.set_wall(jump)
+        assert await guess(house, times=2) == [400, 403]
+
+    play(scenario)
+
+
+def test_after_a_start_with_a_wall_clock_that_went_back_a_lock_lasts_no_longer_than_it_should() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.user()
+        await guess(house, times=5)
+        house.clock.set_wall(-MONTH)
+        again = house.new_lockout()
+        for attribute in ("_ages", "_strangers"):
+            setattr(house.lockout, attribute, getattr(again, attribute))
+        assert (await house.log_in()).status == 403
+        house.clock.sleep(901)
+        auth(await house.log_in())
+
+    play(scenario)

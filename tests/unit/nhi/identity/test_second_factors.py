@@ -12,6 +12,7 @@ import pytest
 
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
+from tests.clocks import MONTH
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
@@ -338,5 +339,18 @@ def test_a_secret_is_shown_once_and_never_again() -> None:
         body = {"method_id": it.method, "entity_id": it.entity}
         again = await it.house.good("POST", MFA + "method/totp/admin-generate", body)
         assert again.data is None and again.body["warnings"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("jump", [MONTH, -MONTH])
+def test_a_wall_clock_that_is_set_neither_ends_the_pause_after_wrong_codes_nor_prolongs_it(jump: int) -> None:
+    async def scenario() -> None:
+        it = await secured(max_validation_attempts=1)
+        assert (await it.at_once(it.wrong())).status == 403
+        it.house.clock.set_wall(jump)
+        assert (await it.at_once(it.code())).status == 403
+        it.house.clock.sleep(PERIOD + 1)
+        assert (await it.at_once(it.code())).status == 200
 
     play(scenario)

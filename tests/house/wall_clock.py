@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where the wall clock may be read, and what for: an interval is measured with `Clock.monotonic` or `Ages`.
+
+A wall clock is set, by hand or by the network. What was to last a minute by it lasts for days, or not at all: a pause,
+a cache, a limit, a session. So every function that reads it is listed with the reason; a new one is thought about.
+"""
+
+WALL_CLOCK: dict[str, dict[str, str]] = {
+    "it is stored, or compared with what is: the end of a token, a lease or a key, when something was written": {
+        "cli/vaultctl/commands/nhi/approving.py": "approve",
+        "cli/vaultctl/commands/nhi/offline.py": "_limits",
+        "nhi/auth/approle/login.py": "_secret login",
+        "nhi/auth/approle/secretids.py": "_info _make list_accessors tidy",
+        "nhi/auth/jwt/oidc.py": "_device_done _direct _sign_in polled posted returned",
+        "nhi/biscuit/approving.py": "approve",
+        "nhi/biscuit/authenticator.py": "_issued authenticate known",
+        "nhi/biscuit/children.py": "keep of",
+        "nhi/biscuit/ending.py": "due",
+        "nhi/biscuit/engine.py": "change_key introspect write_workload",
+        "nhi/biscuit/lineage_routes.py": "_state",
+        "nhi/biscuit/minting.py": "_grants _make mint new_key",
+        "nhi/biscuit/oauth.py": "revoke",
+        "nhi/biscuit/oauth_exchange.py": "exchange",
+        "nhi/biscuit/proving.py": "_kept granted",
+        "nhi/biscuit/registration_routes.py": "make_secret",
+        "nhi/biscuit/revoking.py": "_shown _target destroy forget_workload revoke",
+        "nhi/biscuit/service.py": "_present look revoke",
+        "nhi/biscuit/sighting.py": "_orphan _seen",
+        "nhi/identity/alias_routes.py": "_change",
+        "nhi/identity/entering.py": "_refreshed alias fresh",
+        "nhi/identity/entity_routes.py": "_write",
+        "nhi/identity/group_alias_routes.py": "_put",
+        "nhi/identity/group_routes.py": "_write fresh",
+        "nhi/identity/mfa/validate_routes.py": "validate",
+        "nhi/identity/mfa/waiting.py": "_wait",
+        "nhi/identity/oidc/key_routes.py": "rotate_key write_key",
+        "nhi/identity/oidc/pairs.py": "ready rotate",
+        "nhi/identity/oidc/token_routes.py": "jwks",
+        "nhi/identity/provider/provider_routes.py": "_agreed _authorize",
+        "nhi/identity/provider/redeeming.py": "_access _claims _described _redeemed _said",
+        "vault/background/loop.py": "work",
+        "vault/cache/plans.py": "recall",
+        "vault/cache/ages.py": "begin of",
+        "vault/engines/kv/engine.py": (
+            "delete_newest delete_versions patch_secret read_secret read_subkeys undelete_versions "
+            "write_secret"
+        ),
+        "vault/engines/kv/metadata.py": "patch_metadata write_metadata",
+        "vault/engines/system/capabilities.py": (
+            "_answer _by_accessor _by_token _explained explain read_resultant_acl"
+        ),
+        "vault/engines/system/generate_root.py": "_make",
+        "vault/engines/system/genesis.py": "_fill",
+        "vault/engines/system/interface.py": (
+            "_document reaches read_mount_of_path read_namespaces read_visible_mounts"
+        ),
+        "vault/engines/system/leases.py": "_find_token _renew _revoke look_up",
+        "vault/engines/system/namespace_seals.py": "delete_sealed",
+        "vault/engines/system/namespaces.py": "_fill delete_namespace",
+        "vault/engines/system/policies.py": "_load _replace expire patch_policy",
+        "vault/engines/system/tuning.py": "_tune",
+        "vault/engines/token/engine.py": (
+            "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"
+        ),
+        "vault/engines/token/making.py": "_entry make",
+        "vault/lease/ending.py": "_again due",
+        "vault/lease/store.py": "ended new",
+        "vault/namespace/sweep.py": "_end_leases due",
+        "vault/policy/gate.py": "_verdict check decide filter narrow",
+        "vault/server/app.py": "_resume expire_secret_id expire_token sweep_tokens",
+        "vault/server/opening.py": "ensure_root",
+        "vault/server/parts.py": "_sealing make",
+        "vault/token/authenticator.py": "_load _spend known",
+        "vault/token/batch.py": "authenticate",
+        "vault/token/issue.py": "issue",
+        "vault/token/lasting.py": "good",
+        "vault/wrap/guard.py": "_unspent",
+        "vault/wrap/wrapper.py": "find keep rewrap wrap",
+    },
+    "it is compared with a point in time that others said: a claim, a certificate's dates, a one-time code": {
+        "nhi/auth/cert/login.py": "verify",
+        "nhi/auth/jwt/cel/child.py": "run",
+        "nhi/auth/jwt/cel/login.py": "judge",
+        "nhi/auth/jwt/exchange.py": "_verified",
+        "nhi/auth/jwt/verifying.py": "claims",
+        "nhi/auth/kubernetes/login.py": "_check",
+        "nhi/biscuit/narrowing.py": "_term allows",
+        "nhi/biscuit/possession.py": "_dpop",
+        "nhi/biscuit/proving.py": "_certificate _jwt",
+        "nhi/biscuit/sighting.py": "_shown",
+        "nhi/identity/mfa/checking.py": "_check",
+        "nhi/identity/oidc/token_routes.py": "_problem",
+        "vault/engines/system/generate_root.py": "begin",
+        "vault/engines/system/resharing.py": "begin",
+        "vault/engines/totp/engine.py": "check_code read_code",
+        "vault/server/dev_tls.py": "_builder",
+        "vault/server/diagnosis.py": "_listener",
+        "vault/server/run.py": "_expiring",
+        "vault/server/trial.py": "certificates",
+    },
+    "it is shown: in a log line, a record, an answer": {
+        "nhi/biscuit/oauth.py": "introspect",
+        "nhi/biscuit/published.py": "_list",
+        "nhi/identity/oidc/token_routes.py": "read_token",
+        "vault/audit/broker.py": "enable exchange request response",
+        "vault/engines/system/seal.py": "read_health",
+        "vault/engines/system/status.py": "_shown read_host",
+        "vault/framework/log.py": "_time",
+        "vault/framework/metrics.py": "__init__",
+    },
+    "it is handed on as the moment of a request, whose readers are listed here by themselves": {
+        "vault/server/initializing.py": "_call",
+        "vault/wire/http.py": "_serve again",
+        "vault/wire/inline.py": "login_of",
+    },
+    "an age of key sets in memory": {
+        "nhi/auth/jwt/keysets.py": "_refresh _start keys newer",
+    },
+}
+"""By reason: file, and the functions in it."""
