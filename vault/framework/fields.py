@@ -167,22 +167,25 @@ _UNITS: Final = {
     "h": 3600.0,
     "d": 86400.0,
 }
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h|d)")
+_DURATION = re.compile(r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|h|d))+")
+_PART = re.compile(r"([0-9.]+)([^0-9.]+)")
+_LONGEST_DURATION: Final = 64
 _MAX_SECONDS: Final = (1 << 63) // 1_000_000_000
 
 
 def parse_duration(text: str) -> int:
     """Parse `90`, `90s`, `1h30m`, `2d` into whole seconds (fractions are cut). Raises `Mismatch`."""
     text = text.strip()
+    if len(text) > _LONGEST_DURATION:
+        raise Mismatch("time: invalid duration")
     sign = -1 if text[:1] == "-" else 1
     body = text.lstrip("+-") if text[:2].lstrip("+-") or len(text) < 2 else text
     if body.isascii() and body.isdigit() and len(body) < 20:
         seconds = float(int(body))
+    elif _DURATION.fullmatch(body):
+        seconds = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(body))
     else:
-        matches = list(_DURATION.finditer(body))
-        if not matches or "".join(match.group() for match in matches) != body or len(body) > 64:
-            raise Mismatch("time: invalid duration")
-        seconds = sum(float(match[1]) * _UNITS[match[2]] for match in matches)
+        raise Mismatch("time: invalid duration")
     if seconds > _MAX_SECONDS:
         raise Mismatch("time: invalid duration")
     return sign * int(seconds)
@@ -210,12 +213,22 @@ def to_span(value: Json, at: str = "") -> int:
     return seconds
 
 
+MAX_ITEMS: Final = 10_000
+"""Entries of one list, whether it comes as a list or as a text with commas: each may cost its field some work."""
+
+
 def _items(value: Json, *, commas: bool) -> list[Json]:
-    if isinstance(value, list | tuple):
-        return list(value)
     if commas and isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return [value]
+        found: list[Json] = value.split(",", MAX_ITEMS)
+        if len(found) <= MAX_ITEMS:
+            found = [part for piece in found if (part := piece.strip())]
+    elif isinstance(value, list | tuple):
+        found = list(value)
+    else:
+        found = [value]
+    if len(found) > MAX_ITEMS:
+        raise Mismatch(f"the list may have at most {MAX_ITEMS} entries")
+    return found
 
 
 def _convert_all(items: list[Json], convert: Callable[[Json, str], T]) -> tuple[T, ...]:

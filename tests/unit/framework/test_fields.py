@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.framework.errors import Malformed
-from vault.framework.fields import COERCE, Kind, Mismatch, coerce, parse_duration
+from vault.framework.fields import (
+    COERCE,
+    MAX_ITEMS,
+    Kind,
+    Mismatch,
+    coerce,
+    parse_duration,
+    to_comma_strings,
+    to_ints,
+    to_pairs,
+    to_strings,
+)
 
 SECRET = "hunter2hunter2"
 JSON = st.recursive(
@@ -94,3 +105,16 @@ def test_any_text_is_a_duration_or_a_mismatch(text: str) -> None:
     except Mismatch:
         return
     assert isinstance(found, int)
+
+
+def test_a_list_has_an_end_however_it_comes() -> None:
+    most = MAX_ITEMS
+    assert len(to_comma_strings("a," * (most - 1) + "a")) == most
+    for convert, value in (
+        (to_comma_strings, "a," * most + "a"),
+        (to_strings, ["a"] * (most + 1)),
+        (to_ints, [1] * (most + 1)),
+        (to_pairs, "a=b," * most + "a=b"),
+    ):
+        with pytest.raises(Mismatch, match="the list may have at most 10000 entries"):
+            convert(value)
