@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from vault.framework.call import USUAL_LIMITS, JsonLimits, Operation
 from vault.framework.errors import Malformed, TooLarge
 from vault.framework.fields import EMPTY, Json, coerce
+from vault.framework.path import unquote, whole
 from vault.framework.route import Params, Route
 
 MAX_STRINGS: Final = USUAL_LIMITS.strings
@@ -36,37 +37,39 @@ encode: Final = msgspec.json.Encoder().encode
 to_plain: Final = partial(msgspec.to_builtins, builtin_types=(msgspec.Raw,))
 """Turn structs into dicts, lists and scalars; numbers that have a spelling of their own keep it."""
 
-_LONG = re.compile(rb"[0-9]{%d}" % (MAX_DIGITS + 1))
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]|[0-9]{%d,}' % (MAX_DIGITS + 1), re.DOTALL)
+_MASKED: Final = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
+"""Every digit as 0, and all else as a blank."""
+_LONG: Final = b"0" * (MAX_DIGITS + 1)
+_STEPS: Final = bytes({0x5B: 1, 0x7B: 1, 0x5D: 255, 0x7D: 255}.get(byte, 0) for byte in range(256))
+"""By byte how much deeper it leads, as a signed byte."""
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if not _STEPS[byte])
+_COMPLEX: Final = "refused JSON input due to high complexity: exceeded maximum "
 
 
 def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
-    """Refuse a body that would be costly to parse. Raises `Malformed`."""
-    quotes = body.count(b'"')
+    """Refuse a body that would be costly to parse, in steps that each take it once. Raises `Malformed`."""
     opened = body.count(b"{") + body.count(b"[")
     if len(body) + _VALUE_BYTES * (body.count(b",") + opened) > limits.memory:
-        raise Malformed("refused JSON input due to high complexity: exceeded maximum estimated memory limits")
-    if quotes <= 2 * limits.strings and opened <= MAX_DEPTH and not _LONG.search(body):
-        return
-    strings = depth = 0
-    for match in _STRUCTURE.finditer(body):
-        first = match.group()[0]
-        if first == 0x22:
-            strings += 1
-            if strings > limits.strings:
-                raise Malformed(
-                    "refused JSON input due to high complexity: exceeded maximum number of strings"
-                )
-        elif first in b"[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise Malformed("refused JSON input due to high complexity: exceeded maximum depth")
-        elif first in b"]}":
-            depth -= 1
-        else:
-            raise Malformed(
-                "failed to decode JSON input: json: cannot unmarshal number into Go value of type float64"
-            )
+        raise Malformed(_COMPLEX + "estimated memory limits")
+    long = len(body) > MAX_DIGITS and _LONG in body.translate(_MASKED)
+    if long or opened > MAX_DEPTH or body.count(b'"') > 2 * limits.strings:
+        _check_structure(body, limits, opened)
+
+
+def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
+    """Count what `check_limits` has only estimated: without the text of strings, an unended one included."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if body.count(b'"') > 2 * limits.strings:
+        raise Malformed(_COMPLEX + "number of strings")
+    bare = b" ".join(body.split(b'"')[::2])
+    brackets = bare.translate(_STEPS, _NO_BRACKETS)[: 2 * opened]  # more than so many are not balanced
+    if max(accumulate(memoryview(brackets).cast("b")), default=0) > MAX_DEPTH:
+        raise Malformed(_COMPLEX + "depth")
+    if _LONG in bare.translate(_MASKED):
+        raise Malformed(
+            "failed to decode JSON input: json: cannot unmarshal number into Go value of type float64"
+        )
 
 
 _TYPES: Final = {
@@ -115,38 +118,50 @@ def _position(text: str) -> str:
 
 
 _NO_FORM: Final = "error parsing form data"
-_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def decode_form(body: bytes) -> dict[str, Json]:
     """Decode a URL-encoded form; repeated names are joined with commas. Raises `Malformed`."""
-    if b";" in body or _BROKEN_PERCENT.search(body):
+    if b";" in body or not whole(body):
         raise Malformed(_NO_FORM)
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_STRINGS)
-    except (UnicodeDecodeError, ValueError):
+        return {name: ",".join(values) for name, values in decode_pairs(body).items()}
+    except ValueError:
         raise Malformed(_NO_FORM) from None
-    found: dict[str, Json] = {}
-    for name, value in pairs:
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
 
 
 def decode_query(query: bytes) -> dict[str, Json]:
-    """Decode a query string; a name that comes once is a string, else a list. Raises `Malformed`."""
+    """Decode a query string; a name that comes once is a string, else a list. Raises `Malformed`.
+
+    A field that is not URL-encoded is left out, as the field's own decoder does.
+    """
     if not query:
         return {}
     try:
-        pairs = parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=MAX_STRINGS)
-    except (UnicodeDecodeError, ValueError):
+        found = decode_pairs(query)
+    except ValueError:
         raise Malformed("the query must be URL-encoded UTF-8 with at most 1000 fields") from None
-    found: dict[str, Json] = {}
-    for name, value in pairs:
-        seen = found.get(name)
-        found[name] = (
-            value if seen is None else ((*seen, value) if isinstance(seen, tuple) else (seen, value))
-        )
+    return {name: values[0] if len(values) == 1 else tuple(values) for name, values in found.items()}
+
+
+def decode_pairs(text: bytes) -> dict[str, list[str]]:
+    """Return the values of each name of a URL-encoded text, in order, without the fields that are not encoded so.
+
+    Raises `ValueError` for more than `MAX_STRINGS` fields, and for what is no UTF-8.
+    """
+    text.decode()
+    if text.count(b"&") >= MAX_STRINGS:
+        raise ValueError
+    found: dict[str, list[str]] = {}
+    for field in text.replace(b"+", b" ").split(b"&"):
+        if field and b";" not in field and whole(field):
+            name, _, value = field.partition(b"=")
+            found.setdefault(_unescaped(name), []).append(_unescaped(value))
     return found
+
+
+def _unescaped(text: bytes) -> str:
+    return (unquote(text) if b"%" in text else text).decode(errors="replace")
 
 
 def build_params(

@@ -2,13 +2,16 @@
 """Bodies under limits, forms and queries: parsed or refused, and no refusal quotes its input (SL-51, SL-70)."""
 
 import json
+import re
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.framework import schema
+from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed, TooLarge
 
 SECRET = "hunter2hunter2"
@@ -61,6 +64,52 @@ def test_a_refusal_names_the_place_and_never_the_text(body: str) -> None:
 def test_sl_70_a_body_that_would_be_costly_is_refused_before_it_is_parsed(body: bytes) -> None:
     with pytest.raises(Malformed, match=r"high complexity|cannot unmarshal number"):
         schema.decode_object(body)
+
+
+NUMBERS = st.sampled_from([b"1", b"9" * 308, b"9" * 309, b"0." + b"1" * 300, b'"' + b"1" * 400 + b'"'])
+TEXTS = st.sampled_from([b'"a"', b'""', b'"\\""', b'"\\\\"', b'"\\\\\\""', b'"[{"', b'"]"', b'"\\u005b"'])
+DEEP = st.builds(lambda depth, inner: b"[" * depth + inner + b"]" * depth, st.integers(97, 103), TEXTS)
+
+
+@given(st.lists(NUMBERS | TEXTS | DEEP, max_size=12))
+def test_limits_count_what_a_parser_would(values: list[bytes]) -> None:
+    body = b"[" + b",".join(values) + b"]"
+    strings = sum(value.count(b'"a"') or value.lstrip(b"[").startswith(b'"') for value in values)
+    depth = 1 + max((len(value) - len(value.lstrip(b"[")) for value in values), default=0)
+    wanted = (
+        "number of strings" if strings > 5
+        else "depth" if depth > schema.MAX_DEPTH
+        else "float64" if b"9" * 309 in values
+        else ""
+    )  # fmt: skip
+    if wanted:
+        with pytest.raises(Malformed, match=f"{wanted}$"):
+            schema.check_limits(body, JsonLimits(strings=5))
+    else:
+        schema.check_limits(body, JsonLimits(strings=5))
+
+
+FORMS = st.lists(st.sampled_from([b"a", b"b", b"=", b"&", b"+", b"%41", b"%e9", b"%3D", b"%26", b"%", b"%4",
+                                  b"%0a", b"\n", b" ", b"_", b"\xc3\xa9", b"\xff", b"=3D", b"%25"]), max_size=14)  # fmt: skip
+
+
+@given(FORMS)
+def test_a_form_is_what_the_standard_library_reads(parts: list[bytes]) -> None:
+    body = b"".join(parts)
+    try:
+        found = schema.decode_form(body)
+    except Malformed:
+        assert re.search(rb"%(?![0-9A-Fa-f]{2})", body) or b"\xff" in body
+        return
+    wanted = parse_qs(body.decode(), keep_blank_values=True)
+    assert found == {name: ",".join(values) for name, values in wanted.items()}
+
+
+@pytest.mark.parametrize(
+    "query", [b"a=1&b=%zz", b"a=1&b;c=1", b"a=1&%", b"a=1&b=%4", b"&a=1&&", b"a=1&b=%C3%A9%"]
+)
+def test_a_field_of_a_query_that_is_not_encoded_is_left_out_as_openbao_does(query: bytes) -> None:
+    assert schema.decode_query(query) == {"a": "1"}
 
 
 def test_strings_may_hold_what_looks_like_structure_and_digits() -> None:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 
-_ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-_BREAKS: Final = frozenset(b"\r\n")
-_PAD: Final = 0x3D
+_FOREIGN: Final = re.compile(rb"[^A-Za-z0-9+/\r\n]")
+_VISIBLE: Final = re.compile(rb"[^\r\n]")
+_BREAKS: Final = b"\r\n"
 
 
 class IllegalBase64(ValueError):
@@ -21,30 +22,28 @@ class IllegalBase64(ValueError):
 def decode(text: str) -> bytes:
     """Return the bytes that `text` stands for. Raises `IllegalBase64`."""
     data = text.encode("utf-8", "surrogatepass")
-    kept = bytearray()
-    for place, byte in enumerate(data):
-        if byte in _BREAKS:
-            continue
-        if byte not in _ALPHABET:
-            return _padded(data, place, kept)
-        kept.append(byte)
+    foreign = _FOREIGN.search(data)
+    if foreign is not None:
+        return _padded(data, foreign.start())
+    kept = data.translate(None, _BREAKS)
     if len(kept) % 4:
         raise IllegalBase64(len(data) - len(kept) % 4)
-    return base64.b64decode(bytes(kept))
+    return base64.b64decode(kept)
 
 
-def _padded(data: bytes, place: int, kept: bytearray) -> bytes:
+def _padded(data: bytes, place: int) -> bytes:
     """Finish at the first byte outside the alphabet: right only for padding that ends the text."""
+    kept = data[:place].translate(None, _BREAKS)
     given = len(kept) % 4
-    if data[place] != _PAD or given < 2:
+    if data[place : place + 1] != b"=" or given < 2:
         raise IllegalBase64(place)
-    rest = [spot for spot in range(place + 1, len(data)) if data[spot] not in _BREAKS]
+    rest = _VISIBLE.search(data, place + 1)
     if given == 2:
-        if not rest:
+        if rest is None:
             raise IllegalBase64(len(data))
-        if data[rest[0]] != _PAD:
-            raise IllegalBase64(rest[0] - 1)
-        rest = rest[1:]
-    if rest:
-        raise IllegalBase64(rest[0])
-    return base64.b64decode(bytes(kept) + b"=" * (4 - given))
+        if rest.group() != b"=":
+            raise IllegalBase64(rest.start() - 1)
+        rest = _VISIBLE.search(data, rest.end())
+    if rest is not None:
+        raise IllegalBase64(rest.start())
+    return base64.b64decode(kept + b"=" * (4 - given))
