@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from nhi.identity.model import Group, decode_group, encode
-from nhi.identity.store import hashed
+from nhi.identity.names import former_place, hashed_name, place
 from vault.barrier.view import ReadView, View
 from vault.token.entities import ENTITY_KIND, entity_key
 
@@ -39,7 +39,7 @@ async def groups(core: ReadView) -> Sequence[Group]:
 
 async def by_name(core: ReadView, name: str) -> Group | None:
     """Return the group with this name."""
-    return await _pointed(core, _NAME + hashed(name))
+    return await _pointed(core, _NAME + hashed_name(name))
 
 
 async def by_alias(core: ReadView, alias_id: str) -> Group | None:
@@ -48,21 +48,27 @@ async def by_alias(core: ReadView, alias_id: str) -> Group | None:
 
 
 async def by_factor(core: ReadView, accessor: str, name: str) -> Group | None:
-    """Return the group that a mount's authority calls `name`."""
-    return await _pointed(core, _FACTOR + hashed(accessor, name))
+    """Return the group that a mount's authority calls `name`; see `nhi.identity.store.by_factor`."""
+    found = await _pointed(core, _FACTOR + place(accessor, name))
+    former = former_place(accessor, name)
+    if found is not None or former is None:
+        return found
+    found = await _pointed(core, _FACTOR + former)
+    alias = found.alias if found is not None else None
+    return found if alias is not None and (alias.accessor, alias.name) == (accessor, name) else None
 
 
 async def put(core: View, namespace_id: str, new: Group, old: Group | None) -> None:
     """Write a group, with everything that it is found by; `old` is what was kept of it."""
     await core.put(_GROUP + new.id, encode(new))
-    if old is not None and hashed(old.name) != hashed(new.name):
-        await core.delete(_NAME + hashed(old.name))
-    await core.put(_NAME + hashed(new.name), new.id.encode())
+    if old is not None and hashed_name(old.name) != hashed_name(new.name):
+        await core.delete(_NAME + hashed_name(old.name))
+    await core.put(_NAME + hashed_name(new.name), new.id.encode())
     if old is not None and old.alias is not None and old.alias != new.alias:
         await _unlink(core, old)
     if new.alias is not None:
         await core.put(_ALIAS + new.alias.id, new.id.encode())
-        await core.put(_FACTOR + hashed(new.alias.accessor, new.alias.name), new.id.encode())
+        await core.put(_FACTOR + place(new.alias.accessor, new.alias.name), new.id.encode())
     await changed(core, namespace_id)
 
 
@@ -87,10 +93,10 @@ async def remove(core: View, namespace_id: str, old: Group) -> None:
         await core.delete(f"{_OUTER}{inner}/{old.id}")
     for outer in await outer_groups(core, old.id):
         await core.delete(f"{_INNER}{outer}/{old.id}")
-    for place in (_MEMBER, _INNER, _OUTER):
-        await core.delete_prefix(f"{place}{old.id}/")
+    for folder in (_MEMBER, _INNER, _OUTER):
+        await core.delete_prefix(f"{folder}{old.id}/")
     await core.delete(_GROUP + old.id)
-    await core.delete(_NAME + hashed(old.name))
+    await core.delete(_NAME + hashed_name(old.name))
     await _unlink(core, old)
     await changed(core, namespace_id)
 
@@ -177,7 +183,10 @@ async def _all(core: ReadView, ids: Iterable[str]) -> Sequence[Group]:
 async def _unlink(core: View, old: Group) -> None:
     if old.alias is not None:
         await core.delete(_ALIAS + old.alias.id)
-        await core.delete(_FACTOR + hashed(old.alias.accessor, old.alias.name))
+        await core.delete(_FACTOR + place(old.alias.accessor, old.alias.name))
+        former = former_place(old.alias.accessor, old.alias.name)
+        if former is not None and await core.get(_FACTOR + former) == old.id.encode():
+            await core.delete(_FACTOR + former)
 
 
 async def _pointed(core: ReadView, path: str) -> Group | None:

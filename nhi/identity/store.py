@@ -2,16 +2,18 @@
 """Entities in storage. Every path is of one namespace: an id of another one is as good as made up (SL-09).
 
 What must be unique is a path of its own, so that two writers cannot both have it (SL-34): the name of an entity,
-and an alias by mount and name. Names are compared without case, and lie hashed: storage reads none of them.
+and an alias by mount and name. Names lie hashed, in the form of their kind (`nhi.identity.names`): storage reads none
+of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 from nhi.identity.model import Alias, Entity, decode_entity, encode
+from nhi.identity.names import former_place, hashed_name
+from nhi.identity.names import place as place_of
 from vault.barrier.view import ReadView, View
 from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
@@ -21,23 +23,6 @@ _NAME: Final = "identity/entity-name/"
 _ALIAS: Final = "identity/entity-alias/"
 _FACTOR: Final = "identity/entity-factor/"
 _MERGED: Final = "identity/entity-merged/"
-
-
-def hashed(*parts: str) -> str:
-    """Return the path segment that stands for names in their one form; each is hashed, so none reaches into another."""
-    digests = [hashlib.sha256(folded(part).encode()).digest() for part in parts]
-    return hashlib.sha256(b"".join(digests)).hexdigest()
-
-
-def folded(name: str) -> str:
-    """Return a name without case: each letter as the small one of its own pair.
-
-    A letter that only looks like the large one of a pair (the Kelvin sign, the ohm sign) stays what it is: it makes
-    another name (SL-21).
-    """
-    if name.isascii():
-        return name.lower()
-    return "".join(small if (small := char.lower()).upper() == char else char for char in name)
 
 
 async def entity(core: ReadView, entity_id: str) -> Entity | None:
@@ -64,7 +49,7 @@ async def count(core: ReadView) -> int:
 
 async def by_name(core: ReadView, name: str) -> Entity | None:
     """Return the entity with this name."""
-    return await _pointed(core, _NAME + hashed(name))
+    return await _pointed(core, _NAME + hashed_name(name))
 
 
 async def by_alias(core: ReadView, alias_id: str) -> tuple[Entity, Alias] | None:
@@ -75,9 +60,17 @@ async def by_alias(core: ReadView, alias_id: str) -> tuple[Entity, Alias] | None
 
 
 async def by_factor(core: ReadView, accessor: str, name: str) -> tuple[Entity, Alias] | None:
-    """Return the entity that a mount's authority calls `name`, and that alias."""
-    value = await core.get(_FACTOR + hashed(accessor, name))
-    return await by_alias(core, value.decode()) if value is not None else None
+    """Return the entity that a mount's authority calls `name`, and that alias.
+
+    Where exact names lie as they did when all were folded, an alias is found by its own spelling alone.
+    """
+    value = await core.get(_FACTOR + place_of(accessor, name))
+    if value is not None:
+        return await by_alias(core, value.decode())
+    former = former_place(accessor, name)
+    value = await core.get(_FACTOR + former) if former is not None else None
+    found = await by_alias(core, value.decode()) if value is not None else None
+    return found if found is not None and (found[1].accessor, found[1].name) == (accessor, name) else None
 
 
 async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) -> None:
@@ -86,10 +79,10 @@ async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) ->
     Nobody can have cached a new one, so only changes are told.
     """
     await core.put(_ENTITY + new.id, encode(new))
-    if old is None or hashed(old.name) != hashed(new.name):
+    if old is None or hashed_name(old.name) != hashed_name(new.name):
         if old is not None:
-            await core.delete(_NAME + hashed(old.name))
-        await core.put(_NAME + hashed(new.name), new.id.encode())
+            await core.delete(_NAME + hashed_name(old.name))
+        await core.put(_NAME + hashed_name(new.name), new.id.encode())
     before = old.aliases if old is not None else ()
     for alias in before:
         if alias not in new.aliases:
@@ -97,7 +90,7 @@ async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) ->
     for alias in new.aliases:
         if alias not in before:
             await core.put(_ALIAS + alias.id, new.id.encode())
-            await core.put(_FACTOR + hashed(alias.accessor, alias.name), alias.id.encode())
+            await core.put(_FACTOR + place_of(alias.accessor, alias.name), alias.id.encode())
     for gone in new.merged[len(old.merged) if old is not None else 0 :]:
         await core.put(_MERGED + gone, new.id.encode())
     if old is not None:
@@ -113,7 +106,7 @@ async def changed(core: View, namespace_id: str, entity: Entity) -> None:
 async def remove(core: View, namespace_id: str, old: Entity) -> None:
     """Remove an entity and its aliases; see `nhi.identity.groups.leave` for its groups."""
     await core.delete(_ENTITY + old.id)
-    await core.delete(_NAME + hashed(old.name))
+    await core.delete(_NAME + hashed_name(old.name))
     for alias in old.aliases:
         await _unlink(core, alias)
     for gone in old.merged:
@@ -123,7 +116,10 @@ async def remove(core: View, namespace_id: str, old: Entity) -> None:
 
 async def _unlink(core: View, alias: Alias) -> None:
     await core.delete(_ALIAS + alias.id)
-    await core.delete(_FACTOR + hashed(alias.accessor, alias.name))
+    await core.delete(_FACTOR + place_of(alias.accessor, alias.name))
+    former = former_place(alias.accessor, alias.name)
+    if former is not None and await core.get(_FACTOR + former) == alias.id.encode():
+        await core.delete(_FACTOR + former)
 
 
 async def _pointed(core: ReadView, path: str) -> Entity | None:

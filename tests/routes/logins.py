@@ -30,6 +30,8 @@ class World:
         """What each login is sent with."""
         self.method = ""
         """Id of the second factor that a test demands."""
+        self.account = ("shop", "web", "u-1")
+        """Namespace, name and uid of the service account that the cluster vouches for."""
         self.issuer = f"http://127.0.0.1:{beside.port}"
         self._beside = beside
         self._nonce = ""
@@ -63,13 +65,14 @@ class World:
         good = {"iss": self.issuer, "sub": "ann", "aud": "a", "iat": self.now, "exp": self.now + 600}
         return token({**good, **claims})
 
-    def account(self) -> str:
-        """Return a service account's token."""
-        held = {"namespace": "shop", "serviceaccount": {"name": "web", "uid": "u-1"}}
+    def pod(self) -> str:
+        """Return the service account's token."""
+        namespace, name, uid = self.account
+        held = {"namespace": namespace, "serviceaccount": {"name": name, "uid": uid}}
         return self.proof(
             iss="https://kubernetes.default.svc",
             aud=["vault"],
-            sub="system:serviceaccount:shop:web",
+            sub=f"system:serviceaccount:{namespace}:{name}",
             **{"kubernetes.io": held},
         )
 
@@ -97,7 +100,8 @@ class World:
             body = {"access_token": "at", "id_token": signed}
         elif path.endswith("/tokenreviews"):
             asked = json.loads(self._beside.seen[-1].partition(b"\r\n\r\n")[2])["spec"]
-            user = {"username": "system:serviceaccount:shop:web", "uid": "u-1"}
+            namespace, name, uid = self.account
+            user = {"username": f"system:serviceaccount:{namespace}:{name}", "uid": uid}
             body = {"status": {"authenticated": True, "user": user, "audiences": asked.get("audiences")}}
         content = json.dumps(body).encode()
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content)
@@ -133,7 +137,7 @@ class World:
             "kubernetes_ca_cert": CA.pem,
         }
         self.root("auth/kubernetes/config", cluster)
-        bound = {"bound_service_account_names": "web", "bound_service_account_namespaces": "shop"}
+        bound = {"bound_service_account_names": "*", "bound_service_account_namespaces": "shop"}
         self.root("auth/kubernetes/role/r", bound)
         self.root("sys/policies/acl/app", {"policy": POLICY})
         self.root("nhi/keys", {"algorithm": "ed25519"})
@@ -210,7 +214,7 @@ LOGINS: Mapping[tuple[str, str], Login] = {
     ("POST auth/userpass/login/{username:word}", ""): _posts("auth/userpass/login/x", {"password": "x"}),
     ("POST auth/cert/login", ""): _posts("auth/cert/login", {"name": "c"}),
     ("POST auth/kubernetes/login", ""): _posts(
-        "auth/kubernetes/login", lambda world: {"role": "r", "jwt": world.account()}
+        "auth/kubernetes/login", lambda world: {"role": "r", "jwt": world.pod()}
     ),
     **_of_jwt("jwt"),
     **_of_jwt("oidc"),

@@ -8,7 +8,7 @@ import msgspec
 
 from nhi.identity.mfa import model
 from nhi.identity.mfa.waiting import SecondFactors
-from nhi.identity.store import hashed
+from nhi.identity.names import hashed
 from vault.framework.call import Call, Refused, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine

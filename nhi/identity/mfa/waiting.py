@@ -10,7 +10,7 @@ from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.checking import Codes, Unsatisfied
 from nhi.identity.mfa.model import Enforcement, Waiting
 from nhi.identity.mfa.reach import Chain
-from nhi.identity.store import hashed
+from nhi.identity.names import hashed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Auth, Call, Namespace, Refused, Reply
 from vault.framework.clock import Clock, Entropy

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.identity.store import hashed
+from nhi.identity.names import hashed, hashed_name
 from vault.barrier.view import ReadView, View
 
 ASSIGNMENTS: Final = "identity/oidc/assignment/"
@@ -129,7 +129,7 @@ async def clients_of(core: ReadView, key: str) -> list[Client]:
 
 async def client_by_id(core: ReadView, client_id: str) -> Client | None:
     """Return a client by its id."""
-    value = await core.get(_CLIENT_IDS + hashed(client_id))
+    value = await core.get(_CLIENT_IDS + hashed_name(client_id))
     found = await client(core, value.decode()) if value is not None else None
     return found if found is not None and found.client_id == client_id else None
 
@@ -154,13 +154,13 @@ async def put(core: View, new: Assignment | Scope | Provider | Client) -> None:
     place = {Assignment: ASSIGNMENTS, Scope: SCOPES, Provider: PROVIDERS, Client: CLIENTS}[type(new)]
     await core.put(place + new.name, _encode(new))
     if isinstance(new, Client):
-        await core.put(_CLIENT_IDS + hashed(new.client_id), new.name.encode())
+        await core.put(_CLIENT_IDS + hashed_name(new.client_id), new.name.encode())
 
 
 async def delete_client(core: View, old: Client) -> None:
     """Remove a client."""
     await core.delete(CLIENTS + old.name)
-    await core.delete(_CLIENT_IDS + hashed(old.client_id))
+    await core.delete(_CLIENT_IDS + hashed_name(old.client_id))
 
 
 async def put_code(core: View, code: str, new: Code) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from nhi.identity.entity_routes import own
+from nhi.identity.names import hashed
 from nhi.identity.oidc.model import named_key
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.signing import SigningKey
@@ -15,7 +16,6 @@ from nhi.identity.provider.asking import DENIED, OAuthError, answer, basic, half
 from nhi.identity.provider.client_routes import OPENID, Named
 from nhi.identity.provider.model import Client, Code, Provider
 from nhi.identity.provider.provider_routes import ProviderEngine, assigned
-from nhi.identity.store import hashed
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy

@@ -228,7 +228,10 @@ EXTERNAL = [
         {"name": "Admins", "mount_accessor": "{a}", "canonical_id": "{g}"},
         save=("ga:data.id",),
     ),
-    brought("grp-a", save=("e:auth.entity_id",)),
+    brought("grp-a", save=("e:auth.entity_id",), divergence="DV-96"),
+    get("identity/entity/id/{e}", pick=IN, divergence="DV-96"),
+    post("identity/group-alias/id/{ga}", {"name": "admins", "mount_accessor": "{a}", "canonical_id": "{g}"}),
+    brought("grp-a"),
     get("identity/entity/id/{e}", pick=IN),
     delete("identity/group-alias/id/{ga}"),
     get("identity/entity/id/{e}", pick=IN),
@@ -249,7 +252,53 @@ EXTERNAL = [
     *(delete(f"sys/auth/{name}") for name in ("grp-a", "grp-b")),
 ]
 
+ROLES = "auth/case-roles/role/"
+
+
+def known_as(role_id: str, **options: object) -> list[Step]:
+    """Log in as the role with this id, and see which entity it is."""
+    role_name = "one" if role_id.islower() else "two"
+    proof = {"role_id": role_id, "secret_id": "{s}"}
+    return [
+        post(f"{ROLES}{role_name}/secret-id", {}, save=("s:data.secret_id",)),
+        post("auth/case-roles/login", proof, token="", pick=("auth.entity_id",), **options),
+    ]
+
+
+CASE = [
+    post("sys/auth/case-roles", {"type": "approle"}),
+    post(f"{ROLES}one", {"role_id": "the-role"}),
+    post(f"{ROLES}two", {"role_id": "THE-ROLE"}),
+    *known_as("the-role"),
+    *known_as("the-role"),
+    *known_as("THE-ROLE", divergence="DV-96"),
+    post("sys/auth/case-people", {"type": "userpass"}),
+    get("sys/auth/case-people", save=("people:data.accessor",)),
+    get("sys/auth/case-roles", save=("roles:data.accessor",)),
+    post("auth/case-people/users/Zoe", {"password": "p"}),
+    post(
+        "identity/entity-alias", {"name": "ZOE", "mount_accessor": "{people}"}, save=("z:data.canonical_id",)
+    ),
+    *(
+        post(f"auth/case-people/login/{name}", {"password": "p"}, token="", pick=("auth.entity_id",))
+        for name in ("zoe", "ZOE")
+    ),
+    post(
+        "identity/lookup/entity", {"alias_name": "zOe", "alias_mount_accessor": "{people}"}, pick=("data.id",)
+    ),
+    post(
+        "identity/lookup/entity",
+        {"alias_name": "The-Role", "alias_mount_accessor": "{roles}"},
+        pick=("data.id",),
+        divergence="DV-96",
+    ),
+    delete("identity/entity/id/{z}"),
+    delete("sys/auth/case-roles"),
+    delete("sys/auth/case-people"),
+]
+
 SCENARIOS = [
+    Scenario("identity", "case", CASE),
     Scenario("identity", "worth", WORTH),
     Scenario("identity", "tokens", TOKENS),
     Scenario("identity", "merged-tokens", MERGED),

@@ -18,6 +18,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias, Standing
+from vault.framework.names import folded
 from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
@@ -144,7 +145,7 @@ class Maker:
         if not alias or role is None:
             within = caller.namespace.id == call.namespace.id
             return caller.standing if within and not orphan else None
-        if not fits_any(alias.lower(), [name.lower() for name in role.allowed_entity_aliases or ()]):
+        if not fits_any(folded(alias), map(folded, role.allowed_entity_aliases or ())):
             raise Malformed("invalid 'entity_alias' value")
         try:
             return await self._tokens.entities.enter(call, LoginAlias(alias), call.mount.accessor)

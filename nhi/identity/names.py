@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one form of each kind of name, by which it is compared, kept unique and found (SL-21; ADR 0022).
+
+Names that people give and type have no case: those of entities and groups, and those by which a mount knows somebody
+whose users are people's names. Names that are credentials or come from elsewhere are exact: role ids, subjects and
+groups of tokens, uids of service accounts, names in certificates. What its own authority holds apart, nobody joins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from vault.framework.names import folded
+
+_FOLDED: Final = frozenset({"token", "userpass"})
+"""Kinds of auth methods whose own names have no case: what is compared so there is compared so here."""
+
+
+def exact(accessor: str) -> bool:
+    """Whether the mount with this accessor tells names apart by case; its kind is in the accessor, also of one that is gone."""
+    return accessor.removeprefix("auth_").rpartition("_")[0] not in _FOLDED
+
+
+def hashed(*parts: str) -> str:
+    """Return the path segment that stands for texts as they are; each is hashed, so none reaches into another."""
+    digests = [hashlib.sha256(part.encode()).digest() for part in parts]
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def hashed_name(*parts: str) -> str:
+    """Return the path segment that stands for names without case."""
+    return hashed(*map(folded, parts))
+
+
+def place(accessor: str, name: str) -> str:
+    """Return the path segment that stands for what a mount's authority calls somebody, or a group."""
+    return f"exact-{hashed(accessor, name)}" if exact(accessor) else hashed_name(accessor, name)
+
+
+def former_place(accessor: str, name: str) -> str | None:
+    """Return where `place` was while all names were folded; None where it still is."""
+    return hashed_name(accessor, name) if exact(accessor) else None
