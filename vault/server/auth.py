@@ -13,7 +13,7 @@ from nhi.auth.approle.roles import RoleEngine
 from nhi.auth.approle.secretids import SecretIdEngine
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from nhi.auth.cert.config import ConfigEngine as CertConfigEngine
-from nhi.auth.cert.crls import CrlEngine
+from nhi.auth.cert.crls import CrlEngine, RevocationLists
 from nhi.auth.cert.login import LoginEngine as CertLogin
 from nhi.auth.cert.login import renewal as renew_cert
 from nhi.auth.cert.revocation import Ocsp
@@ -106,11 +106,12 @@ def make_issuer(parts: Parts) -> Issuer:
 
 
 def _cert(parts: Parts, issuer: Issuer) -> Sequence[Engine]:
-    ocsp = Ocsp(parts.fetcher, parts.log)
+    ocsp = Ocsp(parts.fetcher, parts.clock, parts.log)
+    lists = RevocationLists(parts.fetcher, parts.barrier, parts.clock, parts.entropy)
     return (
         CertConfigEngine(parts.limits.longest),
-        CrlEngine(parts.fetcher),
-        CertLogin(issuer, parts.fetcher, ocsp, parts.clock),
+        CrlEngine(lists),
+        CertLogin(issuer, lists, ocsp, parts.clock),
     )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,8 +12,8 @@ from cryptography import x509
 
 from nhi.auth.cert import chain, constraints
 from nhi.auth.cert.constraints import Facts
-from nhi.auth.cert.crls import again
-from nhi.auth.cert.model import CONFIG, CRLS, ROLES, Config, LoginParams, Revoked, Role
+from nhi.auth.cert.crls import RevocationLists
+from nhi.auth.cert.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.auth.cert.revocation import Ocsp
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
@@ -22,7 +22,6 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
-from vault.outbound.fetch import Fetcher
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer, policies_of
@@ -35,20 +34,19 @@ _UNMET: Final = "no chain matching all constraints could be found for this login
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """A certificate that this role trusts; `lists` are those that were fetched anew, by name: before, and now."""
+    """A certificate that this role trusts."""
 
     role: Role
     certificate: x509.Certificate
     facts: Facts
-    lists: Mapping[str, tuple[Revoked, Revoked]]
 
 
 class LoginEngine(Engine):
     """Logins. `verify` runs before any transaction: it may have to ask whether the certificate was revoked."""
 
-    def __init__(self, issuer: Issuer, fetcher: Fetcher, ocsp: Ocsp, clock: Clock) -> None:
+    def __init__(self, issuer: Issuer, lists: RevocationLists, ocsp: Ocsp, clock: Clock) -> None:
         self._issuer = issuer
-        self._fetcher = fetcher
+        self._lists = lists
         self._ocsp = ocsp
         self._clock = clock
 
@@ -60,9 +58,6 @@ class LoginEngine(Engine):
         assert isinstance(proof, Proof)
         if await ROLES.find(call.tx, proof.role.name) != proof.role:
             raise Malformed("the role has just changed; log in again")
-        for name, (old, new) in proof.lists.items():
-            if await CRLS.find(call.tx, name) == old:
-                await CRLS.keep(call.tx, name, new)
         config = await CONFIG.find(call.tx) or Config()
         metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
         grant = Grant(
@@ -89,7 +84,8 @@ class LoginEngine(Engine):
         ]
         if not trusting:
             raise Malformed(_WRONG)
-        lists = await self._check_lists(call, [one for _, path in trusting for one in path], now)
+        if not await self._lists.check(call, [one for _, path in trusting for one in path]):
+            raise Malformed(_UNMET)
         reasons: list[str] = []
         for role, path in trusting:
             if not constraints.met(role, facts):
@@ -107,28 +103,8 @@ class LoginEngine(Engine):
                 raise Unauthenticated
             if not facts.common_name:
                 raise Malformed("missing name in alias")
-            return Proof(role, leaf, facts, lists)
+            return Proof(role, leaf, facts)
         raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)
-
-    async def _check_lists(
-        self, call: Call, path: Sequence[x509.Certificate], now: int
-    ) -> Mapping[str, tuple[Revoked, Revoked]]:
-        """Return the lists that had to be fetched anew, by name: before, and now.
-
-        Raises `Malformed` for a path with a certificate on a list, or of which such a list is silent (SL-30).
-        """
-        serials = {str(one.serial_number) for one in path}
-        renewed = {}
-        for name, listed in (await CRLS.every(call.reader)).items():
-            current = listed
-            if listed.url and listed.next_update and now > listed.next_update:
-                current = await again(self._fetcher, call, listed, path)
-                if current.next_update and now > current.next_update:
-                    raise Malformed(f"{_UNMET}; a revocation list is out of date")
-                renewed[name] = (listed, current)
-            if serials.intersection(current.serials):
-                raise Malformed(_UNMET)
-        return renewed
 
 
 def _facts(leaf: x509.Certificate) -> Facts:

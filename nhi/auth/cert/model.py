@@ -57,13 +57,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 class Revoked(msgspec.Struct, frozen=True, kw_only=True):
     """A revocation list: the serial numbers on it, in decimal. `url` is where it came from; times in seconds.
 
-    `issuer` is the name (DER) of the authority that it is of.
+    `issuer` is the name (DER) of the authority that it is of, `number` its own (-1 for none), and `scope` what
+    certificates it is about: the issuing distribution point (DER), empty for all, None where nobody has looked. A long
+    list has its serial numbers in records of their own, under `generation`; `parts` are the first of each.
     """
 
     serials: tuple[str, ...]
     url: str = ""
     next_update: int = 0
     issuer: bytes = b""
+    number: int = -1
+    this_update: int = 0
+    scope: bytes | None = None
+    parts: tuple[str, ...] = ()
+    generation: str = ""
 
 
 class ConfigParams(Params, frozen=True, kw_only=True):
@@ -126,3 +133,4 @@ class Serials(msgspec.Struct, frozen=True, omit_defaults=True):
 CONFIG: Final = Record("config", Config)
 ROLES: Final = Records("cert/", Role)
 CRLS: Final = Records("crl/", Revoked)
+PARTS: Final = Records("crl-part/", tuple[str, ...])

@@ -16,9 +16,11 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from nhi.auth.cert.model import Role
+from vault.framework.clock import Clock
 from vault.framework.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
+from vault.outbound.kept import Kept
 from vault.outbound.shares import Owner
 
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
@@ -37,11 +39,12 @@ _UNREADABLE: Final = (
 
 
 class Ocsp:
-    """Asks responders."""
+    """Asks responders, once at a time about one certificate, and not straight after a failure."""
 
-    def __init__(self, fetcher: Fetcher, log: Log) -> None:
+    def __init__(self, fetcher: Fetcher, clock: Clock, log: Log) -> None:
         self._fetcher = fetcher
         self._log = log
+        self._asked: Kept[bool] = Kept(clock, fresh=0, stale=0)
 
     async def objection(
         self, owner: Owner, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: int
@@ -73,23 +76,31 @@ class Ocsp:
     ) -> bool | None:
         """Return whether a responder calls a certificate good; None where it says nothing that can be believed."""
         request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
+        outgoing = Outgoing(
+            server,
+            owner=owner,
+            method="POST",
+            headers=_HEADERS,
+            body=request.public_bytes(Encoding.DER),
+            authorities=role.ocsp_ca_certificates,
+            largest=_LARGEST,
+        )
+
+        async def ask() -> bool:
+            body = await self._fetcher.body(outgoing)
+            try:
+                at = datetime.fromtimestamp(now, UTC)
+                good = judge(ocsp.load_der_ocsp_response(body), leaf, issuer, at)
+            except _UNREADABLE:
+                raise Unreachable("its answer cannot be believed") from None
+            if good is None:
+                raise Unreachable("it does not know, or its answer is out of date")
+            return good
+
         try:
-            body = await self._fetcher.body(
-                Outgoing(
-                    server,
-                    owner=owner,
-                    method="POST",
-                    headers=_HEADERS,
-                    body=request.public_bytes(Encoding.DER),
-                    authorities=role.ocsp_ca_certificates,
-                    largest=_LARGEST,
-                )
-            )
-            return judge(ocsp.load_der_ocsp_response(body), leaf, issuer, datetime.fromtimestamp(now, UTC))
+            return await self._asked.get((owner, server, role.ocsp_ca_certificates, leaf, issuer), ask)
         except Unreachable as failure:
             self._log.caution("auth", "an OCSP responder cannot be asked", reason=str(failure))
-        except _UNREADABLE:
-            self._log.caution("auth", "an OCSP responder's answer cannot be believed")
         return None
 
 

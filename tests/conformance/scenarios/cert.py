@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """cert: settings, roles and revocation lists, and what a login without a certificate is told."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -78,21 +79,33 @@ ROLE = [
 ]
 
 
-def crl(authority: Authority, *serials: int) -> str:
-    """A revocation list."""
+def crl(
+    authority: Authority, *serials: int, days: int = 1, extensions: Sequence[x509.ExtensionType] = ()
+) -> str:
+    """A revocation list, made so many days ago, whose extensions are critical."""
     now = datetime.now(UTC)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
-        .last_update(now - timedelta(days=1))
+        .last_update(now - timedelta(days=days))
         .next_update(now + timedelta(days=1))
     )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
     for serial in serials:
         revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now).build()
         builder = builder.add_revoked_certificate(revoked)
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
+POINT = x509.IssuingDistributionPoint(None, None, False, True, None, False, False)
+INSTEAD = (
+    crl(CA, 7, extensions=[x509.DeltaCRLIndicator(1)]),
+    crl(CA, 7, extensions=[x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")]),
+    crl(CA, 7, extensions=[POINT]),
+    crl(CA, 7, days=30),
+)
+"""A delta list, one that nobody understands, one of authorities only, and one from before."""
 L = "auth/cert-lists/crls/"
 LISTS = [
     mount("cert-lists", "cert"),
@@ -104,6 +117,7 @@ LISTS = [
     get(L + "c"),
     post(L + "c", {"crl": crl(CA, 7), "url": "http://127.0.0.1:1/"}),
     get(L + "c"),
+    *(post(L + "c", {"crl": one}, divergence="DV-97") for one in INSTEAD),
     post(L + "none", {"crl": crl(CA)}),
     get(L + "none"),
     post(L + "dead", {"url": "http://127.0.0.1:1/"}, divergence="DV-07"),

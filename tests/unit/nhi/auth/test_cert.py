@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Logins with certificates: whom a role trusts, what it demands, what was revoked, and what a token is bound to."""
 
+import asyncio
 import io
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,19 +16,20 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from nhi.auth.cert.config import ConfigEngine
-from nhi.auth.cert.crls import CrlEngine
+from nhi.auth.cert.crls import CrlEngine, RevocationLists
 from nhi.auth.cert.login import LoginEngine, renewal
 from nhi.auth.cert.revocation import Ocsp
+from tests.clocks import MovedClock
 from tests.unit.nhi.auth.house import LONGEST, Answer, AuthHouse, auth, play
 from tests.unit.outbound.authority import Authority, Leaf
 from tests.unit.outbound.service import service
 from tests.unit.token.house import DEFAULT
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Reply
-from vault.framework.clock import Clock
 from vault.framework.log import Log
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
+from vault.outbound import kept
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
 from vault.token.issue import Issuer, Renewals
@@ -68,12 +71,14 @@ class CertHouse(AuthHouse):
     async def begin(self) -> "CertHouse":
         await self.start()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
+        self.time = MovedClock(time.time_ns())
+        self.lists = RevocationLists(fetcher, self.barrier, self.time, self.entropy)
         limits = Limits(DEFAULT, LONGEST)
         issuer = Issuer(self.tokens, self.batch, self.clock, limits, self._config)
         engines = (
             ConfigEngine(LONGEST),
-            CrlEngine(fetcher),
-            LoginEngine(issuer, fetcher, Ocsp(fetcher, Log(stream=io.StringIO())), Clock()),
+            CrlEngine(self.lists),
+            LoginEngine(issuer, self.lists, Ocsp(fetcher, self.time, Log(stream=io.StringIO())), self.time),
         )
         token = TokenEngine(
             self.tokens,
@@ -306,17 +311,32 @@ def test_sl_31_a_renewal_shows_the_same_certificate_and_not_another_of_its_owner
     play(scenario)
 
 
-def crl(*serials: int, days: int = 1, named: Authority = CA, signer: Leaf = CA) -> bytes:
-    """A revocation list that names an authority, `signer`'s in truth."""
+def crl(
+    *serials: int,
+    days: float = 1,
+    named: Authority = CA,
+    signer: Leaf = CA,
+    since: float = 9,
+    number: int | None = None,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    of_entries: Sequence[tuple[x509.ExtensionType, bool]] = (),
+) -> bytes:
+    """A revocation list that names an authority, `signer`'s in truth, made `since` days ago."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(named.certificate.subject)
-        .last_update(NOW - timedelta(days=9))
+        .last_update(NOW - timedelta(days=since))
         .next_update(NOW + timedelta(days=days))
     )
+    if number is not None:
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
     for serial in serials:
-        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW).build()
-        builder = builder.add_revoked_certificate(revoked)
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW)
+        for extension, critical in of_entries:
+            revoked = revoked.add_extension(extension, critical=critical)
+        builder = builder.add_revoked_certificate(revoked.build())
     return builder.sign(signer.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -420,7 +440,27 @@ def test_sl_30_a_responder_that_cannot_be_asked_lets_nobody_in_unless_the_role_s
             await house.trust(ocsp_enabled=True, ocsp_servers_override=one.url, ocsp_fail_open=True)
             assert (await house.show(ALICE)).status == 200
             one.status, one.body = "200 OK", response(CA, REVOKED)
+            house.time.sleep(kept.PAUSE + 1)
             assert (await house.show(ALICE)).error == f"{UNMET}; the certificate is revoked"
+
+    play(scenario)
+
+
+@pytest.mark.loopback
+def test_a_responder_is_asked_once_for_all_who_show_a_certificate_and_not_at_once_after_a_failure() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        async with service() as one:
+            await house.trust(ocsp_enabled=True, ocsp_servers_override=one.url)
+            for status, body, let_in in (("500 Oops", b"", 400), ("200 OK", response(CA), 200)):
+                one.status, one.body = status, body
+                one.seen.clear()
+                answers = await asyncio.gather(*(house.show(ALICE) for _ in range(20)))
+                assert {answer.status for answer in answers} == {let_in}
+                assert len(one.seen) == 1
+                house.time.sleep(kept.PAUSE + 1)
+            one.body = response(CA, REVOKED)
+            assert (await house.show(ALICE)).status == 400
 
     play(scenario)
 
@@ -439,6 +479,7 @@ def test_where_all_responders_are_asked_all_must_agree() -> None:
             two.body = b"zz"
             assert "no OCSP responder says" in (await house.show(ALICE)).error
             two.body = response(CA)
+            house.time.sleep(kept.PAUSE + 1)
             assert (await house.show(ALICE)).status == 200
 
     play(scenario)
