@@ -17,6 +17,9 @@ import msgspec
 MAX_CHARACTERS = 1 << 20
 """Longest accepted text, in characters."""
 
+MAX_LEXEMES = 65_536
+"""Most words, signs and values of a text, which is what reading it costs by: about seven thousand rules of a policy."""
+
 MAX_DEPTH = 64
 """Deepest accepted nesting of objects and lists."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from vault.framework.hcl import MAX_DEPTH, HclError
+from vault.framework.hcl import MAX_DEPTH, MAX_LEXEMES, HclError
 
 Scalar = str | int | float | bool | None
 
@@ -115,6 +115,8 @@ def _collect(source: _Text, raws: Callable[[_Text], Iterator[Raw]], *, end_shift
                 raise source.error(offset, f"nested deeper than {MAX_DEPTH} levels")
         elif sign and sign in "}]":
             depth -= 1
+        if len(found) >= MAX_LEXEMES:
+            raise source.error(offset, f"more than {MAX_LEXEMES} words and signs")
         found.append(Lexeme(kind, value, sign, *source.place(offset)))
     line, column = source.place(len(source.text))
     found.append(Lexeme("EOF", None, "", line, column + end_shift))

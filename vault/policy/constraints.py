@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vault.policy.merge import MergedRule
 from vault.policy.model import PolicyError
@@ -38,7 +38,7 @@ def parameters_pass(rule: MergedRule, data: Mapping[str, object]) -> bool:
     return _only_allowed(rule.allowed, data)
 
 
-def _only_allowed(allowed: Mapping[str, tuple[object, ...]], data: Mapping[str, object]) -> bool:
+def _only_allowed(allowed: Mapping[str, Sequence[object]], data: Mapping[str, object]) -> bool:
     if not allowed:
         return True
     others = "*" in allowed
@@ -54,7 +54,7 @@ def _only_allowed(allowed: Mapping[str, tuple[object, ...]], data: Mapping[str, 
     return True
 
 
-def _listed(value: object, values: tuple[object, ...]) -> bool:
+def _listed(value: object, values: Sequence[object]) -> bool:
     """Whether `value` is among `values`; no values at all stand for any."""
     return not values or any(_same(candidate, value) for candidate in values)
 

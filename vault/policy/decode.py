@@ -18,6 +18,8 @@ _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MAX_SECONDS = (1 << 63) / 1e9
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+_LONGEST = 100
+"""Characters of a duration or a time: no pattern looks at more."""
 _ANY_BASE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)")
 
@@ -85,15 +87,14 @@ def strings(item: Item, field: str, *, json: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def parameters(item: Item, field: str, *, json: bool) -> Mapping[str, tuple[object, ...]]:
+def parameters(item: Item, field: str, *, json: bool) -> Mapping[str, list[object]]:
     """An object of lists, its keys in lower case."""
     if not isinstance(item.value, Block) or item.labels:
         where = place(item, json=json)
         raise PolicyError(f"At {where}: root.{field}: not an object type for map ({kind(item.value)})")
-    found: dict[str, tuple[object, ...]] = {}
+    found: dict[str, list[object]] = {}
     for inner in item.value.items:
-        key = inner.key.lower()
-        found[key] = found.get(key, ()) + tuple(plain(v) for v in sequence(inner, json=json))
+        found.setdefault(inner.key.lower(), []).extend(plain(v) for v in sequence(inner, json=json))
     return found
 
 
@@ -119,6 +120,8 @@ def integer(item: Item, field: str, *, json: bool) -> int:
     if not isinstance(value, str):
         found = "*ast.ObjectList" if isinstance(value, Block) else kind(value)
         raise PolicyError(f"At {place(item, json=json)}: root.{field}: unknown type {found}")
+    if len(value) > _LONGEST:
+        raise PolicyError(f"strconv.ParseInt: parsing a number of more than {_LONGEST} characters")
     if not _ANY_BASE.fullmatch(value) or len(value) > 64:
         raise PolicyError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
     octal = re.fullmatch(r"([+-]?)0([0-7]+)", value)
@@ -139,6 +142,8 @@ def seconds(value: Value, field: str) -> float:
 
 def duration(text: str) -> float:
     """Seconds in a duration string. Raises ValueError in the words that OpenBao's clients know."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"time: invalid duration: more than {_LONGEST} characters")
     if _INTEGER.fullmatch(text) and len(text) < 20:
         return float(text)
     if text.endswith("d") and not any(c.isdigit() and c.isascii() for c in text[:-1].lstrip("+-0123456789")):
@@ -172,9 +177,9 @@ def moment(text: str) -> float | None:
     if text == "":
         return None
     try:
-        if _RFC3339.fullmatch(text):
+        if len(text) <= _LONGEST and _RFC3339.fullmatch(text):
             return dt.datetime.fromisoformat(text).timestamp()
-        if _INTEGER.fullmatch(text) and len(text) < 20:
+        if len(text) < 20 and _INTEGER.fullmatch(text):
             return float(text)
     except ValueError:
         pass

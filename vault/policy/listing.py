@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lark import Lark
 
 _FIELD = "list_scan_response_keys_filter_path"
+_LONGEST = 8192
+"""Characters of a template, and of a path that one makes."""
 _GRAMMAR = r"""
 start: (TEXT | action)*
 action: OPEN command (PIPE command)* CLOSE
@@ -36,12 +38,19 @@ NAME: /[A-Za-z_]\w*/
 """
 
 
+def _replace(find: str, replacement: str, text: str) -> str:
+    """Replace, unless that makes more of it than a path can be: a few steps could fill the memory."""
+    if len(text) + text.count(find) * max(len(replacement) - len(find), 0) > _LONGEST:
+        raise PolicyError(f"{_FIELD} makes paths of more than {_LONGEST} characters")
+    return text.replace(find, replacement)
+
+
 def _truncate(length: str, text: str) -> str:
     return text[: int(length)]
 
 
 _FUNCTIONS: dict[str, tuple[int, Callable[..., str]]] = {
-    "replace": (3, lambda find, replacement, text: text.replace(find, replacement)),
+    "replace": (3, _replace),
     "truncate": (2, _truncate),
     "lowercase": (1, str.lower),
     "uppercase": (1, str.upper),
@@ -57,7 +66,7 @@ class ListFilter(msgspec.Struct, frozen=True):
     parts: tuple[str | tuple[Command, ...], ...]
 
     def path(self, path: str, key: str) -> str:
-        """The path that decides on `key`, listed under `path` (which ends in a slash)."""
+        """The path that decides on `key`, listed under `path` (which ends in a slash). Raises PolicyError when too long."""
         return "".join(p if isinstance(p, str) else _run(p, path, key) for p in self.parts)
 
 
@@ -71,6 +80,8 @@ def check_filter(template: str) -> None:
 @lru_cache(maxsize=256)
 def compile_filter(template: str) -> ListFilter:
     """Compile a template. Raises PolicyError with a message for the client."""
+    if len(template) > _LONGEST:
+        raise PolicyError(f"{_FIELD} is longer than {_LONGEST} characters")
     from lark import Token
     from lark.exceptions import UnexpectedInput
 

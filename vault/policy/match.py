@@ -8,45 +8,68 @@ fewer wildcards, that is longer, that sorts last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from vault.policy.merge import MergedRule
 
 
 class _Pattern:
-    """A prefix (`a/b*`) or wildcard (`a/+/b`, `a/+/b*`) path, taken apart for matching."""
+    """A rule with an open path, and where it stands among those that match."""
 
-    __slots__ = ("priority", "rule", "segments", "starts", "text")
+    __slots__ = ("priority", "rule")
 
     def __init__(self, path: str, rule: MergedRule) -> None:
         self.rule = rule
-        self.starts = path.endswith("*")
-        self.text = path[:-1] if self.starts else path
-        self.segments = self.text.split("/") if is_wildcard(path) else None
         self.priority = priority(path)
 
-    def bucket(self) -> str | None:
-        """The first segment of every path this can match, None when it is open."""
-        if self.segments is None:
-            first, slash, _ = self.text.partition("/")
-            return first if slash else None
-        literal = self.segments[0] != "+" and len(self.segments) > 1
-        return self.segments[0] if literal else None
 
-    def matches(self, path: str, parts: list[str]) -> bool:
-        """Whether the pattern covers `path`, whose segments are `parts`."""
-        own = self.segments
-        if own is None:
-            return path.startswith(self.text)
-        if len(parts) < len(own) or (not self.starts and len(parts) != len(own)):
-            return False
-        last = len(own) - 1
-        for index, segment in enumerate(own):
-            if segment == "+" or segment == parts[index]:
-                continue
-            if not (self.starts and index == last and parts[index].startswith(segment)):
-                return False
-        return True
+class _Prefixes:
+    """Patterns by how what they cover begins. Asking costs by the lengths that there are, not by the patterns."""
+
+    __slots__ = ("_lengths", "_patterns")
+
+    def __init__(self) -> None:
+        self._patterns: dict[str, _Pattern] = {}
+        self._lengths: list[int] = []
+
+    def add(self, text: str, pattern: _Pattern) -> None:
+        """Add what begins so; of two with the same beginning the better counts."""
+        known = self._patterns.get(text)
+        if known is None or pattern.priority > known.priority:
+            self._patterns[text] = pattern
+
+    def settle(self) -> None:
+        """Be ready to be asked: the longest goes first."""
+        self._lengths = sorted({len(text) for text in self._patterns}, reverse=True)
+
+    def best(self, text: str) -> _Pattern | None:
+        """Return the pattern that agrees with the beginning of `text` the furthest."""
+        for length in self._lengths:
+            if length <= len(text):
+                found = self._patterns.get(text[:length])
+                if found is not None:
+                    return found
+        return None
+
+
+class _Node:
+    """The wildcard paths that agree up to a segment, by the segments that follow; `any` stands for `+`."""
+
+    __slots__ = ("any", "ends", "named", "starts")
+
+    def __init__(self) -> None:
+        self.named: dict[str, _Node] = {}
+        self.any: _Node | None = None
+        self.ends: _Pattern | None = None
+        self.starts = _Prefixes()
+        """Patterns with a `*` whose last segment only begins here."""
+
+    def follow(self, segment: str) -> _Node:
+        """Return the node behind a segment, made if need be."""
+        if segment == "+":
+            self.any = self.any or _Node()
+            return self.any
+        return self.named.setdefault(segment, _Node())
 
 
 def priority(path: str) -> tuple[int, bool, int, int, str]:
@@ -64,19 +87,37 @@ def is_wildcard(path: str) -> bool:
 
 
 class RuleTable:
-    """Merged rules by path, ready to be asked."""
+    """Merged rules by path, ready to be asked: what a question costs hardly grows with the number of rules."""
 
     def __init__(self, rules: Mapping[str, MergedRule]) -> None:
         """`rules` by rule path, wildcards and trailing `*` included."""
         self.exact = {path: rule for path, rule in rules.items() if not is_open(path)}
-        patterns = sorted(
-            (_Pattern(path, rule) for path, rule in rules.items() if is_open(path)),
-            key=lambda pattern: pattern.priority,
-            reverse=True,
-        )
-        named = {pattern.bucket() for pattern in patterns} - {None}
-        self._open = tuple(p for p in patterns if p.bucket() is None)
-        self._buckets = {name: tuple(p for p in patterns if p.bucket() in (None, name)) for name in named}
+        self._prefixes = _Prefixes()
+        self._wild = _Node()
+        nodes = [self._wild]
+        for path, rule in rules.items():
+            if is_wildcard(path):
+                self._add(path, rule, nodes)
+            elif path.endswith("*"):
+                self._prefixes.add(path[:-1], _Pattern(path, rule))
+        self._prefixes.settle()
+        for node in nodes:
+            node.starts.settle()
+
+    def _add(self, path: str, rule: MergedRule, nodes: list[_Node]) -> None:
+        """Put a path with wildcards into the tree; `nodes` are all that have a pattern which only begins there."""
+        pattern = _Pattern(path, rule)
+        *before, last = path.removesuffix("*").split("/")
+        node = self._wild
+        for segment in before:
+            node = node.follow(segment)
+        if path.endswith("*"):
+            node.starts.add(
+                "" if last == "+" else last, pattern
+            )  # a template may have put the `+` before a `*`
+            nodes.append(node)
+        else:
+            node.follow(last).ends = pattern
 
     def find(self, path: str, *, listing: bool) -> MergedRule | None:
         """The rule that decides on `path` (no leading slash), None when there is none."""
@@ -94,11 +135,30 @@ class RuleTable:
         return rule
 
     def _best(self, path: str) -> MergedRule | None:
+        best = self._prefixes.best(path)
+        for pattern in self._matching(path):
+            if best is None or pattern.priority > best.priority:
+                best = pattern
+        return None if best is None else best.rule
+
+    def _matching(self, path: str) -> Iterator[_Pattern]:
+        """Yield of the wildcard paths that cover `path` all that may be the best."""
         parts = path.split("/")
-        for pattern in self._buckets.get(parts[0], self._open):
-            if pattern.matches(path, parts):
-                return pattern.rule
-        return None
+        pending = [(self._wild, 0)]
+        while pending:
+            node, depth = pending.pop()
+            if depth == len(parts):
+                if node.ends is not None:
+                    yield node.ends
+                continue
+            begun = node.starts.best(parts[depth])
+            if begun is not None:
+                yield begun
+            if node.any is not None:
+                pending.append((node.any, depth + 1))
+            named = node.named.get(parts[depth])
+            if named is not None:
+                pending.append((named, depth + 1))
 
 
 def is_open(path: str) -> bool:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from vault.policy.model import Capability, ControlGroup, Parameters, PathRule
 
 
 class MergedRule:
-    """What all rules on one path grant and ask together. Read-only once merged.
+    """What all rules on one path grant and ask together. Read-only once merged; merging costs by what is added.
 
     Bounds are 0 when unset; `granting` names the policies behind each capability.
     """
@@ -31,14 +31,14 @@ class MergedRule:
         """A rule that grants nothing."""
         self.capabilities = Capability(0)
         self.granting: dict[Capability, tuple[str, ...]] = {}
-        self.allowed: Parameters = {}
-        self.denied: Parameters = {}
-        self.required: tuple[str, ...] = ()
+        self.allowed: dict[str, list[object]] = {}
+        self.denied: dict[str, list[object]] = {}
+        self.required: dict[str, None] = {}
         self.min_wrapping_ttl: float = 0
         self.max_wrapping_ttl: float = 0
         self.pagination_limit = 0
         self.filter_path = ""
-        self.control_groups: tuple[ControlGroup, ...] = ()
+        self.control_groups: list[ControlGroup] = []
 
     @property
     def constrained(self) -> bool:
@@ -69,16 +69,17 @@ class MergedRule:
         self.capabilities |= rule.capabilities
         for capability in rule.capabilities:
             names = self.granting.get(capability, ())
-            self.granting[capability] = names if policy in names else (*names, policy)
-        self.allowed = _merged(self.allowed, rule.allowed)
-        self.denied = _merged(self.denied, rule.denied)
-        self.required = tuple(dict.fromkeys((*self.required, *rule.required)))
+            if names[-1:] != (policy,):  # the rules of a policy come together
+                self.granting[capability] = (*names, policy)
+        _add(self.allowed, rule.allowed)
+        _add(self.denied, rule.denied)
+        self.required.update(dict.fromkeys(rule.required))
         self.min_wrapping_ttl = _tighter(self.min_wrapping_ttl, rule.min_wrapping_ttl)
         self.max_wrapping_ttl = _tighter(self.max_wrapping_ttl, rule.max_wrapping_ttl)
         self.pagination_limit = int(_tighter(self.pagination_limit, rule.pagination_limit))
         self.filter_path = self.filter_path or rule.filter_path
         if rule.control_group is not None:
-            self.control_groups += (rule.control_group,)
+            self.control_groups.append(rule.control_group)
 
 
 def merge(rules: Iterable[tuple[str, PathRule]], *, now: float) -> dict[str, MergedRule]:
@@ -94,14 +95,13 @@ def _tighter(one: float, other: float) -> float:
     return min(one, other) if one and other else one or other
 
 
-def _merged(have: Parameters, more: Parameters) -> Parameters:
-    """Values of each name together; a name that accepts any value goes on doing so."""
-    if not more:
-        return have
-    result: dict[str, tuple[object, ...]] = dict(have)
+def _add(have: dict[str, list[object]], more: Parameters) -> None:
+    """Put values of each name together; a name that accepts any value, which has none here, goes on doing so."""
     for name, values in more.items():
-        known: Mapping[str, tuple[object, ...]] = have
-        result[name] = (
-            () if name in known and not (known[name] and values) else (*result.get(name, ()), *values)
-        )
-    return result
+        known = have.get(name)
+        if known is None:
+            have[name] = list(values)
+        elif known and values:
+            known += values
+        else:
+            known.clear()

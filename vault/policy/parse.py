@@ -102,12 +102,12 @@ class _Draft:
     """The keys of one block while they are read: repeated lists and objects add up, of others the last counts."""
 
     def __init__(self) -> None:
-        self.capabilities: tuple[str, ...] = ()
+        self.capabilities: list[str] = []
         self.policy = ""
-        self.allowed: dict[str, tuple[object, ...]] = {}
-        self.denied: dict[str, tuple[object, ...]] = {}
-        self.required: tuple[str, ...] = ()
-        self.mfa_methods: tuple[str, ...] = ()
+        self.allowed: dict[str, list[object]] = {}
+        self.denied: dict[str, list[object]] = {}
+        self.required: list[str] = []
+        self.mfa_methods: list[str] = []
         self.pagination_limit = 0
         self.filter_path = ""
         self.expiration = ""
@@ -120,9 +120,9 @@ class _Draft:
         elif key in ("allowed_parameters", "denied_parameters"):
             merged = self.allowed if key == "allowed_parameters" else self.denied
             for name, accepted in decode.parameters(item, key, json=json).items():
-                merged[name] = merged.get(name, ()) + accepted
+                merged.setdefault(name, []).extend(accepted)
         elif key == "required_parameters":
-            self.required += tuple(name.lower() for name in decode.strings(item, key, json=json))
+            self.required += [name.lower() for name in decode.strings(item, key, json=json)]
         elif key == "mfa_methods":
             self.mfa_methods += decode.strings(item, key, json=json)
         elif key == "pagination_limit":
@@ -146,10 +146,10 @@ def _granting(path: str, block: Block, *, json: bool) -> PathRule:
             path=path,
             expires=decode.moment(draft.expiration),
             capabilities=_capabilities(draft),
-            allowed=draft.allowed,
-            denied=draft.denied,
+            allowed={name: tuple(values) for name, values in draft.allowed.items()},
+            denied={name: tuple(values) for name, values in draft.denied.items()},
             required=tuple(dict.fromkeys(draft.required)),
-            mfa_methods=draft.mfa_methods,
+            mfa_methods=tuple(draft.mfa_methods),
             pagination_limit=max(draft.pagination_limit, 0),
             filter_path=draft.filter_path,
         )

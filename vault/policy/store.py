@@ -6,6 +6,7 @@ Keyed by tuples of (namespace id, names), never by glued strings (SL-06).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ import msgspec
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.identity import IdentityFacts
+from vault.framework.offload import Pool
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
@@ -25,6 +27,12 @@ _PREFIX: Final = "policy/acl/"
 BUILT_IN: Final = {ROOT_POLICY: "", "response-wrapping": RESPONSE_WRAPPING_POLICY}
 """Policies that are never stored."""
 _COMPILED: Final = 4096
+_SHORT: Final = 1024
+"""Characters of a policy that is read on the event loop; a longer one takes milliseconds."""
+_FEW: Final = 200
+"""Rules that are compiled on the event loop."""
+_KEPT: Final = 8 << 20
+"""Characters of the policies that are kept as they were read."""
 
 
 class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,9 +68,13 @@ class _Compiled(msgspec.Struct, frozen=True):
 class PolicyStore:
     """Policies of a namespace, and compiled ACLs that live until one of theirs changes."""
 
-    def __init__(self, epoch: Callable[[], int]) -> None:
-        """`epoch` tells the epoch at which this process's facts are true."""
+    def __init__(self, epoch: Callable[[], int], pool: Pool | None = None) -> None:
+        """`epoch` tells the epoch at which this process's facts are true; `pool` does what takes long."""
         self.epoch = epoch
+        self.pool = pool or Pool()
+        self._read: dict[tuple[str, PolicyEntry], Policy] = {}
+        """Policies by what they consist of, so that a change of one does not cost reading all others again."""
+        self._read_size = 0
         self.generation = 0
         """Moves when anything compiled becomes untrue."""
         self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
@@ -119,7 +131,8 @@ class PolicyStore:
                     self._compiled.clear()
                 self._compiled[key] = known
         if known.templated and facts is not None:
-            return compile_acl(known.templated, now=now // 1000, facts=facts), known.until
+            acl = await self._compiled_for(namespace_id, known.templated, now, facts)
+            return acl, _sooner(known.until, acl)
         return known.acl, known.until
 
     async def _compile(
@@ -127,7 +140,20 @@ class PolicyStore:
     ) -> _Compiled:
         policies, until = await self.texts(core, namespace_id, names, now)
         templated = tuple(policies) if any(policy.templated for policy in policies) else ()
-        return _Compiled(compile_acl(policies, now=now // 1000), until, templated)
+        acl = await self._compiled_for(namespace_id, policies, now)
+        return _Compiled(acl, _sooner(until, acl), templated)
+
+    async def _compiled_for(
+        self, namespace_id: str, policies: Sequence[Policy], now: int, facts: IdentityFacts | None = None
+    ) -> Acl:
+        """Compile policies: on the loop where they are small, else in a thread, in turn with other namespaces."""
+
+        def work() -> Acl:
+            return compile_acl(policies, now=now / 1000, facts=facts)
+
+        if sum(len(policy.rules) for policy in policies) <= _FEW:
+            return work()
+        return await self.pool.run((namespace_id, POLICY_KIND), work)
 
     async def texts(
         self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
@@ -136,20 +162,62 @@ class PolicyStore:
         policies: list[Policy] = []
         until = 0
         for name in names:
-            policy, expires = await self._policy(core, name)
+            policy, expires = await self._policy(core, namespace_id, name)
             if policy is not None and (expires == 0 or now < expires):
                 policies.append(policy)
                 until = min(until or expires, expires or until)
         return policies, until
 
-    async def _policy(self, core: ReadView, name: str) -> tuple[Policy | None, int]:
+    async def _policy(self, core: ReadView, namespace_id: str, name: str) -> tuple[Policy | None, int]:
         """Return a policy and when it expires (ms)."""
         if name in BUILT_IN:
             return parse_policy(name, BUILT_IN[name]), 0
         entry = await self.get(core, name)
         if entry is None:
             return None, 0
-        policy = parse_policy(
-            name, entry.text, allow_slashes=entry.allow_slashes, allow_wildcards=entry.allow_wildcards
+        return await self.read(namespace_id, name, entry), entry.expires // 1_000_000
+
+    async def read(self, namespace_id: str, name: str, entry: PolicyEntry) -> Policy:
+        """Return what a policy says, from memory where it was read before. Raises `PolicyError`, `Busy`."""
+        key = (
+            name,
+            PolicyEntry(
+                text=entry.text,
+                version=0,
+                modified=0,
+                allow_slashes=entry.allow_slashes,
+                allow_wildcards=entry.allow_wildcards,
+            ),
         )
-        return policy, entry.expires // 1_000_000
+        known = self._read.get(key)
+        if known is not None:
+            return known
+
+        def work() -> Policy:
+            return parse_policy(
+                name, entry.text, allow_slashes=entry.allow_slashes, allow_wildcards=entry.allow_wildcards
+            )
+
+        short = len(entry.text) <= _SHORT
+        policy = work() if short else await self.pool.run((namespace_id, POLICY_KIND), work)
+        self._keep(key, policy)
+        return policy
+
+    def _keep(self, key: tuple[str, PolicyEntry], policy: Policy) -> None:
+        """Keep what was read; what was read first goes first."""
+        if key in self._read:
+            return
+        self._read[key] = policy
+        self._read_size += len(key[1].text)
+        while self._read_size > _KEPT or len(self._read) > _COMPILED:
+            oldest = next(iter(self._read))
+            del self._read[oldest]
+            self._read_size -= len(oldest[1].text)
+
+
+def _sooner(until: int, acl: Acl) -> int:
+    """Return when (ms) an ACL ends that holds until then at most: when its first rule expires; 0 is never."""
+    if acl.stale_at == math.inf:
+        return until
+    stale = math.ceil(acl.stale_at * 1000)
+    return min(until or stale, stale)

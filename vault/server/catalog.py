@@ -176,7 +176,7 @@ def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: Foreign) -> tup
     config = parts.config
     return (
         PolicyEngine(parts.policies, parts.barrier, parts.clock),
-        CapabilityEngine(parts.tokens, parts.gate, parts.barrier, biscuits),
+        CapabilityEngine(parts.tokens, parts.gate, parts.barrier, parts.pool, biscuits),
         WrappingEngine(parts.wrapper, parts.barrier),
         external,
         AuditEngine(

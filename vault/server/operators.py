@@ -21,7 +21,7 @@ def operators(parts: Parts, biscuits: Foreign) -> tuple[Engine, ...]:
     """Return them, put together from the server's parts."""
     lasting = Lasting(parts.tokens, parts.batch, biscuits, parts.barrier, parts.clock)
     return (
-        PasswordPolicyEngine(parts.barrier, parts.entropy),
+        PasswordPolicyEngine(parts.barrier, parts.entropy, parts.pool),
         _leases(parts),
         QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
         CorsEngine(parts.origins),

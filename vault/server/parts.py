@@ -99,8 +99,8 @@ class Parts(msgspec.Struct, frozen=True):
     quotas: Quotas
     origins: CrossOrigins
     fetcher: Fetcher
+    pool: Pool
     presence: Presence = msgspec.field(default_factory=Presence)
-    pool: Pool = msgspec.field(default_factory=Pool)
 
 
 def make(
@@ -122,9 +122,10 @@ def make(
     router = Router(barrier, namespaces, Catalog({}, {}))
     identities = Identities(clock, entropy, follower)
     biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
-    origins = ChainOrigins(biscuits)
-    tokens = CountedTokens(entropy, namespaces.live, metrics, identities, router.takes, origins)
-    policies = PolicyStore(lambda: follower.epoch)
+    tokens = CountedTokens(
+        entropy, namespaces.live, metrics, identities, router.takes, ChainOrigins(biscuits)
+    )
+    policies = PolicyStore(lambda: follower.epoch, Pool())
     leases = LeaseStore(clock, entropy)
     return Parts(
         config=config,
@@ -158,10 +159,17 @@ def make(
         leases=leases,
         quotas=Quotas(barrier, namespaces, clock),
         origins=CrossOrigins(barrier),
+        pool=policies.pool,
         fetcher=Fetcher(Places(config.outbound_allow)),
-        endings=Endings(
-            barrier, leases, clock=clock, chance=lambda: entropy.bytes(1)[0] / 256, log=log, metrics=metrics
-        ),
+        endings=_endings(barrier, leases, clock, entropy, log, metrics),
+    )
+
+
+def _endings(
+    barrier: Barrier, leases: LeaseStore, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
+) -> Endings:
+    return Endings(
+        barrier, leases, clock=clock, chance=lambda: entropy.bytes(1)[0] / 256, log=log, metrics=metrics
     )
 
 

@@ -146,8 +146,8 @@ def test_parameters_of_rules_on_one_path_are_merged() -> None:
         ),
     )
     assert allowed(acl, "update", "a", x="1", r=1) is False  # r is required and not among the allowed
-    assert acl.rules["a"].allowed == {"x": ("1", "2"), "y": (), "z": ("9",)}
-    assert acl.rules["a"].required == ("r", "x")
+    assert acl.rules["a"].allowed == {"x": ["1", "2"], "y": [], "z": ["9"]}
+    assert list(acl.rules["a"].required) == ["r", "x"]
 
 
 @pytest.mark.parametrize(

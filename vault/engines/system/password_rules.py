@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -14,9 +16,13 @@ from vault.framework.hcl import Block, HclError, Item, Value, parse
 SHORTEST: Final = 4
 LONGEST: Final = 100
 """Characters of a password."""
-ROUND: Final = 64
-"""Candidates that are tried before others get their turn."""
-_ROUNDS: Final = 128
+LONGEST_TEXT: Final = 32_768
+"""Characters of the rules."""
+ROUND: Final = 8
+"""Candidates that are tried before others may have their turn."""
+_CANDIDATES: Final = 8192
+"""Candidates that are tried where few rules look at them; of more rules, each looks at fewer."""
+_FEW: Final = 4
 _DECODING: Final = "decoding failed due to the following error(s):\n\n"
 
 
@@ -38,17 +44,25 @@ class Rules(msgspec.Struct, frozen=True):
         """Every character that may come, once each."""
         return "".join(dict.fromkeys("".join(rule.charset for rule in self.rules)))
 
-    def fits(self, candidate: str) -> bool:
-        """Whether every rule finds enough of its characters."""
-        return all(sum(map(rule.charset.count, candidate)) >= rule.least for rule in self.rules)
+    @property
+    def demands(self) -> Sequence[tuple[Mapping[str, int], int]]:
+        """What may be missing: how often each character counts, and how much there has to be; the strictest first."""
+        found: dict[str, int] = {}
+        for rule in self.rules:
+            found[rule.charset] = max(rule.least, found.get(rule.charset, 0))
+        asked = sorted(found.items(), key=lambda item: -item[1])
+        return [(Counter(charset), least) for charset, least in asked if least > 0]
 
 
 class RulesError(Exception):
     """The text says no usable rules; the message is the field's own."""
 
 
+@lru_cache(maxsize=128)
 def read_rules(text: str) -> Rules:
-    """Read rules for passwords. Raises `RulesError`."""
+    """Read rules for passwords; the same are read once. Raises `RulesError`."""
+    if len(text) > LONGEST_TEXT:
+        raise RulesError(f"invalid password policy: it is longer than {LONGEST_TEXT} characters")
     try:
         body = parse(text)
     except HclError as error:
@@ -68,19 +82,19 @@ def read_rules(text: str) -> Rules:
 
 
 def candidates(rules: Rules, random: Callable[[int], bytes]) -> Iterator[str | None]:
-    """Yield a password that fits, every one equally likely; None after each round without one.
+    """Yield a password that fits, every one equally likely; None once in a while without one.
 
     A candidate that breaks a rule is thrown away whole: repairing it would prefer some passwords to others.
-    Ends when rules are so narrow that no round finds one.
+    Ends when rules are so narrow that none is found.
     """
-    alphabet = rules.alphabet
-    for _ in range(_ROUNDS):
-        for _ in range(ROUND):
-            candidate = "".join(_draw(alphabet, rules.length, random))
-            if rules.fits(candidate):
-                yield candidate
-                return
-        yield None
+    alphabet, demands = rules.alphabet, rules.demands
+    for number in range(1, _CANDIDATES * _FEW // max(_FEW, len(demands)) + 1):
+        candidate = "".join(_draw(alphabet, rules.length, random))
+        if all(sum(map(counts.__getitem__, candidate)) >= least for counts, least in demands):
+            yield candidate
+            return
+        if number % ROUND == 0:
+            yield None
 
 
 def _draw(alphabet: str, count: int, random: Callable[[int], bytes]) -> list[str]:

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.engines.system.policy_shapes import (
@@ -30,8 +28,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, patch, read, write
 from vault.policy.builtin import ROOT
+from vault.policy.model import PolicyError
 from vault.policy.names import normalise, valid_name
-from vault.policy.parse import PolicyError, parse_policy
 from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore, policy_key
 from vault.storage.protocol import Timer
 from vault.token.authenticator import core_reader
@@ -79,12 +77,12 @@ class PolicyEngine(Engine):
         name, entry = await self._find(call, params.name)
         return view(name, entry, legacy=False)
 
-    @write("policies/acl/{name:path}")
+    @write("policies/acl/{name:path}", before="prepare")
     async def write_policy(self, call: Call, params: PolicyWrite) -> None:
         """Create or replace an ACL policy. Settings that are not given return to their defaults."""
-        await self._replace(call, params, params.policy)
+        await self._replace(call, params)
 
-    @patch("policies/acl/{name:path}")
+    @patch("policies/acl/{name:path}", before="prepare_patch")
     async def patch_policy(self, call: Call, params: PolicyWrite) -> Reply[None]:
         """Change an ACL policy: its text or settings, each only where given.
 
@@ -94,10 +92,12 @@ class PolicyEngine(Engine):
         old = await self._load(call.core, name)
         if old is None:
             raise Malformed("policy not found")
-        text = params.policy if "policy" in call.data else old.text
+        if isinstance(call.prepared, Malformed):
+            raise call.prepared
+        text = call.prepared if isinstance(call.prepared, str) else old.text
+        _refuse_built_in(name, text)
         now = self._clock.nanos()
         expires = end(params, now) or old.expires
-        text = _parsed(name, text, params, old)
         check_version(params, old.version, required=False)
         entry = PolicyEntry(
             text=text,
@@ -139,10 +139,10 @@ class PolicyEngine(Engine):
         name, entry = await self._find(call, params.name)
         return Reply(view(name, entry, legacy=True), embed=True)
 
-    @write("policy/{name:path}")
+    @write("policy/{name:path}", before="prepare")
     async def write_legacy(self, call: Call, params: LegacyPolicyWrite) -> Reply[None] | None:
         """Create or replace an ACL policy."""
-        await self._replace(call, params, params.policy or params.rules)
+        await self._replace(call, params)
         if params.rules and not params.policy:
             return Reply(warnings=[_RULES_WARNING])
         return None
@@ -151,6 +151,42 @@ class PolicyEngine(Engine):
     async def delete_legacy(self, call: Call, params: PolicyName) -> None:
         """Delete an ACL policy."""
         await self._delete(call, params.name)
+
+    async def prepare(self, call: Call, params: PolicyWrite) -> str:
+        """Read the text of a policy before there is a transaction; a long one takes a second. Raises `Malformed`."""
+        name = valid_name(params.name)
+        if name is None:
+            raise Malformed(
+                "invalid policy name: use up to 512 printed characters, without %, backslashes and empty parts"
+            )
+        text = params.policy
+        if isinstance(params, LegacyPolicyWrite):
+            text = text or params.rules
+        if text:
+            end(params, self._clock.nanos())
+        return await self._parsed(call, name, text)
+
+    async def prepare_patch(self, call: Call, params: PolicyWrite) -> str | Malformed | None:
+        """As `prepare`, of a text that is given; its fault counts once there is a policy to change."""
+        if "policy" not in call.data:
+            return None
+        try:
+            return await self._parsed(call, normalise(params.name), params.policy)
+        except Malformed as fault:
+            return fault
+
+    async def _parsed(self, call: Call, name: str, text: str | None) -> str:
+        """Return the text as it is stored. Raises `Malformed` for what is no policy, or one that stays as it is."""
+        if not text:
+            raise Malformed(_NO_TEXT)
+        try:
+            policy = await self._policies.read(
+                call.namespace.id, name, PolicyEntry(text=text, version=0, modified=0)
+            )
+        except PolicyError as error:
+            raise Malformed(error.message) from None
+        _refuse_built_in(name, policy.text)
+        return policy.text
 
     async def expire(self, core: View, key: str) -> None:
         """Delete a policy whose time has come; called when its timer is due, possibly more than once."""
@@ -199,29 +235,24 @@ class PolicyEngine(Engine):
             return None
         return entry
 
-    async def _replace(self, call: Call, params: PolicyWrite, text: str | None) -> None:
-        """Write a whole policy. Raises `Malformed`."""
-        name = valid_name(params.name)
-        if name is None:
-            raise Malformed(
-                "invalid policy name: use up to 512 printed characters, without %, backslashes and empty parts"
-            )
+    async def _replace(self, call: Call, params: PolicyWrite) -> None:
+        """Write a whole policy, whose text has been read. Raises `Malformed`."""
+        name = normalise(params.name)
         now = self._clock.nanos()
         required = params.cas_required or False
-        entry = PolicyEntry(
-            text=text or "",
-            version=0,
-            modified=now,
-            cas_required=required,
-            expires=end(params, now) if text else 0,
-            allow_slashes=params.allow_slashes_in_identity_templates or False,
-            allow_wildcards=params.allow_wildcards_in_identity_templates or False,
-        )
-        parsed = _parsed(name, text, params, entry)
         old = await self._load(call.core, name)
         current = old.version if old is not None else 0
         check_version(params, current, required=required or (old is not None and old.cas_required))
-        await self._put(call, name, msgspec.structs.replace(entry, text=parsed, version=current + 1))
+        entry = PolicyEntry(
+            text=str(call.prepared),
+            version=current + 1,
+            modified=now,
+            cas_required=required,
+            expires=end(params, now),
+            allow_slashes=params.allow_slashes_in_identity_templates or False,
+            allow_wildcards=params.allow_wildcards_in_identity_templates or False,
+        )
+        await self._put(call, name, entry)
 
     async def _put(self, call: Call, name: str, entry: PolicyEntry) -> None:
         """Store a policy and set or remove the timer that ends it."""
@@ -252,19 +283,9 @@ def _given(value: bool | None, old: bool) -> bool:  # noqa: FBT001 -- a value an
     return old if value is None else value
 
 
-def _parsed(name: str, text: str | None, params: PolicyWrite, settings: PolicyEntry) -> str:
-    """Return the text as it is stored. Raises `Malformed` for what is no policy, or one that stays as it is."""
+def _refuse_built_in(name: str, text: str) -> None:
+    """Raise `Malformed` for a policy that stays as it is."""
     if not text:
         raise Malformed(_NO_TEXT)
-    try:
-        policy = parse_policy(
-            name,
-            text,
-            allow_slashes=_given(params.allow_slashes_in_identity_templates, settings.allow_slashes),
-            allow_wildcards=_given(params.allow_wildcards_in_identity_templates, settings.allow_wildcards),
-        )
-    except PolicyError as error:
-        raise Malformed(error.message) from None
     if name in BUILT_IN:
         raise Malformed(f'cannot update "{name}" policy')
-    return policy.text

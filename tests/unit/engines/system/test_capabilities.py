@@ -5,6 +5,7 @@ import pytest
 
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.capabilities import CapabilityEngine
+from vault.framework.offload import Pool
 
 RULES = """
 path "cap/a" { capabilities = ["read", "update", "patch", "scan", "sudo"] }
@@ -17,7 +18,7 @@ A = ["patch", "read", "scan", "sudo", "update"]
 
 async def _house() -> tuple[House, str]:
     house = House()
-    await house.open(CapabilityEngine(house.tokens, house.gate, house.barrier))
+    await house.open(CapabilityEngine(house.tokens, house.gate, house.barrier, Pool()))
     await house.policy("cap", RULES)
     return house, await house.token("cap", "absent")
 

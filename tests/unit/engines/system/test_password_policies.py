@@ -10,6 +10,7 @@ from tests.unit.engines.system.house import House, play
 from vault.engines.system.password_policies import Password, PasswordPolicyEngine
 from vault.engines.system.password_rules import ROUND, Rule, Rules, RulesError, candidates, read_rules
 from vault.framework.clock import Entropy
+from vault.framework.offload import Pool
 
 FIVE = 'length = 20\nrule "charset" { charset = "abcde" min-chars = 2 }'
 PATH = "sys/policies/password"
@@ -28,7 +29,7 @@ class Counting:
 
 async def _house() -> House:
     house = House()
-    return await house.open(PasswordPolicyEngine(house.barrier, house.entropy))
+    return await house.open(PasswordPolicyEngine(house.barrier, house.entropy, Pool()))
 
 
 def test_rules_are_read_from_hcl_and_from_json() -> None:
@@ -166,3 +167,20 @@ def test_a_rule_may_lie_within_a_rule() -> None:
     expected = Rules(20, (Rule("ab", 0),))
     assert read_rules('length = 20\nrule { charset { charset = "ab" } }') == expected
     assert read_rules('length = 20\nrule = [{ charset = [{ charset = "ab" }] }]') == expected
+
+
+def test_sl_71_long_rules_are_refused_and_many_of_them_cost_no_more_to_try() -> None:
+    with pytest.raises(RulesError, match="longer than 32768 characters"):
+        read_rules("#" * 32_769)
+    rule = 'rule "charset" { charset = "%s" min-chars = %d }\n'
+    impossible = [rule % (chr(0x4E00 + number), 1) for number in range(100)]
+    rules = read_rules("length = 100\n" + "".join(impossible))
+    looks = sum(1 for _ in candidates(rules, bytes))
+    assert looks * ROUND <= 8192 * 4 / 100 + ROUND
+    doubled = [rule % ("a" * 1000, -1)] * 30
+    assert read_rules("length = 20\n" + "".join(doubled)).demands == []
+
+
+def test_the_same_rules_are_read_once() -> None:
+    text = 'length = 21\nrule "charset" { charset = "abc" }'
+    assert read_rules(text) is read_rules(text)
