@@ -72,8 +72,13 @@ class Fetcher:
         self._shares = Shares(_TOGETHER)
 
     async def send(self, request: Outgoing) -> Answer:
-        """Return the answer, whatever its status. Raises `Unreachable`."""
-        url = parse(request.url)
+        """Return the answer, whatever its status. Raises `Unreachable`.
+
+        A call is begun outside of any task, and a time-out is a task's: so an exchange has one of its own.
+        """
+        return await asyncio.get_running_loop().create_task(self._send(parse(request.url), request))
+
+    async def _send(self, url: Url, request: Outgoing) -> Answer:
         try:
             async with asyncio.timeout(request.seconds):
                 address = await self._address(url, request.owner)

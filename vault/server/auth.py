@@ -67,7 +67,8 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
     providers = Providers(parts.fetcher, parts.clock)
     sets = KeySets(parts.fetcher, parts.clock, providers)
     exchange = Exchange(parts.fetcher, providers, sets, parts.clock)
-    states = States(parts.barrier)
+    states = States(parts.clock, parts.entropy)
+    parts.lifecycle.on_seal(states.forget)
     verifier, programs = Verifier(sets, parts.clock), Programs()
     jwt = (
         JwtConfigEngine(sets),
@@ -75,7 +76,7 @@ def auth_methods(parts: Parts, lock: Lockout) -> Mapping[str, Sequence[Engine]]:
         JwtLogin(issuer, verifier),
         CelRoleEngine(programs),
         CelLoginEngine(issuer, verifier, programs, parts.clock),
-        OidcEngine(issuer, exchange, providers, states, parts.clock, parts.entropy),
+        OidcEngine(issuer, exchange, providers, states, parts.entropy),
     )
     return {
         "approle": (

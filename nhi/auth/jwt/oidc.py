@@ -36,7 +36,7 @@ from nhi.auth.jwt.redirects import allowed, to_provider
 from nhi.auth.jwt.states import SignIn, States
 from nhi.jose import signature
 from vault.framework.call import Call, Reply
-from vault.framework.clock import Clock, Entropy
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
@@ -52,14 +52,6 @@ _POLL: Final = 5
 _LONGEST_NONCE: Final = 1024
 _POSTED: Final = "no_code"
 """What a client gives as the code when the provider has posted it here."""
-
-
-class Begun(msgspec.Struct, frozen=True):
-    """A sign-in that can begin: what the client is told, and what is kept."""
-
-    told: Mapping[str, str]
-    state: str = ""
-    sign_in: SignIn | None = None
 
 
 class Entrant(msgspec.Struct, frozen=True):
@@ -79,25 +71,21 @@ class OidcEngine(Engine):
         exchange: Exchange,
         providers: Providers,
         kept: States,
-        clock: Clock,
         entropy: Entropy,
     ) -> None:
         self._issuer = issuer
         self._exchange = exchange
         self._providers = providers
         self._states = kept
-        self._clock = clock
         self._entropy = entropy
 
-    @write("oidc/auth_url", public=True, before="prepare")
+    @write("oidc/auth_url", public=True, writes=False, before="prepare")
     async def auth_url(self, call: Call, params: AuthUrlParams) -> Reply[Mapping[str, str]]:
         """Begin a sign-in; the URL is empty where the role does not allow it."""
         del params
-        begun = call.prepared
-        assert isinstance(begun, Begun)
-        if begun.sign_in is not None:
-            await states.begin(call, begun.state, begun.sign_in)
-        return Reply(data=begun.told)
+        told = call.prepared
+        assert isinstance(told, dict)
+        return Reply(data=told)
 
     @read("oidc/callback", public=True, writes=True, before="returned")
     async def callback(self, call: Call, params: CallbackParams) -> Reply[None]:
@@ -130,7 +118,7 @@ class OidcEngine(Engine):
         metadata = {**given.metadata, **kept_tokens(entrant.claims)}
         return await self._issuer.issue(call, replace(given, metadata=metadata))
 
-    async def prepare(self, call: Call, params: AuthUrlParams) -> Begun:
+    async def prepare(self, call: Call, params: AuthUrlParams) -> dict[str, str]:
         """Find out where the user is to go. Raises `Malformed`."""
         config = await self._config(call)
         if not config.oidc_client_id:
@@ -148,22 +136,21 @@ class OidcEngine(Engine):
             params.redirect_uri, role.allowed_redirect_uris or ()
         )
         if refused:
-            return Begun({"auth_url": ""})
+            return {"auth_url": ""}
         try:
             provider = await self._providers.find(owner_of(call), config)
         except Unreachable:
-            return Begun({"auth_url": ""})
+            return {"auth_url": ""}
         implicit = "id_token" in config.oidc_response_types
-        sign_in = msgspec.structs.replace(self._sign_in(call, role, params), implicit=implicit)
-        state = f"st_{self._entropy.base62(20)}"
-        if config.namespace_in_state and call.namespace.path:
-            state += f",ns={call.namespace.path.strip('/')}"
+        sign_in = replace(self._sign_in(call, role, params), implicit=implicit)
+        named = call.namespace.path.strip("/") if config.namespace_in_state else ""
+        state = self._states.begin(sign_in, named)
         told = {"auth_url": to_provider(provider.authorization_endpoint, config, role, state, sign_in)}
         if role.callback_mode == "direct":
             told |= {"state": state, "poll_interval": str(role.poll_interval or _POLL)}
-        return Begun(told, state, sign_in)
+        return told
 
-    async def _device(self, call: Call, config: Config, role: Role, params: AuthUrlParams) -> Begun:
+    async def _device(self, call: Call, config: Config, role: Role, params: AuthUrlParams) -> dict[str, str]:
         try:
             found = await self._exchange.begin_device(owner_of(call), config, role)
         except Unreachable as failure:
@@ -172,23 +159,22 @@ class OidcEngine(Engine):
         url = found.get("verification_uri_complete") or found.get("verification_uri")
         if not isinstance(code, str) or not isinstance(url, str):
             raise Malformed("the provider gives no device code")
-        state = f"st_{self._entropy.base62(20)}"
-        told = {"auth_url": url, "state": state}
+        sign_in = replace(self._sign_in(call, role, params), device_code=code)
+        told = {"auth_url": url, "state": self._states.begin(sign_in)}
         told["poll_interval"] = str(role.poll_interval or found.get("interval") or _POLL)
         if "verification_uri_complete" not in found:
             told["user_code"] = str(found.get("user_code"))
-        sign_in = msgspec.structs.replace(self._sign_in(call, role, params), device_code=code)
-        return Begun(told, state, sign_in)
+        return told
 
     def _sign_in(self, call: Call, role: Role, params: AuthUrlParams) -> SignIn:
         return SignIn(
+            mount=call.mount.uuid,
             role=role.name,
             mode=role.callback_mode,
-            expires=self._clock.nanos() + states.LIFETIME * 1_000_000_000,
             redirect_uri=params.redirect_uri,
             nonce=f"n_{self._entropy.base62(20)}",
             verifier=self._entropy.base62(64),
-            client_nonce=params.client_nonce,
+            client_nonce=states.digest(params.client_nonce),
             confirmation="" if role.oidc_disable_confirmation else self._entropy.base62(24),
             address=call.client_address,
         )
@@ -197,10 +183,10 @@ class OidcEngine(Engine):
         """Find out who came back, or what the browser is to show. Raises `Malformed`."""
         if await CONFIG.find(call.reader) is None:
             raise Malformed(f"{_FAILED}Could not load configuration")
-        sign_in = await states.find(call.reader, params.state, self._clock.nanos())
+        sign_in = self._states.find(call, params.state)
         if sign_in.mode == "direct":
             return await self._direct(call, sign_in, params.state, params.code, params.confirmation)
-        sign_in = await self._states.take(call, params.state, self._clock.nanos())
+        sign_in = self._states.take(call, params.state)
         if not sign_in.begun_by(params.client_nonce):
             raise Malformed("invalid client_nonce")
         code = sign_in.code if params.code == _POSTED else params.code
@@ -217,9 +203,8 @@ class OidcEngine(Engine):
             return Reply(raw=b"", status=405, content_type="application/json")
         if max(len(params.code), len(params.id_token)) > signature.LARGEST:
             return page.failed("What the provider sent is too large.")
-        now = self._clock.nanos()
         try:
-            sign_in = await self._states.post(call, params.state, now, params.code, params.id_token)
+            sign_in = self._states.post(call, params.state, params.code, params.id_token)
         except Malformed as refusal:
             return page.failed(refusal.message)
         if sign_in.mode == "direct":
@@ -244,13 +229,13 @@ class OidcEngine(Engine):
         await self._admitted(call, sign_in)
         if not came:
             return page.failed(_NOTHING)
-        sign_in = await self._states.confirm(call, state, self._clock.nanos())
+        sign_in = self._states.confirm(call, state)
         try:
             entrant = await self._vouched(call, sign_in, code)
-            await self._states.keep(call, state, self._clock.nanos(), entrant.claims)
+            self._states.keep(call, state, entrant.claims)
         except Malformed as refusal:
             confirmation = sign_in.confirmation and self._entropy.base62(24)
-            await self._states.reopen(call, state, self._clock.nanos(), confirmation)
+            self._states.reopen(call, state, confirmation)
             return page.failed(refusal.message)
         return page.done()
 
@@ -259,16 +244,15 @@ class OidcEngine(Engine):
 
     async def polled(self, call: Call, params: PollParams) -> Entrant:
         """Find out who waits. Raises `Malformed`, with `authorization_pending` while the user has not signed in."""
-        now = self._clock.nanos()
-        sign_in = await states.find(call.reader, params.state, now)
+        sign_in = self._states.find(call, params.state)
         if not sign_in.begun_by(params.client_nonce):
-            await self._states.take(call, params.state, now)
+            self._states.take(call, params.state)
             raise Malformed("invalid client_nonce")
         if sign_in.mode == "device":
             return await self._device_done(call, sign_in, params.state)
         if sign_in.claims is None:
             raise Malformed("authorization_pending")
-        sign_in = await self._states.take(call, params.state, now)
+        sign_in = self._states.take(call, params.state)
         role = await self._admitted(call, sign_in)
         return Entrant(await self._config(call), role, sign_in.claims or {})
 
@@ -278,9 +262,9 @@ class OidcEngine(Engine):
             entrant = await self._vouched(call, sign_in, "")
         except Malformed as refusal:
             if refusal.message not in WAITING:
-                await self._states.take(call, state, self._clock.nanos())
+                self._states.take(call, state)
             raise
-        await self._states.take(call, state, self._clock.nanos())
+        self._states.take(call, state)
         return entrant
 
     async def _vouched(self, call: Call, sign_in: SignIn, code: str) -> Entrant:

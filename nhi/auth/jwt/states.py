@@ -1,45 +1,62 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Sign-ins that are under way, in their mount's data: each is used once, and gone after some minutes."""
+"""Sign-ins that are under way: each is used once, by the node that began it, and over after some minutes.
+
+Whoever begins one is a stranger, so nothing is kept for it: all of it is in the `state` that the provider hands back,
+encrypted and authenticated by a key of this process (Fernet). What happens to a sign-in once somebody comes back with
+its state is kept in memory: that it was used, what the provider posted, what it said of the user. There is room for so
+much of it, of which nobody takes more than is left to others: an address of its mount's, a mount of all.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
+from cryptography.fernet import Fernet, InvalidToken
+from msgspec.structs import replace
 
-from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, View, core_prefix
+from vault.barrier.view import View
+from vault.framework import schema
 from vault.framework.call import Call
-from vault.framework.errors import Malformed
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
-from vault.storage.protocol import Timer
 
 STATE_KIND: Final = "oidc-state"
-"""Kind of the timer that ends sign-ins nobody finished."""
+"""Kind of the timer of a sign-in that an earlier version kept in storage."""
 LIFETIME: Final = 300
 """Seconds for a sign-in, as in the field."""
 GONE: Final = "OpenBao login failed. Expired or missing OAuth state."
-_FOLDER: Final = "state/"
+LONGEST: Final = 16_384
+"""Characters that a state may have: a device's code may be long."""
+_ROOM: Final = 64 << 20
+"""Bytes for all that is kept of sign-ins; a mount has half of it at most, and an address a quarter."""
+_EACH: Final = 512
+"""Bytes that are counted for a sign-in beside what the provider sent."""
+_BEGIN: Final = "st_"
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A sign-in. Times in nanoseconds.
+class SignIn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A sign-in of a mount; `client_nonce` is the digest of the client's.
 
     `code` and `id_token` are what the provider posted. Once the user has confirmed it, it is `confirmed`, and
     `claims` are there as soon as the provider has said who it is. Without a `confirmation` nobody is asked to.
     """
 
+    mount: str
     role: str
     mode: str
-    expires: int
     redirect_uri: str = ""
     nonce: str = ""
     verifier: str = ""
-    client_nonce: str = ""
+    client_nonce: bytes = b""
     confirmation: str = ""
     address: str = ""
     device_code: str = ""
@@ -55,84 +72,147 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def begun_by(self, client_nonce: str) -> bool:
         """Whether the client that began it asks, in constant time (SL-23)."""
-        return hmac.compare_digest(self.client_nonce.encode(), client_nonce.encode())
+        return hmac.compare_digest(self.client_nonce, digest(client_nonce))
+
+
+def digest(client_nonce: str) -> bytes:
+    """Return what is kept of a client's nonce."""
+    return hashlib.sha256(client_nonce.encode(errors="surrogatepass")).digest()
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 
-async def begin(call: Call, state: str, new: SignIn) -> None:
-    """Keep a sign-in, in the open transaction."""
-    await call.tx.put(_place(state), _encode(new))
-    key = f"{call.namespace.id}/{call.mount.uuid}/{_place(state)}"
-    await call.tx.at(Timer(STATE_KIND, key, new.expires // 1_000_000))
+class _Known(msgspec.Struct, frozen=True):
+    """What happened to a sign-in, until `until` (monotonic seconds); None of it: it was used. `size` in bytes."""
 
-
-async def find(view: ReadView, state: str, now: int) -> SignIn:
-    """Return a sign-in that is under way at `now` (nanoseconds). Raises `Malformed` where there is none."""
-    value = await view.get(_place(state)) if state else None
-    found = _decode(value) if value is not None else None
-    if found is None or now >= found.expires:
-        raise Malformed(GONE)
-    return found
+    sign_in: SignIn | None
+    until: float
+    holder: tuple[str, str]
+    size: int
 
 
 class States:
-    """Changes sign-ins outside of a call's own transaction, because the provider is asked after that."""
+    """Begins sign-ins, and follows those that somebody came back for."""
 
-    def __init__(self, barrier: Barrier) -> None:
-        self._barrier = barrier
+    def __init__(self, clock: Clock, entropy: Entropy, room: int = _ROOM) -> None:
+        self._clock = clock
+        self._entropy = entropy
+        self._room = room
+        self.forget()
 
-    async def take(self, call: Call, state: str, now: int) -> SignIn:
-        """Return a sign-in and forget it: nobody can use it again. Raises `Malformed`."""
-        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            found = await find(view, state, now)
-            await view.delete(_place(state))
+    def forget(self) -> None:
+        """Let every sign-in that is under way be over."""
+        self._key = Fernet(base64.urlsafe_b64encode(self._entropy.bytes(32)))
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._held: Counter[tuple[str, ...]] = Counter()
+
+    def begin(self, new: SignIn, namespace: str = "") -> str:
+        """Return the state of a new sign-in, which ends in the path of a `namespace` if it is to be named."""
+        sealed = self._key.encrypt_at_time(_encode(new), int(self._clock.monotonic())).decode().rstrip("=")
+        state = f"{_BEGIN}{sealed},ns={namespace}" if namespace else _BEGIN + sealed
+        if len(state) > LONGEST:
+            raise Malformed("the provider's device code is too long")
+        return state
+
+    def find(self, call: Call, state: str) -> SignIn:
+        """Return a sign-in of the call's mount that is under way. Raises `Malformed` where there is none."""
+        return self._find(call, state)[1]
+
+    def take(self, call: Call, state: str) -> SignIn:
+        """Return a sign-in that nobody can use again. Raises `Malformed`."""
+        name, found = self._find(call, state)
+        self._keep(call, name, None)
         return found
 
-    async def reopen(self, call: Call, state: str, now: int, confirmation: str) -> None:
+    def reopen(self, call: Call, state: str, confirmation: str) -> None:
         """Let a user who was not signed in try again, if the client still waits; with another `confirmation`."""
-        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            try:
-                found = await find(view, state, now)
-            except Malformed:
-                return
-            again = msgspec.structs.replace(
-                found, confirmed=False, code="", id_token="", confirmation=confirmation
-            )
-            await view.put(_place(state), _encode(again))
+        try:
+            name, found = self._find(call, state)
+        except Malformed:
+            return
+        again = replace(found, confirmed=False, code="", id_token="", confirmation=confirmation)
+        self._keep(call, name, again)
 
-    async def post(self, call: Call, state: str, now: int, code: str, id_token: str) -> SignIn:
+    def post(self, call: Call, state: str, code: str, id_token: str) -> SignIn:
         """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none.
 
         An ID token is kept only where one was asked for: it would stand in for a code without verifier and secret.
         """
-        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            found = await find(view, state, now)
-            if found.confirmed or found.mode == "device":
-                raise Malformed(GONE)
-            if not comes_here(found.redirect_uri, call.mount.path):
-                raise Malformed("Invalid redirect path.")
-            found = msgspec.structs.replace(found, code=code, id_token=id_token if found.implicit else "")
-            await view.put(_place(state), _encode(found))
+        name, found = self._find(call, state)
+        if found.confirmed or found.mode == "device":
+            raise Malformed(GONE)
+        if not comes_here(found.redirect_uri, call.mount.path):
+            raise Malformed("Invalid redirect path.")
+        found = replace(found, code=code, id_token=id_token if found.implicit else "")
+        self._keep(call, name, found)
         return found
 
-    async def confirm(self, call: Call, state: str, now: int) -> SignIn:
+    def confirm(self, call: Call, state: str) -> SignIn:
         """Return a sign-in that nobody else has confirmed; its client goes on waiting. Raises `Malformed`."""
-        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            found = await find(view, state, now)
-            if found.confirmed:
-                raise Malformed(GONE)
-            found = msgspec.structs.replace(found, confirmed=True)
-            await view.put(_place(state), _encode(found))
+        name, found = self._find(call, state)
+        if found.confirmed:
+            raise Malformed(GONE)
+        found = replace(found, confirmed=True)
+        self._keep(call, name, found)
         return found
 
-    async def keep(self, call: Call, state: str, now: int, claims: Mapping[str, Json]) -> None:
+    def keep(self, call: Call, state: str, claims: Mapping[str, Json]) -> None:
         """Keep what the provider said, for the client that waits. Raises `Malformed` where it was turned away."""
-        async with self._barrier.write(call.namespace.id, _prefix(call)) as view:
-            found = await find(view, state, now)
-            await view.put(_place(state), _encode(msgspec.structs.replace(found, claims=claims)))
+        name, found = self._find(call, state)
+        self._keep(call, name, replace(found, claims=claims))
+
+    def _find(self, call: Call, state: str) -> tuple[bytes, SignIn]:
+        """Return what a sign-in is known by, and what it is now. Raises `Malformed`.
+
+        It is known by what was encrypted, which holds a random nonce: one state can be spelled in several ways.
+        """
+        sealed = state.partition(",")[0].removeprefix(_BEGIN)
+        if len(state) > LONGEST:
+            raise Malformed(GONE)
+        sealed += "=" * (-len(sealed) % 4)
+        try:
+            begun = self._key.decrypt_at_time(sealed, LIFETIME, int(self._clock.monotonic()))
+        except (InvalidToken, ValueError):
+            raise Malformed(GONE) from None
+        name = hashlib.sha256(begun).digest()
+        known = self._known.get(name)
+        found = known.sign_in if known is not None else _decode(begun)
+        if found is None or found.mount != call.mount.uuid:
+            raise Malformed(GONE)
+        return name, found
+
+    def _keep(self, call: Call, name: bytes, sign_in: SignIn | None) -> None:
+        """Keep what a sign-in has become. Raises `Busy` where whoever came back has too much kept."""
+        now = self._clock.monotonic()
+        while self._known and next(iter(self._known.values())).until <= now:
+            self._count(self._known.popitem(last=False)[1], -1)
+        old = self._known.get(name)
+        new = _Known(
+            sign_in=sign_in,
+            until=old.until if old is not None else now + LIFETIME + 1,
+            holder=old.holder if old is not None else (call.mount.uuid, _network(call.client_address)),
+            size=_EACH + (len(schema.encode(sign_in)) if sign_in is not None else 0),
+        )
+        if not self._fits(new.holder, new.size - (old.size if old is not None else 0)):
+            raise Busy("too many sign-ins are under way; try again", retry_after=LIFETIME)
+        if old is not None:
+            self._count(old, -1)
+        self._count(new, 1)
+        self._known[name] = new
+
+    def _fits(self, holder: tuple[str, str], more: int) -> bool:
+        """Whether at each level as much is left to others as this one then holds."""
+        left = self._room - self._held[()] - self._held[holder[:1]]
+        inner = self._room // 2 - self._held[holder[:1]] - self._held[holder]
+        return more <= 0 or (2 * more <= left and 2 * more <= inner)
+
+    def _count(self, one: _Known, sign: int) -> None:
+        for held in ((), one.holder[:1], one.holder):
+            self._held[held] += sign * one.size
+            if not self._held[held]:
+                del self._held[held]
 
 
 def comes_here(uri: str, mount: str) -> bool:
@@ -140,15 +220,16 @@ def comes_here(uri: str, mount: str) -> bool:
     return urlsplit(uri).path.endswith(f"/{mount}oidc/callback")
 
 
-def _prefix(call: Call) -> str:
-    return f"{core_prefix(call.namespace.id)}mnt/{call.mount.uuid}/"
-
-
-def _place(state: str) -> str:
-    return _FOLDER + hashlib.sha256(state.partition(",")[0].encode()).hexdigest()
+def _network(address: str) -> str:
+    """Return where an address counts as: IPv6 addresses of one network are one holder's."""
+    try:
+        given = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ip_network((given, 64), strict=False)) if given.version == 6 else str(given)
 
 
 async def expire(core: View, key: str) -> None:
-    """Remove what a timer is about. It may be gone."""
+    """Remove a sign-in that an earlier version kept in storage. It may be gone."""
     namespace, mount, place = key.split("/", 2)
     await core.space(namespace).sub(f"mnt/{mount}/").delete(place)

@@ -61,6 +61,30 @@ def test_an_answer_comes_whole_and_the_request_holds_what_was_given_and_no_more(
     assert f"host: service.test:{one.port}".encode() in head.lower()
 
 
+def test_a_request_can_be_made_where_there_is_no_task_as_calls_are_begun() -> None:
+    async def scenario() -> None:
+        async with service() as one:
+            coroutine = Fetcher(HERE, to("127.0.0.1")).send(Outgoing(one.url, seconds=PATIENCE))
+            loop, begun = asyncio.get_running_loop(), asyncio.Event()
+            waited: list[object] = []
+
+            def begin() -> None:
+                assert asyncio.current_task() is None
+                waited.append(coroutine.send(None))
+                begun.set()
+
+            loop.call_soon(begin)
+            await begun.wait()
+            (future,) = waited
+            assert isinstance(future, asyncio.Future)
+            future._asyncio_future_blocking = False
+            assert (await future).status == 200
+            with pytest.raises(StopIteration):
+                coroutine.send(None)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("value", ["Bearer x\r\nX-Injected: 1", "Bearer x\n", "Bearer \u00fc", "\x00"])
 def test_what_may_not_stand_in_a_header_is_not_sent(value: str) -> None:
     answer, one = asked(headers={"Authorization": value})

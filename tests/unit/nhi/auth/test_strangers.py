@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from nhi.auth.jwt import states
+from nhi.auth.jwt.states import LIFETIME
 from tests.clocks import DAY, MONTH
-from tests.tokens import KEY, OTHER, jwk, token
+from tests.tokens import KEY, OTHER, jwk, pem, token
+from tests.unit.nhi.auth.house import HOME as HERE
 from tests.unit.nhi.auth.house import play, together
 from tests.unit.nhi.auth.jwt_house import opened
-from tests.unit.nhi.auth.test_oidc import HOME, house
+from tests.unit.nhi.auth.test_oidc import GONE, HOME, house
 from tests.unit.outbound.service import service
+from vault.framework.errors import Malformed
 from vault.outbound import kept
 
 pytestmark = pytest.mark.loopback
@@ -95,5 +99,135 @@ def test_a_failure_while_the_clock_was_ahead_keeps_nobody_out_for_as_long() -> N
             vault.clock.sleep(kept.PAUSE + 1)
             answers = await together(*(vault.present() for _ in range(20)))
             assert [answer.status for answer in answers] == [200] * 20
+
+    play(scenario)
+
+
+def test_a_stranger_who_begins_sign_ins_makes_nothing_be_kept() -> None:
+    """Before, each left a row of a kilobyte: 44 MB in six seconds."""
+
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.ask()
+            before = await vault.storage.reader().scan("")
+            for role in ("people", "apps"):
+                for _ in range(200):
+                    await vault.ask(role)
+            assert await vault.storage.reader().scan("") == before
+            assert not vault.states._known
+
+    play(scenario)
+
+
+def test_what_comes_back_is_kept_in_memory_and_only_so_much_of_it() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.without_codes()
+            vault.states._room = 200_000
+            large = "x" * 10_000
+            asked = [(await vault.ask("apps"))["state"] for _ in range(100)]
+            before = await vault.storage.reader().scan("")
+            answers = [await vault.form(state=one, id_token=large) for one in asked]
+            assert {answer.status for answer in answers} == {200, 503}
+            assert vault.states._held[()] <= 50_000
+            assert await vault.storage.reader().scan("") == before
+            vault.door.address = "198.51.100.9"
+            assert (await vault.form(state=asked[-1], id_token=token(vault.id_token))).status == 200
+            given = {"state": asked[-1], "client_nonce": "mine"}
+            assert (await vault.back(**given)).status == 200
+            vault.clock.sleep(LIFETIME + 2)
+            vault.door.address = HERE
+            last = (await vault.ask("apps"))["state"]
+            assert (await vault.form(state=last, id_token=token(vault.id_token))).status == 200
+            assert len(vault.states._known) == 1
+
+    play(scenario)
+
+
+def test_addresses_of_one_ipv6_network_are_one_holder() -> None:
+    assert states._network("2001:db8::1") == states._network("2001:db8::ffff:2") == "2001:db8::/64"
+    assert states._network("2001:db8:0:1::1") != states._network("2001:db8::1")
+    assert states._network("192.0.2.1") != states._network("192.0.2.2")
+    assert states._network("") == ""
+
+
+def _spelled(state: str) -> list[str]:
+    """Other texts that may be read as the same state."""
+    return [
+        state.removeprefix("st_"),
+        state + "=",
+        state + "==",
+        state + ",ns=elsewhere",
+        state[:40] + "!" + state[40:],
+        state[:40] + "\n" + state[40:],
+        state[:-1] + chr(ord(state[-1]) + 1),
+    ]
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_a_state_that_was_used_is_used_however_it_is_spelled(number: int) -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            asked = await vault.ask("apps")
+            given = {"code": "c0de", "client_nonce": "mine"}
+            assert (await vault.back(state=asked["state"], **given)).status == 200
+            for text in (asked["state"], _spelled(asked["state"])[number]):
+                assert (await vault.back(state=text, **given)).error == GONE
+
+    play(scenario)
+
+
+def test_a_state_that_was_not_begun_here_is_none() -> None:
+    async def scenario() -> None:
+        async with house() as vault, house() as other:
+            given = {"code": "c0de", "client_nonce": "mine"}
+            mine, foreign = (await vault.ask("apps"))["state"], (await other.ask("apps"))["state"]
+            for text in (
+                foreign,
+                mine[:-9],
+                mine[:60] + "A" + mine[61:],
+                "st_",
+                "",
+                "st_" + "A" * 40_000,
+                "ü",
+            ):
+                assert (await vault.back(state=text, **given)).error == GONE
+            vault.states.forget()
+            assert (await vault.back(state=mine, **given)).error == GONE
+
+    play(scenario)
+
+
+def test_a_state_is_of_its_mount_alone() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            await vault.good("POST", "sys/auth/second", {"type": "jwt"})
+            await vault.good("POST", "auth/second/config", {"jwt_validation_pubkeys": pem(KEY)})
+            query = {"state": (await vault.ask("apps"))["state"], "code": "c0de", "client_nonce": "mine"}
+            assert (await vault("GET", "auth/second/oidc/callback", query=query, token="")).error == GONE
+            assert (await vault.back(**query)).status == 200
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("ahead", [MONTH, -MONTH])
+def test_a_sign_in_lasts_as_long_whatever_the_clock_is_set_to(ahead: int) -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            state = (await vault.ask("people"))["state"]
+            vault.clock.set_wall(ahead)
+            assert (await vault.poll(state)).error == "authorization_pending"
+            vault.clock.sleep(LIFETIME + 2)
+            assert (await vault.poll(state)).error == GONE
+
+    play(scenario)
+
+
+def test_a_device_code_that_would_make_a_state_too_long_is_refused() -> None:
+    async def scenario() -> None:
+        async with house() as vault:
+            states_ = vault.states
+            with pytest.raises(Malformed, match="too long"):
+                states_.begin(states.SignIn(mount="m", role="r", mode="device", device_code="x" * 20_000))
 
     play(scenario)
