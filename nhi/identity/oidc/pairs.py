@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from nhi.identity.oidc.model import KEYS, NamedKey, named_key, put_key
-from nhi.identity.oidc.signing import SigningKey, closed, generate, opened, sign
+from nhi.identity.oidc.signing import ALGORITHMS, SigningKey, closed, generate, opened, sign
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
@@ -22,15 +22,16 @@ from vault.framework.safe import Bare, Safe
 
 WAITING: Final = 32
 """Calls that may wait for their pairs."""
+_SURPRISES: Final = 2
+"""Algorithms that a key may have had by turns before a call of its own has pairs of all."""
 _ROTATIONS: Final = 64
 """Rotations whose pair waits for their transaction."""
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """New pairs, as they are kept, for the call that had to wait for them."""
+    """New pairs by their algorithm, as they are kept, for the call that had to wait for them."""
 
-    algorithm: str
-    pairs: Sequence[SigningKey]
+    pairs: Mapping[str, Sequence[SigningKey]]
 
 
 class Pairs:
@@ -50,20 +51,24 @@ class Pairs:
     def take(self, call: Call, key: NamedKey, *known: SigningKey) -> tuple[SigningKey, SigningKey]:
         """Return what signs for `key` and what signs next: pairs that are `known`, and new ones of its algorithm.
 
-        Raises `AskFirst` where they are yet to be made: nobody's write waits for that.
+        Raises `AskFirst` where they are yet to be made: nobody's write waits for that. A call whose key has
+        another algorithm whenever its turn comes has pairs of all of them at last.
         Where too many wait for theirs, that is refused (`Limited`).
         """
-        made, algorithm, lacking = call.prepared, key.algorithm, 2 - len(known)
-        if isinstance(made, Fresh) and (made.algorithm, len(made.pairs)) == (algorithm, lacking):
-            current, following = *known, *made.pairs
+        lacking = 2 - len(known)
+        made = call.prepared.pairs if isinstance(call.prepared, Fresh) else {}
+        fit = made.get(key.algorithm, ())
+        if len(fit) >= lacking:
+            current, following = *known, *fit[:lacking]
             return current, following
+        wanted = (key.algorithm,) if len(made) < _SURPRISES else ALGORITHMS
 
         async def make() -> Fresh:
             if self._waiting >= WAITING:
                 raise Limited("too many signing keys are being made; try again")
             self._waiting += 1
             try:
-                return Fresh(algorithm, await self._new(algorithm, lacking))
+                return Fresh({**made, **{one: await self._new(one, lacking) for one in wanted}})
             finally:
                 self._waiting -= 1
 

@@ -184,7 +184,7 @@ def test_rotating_a_key_makes_the_one_pair_that_follows(monkeypatch: pytest.Monk
     [
         (
             [("role/first", {"key": "default"}), ("key/default/rotate", None), ("key/default/rotate", None)],
-            3 * 2 + 2,
+            3 * 2,
             ["RS256"] * 4,
         ),
         ([("key/k", {"algorithm": "EdDSA"}), ("key/k/rotate", None)], 2 + 1 + 1, ["EdDSA"] * 3),
