@@ -73,15 +73,15 @@ def path_of(
     at = datetime.fromtimestamp(now, UTC)
     der = leaf.public_bytes(Encoding.DER)
     own = der in trusted.pinned or any(der == root.public_bytes(Encoding.DER) for root in trusted.roots)
+    if not _for_clients(leaf):
+        return ()
     if own:
-        return (leaf,) if leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc else ()
-    if not trusted.roots or not _for_clients(leaf):
+        good = leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc and _understood(leaf)
+        return (leaf,) if good else ()
+    if not trusted.roots:
         return ()
     policy = verification.PolicyBuilder().store(verification.Store(list(trusted.roots))).time(at)
-    policy = policy.extension_policies(
-        ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(),
-        ee_policy=verification.ExtensionPolicy.permit_all(),
-    )
+    policy = policy.extension_policies(ca_policy=_AUTHORITIES, ee_policy=_ANYBODY)
     try:
         return policy.build_client_verifier().verify(leaf, list(between)).chain
     except (verification.VerificationError, ValueError):
@@ -121,11 +121,48 @@ def signs(certificate: x509.Certificate) -> bool:
 
 
 def _for_clients(certificate: x509.Certificate) -> bool:
-    """Whether a certificate may prove a client: it says so, or says nothing of purposes where it is an authority's."""
+    """Whether a certificate may prove a client: it says so, or it says nothing of purposes (RFC 5280, 4.2.1.12)."""
     try:
-        usage: Sequence[x509.ObjectIdentifier] = list(
-            certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-        )
-    except (x509.ExtensionNotFound, ValueError):
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    except ValueError:
         return False
-    return bool(_PURPOSES & set(usage))
+    return not _PURPOSES.isdisjoint(usage)
+
+
+def _understood(certificate: x509.Certificate) -> bool:
+    """Whether nothing critical in a certificate is unknown here (RFC 5280, 4.2): who pins it pins that too."""
+    try:
+        return not any(
+            one.critical and isinstance(one.value, x509.UnrecognizedExtension)
+            for one in certificate.extensions
+        )
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+
+
+def _may_sign(
+    policy: verification.Policy, certificate: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    """Refuse an authority whose key usage, if it has any, is not to sign certificates (RFC 5280, 6.1.4 n)."""
+    del policy, certificate
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("the key is not for signing certificates")
+
+
+def _is_authority(
+    policy: verification.Policy, certificate: x509.Certificate, says: x509.BasicConstraints
+) -> None:
+    """Refuse what is no authority's (RFC 5280, 6.1.4 k), whether it is critical that it says so or not."""
+    del policy, certificate
+    if not says.ca:
+        raise ValueError("it is no authority's")
+
+
+_AUTHORITIES: Final = (
+    verification.ExtensionPolicy.webpki_defaults_ca()
+    .may_be_present(x509.KeyUsage, verification.Criticality.AGNOSTIC, _may_sign)
+    .require_present(x509.BasicConstraints, verification.Criticality.AGNOSTIC, _is_authority)
+)
+_ANYBODY: Final = verification.ExtensionPolicy.permit_all()

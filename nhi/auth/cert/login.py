@@ -104,6 +104,8 @@ class LoginEngine(Engine):
             if not facts.common_name:
                 raise Malformed("missing name in alias")
             return Proof(role, leaf, facts)
+        if not reasons and all(len(path) == 1 and not chain.signs(leaf) for _, path in trusting):
+            raise Malformed(_WRONG)  # one that is pinned is not another's who may demand something else
         raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)
 
 
