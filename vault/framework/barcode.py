@@ -4,24 +4,58 @@
 from __future__ import annotations
 
 import base64
-import io
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Final
 
 from vault.framework.errors import Malformed
 
+_QUIET: Final = 4
+"""Modules of nothing around a code, where there is room for them (ISO/IEC 18004, 9.1)."""
+
 
 def barcode(text: str, size: int, *, refusal: str) -> str:
-    """Return a QR code as PNG of about `size` pixels, in base64; empty for 0 or less.
+    """Return a QR code as PNG of exactly `size` pixels a side, in base64; empty for 0 or less.
 
-    Raises `Malformed` with `refusal` where the text is too long for one.
+    Raises `Malformed`: with `refusal` where the text is too long for one, else where it takes more pixels.
     """
     if size <= 0:
         return ""
     import segno  # few servers ever draw one, and none does while it starts
 
-    picture = io.BytesIO()
     try:
-        made = segno.make(text, error="m", micro=False)
+        modules = segno.make(text, error="m", micro=False).matrix
     except segno.DataOverflowError:
         raise Malformed(refusal) from None
-    made.save(picture, kind="png", scale=max(1, size // made.symbol_size()[0]))
-    return base64.b64encode(picture.getvalue()).decode()
+    if size < len(modules):
+        raise Malformed(f"qr_size must be at least {len(modules)} for this URL, or 0 for no QR code")
+    return base64.b64encode(_png(modules, size)).decode()
+
+
+def _png(modules: Sequence[bytearray], size: int) -> bytes:
+    """Return a picture with one bit for each pixel, 1 for white (PNG specification, sections 5 and 11).
+
+    segno draws pictures of whole modules only; what is asked for are pixels.
+    """
+    scale = max(size // (len(modules) + 2 * _QUIET), 1)
+    before = (size - scale * len(modules)) // 2
+    width = -(-size // 8)
+    white = b"\0" + _packed("1" * size, width)
+    lines = []
+    for module in modules:
+        dark = "".join(("0" if one else "1") * scale for one in module)
+        lines += [b"\0" + _packed(("1" * before + dark).ljust(size, "1"), width)] * scale
+    after = size - before - len(lines)
+    header = struct.pack(">IIBBBBB", size, size, 1, 0, 0, 0, 0)
+    drawn = zlib.compress(white * before + b"".join(lines) + white * after)
+    chunks = ((b"IHDR", header), (b"IDAT", drawn), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def _packed(bits: str, width: int) -> bytes:
+    """Return a line of bits in so many bytes; what is left over at its end is white."""
+    return int(bits.ljust(8 * width, "1"), 2).to_bytes(width, "big")

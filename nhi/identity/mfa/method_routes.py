@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/mfa/method`: TOTP methods, and what entities share with their authenticators."""
 
-import base64
 from typing import Annotated
-from urllib.parse import quote
 
 import msgspec
 
@@ -19,6 +17,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Span
+from vault.framework.otpauth import otpauth
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 
@@ -198,10 +197,13 @@ class MethodEngine(Engine):
             skew=method.skew,
         )
         await model.put_seed(call.core, method_id, entity_id, seed)
-        url = (
-            f"otpauth://totp/{quote(method.issuer, safe='')}:{entity_id}?algorithm={method.algorithm}"
-            f"&digits={method.digits}&issuer={quote(method.issuer, safe='')}&period={method.period}"
-            f"&secret={base64.b32encode(secret).decode().rstrip('=')}"
+        url = otpauth(
+            method.issuer,
+            entity_id,
+            algorithm=method.algorithm,
+            digits=method.digits,
+            period=method.period,
+            secret=secret,
         )
         return Reply(
             SharedSecret(barcode(url, min(method.qr_size, _LARGEST_PICTURE), refusal=_TOO_LONG), url)

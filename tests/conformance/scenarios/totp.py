@@ -102,4 +102,59 @@ CODES = [
     lst(C + "c"),
 ]
 
-SCENARIOS = [Scenario("totp", "totp-keys", KEY), Scenario("totp", "totp-codes", CODES)]
+LABELS = (
+    ("Rig", "me@x"),
+    ("R i/g:?%", "a b/c:d&e?f=g+h%i#j"),
+    ("\u00dc", "\u00e9"),
+    ("i.-_~", "a'()!*~-_.,;$@"),
+    ('a"<>', "`{}|\\^[]"),
+    ("\u65e5\u672c", "\x7f\x01"),
+    ("'()!*,;$@", "x"),
+)
+SIZES = (0, 100, 200, 201, 333, 1000, 2000)
+U = "totp-urls/"
+URLS = [
+    post("sys/mounts/totp-urls", {"type": "totp"}),
+    *(
+        post(f"{U}keys/k", {"generate": True, "issuer": issuer, "account_name": account})
+        for issuer, account in LABELS
+    ),
+    *(post(f"{U}keys/k", {**MADE, "qr_size": size}) for size in SIZES),
+    post(f"{U}keys/k", {**MADE, "qr_size": 1}, divergence="DV-07"),
+    post(f"{U}keys/k", {**MADE, "qr_size": 20}, divergence="DV-07"),
+    *(post(f"{U}keys/k", {**MADE, "key_size": size}) for size in (1, 5, 19, 20, 32, 33)),
+    post(f"{U}keys/k", {**MADE, "algorithm": "SHA512", "digits": 8, "period": "1h", "skew": 0}),
+    get(f"{U}keys/k"),
+    *(
+        post(f"{U}keys/k", {"generate": True, "issuer": issuer, "account_name": "x"}, divergence="DV-40")
+        for issuer in ("A&B", "a=b", "a+b")
+    ),
+    post(f"{U}keys/copy", {"url": f"otpauth://totp/Rig:me@x?algorithm=SHA1&issuer=Rig&secret={SECRET}"}),
+    get(f"{U}keys/copy"),
+    post("identity/entity", {"name": "totp-urls"}),
+    get("identity/entity/name/totp-urls", save=("e:data.id",), pick=("data.id",)),
+    *(
+        one
+        for issuer, size in [*((issuer, 200) for issuer, _ in LABELS), *(("Rig", size) for size in SIZES)]
+        for one in (
+            post("identity/mfa/method/totp", {"issuer": issuer, "qr_size": size}, save=("m:data.method_id",)),
+            post("identity/mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{e}"}),
+            delete("identity/mfa/method/totp/{m}"),
+        )
+    ),
+    post("identity/mfa/method/totp", {"issuer": "Rig", "qr_size": 1}, save=("m:data.method_id",)),
+    post(
+        "identity/mfa/method/totp/admin-generate",
+        {"method_id": "{m}", "entity_id": "{e}"},
+        divergence="DV-07",
+    ),
+    delete("identity/mfa/method/totp/{m}"),
+    delete("identity/entity/id/{e}"),
+    delete("sys/mounts/totp-urls"),
+]
+
+SCENARIOS = [
+    Scenario("totp", "totp-keys", KEY),
+    Scenario("totp", "totp-codes", CODES),
+    Scenario("totp", "totp-urls", URLS),
+]

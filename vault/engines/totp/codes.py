@@ -8,7 +8,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 from cryptography.hazmat.primitives import constant_time, hashes
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 from vault.engines.totp.model import Key, KeyParams
 from vault.framework.errors import Malformed
+from vault.framework.otpauth import otpauth
 
 _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] = {
     "SHA1": hashes.SHA1,
@@ -153,13 +154,11 @@ def duration(seconds: int) -> str:
 
 def url(key: Key) -> str:
     """Return a key as an `otpauth` URL."""
-    fields = {
-        "algorithm": key.algorithm,
-        "digits": key.digits,
-        "issuer": key.issuer,
-        "period": key.period,
-        "secret": base64.b32encode(key.secret).decode().rstrip("="),
-    }
-    return (
-        f"otpauth://totp/{quote(key.issuer)}:{quote(key.account_name)}?{urlencode(fields, quote_via=quote)}"
+    return otpauth(
+        key.issuer,
+        key.account_name,
+        algorithm=key.algorithm,
+        digits=key.digits,
+        period=key.period,
+        secret=key.secret,
     )
