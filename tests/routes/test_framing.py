@@ -65,7 +65,7 @@ def pass_on(client: Client, *parts: bytes) -> bytes:
         b"Transfer-Encoding: gzip\r\n\r\n",
     ],
 )
-@pytest.mark.parametrize("before", [b"", LIST], ids=["llhttp", "h11"])
+@pytest.mark.parametrize("before", [b"", LIST], ids=["first", "behind"])
 def test_a_write_whose_body_does_not_arrive_whole_does_nothing(
     application: Application, client: Client, before: bytes, rest: bytes
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_write_whose_body_does_not_arrive_whole_does_nothing(
     assert tokens(application) == count
 
 
-@pytest.mark.parametrize("before", [b"", LIST], ids=["llhttp", "h11"])
+@pytest.mark.parametrize("before", [b"", LIST], ids=["first", "behind"])
 def test_trailers_are_no_headers(application: Application, before: bytes) -> None:
     application.request("POST", "/v1/sys/namespaces/inner", token="root")
     for trailer, status in ((b"X-Vault-Namespace: inner", 204), (b"X-Vault-Token: root", 403)):

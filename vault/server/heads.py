@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Heads of requests that the parser takes, and that two servers might read in two ways."""
+"""What a request's head has to be, so that no two servers can read it in two ways.
+
+llhttp refuses most of what could: bare LF, folded lines, blanks before a colon, lengths that are none, a length beside
+chunks. The rules here come on top, and are the same for every verb (RFC 9112, sections 3 and 6).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,48 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+LONGEST_HEAD: Final = 64 * 1024
+"""Most bytes that a request's line and headers may take."""
+MOST_HEADERS: Final = 256
+"""Most headers of one request."""
+HEAD_END: Final = b"\r\n\r\n"
+
+_LETTERS: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+"""Those of a verb (RFC 9110, section 5.6.2); no verb is longer than 32."""
+_REQUEST_LINE: Final = re.compile(rb"(?:\r\n)?(%b{1,32}) [!-~]+ HTTP/1\.[01]\r\n" % _LETTERS)
+_BEGINNING: Final = re.compile(rb"\r?\Z|(?:\r\n)?%b{1,32}(?: |\Z)|\r\n\Z" % _LETTERS)
+_LONGEST_BEGINNING: Final = 40
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 _HOST: Final = re.compile(rb"[0-9A-Za-z._~!$&'()*+,;=:@%\[\]-]*")
-_VERSIONS: Final = frozenset({"1.0", "1.1"})
+_CHUNKED: Final = b"chunked"
+
+
+def verb_in(head: bytes) -> tuple[int, int] | None:
+    """Return where the verb of a whole head begins and ends; None without a request line of HTTP/1.0 or HTTP/1.1.
+
+    One empty line may come before (RFC 9112, section 2.2).
+    """
+    found = _REQUEST_LINE.match(head)
+    return None if found is None else found.span(1)
+
+
+def may_become_head(arrived: bytearray, known: int) -> bool:
+    """Whether a head can still come of what has `arrived`, whose first `known` bytes were asked about before."""
+    if _BARE_LF.search(arrived, known):
+        return False
+    return known > _LONGEST_BEGINNING or _BEGINNING.match(arrived[:_LONGEST_BEGINNING]) is not None
 
 
 def plain_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Whether a head is of HTTP/1, names one host (RFC 9112, 3.2), and its body ends where all think it does (6.1)."""
-    hosts = [value for name, value in headers if name == b"host"]
-    if version not in _VERSIONS or len(hosts) > 1 or (not hosts and version == "1.1"):
-        return False
-    if hosts and _HOST.fullmatch(hosts[0]) is None:
-        return False
-    return not any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in headers)
+    """Whether a head names one host (RFC 9112, 3.2), and its body ends where all think it does (6.1)."""
+    host = coding = None
+    for name, value in headers:
+        if name == b"host":
+            if host is not None or _HOST.fullmatch(value) is None:
+                return False
+            host = value
+        elif name == b"transfer-encoding":
+            if coding is not None or value.lower() != _CHUNKED or version == "1.0":
+                return False
+            coding = value
+    return host is not None or version == "1.0"

@@ -20,7 +20,6 @@ from vault.server import sockets
 from vault.server.application import Answer, Application
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
-from vault.server.verbs import AnyVerb
 
 _HANDSHAKE_SECONDS: Final = 10.0
 _WATCH_SECONDS: Final = 1.0
@@ -147,7 +146,7 @@ class Listening:
             self._tick()
             now = loop.time()
             for connection in list(self._state.connections):
-                if isinstance(connection, Connection | AnyVerb) and connection.stalled(now):
+                if isinstance(connection, Connection) and connection.stalled(now):
                     connection.transport.abort()
             await asyncio.sleep(_WATCH_SECONDS)
 

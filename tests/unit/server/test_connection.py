@@ -133,29 +133,78 @@ def test_a_client_that_asks_for_the_end_of_the_connection_gets_it_and_is_told(re
     assert received.endswith(b"content-length: 6\r\nconnection: close\r\n\r\n<once>")
 
 
-def test_a_verb_of_ours_behind_a_request_in_flight_ends_the_connection_and_answers_nothing_wrong() -> None:
-    """Nobody pipelines LIST; whoever does must not get one request's answer for another's."""
+class Held:
+    """An application that answers each request once it may."""
 
-    async def scenario() -> bytes:
-        going = asyncio.Event()
+    def __init__(self) -> None:
+        self.going = asyncio.Event()
 
-        async def slow(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-            await going.wait()
-            await echo(scope, receive, send)
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        await self.going.wait()
+        await echo(scope, receive, send)
 
-        listener, wire = Listener(kind="tcp"), Wire()
-        wire.reader = Connection(
-            _uvicorn(slow, listener), ServerState(), listener, asyncio.get_running_loop()
-        )
-        wire.reader.connection_made(wire)
-        wire.reader.data_received(b"GET /first HTTP/1.1\r\nhost: x\r\n\r\n")
-        wire.reader.data_received(b"LIST /second HTTP/1.1\r\nhost: x\r\n\r\n")
-        refused = wire.written
-        going.set()
-        for _ in range(20):
-            await asyncio.sleep(0)
-        wire.reader.connection_lost(None)
-        assert wire.closing
-        return refused
 
-    assert asyncio.run(scenario()).startswith(b"HTTP/1.1 400 ")
+async def behind(rest: bytes) -> tuple[bytes, bytes, bool]:
+    """Send a read that has to wait, and `rest` behind it; return what was written before and after, and if it ended."""
+    held, listener, wire = Held(), Listener(kind="tcp"), Wire()
+    wire.reader = Connection(_uvicorn(held, listener), ServerState(), listener, asyncio.get_running_loop())
+    wire.reader.connection_made(wire)
+    wire.reader.data_received(b"GET /first HTTP/1.1\r\nhost: x\r\n\r\n")
+    for place in range(0, len(rest), 7):
+        wire.reader.data_received(rest[place : place + 7])
+        await asyncio.sleep(0)
+    before = wire.written
+    held.going.set()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    closing = wire.closing
+    wire.reader.connection_lost(None)
+    return before, wire.written, closing
+
+
+@pytest.mark.parametrize("verb", [b"LIST", b"SCAN", b"FOO", b"POST"])
+def test_what_is_behind_a_request_in_flight_waits_and_is_answered_in_its_turn(verb: bytes) -> None:
+    before, after, closing = asyncio.run(behind(verb + b" /second HTTP/1.1\r\nhost: x\r\n\r\n" + INNER))
+    assert before == b"" and not closing
+    assert answers(after) == [b"GET /first ", verb + b" /second ", b"GET /inner "]
+
+
+def test_a_refusal_is_not_taken_for_the_answer_of_the_request_before_it() -> None:
+    before, after, closing = asyncio.run(behind(b"GET /second HTTP/9.9\r\nhost: x\r\n\r\n" + INNER))
+    assert before == b"" and closing
+    assert [each.split()[0] for each in after.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400"]
+    assert answers(after) == [b"GET /first "]
+
+
+def test_what_follows_a_request_that_ends_the_connection_is_none() -> None:
+    last = b"LIST /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    for parts in ((last + INNER,), (last, INNER)):
+        assert answers(asyncio.run(exchange(*parts, until=b"<LIST /last >"))) == [b"LIST /last "]
+
+
+def test_a_body_that_goes_wrong_once_it_was_answered_is_not_answered_again() -> None:
+    head = b"GET /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    received = asyncio.run(exchange(head, b"zz\r\n", INNER, until=b"<GET /a >"))
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_of_many_empty_lines_is_whole_and_the_last_of_its_connection() -> None:
+    lines = b"\r\n" * 5000
+    head = b"LIST /w HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    sent = head + b"%x\r\n" % len(lines) + lines + b"\r\n0\r\n\r\n" + INNER
+    for step in (len(sent), 999, 7):
+        parts = [sent[place : place + step] for place in range(0, len(sent), step)]
+        received = asyncio.run(exchange(*parts, until=b" >"))
+        assert received.count(b"HTTP/1.1 ") == 1 and b"connection: close" in received
+        assert b"<LIST /w " + lines + b">" in received
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"1;a=" + b"b" * 40_000 + b"\r\na\r\n0\r\n\r\n", b"1\r\na\r\n0\r\n" + b"a: b\r\n" * 8000 + b"\r\n"],
+)
+def test_chunks_that_are_mostly_not_the_body_are_refused(framing: bytes) -> None:
+    head = b"POST /w HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    for step in (len(framing), 1000):
+        parts = [framing[place : place + step] for place in range(0, len(framing), step)]
+        assert asyncio.run(exchange(head, *parts, until=b"request received.")).startswith(b"HTTP/1.1 400 ")

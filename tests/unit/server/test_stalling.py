@@ -12,7 +12,6 @@ from tests.unit.server.test_connection import Wire, echo
 from vault.server.listening import _uvicorn
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
-from vault.server.verbs import AnyVerb
 
 HEAD, BODY, IDLE = 3.0, 20.0, 300.0
 GET = b"GET /r HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -40,7 +39,7 @@ def patience(*parts: bytes, app: Callable[..., Any] = echo, paused: bool = False
             wire.reader.data_received(part)
             for _ in range(10):
                 await asyncio.sleep(0)
-        reader: Connection | AnyVerb = wire.reader
+        reader: Connection = wire.reader
         if paused:
             reader.flow.pause_writing()
         assert not reader.stalled(100.0)
