@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from vault.framework.clock import rfc3339
 from vault.framework.fields import CommaList, Doc, LowerCase, Span
 from vault.framework.route import Params
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
@@ -14,6 +15,7 @@ OLD_NAMES: Final = {"policies": "policies", "period": "period"}
 """Older names of fields of the terms."""
 NEVER: Final = "0001-01-01T00:00:00Z"
 """How the field writes a moment that does not come."""
+_SHOWN: Final = "Whether to show how often, and when last, it was used to log in."
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -35,6 +37,10 @@ class Usage(msgspec.Struct, frozen=True):
 
     count: int = 0
     last: int = 0
+
+    def shown(self) -> dict[str, str | int]:
+        """Return it as the field shows it."""
+        return {"last_used_time": rfc3339(self.last) if self.last else NEVER, "use_count": self.count}
 
 
 class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,6 +73,12 @@ class RoleName(Params, frozen=True, kw_only=True):
     """Names a role."""
 
     role_name: Annotated[LowerCase, Doc("Name of the role.")]
+
+
+class RoleQuery(RoleName, frozen=True, kw_only=True):
+    """Which role, and whether how it was used is shown too."""
+
+    usage: Annotated[bool, Doc(_SHOWN)] = False
 
 
 class RoleParams(TermsParams, frozen=True, kw_only=True):
@@ -115,10 +127,22 @@ class SecretIdParams(RoleName, frozen=True):
     secret_id: Annotated[str, Doc("The secret id.")] = ""
 
 
+class SecretIdQuery(SecretIdParams, frozen=True):
+    """A secret id of a role, and whether how it was used is shown too."""
+
+    usage: Annotated[bool, Doc(_SHOWN)] = False
+
+
 class AccessorParams(RoleName, frozen=True):
     """A secret id of a role, by its accessor."""
 
     secret_id_accessor: Annotated[str, Doc("Accessor of the secret id.")] = ""
+
+
+class AccessorQuery(AccessorParams, frozen=True):
+    """A secret id of a role by its accessor, and whether how it was used is shown too."""
+
+    usage: Annotated[bool, Doc(_SHOWN)] = False
 
 
 class LoginParams(Params, frozen=True):
@@ -138,19 +162,19 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a secret id. `last_used_time` and `use_count` are ours."""
+    """What is known of a secret id. `last_used_time` and `use_count` are ours, and shown where they are asked for."""
 
     cidr_list: Sequence[str]
     creation_time: str
     expiration_time: str
     last_updated_time: str
-    last_used_time: str
+    last_used_time: str | msgspec.UnsetType = msgspec.UNSET
     metadata: Mapping[str, str]
     secret_id_accessor: str
     secret_id_num_uses: int
     secret_id_ttl: int
     token_bound_cidrs: Sequence[str]
-    use_count: int
+    use_count: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Missing(msgspec.Struct, frozen=True):

@@ -6,11 +6,11 @@ from __future__ import annotations
 import msgspec
 
 from nhi.auth.approle import store
-from nhi.auth.approle.model import NEVER, OLD_NAMES, Role, RoleName, RoleParams
+from nhi.auth.approle.model import OLD_NAMES, Role, RoleName, RoleParams, RoleQuery
 from nhi.records import Keys, ListParams
 from vault.barrier.view import View
 from vault.framework.call import Call, Reply
-from vault.framework.clock import Entropy, rfc3339
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
@@ -40,20 +40,18 @@ class RoleEngine(Engine):
         return Keys(names)
 
     @read("role/{role_name:word}")
-    async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
-        """Show a role, and how it was used."""
+    async def read_role(self, call: Call, params: RoleQuery) -> dict[str, Json]:
+        """Show a role; how it was used, where that is asked for."""
         role = await store.role(call.reader, params.role_name)
         if role is None:
             raise NotFound
-        usage = await store.usage(call.reader, role)
         return {
             "bind_secret_id": role.bind_secret_id,
-            "last_used_time": rfc3339(usage.last) if usage.last else NEVER,
             "local_secret_ids": role.local_secret_ids,
             "secret_id_bound_cidrs": role.secret_id_bound_cidrs,
             "secret_id_num_uses": role.secret_id_num_uses,
             "secret_id_ttl": role.secret_id_ttl,
-            "use_count": usage.count,
+            **((await store.usage(call.reader, role)).shown() if params.usage else {}),
             **shown(role.terms, OLD_NAMES),
         }
 

@@ -8,11 +8,14 @@ import binascii
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from nhi.auth.approle import store
 from nhi.auth.approle.model import (
     NEVER,
     AccessorList,
     AccessorParams,
+    AccessorQuery,
     CustomSecretId,
     Made,
     Missing,
@@ -21,6 +24,7 @@ from nhi.auth.approle.model import (
     SecretId,
     SecretIdInfo,
     SecretIdParams,
+    SecretIdQuery,
 )
 from nhi.auth.approle.roles import checked
 from nhi.records import Keys
@@ -78,17 +82,17 @@ class SecretIdEngine(Engine):
         return Keys(found)
 
     @write("role/{role_name:word}/secret-id/lookup", writes=False)
-    async def look_up(self, call: Call, params: SecretIdParams) -> SecretIdInfo | None:
+    async def look_up(self, call: Call, params: SecretIdQuery) -> SecretIdInfo | None:
         """Show what is known of a secret id; nothing where there is none."""
         if not params.secret_id:
             raise Malformed("missing secret_id")
         role = await _role(call.reader, params.role_name)
         name = await store.digest(call.reader, "secret-id", params.secret_id)
-        return self._info(await store.secret(call.reader, role, name))
+        return self._info(await store.secret(call.reader, role, name), usage=params.usage)
 
     @write("role/{role_name:word}/secret-id-accessor/lookup", writes=False, asks=True)
     async def look_up_accessor(
-        self, call: Call, params: AccessorParams
+        self, call: Call, params: AccessorQuery
     ) -> Reply[Missing] | SecretIdInfo | None:
         """Show what is known of a secret id by its accessor; nothing where it is another role's."""
         if not params.secret_id_accessor:
@@ -99,7 +103,7 @@ class SecretIdEngine(Engine):
             return Reply(Missing("failed to find accessor entry for secret_id_accessor"), status=404)
         if place.uid != role.uid:
             return None
-        return self._info(await store.secret(call.reader, role, place.digest))
+        return self._info(await store.secret(call.reader, role, place.digest), usage=params.usage)
 
     @write("role/{role_name:word}/secret-id/destroy")
     async def destroy(self, call: Call, params: SecretIdParams) -> None:
@@ -171,22 +175,21 @@ class SecretIdEngine(Engine):
             raise Malformed("ttl cannot be longer than the role's secret_id_ttl")
         return min(wanted, call.mount.max_ttl or self._longest)
 
-    def _info(self, secret: SecretId | None) -> SecretIdInfo | None:
+    def _info(self, secret: SecretId | None, *, usage: bool) -> SecretIdInfo | None:
         if secret is None or not secret.alive(self._clock.nanos()):
             return None
-        return SecretIdInfo(
+        found = SecretIdInfo(
             cidr_list=secret.cidrs,
             creation_time=rfc3339(secret.created),
             expiration_time=rfc3339(secret.expires) if secret.expires else NEVER,
             last_updated_time=rfc3339(secret.updated),
-            last_used_time=rfc3339(secret.usage.last) if secret.usage.last else NEVER,
             metadata=secret.metadata,
             secret_id_accessor=secret.accessor,
             secret_id_num_uses=secret.uses,
             secret_id_ttl=secret.ttl,
             token_bound_cidrs=secret.token_cidrs,
-            use_count=secret.usage.count,
         )
+        return msgspec.structs.replace(found, **secret.usage.shown()) if usage else found
 
 
 async def _role(view: ReadView, name: str) -> Role:

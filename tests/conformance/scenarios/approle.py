@@ -49,20 +49,6 @@ ROLE = tuple(
         "token_type",
     )
 )
-SECRET = tuple(
-    f"data.{name}"
-    for name in (
-        "cidr_list",
-        "creation_time",
-        "expiration_time",
-        "last_updated_time",
-        "metadata",
-        "secret_id_accessor",
-        "secret_id_num_uses",
-        "secret_id_ttl",
-        "token_bound_cidrs",
-    )
-)
 
 
 def mount(name: str) -> Step:
@@ -298,15 +284,18 @@ SECRETS = [
     delete(S + "t2/secret-id"),
     lst(S + "t2/secret-id", shape=4),
     scan(S + "t2/secret-id"),
-    post(S + "t2" + LOOKUP, {"secret_id": "{sid}"}, pick=SECRET),
-    post(S + "t2" + LOOKUP, {"secret_id": "{sid}"}, divergence="DV-38"),
-    get(S + "t2", divergence="DV-38"),
+    post(S + "t2" + LOOKUP, {"secret_id": "{sid}"}),
+    post(S + "t2" + LOOKUP, {"secret_id": "{sid}", "usage": True}, divergence="DV-38"),
+    get(S + "t2"),
+    get(S + "t2?usage=false", divergence="DV-38"),
+    get(S + "t2?usage=true", divergence="DV-38"),
     post(S + "t2" + LOOKUP, {}),
     post(S + "t2" + LOOKUP, {"secret_id": "none"}),
     get(S + "t2" + LOOKUP),
     post(S + "t1" + LOOKUP, {"secret_id": "{sid}"}),
     post(S + "none" + LOOKUP, {"secret_id": "{sid}"}, divergence="DV-07"),
-    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}"}, pick=SECRET),
+    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}"}),
+    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}", "usage": True}, divergence="DV-38"),
     post(S + "t2" + BY_ACCESSOR, {}),
     post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "none"}, divergence="DV-38"),
     post(S + "t1" + BY_ACCESSOR, {"secret_id_accessor": "{acc}"}),
@@ -314,7 +303,8 @@ SECRETS = [
     get(S + "t2" + BY_ACCESSOR),
     post(S + "t1/secret-id-accessor/destroy", {"secret_id_accessor": "{acc}"}),
     post(S + "t1/secret-id/destroy", {"secret_id": "{sid}"}),
-    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}"}, pick=SECRET),
+    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}"}),
+    post(S + "t2" + BY_ACCESSOR, {"secret_id_accessor": "{acc}", "usage": True}, divergence="DV-38"),
     post(S + "t2/secret-id/destroy", {"secret_id": "{sid}"}),
     post(S + "t2/secret-id/destroy", {"secret_id": "{sid}"}),
     post(S + "t2/secret-id/destroy", {}),
@@ -385,7 +375,7 @@ LOGINS = [
     enter("ar-login", "login-t1", "three"),
     get("auth/token/lookup-self", token="{t}", pick=TOKEN),
     post("auth/token/renew-self", {}, token="{t}", pick=AUTH),
-    post(L + "t1" + LOOKUP, {"secret_id": "three"}, pick=SECRET),
+    post(L + "t1" + LOOKUP, {"secret_id": "three"}),
     put(LOGIN, {"role_id": "login-t1", "secret_id": "three"}, token="", pick=AUTH),
     post(LOGIN, {"role_id": "login-t1", "secret_id": "three"}, token="bad", pick=AUTH),
     enter("ar-login", "login-t1", "three", save=()),
@@ -408,11 +398,11 @@ LOGINS = [
     get("auth/token/lookup-self", token="{t}"),
     post("auth/token/lookup", {"token": "{t}"}, pick=TOKEN),
     post("auth/token/renew", {"token": "{t}"}, pick=AUTH),
-    post(L + "bound" + LOOKUP, {"secret_id": "bound"}, pick=SECRET),
+    post(L + "bound" + LOOKUP, {"secret_id": "bound"}),
     post(L + "near", {"role_id": "near", "secret_id_num_uses": 2, "token_bound_cidrs": "127.0.0.0/8"}),
     post(L + "near/custom-secret-id", {"secret_id": "n1", "cidr_list": "10.0.0.0/8"}),
     post(LOGIN, {"role_id": "near", "secret_id": "n1"}, token=""),
-    post(L + "near" + LOOKUP, {"secret_id": "n1"}, pick=SECRET),
+    post(L + "near" + LOOKUP, {"secret_id": "n1"}),
     post(L + "near/custom-secret-id", {"secret_id": "n2", "token_bound_cidrs": "127.0.0.1/32"}),
     enter("ar-login", "near", "n2"),
     get("auth/token/lookup-self", token="{t}", pick=TOKEN),

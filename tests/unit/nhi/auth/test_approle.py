@@ -218,22 +218,34 @@ def test_a_role_id_that_was_replaced_is_good_for_nothing() -> None:
     play(scenario)
 
 
-def test_use_is_counted_by_role_and_by_secret_id() -> None:
+def test_use_is_counted_by_role_and_by_secret_id_and_shown_on_request() -> None:
     async def scenario() -> None:
         house = await opened()
         await house.role()
         await house.good("POST", f"{ROLE}/custom-secret-id", {"secret_id": "spare"})
-        before = (await house.good("GET", ROLE)).data
+        asked = {"usage": "true"}
+        before = (await house.good("GET", ROLE, query=asked)).data
         assert (before["use_count"], before["last_used_time"]) == (0, "0001-01-01T00:00:00Z")
         for _ in range(2):
             auth(await house.enter())
-        role = (await house.good("GET", ROLE)).data
-        used, spare = await lookup(house), await lookup(house, "spare")
-        assert isinstance(used, dict)
-        assert isinstance(spare, dict)
+        role = (await house.good("GET", ROLE, query=asked)).data
+        used, spare = [
+            (await house.good("POST", f"{ROLE}/secret-id/lookup", {"secret_id": one, "usage": True})).data
+            for one in ("sesame", "spare")
+        ]
         assert (role["use_count"], used["use_count"], spare["use_count"]) == (2, 2, 0)
         assert role["last_used_time"] == used["last_used_time"] > used["creation_time"]
         assert spare["last_used_time"] == "0001-01-01T00:00:00Z"
+        by_accessor = {"secret_id_accessor": used["secret_id_accessor"]}
+        path = f"{ROLE}/secret-id-accessor/lookup"
+        assert (await house.good("POST", path, {**by_accessor, "usage": True})).data == used
+        unasked = [
+            (await house.good("GET", ROLE)).data,
+            (await house.good("GET", ROLE, query={"usage": "false"})).data,
+            (await house.good("POST", path, by_accessor)).data,
+            (await house.good("POST", f"{ROLE}/secret-id/lookup", {"secret_id": "sesame"})).data,
+        ]
+        assert all({"use_count", "last_used_time"}.isdisjoint(shown) for shown in unasked)
 
     play(scenario)
 
