@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -48,7 +49,14 @@ ALGORITHMS: Final = (
 LARGEST: Final = 65_536
 """Bytes that a token may have."""
 _SMALLEST_RSA: Final = 2048
+_LARGEST_RSA: Final = 8192
+_LARGEST_EXPONENT: Final = (1 << 31) - 1
+"""A signature costs as much as the exponent is long; Go has the same limit."""
+_LONGEST_MEMBER: Final = 1400
+"""Characters of a number in a key, which is not decoded otherwise: strangers bring keys too."""
 _MOST_KEYS: Final = 100
+_MOST_TRIED: Final = 20
+"""Keys that a token is tried with: whoever makes a key set may make it costly for all."""
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """Members of a key that nobody else may know (RFC 7518)."""
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -115,9 +123,9 @@ class Token:
 
     def claims(self, keys: Sequence[VerifyKey]) -> Mapping[str, Json] | None:
         """Return what the token says, if one of `keys` has signed it; else None."""
-        for one in keys if self._plain else ():
-            if self.algorithm in one.algorithms and self._signed_by(one.key):
-                return self.unverified()
+        fitting = (one for one in keys if self._plain and self.algorithm in one.algorithms)
+        if any(self._signed_by(one.key) for one in islice(fitting, _MOST_TRIED)):
+            return self.unverified()
         return None
 
     def unverified(self) -> Mapping[str, Json] | None:
@@ -225,7 +233,7 @@ def _from_jwk(jwk: Mapping[str, Json]) -> VerifyKey | None:
     kind = kinds.get(jwk.get("kty"))
     names = ("kty", "n", "e", "crv", "x", "y")
     public = {name: value for name, value in jwk.items() if name in names and isinstance(value, str)}
-    if kind is None:
+    if kind is None or any(len(value) > _LONGEST_MEMBER for value in public.values()):
         return None
     try:
         known = _known(kind(public))
@@ -238,7 +246,7 @@ def _from_jwk(jwk: Mapping[str, Json]) -> VerifyKey | None:
 
 def _known(public: object) -> VerifyKey:
     """Return a key of a kind that tokens are signed with. Raises `ValueError`."""
-    if isinstance(public, RSAPublicKey) and public.key_size >= _SMALLEST_RSA:
+    if isinstance(public, RSAPublicKey) and _affordable(public):
         rsa = frozenset(name for name in ALGORITHMS if name[:2] in {"RS", "PS"})
         return VerifyKey(RSAKey.import_key(public), rsa)
     if isinstance(public, EllipticCurvePublicKey) and public.curve.name in _CURVES:
@@ -246,3 +254,7 @@ def _known(public: object) -> VerifyKey:
     if isinstance(public, Ed25519PublicKey):
         return VerifyKey(OKPKey.import_key(public), frozenset({"EdDSA"}))
     raise ValueError
+
+
+def _affordable(key: RSAPublicKey) -> bool:
+    return _SMALLEST_RSA <= key.key_size <= _LARGEST_RSA and key.public_numbers().e <= _LARGEST_EXPONENT

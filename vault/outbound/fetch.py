@@ -28,7 +28,7 @@ from vault.outbound.url import Url, parse
 
 SECONDS: Final = 10.0
 """How long one exchange may take, from resolving the name to the last byte."""
-LARGEST: Final = 1 << 20
+LARGEST: Final = 1 << 19
 """How many bytes an answer may have."""
 _TOGETHER: Final = 128
 """Exchanges at one time; others wait, within their own time. A tenant has half of them at most, a mount a quarter, a
