@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import PurePath
-from types import TracebackType
+from types import CodeType, TracebackType
 from typing import Final, TextIO
 
 from vault.barrier.failure import BarrierFailure
@@ -186,9 +186,14 @@ def places(error: BaseException) -> str:
 def _frames(traceback: TracebackType | None) -> str:
     found: list[str] = []
     while traceback is not None:
-        found.append(f"{PurePath(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}")
+        found.append(place(traceback.tb_frame.f_code, traceback.tb_lineno))
         traceback = traceback.tb_next
     return " < ".join(reversed(found[-12:])) or "an unknown place"
+
+
+def place(code: CodeType, line: int | None) -> str:
+    """Name a place in the code: `store.py:12`."""
+    return f"{PurePath(code.co_filename).name}:{line}"
 
 
 def _quoted(value: Value) -> str:

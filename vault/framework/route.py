@@ -33,10 +33,11 @@ _CAPTURE: Final = {
     "": "[^/]+",
     "path": ".+",
     "any": ".*",
-    "name": r"\w(?:[\w.@-]*\w)?",
+    "name": r"\w(?:[\w.@-]*+(?<=\w))?",
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
-    "word": r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*[0-9A-Za-z_])?",
+    "word": r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*+(?<=[0-9A-Za-z_]))?",
 }
+"""What a place takes. Words are taken whole and looked at once: what follows one in a template is never part of it."""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from vault.framework.call import Call, Identity, JsonLimits, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.refusals import Refusals
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
@@ -83,7 +84,9 @@ class Vault:
         pipeline = _pipeline(parts)
         self._plans = pipeline.plans
         self._sessions = Sessions(clock, entropy) if config.ui else None
-        self._requests = Requests(metrics, pipeline.handle, pipeline.refuse)
+        self._requests = Requests(
+            metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
+        )
         passage = Passage(
             self._opened,
             self._closing,
@@ -147,7 +150,9 @@ class Vault:
             sealed=lambda: parts.barrier.sealed,
         )
         return Origins(
-            edge(listener, front, parts.metrics, parts.config.telemetry, self._sessions), parts.origins
+            edge(listener, front, parts.metrics, parts.config.telemetry, self._sessions),
+            parts.origins,
+            self._requests.refusals.count,
         )
 
     @property
@@ -295,6 +300,7 @@ class Vault:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             self._requests.settle()
+            self._requests.refusals.settle()
             ended = self._requests.end_overdue()
             if ended:
                 self._parts.log.caution(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from vault.engines.system.cors import CorsSettings, CrossOrigins
+from vault.framework.refusals import Refused
 from vault.server.application import Answer, Message
 from vault.wire.again import Again, Outlet
 from vault.wire.http import RESPOND
@@ -29,8 +30,10 @@ _REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
 class Origins:
     """Stands before what answers on a listener."""
 
-    def __init__(self, inner: Answer, origins: CrossOrigins) -> None:
+    def __init__(self, inner: Answer, origins: CrossOrigins, refused: Refused | None = None) -> None:
+        """`refused` is told of what never becomes a request."""
         self._inner = inner
+        self.refused: Final = refused
         self._origins = origins
         self._again: Again | None = getattr(inner, "again", None)
 

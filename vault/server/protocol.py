@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from vault.framework.batch import Batch
+from vault.framework.refusals import Reason, Refused
 from vault.server.framing import Framed
 from vault.server.heads import HEAD_END
 from vault.server.settings import Listener
@@ -30,6 +31,7 @@ from vault.wire.http import RESPOND
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
     STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
 
+_HEAD_TOO_LARGE: Final = 431
 _ASKING: Final = frozenset({b"GET ", b"POST", b"PUT "})
 """How requests begin that may only ask."""
 _READS: Final = frozenset({"GET", "LIST"})
@@ -74,6 +76,7 @@ class Connection(Framed):
         self.listener = listener
         self._arrived = b""
         self._again: Again | None = getattr(self.app, "again", None)
+        self._refused: Refused | None = getattr(self.app, "refused", None)
         self._head: tuple[bytes, int] | None = None
         self._repeating = False
         self._batch: Batch | None = None
@@ -242,6 +245,16 @@ class Connection(Framed):
         self._repeating = False
         self._take(data)
 
+    def _refuse(self, status: int, text: bytes) -> None:
+        """As before, and counted: nobody else hears of what never became a request."""
+        if not self.transport.is_closing():
+            self._count("size" if status == _HEAD_TOO_LARGE else "head" if self._between else "body")
+        super()._refuse(status, text)
+
+    def _count(self, reason: Reason) -> None:
+        if self._refused is not None:
+            self._refused(reason, (self.client or ("", 0))[0])
+
     def stalled(self, now: float) -> bool:
         """Tell whether the client has kept us waiting for the rest of one request for too long.
 
@@ -251,7 +264,11 @@ class Connection(Framed):
         if waiting is None or waiting is not self._watched:
             self._watched, self._watched_since = waiting, now
             return False
-        return now - self._watched_since > patience
+        if now - self._watched_since <= patience:
+            return False
+        if self._early or self._busy():
+            self._count("time")
+        return True
 
     def _awaited(self) -> tuple[object | None, float]:
         cycle: Any = self.cycle

@@ -21,6 +21,7 @@ from vault.server import logs, process, runtime_metrics, sockets, tls
 from vault.server.application import Application, Build
 from vault.server.failure import StartFailure
 from vault.server.listening import Listening
+from vault.server.loop_watch import LoopWatch
 from vault.server.settings import Config, StorageSettings
 from vault.storage.protocol import Storage
 
@@ -101,13 +102,16 @@ class Server:
                     config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
                 )
                 await application.start()
+                watch = LoopWatch(log, metrics)
                 try:
+                    watch.start()
                     if guest is not None:
                         await guest.prepare(application)
                     listening = Listening(application)
                     await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
                     await self._serve(application, listening, log, warnings, guest)
                 finally:
+                    watch.stop()
                     await application.stop()
 
     async def _serve(

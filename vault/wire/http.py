@@ -21,12 +21,14 @@ from vault.framework.errors import (
     Malformed,
     NotFound,
     Sealed,
+    TooLarge,
     Unauthenticated,
     UnsupportedOperation,
     UnsupportedPath,
     VaultError,
 )
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.refusals import Reason
 from vault.framework.secret import Secret
 from vault.wire import inline, native, v1
 from vault.wire.again import BODIED, HEAD, Heads, Known, Outlet
@@ -129,6 +131,7 @@ class Front:
         call = Call()
         call.id = self._ids.next()
         call.now = self._clock.millis()
+        began = 0
         try:
             if known is not None:
                 known.fill(call, scope["client"])
@@ -151,10 +154,14 @@ class Front:
         except Redirect as redirect:
             await _redirect(redirect, scope, send)
         except Unprintable:
+            lane.refused("path", call.client_address)
             await _send(send, 400, b"", [])
         except NotATarget:
+            lane.refused("path", call.client_address)
             await _send(send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")])
         except VaultError as error:
+            if not began:
+                lane.refused(_early(error), call.client_address)
             await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
             await _refuse(call, lane.late(call, ended), scope, send)
@@ -398,6 +405,13 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
         await _refuse(call, failure, scope, send)
     elif not _at_once(scope, *answer):
         await _send(send, *answer)
+
+
+def _early(error: VaultError) -> Reason:
+    """Name what is wrong with a request that the pipeline never saw."""
+    if isinstance(error, TooLarge):
+        return "size"
+    return "body" if error.message == _CUT else "head"
 
 
 def _refusal(call: Call, error: VaultError) -> Answer:

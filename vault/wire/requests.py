@@ -12,6 +12,7 @@ from weakref import WeakSet
 from vault.framework.call import Call, JsonLimits, Operation, Reply
 from vault.framework.errors import Failed, VaultError
 from vault.framework.metrics import Metrics, Timing
+from vault.framework.refusals import Refusals
 
 Handle = Callable[[Call], Awaitable[Reply[object] | None]]
 Refuse = Callable[[Call, VaultError], None]
@@ -33,6 +34,7 @@ class Lane:
         self.times: Final = requests.times
         self.new_times: Final = requests.new_times
         self.handle: Final = requests.handle
+        self.refused: Final = requests.refusals.count
         self._refuse = requests.refuse
 
     def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
@@ -52,9 +54,10 @@ class Lane:
 class Requests:
     """All lanes, and the timings that they share: `route.read.secret-` and their sums."""
 
-    def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse) -> None:
-        """`handle` is the pipeline's, `refuse` records a refusal that the pipeline did not make."""
+    def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse, refusals: Refusals) -> None:
+        """`handle` is the pipeline's, `refuse` records one that it did not make, `refusals` counts those before it."""
         self.handle: Final = handle
+        self.refusals: Final = refusals
         self.refuse: Final = refuse
         self.times: Final[dict[tuple[str, Operation], list[int]]] = {}
         """Durations that no timing has counted yet, by path of the mount and operation."""

@@ -2,6 +2,8 @@
 """Requests while they run: timed by route, listed, and ended when they take too long."""
 
 import asyncio
+import io
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -9,9 +11,11 @@ import pytest
 
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
+from vault.framework import refusals
 from vault.framework.call import USUAL_LIMITS, Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
+from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.server.protocol import _rest as rest
 from vault.storage.memory import MemoryStorage
@@ -27,6 +31,10 @@ SCOPE = {
     "client": ("127.0.0.1", 5),
     "state": {},
 }
+
+
+def unheard() -> refusals.Refusals:
+    return refusals.Refusals(Log(stream=io.StringIO()), Metrics(), time.monotonic)
 
 
 class Sent:
@@ -86,7 +94,7 @@ async def overdue(requests: Requests, longest: float) -> tuple[int, Sent]:
 
 def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
     refused = Refusals()
-    requests = Requests(Metrics(), stuck, refused)
+    requests = Requests(Metrics(), stuck, refused, unheard())
     ended, sent = asyncio.run(overdue(requests, 0))
     assert ended == 1
     assert sent.messages[0]["status"] == 500
@@ -99,7 +107,7 @@ def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
 
 def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
     async def begun() -> tuple[int, Sent]:
-        requests, sent = Requests(Metrics(), stuck, Refusals()), Sent()
+        requests, sent = Requests(Metrics(), stuck, Refusals(), unheard()), Sent()
         reading = front(requests, 0)(dict(SCOPE), sent.receive, sent.send)
         task = asyncio.create_task(rest(reading, reading.send(None)))
         for _ in range(3):
@@ -118,21 +126,21 @@ def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> 
     def unrecorded(call: Call, error: VaultError) -> None:
         raise Unavailable
 
-    _, sent = asyncio.run(overdue(Requests(Metrics(), stuck, unrecorded), 0))
+    _, sent = asyncio.run(overdue(Requests(Metrics(), stuck, unrecorded, unheard()), 0))
     assert sent.messages[0]["status"] == 500
     assert b"deadline" not in sent.messages[1]["body"]
 
 
 def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
     refused = Refusals()
-    requests = Requests(Metrics(), stuck, refused)
+    requests = Requests(Metrics(), stuck, refused, unheard())
     assert asyncio.run(overdue(requests, 60))[0] == 0
     assert refused.errors == []
 
 
 def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
     metrics = Metrics()
-    requests = Requests(metrics, done, Refusals())
+    requests = Requests(metrics, done, Refusals(), unheard())
     serve = front(requests, 60)
     sent = Sent()
     for _ in range(3):
@@ -142,7 +150,7 @@ def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
 
 
 def test_mounts_beyond_the_first_thousand_are_timed_together() -> None:
-    requests = Requests(Metrics(), done, Refusals())
+    requests = Requests(Metrics(), done, Refusals(), unheard())
     for number in range(1005):
         call = Call()
         call.operation = Operation.READ
