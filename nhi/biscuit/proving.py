@@ -30,6 +30,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.offload import client_of
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import Owner, owner_of
 from vault.token.addresses import within
@@ -137,7 +138,11 @@ class Prover:
     async def _made_here(self, call: Call, registration: Registration | None, secret: str) -> Proof | None:
         """Return a good proof by a secret that was made here; None for any other. Raises `Unauthenticated`."""
         kept = _kept(call, registration)
-        if registration is None or origin(kept) != MADE or not await self._secrets.match(secret, kept):
+        if (
+            registration is None
+            or origin(kept) != MADE
+            or not await self._secrets.match(client_of(call), secret, kept)
+        ):
             return None
         if not near(call, registration):
             raise Unauthenticated(_WRONG)
@@ -159,7 +164,7 @@ class Prover:
         counted = name if guessed else sha256(name.encode(errors="surrogatepass")).hexdigest()
         await self._lockout.check(call, counted, known=guessed)
         decoy = kinds.of(name) if kinds is not None else ""
-        right = await self._secrets.match(secret, kept if guessed else decoy)
+        right = await self._secrets.match(client_of(call), secret, kept if guessed else decoy)
         if registration is None or not guessed or not right:
             await self._lockout.failed(call, counted, known=guessed)
             raise Unauthenticated(_WRONG)

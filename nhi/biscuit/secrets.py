@@ -15,6 +15,7 @@ from typing import Final
 
 from nhi.auth.userpass.passwords import Passwords, is_bcrypt
 from vault.framework.errors import Malformed
+from vault.framework.offload import Client
 
 MADE: Final = "made-here"
 IMPORTED: Final = "imported"
@@ -56,9 +57,9 @@ class Secrets:
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords
 
-    async def match(self, secret: str, kept: str) -> bool:
-        """Whether a secret is the one that is kept; without one it is not. Raises `Limited`."""
+    async def match(self, client: Client, secret: str, kept: str) -> bool:
+        """Whether a secret is the one that is kept; without one it is not. Raises `Busy`."""
         if kept.startswith("$"):
-            return await self._passwords.match(secret, kept)
+            return await self._passwords.match(client, secret, kept)
         right = hmac.compare_digest(hashed(secret), kept.removeprefix("sha256:") or hashed(""))
         return bool(kept) and right

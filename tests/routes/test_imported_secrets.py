@@ -11,6 +11,7 @@ from nhi.auth.userpass.decoys import Decoys
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from tests.routes.issuer import Issuer
 from tests.routes.test_proofs import _form, _login, _register
+from vault.framework.offload import Client
 
 
 def _imported(kind: str) -> str:
@@ -62,9 +63,9 @@ def test_sl_22_whether_a_name_has_an_imported_secret_is_told_neither_by_work_nor
     compared: list[str] = []
     match = Passwords.match
 
-    async def seen(self: Passwords, password: str, secret: str | None) -> bool:
+    async def seen(self: Passwords, client: Client, password: str, secret: str | None) -> bool:
         compared.append((secret or "").rpartition("$")[0][:20])
-        return await match(self, password, secret)
+        return await match(self, client, password, secret)
 
     monkeypatch.setattr(Passwords, "match", seen)
     _register(issuer)

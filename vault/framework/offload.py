@@ -12,6 +12,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv6Address
 from typing import Final, Generic, TypeVar
 
 from vault.framework.call import Call
@@ -30,8 +31,20 @@ _RETRY: Final = 1
 
 
 def client_of(call: Call) -> Client:
-    """Return whose work a call's is: its mount's, which is one namespace's, and of that its address's."""
-    return call.mount.uuid, call.client_address
+    """Return whose work a call's is: its mount's, which is one namespace's, and of that its address's.
+
+    An address of version 6 counts as its network of 64 bits, which is what one place is given (RFC 6177).
+    """
+    address = call.client_address
+    return call.mount.uuid, _network(address) if ":" in address else address
+
+
+def _network(address: str) -> str:
+    try:
+        found = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or found.packed[:8].hex())
 
 
 class Turns(Generic[J]):

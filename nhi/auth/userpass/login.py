@@ -14,6 +14,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.identity import LoginAlias
+from vault.framework.offload import client_of
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer, policies_of
@@ -63,7 +64,7 @@ class LoginEngine(Engine):
     async def examine(self, call: Call, params: LoginParams) -> str:
         """Return the hash that the password is good for; empty for a wrong one, which is counted.
 
-        Raises `Malformed`, `Limited`, and `Unauthenticated` for a name that is locked.
+        Raises `Malformed`, `Busy`, and `Unauthenticated` for a name that is locked.
         """
         name = params.username
         user = await USERS.find(call.reader, name)
@@ -72,7 +73,7 @@ class LoginEngine(Engine):
         if not params.password:
             raise Malformed("missing password")
         secret = user.secret if user is not None else kinds.of(name) if kinds is not None else ""
-        right = await self._passwords.match(params.password, secret or None)
+        right = await self._passwords.match(client_of(call), params.password, secret or None)
         if user is not None and right:
             return user.secret
         await self._lockout.failed(call, name, known=user is not None)

@@ -2,29 +2,23 @@
 """Passwords to hashes: argon2id (RFC 9106) for new ones, bcrypt for those that were hashed elsewhere.
 
 Hashing takes a core and memory on purpose. It happens in a few threads, never on the event loop and never inside a
-transaction, and only so many may wait for it.
+transaction. Clients take turns there, by mount and address, and only so many may wait: who guesses through many
+connections keeps himself waiting.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from vault.framework.errors import Limited
-
-T = TypeVar("T")
+from vault.framework.offload import Client, Pool
 
 THREADS: Final = 2
 """Passwords that are hashed at one time."""
-_WAITING: Final = 128
-"""Logins that may wait for a thread."""
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
 """Up to 2^16 rounds: every one more doubles what a login costs this server."""
 _BCRYPT_BYTES: Final = 72
@@ -48,17 +42,19 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher) -> None:
         self._hasher = hasher
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="password")
-        self._waiting = 0
+        self._pool = Pool(threads=THREADS, name="password")
         self._dummy = ""
 
-    async def hash(self, password: str) -> str:
-        """Return the hash of a new password. Raises `Limited`."""
-        return await self._run(lambda: self._hasher.hash(password))
+    async def hash(self, client: Client, password: str) -> str:
+        """Return the hash of a new password. Raises `Busy`."""
+        return await self._pool.run(client, lambda: self._hasher.hash(password))
 
-    async def match(self, password: str, secret: str | None) -> bool:
-        """Whether a password is the one with this hash. Without a hash it takes as long, and is not (SL-22)."""
-        return await self._run(lambda: self._match(password, secret))
+    async def match(self, client: Client, password: str, secret: str | None) -> bool:
+        """Whether a password is the one with this hash. Without a hash it takes as long, and is not (SL-22).
+
+        Raises `Busy`.
+        """
+        return await self._pool.run(client, lambda: self._match(password, secret))
 
     def _match(self, password: str, secret: str | None) -> bool:
         if secret is not None and is_bcrypt(secret):
@@ -74,12 +70,3 @@ class Passwords:
         except (Argon2Error, InvalidHashError):
             return False
         return secret is not None
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= _WAITING:
-            raise Limited("too many passwords are being checked; try again")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        finally:
-            self._waiting -= 1

@@ -21,6 +21,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.offload import client_of
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import OLD_NAMES, changed, shown
 
@@ -91,9 +92,8 @@ class UserEngine(Engine):
         return await USERS.find(call.reader, call.captures["username"].lower()) is not None
 
     async def hashed(self, call: Call, params: PasswordParams | UserParams) -> str:
-        """Return the hash of the password that came; empty without one. Raises `Limited`."""
-        del call
-        return await self._passwords.hash(params.password) if params.password else ""
+        """Return the hash of the password that came; empty without one. Raises `Busy`."""
+        return await self._passwords.hash(client_of(call), params.password) if params.password else ""
 
     async def _secret(self, call: Call, params: PasswordParams | UserParams) -> str | None:
         """Return the hash that is to be kept; None where none was given, or an empty one."""

@@ -132,3 +132,25 @@ def test_a_client_is_a_mount_and_an_address() -> None:
     call.mount = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0)
     call.client_address = "192.0.2.1"
     assert client_of(call) == ("u", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1:2:3", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("no:address", "no:address", True),
+    ],
+)
+def test_a_client_of_version_6_is_its_network(one: str, other: str, same: bool) -> None:
+    def client(address: str) -> Client:
+        call = Call()
+        call.mount = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0)
+        call.client_address = address
+        return client_of(call)
+
+    assert (client(one) == client(other)) is same

@@ -9,12 +9,10 @@ import bcrypt
 import pytest
 from argon2 import PasswordHasher
 
-from nhi.auth.userpass import passwords
 from nhi.auth.userpass.decoys import known
-from nhi.auth.userpass.passwords import Passwords, argon2id, is_bcrypt
+from nhi.auth.userpass.passwords import _NOBODY, Passwords, argon2id, is_bcrypt
 from tests.unit.nhi.auth.house import CORE, auth, cheap, opened, play, together
 from vault.framework.call import Call
-from vault.framework.errors import Limited
 
 WRONG = "invalid username or password"
 
@@ -152,8 +150,8 @@ def test_the_dummy_hash_costs_what_a_users_does() -> None:
 def test_the_password_of_nobody_opens_nothing() -> None:
     async def scenario() -> None:
         house = await opened()
-        assert (await house.log_in("nobody", passwords._NOBODY)).status == 400
-        assert not await house.passwords.match(passwords._NOBODY, None)
+        assert (await house.log_in("nobody", _NOBODY)).status == 400
+        assert not await house.passwords.match(("m", "a"), _NOBODY, None)
 
     play(scenario)
 
@@ -225,26 +223,8 @@ def test_a_wrong_password_is_counted_once_and_refused_though_something_changed_w
     play(scenario)
 
 
-def test_only_so_many_passwords_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_WAITING", 2)
-
-    async def scenario() -> None:
-        hasher = Counting()
-        busy = Passwords(hasher)
-        hasher.go.clear()
-        waiting = [asyncio.ensure_future(busy.match("x", None)) for _ in range(2)]
-        await asyncio.sleep(0)
-        with pytest.raises(Limited):
-            await busy.match("x", None)
-        hasher.go.set()
-        assert await asyncio.gather(*waiting) == [False, False]
-        assert not await busy.match("x", None)
-
-    asyncio.run(scenario())
-
-
 def test_what_is_no_hash_at_all_matches_nothing() -> None:
-    assert not asyncio.run(Passwords(cheap()).match("x", "damaged"))
+    assert not asyncio.run(Passwords(cheap()).match(("m", "a"), "x", "damaged"))
 
 
 def test_new_passwords_are_hashed_with_argon2id_over_46_mib() -> None:
