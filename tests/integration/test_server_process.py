@@ -12,6 +12,8 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
 from tests.integration.processes import (
     PATIENCE,
     certificate,
@@ -133,6 +135,68 @@ def test_signals_that_come_while_the_configuration_is_read_are_acted_on_once_it_
         server.wait_for("a signal has no effect here")
         assert server.wait_for("application reloaded").endswith("level=debug")
         assert server.end() == 0
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("first", [False, True], ids=["plain", "process 1"])
+def test_a_start_that_is_asked_to_end_does_so_at_once_and_says_by_its_code_that_it_never_served(
+    tmp_path: Path, which: signal.Signals, first: bool
+) -> None:
+    """The kernel keeps SIGTERM from a process 1 that has no handler for it."""
+    flag = config(tmp_path, free_port())
+    (tmp_path / "server.hcl").unlink()
+    os.mkfifo(tmp_path / "server.hcl")
+    inside = ("unshare", "--pid", "--fork", "--kill-child") if first else ()
+    with (
+        starting(flag, home=tmp_path, inside=inside) as server,
+        (tmp_path / "server.hcl").open("w"),  # which waits until the server reads it
+    ):
+        pid = server.process.pid
+        if first:
+            (pid,) = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        os.kill(pid, which)
+        assert server.process.wait(PATIENCE) == 128 + which
+    assert server.lines == []
+
+
+def test_sigterm_is_held_before_the_server_is_loaded() -> None:
+    program = (
+        "import os, signal, sys, types\n"
+        "from vaultctl.main import main\n"
+        "class Slow(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        raise AttributeError(name)\n"
+        "sys.modules['vault.server.__main__'] = Slow('server')\n"
+        "sys.exit(main(['server', '-dev']))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (143, b"")
+
+
+def test_an_end_that_is_asked_for_again_and_again_is_one_end(tmp_path: Path) -> None:
+    """Whoever waits for a server to end sends SIGTERM until it has; its code is that of an orderly end."""
+    with running(config(tmp_path, free_port()), home=tmp_path) as server:
+        while server.process.poll() is None:
+            server.send(signal.SIGTERM)
+            time.sleep(0.0002)
+        assert server.process.returncode == 0
+    assert sum("server: stopped" in line for line in server.lines) == 1
+
+
+def test_sighup_while_stopping_is_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    with running(config(tmp_path, port), home=tmp_path) as server:
+        stuck = connect(port)
+        stuck.request("GET", "/stuck")
+        server.wait_for("stub: stuck began")
+        server.send(signal.SIGTERM)
+        server.wait_for("stopping")
+        server.send(signal.SIGHUP)
+        assert server.end() == 0
+        stuck.close()
+    behind = "\n".join(server.lines).partition("server: stopping")[2]
+    assert behind and "reload" not in behind
 
 
 def test_sighup_does_not_end_a_command_that_loads_the_server(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server until it is asked to end; return the process's exit code."""
+    """Run the server until it is asked to end; return the process's exit code.
+
+    One that is asked to end before it serves exits as shells say it of one that a signal ended: 143 for SIGTERM.
+    """
     return run(sys.argv[1:] if arguments is None else arguments, os.environ, None)
 
 
@@ -86,6 +89,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _serve(options: Options, environment: Mapping[str, str], build: Build | None) -> None:
+    held = signals.hold()
     import asyncio
 
     import uvloop
@@ -95,16 +99,18 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
     clock, entropy = Clock(), Entropy()
     guest = _development(options, environment, clock) if options.dev else None
     reread = functools.partial(read, options, environment, guest)
-    came = signals.hold()
     config = reread()
     make = build or _vault()
 
     async def serve() -> None:
-        server = Server(config, reread=reread, build=make, clock=clock, entropy=entropy, came=came)
+        server = Server(config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held)
         await server.run(guest)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve())
+    finally:
+        held.ignore()
 
 
 def _development(options: Options, environment: Mapping[str, str], clock: Clock) -> Development:

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -23,6 +23,7 @@ from vault.server.failure import StartFailure
 from vault.server.listening import Listening
 from vault.server.loop_watch import LoopWatch
 from vault.server.settings import Config, StorageSettings
+from vault.server.signals import Signals
 from vault.storage.protocol import Storage
 
 DRAIN_SECONDS: Final = 10.0
@@ -54,7 +55,7 @@ class Guest(Protocol):
 class Server:
     """One process's server. `reread` reads the configuration again, for SIGHUP.
 
-    `came` names signals that have come since `config` was read, and may grow until the server listens to them.
+    `signals` are those of the process, which have come and will.
     """
 
     def __init__(
@@ -65,21 +66,24 @@ class Server:
         build: Build,
         clock: Clock,
         entropy: Entropy,
-        came: Collection[int] = (),
+        signals: Signals,
     ) -> None:
         self._config = self._started = config
         self._reread = reread
         self._build = build
         self._clock = clock
         self._entropy = entropy
-        self._came = came
+        self._signals = signals
         self._ending = asyncio.Event()
         self._held_back = False
         self._reloading: asyncio.Task[None] | None = None
         self._reload_asked = False
 
     async def run(self, guest: Guest | None = None) -> None:
-        """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start."""
+        """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start.
+
+        Raises `SystemExit` where it was asked to end before that: nothing is left half done, and nobody was served.
+        """
         config = self._config
         missing = process.harden(lock_memory=not config.disable_mlock)
         log = logs.open_log(config, self._clock)
@@ -146,38 +150,36 @@ class Server:
             "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
         )
         log.end_watches()
+        if self._reloading is not None:
+            self._reloading.cancel()
+            await asyncio.wait({self._reloading})
         cut = await listening.stop(DRAIN_SECONDS)
         if cut:
             log.caution("server", "requests took too long and were cut off", count=cut)
 
     def _hear(self, application: Application, listening: Listening, log: Log) -> None:
-        """Listen to signals, and act on those that came before."""
+        """Act on signals from now on, and on those that came before."""
         loop = asyncio.get_running_loop()
 
-        def end() -> None:
-            if self._ending.is_set():
-                listening.hurry()
-            self._ending.set()
+        def act(number: int) -> None:
+            if number in {signal.SIGTERM, signal.SIGINT}:
+                if self._ending.is_set():
+                    listening.hurry()
+                self._ending.set()
+            elif self._ending.is_set():
+                return  # there is nothing left to reload
+            elif number == signal.SIGUSR2:
+                log.caution("server", "a signal has no effect here", signal="SIGUSR2")
+            else:
+                self._reload_asked = True
+                if self._reloading is None or self._reloading.done():
+                    self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
 
-        for asked in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(asked, end)
-
-        def reload() -> None:
-            self._reload_asked = True
-            if self._reloading is None or self._reloading.done():
-                self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
-
-        def stay() -> None:
-            log.caution("server", "a signal has no effect here", signal="SIGUSR2")
-
-        for lasting, act in ((signal.SIGHUP, reload), (signal.SIGUSR2, stay)):
-            loop.add_signal_handler(lasting, act)
-            if lasting in self._came:
-                act()
+        self._signals.pass_on(loop, act)
 
     async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
         """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
-        while self._reload_asked:
+        while self._reload_asked and not self._ending.is_set():
             self._reload_asked = False
             await self._reload(application, listening, log)
 

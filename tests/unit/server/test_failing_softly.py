@@ -17,6 +17,7 @@ from vault.server.failure import StartFailure
 from vault.server.logs import open_log
 from vault.server.run import Server
 from vault.server.settings import Config, Listener, StorageSettings
+from vault.server.signals import Signals
 
 CONFIG = Config(listeners=(Listener(kind="tcp"),), storage=StorageSettings(kind="inmem"))
 
@@ -38,7 +39,9 @@ def test_a_step_of_a_reload_that_meets_a_defect_is_logged_by_its_place_and_the_n
         async def build(*arguments: object, **more: object) -> object:
             raise AssertionError("a reload builds nothing")
 
-        server: Any = Server(CONFIG, reread=lambda: CONFIG, build=build, clock=Clock(), entropy=Entropy())  # type: ignore[arg-type]  # never called
+        server: Any = Server(
+            CONFIG, reread=lambda: CONFIG, build=build, clock=Clock(), entropy=Entropy(), signals=Signals()
+        )  # type: ignore[arg-type]  # never called
         assert await server._kept(log, "good", good()) == "done"
         assert not server._held_back
         assert await server._kept(log, "application", defect()) is None
