@@ -2,7 +2,8 @@
 """Browsers: who may call from a page of another origin, and what a browser asks before it does (Fetch, section 3.2).
 
 While no other origin may call, a request passes by one comparison. From then on one that says it comes from an
-origin that is not listed is refused, whatever it asks for.
+origin that is not listed is refused, whatever it asks for. A page of this server's own is of no other origin: its forms
+work as ever, and guard themselves against those that other pages send.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Origins:
         if settings is None:
             return self._inner(scope, receive, send)
         origin = _header(scope, b"origin")
-        if not origin:
+        if not origin or _own(scope, origin):
             return self._inner(scope, receive, send)
         if not settings.allows(origin.decode("latin-1")):
             kind = (b"content-type", b"application/json")
@@ -78,6 +79,16 @@ class Origins:
             (b"access-control-max-age", _MAX_AGE),
         ]
         return _send(send, 200, headers, b"")
+
+
+def _own(scope: Message, origin: bytes) -> bool:
+    """Whether an origin is the host that is asked (RFC 6454, section 4), which a browser alone says of itself.
+
+    What came without TLS may have come to a proxy with it; what came with TLS is never of a page without it.
+    """
+    host = _header(scope, b"host")
+    schemes = (b"https://",) if scope.get("scheme") == "https" else (b"https://", b"http://")
+    return bool(host) and origin in [scheme + host for scheme in schemes]
 
 
 def _allowed(settings: CorsSettings, origin: bytes) -> Headers:

@@ -40,8 +40,13 @@ def test_a_step_of_a_reload_that_meets_a_defect_is_logged_by_its_place_and_the_n
             raise AssertionError("a reload builds nothing")
 
         server: Any = Server(
-            CONFIG, reread=lambda: CONFIG, build=build, clock=Clock(), entropy=Entropy(), signals=Signals()
-        )  # type: ignore[arg-type]  # never called
+            CONFIG,
+            reread=lambda: CONFIG,
+            build=build,  # type: ignore[arg-type]  # never called
+            clock=Clock(),
+            entropy=Entropy(),
+            signals=Signals(),
+        )
         assert await server._kept(log, "good", good()) == "done"
         assert not server._held_back
         assert await server._kept(log, "application", defect()) is None

@@ -80,3 +80,48 @@ def test_settings_outlive_a_seal_and_end_when_they_are_deleted(server: Applicati
     assert _from(server, "https://other").status == 403
     assert server.request("DELETE", CORS, token="root").status == 204
     assert _from(server, "https://other").status == 200
+
+
+CONSENT = "/ui/vault/identity/oidc/provider/default/authorize"
+OWN = "https://vault.example:8200"
+
+
+def _form(server: Application, origin: str, host: str = "vault.example:8200", **headers: str) -> Answer:
+    """Send the form of the sign-in page, as a browser does for a page of `origin`."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    sent = {"host": host, "origin": origin, **kind, **named}
+    return server.request("POST", CONSENT, b"client_id=x&action=allow", headers=sent)
+
+
+@pytest.mark.parametrize("listed", [[PAGE], "*", []])
+@pytest.mark.parametrize("site", ["", "same-origin"])
+def test_the_servers_own_form_is_taken_whoever_else_may_call(
+    server: Application, listed: object, site: str
+) -> None:
+    if listed:
+        assert _set(server, allowed_origins=listed) == 204
+    for origin in (OWN, OWN.replace("https", "http")):  # a proxy takes TLS away
+        answer = _form(server, origin, sec_fetch_site=site)
+        assert b"Scope parameter must contain" in answer.body  # so far it came
+        assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://vault.example", "https://vault.example:8201", "https://VAULT.example:8200", "https://evil.example",
+     "https://vault.example:8200.evil.example", "https://vault.example:8200/", "null", "ftp://vault.example:8200"],
+)  # fmt: skip
+def test_the_form_of_any_other_page_is_refused_before_and_after(server: Application, origin: str) -> None:
+    assert b"from this page only" in _form(server, origin).body
+    assert b"from this page only" in _form(server, OWN, sec_fetch_site="cross-site").body
+    assert _set(server, allowed_origins=[PAGE]) == 204
+    assert _form(server, origin).body == b'{"errors":["origin not allowed"]}\n'
+    assert b"from this page only" in _form(server, PAGE).body
+    assert b"from this page only" in _form(server, OWN, sec_fetch_site="cross-site").body
+
+
+def test_no_origin_is_the_servers_own_where_it_is_asked_without_a_host(server: Application) -> None:
+    _set(server, allowed_origins=[PAGE])
+    for origin in ("https://", "http://", "https://127.0.0.1"):
+        assert _from(server, origin).status == 403
