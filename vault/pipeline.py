@@ -282,13 +282,7 @@ class Pipeline:
     def parse(self, call: Call) -> None:
         """Decode body or query, under limits, only now that the caller is known."""
         if call.operation in _BODIED:
-            form = call.content_type.startswith(b"application/x-www-form-urlencoded")
-            is_form = form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
-            call.data = (
-                schema.decode_form(call.body)
-                if is_form
-                else schema.decode_object(call.body, call.bound.route.access.body, call.limits)
-            )
+            call.data = schema.read_body(call)
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""

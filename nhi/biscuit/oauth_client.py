@@ -3,21 +3,19 @@
 
 import base64
 from typing import Annotated, Final
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from nhi.biscuit import store
 from nhi.biscuit.attestation import CERT, PRIVATE_KEY, SECRET
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from nhi.jose import signature
+from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.route import Params
 
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-_FORM: Final = b"application/x-www-form-urlencoded"
 
 
 class ClientParams(Params, frozen=True):
@@ -120,10 +118,8 @@ def each(call: Call, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
 
     A form's values are joined by commas elsewhere, which may be in one of them too. Empty ones count as not sent.
     """
-    if call.content_type.startswith(_FORM):
-        sent = tuple(
-            value for key, value in parse_qsl(call.body.decode(), keep_blank_values=True) if key == name
-        )
+    if schema.is_form(call):
+        sent = tuple(schema.decode_pairs(call.body).get(name, ()))
         if given == (",".join(sent),):
             given = sent
     return tuple(one for one in given if one)

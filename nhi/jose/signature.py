@@ -29,9 +29,9 @@ from joserfc.util import urlsafe_b64decode
 
 from vault.cache.follow import Bounded
 from vault.framework import schema
-from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.limits import JsonLimits
 
 ALGORITHMS: Final = (
     "RS256",

@@ -16,7 +16,7 @@ from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 START_SECONDS = 60.0
-REQUEST_LIMIT = 1 << 20
+REQUEST_LIMIT = 1 << 21
 """``max_request_size`` of the listener, so that a 413 costs little."""
 
 

@@ -8,10 +8,11 @@ from typing import Any, Final
 import pytest
 
 from tests.growth import excess
-from vault.engines.system import gobase64
+from vault.engines.kv import jsontext
 from vault.framework import schema
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
+from vault.seal.encoding import from_base64, from_hex
 from vault.wire.asked import check_consistency, check_merge_patch, only_readable, within, wrap_ttl
 
 _SIZE: Final = 1 << 18
@@ -67,7 +68,9 @@ READERS: Final[Mapping[str, Callable[[bytes], object]]] = {
     "form": schema.decode_form,
     "query": schema.decode_query,
     "path": canonical,
-    "base64 of tools": lambda text: gobase64.decode(text.decode("latin-1")),
+    "base64": lambda text: from_base64(text.decode("latin-1")),
+    "hexadecimal": lambda text: from_hex(text.decode("latin-1")),
+    "numbers as they were spelled": jsontext.normal_object,
     "X-Vault-Wrap-TTL": wrap_ttl,
     "X-Vault-Namespace": within,
     "X-Vault-Index": partial(check_consistency, b"x-vault-index"),

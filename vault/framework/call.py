@@ -13,6 +13,7 @@ import msgspec
 from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.identity import IdentityFacts, Standing
+from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
@@ -75,16 +76,6 @@ class Mounted(msgspec.Struct, frozen=True, eq=False):
     response_headers: frozenset[str] = frozenset()
     logins: str = ""
 
-
-class JsonLimits(msgspec.Struct, frozen=True):
-    """What a JSON body may contain: strings, keys included, and bytes of memory once parsed."""
-
-    strings: int = 1000
-    memory: int = 34_078_720
-
-
-USUAL_LIMITS = JsonLimits()
-"""OpenBao's defaults."""
 
 NOWHERE = Mounted("", "", "", "", "", {}, 0, 0)
 """Stands for the mount of a path that has none."""
@@ -320,6 +311,7 @@ class Call:
         "offered",
         "operation",
         "params",
+        "parsed",
         "path",
         "plan",
         "prepared",
@@ -352,8 +344,10 @@ class Call:
     headers: Sequence[tuple[bytes, bytes]]
     query: bytes
     body: bytes
+    parsed: dict[str, Json] | None
+    """What the body says, None until it was decoded: that is done once, however often the call starts over."""
     limits: JsonLimits
-    """What the listener allows a JSON body to be."""
+    """What the listener allows a body to be."""
     accept: bytes
     content_type: bytes
     token: Secret
@@ -468,6 +462,7 @@ class Call:
         self.intermediates = ()
         self.namespace = ROOT
         self.body = b""
+        self.parsed = None
         self.limits = USUAL_LIMITS
         self.wrap_ttl = 0
         self.wrap_asked = False

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from vault.framework.call import USUAL_LIMITS, JsonLimits, Operation
+from vault.framework.call import Call, Operation
 from vault.framework.errors import Malformed, TooLarge
 from vault.framework.fields import EMPTY, Json, coerce
+from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.path import unquote, whole
 from vault.framework.route import Params, Route
 
@@ -100,6 +101,25 @@ def decode_object(
         "failed to decode JSON input: json: cannot unmarshal "
         f"{_TYPES[type(value)]} into Go value of type {wanted}"
     )
+
+
+def is_form(call: Call) -> bool:
+    """Whether the body is a URL-encoded form, and no JSON that is called so."""
+    form = call.content_type.startswith(b"application/x-www-form-urlencoded")
+    return form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
+
+
+def read_body(call: Call) -> dict[str, Json]:
+    """Return what the call's body says. Raises `Malformed`, and `TooLarge` for a large one of a caller who is not known."""
+    if call.parsed is None:
+        if call.identity is None:
+            refuse_over(call.limits.unknown, len(call.body))
+        call.parsed = (
+            decode_form(call.body)
+            if is_form(call)
+            else decode_object(call.body, call.bound.route.access.body, call.limits)
+        )
+    return call.parsed
 
 
 def decode_fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -7,10 +7,9 @@ import binascii
 import re
 from typing import Final
 
-_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*\Z")
-_ALPHABET: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-_PAD: Final = ord("=")
-_LINE_ENDS: Final = frozenset(b"\r\n")
+_FOREIGN: Final = re.compile(rb"[^A-Za-z0-9+/\r\n]")
+_VISIBLE: Final = re.compile(rb"[^\r\n]")
+_LINE_ENDS: Final = b"\r\n"
 
 
 class NotBase64(ValueError):
@@ -24,7 +23,10 @@ class NotBase64(ValueError):
 
 def from_hex(text: str) -> bytes | None:
     """Return the bytes of an even number of hexadecimal digits (either case), or None."""
-    return bytes.fromhex(text) if _HEX.match(text) else None
+    try:
+        return binascii.unhexlify(text)
+    except ValueError:
+        return None
 
 
 def from_base64(text: str) -> bytes:
@@ -33,36 +35,28 @@ def from_base64(text: str) -> bytes:
     Raises `NotBase64`.
     """
     data = text.encode(errors="surrogatepass")
-    at = _first_error(data)
-    if at is not None:
+    foreign = _FOREIGN.search(data)
+    if foreign is not None:
+        return _padded(data, foreign.start())
+    kept = data.translate(None, _LINE_ENDS)
+    if len(kept) % 4:
+        raise NotBase64(len(data) - len(kept) % 4)
+    return binascii.a2b_base64(kept)
+
+
+def _padded(data: bytes, at: int) -> bytes:
+    """Finish at the first byte outside the alphabet: right only for padding that ends the text."""
+    kept = data[:at].translate(None, _LINE_ENDS)
+    given = len(kept) % 4
+    if data[at : at + 1] != b"=" or given < 2:
         raise NotBase64(at)
-    return binascii.a2b_base64(data)
-
-
-def _first_error(data: bytes) -> int | None:
-    """Return the offset of the first error in `data`, or None."""
-    filled = 0
-    for at, byte in enumerate(data):
-        if byte in _LINE_ENDS:
-            continue
-        if byte == _PAD and filled >= 2:
-            return _padding_error(data, at + 1, missing=3 - filled)
-        if byte not in _ALPHABET:
-            return at
-        filled = (filled + 1) % 4
-    return len(data) - filled if filled else None
-
-
-def _padding_error(data: bytes, start: int, missing: int) -> int | None:
-    """Return the first error from `start` on, where `missing` more pads and then nothing must follow."""
-    last = start
-    for at in range(start, len(data)):
-        if data[at] in _LINE_ENDS:
-            continue
-        if missing == 0:
-            return at
-        if data[at] != _PAD:
-            return at - 1
-        missing -= 1
-        last = at + 1
-    return len(data) if missing and last <= len(data) else None
+    rest = _VISIBLE.search(data, at + 1)
+    if given == 2:
+        if rest is None:
+            raise NotBase64(len(data))
+        if rest.group() != b"=":
+            raise NotBase64(rest.start() - 1)
+        rest = _VISIBLE.search(data, rest.end())
+    if rest is not None:
+        raise NotBase64(rest.start())
+    return binascii.a2b_base64(kept + b"=" * (4 - given))

@@ -32,8 +32,9 @@ from vault.engines.system.policies import PolicyEngine
 from vault.engines.system.rotation import keep_count
 from vault.engines.system.seal import Passage
 from vault.engines.system.without_token import REKEY_PATHS, ROOT_PATHS, TAKEN
-from vault.framework.call import Call, Identity, JsonLimits, Operation
+from vault.framework.call import Call, Identity, Operation
 from vault.framework.clock import Clock, Entropy
+from vault.framework.limits import JsonLimits
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 from vault.framework.refusals import Refusals
@@ -139,7 +140,11 @@ class Vault:
         lane = self._requests.lane(
             longest=listener.max_request_duration or parts.config.default_max_request_duration,
             max_body=listener.max_request_size,
-            json_limits=JsonLimits(listener.max_request_json_strings, listener.max_request_json_memory),
+            json_limits=JsonLimits(
+                listener.max_request_json_strings,
+                listener.max_request_json_memory,
+                listener.max_unauthenticated_request_size,
+            ),
         )
         front = Front(
             lane,

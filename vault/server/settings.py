@@ -84,6 +84,15 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     max_request_size: Annotated[int, Setting(read.limit, "Largest request body, in bytes.", "33554432")] = (
         33_554_432
     )
+    max_unauthenticated_request_size: Annotated[
+        int,
+        Setting(
+            read.limit,
+            "Largest request body, in bytes, of a client that shows no token, or none that is good: at logins, "
+            "`sys/init`, `sys/unseal`, `sys/wrapping/unwrap` and wherever else no token is needed.",
+            "1048576",
+        ),
+    ] = 1_048_576
     max_request_duration: Annotated[
         float, Setting(read.duration, "Longest time a request may take.", "`default_max_request_duration`")
     ] = 0

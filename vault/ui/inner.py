@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from vault.framework import schema
-from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.limits import JsonLimits
 from vault.framework.secret import Secret
 
 Message = MutableMapping[str, Any]

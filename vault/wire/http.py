@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping, Sequence
 from functools import partial
 from hashlib import sha256
 from html import escape
@@ -139,7 +139,8 @@ class Front:
                 self._head(call, scope)
                 if call.method in BODIED:
                     call.limits = lane.json_limits
-                    call.body = await _body(receive, lane.max_body)
+                    shown = call.token or call.login is not None
+                    call.body = await _body(receive, lane.max_body if shown else lane.max_unknown)
                     if call.key is not None:
                         self._recall(call, scope, call.key)
             running[call] = began = perf_counter_ns()
@@ -205,7 +206,7 @@ class Front:
                 elif name == b"x-vault-wrap-ttl":
                     wrap = value
                 elif name == b"x-vault-mfa":
-                    call.factors = (value.decode("latin-1"), *call.factors)
+                    call.factors = call.factors or _factors(call.headers)
                 elif name[:20] == inline.PREFIX:
                     inlined = True
                 elif name == b"x-vault-wrap-format":
@@ -307,6 +308,11 @@ class Front:
             call.data = data
         if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
             call.path += "/"
+
+
+def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
+    """Return the second factors in a head, in order."""
+    return tuple(value.decode("latin-1") for name, value in headers if name == b"x-vault-mfa")
 
 
 def _bind(call: Call, value: bytes, scope: Scope) -> bool:

@@ -9,8 +9,9 @@ from time import perf_counter_ns
 from typing import Any, Final
 from weakref import WeakSet
 
-from vault.framework.call import Call, JsonLimits, Operation, Reply
+from vault.framework.call import Call, Operation, Reply
 from vault.framework.errors import Failed, VaultError
+from vault.framework.limits import JsonLimits
 from vault.framework.metrics import Metrics, Timing
 from vault.framework.refusals import Refusals
 
@@ -29,6 +30,8 @@ class Lane:
         """`longest` is how many seconds a request may take, `max_body` how many bytes its body."""
         self.longest: Final = longest
         self.max_body: Final = max_body
+        self.max_unknown: Final = min(max_body, json_limits.unknown)
+        """How many bytes the body of a request may have that shows nothing."""
         self.json_limits: Final = json_limits
         self.running: Final[dict[Call, int]] = {}
         self.times: Final = requests.times

@@ -110,9 +110,5 @@ async def _plain(wrapper: Wrapper, token: str) -> str:
 
 
 def _data(call: Call) -> Mapping[str, Json]:
-    """Return the request's data, which the pipeline decodes only later. Raises `Malformed`."""
-    if call.operation not in _BODIED:
-        return call.data
-    form = call.content_type.startswith(b"application/x-www-form-urlencoded")
-    is_form = form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
-    return schema.decode_form(call.body) if is_form else schema.decode_object(call.body)
+    """Return the request's data, which the pipeline decodes only later. Raises `Malformed`, `TooLarge`."""
+    return schema.read_body(call) if call.operation in _BODIED else call.data

@@ -76,7 +76,7 @@ class SignedTokens:
 
         Raises `Unavailable` while no seal slot opens the key, or one that may have signed.
         """
-        parts = token.split(".")
+        parts = token.split(".", 3)
         if len(parts) != 3 or not token.startswith("eyJ"):
             return token
         keys = await self._known()

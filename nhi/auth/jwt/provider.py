@@ -9,10 +9,10 @@ import msgspec
 
 from nhi.auth.jwt.model import Config
 from vault.framework import schema
-from vault.framework.call import JsonLimits
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.limits import JsonLimits
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
 from vault.outbound.kept import Kept

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from nhi.auth.kubernetes.model import Config
 from nhi.auth.kubernetes.pod import Pod
 from vault.framework import schema
-from vault.framework.call import JsonLimits
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.limits import JsonLimits
 from vault.framework.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.framework import schema
-from vault.framework.call import JsonLimits
 from vault.framework.errors import Malformed, TooLarge
+from vault.framework.limits import JsonLimits
 
 SECRET = "hunter2hunter2"
 JSON = st.recursive(

@@ -34,6 +34,10 @@ from vault.seal.encoding import NotBase64, from_base64, from_hex
         ("AA==\n\nA", 6),
         ("AA=\n", 4),
         ("\ud800", 0),
+        ("YQ==x", 4),
+        ("YQ=x", 2),
+        ("Y\nQ!", 3),
+        ("Y\nQ", 1),
     ],
 )
 def test_the_first_error_is_found_where_openbao_finds_it(text: str, at: int) -> None:
@@ -53,6 +57,7 @@ def test_the_first_error_is_found_where_openbao_finds_it(text: str, at: int) -> 
         ("AB==", b"\0"),
         ("AAB=", b"\0\0"),
         ("A\r\nAAA", b"\0\0\0"),
+        ("Y\nQ=\n=\r\n", b"a"),
     ],
 )
 def test_line_ends_and_trailing_bits_are_ignored(text: str, data: bytes) -> None:

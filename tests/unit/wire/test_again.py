@@ -4,7 +4,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from vault.framework.call import USUAL_LIMITS, Call
+from vault.framework.call import Call
+from vault.framework.limits import USUAL_LIMITS
 from vault.framework.secret import Secret
 from vault.wire.again import Known
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -37,8 +37,12 @@ decode_spelled: Final = msgspec.json.Decoder(float_hook=_as_spelled).decode
 """Decode a secret of version 1."""
 decode: Final = msgspec.json.Decoder(float_hook=_as_float).decode
 """Decode a secret of version 2."""
-_object: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_MARK: Final = "-0.0e-000000000000000000"
+"""Stands for `-0`, the one number that an integer does not keep."""
+_NEGATIVE_ZERO: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-0(?![0-9.eE])')
+_decode_all_spelled: Final = msgspec.json.Decoder(
+    float_hook=lambda text: msgspec.Raw(b"-0" if text == _MARK else text.encode())
+).decode
 
 
 def to_floats(value: Json) -> Json:
@@ -70,17 +74,8 @@ def _whole(value: float) -> int | float:
     return int(Decimal(repr(value))) if written_out else value
 
 
-def normal_object(fields: Mapping[str, msgspec.Raw]) -> bytes:
+def normal_object(body: bytes) -> bytes:
     """Return an object's text with sorted keys and without blanks, every number spelled as it came."""
-    return encode({name: _normal(raw) for name, raw in fields.items()})
-
-
-def _normal(raw: msgspec.Raw) -> msgspec.Raw:
-    text = bytes(raw).strip()
-    if text[:1] == b"{":
-        return msgspec.Raw(normal_object(_object(text)))
-    if text[:1] == b"[":
-        return msgspec.Raw(encode([_normal(item) for item in _array(text)]))
-    if text[:1] == b'"':
-        return msgspec.Raw(encode(decode(text)))
-    return msgspec.Raw(text)
+    if b"-0" in body:
+        body = _NEGATIVE_ZERO.sub(lambda found: found[0] if found[0] != b"-0" else _MARK.encode(), body)
+    return encode(_decode_all_spelled(body))

@@ -4,12 +4,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-import msgspec
-
 from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
-from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
@@ -61,7 +58,7 @@ class PlainKV(Engine):
             raise Malformed("missing path")
         if not call.data:
             raise Malformed("missing data fields")
-        await call.tx.put(ENTRIES + params.path, jsontext.normal_object(_fields(call)))
+        await call.tx.put(ENTRIES + params.path, _text(call))
 
     @delete("{path:any}", contained=True)
     async def delete_secret(self, call: Call, params: SecretPath) -> None:
@@ -91,11 +88,10 @@ class PlainKV(Engine):
         return await call.reader.get(ENTRIES + call.captures["path"]) is not None
 
 
-def _fields(call: Call) -> Mapping[str, msgspec.Raw]:
-    """Return the body's fields as they were spelled; those of a form are strings."""
-    if call.body.lstrip().startswith(b"{"):
-        return schema.decode_fields(call.body)
-    return {name: msgspec.Raw(schema.encode(value)) for name, value in call.data.items()}
+def _text(call: Call) -> bytes:
+    """Return the body as it is stored, its numbers as they were spelled; the fields of a form are strings."""
+    spelled = call.body.lstrip()[:1] == b"{"
+    return jsontext.normal_object(call.body) if spelled else jsontext.encode(call.data)
 
 
 def _folder(path: str) -> str:

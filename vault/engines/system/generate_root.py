@@ -13,7 +13,6 @@ import msgspec
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
-from vault.engines.system import gobase64
 from vault.engines.system.resharing import alone, refusing, told
 from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
@@ -25,6 +24,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.namespace.consents import EveryConsent
 from vault.namespace.ids import bound
 from vault.seal.consent import Attempt, RootConsent
+from vault.seal.encoding import NotBase64, from_base64
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
 from vault.token.store import TokenStore
@@ -150,8 +150,8 @@ class RootTokenEngine(Engine):
             raise Malformed("provided 'encoded_token' or 'otp' is empty")
         text = params.encoded_token
         try:
-            hidden = gobase64.decode(text + "=" * (-len(text) % 4))
-        except gobase64.IllegalBase64 as failure:
+            hidden = from_base64(text + "=" * (-len(text) % 4))
+        except NotBase64 as failure:
             raise Malformed(f"error decoding base64'd token: {failure}") from None
         pad = params.otp.encode()
         if len(hidden) != len(pad):

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.engines.system.gobase64 import IllegalBase64, decode
 from vault.engines.system.words import shown
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
@@ -17,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.route import Params, write
+from vault.seal.encoding import NotBase64, from_base64
 
 MAX_BYTES: Final = 131_072
 """Random bytes in one answer."""
@@ -129,8 +129,8 @@ class ToolEngine(Engine):
 
 def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
     try:
-        data = decode(params.input)
-    except IllegalBase64 as error:
+        data = from_base64(params.input)
+    except NotBase64 as error:
         raise Malformed(f"unable to decode input as base64: {error}") from None
     if params.format not in {"hex", "base64"}:
         raise Malformed(f'unsupported encoding format {shown(params.format)}; must be "hex" or "base64"')

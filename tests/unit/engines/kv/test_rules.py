@@ -2,7 +2,6 @@
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,10 +95,19 @@ def test_a_number_beyond_a_float_is_refused_without_repeating_it() -> None:
 @given(OBJECT, st.sampled_from([None, 1, "\t"]))
 def test_text_is_kept_whatever_the_blanks_around_it(value: dict[str, Any], indent: Any) -> None:
     body = json.dumps(value, indent=indent).encode()
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    text = jsontext.normal_object(fields)
+    text = jsontext.normal_object(body)
     assert json.loads(text) == value
-    assert jsontext.normal_object(msgspec.json.decode(text, type=dict[str, msgspec.Raw])) == text
+    assert jsontext.normal_object(text) == text
+
+
+NUMBERS = ["-0", "0", "-0.0", "-0e1", "-0E+1", "1.0", "1e5", "12345678901234567890123", "-01x", "0.10"]
+
+
+@given(st.lists(st.sampled_from(NUMBERS), max_size=6), st.sampled_from(['"-0"', '"\\"-0"', '"\\\\"']))
+def test_every_number_of_version_1_is_kept_as_it_was_spelled(numbers: list[str], name: str) -> None:
+    values = [json.dumps(number) if "x" in number else number for number in numbers] + [name]
+    text = ("{" + name + ":[" + ",".join(values) + "]}").encode()
+    assert jsontext.normal_object(text.replace(b",", b" , ")) == text
 
 
 @pytest.mark.parametrize(

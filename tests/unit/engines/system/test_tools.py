@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.unit.engines.system.house import House, play
-from vault.engines.system.gobase64 import IllegalBase64, decode
 from vault.engines.system.tools import ToolEngine
 from vault.framework.clock import Entropy
 
@@ -125,22 +124,3 @@ def test_what_only_the_path_can_say_is_ignored_with_a_warning() -> None:
         ]
 
     play(scenario)
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("YQ", 0), ("YQ=", 3), ("YQ==x", 4), ("YQ=x", 2), ("=YQ", 0), ("Y\nQ!", 3), ("aGVsbG8_", 7), ("\u00e9", 0), ("5", 0),
-    ],
-)  # fmt: skip
-def test_a_fault_in_base64_is_told_by_its_place(text: str, place: int) -> None:
-    with pytest.raises(IllegalBase64) as caught:
-        decode(text)
-    assert str(caught.value) == f"illegal base64 data at input byte {place}"
-
-
-@pytest.mark.parametrize(
-    ("text", "data"), [("", b""), ("Y\nQ=\n=\r\n", b"a"), ("YWI=", b"ab"), ("YWJj", b"abc")]
-)
-def test_line_ends_in_base64_are_ignored(text: str, data: bytes) -> None:
-    assert decode(text) == data
