@@ -33,7 +33,10 @@ LARGEST: Final = 1 << 19
 _TOGETHER: Final = 128
 """Exchanges at one time; others wait, within their own time. A tenant has half of them at most, a mount a quarter, a
 mount with one host an eighth: where somebody's hosts do not answer, there are turns left for others."""
-_CHUNK: Final = 65_536
+_CHUNK: Final = 16_384
+_PIECES: Final = 1000
+_PIECE: Final = 256
+"""An answer may come in a thousand pieces, and one more for each so many bytes: each costs time, also an empty one."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -164,9 +167,12 @@ async def _talk(
 
 
 async def _read(reader: asyncio.StreamReader, connection: h11.Connection, largest: int) -> Answer:
-    status, kind, body = 0, "", bytearray()
+    status, kind, body, pieces = 0, "", bytearray(), 0
     while True:
         event = connection.next_event()
+        pieces += 1
+        if pieces > _PIECES + len(body) // _PIECE:
+            raise Unreachable("the answer comes in too many pieces")
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(_CHUNK))
         elif isinstance(event, h11.Response):

@@ -6,10 +6,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
 
 from vault.outbound.failure import Unreachable
+
+LONGEST: Final = 1 << 18
+"""Characters of CA certificates, as many as public authorities have together: all are read at once."""
 
 
 @lru_cache(maxsize=256)
@@ -18,6 +22,8 @@ def context(authorities: str, *, own_names: bool) -> ssl.SSLContext:
 
     `authorities` are PEM certificates that replace the machine's; with `own_names` the name is checked afterwards.
     """
+    if len(authorities) > LONGEST:
+        raise Unreachable(f"the CA certificates are longer than {LONGEST} characters")
     try:
         made = ssl.create_default_context(cadata=authorities or None)
     except (ssl.SSLError, ValueError):

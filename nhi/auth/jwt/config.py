@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +14,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import read, write
+from vault.outbound import tls
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import owner_of
 
@@ -141,6 +141,6 @@ def _check_provider(settings: Mapping[str, Json]) -> None:
 def _check_authorities(name: str, text: str) -> None:
     if text:
         try:
-            ssl.create_default_context(cadata=text)
-        except (ssl.SSLError, ValueError):
+            tls.context(text, own_names=False)
+        except Unreachable:
             raise Malformed(f"error checking {name}") from None

@@ -132,6 +132,28 @@ def test_an_answer_is_bounded_in_time_also_when_it_trickles() -> None:
     assert asked(setting, seconds=0.2)[0] == "no answer within 0.2 s"
 
 
+def test_an_answer_comes_in_so_many_pieces_and_no_more_whatever_they_are() -> None:
+    def served(begin: bytes, piece: bytes, count: int, end: bytes) -> Callable[[Service], None]:
+        async def serve(writer: asyncio.StreamWriter, head: bytes) -> None:
+            writer.write(begin + piece * count + end)
+            await writer.drain()
+
+        def setting(one: Service) -> None:
+            one.behave = serve
+
+        return setting
+
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    last = b"0\r\n\r\n"
+    many = "the answer comes in too many pieces"
+    assert asked(served(chunked, b"1\r\nx\r\n", 100_000, last))[0] == many
+    assert asked(served(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 100_000, chunked + last))[0] == many
+    for piece, count in ((b"1\r\nx\r\n", 500), (b"200\r\n" + b"x" * 512 + b"\r\n", 1000)):
+        answer, _ = asked(served(chunked, piece, count, last))
+        assert isinstance(answer, Answer)
+        assert len(answer.body) == count * piece.count(b"x")
+
+
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
@@ -256,5 +278,7 @@ def test_the_servers_certificate_is_verified_by_authority_name_and_time(tmp_path
         old = authority.context(tmp_path, "service.test", until=past)
         assert "is not accepted" in await reason(old, authorities=authority.pem)
         assert await reason(good, authorities="zz") == "the CA certificates cannot be read"
+        many = authority.pem + "\n" * (1 << 18)
+        assert await reason(good, authorities=many) == "the CA certificates are longer than 262144 characters"
 
     asyncio.run(scenario())
