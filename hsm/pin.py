@@ -69,14 +69,14 @@ class FilePin:
     hidden_variables: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def __repr__(self) -> str:
-        return f"FilePin({str(self._path)!r})"
+        return f"FilePin({str(self.path)!r})"
 
     def read(self) -> Pin:
         """Return the file's content without its last line feed."""
-        return Pin(_cleaned(_read_private(self._path), f"pin file {self._path}"))
+        return Pin(_cleaned(_read_private(self.path), f"pin file {self.path}"))
 
 
 class CredentialPin:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from vault.audit.broker import Broker
+from vault.audit.broker import Broker, Taken
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix
@@ -48,7 +48,7 @@ _NOTHING: Final = "mnt//"
 """Below this, no namespace ever stores anything."""
 
 
-Record = Callable[[Call, Reply[object] | None], None]
+Record = Callable[[Call, Reply[object] | None], Taken]
 
 
 class Moved(Exception):
@@ -97,11 +97,11 @@ class Pipeline:
                 await call.after()
             return reply
         except VaultError as error:
-            self.refuse(call, error)
+            await self.refuse(call, error)
             raise
         except NamespaceSealed as error:
             shut = Locked(SEALED)
-            self.refuse(call, shut)
+            await self.refuse(call, shut)
             raise shut from error
         except (BarrierSealed, StorageFailure, BarrierFailure) as error:
             refusal = (
@@ -109,12 +109,12 @@ class Pipeline:
             )
             if not isinstance(error, BarrierSealed):
                 self._log.crash("core", "storage or barrier failed", error, request_id=call.id)
-            self.refuse(call, refusal)
+            await self.refuse(call, refusal)
             raise refusal from error
         except Exception as error:
             self._log.crash("core", "a request met a defect", error, request_id=call.id)
             defect = Internal(detail=type(error).__name__)
-            self.refuse(call, defect)
+            await self.refuse(call, defect)
             raise defect from error
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
@@ -131,7 +131,7 @@ class Pipeline:
         if call.bound.route.access.writes or call.wrap_ttl:
             return await self.commit(call)
         seen = None if self._barrier.sealed else call.reader
-        reply = self.finish(call, self.cut(call, await self.invoke(call, seen)))
+        reply = await self.finish(call, self.cut(call, await self.invoke(call, seen)))
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             until = self._gate.until(call.identity)
@@ -151,8 +151,10 @@ class Pipeline:
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
             asks = access.asks or (call.operation in _READS and not access.writes)
-            self._audit.request(call, hold=asks or access.contained)
+            later = self._audit.request(call, hold=asks or access.contained)
             call.audited = True
+            if later is not None:
+                await later
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if call.bound.before is not None and call.prepared is None:
             await self.confirm(call)  # others are asked for nobody whom newer facts would not let
@@ -177,13 +179,13 @@ class Pipeline:
         self._audit.request(call, hold=True)
         call.audited = True
         reply = self.cut(call, await self.invoke(call, call.reader))
-        return self.finish(call, reply, self._audit.exchange)
+        return await self.finish(call, reply, self._audit.exchange)
 
     async def persist(self, call: Call, again: Moved | AskFirst) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
         for _ in range(_ATTEMPTS):
             if isinstance(again, AskFirst):
-                self._audit.release(call)
+                await self.release(call)
                 call.prepared = await again.ask()
             call.start_over()
             await self._follower.catch_up()
@@ -345,9 +347,9 @@ class Pipeline:
             raise Moved  # what the caller may do depends on whether there is something: it changed since
         result = await self.invoke(call, core)
         if isinstance(result, Refused):
-            self._audit.release(call)
+            await self.release(call)
             return result
-        return self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
+        return await self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
         """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates.
@@ -383,7 +385,13 @@ class Pipeline:
         if seen.epoch != call.facts:
             raise Moved
 
-    def finish(
+    async def release(self, call: Call) -> None:
+        """Record a request that was held."""
+        later = self._audit.release(call)
+        if later is not None:
+            await later
+
+    async def finish(
         self, call: Call, reply: Reply[object] | None, record: Record | None = None
     ) -> Reply[object] | None:
         """Record the answer before anybody sees it, and before what it did is committed (SL-53).
@@ -393,7 +401,9 @@ class Pipeline:
         if reply is not None and call.warnings:
             reply.warnings = [*reply.warnings, *call.warnings]
         if not call.bound.route.access.unaudited:
-            (record or self._audit.response)(call, reply)
+            later = (record or self._audit.response)(call, reply)
+            if later is not None:
+                await later
         return reply
 
     def cut(self, call: Call, result: object) -> Reply[object] | None:
@@ -415,15 +425,19 @@ class Pipeline:
         if failure is not None:
             raise failure
 
-    def refuse(self, call: Call, error: VaultError) -> None:
+    async def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
             return
         if isinstance(error, Sealed) or (isinstance(error, Limited) and not error.recorded):
             return
         if not call.audited:
-            self._audit.request(call, error)
-        self._audit.response(call, None, error)
+            later = self._audit.request(call, error)
+            if later is not None:
+                await later
+        later = self._audit.response(call, None, error)
+        if later is not None:
+            await later
 
 
 def _kept(reply: Reply[object] | None) -> Reply[object] | None:

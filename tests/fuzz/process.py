@@ -86,7 +86,10 @@ class VaultProcess:
         database: Path | None = None,
         audit: Path | None = None,
         more: str = "",
+        output: int | None = None,
     ) -> None:
+        """`output` is where standard output goes, if not into the log."""
+        self._output = output
         self.port = free_port()
         self.folder = folder
         self.database = database or folder / "vault.db"
@@ -112,7 +115,7 @@ class VaultProcess:
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "vault.server", "-config", str(self.config)],
-                stdout=sink,
+                stdout=sink if self._output is None else self._output,
                 stderr=sink,
                 cwd=REPOSITORY,
             )

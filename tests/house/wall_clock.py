@@ -11,7 +11,6 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "cli/vaultctl/commands/nhi/offline.py": "_limits",
         "nhi/auth/approle/login.py": "_secret login",
         "nhi/auth/approle/secretids.py": "_info _make list_accessors tidy",
-        "nhi/auth/jwt/oidc.py": "_device_done _direct _sign_in polled posted returned",
         "nhi/biscuit/approving.py": "approve",
         "nhi/biscuit/authenticator.py": "_issued authenticate known",
         "nhi/biscuit/children.py": "keep of",
@@ -47,7 +46,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         ),
         "vault/engines/kv/metadata.py": "patch_metadata write_metadata",
         "vault/engines/system/capabilities.py": (
-            "_answer _by_accessor _by_token _explained explain read_resultant_acl"
+            "_answer _by_accessor _by_token _explained read_resultant_acl work"
         ),
         "vault/engines/system/generate_root.py": "_make",
         "vault/engines/system/genesis.py": "_fill",
@@ -57,7 +56,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/leases.py": "_find_token _renew _revoke look_up",
         "vault/engines/system/namespace_seals.py": "delete_sealed",
         "vault/engines/system/namespaces.py": "_fill delete_namespace",
-        "vault/engines/system/policies.py": "_load _replace expire patch_policy",
+        "vault/engines/system/policies.py": "_load _replace expire patch_policy prepare",
         "vault/engines/system/tuning.py": "_tune",
         "vault/engines/token/engine.py": (
             "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"
@@ -78,6 +77,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/wrap/wrapper.py": "find keep rewrap wrap",
     },
     "it is compared with a point in time that others said: a claim, a certificate's dates, a one-time code": {
+        "nhi/auth/cert/crls.py": "_over",
         "nhi/auth/cert/login.py": "verify",
         "nhi/auth/jwt/cel/child.py": "run",
         "nhi/auth/jwt/cel/login.py": "judge",
@@ -112,9 +112,6 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/server/initializing.py": "_call",
         "vault/wire/http.py": "_serve again",
         "vault/wire/inline.py": "login_of",
-    },
-    "an age of key sets in memory": {
-        "nhi/auth/jwt/keysets.py": "_refresh _start keys newer",
     },
 }
 """By reason: file, and the functions in it."""

@@ -125,7 +125,8 @@ def test_no_answer_leaves_before_its_records_are_written(
 def test_what_no_device_records_is_not_answered(
     application: Application, client: Client, head: bytes
 ) -> None:
-    (device,) = application.vault._parts.audit._devices.values()
+    (writer,) = application.vault._parts.audit._devices.values()
+    device = writer._device
     other = Client(application)
     kept = os.dup(device._fd)  # type: ignore[attr-defined]  # a file that may not be written, in the device's place
     closed = os.open(application.audit, os.O_RDONLY)

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter_ns
 from typing import Final
 
 import msgspec
 
-from vault.audit.device import Device, DeviceConfig, DeviceFailure, open_device
+from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer
 from vault.audit.salts import Salts, SaltUnreadable
+from vault.audit.target import Claim, is_file, is_foreign, target
+from vault.audit.writer import Outcome, Writer
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
 from vault.framework.batch import Batch
@@ -30,13 +33,19 @@ _SALT: Final = "audit/salt/"
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
 _KINDS: Final = ("request", "response")
+_NOBODY: Final = "no audit device took the record"
+_FOREIGN: Final = "file_path is a file that holds something else than audit records; name a new file"
 _COMPLAIN_EVERY: Final = 1.0
 """Seconds between two log lines about devices that fail."""
 
 
+Taken = Awaitable[None] | None
+"""What tells whether a record is taken where that is not known yet; it raises `Unavailable`. None: it is."""
+
+
 class _Open(msgspec.Struct):
     config: DeviceConfig
-    device: Device
+    device: Writer
     hasher: Hasher
     renderer: Renderer
 
@@ -58,8 +67,12 @@ class Broker:
         entropy: Entropy,
         log: Log,
         metrics: Metrics | None = None,
+        claims: Sequence[Claim] = (),
     ) -> None:
-        """Open the declared devices. Raises `DeviceFailure`. `metrics` count what the devices did, if given."""
+        """Open the declared devices. Raises `DeviceFailure`. `metrics` count what the devices did, if given.
+
+        `claims` are the files that no device may write to, however it is asked for.
+        """
         metrics = metrics or Metrics(clock)
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
@@ -75,7 +88,15 @@ class Broker:
         self._recording: Sequence[_Open] = ()
         self._batch: Batch | None = None
         self._headers: dict[str, bool] = {}
-        self._devices = {path: open_device(config) for path, config in self._declared.items()}
+        self._claims = claims
+        self._tried: dict[str, Writer] = {}
+        """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer does."""
+        self._prompt = False
+        """Whether the last record was taken at once, and the next one will be."""
+        self._devices = {path: self._opened(config) for path, config in self._declared.items()}
+
+    def _opened(self, config: DeviceConfig) -> Writer:
+        return Writer(config.path, open_device(config, self._claims))
 
     @property
     def devices(self) -> Sequence[DeviceConfig]:
@@ -87,33 +108,33 @@ class Broker:
         """The request headers that are recorded, lower-cased, and whether each is hashed."""
         return self._headers
 
-    def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> None:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it.
+    def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> Taken:
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, or what it returns does.
 
         `hold` keeps its line until the response's: a call that changes nothing has both in one write.
         """
         now = self._clock.nanos()
         if hold:
             call.held = now
-        else:
-            self._request(call, now, error)
+            return None
+        return self._request(call, now, error)
 
-    def release(self, call: Call) -> None:
-        """Record a request that was held: it is refused, and yet something comes of it. Raises `Unavailable`."""
+    def release(self, call: Call) -> Taken:
+        """Record a request that was held: it is refused, and yet something comes of it. As `request`."""
         held, call.held = call.held, 0
-        if held:
-            self._request(call, held, None)
+        return self._request(call, held, None) if held else None
 
-    def _request(self, call: Call, now: int, error: VaultError | None) -> None:
+    def _request(self, call: Call, now: int, error: VaultError | None) -> Taken:
         if self._open:
             headers = self._headers
             lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
-            self._send(lines, "request")
-        elif self._devices:
-            self._send_sealed(sealed_line(call, "request", now, error))
+            return self._send(lines, "request")
+        if self._devices:
+            return self._send_sealed(sealed_line(call, "request", now, error))
+        return None
 
-    def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> None:
-        """Record a response before it leaves. Raises `Unavailable` when no device takes it."""
+    def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> Taken:
+        """Record a response before it leaves. As `request`."""
         if reply is not None and reply.refusal is not None:
             error = reply.refusal
         now = self._clock.nanos()
@@ -129,23 +150,26 @@ class Broker:
                     else renderer.response(call, reply, now, headers, error)
                 )
                 lines.append((entry, line))
-            self._send(lines, "response")
-        elif self._devices:
-            if held:
-                self._send_sealed(sealed_line(call, "request", held, None))
-            self._send_sealed(sealed_line(call, "response", now, error))
+            return self._send(lines, "response")
+        if self._devices:
+            line = sealed_line(call, "request", held, None) if held else b""
+            return self._send_sealed(line + sealed_line(call, "response", now, error))
+        return None
 
-    def exchange(self, call: Call, reply: Reply[object] | None) -> None:
-        """Record a held request and its response with those of others, in `call.batch`: the answer has to wait there."""
+    def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:
+        """Record a held request and its response with those of others, in `call.batch`: the answer has to wait there.
+
+        Where no device writes at once, it waits as any other response.
+        """
         batch = self._batch
-        if batch is None:
-            self.response(call, reply)
-            return
+        if batch is None or not self._prompt:
+            return self.response(call, reply)
         times = (call.held, self._clock.nanos())
         call.held = 0
         headers = self._headers
         batch.add([entry.renderer.exchange(call, reply, times, headers, None) for entry in self._recording])
         call.batch = batch
+        return None
 
     def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
         try:
@@ -157,39 +181,79 @@ class Broker:
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
 
-    def _send(self, lines: Sequence[tuple[_Open, bytes]], kind: str, count: int = 0) -> None:
-        """Write one call's lines, or `count` calls' in one; what waits to be written goes first."""
+    def _send(self, lines: Sequence[tuple[_Open, bytes]], kind: str, count: int = 0) -> Taken:
+        """Write one call's lines, or `count` calls' in one; what waits to be written goes first.
+
+        A record is taken as soon as one device has it. Raises `Unavailable`, or what is returned does.
+        """
         if self._batch is not None and not count:
             self._batch.flush()
         began, now = perf_counter_ns(), self._clock.monotonic()
-        taken = False
+        taken = prompt = False
+        later: list[Outcome] = []
         for entry, line in lines:
-            taken = self._write(entry.device, line, now) or taken
+            device = entry.device
+            outcome = self._write(device, line, now)
+            if outcome is True:
+                taken, prompt = True, prompt or device.prompt
+            elif outcome is not False:
+                later.append(outcome)
+        self._prompt = prompt
         spent = perf_counter_ns() - began
         if count:
             self._written[kind].extend([spent // count] * count)
         else:
             self._written[kind].observe(spent)
-        if not taken:
-            self._failures[kind].count += count or 1
-            raise Unavailable(detail="no audit device took the record")
+        if taken:
+            return None
+        if later and not count:
+            return self._first(later, kind)
+        self._failures[kind].count += count or 1
+        raise Unavailable(detail=_NOBODY)
 
-    def _send_sealed(self, line: bytes) -> None:
+    def _send_sealed(self, line: bytes) -> Taken:
         """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
         now = self._clock.monotonic()
-        taken = [self._write(device, line, now) for device in self._devices.values()]
-        if not any(taken):
-            raise Unavailable(detail="no audit device took the record")
+        outcomes = [self._write(device, line, now) for device in self._devices.values()]
+        if True in outcomes:
+            return None
+        later = [outcome for outcome in outcomes if not isinstance(outcome, bool)]
+        if later:
+            return self._first(later, _KINDS[0])
+        raise Unavailable(detail=_NOBODY)
 
-    def _write(self, device: Device, line: bytes, now: float) -> bool:
+    async def _first(self, outcomes: Sequence[Outcome], kind: str) -> None:
+        """Wait for the first device that takes a record. Raises `Unavailable`."""
+        waiting = set(outcomes)
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if any(outcome.result() is None for outcome in done):
+                return
+        self._failures[kind].count += 1
+        raise Unavailable(detail=_NOBODY)
+
+    def _write(self, device: Writer, line: bytes, now: float) -> Outcome | bool:
+        """Return whether a line is taken, or what will tell."""
         try:
-            device.write(line, now)
+            outcome = device.write(line, now)
         except DeviceFailure as failure:
-            if now - self._complained >= _COMPLAIN_EVERY:
-                self._complained = now
-                self._log.failure("audit", "a device did not take a record", error=str(failure))
+            self._complain(failure)
             return False
-        return True
+        if outcome is None:
+            return True
+        outcome.add_done_callback(self._told)
+        return outcome
+
+    def _told(self, outcome: Outcome) -> None:
+        failure = None if outcome.cancelled() else outcome.result()
+        if failure is not None:
+            self._complain(failure)
+
+    def _complain(self, failure: DeviceFailure) -> None:
+        now = self._clock.monotonic()
+        if now - self._complained >= _COMPLAIN_EVERY:
+            self._complained = now
+            self._log.failure("audit", "a device did not take a record", error=str(failure))
 
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
         """Give each declared device a salt that has none. It may ask a token, so only storing is done in `write`."""
@@ -242,14 +306,20 @@ class Broker:
         opened: dict[str, _Open] = {}
         for path, config in configs.items():
             salt = await self._readable(core, path)
-            device = self._devices.pop(path, None) or open_device(config)
+            device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._opened(config)
             opened[path] = _assemble(config, device, salt)
             self._devices[path] = device
         self._record_on(opened)
         for path in set(self._devices) - set(opened):
             self._devices.pop(path).close()
+        self._forget_tried()
         headers = await core.get(_HEADERS)
         self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
+
+    def _forget_tried(self) -> None:
+        """Release what took a test line, and was not enabled after all."""
+        while self._tried:
+            self._tried.popitem()[1].close()
 
     def forget(self) -> None:
         """Drop the keys at seal; declared devices stay open."""
@@ -265,14 +335,14 @@ class Broker:
         self._recording = tuple(opened.values())
         self._batch = Batch(len(opened), self._write_batch, self._defect) if opened else None
 
-    def reopen(self) -> None:
+    async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
         if self._batch is not None:
             self._batch.flush()
         failures = []
-        for device in self._devices.values():
+        for device in list(self._devices.values()):
             try:
-                device.reopen()
+                await device.reopen()
             except DeviceFailure as failure:
                 failures.append(str(failure))
         if failures:
@@ -282,20 +352,31 @@ class Broker:
         """Release every target."""
         if self._batch is not None:
             self._batch.flush()
+        self._forget_tried()
         for device in self._devices.values():
             device.close()
+        for device in self._devices.values():
+            device.finish()
         self._devices = {}
 
     async def enable(self, core: View, config: DeviceConfig, salt: bytes) -> None:
         """Store a device that was asked for through the API, after it took a test line; `salt` is of `salt_for`."""
         if config.path in self._open:
             raise Malformed("path already in use")
+        place = target(config.options)
+        if is_file(place) and is_foreign(place):
+            raise Malformed(_FOREIGN)
         try:
-            device = open_device(config)
-            device.write(trial_line(self._clock.nanos()), self._clock.monotonic())
-            device.close()
+            device = self._opened(config)
+            outcome = device.write(trial_line(self._clock.nanos()), self._clock.monotonic())
+            failed = None if outcome is None else await outcome
+            if failed is not None:
+                device.close()
+                raise failed
         except DeviceFailure as failure:
             raise Malformed(str(failure)) from failure
+        self._forget_tried()
+        self._tried[config.path] = device
         if salt:
             try:
                 await self._salts.put(core, config.path, salt)
@@ -358,7 +439,7 @@ def trial_line(now: int) -> bytes:
     )
 
 
-def _assemble(config: DeviceConfig, device: Device, salt: bytes) -> _Open:
+def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _Open:
     raw = config.flag("log_raw", default=False)
     hasher = Hasher(salt, raw=raw, hash_accessor=config.flag("hmac_accessor", default=True))
     prefix = config.options.get("prefix", "").encode()

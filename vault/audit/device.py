@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Where audit records go. A device takes a whole line or raises; it never takes half of one silently."""
+"""Where audit records go. A device takes a whole line or raises; it never takes half of one silently.
+
+What is here waits for what it writes to: `vault.audit.writer` keeps that from whoever must not wait.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,20 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
-NO_FILES: Final = frozenset({"", "stdout", "stderr", "discard"})
-"""Targets of a device that are not files."""
+from vault.audit.target import DISCARD, Claim, is_file, is_local, refusal, target
+
 _CHECK_EVERY: Final = 1.0
 """Seconds between two looks at whether the file is still there (SL-56)."""
 _FIXES: Final = {
     errno.ELOOP: "it is a link, and none is followed; name the file itself",
     errno.EISDIR: "it is a directory; name a file",
+    errno.ENXIO: "nobody reads this pipe; start its reader",
     errno.EMFILE: "this process has too many files open; raise its limit (LimitNOFILE)",
 }
 """What helps where the system's words would lead astray."""
@@ -51,13 +55,13 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
         return text in {"true", "1", "t"}
 
 
-def target(options: Mapping[str, str]) -> str:
-    """Return what a device with these `options` writes to: the path of a file, or one of `NO_FILES`."""
-    return options.get("file_path") or options.get("path", "")
-
-
 class Device(Protocol):
     """A sink for audit lines."""
+
+    @property
+    def prompt(self) -> bool:
+        """Whether a write cannot take long."""
+        ...
 
     def write(self, line: bytes, now: float) -> None:
         """Take one whole line. `now` in seconds that only grow. Raises `DeviceFailure`."""
@@ -73,12 +77,16 @@ class Device(Protocol):
 
 
 class FileDevice:
-    """Appends to a file (0600 unless `mode` says otherwise), or to stdout, stderr or nowhere."""
+    """Appends to a file (0600 unless `mode` says otherwise), a pipe, stdout, stderr or nowhere."""
 
-    def __init__(self, config: DeviceConfig) -> None:
-        """Open the file. Raises `DeviceFailure`."""
+    def __init__(self, config: DeviceConfig, claims: Sequence[Claim] = ()) -> None:
+        """Open the file, if it is none of the `claims`. Raises `DeviceFailure`.
+
+        A pipe whose reader is yet to come is opened with the first line.
+        """
         self._name = config.path
         self._path = target(config.options)
+        self._claims = claims
         if not self._path:
             raise DeviceFailure("file_path is required")
         try:
@@ -90,17 +98,30 @@ class FileDevice:
         self._fd = -1
         self._checked = -_CHECK_EVERY
         self._torn = False
+        self._prompt = False
+        self._unread = False
+        """Whether it is a pipe that nobody has open to read."""
         self.reopen()
+
+    @property
+    def prompt(self) -> bool:
+        """See `Device.prompt`."""
+        return self._prompt
 
     def reopen(self) -> None:
         """See `Device.reopen`."""
-        standard = {"stdout": sys.stdout, "stderr": sys.stderr}.get(self._path)
         try:
-            fresh = os.dup(standard.fileno()) if standard else self._open()
-            self.close()
-            self._fd = fresh
-            self._torn = standard is None and self._path != "discard"
-            self._torn = self._torn and not _mended(fresh, self._path)
+            fresh = self._open()
+        except OSError as error:
+            raise self._failure(error) from error
+        self.close()
+        self._fd, self._unread = fresh, fresh < 0
+        if self._unread:
+            return
+        try:
+            regular = stat.S_ISREG(os.fstat(fresh).st_mode)
+            self._prompt = self._path == DISCARD or (regular and is_local(fresh, self._path))
+            self._torn = regular and is_file(self._path) and not _mended(fresh, self._path)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -108,20 +129,26 @@ class FileDevice:
         return DeviceFailure(f'audit device "{self._name}": {error.strerror}')
 
     def _open(self) -> int:
-        if self._path == "discard":
+        """Return a descriptor; -1 for a pipe that nobody reads yet. Raises `DeviceFailure` and `OSError`."""
+        if self._path == DISCARD:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        if not is_file(self._path):
+            return self._standard()
+        problem = refusal(self._path, self._claims)
+        if problem:
+            raise DeviceFailure(f'audit device "{self._name}": {problem}')
         path = Path(self._path)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             fd = os.open(path, flags, self._mode or 0o600)
         except OSError as error:
+            if error.errno == errno.ENXIO:
+                return -1
             fix = _FIXES.get(error.errno or 0, f"{error.strerror}; make it writable")
             raise DeviceFailure(f'audit device "{self._name}": cannot open {path}: {fix}') from error
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise DeviceFailure(f'audit device "{self._name}": {path} is not a regular file')
         try:
+            os.set_blocking(fd, True)  # only opening it was not to wait
             if self._mode:
                 os.fchmod(fd, self._mode)
         except OSError:
@@ -129,19 +156,32 @@ class FileDevice:
             raise
         return fd
 
+    def _standard(self) -> int:
+        stream = sys.stdout if self._path == "stdout" else sys.stderr
+        try:
+            return os.dup(stream.fileno())
+        except (AttributeError, ValueError) as error:
+            raise DeviceFailure(f'audit device "{self._name}": this process has no {self._path}') from error
+
     def write(self, line: bytes, now: float) -> None:
         """See `Device.write`. One append per line, so that lines of several processes never mix."""
         try:
-            if now - self._checked >= _CHECK_EVERY:
-                if os.fstat(self._fd).st_nlink == 0:
+            if self._unread or now - self._checked >= _CHECK_EVERY:
+                if self._unread or (is_file(self._path) and os.fstat(self._fd).st_nlink == 0):
                     self.reopen()
                 self._checked = now
+            if self._unread:
+                raise DeviceFailure(f'audit device "{self._name}": {_FIXES[errno.ENXIO]}')
             if self._torn:
                 line = b"\n" + line
             written = os.write(self._fd, line)
             self._torn = False
             if written != len(line):
                 self._finish(line, written)
+        except BrokenPipeError as error:
+            self.close()
+            self._unread = True  # its next reader begins with a whole line
+            raise self._failure(error) from error
         except OSError as error:
             raise self._failure(error) from error
 
@@ -152,7 +192,8 @@ class FileDevice:
                 written += os.write(self._fd, line[written:])
         except OSError:
             self._torn = True
-            self._torn = not _cut(self._fd, os.fstat(self._fd).st_size - written)
+            if stat.S_ISREG(os.fstat(self._fd).st_mode):
+                self._torn = not _cut(self._fd, os.fstat(self._fd).st_size - written)
             raise
 
     def close(self) -> None:
@@ -210,8 +251,8 @@ def _whole(path: str, size: int) -> int:
     return 0
 
 
-def open_device(config: DeviceConfig) -> Device:
-    """Open a declared device. Raises `DeviceFailure`."""
+def open_device(config: DeviceConfig, claims: Sequence[Claim] = ()) -> FileDevice:
+    """Open a device that is to write to none of the `claims`. Raises `DeviceFailure`."""
     if config.kind != "file":
         raise DeviceFailure(f'unknown backend type: "{config.kind}"; this server has: file')
-    return FileDevice(config)
+    return FileDevice(config, claims)

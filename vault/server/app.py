@@ -214,7 +214,7 @@ class Vault:
         if made:
             self._seal_watch.start()
         try:
-            self._parts.audit.reopen()
+            await self._parts.audit.reopen()
         except DeviceFailure as failure:
             raise StartFailure(str(failure)) from failure
 

@@ -49,7 +49,7 @@ def load(paths: Sequence[str], environment: Mapping[str, str]) -> Config:
     config = _checked(_entries(paths), environment, findings)
     findings.raise_first()
     assert config is not None
-    return config
+    return msgspec.structs.replace(config, files=tuple(map(str, _files(paths))))
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from vault.server.config_values import Unreadable, boolean, mode
 from vault.server.settings import AuditDevice, Listener, ListenerTelemetry, StorageSettings, UserLockout
 
 AUDIT_OPTIONS: Final = {
-    "file_path": "The file; required. `stdout` and `discard` are understood.",
+    "file_path": "The file or named pipe; required. `stdout`, `stderr` and `discard` are understood.",
     "mode": 'Permissions of the file in octal; "0600" unless set.',
     "format": "`json`, the only one.",
     "prefix": "Text before every line; only with `allow_audit_log_prefixing`.",

@@ -43,6 +43,7 @@ from vault.quota.book import Quotas
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.sealwrap import SealWrap
+from vault.server.config_places import claims
 from vault.server.counting import CountedTokens
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import make_slots
@@ -222,7 +223,7 @@ def _audit(
     config: Config, salts: Salts, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
 ) -> Broker:
     try:
-        return Broker(_devices(config), salts, clock, entropy, log, metrics)
+        return Broker(_devices(config), salts, clock, entropy, log, metrics, claims(config))
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure
 

@@ -30,7 +30,7 @@ DRAIN_SECONDS: Final = 10.0
 """How long requests in flight may take once the process was asked to end."""
 
 T = TypeVar("T")
-_RELOADED: Final = frozenset({"listeners", "log_file", "log_level", "seals", "storage", "warnings"})
+_RELOADED: Final = frozenset({"files", "listeners", "log_file", "log_level", "seals", "storage", "warnings"})
 """What a reload takes in, or speaks of by itself."""
 
 _SOON: Final = timedelta(days=14)

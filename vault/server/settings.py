@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from vault.audit import device
+from vault.audit import target
 from vault.server import config_values as read
 from vault.server.config_initialize import FirstRequest
 from vault.server.config_values import Setting
@@ -191,8 +191,8 @@ class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def file(self) -> str:
         """The path of the file that it writes, or nothing where it writes to none."""
-        target = device.target(self.options)
-        return "" if target in device.NO_FILES else target
+        place = target.target(self.options)
+        return place if target.is_file(place) else ""
 
 
 class UserLockout(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +226,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     listeners: tuple[Listener, ...]
     storage: StorageSettings
+    files: tuple[str, ...] = ()
+    """Where it was read from."""
     audit: tuple[AuditDevice, ...] = ()
     user_lockout: tuple[UserLockout, ...] = ()
     telemetry: Telemetry = Telemetry()

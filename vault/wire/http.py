@@ -165,7 +165,7 @@ class Front:
                 lane.refused(_early(error), call.client_address)
             await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
-            await _refuse(call, lane.late(call, ended), scope, send)
+            await _refuse(call, await lane.late(call, ended), scope, send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             await _refuse(call, Internal(detail=type(error).__name__), scope, send)
         else:

@@ -16,7 +16,7 @@ from vault.framework.metrics import Metrics, Timing
 from vault.framework.refusals import Refusals
 
 Handle = Callable[[Call], Awaitable[Reply[object] | None]]
-Refuse = Callable[[Call, VaultError], None]
+Refuse = Callable[[Call, VaultError], Awaitable[None]]
 
 _OVERDUE: Final = "overdue"
 _MOST_ROUTES: Final = 1000
@@ -40,7 +40,7 @@ class Lane:
         self.refused: Final = requests.refusals.count
         self._refuse = requests.refuse
 
-    def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
+    async def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
         """Return the refusal of a request that took too long, recorded. Raises `ended` when it was not that."""
         task = asyncio.current_task()
         if ended.args != (_OVERDUE,) or task is None:
@@ -48,7 +48,7 @@ class Lane:
         task.uncancel()
         try:
             late = Failed("context deadline exceeded")
-            self._refuse(call, late)
+            await self._refuse(call, late)
         except VaultError as unrecorded:
             return unrecorded
         return late

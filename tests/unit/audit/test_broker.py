@@ -207,7 +207,7 @@ def test_files_are_opened_anew_after_a_rotation(tmp_path: Path) -> None:
         house = await _house(_config(file))
         await house("GET", "sys/audit")
         file.rename(tmp_path / "audit.log.1")
-        house.audit.reopen()
+        await house.audit.reopen()
         await house("GET", "sys/audit")
         assert len(_records(file)) == len(_records(tmp_path / "audit.log.1")) == 2
         house.audit.close()
@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_opened_anew_keeps_no_other_from_it(tmp_path: Path
             DeviceFailure,
             match=r'^audit device "one/": cannot open .*/one.log: it is a directory; name a file$',
         ):
-            house.audit.reopen()
+            await house.audit.reopen()
         await house("GET", "sys/audit")
         assert len(_records(two)) == len(_records(tmp_path / "two.log.1")) == 2
         house.audit.close()

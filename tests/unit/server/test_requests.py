@@ -57,7 +57,7 @@ class Refusals:
     def __init__(self) -> None:
         self.errors: list[VaultError] = []
 
-    def __call__(self, call: Call, error: VaultError) -> None:
+    async def __call__(self, call: Call, error: VaultError) -> None:
         self.errors.append(error)
 
 
@@ -124,7 +124,7 @@ def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
 
 
 def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> None:
-    def unrecorded(call: Call, error: VaultError) -> None:
+    async def unrecorded(call: Call, error: VaultError) -> None:
         raise Unavailable
 
     _, sent = asyncio.run(overdue(Requests(Metrics(), stuck, unrecorded, unheard()), 0))

@@ -12,6 +12,7 @@ from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 
 MARKER = "hunter2"
 HIDDEN = {
+    "files",
     "initialize",
     "audit",
     "hsm",
