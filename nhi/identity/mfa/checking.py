@@ -64,16 +64,20 @@ class Codes:
             problem = await self._check(core, method, codes[0], entity_id)
             if not problem:
                 return
-            problems += [problem, f"login MFA validation failed for methodID: [{method.id}]"]
-        if not problems:
-            raise Unsatisfied(
-                f"failed to satisfy enforcement {one.name}. error: failed to sanitize MFA creds, 1 error "
-                "occurred:\n\t* failed to find MFA credentials associated with an MFA method ID "
-                f"{one.methods[0]}, method name {await _name(core, chain, one.methods[0])}\n\n"
-            )
+            problems.append(problem)
+        unfit = "" if problems else "failed to sanitize MFA creds, "
+        if problems:
+            problems.append(f"login MFA validation failed for methodID: [{' '.join(one.methods)}]")
+        else:
+            problems = [
+                f"failed to find MFA credentials associated with an MFA method ID {method_id}, method name "
+                f"{await _name(core, chain, method_id)}"
+                for method_id in one.methods
+            ]
         lines = "".join(f"\t* {problem}\n" for problem in problems)
+        errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
         raise Unsatisfied(
-            f"failed to satisfy enforcement {one.name}. error: {len(problems)} errors occurred:\n{lines}\n"
+            f"failed to satisfy enforcement {one.name}. error: {unfit}{errors} occurred:\n{lines}\n"
         )
 
     async def _check(self, core: View, method: Method, given: str, entity_id: str) -> str:
