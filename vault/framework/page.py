@@ -39,7 +39,13 @@ def page(title: str, content: str, *, status: int = 200, leads_to: str = "") -> 
         "X-Frame-Options": "DENY",
         "cache-control": "no-store",
     }
+    headers.update(come_again(status))
     return Reply(raw=text.encode(), status=status, content_type="text/html; charset=utf-8", headers=headers)
+
+
+def come_again(status: int) -> Mapping[str, str]:
+    """Return the header of an answer that says not now: when it is worth trying again (RFC 9110, section 10.2.3)."""
+    return {"retry-after": "1"} if status in {429, 503} else {}
 
 
 def hidden(fields: Mapping[str, str]) -> str:

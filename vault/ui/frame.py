@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from nhi.picture.svg import STYLE
+from vault.framework.page import come_again
 from vault.ui.html import Child, Html, el, joined
 from vault.ui.sessions import Session
 
@@ -60,7 +61,12 @@ def page(
         el("main", el("h1", title), content, id="content", class_="" if session is not None else "narrow"),
     )
     text = Html("<!DOCTYPE html>") + el("html", head, body, lang="en") + "\n"
-    return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return Response(
+        text,
+        status_code=status,
+        media_type="text/html; charset=utf-8",
+        headers={**HEADERS, **come_again(status)},
+    )
 
 
 def style() -> Response:

@@ -18,6 +18,7 @@ from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.errors import (
     Busy,
     Internal,
+    Limited,
     Malformed,
     NotFound,
     Sealed,
@@ -85,6 +86,9 @@ _UNKNOWN: Final = 600
 _TOO_LARGE: Final = 413
 """A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
 _BODILESS: Final = frozenset({204, 304})
+_NOT_NOW: Final = frozenset({429, 503})
+_LONGEST_WAIT: Final = 2
+"""Seconds that a refusal asks to wait at most."""
 _CUT: Final = "the request's body did not arrive whole"
 
 
@@ -372,8 +376,21 @@ def _common(call: Call) -> Headers:
     return [*_COMMON, *echo, *call.admission]
 
 
+def _ask_to_come_again(call: Call, status: int, seconds: int) -> None:
+    """Say when it is worth trying again, in every answer that says not now (RFC 9110, section 10.2.3).
+
+    What a quota says where it was asked to stands. Otherwise it is no more than stock clients wait by themselves:
+    those that read the header sleep for as long as it says.
+    """
+    if status in _NOT_NOW and not any(name == b"retry-after" for name, _ in call.admission):
+        shown = min(max(seconds, 1), _LONGEST_WAIT)
+        call.admission = [*call.admission, (b"retry-after", b"%d" % shown)]
+
+
 def _answer(call: Call, reply: Reply[object] | None) -> Answer:
     """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
+    if reply is not None:
+        _ask_to_come_again(call, reply.status, 1)
     common = _common(call)
     if reply is None:
         return 204, b"", common
@@ -423,8 +440,7 @@ def _early(error: VaultError) -> Reason:
 def _refusal(call: Call, error: VaultError) -> Answer:
     """Return the answer that is a refusal, in the form that was asked for."""
     status = v1.STATUS[type(error)]
-    if isinstance(error, Busy):
-        call.admission = [*call.admission, (b"retry-after", b"%d" % error.retry_after)]
+    _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else 1)
     if b"application/problem+json" in call.accept:
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
