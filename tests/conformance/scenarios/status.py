@@ -22,6 +22,17 @@ HEALTH = [
     lst("sys/health", token=""),
 ]
 
+MACHINE = (
+    "data.cpu.0.cpu", "data.cpu.0.vendorId", "data.cpu.0.family", "data.cpu.0.model", "data.cpu.0.stepping",
+    "data.cpu.0.physicalId", "data.cpu.0.coreId", "data.cpu.0.cores", "data.cpu.0.modelName", "data.cpu.0.cacheSize",
+    "data.cpu.0.flags", "data.cpu.0.microcode", "data.cpu_times.0.cpu", "data.host.hostname", "data.host.bootTime",
+    "data.host.os", "data.host.platform", "data.host.platformFamily", "data.host.platformVersion",
+    "data.host.kernelVersion", "data.host.kernelArch", "data.host.hostid", "data.memory.total",
+    "data.memory.vmalloctotal", "data.memory.hugepagesize", "data.disk.0.path", "data.disk.0.total",
+    "data.disk.0.inodesTotal",
+)  # fmt: skip
+"""What two looks at one machine must agree on."""
+
 OTHERS = [
     policy("status-weak", 'path "nothing" { capabilities = ["read"] }'),
     login("weak", "status-weak"),
@@ -44,6 +55,8 @@ OTHERS = [
     post("sys/rotate/keyring/config", {"enabled": True, "max_operations": 3865470566}),
     get("sys/rotate/config", token="{weak}"),
     get("sys/host-info", token=""),
+    get("sys/host-info", pick=MACHINE),
+    get("sys/host-info", shape=3, pick=("data.host", "data.memory", "data.disk.0", "data.cpu_times.0")),
     get("sys/in-flight-req", shape=0, pick=("nothing",)),
     get("sys/in-flight-req", token=""),
     get("sys/in-flight-req", token="{weak}"),

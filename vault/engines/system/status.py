@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What operators and their tools ask of a running server."""
 
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
 import msgspec
 
 from vault.barrier.barrier import Barrier
-from vault.engines.system.host import CpuFacts, HostFacts, Machine, MemoryFacts
+from vault.engines.system.host import CpuFacts, CpuTimes, DiskFacts, HostFacts, Machine, MemoryFacts
 from vault.engines.system.seal import COMMIT_DATE, VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
@@ -16,6 +17,7 @@ from vault.framework.errors import UnsupportedPath
 from vault.framework.fields import Doc
 from vault.framework.metrics import Metrics
 from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
+from vault.framework.offload import Pool, client_of
 from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 
@@ -74,9 +76,11 @@ class VersionHistory(msgspec.Struct, frozen=True):
 
 
 class HostInfo(msgspec.Struct, frozen=True):
-    """The machine, as far as it is anybody's business."""
+    """The machine."""
 
-    cpu: CpuFacts
+    cpu: list[CpuFacts]
+    cpu_times: list[CpuTimes]
+    disk: list[DiskFacts]
     host: HostFacts
     memory: MemoryFacts
     timestamp: str
@@ -97,17 +101,18 @@ class StatusEngine(Engine):
 
     guarded = ("raw/", "internal/inspect/")
 
-    def __init__(self, server: Server, barrier: Barrier, metrics: Metrics) -> None:
+    def __init__(self, server: Server, barrier: Barrier, metrics: Metrics, pool: Pool) -> None:
         self._server = server
         self._barrier = barrier
         self._metrics = metrics
+        self._pool = pool
 
     @read("ha-status")
     async def read_nodes(self, call: Call) -> Reply[Nodes]:
         """Show the servers of the cluster."""
         del call
         node = Node(
-            hostname=self._server.machine().host.hostname,
+            hostname=socket.gethostname(),
             api_address=self._server.api_addr,
             cluster_address="",
             active_node=True,
@@ -127,8 +132,9 @@ class StatusEngine(Engine):
     @read("host-info")
     async def read_host(self, call: Call) -> HostInfo:
         """Show the machine that this server runs on."""
-        found = self._server.machine()
-        return HostInfo(found.cpu, found.host, found.memory, rfc3339(call.now * 1_000_000))
+        found = await self._pool.run(client_of(call), self._server.machine)
+        when = rfc3339(call.now * 1_000_000)
+        return HostInfo(found.cpu, found.cpu_times, found.disk, found.host, found.memory, when)
 
     @read("in-flight-req")
     async def read_in_flight(self, call: Call) -> Reply[object]:

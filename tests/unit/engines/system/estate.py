@@ -16,6 +16,7 @@ from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tuning import TuningEngine
 from vault.framework.engine import Engine
 from vault.framework.metrics import Metrics
+from vault.framework.offload import Pool
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 
@@ -49,7 +50,7 @@ async def estate(*, prometheus: bool = True) -> House:
         SpecsEngine(house.router, house.gate),
         PluginEngine(house.router),
         RotationEngine(house.barrier),
-        StatusEngine(server, house.barrier, metrics),
+        StatusEngine(server, house.barrier, metrics, Pool()),
     )
     await house.open(*engines)
     house.router.catalog = kinds(house, *engines)

@@ -11,7 +11,8 @@ def test_the_node_the_version_and_the_host_are_shown() -> None:
     async def scenario() -> None:
         house = await estate()
         (node,) = (await house("GET", "sys/ha-status")).body["nodes"]
-        assert node.pop("hostname")
+        node_name = node.pop("hostname")
+        assert node_name
         assert node == {
             "api_address": "https://vault.example:8200",
             "cluster_address": "",
@@ -23,9 +24,14 @@ def test_the_node_the_version_and_the_host_are_shown() -> None:
         assert history["keys"] == ["2.7.2"]
         assert history["key_info"]["2.7.2"]["timestamp_installed"] == "2023-11-14T22:13:20Z"
         host = (await house("GET", "sys/host-info")).data
-        assert set(host) == {"cpu", "host", "memory", "timestamp"}
+        assert list(host) == ["cpu", "cpu_times", "disk", "host", "memory", "timestamp"]
         assert host["memory"]["total"] > host["memory"]["available"] > 0
-        assert set(host["host"]) == {"hostname", "os", "kernelVersion", "kernelArch"}
+        assert host["memory"]["used"] == host["memory"]["total"] - host["memory"]["available"]
+        assert [f"cpu{one['cpu']}" for one in host["cpu"]] == [one["cpu"] for one in host["cpu_times"]]
+        assert all(one["idle"] >= 0 and one["user"] >= 0 for one in host["cpu_times"])
+        assert all(one["total"] >= one["used"] + one["free"] > 0 for one in host["disk"])
+        assert host["host"]["hostname"] == node_name
+        assert host["host"]["bootTime"] + host["host"]["uptime"] > 1_700_000_000 and host["host"]["procs"] > 0
 
     play(scenario)
 
