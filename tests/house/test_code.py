@@ -26,6 +26,14 @@ _MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/sockets.py", "cli/")
 """Where a name's look-up has a thread of its own, or nobody else waits yet."""
 _MAY_WAIT = ("hsm/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
+_MAY_HAVE_THREADS = {
+    "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
+    "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
+    "vault/engines/system/external_keys_pkcs11.py": "wait for devices; each has so many",
+    "vault/framework/offload.py": "the pool in which clients take turns",
+    "vault/storage/batch.py": "commits",
+}
+"""Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
 _MAY_IMPORT = {
     "sqlite3": ("vault/storage/",),
     "asyncpg": ("vault/storage/",),
@@ -78,6 +86,16 @@ def test_nothing_waits_for_the_loops_own_threads_or_for_a_resolver() -> None:
         if (shared and name not in _MAY_WAIT) or (does in _RESOLVES and not name.startswith(_MAY_RESOLVE)):
             found.append(f"{name}:{node.lineno}: {does}")
     assert found == []
+
+
+def test_what_takes_time_is_done_in_the_pool_in_which_clients_take_turns() -> None:
+    """A queue that is first come, first served belongs to whoever opens most connections."""
+    found = {
+        name
+        for name, node in _nodes()
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "ThreadPoolExecutor"
+    }
+    assert found == _MAY_HAVE_THREADS.keys()
 
 
 def test_a_driver_is_imported_only_where_it_is_at_home() -> None:
