@@ -30,9 +30,10 @@ SECONDS: Final = 10.0
 """How long one exchange may take, from resolving the name to the last byte."""
 LARGEST: Final = 1 << 19
 """How many bytes an answer may have."""
-_TOGETHER: Final = 128
-"""Exchanges at one time; others wait, within their own time. A tenant has half of them at most, a mount a quarter, a
-mount with one host an eighth: where somebody's hosts do not answer, there are turns left for others."""
+_TOGETHER: Final = 256
+"""Exchanges at one time; others wait, within their own time. A tenant has half of them at most, a mount a
+quarter, a mount with one host an eighth, and of these one client half: where somebody's hosts do not answer, or strangers
+keep them busy, there are turns left for others."""
 _CHUNK: Final = 16_384
 _PIECES: Final = 1000
 _PIECE: Final = 256
@@ -82,10 +83,11 @@ class Fetcher:
         return await asyncio.get_running_loop().create_task(self._send(parse(request.url), request))
 
     async def _send(self, url: Url, request: Outgoing) -> Answer:
+        tenant, mount, client = request.owner
         try:
             async with asyncio.timeout(request.seconds):
                 address = await self._address(url, request.owner)
-                async with self._shares.turn((*request.owner, url.authority)):
+                async with self._shares.turn((tenant, mount, url.authority, client)):
                     return await self._exchange(url, address, request)
         except TimeoutError:
             raise Unreachable(f"no answer within {request.seconds:g} s") from None

@@ -64,12 +64,12 @@ class Names:
             pass
         running = self._running.get(host)
         if running is None and not self._lately_failed(host):
-            await self._shares.take(owner)
+            await self._shares.take(owner[:2])
             running = self._running.get(host)
             if running is None and not self._lately_failed(host):
                 running = self._start(owner, host)
             else:
-                self._shares.give_back(owner)
+                self._shares.give_back(owner[:2])
         if running is None:
             raise OSError
         if asyncio.get_running_loop().time() - running.since > SILENT:
@@ -87,7 +87,7 @@ class Names:
 
         def end(found: Sequence[str] | None) -> None:
             del self._running[host]
-            self._shares.give_back(owner)
+            self._shares.give_back(owner[:2])
             if found is None:
                 self._failed.put(host, loop.time())
                 running.result.set_exception(OSError())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Turns at something scarce, shared so that nobody takes all of them: a tenant, of its turns a mount, of these a host.
+"""Turns at something scarce, shared so that nobody takes all of them: a tenant, of its turns a mount, and so on.
 
 Whoever holds turns may take another only while more are left to others than they hold. So one who never gives any back
 holds half of them at most, and each who comes after that half of what was left.
@@ -14,20 +14,29 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from vault.framework.call import Call
+from vault.framework.offload import client_of
 
 Path = tuple[str, ...]
 
 
 class Owner(NamedTuple):
-    """For whom something is asked: a tenant, which is all namespaces below one of the root's, and a mount's uuid."""
+    """For whom something is asked: a tenant, which is all namespaces below one of the root's, a mount's uuid, a client.
+
+    The client is empty where the answer is for whoever needs it.
+    """
 
     tenant: str = ""
     mount: str = ""
+    client: str = ""
+
+    def for_all(self) -> Owner:
+        """Return for whom something is asked that others wait for too: they do not wait for this client's turn."""
+        return self._replace(client="")
 
 
 def owner_of(call: Call) -> Owner:
     """Return for whom a call asks."""
-    return Owner(call.namespace.path.partition("/")[0], call.mount.uuid)
+    return Owner(call.namespace.path.partition("/")[0], *client_of(call))
 
 
 class Shares:
@@ -69,12 +78,14 @@ class Shares:
         for waiting in tuple(self._waiting):
             if not self._may(waiting):
                 continue
-            turn = self._waiting[waiting].popleft()
-            self._waiting.move_to_end(waiting)
-            if not self._waiting[waiting]:
-                del self._waiting[waiting]
-            self._count(waiting, 1)
-            turn.set_result(None)
+            turns = self._waiting.pop(waiting)
+            while turns and turns[0].done():
+                turns.popleft()  # whoever waited is leaving
+            if turns:
+                self._count(waiting, 1)
+                turns.popleft().set_result(None)
+            if turns:
+                self._waiting[waiting] = turns
 
     def _may(self, path: Path) -> bool:
         """Whether at each level more is left than this one holds; all of one level have half of the one above at most."""
@@ -93,6 +104,8 @@ class Shares:
                 del self._held[path[:depth]]
 
     def _leave(self, path: Path, turn: asyncio.Future[None]) -> None:
-        self._waiting[path].remove(turn)
-        if not self._waiting[path]:
+        turns = self._waiting.get(path, deque())
+        if turn in turns:
+            turns.remove(turn)
+        if path in self._waiting and not turns:
             del self._waiting[path]

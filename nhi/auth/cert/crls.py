@@ -90,7 +90,7 @@ class RevocationLists:
         signers = tuple(dict.fromkeys(one for one in trusted if one.subject.public_bytes() == listed.issuer))
         if not signers and listed.issuer:
             return listed  # it is about nobody on this path
-        owner, space = owner_of(call), (call.namespace.id, _prefix(call))
+        owner, space = owner_of(call).for_all(), (call.namespace.id, _prefix(call))
         key = (owner, name, listed.url, listed.next_update, signers)
         try:
             return await self._asked.get(key, lambda: self._renew(owner, space, name, listed.url, signers))
@@ -125,7 +125,7 @@ class RevocationLists:
 
     async def _judged(self, owner: Owner, work: partial[Read], prefix: str) -> Read:
         try:
-            return await self._pool.run((owner.mount, ""), work)
+            return await self._pool.run((owner.mount, owner.client), work)
         except Malformed as refusal:
             readable = refusal.message != lists.UNREADABLE
             raise Malformed(f"{prefix}{refusal.message}" if readable else lists.UNREADABLE) from None

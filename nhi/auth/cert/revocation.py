@@ -76,6 +76,7 @@ class Ocsp:
     ) -> bool | None:
         """Return whether a responder calls a certificate good; None where it says nothing that can be believed."""
         request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
+        owner = owner.for_all()
         outgoing = Outgoing(
             server,
             owner=owner,

@@ -33,17 +33,20 @@ class KeySets:
         """Return the keys of a mount. Raises `Unreachable` where there are none to be had."""
         if config.jwt_validation_pubkeys:
             return from_pem(config.jwt_validation_pubkeys)
+        owner = owner.for_all()
         return await self.kept.get(_key(owner, config, name), lambda: self._fetch(owner, config))
 
     async def newer(self, owner: Owner, config: Config, name: str = "") -> Sequence[VerifyKey]:
         """Return the keys after asking again, because those known did not do; none where that may not be now."""
         if config.jwt_validation_pubkeys:
             return ()
+        owner = owner.for_all()
         found = await self.kept.newer(_key(owner, config, name), lambda: self._fetch(owner, config))
         return found or ()
 
     async def check(self, owner: Owner, config: Config) -> None:
         """Ask once, whatever is kept, which counts no longer if there is an answer. Raises `Unreachable`."""
+        owner = owner.for_all()
         self._providers.forget(owner, config)
         await self._fetch(owner, config)
         self.kept.drop(_key(owner, config, ""))

@@ -18,7 +18,7 @@ from vault.outbound.fetch import Answer, Fetcher, Outgoing
 from vault.outbound.kept import Kept
 from vault.outbound.shares import Owner
 
-_LIMITS = JsonLimits(strings=8192)
+_LIMITS = JsonLimits(strings=8192, memory=4 << 20)
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -41,11 +41,12 @@ class Providers:
 
     async def find(self, owner: Owner, config: Config) -> Provider:
         """Return what the provider of a configuration says. Raises `Unreachable`, also for another's document."""
+        owner = owner.for_all()
         return await self.kept.get(_key(owner, config), lambda: self._ask(owner, config))
 
     def forget(self, owner: Owner, config: Config) -> None:
         """Ask the provider anew when it is next needed."""
-        self.kept.drop(_key(owner, config))
+        self.kept.drop(_key(owner.for_all(), config))
 
     async def _ask(self, owner: Owner, config: Config) -> Provider:
         url = config.oidc_discovery_url.removesuffix("/") + "/.well-known/openid-configuration"

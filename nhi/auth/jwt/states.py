@@ -14,7 +14,6 @@ import hashlib
 import hmac
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,6 +27,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
+from vault.framework.offload import client_of
 
 STATE_KIND: Final = "oidc-state"
 """Kind of the timer of a sign-in that an earlier version kept in storage."""
@@ -192,7 +192,7 @@ class States:
         new = _Known(
             sign_in=sign_in,
             until=old.until if old is not None else now + LIFETIME + 1,
-            holder=old.holder if old is not None else (call.mount.uuid, _network(call.client_address)),
+            holder=old.holder if old is not None else client_of(call),
             size=_EACH + (len(schema.encode(sign_in)) if sign_in is not None else 0),
         )
         if not self._fits(new.holder, new.size - (old.size if old is not None else 0)):
@@ -218,15 +218,6 @@ class States:
 def comes_here(uri: str, mount: str) -> bool:
     """Whether the browser is sent to the callback of the mount at this path, and not to a client's."""
     return urlsplit(uri).path.endswith(f"/{mount}oidc/callback")
-
-
-def _network(address: str) -> str:
-    """Return where an address counts as: IPv6 addresses of one network are one holder's."""
-    try:
-        given = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(ip_network((given, 64), strict=False)) if given.version == 6 else str(given)
 
 
 async def expire(core: View, key: str) -> None:

@@ -16,7 +16,7 @@ from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
 from vault.outbound.shares import Owner
 
-_LIMITS = JsonLimits(strings=8192)
+_LIMITS = JsonLimits(strings=8192, memory=4 << 20)
 
 
 class ApiServer:

@@ -9,9 +9,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
+from nhi.auth.jwt.provider import document
 from nhi.jose import signature
 from tests.tokens import KEY, b64, jwk, token
 from vault.framework.errors import Malformed
+from vault.outbound.failure import Unreachable
+from vault.outbound.fetch import Answer
 
 
 def number(value: int) -> str:
@@ -69,3 +72,9 @@ def test_a_token_is_tried_with_so_many_keys_of_a_set_and_not_with_all(
     assert signature.read(forged[:-6] + "AAAAAA").claims(keys) is None
     assert len(tried) == 20
     assert signature.read(forged).claims(keys) == {"a": 1}
+
+
+@pytest.mark.parametrize("text", [b'{"keys":[' + b",".join([b"{}"] * 150_000) + b"]}", b"[" * 500_000])
+def test_a_document_of_countless_values_is_refused_before_it_is_read(text: bytes) -> None:
+    with pytest.raises(Unreachable, match="no JSON object"):
+        document(Answer(200, text))

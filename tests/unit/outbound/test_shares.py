@@ -25,7 +25,7 @@ def _cancel(tasks: list[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-def test_a_tenant_takes_half_a_mount_a_quarter_and_a_host_an_eighth() -> None:
+def test_each_level_takes_half_of_the_one_above() -> None:
     async def scenario() -> None:
         for many, most in (
             ([("t", "m", "h")] * 200, 16),
@@ -77,6 +77,29 @@ def test_whatever_happens_turns_are_neither_lost_nor_made(steps: list[tuple[Path
         assert waiting == []
         assert not shares._held
         assert not shares._waiting
+
+    asyncio.run(scenario())
+
+
+def test_turns_that_come_back_while_those_who_wait_for_them_leave_go_to_who_stays() -> None:
+    async def scenario() -> None:
+        shares = Shares(4)
+        path = ("t",)
+        for _ in range(2):
+            await shares.take(path)
+        *leaving, staying = await _held(shares, [path] * 6)
+        _cancel(leaving)
+        shares.give_back(path)
+        await staying
+        await asyncio.sleep(0)
+        assert not shares._waiting
+        leaving = await _held(shares, [path] * 5)
+        _cancel(leaving)
+        for _ in range(2):
+            shares.give_back(path)
+        await asyncio.gather(*leaving, return_exceptions=True)
+        assert not shares._waiting
+        assert not shares._held
 
     asyncio.run(scenario())
 

@@ -144,13 +144,6 @@ def test_what_comes_back_is_kept_in_memory_and_only_so_much_of_it() -> None:
     play(scenario)
 
 
-def test_addresses_of_one_ipv6_network_are_one_holder() -> None:
-    assert states._network("2001:db8::1") == states._network("2001:db8::ffff:2") == "2001:db8::/64"
-    assert states._network("2001:db8:0:1::1") != states._network("2001:db8::1")
-    assert states._network("192.0.2.1") != states._network("192.0.2.2")
-    assert states._network("") == ""
-
-
 def _spelled(state: str) -> list[str]:
     """Other texts that may be read as the same state."""
     return [
@@ -229,5 +222,42 @@ def test_a_device_code_that_would_make_a_state_too_long_is_refused() -> None:
             states_ = vault.states
             with pytest.raises(Malformed, match="too long"):
                 states_.begin(states.SignIn(mount="m", role="r", mode="device", device_code="x" * 20_000))
+
+    play(scenario)
+
+
+def test_strangers_who_come_back_with_codes_of_their_own_leave_turns_at_a_slow_provider_to_others() -> None:
+    """250 at one address, of whom 16 are asked about at a time; who comes from elsewhere is the next."""
+
+    async def scenario() -> None:
+        async with house() as vault:
+            states_ = [(await vault.ask("apps"))["state"] for _ in range(250)]
+            answer, asked, slow = vault.provider.behave, asyncio.Event(), asyncio.Event()
+            forms = 0
+
+            async def slowly(writer: Any, head: bytes) -> None:
+                nonlocal forms
+                if b"token_endpoint" in head.split(b"\r\n")[0]:
+                    forms += 1
+                    if forms == 16:
+                        asked.set()
+                    if forms <= 16:
+                        await slow.wait()
+                assert answer is not None
+                await answer(writer, head)
+
+            vault.provider.behave = slowly
+            given = {"code": "c0de", "client_nonce": "mine"}
+            strangers = [asyncio.ensure_future(vault.back(state=one, **given)) for one in states_]
+            await asked.wait()
+            vault.door.address = "198.51.100.9"
+            mine = (await vault.ask("apps"))["state"]
+            assert (await vault.back(state=mine, **given)).status == 200
+            assert forms == 17
+            assert not any(one.done() for one in strangers)
+            slow.set()
+            for one in strangers:
+                one.cancel()
+            await asyncio.gather(*strangers, return_exceptions=True)
 
     play(scenario)
