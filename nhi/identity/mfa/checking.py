@@ -45,9 +45,13 @@ class Codes:
         one: Enforcement,
         given: Mapping[str, Sequence[str]],
         entity_id: str,
+        passed: set[str],
     ) -> None:
         """Check one factor for an enforcement; `given` has codes by method id, or by name with the
         method's namespace before it. Raises `Unsatisfied`.
+
+        `passed` are the methods that this login has passed already: a code is good once, for every enforcement that
+        asks for it.
 
         Failures are counted in the transaction, which must be kept although this raises. `core` is the data of the
         namespace that the login is in, `chain` that namespace and all above it.
@@ -58,11 +62,14 @@ class Codes:
             if found is None:
                 continue
             place, method = found
+            if method.id in passed:
+                return
             codes = given.get(method.id) or (given.get(place.path + method.name) if method.name else None)
             if not codes:
                 continue
             problem = await self._check(core, method, codes[0], entity_id)
             if not problem:
+                passed.add(method.id)
                 return
             problems.append(problem)
         unfit = "" if problems else "failed to sanitize MFA creds, "

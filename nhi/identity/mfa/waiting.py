@@ -87,10 +87,10 @@ class SecondFactors:
         standing: Standing,
     ) -> str:
         """Return what is missing, "" for nothing. What was tried is counted in the transaction."""
-        chain = self._chain(call.namespace)
+        chain, passed = self._chain(call.namespace), set[str]()
         try:
             for _, one in found:
-                await self._codes.satisfy(call.core, chain, one, given, standing.facts.entity_id)
+                await self._codes.satisfy(call.core, chain, one, given, standing.facts.entity_id, passed)
         except Unsatisfied as problem:
             return str(problem)
         return ""

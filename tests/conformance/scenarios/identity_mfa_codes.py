@@ -86,6 +86,7 @@ CODES = [
     complete({"idc/five": ["{code_five}"]}),
     demand("six"),
     demand("six", name="e2"),
+    enter("{six}:{code_six}", divergence="DV-40"),
     enter("{six}:{code_six}"),
     delete(M + "login-enforcement/e2"),
     delete(M + "login-enforcement/e"),

@@ -354,3 +354,24 @@ def test_a_wall_clock_that_is_set_neither_ends_the_pause_after_wrong_codes_nor_p
         assert (await it.at_once(it.code())).status == 200
 
     play(scenario)
+
+
+def test_one_code_is_good_for_every_enforcement_that_asks_for_its_method_and_for_one_login() -> None:
+    async def scenario() -> None:
+        ada = await secured()
+        rule = {"mfa_method_ids": [ada.method], "identity_entity_ids": [ada.entity]}
+        await ada.house.good("POST", MFA + "login-enforcement/also", rule)
+        other = await ada.house.good("POST", MFA + "method/totp", {"issuer": "I", "method_name": "other"})
+        code = ada.code()
+        assert auth(await ada.at_once(code))["client_token"]
+        assert (await ada.at_once(code)).status == 403
+        request = await ada.begin()
+        assert (await ada.end(request, code)).status == 403
+        later = ada.code(1)
+        assert auth(await ada.end(request, later))["client_token"]
+        rule = {"mfa_method_ids": [other.data["method_id"]], "identity_entity_ids": [ada.entity]}
+        await ada.house.good("POST", MFA + "login-enforcement/also", rule)
+        ada.house.clock.sleep(10 * PERIOD)
+        assert (await ada.at_once(ada.code())).status == 403  # the other enforcement asks for another method
+
+    play(scenario)
