@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call, Operation, Reply
 from vault.framework.openapi import document
 from vault.framework.route import Bound, Route
 
@@ -16,24 +18,78 @@ class Help(msgspec.Struct, frozen=True):
     """The answer to `?help=1`."""
 
     help: str
-    see_also: None
     openapi: object
+    see_also: None
 
 
-async def show(bounds: Sequence[Bound], call: Call) -> Reply[Help]:
-    """Describe everything that can be done at the path of `call`; on a mount's root, everything that it can do."""
-    routes = [bound.route for bound in bounds]
-    head = f"Request:        {call.local}\nMatching Route: {routes[0].shown}\n\n" if call.local else ""
-    text = head + "\n\n".join(_describe(route, call.mount.path) for route in routes)
-    return Reply(data=Help(text, None, document({call.mount.path: routes})), plain=True)
+_ORDER: Final = (
+    Operation.READ,
+    Operation.LIST,
+    Operation.SCAN,
+    Operation.CREATE,
+    Operation.UPDATE,
+    Operation.PATCH,
+    Operation.DELETE,
+    Operation.HEADER,
+)
+"""Operations, those that only ask first."""
+_REASON: Final = re.compile(r" \((?:SL-\d+(?:, )?)+\)")
+"""What documentation says to those who read the code."""
+_PATHS: Final = (
+    "## PATHS\n\nWhat this mount answers, as patterns of paths below it. Ask for help on a path that fits one to see\n"
+    "its parameters. Whether you may call it is for your token's policies to say.\n\n"
+)
 
 
-def _describe(route: Route, mount: str) -> str:
-    lines = [f"## {route.operation.value.upper()} {mount}{route.shown}", "", route.summary]
-    if route.description:
-        lines += ["", route.description]
-    if route.parameters:
-        lines += ["", "### PARAMETERS", ""]
-        for parameter in route.parameters.values():
-            lines += [f"    {parameter.name} ({parameter.kind.name})", "", f"        {parameter.doc}", ""]
-    return "\n".join(lines).rstrip()
+async def show(bounds: Sequence[Bound], about: str, call: Call) -> Reply[Help]:
+    """Describe everything that can be done at the path of `call`; on a mount's root, everything that it can do.
+
+    `about` says what the mount is for. Paths of the document are below the mount, as those of the text are.
+    """
+    routes = sorted((bound.route for bound in bounds), key=lambda route: _ORDER.index(route.operation))
+    text = _of_path(routes, call) if call.local else f"## DESCRIPTION\n\n{about}\n\n{_PATHS}{_listed(routes)}"
+    text = _REASON.sub("", text)
+    described = document({call.mount.path: routes})
+    below = len(call.mount.path)
+    described["paths"] = {f"/{path[1 + below :]}": item for path, item in described["paths"].items()}
+    return Reply(data=Help(text, described, None), plain=True)
+
+
+def _listed(routes: Sequence[Route]) -> str:
+    """Return the patterns in order, each with what its first operation does."""
+    found: dict[str, str] = {}
+    for route in routes:
+        found.setdefault(_pattern(route), route.summary)
+    return "\n\n".join(f"    {pattern}\n        {summary}" for pattern, summary in sorted(found.items()))
+
+
+def _pattern(route: Route) -> str:
+    return f"^{route.pattern}$".replace("\\-", "-")
+
+
+def _of_path(routes: Sequence[Route], call: Call) -> str:
+    """Return what can be done at one path, and with which parameters."""
+    parameters = _parameters(routes)
+    gap = "" if parameters else "\n"
+    parts = [
+        f"Request:        {call.local}\nMatching Route: {_pattern(routes[0])}\n\n{routes[0].summary}{gap}",
+        *parameters,
+        "## DESCRIPTION\n\nWhat each operation does.",
+    ]
+    for route in routes:
+        said = f"    {route.operation.value.upper()} {call.mount.path}{route.shown}\n        {route.summary}"
+        more = route.description.splitlines()
+        parts.append("\n".join([said, *(f"        {line}".rstrip() for line in more)]))
+    return "\n\n".join(parts)
+
+
+def _parameters(routes: Sequence[Route]) -> list[str]:
+    """Return the section of the parameters, in order of their names; none where there are none."""
+    known = {name: one for route in reversed(routes) for name, one in route.parameters.items()}
+    if not known:
+        return []
+    rows = [
+        f"    {known[name].name} ({known[name].kind.name})\n\n        {known[name].doc}"
+        for name in sorted(known)
+    ]
+    return ["## PARAMETERS", *rows]

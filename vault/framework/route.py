@@ -360,13 +360,21 @@ class RouteTable:
         self.all: tuple[Bound, ...] = tuple(bound for _, group in ordered for bound in group.values())
 
     def matching(self, path: str) -> tuple[Bound, ...]:
-        """Return every operation on `path`, for help."""
+        """Return every operation on `path`, those of the nearest template first."""
         found: list[Bound] = []
         for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
             for shape in candidates or ():
                 if shape.pattern.fullmatch(path):
                     found += shape.group.values()
         return tuple(found)
+
+    def helping(self, path: str) -> tuple[Bound, ...]:
+        """Return the operations that help on `path` is about: those of the nearest template, and what lists there."""
+        found = self.matching(path)
+        lists = {Operation.LIST, Operation.SCAN}
+        nearest = {one.route.template for one in found if one.route.operation not in lists} or {""}
+        first = next((one.route.template for one in found if one.route.template in nearest), "")
+        return tuple(one for one in found if one.route.template == first or one.route.operation in lists)
 
     def match(self, path: str, operation: Operation) -> tuple[Bound, Mapping[str, str]]:
         """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""

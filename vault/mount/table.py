@@ -41,10 +41,10 @@ class Backend(msgspec.Struct, frozen=True):
     def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
         """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         if call.operation is Operation.HELP:
-            found = self.routes.matching(call.local) if call.local else ()
+            found = self.routes.helping(call.local) if call.local else ()
             if not found and call.local:
                 raise UnsupportedPath
-            return special(partial(show, found or self.routes.all), Operation.HELP), {}
+            return special(partial(show, found or self.routes.all, self._about), Operation.HELP), {}
         try:
             return self.routes.match(call.local, call.operation)
         except UnsupportedOperation:
@@ -59,6 +59,12 @@ class Backend(msgspec.Struct, frozen=True):
                 if engine.missing is not None:
                     return special(engine.missing, call.operation), {}
             raise
+
+    @property
+    def _about(self) -> str:
+        """What the engines are for, each in the first line of its own documentation."""
+        docs = [(type(engine).__doc__ or "").partition("\n")[0] for engine in self.engines]
+        return "\n".join(dict.fromkeys(doc for doc in docs if doc))
 
     @property
     def _guarded(self) -> tuple[str, ...]:

@@ -292,7 +292,7 @@ class Front:
             call.offered, call.key = True, None
             if call.method == "HEAD" and call.path == "sys/health":
                 operation = Operation.READ
-            if operation not in taken:
+            if operation not in taken and not _asks_for_help(call, scope):
                 raise UnsupportedOperation("")
         if operation is None:
             self._refuse_method(call)
@@ -317,6 +317,12 @@ class Front:
 def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
     """Return the second factors in a head, in order."""
     return tuple(value.decode("latin-1") for name, value in headers if name == b"x-vault-mfa")
+
+
+def _asks_for_help(call: Call, scope: Scope) -> bool:
+    """Whether a read asks what there is on a path, which may be one that answers no reads."""
+    query = scope["query_string"]
+    return call.method == "GET" and b"help" in query and bool(schema.decode_query(query).get("help"))
 
 
 def _bind(call: Call, value: bytes, scope: Scope) -> bool:

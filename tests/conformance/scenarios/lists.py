@@ -1,7 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
 """LIST, SCAN, pagination, PATCH and help."""
 
+import re
+from pathlib import Path
+
 from tests.conformance.scenario import Scenario, get, lst, patch, post, scan, step
+
+OPERATIONS = Path(__file__).parents[3] / "api-spec" / "openbao-operations.txt"
+"""What OpenBao's own document names."""
+NOT_HERE = (
+    "sys/config/reload/", "sys/config/ui/", "sys/control-group/", "sys/generate-root", "sys/pprof", "sys/raw",
+    "sys/workflows/",
+)  # fmt: skip
+"""Begins paths that are unsupported here, or where the listener does not offer them; `coverage.md` says why."""
+OTHERWISE = (
+    "sys/wrapping/lookup", "sys/wrapping/rewrap", "sys/wrapping/unwrap",
+    "auth/token/lookup-self", "auth/token/renew-self", "auth/token/revoke-self",
+)  # fmt: skip
+"""Where OpenBao takes every token for one that wraps something, or puts the token into the help."""
+_PLACE = re.compile(r"\{[a-z_]+\}")
 
 TREE = ["a", "b", "c", "dir/x", "dir/y", "dir/sub/z", "Zed", "a b"]
 
@@ -94,7 +111,19 @@ PATCHES = [
     get("lst2/data/a"),
 ]
 
+HELPED = sorted(
+    {
+        _PLACE.sub("x", path)
+        for _, path in (line.split(maxsplit=1) for line in OPERATIONS.read_text().splitlines())
+        if path.startswith(("sys/", "identity/", "auth/token/", "cubbyhole/"))
+        and not path.startswith(NOT_HERE)
+    }
+)
+"""A path of each shape that OpenBao has on the mounts that are always there, and we have too."""
+
 HELP = [
+    *(get(f"{path}?help=1", shape=1, divergence="DV-10" if path in OTHERWISE else "") for path in HELPED),
+    get("sys/internal/ui/mounts?help=1", token="", divergence="DV-10"),
     get("sys/mounts?help=1", shape=1),
     get("sys/policies/acl/x?help=true", shape=1),
     get("sys/nothing-here?help=1", shape=1),

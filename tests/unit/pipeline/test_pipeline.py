@@ -312,15 +312,45 @@ def test_what_follows_a_request_happens_after_its_record(application: Applicatio
     assert application.request("GET", "/v1/secret/data/x", token="root").status == 200
 
 
-def test_help_on_a_mount_heads_each_operation_with_its_verb_and_path(application: Application) -> None:
-    text = application.request("GET", "/v1/secret?help=1", token="root").json()["help"]
-    heads = [line for line in text.splitlines() if line.startswith("## ")]
-    assert "## UPDATE secret/undelete/{path}" in heads
-    assert len(heads) == len(set(heads))
-    one = application.request("GET", "/v1/secret/undelete/x?help=1", token="root").json()["help"]
-    assert one.startswith(
-        "Request:        undelete/x\nMatching Route: undelete/{path}\n\n## UPDATE secret/undelete/{path}\n"
+def test_help_on_a_mount_lists_its_paths_as_patterns_in_order(application: Application) -> None:
+    told = application.request("GET", "/v1/secret?help=1", token="root").json()
+    assert list(told) == ["help", "openapi", "see_also"]
+    description, _, paths = told["help"].partition("\n\n## PATHS\n\n")
+    assert description.startswith("## DESCRIPTION\n\nSecrets with versions")
+    patterns = [line.strip() for line in paths.splitlines() if line.startswith("    ^")]
+    assert patterns == sorted(patterns) and len(patterns) == len(set(patterns))
+    assert r"^undelete/(?P<path>.*)$" in patterns and r"^detailed-metadata/(?P<path>.*)$" in patterns
+    assert "/undelete/{path}" in told["openapi"]["paths"]
+    assert all(len(path) > 1 and not path.startswith("/secret") for path in told["openapi"]["paths"])
+    assert "SL-" not in application.request("GET", "/v1/sys/?help=1", token="root").json()["help"]
+
+
+def test_help_on_a_path_names_its_pattern_its_parameters_in_order_and_each_operation(
+    application: Application,
+) -> None:
+    told = application.request("GET", "/v1/secret/undelete/x?help=1", token="root").json()
+    head = "Request:        undelete/x\nMatching Route: ^undelete/(?P<path>.*)$\n\nRestore deleted versions."
+    assert told["help"].startswith(head)
+    assert "\n\n## PARAMETERS\n\n    path (string)\n\n" in told["help"]
+    assert (
+        "\n\n## DESCRIPTION\n\nWhat each operation does.\n\n    UPDATE secret/undelete/{path}\n"
+        in told["help"]
     )
+    assert list(told["openapi"]["paths"]) == ["/undelete/{path}"]
+
+
+def test_help_is_about_the_nearest_path_and_what_lists_there(application: Application) -> None:
+    for path, wanted in (
+        ("sys/mounts/x/tune", ["/mounts/{path}/tune"]),
+        ("sys/policies/acl/x", ["/policies/acl/{name}", "/policies/acl/{prefix}"]),
+        ("sys/seal", ["/seal"]),
+        ("sys/unseal", ["/unseal"]),
+    ):
+        answer = application.request("GET", f"/v1/{path}?help=1", token="root")
+        assert answer.status == 200 and list(answer.json()["openapi"]["paths"]) == wanted, path
+        assert application.request("GET", f"/v1/{path}?help=1").status == 403
+    assert application.request("GET", "/v1/sys/seal", token="root").status == 405
+    assert application.request("GET", "/v1/sys/seal?help=", token="root").status == 405
 
 
 def test_a_write_that_waited_never_goes_to_a_namespace_that_its_path_no_longer_leads_to(
