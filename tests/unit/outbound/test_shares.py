@@ -51,12 +51,16 @@ def test_seven_tenants_that_give_nothing_back_leave_a_turn_for_the_eighth() -> N
     asyncio.run(scenario())
 
 
-@given(st.lists(st.tuples(PATHS, st.booleans(), st.integers(0, 5)), max_size=60))
-def test_whatever_happens_turns_are_neither_lost_nor_made(steps: list[tuple[Path, bool, int]]) -> None:
+@given(st.lists(st.tuples(PATHS, st.booleans(), st.integers(0, 5), st.booleans()), max_size=60))
+def test_whatever_happens_turns_are_neither_lost_nor_made(
+    steps: list[tuple[Path, bool, int, bool]],
+) -> None:
+    """Also where several things happen before anybody who waits hears of it."""
+
     async def scenario() -> None:
         shares = Shares(8)
         waiting: list[tuple[Path, asyncio.Task[None]]] = []
-        for path, cancels, index in steps:
+        for path, cancels, index, at_once in steps:
             if cancels and waiting:
                 held, task = waiting.pop(index % len(waiting))
                 if task.done():
@@ -65,11 +69,14 @@ def test_whatever_happens_turns_are_neither_lost_nor_made(steps: list[tuple[Path
                     task.cancel()
             else:
                 waiting.append((path, asyncio.create_task(shares.take(path))))
-            await asyncio.sleep(0)
+            if at_once:
+                continue
+            for _ in range(3):
+                await asyncio.sleep(0)
             held_now = Counter(path for path, task in waiting if task.done())
             assert held_now == Counter({p: n for p, n in shares._held.items() if len(p) == 3})
             assert held_now.total() <= 8
-        for _ in range(len(waiting)):
+        for _ in range(len(waiting) + 2):
             for one in [one for one in waiting if one[1].done()]:
                 waiting.remove(one)
                 shares.give_back(one[0])
