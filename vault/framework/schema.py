@@ -25,6 +25,8 @@ MAX_STRINGS: Final = USUAL_LIMITS.strings
 """Strings (keys and values) in one body, and fields of a form or query, unless the listener says otherwise."""
 MAX_DEPTH: Final = 100
 """Nested objects and arrays in one body."""
+MAX_VALUES: Final = 50_000
+"""Values in one body, however short: each costs its way through the audit log."""
 MAX_DIGITS: Final = 308
 """Digits in a row in one number: more do not fit into a 64-bit float."""
 
@@ -50,10 +52,11 @@ _COMPLEX: Final = "refused JSON input due to high complexity: exceeded maximum "
 def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
     """Refuse a body that would be costly to parse, in steps that each take it once. Raises `Malformed`."""
     opened = body.count(b"{") + body.count(b"[")
-    if len(body) + _VALUE_BYTES * (body.count(b",") + opened) > limits.memory:
+    values = body.count(b",") + opened
+    if len(body) + _VALUE_BYTES * values > limits.memory:
         raise Malformed(_COMPLEX + "estimated memory limits")
     long = len(body) > MAX_DIGITS and _LONG in body.translate(_MASKED)
-    if long or opened > MAX_DEPTH or body.count(b'"') > 2 * limits.strings:
+    if long or opened > MAX_DEPTH or values > MAX_VALUES or body.count(b'"') > 2 * limits.strings:
         _check_structure(body, limits, opened)
 
 
@@ -64,6 +67,8 @@ def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
     if body.count(b'"') > 2 * limits.strings:
         raise Malformed(_COMPLEX + "number of strings")
     bare = b" ".join(body.split(b'"')[::2])
+    if bare.count(b",") + bare.count(b"{") + bare.count(b"[") > MAX_VALUES:
+        raise Malformed(_COMPLEX + "number of values")
     brackets = bare.translate(_STEPS, _NO_BRACKETS)[: 2 * opened]  # more than so many are not balanced
     if max(accumulate(memoryview(brackets).cast("b")), default=0) > MAX_DEPTH:
         raise Malformed(_COMPLEX + "depth")

@@ -111,6 +111,12 @@ BODIES = [
     step("GET", "bodies/chunked", {"with": "body"}),
 ]
 
+PASSWORDS = 'length = 20\nrule "charset" { charset = "abc" }\n'
+LONG_FILTER = (
+    'path "a/*" { capabilities = ["list"] list_scan_response_keys_filter_path = "{{ .key }}'
+    + "x" * 8200
+    + '" }'
+)
 LIMITS = [
     post("sys/mounts/limits", {"type": "kv"}),
     post("limits/a", MANY),
@@ -120,6 +126,13 @@ LIMITS = [
     post("sys/wrapping/unwrap", b'{"token":"' + b"x" * (1 << 21) + b'"}', token=""),
     post("sys/mounts/limits/tune", {"audit_non_hmac_request_keys": "a," * 9999 + "a"}),
     post("sys/mounts/limits/tune", {"audit_non_hmac_request_keys": "a," * 10000 + "a"}, divergence="DV-98"),
+    post("sys/policies/acl/limits", {"policy": 'path "a/*" {}\n' * 13_000}),
+    post("sys/policies/acl/limits", {"policy": 'path "a/*" {}\n' * 17_000}, divergence="DV-98"),
+    post("sys/policies/acl/limits", {"policy": LONG_FILTER}, divergence="DV-98"),
+    post("sys/policies/password/limits", {"policy": PASSWORDS + "#" * 32_000}),
+    post("sys/policies/password/limits", {"policy": PASSWORDS + "#" * 33_000}, divergence="DV-98"),
+    post("limits/f", b'{"a":[' + b"1," * 49_000 + b"1]}"),
+    post("limits/f", b'{"a":[' + b"1," * 51_000 + b"1]}", divergence="DV-98"),
     post("limits/c", b'{"a":"' + b"x" * 1000 + b'"}'),
     post("limits/deep", DEEP, divergence="DV-04"),
     post("limits/d", b'{"a":' + b"9" * 500 + b"}", divergence="DV-02"),

@@ -134,3 +134,11 @@ def test_a_body_over_the_limit_is_refused() -> None:
     schema.refuse_over(4, 4)
     with pytest.raises(TooLarge):
         schema.refuse_over(4, 5)
+
+
+def test_sl_70_a_body_has_only_so_many_values_and_commas_in_strings_are_none() -> None:
+    assert schema.decode_object(b'{"a":[' + b"1," * (schema.MAX_VALUES - 3) + b"1]}")
+    for piece in (b"1,", b"{},", b"[],", b'{"a":1},'):
+        with pytest.raises(Malformed, match=r"exceeded maximum number of (values|strings)"):
+            schema.decode_object(b'{"a":[' + piece * schema.MAX_VALUES + b"1]}")
+    assert schema.decode_object(b'{"a":"' + b"," * 200_000 + b'"}')
