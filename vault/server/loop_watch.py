@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.call import Call
-from vault.framework.log import Log, Value, place
+from vault.framework.log import Log, place
 from vault.framework.metrics import Metrics
 
 BEAT: Final = 0.1
@@ -82,17 +82,16 @@ class LoopWatch:
         if monotonic() - self._told < QUIET:
             self._untold += 1
             return
-        sight = self._sight
-        shown: dict[str, Value] = (
-            {} if sight is None else {"at": sight.at, "mount": sight.mount, "address": sight.address}
-        )
+        sight = self._sight or Sight("", "", "")
         self._log.caution(
             "server",
             "the event loop stood still and nobody was answered",
             seconds=round(late, 3),
             reason="it worked" if worked > late / 2 else "it waited, or the machine did other work",
             count=self._untold + 1,
-            **{name: value for name, value in shown.items() if value},
+            at=sight.at,
+            mount=sight.mount,
+            address=sight.address,
         )
         self._told, self._untold = monotonic(), 0
 
