@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tests.hostile import BODIES, FORMS, HEADERS, TEXTS, VALUES, shown
+
+LENGTHS = (10, 300, 3000, 20_000)
+"""Characters of a long text; of a body there may be more."""
+_LONG_BODY = (3000, 60_000, 300_000)
 METHODS = ("GET", "POST", "PUT", "DELETE", "LIST", "SCAN", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _NASTY = (
@@ -102,6 +107,8 @@ class Noise:
             request.headers["X-Vault-Token"] = token
         for name, values in chance.sample(_HEADERS, chance.choice((0, 0, 0, 1, 2))):
             request.headers[name] = chance.choice((*values, self._marker or "x"))
+        if chance.random() < 0.1:
+            request.headers[chance.choice(HEADERS)] = shown(self._long()) or "x"
         if method in {"POST", "PUT", "PATCH"}:
             request.body = self._body(operation.fields)
             if method == "PATCH" and chance.random() < 0.9:
@@ -113,6 +120,8 @@ class Noise:
 
     def _segment(self) -> str:
         chance = self._chance
+        if chance.random() < 0.05:
+            return quote(self._long()[:20_000], errors="replace")[:20_000].rstrip("%")
         if chance.random() < 0.6:
             return chance.choice(("x", "y", "secret", "a/b", "token", "default", "file", "kv"))
         return quote(chance.choice((*_NASTY[1:], self._word())), safe=chance.choice(("", "/", "/.%", "/.")))
@@ -122,8 +131,14 @@ class Noise:
             self._chance.choices(string.printable, k=self._chance.randrange(1, 20))
         )
 
+    def _long(self) -> str:
+        """A text that some parser takes long over, if any does."""
+        return self._chance.choice(list(TEXTS.values()))(self._chance.choice(LENGTHS))
+
     def _scalar(self) -> Any:
         chance = self._chance
+        if chance.random() < 0.05:
+            return self._long()
         return chance.choice(
             (None, True, False, chance.choice(_NUMBERS), chance.choice(_NASTY), self._word())
         )
@@ -132,6 +147,8 @@ class Noise:
         """Any JSON value."""
         chance = self._chance
         shape = chance.random()
+        if shape > 0.98:
+            return chance.choice(list(VALUES.values()))(chance.choice(LENGTHS))
         if depth > 3 or shape < 0.6:
             return self._scalar()
         if shape < 0.8:
@@ -145,6 +162,8 @@ class Noise:
         chance = self._chance
         if chance.random() < 0.1:
             return chance.choice(_RAW_BODIES)
+        if chance.random() < 0.05:
+            return chance.choice([*BODIES.values(), *FORMS.values()])(chance.choice(_LONG_BODY))
         body = {name: self.value() for name in fields if chance.random() < 0.6}
         if chance.random() < 0.2:
             body[self._key()] = self.value()

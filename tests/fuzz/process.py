@@ -149,6 +149,10 @@ class VaultProcess:
             answer = client.request("PUT", "/v1/sys/unseal", {"key": self.key})
         assert answer.status == 200 and answer.json()["sealed"] is False, answer.body
 
+    def seconds_of_the_loop(self) -> float:
+        """Processor time that the event loop's thread has had."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
     def client(self, token: str | None = None) -> Client:
         """A client of its own, with the root token unless another is given."""
         return Client(self.port, self.root if token is None else token)

@@ -11,17 +11,20 @@ from tests.fuzz.noise import Noise, Operation, Request, operations
 from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess
 
 _RENEW_EVERY = 250
+MOST = 0.3
+"""Seconds of processor time of the event loop that one request may take."""
 ENDS_IT = {"/sys/seal", "/auth/token/revoke-self", "/sys/monitor"}
 """Left out: what would end a run, or its token, or has no end itself; `tests/routes` tries it alone."""
 
 
 @dataclass
 class Account:
-    """What came back: statuses, requests whose answer tells of a defect, connections lost without an answer."""
+    """What came back: statuses, requests that tell of a defect, that got no answer, or that held the event loop."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     defects: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    costly: list[str] = field(default_factory=list)
     connections: int = 0
 
     @property
@@ -46,6 +49,7 @@ class Storm:
             if number % _RENEW_EVERY == 0:
                 self._renew()
             request = self._noise.request(token=self._token)
+            began = self._vault.seconds_of_the_loop()
             try:
                 answer = self._client.request(
                     request.method, request.target, request.body, headers=request.headers
@@ -54,6 +58,12 @@ class Storm:
                 self.account.lost.append(f"{request.method} {request.target[:80]}: {type(error).__name__}")
                 continue
             self._judge(request, answer)
+            seconds = self._vault.seconds_of_the_loop() - began
+            if seconds > MOST:
+                self.account.costly.append(
+                    f"{request.method} {request.target[:80]} took {seconds:.3f} s: "
+                    f"{str(request.headers)[:300]} {request.body!r:.300}"
+                )
 
     def _judge(self, request: Request, answer: Answer) -> None:
         self.account.statuses[answer.status] += 1

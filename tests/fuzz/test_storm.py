@@ -25,6 +25,7 @@ def check(vault: VaultProcess, storm: Storm) -> None:
     account = storm.account
     assert account.defects == []
     assert account.lost == []
+    assert account.costly == []
     log = vault.log.read_bytes()
     assert not TRACEBACK.search(log) and b"[ERROR]" not in log, log[-3000:]
     assert vault.alive
