@@ -62,7 +62,7 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _CLAIMS: Final = JsonLimits(strings=8192)
 _COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
-_PEM: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----", re.DOTALL)
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?(?:-----END ([A-Z ]+)-----|\Z)", re.DOTALL)
 
 
 class Registry(jws.JWSRegistry):
@@ -204,6 +204,8 @@ def from_pem(texts: Sequence[str]) -> tuple[VerifyKey, ...]:
 @lru_cache(maxsize=1024)
 def _from_pem(text: str) -> VerifyKey:
     for block in _PEM.finditer(text) if text.lstrip().startswith("-----BEGIN ") else ():
+        if block[1] != block[2]:
+            continue
         try:
             if block[1] == "CERTIFICATE":
                 return _known(x509.load_pem_x509_certificate(block[0].encode()).public_key())

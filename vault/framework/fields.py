@@ -168,7 +168,7 @@ _UNITS: Final = {
     "d": 86400.0,
 }
 _DURATION = re.compile(r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|h|d))+")
-_PART = re.compile(r"([0-9.]+)([^0-9.]+)")
+_PART = re.compile(r"([0-9.]+)([^0-9.]*)")
 _LONGEST_DURATION: Final = 64
 _MAX_SECONDS: Final = (1 << 63) // 1_000_000_000
 

@@ -15,7 +15,7 @@ import msgspec
 from vault.framework.identity import AliasFacts, IdentityFacts
 from vault.policy.model import Capability, PathRule, Policy, PolicyError
 
-_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_TEMPLATE = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f]")
 
 

@@ -32,7 +32,7 @@ class Setting(NamedTuple):
 
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART: Final = re.compile(r"([\d.]+)([a-z]*)")
 _TRUE: Final = frozenset({"1", "t", "true", "T", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "false", "F", "FALSE", "False"})
 _LONGEST_SECONDS: Final = 9_223_372_036

@@ -22,7 +22,7 @@ _MCL_FUTURE: Final = 2
 _MCL_ONFAULT: Final = 4
 NO_PROCESS_ID: Final = "is there and holds no process id; choose another path"
 """Why a file is not taken for the process id."""
-_PROCESS_ID: Final = re.compile(rb"\s*[0-9]*\s*")
+_PROCESS_ID: Final = re.compile(rb"\s*+[0-9]*+\s*+")
 _LONGEST_ID: Final = 64
 
 

@@ -128,7 +128,7 @@ _SIGNALS = """\
 | signal | does |
 |---|---|
 | SIGHUP | reads the configuration, certificates and audit files anew; connections stay, and settings of listeners hold for new ones. What cannot be used is logged, and the previous one stays. Storage, addresses and most other settings change at a start only, and are named |
-| SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends; a second one does not wait |
+| SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends with exit code 0; a second one does not wait. One that comes before the server serves ends the start at once, with exit code 143 (SIGINT: 130) |
 | SIGUSR2 | nothing but a line in the log: OpenBao writes what it is doing, and goes on as well |
 
 With `-test-config` the exit code is 0, 1 for problems or 2 for warnings only. Otherwise it is 0 after a signal and 1 when the server could not start; then one line on standard error

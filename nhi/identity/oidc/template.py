@@ -30,7 +30,7 @@ RESERVED: Final = (
     "c_hash",
 )
 """Claims that no template sets."""
-_DIRECTIVE: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_DIRECTIVE: Final = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 _NOBODY: Final = IdentityFacts(entity_id="", entity_name="")
 _NO_VALUE: Final = "error parsing template: no value could be found for one of the template directives"
 

@@ -39,7 +39,7 @@ decode: Final = msgspec.json.Decoder(float_hook=_as_float).decode
 """Decode a secret of version 2."""
 _MARK: Final = "-0.0e-000000000000000000"
 """Stands for `-0`, the one number that an integer does not keep."""
-_NEGATIVE_ZERO: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-0(?![0-9.eE])')
+_NEGATIVE_ZERO: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-0(?![0-9.eE])')
 _decode_all_spelled: Final = msgspec.json.Decoder(
     float_hook=lambda text: msgspec.Raw(b"-0" if text == _MARK else text.encode())
 ).decode

@@ -17,7 +17,7 @@ from vault.policy.store import PolicyEntry
 _SECOND: Final = 1_000_000_000
 _LATEST: Final = 1 << 63
 """Nanoseconds since the epoch that still fit into 64 bits: April 2262."""
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:\d\d)")
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}+)\d*+)?(Z|[+-]\d\d:\d\d)")
 _SECONDS = re.compile(r"[+-]?\d{1,18}")
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIELD: Final = 'Field validation failed: error converting input for field "{}": {}'
