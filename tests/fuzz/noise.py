@@ -23,6 +23,9 @@ _NASTY = (
     "a=b", "\u202e", "\U0001f511", "\ud7ff", "e\u0301", "-1", "0", "1e999", "0x10", "NaN", "1h", "-1h", "x" * 5000,
 )  # fmt: skip
 _NUMBERS = (0, 1, -1, 2, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**40, 0.1, -0.0, 1e308, 5e-324)
+_VERBS = (b"POST", b"POST", b"GET", b"PUT", b"LIST", b"SCAN", b"FOO", b"DELETE")
+_BEHIND = b"SCAN /v1/behind HTTP/1.1\r\nHost: x\r\n\r\n"
+"""A request that may be answered only where all agree that the one before it has ended."""
 _RAW_BODIES = (
     b"", b"null", b"[]", b'"x"', b"1", b"{", b"}", b"{]", b'{"a":', b'{"a":1,}', b'{"a":NaN}', b'{"a":1e999}',
     b'{"a":"\\ud800"}', b'{"a":"\xff"}', b"\xef\xbb\xbf{}", b'{"a":1}{"b":2}', b"a=b&c=d", b"%", b"\x00", b"\x1f\x8b",
@@ -177,9 +180,10 @@ class Noise:
     def raw(self) -> bytes:
         """Bytes for a connection: requests that are broken in all the ways that break parsers."""
         chance = self._chance
-        kind = chance.randrange(9)
+        kind = chance.randrange(12)
         marker = self._marker.encode() or b"x"
-        head = b"POST /v1/sys/tools/random HTTP/1.1\r\nHost: x\r\nX-Vault-Token: " + marker + b"\r\n"
+        verb = chance.choice(_VERBS)
+        head = verb + b" /v1/sys/tools/random HTTP/1.1\r\nHost: x\r\nX-Vault-Token: " + marker + b"\r\n"
         if kind == 0:
             return chance.randbytes(chance.randrange(1, 400))
         if kind == 1:
@@ -201,7 +205,39 @@ class Noise:
             return head + b"Content-Length: " + length + b"\r\n\r\n{}"
         if kind == 7:
             return self._mutated(head + b"Content-Length: 2\r\n\r\n{}")
-        return head + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n" + self._chunks()
+        if kind == 8:
+            both = [b"Content-Length: 2\r\n", b"Transfer-Encoding: chunked\r\n"]
+            chance.shuffle(both)
+            return head + b"".join(both) + b"\r\n" + self._chunks() + _BEHIND
+        if kind == 9:
+            return self._ambiguous(head + b"a: b\r\nContent-Length: 2\r\n\r\n{}") + _BEHIND
+        if kind == 10:
+            long = chance.choice(
+                (b"a:\r\n" * 9000, b"a" * 40_000 + b": b\r\n", b"a: " + b"b" * 70_000 + b"\r\n")
+            )
+            return head + long + b"\r\n" + _BEHIND
+        size = chance.choice((1, 1, 2, 7))
+        chunk = b"%x\r\n%b\r\n" % (size, b" " * size)
+        return (
+            head
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + chunk * chance.randrange(5000)
+            + b"0\r\n\r\n"
+            + _BEHIND
+        )
+
+    def _ambiguous(self, text: bytes) -> bytes:
+        """A request with one thing that two servers may read in two ways, or none."""
+        before, after = self._chance.choice(
+            (
+                (b"\r\na:", b"\na:"), (b"\r\n\r\n", b"\n\n"), (b"a: b", b"a: b\r\n c"), (b"a: b", b"a : b"),
+                (b"Host: x", b"Host: a b/"), (b"Host: x\r\n", b""), (b"Host: x", b"Host: x\r\nHost: y"),
+                (b"HTTP/1.1", b"HTTP/1.2"), (b"HTTP/1.1", b"HTTP/9.9"), (b" HTTP", b"  HTTP"), (b"th: 2", b"th: +2"),
+                (b"th: 2", b"th: 2, 2"), (b"a: b", b"Transfer-Encoding: chunked, identity"),
+                (b"a: b", b"Connection: upgrade\r\nUpgrade: h2c"), (b"a: b", b"a: b\0"), (b" /v1", b" http://y/v1"),
+            )
+        )  # fmt: skip
+        return text.replace(before, after, 1)
 
     def _chunks(self) -> bytes:
         sizes = (b"2", b"-1", b"zz", b"ffffffffffffffff", b"2;x=y", b"0", b"", b" 2", b"2\n")
