@@ -25,7 +25,7 @@ _ANYWHERE = (
     ("root-of", re.compile(rf"\b{_B62}{{6}}(?=_root\b)")),
     ("named", re.compile(rf"\b(?:entity|group)_[0-9a-f]{{8}}\.(?:root|{_B62}{{6}})\b")),
     ("hmac", re.compile(r"\bhmac-sha256:[0-9a-f]{64}\b")),
-    ("state", re.compile(rf"\bst_{_B62}{{20}}\b")),
+    ("state", re.compile(rf"\bst_(?:gAAAAA[0-9A-Za-z_-]{{200,}}|{_B62}{{20}}\b)")),
     ("nonce", re.compile(rf"\bn_{_B62}{{20}}\b")),
     ("challenge", re.compile(r"(?<=code_challenge=)[A-Za-z0-9_-]{43}")),
     ("seed", re.compile(r"(?<=&secret=)(?:[A-Z2-7]{8})*(?:[A-Z2-7]{2,7})?")),
