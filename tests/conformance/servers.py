@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from tests.conformance.wire import send
 from tests.ports import free_port
@@ -26,6 +27,9 @@ class NotStartedError(RuntimeError):
 
 class Server:
     """A running server process; `root` is its root token once `initialise` has been called."""
+
+    _AUDIT: ClassVar[str] = ""
+    """More options of the audit device."""
 
     kind = ""
 
@@ -88,7 +92,10 @@ listener "tcp" {{
 }}
 audit "file" "file" {{
   description = "conformance"
-  options {{ file_path = "{self.directory}/audit.log" }}
+  options {{
+    file_path = "{self.directory}/audit.log"
+    {self._AUDIT}
+  }}
 }}
 api_addr = "http://127.0.0.1:{self.port}"
 ui       = false
@@ -158,6 +165,8 @@ class OpenBaoServer(Server):
 
 class CoffreServer(Server):
     """Our server."""
+
+    _AUDIT = 'hmac_names_and_numbers = "false"'
 
     kind = "coffre"
 

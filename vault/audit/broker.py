@@ -26,6 +26,8 @@ from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 
+ALL_HASHED: Final = "hmac_names_and_numbers"
+"""Option of a device: whether numbers and the names of members are hashed as strings are."""
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _SALT: Final = "audit/salt/"
@@ -441,7 +443,12 @@ def trial_line(now: int) -> bytes:
 
 def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _Open:
     raw = config.flag("log_raw", default=False)
-    hasher = Hasher(salt, raw=raw, hash_accessor=config.flag("hmac_accessor", default=True))
+    hasher = Hasher(
+        salt,
+        raw=raw,
+        hash_accessor=config.flag("hmac_accessor", default=True),
+        strings_only=not config.flag(ALL_HASHED, default=True),
+    )
     prefix = config.options.get("prefix", "").encode()
     elide = config.flag("elide_list_responses", default=False)
     return _Open(config, device, hasher, Renderer(hasher, raw=raw, prefix=prefix, elide_lists=elide))

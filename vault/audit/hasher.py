@@ -1,32 +1,51 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The keyed hash that stands in audit records for every string that came from outside (SL-50)."""
+"""The keyed hash that stands in audit records for every value and name that came from outside (SL-50).
+
+What the API defines stays readable: names of parameters and of fields of answers, and numbers that such a field holds.
+All else is a client's own: strings, numbers and the names of members are hashed; booleans and null stay. A number's hash
+is that of its JSON text, so that who knows it finds it with `sys/audit-hash`.
+"""
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
+from vault.framework import schema
 from vault.framework.fields import Json
 
 _MARK: Final = "hmac-sha256:"
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
 _TIMES: Final = 1024
+_LONGEST_NAME: Final = 64
+_NUMBERS: Final = frozenset({int, float})
+_MOST: Final = 10_000
+"""Values of one record that are hashed one by one; of more there is one hash, for each takes its time (SL-55)."""
+
+
+class TooMany(Exception):
+    """A record holds more values than are hashed one by one."""
 
 
 class Hasher:
     """The keyed hash of one device. `raw` keeps values as they are, for the operator who asked for it."""
 
-    def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool) -> None:
+    def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool, strings_only: bool = False) -> None:
+        """With `strings_only` numbers and the names of members stay readable, as in OpenBao's records."""
         self._keyed = HMAC(key, SHA256())
         self._raw = raw
+        self._strings_only = strings_only or raw
+        self._left = _MOST
         self._hash_accessor = hash_accessor
         self._times: dict[str, str] = {}
         """Hashes of what is no secret and comes again and again: the empty string, and times."""
+        self._names: dict[str, str] = {}
         if not raw:
             self._times[""] = _MARK + hmac.digest(key, b"", "sha256").hex()
 
@@ -46,6 +65,17 @@ class Hasher:
             self._times[value] = hashed
         return hashed
 
+    def name(self, value: str) -> str:
+        """Return the hash of a member's name; names come again and again, and are remembered until the seal."""
+        known = self._names.get(value)
+        if known is None:
+            known = self.text(value)
+            if len(value) <= _LONGEST_NAME:
+                if len(self._names) >= _TIMES:
+                    self._names.clear()
+                self._names[value] = known
+        return known
+
     def accessor(self, value: str) -> str:
         """Return the hash of an accessor, unless there is none or the device keeps accessors readable."""
         return self.text(value) if self._hash_accessor and value else value
@@ -62,9 +92,101 @@ class Hasher:
             return [self.tree(item) for item in value]
         return value
 
-    def members(self, data: Mapping[str, Json], clear: frozenset[str]) -> Mapping[str, Json]:
-        """Hash an object's values, but for the top-level keys that the mount declared clear."""
+    def hidden(self, value: Json) -> Json:
+        """Return a copy of what is a client's own: no name and no scalar but booleans and null is readable."""
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if value is None or kind is bool:
+            return value
+        if kind is dict:
+            self._spend(len(value))
+            name, text, hidden = self.name, self.text, self.hidden
+            return {
+                name(key): text(item) if type(item) is str else hidden(item) for key, item in value.items()
+            }
+        if kind is list or kind is tuple:
+            self._spend(len(value))
+            return [self.hidden(item) for item in value]
+        return self.text(schema.encode(value).decode())
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise TooMany
+
+    def request(
+        self, data: Mapping[str, Json], clear: frozenset[str], known: Mapping[str, bool]
+    ) -> Mapping[str, Json]:
+        """Hash what came with a request, but for the top-level keys that the mount declared clear.
+
+        `known` are the names of the route's parameters, and whether each is a number. Raises `TooMany`.
+        """
+        if self._strings_only:
+            return self._strings(data, clear)
+        self._left = _MOST
+        self._spend(len(data))
+        shown: dict[str, Json] = {}
+        for key, item in data.items():
+            if key in clear or (known.get(key) and type(item) in _NUMBERS):
+                shown[key] = item
+            else:
+                shown[key if key in known else self.name(key)] = self.hidden(item)
+        return shown
+
+    def answer(self, data: object, plain: Json, clear: Collection[str], *, own: bool) -> Json:
+        """Hash the data of an answer and `plain`, which it is on the wire, but for the keys that the mount declared clear.
+
+        `own` says that the names of its members are a client's. Raises `TooMany`.
+        """
+        if not isinstance(plain, dict):
+            return self.tree(plain) if self._strings_only else self.hidden(plain)
+        if self._strings_only:
+            return self._strings(plain, clear)
+        self._left = _MOST
+        self._spend(len(plain))
+        if own:
+            return {
+                key if key in clear else self.name(key): item if key in clear else self.hidden(item)
+                for key, item in plain.items()
+            }
+        values = _values(data)
+        return {
+            key: item if key in clear else self._field(values.get(key), item) for key, item in plain.items()
+        }
+
+    def _field(self, value: object, plain: Json) -> Json:
+        """Hash what a field of an answer holds: names that its type defines stay, and so does a number of its own."""
+        kind = type(plain)
+        if kind is str:
+            return self.text(plain)
+        if kind in _NUMBERS:
+            return plain
+        if kind is dict and isinstance(value, msgspec.Struct):
+            values = _values(value)
+            return {key: self._field(values.get(key), item) for key, item in plain.items()}
+        if kind is dict and isinstance(value, Mapping):
+            self._spend(len(plain))
+            return {self.name(key): self._member(value.get(key), item) for key, item in plain.items()}
+        if kind is list and isinstance(value, list | tuple) and len(value) == len(plain):
+            self._spend(len(plain))
+            return [self._member(one, item) for one, item in zip(value, plain, strict=True)]
+        return self.hidden(plain)
+
+    def _member(self, value: object, plain: Json) -> Json:
+        """Hash one of many: its own type says which of its names stay."""
+        return self._field(value, plain) if isinstance(value, msgspec.Struct) else self.hidden(plain)
+
+    def _strings(self, data: Mapping[str, Json], clear: Collection[str]) -> Mapping[str, Json]:
         if not clear:
             hashed: Mapping[str, Json] = self.tree(data)
             return hashed
         return {key: item if key in clear else self.tree(item) for key, item in data.items()}
+
+
+def _values(data: object) -> Mapping[str, object]:
+    """Return what is behind each name on the wire."""
+    if isinstance(data, msgspec.Struct):
+        names = zip(data.__struct_fields__, data.__struct_encode_fields__, strict=True)
+        return {name: getattr(data, field) for field, name in names}
+    return data if isinstance(data, Mapping) else {}

@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from vault.audit.hasher import Hasher
+from vault.audit.hasher import Hasher, TooMany
 from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import ROOT, Auth, Call, Decision, Identity, Mounted, Reply, WrapInfo
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
+from vault.framework.route import Route
 
 _REPLIES: Final = 4096
 """Encoded answers that are kept, hashes only."""
@@ -29,6 +30,7 @@ _MOUNTS: Final = 4096
 """Mounts whose encoded part is kept."""
 _ADDRESSES: Final = 1024
 """Addresses of clients whose encoded form is kept."""
+_NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
 _LARGEST: Final = 4 << 20
 """Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
 _VERSION: Final = b"v2.7.2+builtin.bao"
@@ -68,6 +70,7 @@ class Renderer:
         self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
         self._places: Bounded[tuple[str, str, str], _Place] = Bounded(_REPLIES)
         self._addresses: Bounded[str, bytes] = Bounded(_ADDRESSES)
+        self._routes: Bounded[int, tuple[Route, Mapping[str, bool]]] = Bounded(_ADDRESSES)
 
     def exchange(
         self,
@@ -195,7 +198,7 @@ class Renderer:
         identity = call.identity
         data = b""
         if call.data:
-            data = b',"data":' + _bounded(self._hasher.members(call.data, call.mount.clear_request_keys))
+            data = b',"data":' + self._sent(call)
         return _PLACE % (
             b',"client_id":' + _client_id(identity) if identity is not None else b"",
             call.operation.encode(),
@@ -206,6 +209,28 @@ class Renderer:
             data,
             self._headers(call, headers) if headers else b"",
         )
+
+    def _sent(self, call: Call) -> bytes:
+        """Return the data of a request; where it has too many values, one hash of them all."""
+        try:
+            return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, self._known(call)))
+        except TooMany:
+            return schema.encode(self._many(call.data))
+
+    def _known(self, call: Call) -> Mapping[str, bool]:
+        """Return the names of the parameters that a call's route takes in its body, and whether each is a number."""
+        if not hasattr(call, "bound"):
+            return {}
+        route = call.bound.route
+        known = self._routes.get(id(route))
+        if known is None or known[0] is not route:
+            known = (route, _parameters(route))
+            self._routes.put(id(route), known)
+        return known[1]
+
+    def _many(self, data: object) -> Mapping[str, object]:
+        encoded = schema.encode(data)
+        return {"hmac": self._hasher.text(encoded.decode()), "length": len(encoded)}
 
     def _credential(self, call: Call) -> bytes:
         identity = call.identity
@@ -282,19 +307,22 @@ class Renderer:
                 "http_status_code": reply.status or 200,
             }
         elif reply.data is not None:
-            body["data"] = self._data(call, schema.to_plain(reply.data))
+            body["data"] = self._data(call, reply, schema.to_plain(reply.data))
         if reply.warnings:
             body["warnings"] = reply.warnings
         if reply.wrap_info is not None:
             body["wrap_info"] = self._wrap_info(reply.wrap_info)
         return body
 
-    def _data(self, call: Call, data: Json) -> Json:
-        if not isinstance(data, dict):
-            return self._hasher.tree(data)
-        if self._elide_lists and call.operation in {"list", "scan"}:
-            data = {key: len(value) if key in {"keys", "key_info"} else value for key, value in data.items()}
-        return self._hasher.members(data, call.mount.clear_response_keys)
+    def _data(self, call: Call, reply: Reply[object], plain: Json) -> Json:
+        if self._elide_lists and call.operation in {"list", "scan"} and isinstance(plain, dict):
+            plain = {
+                key: len(value) if key in {"keys", "key_info"} else value for key, value in plain.items()
+            }
+        try:
+            return self._hasher.answer(reply.data, plain, call.mount.clear_response_keys, own=reply.own_names)
+        except TooMany:
+            return self._many(plain)
 
     def _new_auth(self, auth: Auth, reply: Reply[object]) -> object:
         hasher = self._hasher
@@ -339,6 +367,14 @@ class Renderer:
                 self._mounts.clear()
             self._mounts[mount] = known
         return b'%b"%b"%b' % (known[0], version, known[1])
+
+
+def _parameters(route: Route) -> Mapping[str, bool]:
+    return {
+        name: parameter.kind.name in _NUMBER_KINDS
+        for name, parameter in route.parameters.items()
+        if not parameter.in_path
+    }
 
 
 def _namespace(call: Call) -> Mapping[str, str]:

@@ -244,6 +244,8 @@ class Reply(Generic[T]):
     unended: bool = False
     same: Hashable = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    own_names: bool = False
+    """Whether the names of the data's members are a client's own, and as secret as what they hold."""
     display_name: str = ""
     """Name of the token in `auth`, for the audit record alone."""
     refusal: VaultError | None = None

@@ -20,6 +20,8 @@ AUDIT_OPTIONS: Final = {
     "prefix": "Text before every line; only with `allow_audit_log_prefixing`.",
     "log_raw": "Write values in the clear instead of their HMAC: secrets end in the file. Default false.",
     "hmac_accessor": "Write token accessors as HMAC. Default true.",
+    "hmac_names_and_numbers": "Write numbers and the names of a secret's members as HMAC too; false for OpenBao's way, strings "
+    "alone. Default true.",
     "elide_list_responses": "Write only the length of lists in answers. Default false.",
 }
 """Options of the `file` audit device and what they mean."""
@@ -97,7 +99,13 @@ def _check_options(entry: Entry, options: Mapping[str, str], findings: Findings)
     for item in entry.item.value.items if isinstance(entry.item.value, Block) else ():
         if item.key not in AUDIT_OPTIONS:
             unknown("options", Entry(entry.file, item), AUDIT_OPTIONS, findings)
-    checks = {"mode": mode, "log_raw": boolean, "hmac_accessor": boolean, "elide_list_responses": boolean}
+    checks = {
+        "mode": mode,
+        "log_raw": boolean,
+        "hmac_accessor": boolean,
+        "hmac_names_and_numbers": boolean,
+        "elide_list_responses": boolean,
+    }
     for name, check in checks.items():
         if name in options:
             try:

@@ -4,8 +4,10 @@
 import hashlib
 import hmac
 import json
+from argparse import Namespace
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +16,11 @@ from vault.audit import hasher as hashing
 from vault.audit import record as module
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer
+from vault.framework import schema
 from vault.framework.call import NOWHERE, Auth, Call, Mounted, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.fields import Kind
+from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.acl import Verdict
 
@@ -31,8 +36,11 @@ def _hashed(text: str) -> str:
     return "hmac-sha256:" + hmac.digest(KEY, text.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
-def _renderer(*, raw: bool = False, hash_accessor: bool = True, **options: Any) -> Renderer:
-    return Renderer(Hasher(KEY, raw=raw, hash_accessor=hash_accessor), raw=raw, **options)
+def _renderer(
+    *, raw: bool = False, hash_accessor: bool = True, strings_only: bool = False, **options: Any
+) -> Renderer:
+    hasher = Hasher(KEY, raw=raw, hash_accessor=hash_accessor, strings_only=strings_only)
+    return Renderer(hasher, raw=raw, **options)
 
 
 def _call(**fields: Any) -> Call:
@@ -64,6 +72,93 @@ def test_sl_50_every_string_is_hashed_and_nothing_else_is_changed(value: Any) ->
         assert hasher.tree(value) == _expected(value)
 
 
+class _Inner(msgspec.Struct):
+    version: int = 7
+    label: str = "x"
+    free: dict[str, Any] = {}
+
+
+class _Answer(msgspec.Struct, rename={"shown": "shown_as"}):
+    shown: int
+    inner: _Inner
+    many: list[Any]
+    free: Any
+
+
+def _bound(*names: str, number: str = "") -> Any:
+    kinds = {name: Kind("string") for name in names} | ({number: Kind("int")} if number else {})
+    parameters = {
+        name: Parameter(name, name, kind, "", str, in_path=False, default="") for name, kind in kinds.items()
+    }
+    route = Route(Operation.UPDATE, "", Access(), Params, parameters, None, "", "", "")
+    return Namespace(route=route)
+
+
+def _all_hashed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_hashed(key): _all_hashed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_all_hashed(item) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    return _hashed(value if isinstance(value, str) else schema.encode(value).decode())
+
+
+@given(_TREES)
+def test_sl_50_no_name_and_no_scalar_but_booleans_and_null_of_a_client_is_readable(value: Any) -> None:
+    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+    assert hasher.hidden(value) == _all_hashed(value)
+    own = hasher.answer({"a": value}, {"a": value}, frozenset(), own=True)
+    assert own == {_hashed("a"): _all_hashed(value)}
+    sent = hasher.request({"a": value, "b": value}, frozenset({"b"}), {})
+    assert sent == {_hashed("a"): _all_hashed(value), "b": value}
+
+
+def test_what_the_api_defines_stays_readable_and_what_a_client_chose_does_not() -> None:
+    data = {"cas": 5, "name": 5, "other": 5, "on": True}
+    record = json.loads(
+        _renderer().request(_call(data=data, bound=_bound("name", "on", number="cas")), 1, {}, None)
+    )
+    assert record["request"]["data"] == {
+        "cas": 5,
+        "name": _hashed("5"),
+        _hashed("other"): _hashed("5"),
+        "on": True,
+    }
+    free = {"hunter2": 4711, "deep": [{"hunter2": 1.5}]}
+    answer = _Answer(3, _Inner(free=free), [_Inner(), {"a": 1}, 4711], free)
+    told = _response(_renderer(), _call(), Reply(answer))["response"]["data"]
+    inner = {"version": 7, "label": _hashed("x"), "free": {}}
+    assert told == {
+        "shown_as": 3,
+        "inner": {**inner, "free": _all_hashed(free)},
+        "many": [inner, _all_hashed({"a": 1}), _hashed("4711")],
+        "free": _all_hashed(free),
+    }
+    fixed = _response(_renderer(), _call(), Reply({"count": 5, "by": {"hunter2": 1}, "of": {"x": _Inner()}}))
+    assert fixed["response"]["data"] == {
+        "count": 5,
+        "by": {_hashed("hunter2"): _hashed("1")},
+        "of": {_hashed("x"): inner},
+    }
+
+
+def test_sl_55_many_small_values_have_one_hash_together(monkeypatch: Any) -> None:
+    monkeypatch.setattr(hashing, "_MOST", 50)
+    for data in (
+        {"a": list(range(60))},
+        {str(n): 1 for n in range(60)},
+        {"a": {"b": {str(n): n for n in range(60)}}},
+    ):
+        text = json.dumps(data, separators=(",", ":"))
+        many = {"hmac": _hashed(text), "length": len(text)}
+        assert json.loads(_renderer().request(_call(data=data), 1, {}, None))["request"]["data"] == many
+        assert _response(_renderer(), _call(), Reply(data, own_names=True))["response"]["data"] == many
+    few = {"a": list(range(20))}
+    for _ in range(5):
+        assert "a" in _response(_renderer(), _call(), Reply(few))["response"]["data"]
+
+
 @given(_TREES)
 def test_a_raw_device_changes_nothing(value: Any) -> None:
     assert Hasher(KEY, raw=True, hash_accessor=True).tree(value) == value
@@ -91,12 +186,12 @@ def test_accessors_stay_readable_where_the_device_says_so() -> None:
 
 
 def test_only_the_keys_that_the_mount_names_stay_readable() -> None:
-    call = _call(data={"clear": "a", "dark": "b", "deep": {"clear": "c"}})
+    call = _call(data={"clear": "a", "dark": "b", "deep": {"clear": "c"}}, bound=_bound("dark", "deep"))
     record = json.loads(_renderer().request(call, 1, {}, None))
     assert record["request"]["data"] == {
         "clear": "a",
         "dark": _hashed("b"),
-        "deep": {"clear": _hashed("c")},
+        "deep": {_hashed("clear"): _hashed("c")},
     }
     answer = _response(_renderer(), call, Reply({"open": "a", "dark": "b"}))
     assert answer["response"]["data"] == {"open": "a", "dark": _hashed("b")}
@@ -122,13 +217,18 @@ def test_a_body_that_is_no_json_is_recorded_by_its_hash() -> None:
 
 
 def test_data_that_is_no_object_is_hashed_too() -> None:
-    assert _response(_renderer(), _call(), Reply(["a", 1]))["response"]["data"] == [_hashed("a"), 1]
+    assert _response(_renderer(), _call(), Reply(["a", 1]))["response"]["data"] == [
+        _hashed("a"),
+        _hashed("1"),
+    ]
+    old = _response(_renderer(strings_only=True), _call(), Reply(["a", 1]))
+    assert old["response"]["data"] == [_hashed("a"), 1]
 
 
 def test_sl_55_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_LARGEST", 200)
     call = _call(data={"a": list(range(200))})
-    record = json.loads(_renderer().request(call, 1, {}, None))
+    record = json.loads(_renderer(strings_only=True).request(call, 1, {}, None))
     text = json.dumps(call.data, separators=(",", ":")).encode()
     assert record["request"]["data"] == {"sha256": hashlib.sha256(text).hexdigest(), "length": len(text)}
 

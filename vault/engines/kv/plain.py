@@ -49,7 +49,8 @@ class PlainKV(Engine):
         if stored is None:
             raise NotFound
         secret = jsontext.decode_spelled(stored)
-        return Reply(secret, lease_duration=_ttl(secret, call.mount.default_ttl or self._default_ttl))
+        lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
+        return Reply(secret, lease_duration=lasts, own_names=True)
 
     @write("{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: SecretPath) -> None:

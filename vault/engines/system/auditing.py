@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.audit.broker import Broker
+from vault.audit.broker import ALL_HASHED, Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.engines.system.words import shown
 from vault.framework.call import ROOT, Call, Reply
@@ -21,7 +21,12 @@ _REFUSED: Final = (
 _NO_JSONX: Final = 'jsonx formatting has been removed, consider switching to json by omitting "format" or setting it to "json"'
 _CREDENTIALS: Final = frozenset({"x-vault-token", "authorization", "proxy-authorization", "cookie"})
 """Headers that are never recorded in clear: who reads the audit log must not be able to act as the caller."""
-_FLAGS: Final = (("log_raw", False), ("hmac_accessor", True), ("elide_list_responses", False))
+_FLAGS: Final = (
+    ("log_raw", False),
+    ("hmac_accessor", True),
+    (ALL_HASHED, True),
+    ("elide_list_responses", False),
+)
 
 
 class DevicePath(Params, frozen=True):
