@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import stalls
+
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
 _LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
@@ -38,6 +40,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
     else:
         disable_socket(allow_unix_socket=True)  # event loops wake themselves through a socket pair
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test in which the server held the event loop for longer than anybody should wait."""
+    stalls.after(item.nodeid)  # what came before, in fixtures, is nobody's
+    yield
+    found = stalls.after(item.nodeid)
+    assert not found, "\n".join(found)
 
 
 @pytest.hookimpl(trylast=True)

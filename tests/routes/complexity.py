@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a request may cost: hostile texts at every place of every declared route, in processor time of the server.
+
+A place is a field of the body, a name of the query, a capture of the path, a header, or the body or query as a whole.
+`python -m tests.routes.complexity` prints how many there are, and the worst figure for each kind of place.
+"""
+
+import argparse
+import gc
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import quote
+
+from tests.hostile import BODIES, FORMS, HEADERS, TEXTS, VALUES, WORST, shown
+from tests.routes.driver import TARGETS, Application, Target
+from tests.routes.furniture import BASES, furnish
+
+MEBIBYTE = 1 << 20
+STRANGER = 0.1
+"""Seconds of processor time that one MiB from somebody without a token may take."""
+HOLDER = 0.3
+"""The same, of somebody with one."""
+HEAD = 60_000
+"""Bytes of the largest head that is tried; the server takes 64 KiB."""
+GLANCE = 1 << 16
+"""Bytes at which a place is looked at; only where that takes long is more tried."""
+GROWTH = 6.0
+"""Times that four times as much may take; 4 is linear, and the rest is for what a machine's caches do."""
+_NOISE = 0.004
+"""Seconds below which nothing is measured."""
+_FORM = "application/x-www-form-urlencoded"
+_UNSAFE = re.compile(r"[^!-~]|[\"<>\\^`{|}]")
+
+_HEADED = {"GET secret/data/{path:any}", "GET sys/health", "GET sys/seal-status", "LIST secret/metadata/{path:any}",
+           "POST auth/approle/login", "POST nhi/oauth2/token", "POST secret/data/{path:any}", "POST sys/unseal",
+           "GET sys/internal/ui/mounts", "PATCH secret/data/{path:any}", "POST auth/token/renew-self"}  # fmt: skip
+"""Routes with which headers are tried: of each way that a head is read."""
+_PARAMETER = "eyJrZXkiOiJhIiwidmFsdWUiOiJ4In0"
+_BESIDE: Mapping[str, Mapping[str, str]] = {
+    name: {
+        "x-vault-inline-auth-path": "auth/approle/login",
+        "x-vault-inline-auth-operation": "update",
+        "x-vault-inline-auth-parameter-b": _PARAMETER,
+    }
+    for name in HEADERS
+    if name.startswith("x-vault-inline-auth")
+} | {"x-vault-inconsistent": {"x-vault-index": "e30"}}
+"""Headers without which others are not read."""
+ENDLESS = {"sys/monitor"}
+"""Paths whose answers have no end."""
+
+MEANT: Mapping[tuple[str, str], tuple[float, str]] = {}
+"""Places that may take longer: seconds for one MiB, and why."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something hostile is put: `name` is the field's, capture's or header's."""
+
+    target: Target
+    kind: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.kind} {self.name}".strip()
+
+    @property
+    def stranger(self) -> bool:
+        return self.target.route.access.public
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Two lengths, one four times the other; a head has to fit into what the server reads of one."""
+        return (MEBIBYTE // 4, MEBIBYTE) if self.kind in {"field", "body", "form"} else (HEAD // 4, HEAD)
+
+    @property
+    def most(self) -> float:
+        """Seconds that the larger of the sizes may take."""
+        meant = MEANT.get((str(self.target), self.name))
+        rate = meant[0] if meant else STRANGER if self.stranger else HOLDER
+        return max(rate * self.sizes[1] / MEBIBYTE, 2 * _NOISE)
+
+    @property
+    def patterns(self) -> Sequence[str]:
+        if self.kind == "field":
+            return (*TEXTS, *VALUES)
+        return tuple({"body": BODIES, "form": FORMS, "queries": FORMS}.get(self.kind, TEXTS))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request."""
+
+    method: str
+    target: str
+    body: bytes
+    token: str
+    headers: Mapping[str, str]
+
+
+def places(target: Target) -> Iterator[Place]:
+    """Every place of one route."""
+    for name, parameter in target.route.parameters.items():
+        kind = "path" if parameter.in_path else "field" if target.bodied else "query"
+        yield Place(target, kind, name)
+    yield Place(target, "field" if target.bodied else "query", "unknown")
+    if target.bodied:
+        yield Place(target, "body")
+        yield Place(target, "form")
+    else:
+        yield Place(target, "queries")
+    if str(target) in _HEADED:
+        for name in HEADERS:
+            yield Place(target, "header", name)
+
+
+def request(place: Place, pattern: str, length: int) -> Asked:
+    """What to ask in order to put a pattern of a length there."""
+    target, base = place.target, dict(BASES.get(place.target.route.template, {}))
+    path, body, headers = target.path(), b"", {}
+    if place.kind == "field":
+        value = VALUES[pattern](length) if pattern in VALUES else TEXTS[pattern](length)
+        body = json.dumps({**base, place.name: value}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    elif place.kind == "body":
+        body = BODIES[pattern](length)
+    elif place.kind == "form":
+        body, headers = FORMS[pattern](length), {"content-type": _FORM}
+    elif place.kind == "queries":
+        path += "?" + FORMS[pattern](length).decode()
+    elif place.kind == "query":
+        path += f"?{place.name}={_fitting(pattern, length, '&#')}"
+    elif place.kind == "path":
+        path = target.path(**{place.name: _fitting(pattern, length, "?#")})
+    else:
+        headers = {**_BESIDE.get(place.name, {}), place.name: _shown(pattern, length)}
+    if not body and target.bodied:
+        body = json.dumps(base).encode()
+    token = "" if place.stranger or place.name in {"x-vault-token", "authorization", "dpop"} else "root"
+    return Asked(target.method, path, body, token, headers)
+
+
+@cache
+def _fitting(pattern: str, length: int, more: str) -> str:
+    """A text as a target can have it, coded where it has to be or is in `more`, and no longer than wanted."""
+    piece = re.compile(_UNSAFE.pattern + "".join(f"|{re.escape(letter)}" for letter in more))
+    text = TEXTS[pattern](length)[:length].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return piece.sub(lambda found: quote(found[0], safe=""), text)[:length].rstrip("%")
+
+
+@cache
+def _shown(pattern: str, length: int) -> str:
+    """A text as a header can have it."""
+    return shown(TEXTS[pattern](length))[:length].strip() or "x"
+
+
+@dataclass
+class Worst:
+    """Of one kind of place: how many there were, how much was asked, and what took most seconds for one MiB."""
+
+    places: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    where: str = ""
+
+
+@dataclass
+class Account:
+    """What was found: the worst of each kind of place, and what took too long."""
+
+    worst: dict[str, Worst] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, other: "Account") -> None:
+        """Count what another has counted."""
+        for kind, theirs in other.worst.items():
+            ours = self.worst.setdefault(kind, Worst())
+            ours.places += theirs.places
+            ours.requests += theirs.requests
+            if theirs.seconds > ours.seconds:
+                ours.seconds, ours.where = theirs.seconds, theirs.where
+        self.faults += other.faults
+
+
+@cache
+def furnished() -> Application:
+    """An application that others begin as copies of."""
+    application = Application()
+    furnish(application)
+    application.close()
+    return application
+
+
+class Trial:
+    """One route's places, on an application of its own."""
+
+    def __init__(self, target: Target, *, whole: bool) -> None:
+        """`whole` tries every pattern at one MiB; else few patterns have a glance, and more only where that takes long."""
+        self._target = target
+        self._whole = whole
+        self.account = Account()
+
+    def run(self) -> Account:
+        """Try every place."""
+        with Application(like=furnished()) as application:
+            self._application = application
+            for place in places(self._target):
+                self._try(place)
+        return self.account
+
+    def _try(self, place: Place) -> None:
+        worst = self.account.worst.setdefault(
+            f"{place.kind} of a {'stranger' if place.stranger else 'holder'}", Worst()
+        )
+        worst.places += 1
+        for pattern in place.patterns:
+            if self._whole or pattern not in TEXTS or pattern in WORST:
+                seconds = self._rate(place, pattern, worst)
+                if seconds > worst.seconds:
+                    worst.seconds, worst.where = seconds, f"{place} = {pattern}"
+
+    def _rate(self, place: Place, pattern: str, worst: Worst) -> float:
+        """Return how many seconds a MiB takes, as far as was looked: at a glance, or at length where that is long."""
+        size = min(GLANCE, place.sizes[1])
+        peek = self._least(place, pattern, size // 4, _NOISE, worst)
+        if peek > place.most:
+            return self._fault(place, pattern, size // 4, peek, f"more than {place.most:.3f} s")
+        if peek <= _NOISE and place.sizes[1] > GLANCE and not self._whole:
+            return peek * MEBIBYTE * 4 / size
+        fair = max(place.most * size / place.sizes[1] / 3, _NOISE)
+        seconds = self._least(place, pattern, size, fair, worst)
+        if seconds > place.most:
+            return self._fault(place, pattern, size, seconds, f"more than {place.most:.3f} s")
+        if seconds <= fair and not self._whole:
+            return seconds * MEBIBYTE / size
+        quarter, size = place.sizes
+        seconds = self._least(place, pattern, size, place.most, worst)
+        if seconds > place.most:
+            return self._fault(place, pattern, size, seconds, f"more than {place.most:.3f} s")
+        linear = (
+            _NOISE + GROWTH * self._least(place, pattern, quarter, 0.0, worst) if seconds > _NOISE else 1.0
+        )
+        if seconds > linear:
+            return self._fault(place, pattern, size, seconds, "no longer linear")
+        return seconds * MEBIBYTE / size
+
+    def _fault(self, place: Place, pattern: str, size: int, seconds: float, why: str) -> float:
+        self.account.faults.append(f"{place} = {pattern}: {seconds:.3f} s for {size} bytes, {why}")
+        return seconds * MEBIBYTE / size
+
+    def _least(self, place: Place, pattern: str, size: int, fair: float, worst: Worst) -> float:
+        """Return how long it takes: the least of three where that is more than fair, as other work only adds."""
+        seconds, tries = self._cost(place, pattern, size), 1
+        while tries < 3 and fair < seconds < 1:
+            seconds, tries = min(seconds, self._cost(place, pattern, size)), tries + 1
+        worst.requests += tries
+        return seconds
+
+    def _cost(self, place: Place, pattern: str, size: int) -> float:
+        """Seconds of processor time that a request takes beyond a short one."""
+        asked = request(place, pattern, size)
+        gc.disable()
+        try:
+            began = time.process_time()
+            self._application.request(
+                asked.method, asked.target, asked.body or None, token=asked.token, headers=asked.headers
+            )
+            return time.process_time() - began
+        finally:
+            gc.enable()
+            self._application.reopen()
+
+
+def report(account: Account) -> str:
+    """A table of the kinds of places, and what took too long."""
+    lines = [f"{'kind of place':24} {'places':>7} {'requests':>9} {'worst, s/MiB':>13}  where"]
+    for kind, worst in sorted(account.worst.items()):
+        lines.append(f"{kind:24} {worst.places:7} {worst.requests:9} {worst.seconds:13.3f}  {worst.where}")
+    whole = Worst(
+        sum(w.places for w in account.worst.values()), sum(w.requests for w in account.worst.values())
+    )
+    lines.append(f"{'all':24} {whole.places:7} {whole.requests:9}")
+    lines.append(
+        f"patterns: {len(TEXTS)} texts, {len(VALUES)} values, {len(BODIES)} bodies, {len(FORMS)} forms"
+    )
+    return "\n".join([*lines, *account.faults])
+
+
+def tried() -> list[Target]:
+    """The routes that are tried: all whose answers end."""
+    return [target for target in TARGETS if f"{target.mount}{target.route.template}" not in ENDLESS]
+
+
+def main() -> int:
+    """Print the report; return 1 where something takes too long."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--whole", action="store_true", help="every pattern at 1 MiB, which takes many minutes"
+    )
+    parser.add_argument("--only", default="", help="only routes with this in their names")
+    given = parser.parse_args()
+    account = Account()
+    for target in tried():
+        if given.only in str(target):
+            sys.stderr.write(f"{target}\n")
+            found = Trial(target, whole=given.whole).run()
+            account.add(found)
+            for fault in found.faults:
+                print(fault, flush=True)  # noqa: T201 -- the report is what it is for
+    print(report(account))  # noqa: T201 -- the report is what it is for
+    return 1 if account.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
