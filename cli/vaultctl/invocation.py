@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
+from vaultctl.visible import emit, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,12 +115,16 @@ class Invocation:
         return self.truth("output-curl-string") or self.truth("output-policy")
 
     def say(self, text: str) -> None:
-        """One line, or several, on stdout."""
-        self.stdout.write(text + "\n")
+        """One line, or several, on stdout, for people."""
+        self.stdout.write(visible(text) + "\n")
+
+    def emit(self, text: str, end: str = "\n") -> None:
+        """What programs read, or a whole text that was asked for: exactly, but for a terminal."""
+        emit(self.stdout, text, end)
 
     def warn(self, text: str) -> None:
-        """One line, or several, on stderr."""
-        self.stderr.write(text + "\n")
+        """One line, or several, on stderr, for people."""
+        self.stderr.write(visible(text) + "\n")
 
     def succeed(self, text: str) -> int:
         """A message for people, which programs do not get; exit code 0."""
@@ -140,16 +145,14 @@ class Invocation:
 
         if value is None:
             raise missing_field(self.text("field"), where)
-        self.stdout.write(field_text(value, self.form))
-        if self.stdout.isatty():
-            self.stdout.write("\n")
+        self.emit(field_text(value, self.form), "\n" if self.stdout.isatty() else "")
         return EXIT_OK
 
     def print_value(self, value: object) -> int:
         """A JSON value in the format for programs."""
         from vaultctl.output import formatted
 
-        self.say(formatted(value, self.form))
+        self.emit(formatted(value, self.form))
         return EXIT_OK
 
     def print_answer(self, answer: Mapping[str, object]) -> int:

@@ -6,6 +6,10 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
+_CONTROLS = {
+    code: f"\\u{code:04x}" for code in (*range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
@@ -82,6 +86,8 @@ def sort_keys(value: object) -> object:
 
 def _escape(text: str) -> str:
     quoted = encode_basestring(text)
+    if not quoted.isprintable():  # escapes of JSON's own, where Go has none: a terminal acts on these too
+        quoted = quoted.translate(_CONTROLS)
     for char in "<>&\u2028\u2029":
         if char in quoted:
             quoted = quoted.replace(char, f"\\u{ord(char):04x}")

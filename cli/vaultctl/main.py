@@ -18,6 +18,7 @@ from vaultctl.errors import (
 )
 from vaultctl.flags import environment_value, parse, stray_flags, wanted_format
 from vaultctl.tree import Command, find_command, flags_of
+from vaultctl.visible import emit, on_one_line, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ def run(
             return _load(command.function)(rest)
         return _run_command(command, rest, environ, stdin, stdout, stderr)
     except PrintedInstead as instead:
-        stdout.write(instead.text + "\n")
+        emit(stdout, instead.text)
         return EXIT_OK
     except CommandError as error:
         stdout.flush()
-        stderr.write(f"{error}\n")
+        stderr.write(visible(f"{error}\n"))
         return error.code
 
 
@@ -141,7 +142,7 @@ def _run_command(
     if strays and form == "table":
         stderr.write(
             "Command flags must be provided before positional arguments. The following arguments "
-            f"will not be parsed as flags: [{','.join(strays)}]\n"
+            f"will not be parsed as flags: [{','.join(map(on_one_line, strays))}]\n"
         )
     _check_count(command, len(args))
     _check_text(rest)
@@ -155,7 +156,7 @@ def _run_command(
         return code
     except ApiError as error:
         stdout.flush()
-        stderr.write(f"{error}\n")
+        stderr.write(visible(f"{error}\n"))
         _explain(invocation, error, stderr)
         return error.code
     finally:
@@ -166,7 +167,7 @@ def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
     from vaultctl.explain import explain
 
     text = explain(error, has_token=invocation.sent_token, is_biscuit=invocation.sent_biscuit)
-    stderr.write(text + "\n" if text else "")
+    stderr.write(visible(text) + "\n" if text else "")
 
 
 def _check_count(command: Command, count: int) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from vaultctl.errors import EXIT_LOCAL, CommandError
 from vaultctl.gotext import go_text, human_duration, is_duration_key, quoted_list
 from vaultctl.jsontext import as_list, as_map, pretty, sort_keys
+from vaultctl.visible import on_one_line, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +36,17 @@ _WRAP_KEYS = {
 }
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
+def columns(rows: Sequence[Sequence[str]], *, texts: bool = False) -> str:
     """Rows as aligned columns, four blanks apart; an empty cell shows as n/a. The first row is the header.
 
-    A row that is shorter than the header leaves its last columns blank.
+    A row that is shorter than the header leaves its last columns blank. With `texts` the last column may have line feeds.
     """
     head = list(rows[0])
     filled = [head, ["-" * len(cell) for cell in head]]
-    filled += [[cell.strip() or "n/a" for cell in row] for row in rows[1:]]
+    for row in rows[1:]:
+        *names, last = row
+        cells = [*map(on_one_line, names), visible(last) if texts else on_one_line(last)]
+        filled.append([cell.strip() or "n/a" for cell in cells])
     widths = [max(len(row[index]) for row in filled if index < len(row)) for index in range(len(head))]
     lines = []
     for row in filled:
@@ -53,7 +57,7 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 def key_values(rows: Sequence[tuple[str, str]]) -> str:
     """A two-column table headed Key and Value."""
-    return columns([("Key", "Value"), *rows])
+    return columns([("Key", "Value"), *rows], texts=True)
 
 
 def data_rows(data: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from tests.cli import (
 )
 from tests.cli.canned import Case, Theatre, theatre
 
-_CASES = [
+CASES = [
     *cases_consent.CASES,
     *cases_estate.CASES,
     *cases_namespaces.CASES,
@@ -35,10 +35,10 @@ def stage() -> Generator[Theatre]:
 
 
 def test_there_are_many_cases() -> None:
-    assert len(_CASES) >= 200
+    assert len(CASES) >= 200
 
 
-@pytest.mark.parametrize("case", _CASES, ids=lambda case: str(case.line))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.line))
 def test_both_programs_print_exit_and_ask_alike(
     case: Case, stage: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

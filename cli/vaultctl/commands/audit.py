@@ -77,7 +77,7 @@ def path_help(invocation: Invocation) -> int:
     with Doing("Error retrieving help"):
         answer = invocation.client.send("GET", path, query={"help": "1"}).json()
     if invocation.form == "json":
-        invocation.say(compact(sort_keys(answer.get("openapi"))))
+        invocation.emit(compact(sort_keys(answer.get("openapi"))))
         return EXIT_OK
     invocation.say(str(answer.get("help") or "").rstrip("\n"))
     return EXIT_OK

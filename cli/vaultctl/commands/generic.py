@@ -22,7 +22,7 @@ def read(invocation: Invocation) -> int:
     if invocation.form == "raw":
         with Doing(f"Error reading: {path}"):
             body = invocation.client.send("GET", path, query=query).body
-        invocation.say(body.decode("utf-8", "replace"))
+        invocation.emit(body.decode("utf-8", "replace"))
         return EXIT_OK
     with Doing(f"Error reading {path}"):
         response = invocation.client.send("GET", path, query=query, accept_missing=True)

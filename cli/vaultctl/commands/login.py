@@ -48,9 +48,7 @@ def login(invocation: Invocation) -> int:
     if not token:
         raise CommandError("Error authenticating: the server's answer holds no token", EXIT_REMOTE)
     if invocation.truth("token-only"):
-        invocation.stdout.write(token)
-        if invocation.stdout.isatty():
-            invocation.stdout.write("\n")
+        invocation.emit(token, "\n" if invocation.stdout.isatty() else "")
         return EXIT_OK
     if invocation.truth("no-store"):
         invocation.warn(_NOT_KEPT)
@@ -82,7 +80,7 @@ def _unkept(invocation: Invocation, answer: dict[str, object], error: CommandErr
 
 def print_token(invocation: Invocation) -> int:
     """Print the token that commands use."""
-    invocation.say(invocation.token)
+    invocation.emit(invocation.token)
     return EXIT_OK
 
 

@@ -22,7 +22,7 @@ def monitor(invocation: Invocation) -> int:
     with Doing("Error starting monitor", EXIT_LOCAL):
         try:
             for text in invocation.client.follow("sys/monitor", query):
-                invocation.stdout.write(text)
+                invocation.emit(text, "")
                 invocation.stdout.flush()
         except KeyboardInterrupt:
             return EXIT_OK

@@ -10,6 +10,7 @@ from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
 from vaultctl.jsontext import as_list, as_map
+from vaultctl.visible import on_one_line
 
 
 def list_names(invocation: Invocation) -> int:
@@ -20,7 +21,7 @@ def list_names(invocation: Invocation) -> int:
     if not invocation.tabular:
         return invocation.print_value(names)
     for name in names:
-        invocation.say(str(name))
+        invocation.say(on_one_line(str(name)))
     return EXIT_OK
 
 
@@ -34,7 +35,7 @@ def read(invocation: Invocation) -> int:
     text = as_map(response.json().get("data")).get("policy")
     if not invocation.tabular:
         return invocation.print_value({"policy": text})
-    invocation.say(str(text or "").strip())
+    invocation.emit(str(text or "").strip())
     return EXIT_OK
 
 

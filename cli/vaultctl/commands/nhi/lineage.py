@@ -72,9 +72,9 @@ def tree(invocation: Invocation) -> int:
     if root is None:
         raise CommandError("Nothing of it was presented here.", EXIT_REMOTE)
     if invocation.form == "svg":
-        invocation.stdout.write(as_svg(root, name=f"Attenuation tree of credential {name}"))
+        invocation.emit(as_svg(root, name=f"Attenuation tree of credential {name}"), "")
     else:
-        invocation.stdout.write(as_dot(root) if invocation.form == "dot" else as_text(root))
+        invocation.emit(as_dot(root) if invocation.form == "dot" else as_text(root), "")
     if data.get("more"):
         invocation.warn("More was made of it than is kept; the audit log has the rest.")
     return EXIT_OK
@@ -174,7 +174,7 @@ def _told(preview: Mapping[str, object]) -> str:
 
 def _ask(invocation: Invocation, told: str) -> None:
     """Show on the terminal what would end, wherever answers go, and ask. CommandError unless the answer is yes."""
-    invocation.stderr.write(f"{told}\n")
+    invocation.warn(told)
     if invocation.truth("non-interactive") or not invocation.stdin.isatty():
         raise CommandError("Nothing was revoked: give -yes to revoke without being asked.")
     invocation.stderr.write("Revoke? Type yes: ")
