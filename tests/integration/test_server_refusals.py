@@ -145,7 +145,7 @@ def test_flags_that_are_wrong_are_refused_without_their_values(tmp_path: Path) -
     for flags, expected in (
         (["-dev-root-tokn-id=hunter2"], "unknown flag; did you mean -dev-root-token-id?"),
         (["-dev", "-dev-listen-address=0.0.0.0:8200"], "must be a loopback address"),
-        (["-dev", "-config=x"], "-dev takes no -config"),
+        (["-dev", "-config=x"], "configuration x: cannot be read: No such file or directory"),
         (["-dev", "-log-level=hunter2"], "flag -log-level: must be one of"),
         (["hunter2"], "the server takes flags only"),
         (["-config"], "flag -config needs a value"),

@@ -39,14 +39,15 @@ _LABELS: Final = {
 }
 
 
-def load(paths: Sequence[str], environment: Mapping[str, str]) -> Config:
+def load(paths: Sequence[str], environment: Mapping[str, str], base: Config | None = None) -> Config:
     """Read, merge and check the files and directories `paths`.
 
-    `BAO_API_ADDR`, `BAO_LOG_LEVEL` and `BAO_LOG_FORMAT` (or `VAULT_…`) go before the files.
+    `BAO_API_ADDR`, `BAO_LOG_LEVEL` and `BAO_LOG_FORMAT` (or `VAULT_…`) go before the files. `base` is what the files
+    add to, in development mode: its listeners come first, and of what else it has, the files' goes before it.
     Raises `StartFailure` with the first problem, its file and its line.
     """
     findings = Findings()
-    config = _checked(_entries(paths), environment, findings)
+    config = _checked(_entries(paths), environment, findings, base)
     findings.raise_first()
     assert config is not None
     return msgspec.structs.replace(config, files=tuple(map(str, _files(paths))))
@@ -122,7 +123,9 @@ def _files(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def _checked(found: Collection[Entry], environment: Mapping[str, str], findings: Findings) -> Config | None:
+def _checked(
+    found: Collection[Entry], environment: Mapping[str, str], findings: Findings, base: Config | None = None
+) -> Config | None:
     """Build the configuration; None when a required part is missing or wrong, noted in `findings`."""
     values = read(Config, "", found, findings, also=_STANZAS)
     inside: dict[str, list[tuple[Entry, tuple[Entry, ...]]]] = {name: [] for name in _STANZAS}
@@ -144,7 +147,11 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
         findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
     values |= _from_environment(environment)
-    _check_missing(inside, findings)
+    if base is None:
+        _check_missing(inside, findings)
+    else:
+        listeners, storage = (*base.listeners, *listeners), storage or base.storage
+        values = _added(base, values)
     _check_lifetimes(values, findings)
     findings.problems += clashes(storage, audit, listeners, values)
     if findings.problems or storage is None:
@@ -161,6 +168,12 @@ def _checked(found: Collection[Entry], environment: Mapping[str, str], findings:
         warnings=tuple(findings.warnings),
         **values,
     )
+
+
+def _added(base: Config, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain settings of files with those of `base` that they lack; a switch that is on in it stays on."""
+    added = {"outbound_allow": (*base.outbound_allow, *values.get("outbound_allow", ()))}
+    return {"api_addr": base.api_addr, **values, **added, "disable_mlock": base.disable_mlock, "ui": base.ui}
 
 
 def _last(found: list[tuple[Entry, tuple[Entry, ...]]], findings: Findings) -> StorageSettings | None:

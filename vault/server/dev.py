@@ -14,7 +14,9 @@ from typing import Final
 import msgspec
 
 from vault.framework.clock import Clock
-from vault.seal.failure import SealFailure
+from vault.seal.failure import SealFailure, SealRefusal
+
+from vault.server import config as configuration
 from vault.server import config_seal
 from vault.server.application import Application, DevResult
 from vault.server.config import setting_from_environment
@@ -25,20 +27,21 @@ from vault.server.flags import Options
 from vault.server.settings import Config, Listener, StorageSettings
 
 _DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
+_LOOPBACK_ONLY: Final = (
+    "must be a loopback address such as 127.0.0.1:8200: a development server must not be reached from other machines;"
+    " use -config with TLS, without -dev, for that"
+)
 
 
 class Development:
     """One development server: its configuration, its first steps and what it tells its user.
 
-    With `BAO_SEAL_TYPE=pkcs11` and the variables `BAO_HSM_…` a token seals it; else it has one unseal key.
+    With `BAO_SEAL_TYPE=pkcs11` and the variables `BAO_HSM_…` a token seals it; else it has one unseal key. `-config`
+    adds to it: further listeners, audit devices and settings, and a storage or a seal in the place of its own.
     """
 
     def __init__(self, options: Options, environment: Mapping[str, str], *, clock: Clock) -> None:
         """Check the flags. Raises `StartFailure`."""
-        if options.config:
-            raise StartFailure(
-                "-dev takes no -config; it listens on loopback and stores in memory or -dev-storage"
-            )
         self._options = options
         self._environment = environment
         self._clock = clock
@@ -49,10 +52,7 @@ class Development:
         )
         split = host_and_port(self._address)
         if split is None or not is_loopback(split[0]):
-            raise StartFailure(
-                "-dev-listen-address must be a loopback address such as 127.0.0.1:8200: a development server"
-                " must not be reached from other machines; use -config with TLS for that"
-            )
+            raise StartFailure(f"-dev-listen-address {_LOOPBACK_ONLY}")
         stored = options.dev_storage
         self._keys_file = Path(f"{stored}.dev-keys") if stored else None
         self._kept = _read_keys(self._keys_file) if self._keys_file is not None else None
@@ -73,7 +73,7 @@ class Development:
             self._tls = dev_tls.make(Path(folder), self._clock)
         cert, key = (str(self._tls[1]), str(self._tls[2])) if self._tls else ("", "")
         stored = options.dev_storage
-        return Config(
+        own = Config(
             listeners=(
                 Listener(
                     kind="tcp",
@@ -90,6 +90,21 @@ class Development:
             ui=True,
             outbound_allow=("127.0.0.0/8", "::1/128"),
         )
+        if not options.config:
+            return own
+        both = configuration.load(options.config, self._environment, own)
+        self._check(both)
+        self._seals = both.seals
+        return both
+
+    def _check(self, config: Config) -> None:
+        """Refuse what development mode never does, also where a file asks for it. Raises `StartFailure`."""
+        for listener in config.listeners:
+            split = host_and_port(listener.address)
+            if listener.kind == "tcp" and (split is None or not is_loopback(split[0])):
+                raise StartFailure(f"-config, listener {listener.address}: {_LOOPBACK_ONLY}")
+        if self._options.dev_storage and config.storage.path != self._options.dev_storage:
+            raise StartFailure("-dev-storage, and a storage in -config: leave one of them out")
 
     async def prepare(self, application: Application) -> None:
         """Initialise and unseal, with the key kept beside the database if there is one. Raises `StartFailure`."""
@@ -103,7 +118,7 @@ class Development:
                 mount_kv=not self._options.dev_no_kv,
                 unseal_key=kept.unseal_key if kept is not None else None,
             )
-        except SealFailure as failure:
+        except (SealFailure, SealRefusal) as failure:
             raise StartFailure(f"the vault cannot be opened: {failure}") from failure
         self._unseal_key, self._root_token = made.unseal_key, made.root_token
         if self._keys_file is not None and made != kept:

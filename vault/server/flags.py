@@ -29,7 +29,8 @@ Usage: vaultctl server [options]
 
 Development mode, never for production:
 
-  -dev                         Unsealed, in memory, on 127.0.0.1:8200, with a root token that it prints
+  -dev                         Unsealed, in memory, on 127.0.0.1:8200, with a root token that it prints. -config adds
+                               to it: listeners on loopback, audit devices, settings, another storage or seal
   -dev-storage=<path>          Keep the secrets in this SQLite file; a second start finds them again
   -dev-root-token-id=<token>   The root token (BAO_DEV_ROOT_TOKEN_ID)
   -dev-listen-address=<addr>   Another loopback address or port (BAO_DEV_LISTEN_ADDRESS)
