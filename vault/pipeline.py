@@ -30,6 +30,7 @@ from vault.framework.errors import (
 from vault.framework.external import AskFirst
 from vault.framework.log import Log
 from vault.framework.plan import Plan
+from vault.framework.quote import quote
 from vault.framework.route import Access, Bound, special
 from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
@@ -229,7 +230,7 @@ class Pipeline:
             call.bound, call.captures = _refusing(barred.reason, Access(public=True)), {}
         else:
             if found is None:
-                nothing = NotFound(f'no handler for route "{call.path}". route entry not found.')
+                nothing = NotFound(f'no handler for route "{quote(call.path)}". route entry not found.')
                 call.bound, call.captures = _refusing(nothing), {}
             else:
                 call.bound, call.captures, prefix = found.bound, found.captures, found.mount.prefix

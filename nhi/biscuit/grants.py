@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.errors import Malformed
+from vault.framework.quote import quote
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.match import is_open, is_wildcard, priority
 from vault.policy.merge import MergedRule
@@ -56,10 +57,12 @@ def exported(policies: Sequence[Policy], now: float) -> tuple[Grant, ...]:
     """Return what policies say together as grants. Raises `Malformed` where facts could not say exactly that."""
     for policy in policies:
         if policy.templated:
-            raise Malformed(f'policies: "{policy.name}" has a template, which facts cannot say exactly')
+            raise Malformed(
+                f'policies: "{quote(policy.name)}" has a template, which facts cannot say exactly'
+            )
         if any(rule.expires is not None and rule.expires > now for rule in policy.rules):
             raise Malformed(
-                f'policies: "{policy.name}" has a rule that expires, which facts cannot say exactly'
+                f'policies: "{quote(policy.name)}" has a rule that expires, which facts cannot say exactly'
             )
     acl = compile_acl(policies, now=now)
     if acl.root:
@@ -67,7 +70,7 @@ def exported(policies: Sequence[Policy], now: float) -> tuple[Grant, ...]:
     for path, rule in acl.rules.items():
         if rule.constrained:
             raise Malformed(
-                f'policies: the rule on "{path}" has more than capabilities, which facts cannot say exactly'
+                f'policies: the rule on "{quote(path)}" has more than capabilities, which facts cannot say exactly'
             )
     order = _ordered(acl)
     grants = [*_grants(GRANT, [entry for entry in order if not entry.shortened])]

@@ -20,6 +20,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.external import AskFirst
 from vault.framework.fields import Doc
+from vault.framework.quote import quote
 from vault.framework.route import Params, write
 from vault.token.factors import Factors
 
@@ -104,7 +105,7 @@ class SigningInEngine(Engine):
         place = own.path.removeprefix("auth/")
         mount = self._find(call.namespace, place)
         if mount is None:
-            raise Malformed(f"there is no nhi engine at {place}, whose tokens this method gives")
+            raise Malformed(f"there is no nhi engine at {quote(place)}, whose tokens this method gives")
         inside = f"mnt/{mount.uuid}/"
         call.mount = mount
         if transaction is None:

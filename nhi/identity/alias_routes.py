@@ -147,7 +147,7 @@ class AliasEngine(Engine):
         name = checked_name(params.name, "name") or (found[1].name if found is not None else "")
         mount = self._shapes.mount(call, accessor)
         if mount is None:
-            raise Malformed(f'invalid mount accessor "{accessor}"')
+            raise Malformed("invalid mount accessor")
         other = await store.by_factor(call.core, accessor, name)
         if params.id and other is not None and found is not None and other[1].id != found[1].id:
             raise Malformed("Alias already exists for requested entity and mount accessor")

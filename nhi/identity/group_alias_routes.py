@@ -105,7 +105,7 @@ class GroupAliasEngine(Engine):
         if not accessor:
             raise Malformed("missing mount_accessor")
         if self._shapes.mount(call, accessor) is None:
-            raise Malformed(f'invalid mount accessor "{accessor}"')
+            raise Malformed("invalid mount accessor")
         other = await groups.by_factor(call.core, accessor, name)
         group = await self._owner(call, params, known)
         if other is not None and (known is None or other.id != known.id):

@@ -16,6 +16,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 
 
@@ -192,11 +193,13 @@ class GroupEngine(Engine):
         above = {group.id, *await groups.above(core, [group.id])}
         for inner in params.member_group_ids:
             if inner == group.id:
-                raise Malformed(f'member group ID "{inner}" is same as the ID of the group', chained=True)
+                raise Malformed(
+                    f'member group ID "{quote(inner)}" is same as the ID of the group', chained=True
+                )
             if await groups.group(core, inner) is None:
                 raise Malformed("invalid member group ID", chained=True)
             if inner in above:
-                raise Malformed(f'cyclic relationship detected for member group ID "{inner}"')
+                raise Malformed(f'cyclic relationship detected for member group ID "{quote(inner)}"')
         before = set(await groups.inner_groups(core, group.id))
         await groups.set_inner_groups(core, group.id, params.member_group_ids)
         for inner in before ^ set(params.member_group_ids):

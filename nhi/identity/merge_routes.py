@@ -14,6 +14,7 @@ from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
+from vault.framework.quote import quote
 from vault.framework.route import Params, write
 
 
@@ -86,7 +87,9 @@ async def _share(call: Call, to: Entity, source: Entity, *, force: bool) -> None
     own = {method_id for method_id, _ in await mfa.seeds(call.core, to.id)}
     for method_id, seed in await mfa.seeds(call.core, source.id):
         if method_id in own and not force:
-            raise Malformed(f'conflicting MFA config ID "{method_id}" in entity ID "{source.id}"')
+            raise Malformed(
+                f'conflicting MFA config ID "{quote(method_id)}" in entity ID "{quote(source.id)}"'
+            )
         await mfa.put_seed(call.core, method_id, to.id, seed)
 
 
@@ -99,13 +102,13 @@ def _prefers(
         raise Malformed(
             "toEntity and at least one fromEntity have aliases with the same mount accessor, repeat the merge "
             "request specifying exactly one fromEntity, clashes: \n"
-            f"\t* mountAccessor: {alias.accessor}, toEntity ID: {to.id}, fromEntity ID: {source.id}, "
-            f"conflicting toEntity alias ID: {rival.id}, conflicting fromEntity alias ID: {alias.id}",
+            f"\t* mountAccessor: {quote(alias.accessor)}, toEntity ID: {quote(to.id)}, fromEntity ID: {quote(source.id)}, "
+            f"conflicting toEntity alias ID: {quote(rival.id)}, conflicting fromEntity alias ID: {quote(alias.id)}",
             chained=True,
         )
     if alias.id not in keep and rival.id not in keep:
         raise Malformed(
             "conflicting mount accessors in following alias IDs and neither were present in "
-            f"conflicting_alias_ids_to_keep: {alias.id}, {rival.id}"
+            f"conflicting_alias_ids_to_keep: {quote(alias.id)}, {quote(rival.id)}"
         )
     return alias.id in keep

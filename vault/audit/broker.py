@@ -25,6 +25,7 @@ from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.quote import quote
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
 """Option of a device: whether numbers and the names of members are hashed as strings are."""
@@ -409,7 +410,7 @@ class Broker:
         """Return the hash that `value` has on a device. Raises `Malformed` for an unknown one."""
         entry = self._open.get(path)
         if entry is None:
-            raise Malformed(f'unknown audit backend "{path}"')
+            raise Malformed(f'unknown audit backend "{quote(path)}"')
         return entry.hasher.text(value)
 
 

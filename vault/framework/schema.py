@@ -19,6 +19,7 @@ from vault.framework.errors import Malformed, TooLarge
 from vault.framework.fields import EMPTY, Json, coerce
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.path import unquote, whole
+from vault.framework.quote import quoted_words
 from vault.framework.route import Params, Route
 
 MAX_STRINGS: Final = USUAL_LIMITS.strings
@@ -214,11 +215,11 @@ def build_params(
             elif parameter.kind.name in EMPTY:
                 values[parameter.field] = EMPTY[parameter.kind.name]
         if unknown and route.handler:
-            warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(sorted(unknown))}]")
+            warnings.append(f"Endpoint ignored these unrecognized parameters: [{quoted_words(unknown)}]")
         if replaced:
             warnings.append(
                 "Endpoint replaced the value of these parameters with the values captured from the endpoint's "
-                f"path: [{' '.join(sorted(replaced))}]"
+                f"path: [{quoted_words(replaced)}]"
             )
     for name, text in captures.items():
         parameter = parameters[name]

@@ -11,6 +11,7 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.framework.call import ROOT, Call, Namespace, Operation
 from vault.framework.errors import Locked, NotFound, VaultError
+from vault.framework.quote import quote
 from vault.framework.route import Bound
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
@@ -181,7 +182,7 @@ def _refuse(call: Call, closed: NamespaceEntry, *, sealed: bool) -> None:
     if closed.tainted:
         raise Barred(
             NotFound(
-                f'no handler for route "{call.path}" on namespace "{call.namespace.path}". '
+                f'no handler for route "{quote(call.path)}" on namespace "{quote(call.namespace.path)}". '
                 "route entry or namespace is tainted."
             )
         )
@@ -191,6 +192,6 @@ def _refuse(call: Call, closed: NamespaceEntry, *, sealed: bool) -> None:
         raise Barred(
             Locked(
                 "API access to this namespace has been locked by an administrator - "
-                f'"{closed.path}" must be unlocked to gain access.'
+                f'"{quote(closed.path)}" must be unlocked to gain access.'
             )
         )

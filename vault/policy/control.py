@@ -68,9 +68,8 @@ def _factor_name(item: Item) -> str:
 def _refuse_incomplete(index: int, factor: ControlFactor) -> None:
     if not factor.capabilities:
         raise PolicyError(f"factor {index}: missing controlled capabilities")
-    unknown = [word for word in factor.capabilities if word not in CAPABILITY_NAMES]
-    if unknown:
-        raise PolicyError(f"path control_group Operation(s) not valid: {', '.join(unknown)}")
+    if not CAPABILITY_NAMES.keys() >= set(factor.capabilities):
+        raise PolicyError("path control_group Operation(s) not valid")
     if factor.approvals < 1:
         raise PolicyError(f"factor {index}: missing required approvals")
     if not factor.group_names:
@@ -82,5 +81,5 @@ def _block(item: Item, known: frozenset[str], prefix: str) -> Block:
     for inner in block.items:
         if inner.key not in known:
             line = inner.line if inner.assigned else 0
-            raise PolicyError(f'{prefix}invalid key "{inner.key}" on line {line}')
+            raise PolicyError(f"{prefix}invalid key on line {line}")
     return block

@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping
 
@@ -36,11 +35,6 @@ def policy_text(given: str) -> str:
         return decoded.decode()
     except UnicodeDecodeError:
         raise PolicyError("failed to parse policy: At 1:1: illegal char") from None
-
-
-def quoted(text: str) -> str:
-    """`text` in quotes, with the escapes that OpenBao's messages have."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 def kind(value: Value) -> str:
@@ -123,7 +117,7 @@ def integer(item: Item, field: str, *, json: bool) -> int:
     if len(value) > _LONGEST:
         raise PolicyError(f"strconv.ParseInt: parsing a number of more than {_LONGEST} characters")
     if not _ANY_BASE.fullmatch(value) or len(value) > 64:
-        raise PolicyError(f'strconv.ParseInt: parsing "{value}": invalid syntax')
+        raise PolicyError(f"{field}: strconv.ParseInt: invalid syntax")
     octal = re.fullmatch(r"([+-]?)0([0-7]+)", value)
     return int(f"{octal[1]}0o{octal[2]}" if octal else value, 0)
 
@@ -148,7 +142,7 @@ def duration(text: str) -> float:
         return float(text)
     if text.endswith("d") and not any(c.isdigit() and c.isascii() for c in text[:-1].lstrip("+-0123456789")):
         if not _INTEGER.fullmatch(text[:-1]) or len(text) > 12:
-            raise ValueError(f'strconv.ParseInt: parsing "{text[:-1]}": invalid syntax')
+            raise ValueError("strconv.ParseInt: invalid syntax")
         return float(text[:-1]) * 86400
     if text == "":
         return 0.0
@@ -156,7 +150,7 @@ def duration(text: str) -> float:
         raise ValueError(_duration_fault(text))
     total = sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
     if total >= _MAX_SECONDS:
-        raise ValueError(f'time: invalid duration "{text}"')
+        raise ValueError("time: invalid duration")
     return -total if text.startswith("-") else total
 
 
@@ -165,11 +159,11 @@ def _duration_fault(text: str) -> str:
     while piece := _PIECE.match(rest):
         unit = piece.group(2)
         if not unit:
-            return f'time: missing unit in duration "{text}"'
+            return "time: missing unit in duration"
         if unit not in _UNITS:
-            return f'time: unknown unit "{unit}" in duration "{text}"'
+            return "time: unknown unit in duration"
         rest = rest[piece.end() :]
-    return f'time: invalid duration "{text}"'
+    return "time: invalid duration"
 
 
 def moment(text: str) -> float | None:

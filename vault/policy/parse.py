@@ -6,6 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from vault.framework.hcl import Block, HclError, Item, is_json, parse
+from vault.framework.quote import quote
 from vault.policy import decode
 from vault.policy.builtin import ROOT
 from vault.policy.control import parse_control_group
@@ -77,7 +78,7 @@ def parse_policy(
 def _refuse_unknown(block: Block, known: frozenset[str]) -> None:
     """Raise PolicyError that lists each key of `block` outside `known`, with its line."""
     faults = [
-        f'\n\t* invalid key "{item.key}" on line {item.line if item.assigned else 0}'
+        f"\n\t* invalid key on line {item.line if item.assigned else 0}"
         for item in block.items
         if item.key not in known
     ]
@@ -95,7 +96,7 @@ def _rule(item: Item, *, json: bool) -> PathRule:
         rule = _granting(written.removeprefix("/"), block, json=json)
         return _constrained(msgspec.structs.replace(rule, templated=templated), block)
     except PolicyError as error:
-        raise PolicyError(f'path "{written}": {error.message}') from None
+        raise PolicyError(f'path "{quote(written)}": {error.message}') from None
 
 
 class _Draft:
@@ -154,7 +155,7 @@ def _granting(path: str, block: Block, *, json: bool) -> PathRule:
             filter_path=draft.filter_path,
         )
     except PolicyError as error:
-        raise PolicyError(f'path "{path}": {error.message}') from None
+        raise PolicyError(f'path "{quote(path)}": {error.message}') from None
 
 
 def _refuse_wildcard(path: str) -> None:
@@ -164,11 +165,11 @@ def _refuse_wildcard(path: str) -> None:
 
 def _capabilities(draft: _Draft) -> Capability:
     if draft.policy not in _LEGACY:
-        raise PolicyError(f"invalid policy {decode.quoted(draft.policy)}")
+        raise PolicyError("invalid policy")
     granted = Capability(0)
     for word in (*draft.capabilities, *_LEGACY[draft.policy].split()):
         if word not in CAPABILITY_NAMES:
-            raise PolicyError(f"invalid capability {decode.quoted(word)}")
+            raise PolicyError("invalid capability")
         granted |= CAPABILITY_NAMES[word]
     return Capability.DENY if Capability.DENY in granted else granted
 

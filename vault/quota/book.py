@@ -11,6 +11,7 @@ from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock
 from vault.framework.errors import Limited
+from vault.framework.quote import quote
 from vault.namespace.book import Namespaces
 from vault.quota.model import (
     QUOTA_KIND,
@@ -113,7 +114,7 @@ class Quotas:
             call.admission = _headers(quota, verdict)
         if not verdict.allowed:
             raise Limited(
-                f'request path "{call.path}": rate limit quota exceeded',
+                f'request path "{quote(call.path)}": rate limit quota exceeded',
                 retry_after=verdict.retry,
                 recorded=self._settings.audited,
             )

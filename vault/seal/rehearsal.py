@@ -80,7 +80,7 @@ async def rotate_root(
         unknown = sorted(set(drop) - set(config.slots))
         if unknown:
             there = ", ".join(config.slots)
-            raise SealRefusal(f"drop: there is no seal slot {', '.join(unknown)}; the vault has {there}")
+            raise SealRefusal(f"drop: names a seal slot that is not there; the vault has {there}")
         await keeper.slots.source(keeper.random)
         if links:
             return (), {}

@@ -15,7 +15,6 @@ import msgspec
 
 from vault.framework.clock import Clock
 from vault.seal.failure import SealFailure, SealRefusal
-
 from vault.server import config as configuration
 from vault.server import config_seal
 from vault.server.application import Application, DevResult

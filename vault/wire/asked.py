@@ -53,7 +53,7 @@ def check_merge_patch(content_type: bytes) -> None:
     if not media:
         raise Malformed("mime: no media type")
     if media != _MERGE_PATCH:
-        raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}, provided {media}")
+        raise UnsupportedMedia(f"PATCH requires Content-Type of {_MERGE_PATCH}")
 
 
 def check_consistency(name: bytes, value: bytes) -> None:

@@ -15,6 +15,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import LoginAlias
+from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer
@@ -104,5 +105,5 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     del call
     role = await store.role(view, entry.login)
     if role is None:
-        raise Failed(f'failed to renew entry: role "{entry.login}" does not exist during renewal')
+        raise Failed(f'failed to renew entry: role "{quote(entry.login)}" does not exist during renewal')
     return role.terms

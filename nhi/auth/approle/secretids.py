@@ -34,6 +34,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
+from vault.framework.quote import quote
 from vault.framework.route import delete, list_, write
 from vault.token.addresses import covers
 
@@ -200,7 +201,7 @@ async def _role(view: ReadView, name: str) -> Role:
 
 
 def _no_role(name: str) -> str:
-    return f'role "{name}" does not exist'
+    return f'role "{quote(name)}" does not exist'
 
 
 async def _destroy(call: Call, params: SecretIdParams) -> None:

@@ -21,6 +21,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.offload import Pool
+from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
@@ -150,7 +151,7 @@ class CrlEngine(Engine):
         """Show the serial numbers on a list."""
         found = await CRLS.find(call.reader, params.name)
         if found is None:
-            raise Malformed(f"no such CRL {params.name}")
+            raise Malformed(f"no such CRL {quote(params.name)}")
         return Serials({serial: {} for serial in await serials.every(call.reader, params.name, found)})
 
     @write("crls/{name:word}", before="fetch")
@@ -165,7 +166,7 @@ class CrlEngine(Engine):
         """Remove a list."""
         found = await CRLS.find(call.tx, params.name)
         if found is None:
-            raise Malformed(f"no such CRL {params.name}")
+            raise Malformed(f"no such CRL {quote(params.name)}")
         await serials.remove(call.tx, params.name, found)
 
     async def fetch(self, call: Call, params: CrlParams) -> Read:

@@ -11,6 +11,7 @@ from nhi.auth.jwt.model import Role
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.globs import fits
+from vault.framework.quote import quote
 
 _MOST_GROUPS: Final = 2000
 """Groups that one login may bring: each is looked for while others wait to write."""
@@ -37,9 +38,9 @@ def user(claims: Mapping[str, Json], role: Role) -> str:
     name = role.user_claim
     found = claim(claims, name) if role.user_claim_json_pointer else claims.get(name)
     if found is None:
-        raise Malformed(f'claim "{name}" not found in token')
+        raise Malformed(f'claim "{quote(name)}" not found in token')
     if not isinstance(found, str):
-        raise Malformed(f'claim "{name}" could not be converted to string')
+        raise Malformed(f'claim "{quote(name)}" could not be converted to string')
     if not found:
         raise Malformed("missing name in alias")
     return found
@@ -53,7 +54,7 @@ def metadata(claims: Mapping[str, Json], role: Role) -> dict[str, str]:
         if value is None:
             continue
         if not isinstance(value, str):
-            raise Malformed(f"error converting claim '{name}' to string")
+            raise Malformed(f"error converting claim '{quote(name)}' to string")
         found[key] = value
     return found
 
@@ -67,13 +68,13 @@ def groups(claims: Mapping[str, Json], role: Role, provider: str = "") -> tuple[
         found = found.split(",")
     if found is None and provider == "azure":
         raise Malformed(
-            f'failed to fetch groups: "{role.groups_claim}" claim not found in token: where a user is in too many '
+            f'failed to fetch groups: "{quote(role.groups_claim)}" claim not found in token: where a user is in too many '
             "groups Azure lists none; let it list only those assigned to the application"
         )
     if found is None:
-        raise Malformed(f'failed to fetch groups: "{role.groups_claim}" claim not found in token')
+        raise Malformed(f'failed to fetch groups: "{quote(role.groups_claim)}" claim not found in token')
     if isinstance(found, Mapping):
-        raise Malformed(f'"{role.groups_claim}" claim could not be converted to string list')
+        raise Malformed(f'"{quote(role.groups_claim)}" claim could not be converted to string list')
     listed = found if isinstance(found, list) else [found]
     if not all(isinstance(one, str) for one in listed):
         raise Malformed("value in groups claim could not be parsed as string")
@@ -87,11 +88,11 @@ def check_bound(claims: Mapping[str, Json], role: Role) -> None:
     for name, wanted in sorted((role.bound_claims or {}).items()):
         found = claim(claims, name)
         if found is None:
-            raise Malformed(f'claim "{name}" is missing')
+            raise Malformed(f'claim "{quote(name)}" is missing')
         if isinstance(found, Mapping) or isinstance(wanted, Mapping):
             raise Malformed("received claim is not a string, bool, int or list")
         if not _meet(_listed(wanted), _several(found), glob=role.bound_claims_type == "glob"):
-            raise Malformed(f'claim "{name}" does not match any associated bound claim values')
+            raise Malformed(f'claim "{quote(name)}" does not match any associated bound claim values')
 
 
 def _several(found: Json) -> Sequence[Json]:

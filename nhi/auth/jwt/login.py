@@ -19,6 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.identity import LoginAlias
+from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer
@@ -91,7 +92,7 @@ async def granted_role(call: Call, name: str) -> Role:
         raise Malformed("missing role")
     role = await ROLES.find(call.reader, name)
     if role is None:
-        raise Malformed(f'role "{name}" could not be found')
+        raise Malformed("role could not be found")
     return role
 
 
@@ -113,5 +114,5 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
         return await cel.renewal(view, entry)
     role = await ROLES.find(view, entry.login)
     if role is None:
-        raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")
+        raise Failed(f"failed to renew entry: role {quote(entry.login)} does not exist during renewal")
     return role.terms

@@ -120,4 +120,4 @@ def _check_mappings(mappings: Mapping[str, str]) -> None:
         raise Malformed('metadata key "role" is reserved and may not be a mapping destination')
     for name in names:
         if names.count(name) > 1:
-            raise Malformed(f'multiple keys are mapped to metadata key "{name}"')
+            raise Malformed("multiple keys are mapped to one metadata key")

@@ -10,6 +10,7 @@ from typing import Final
 from nhi.auth.jwt.claims import claim
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.quote import quote
 
 _PLACE: Final = re.compile(r"\{\{\s*((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\s*\}\}")
 _TEXT: Final = re.compile(r"[^\x00-\x20,*+{}\x7f]{1,256}")
@@ -34,7 +35,7 @@ def _fill(index: int, policy: str, claims: Mapping[str, Json]) -> str:
         text = str(found) if isinstance(found, int) and not isinstance(found, bool) else found
         if not isinstance(text, str) or not _TEXT.fullmatch(text):
             raise Malformed(
-                f"failed to template policy [{index}]: the claim {place[1]} does not fit into a name"
+                f"failed to template policy [{index}]: the claim {quote(place[1])} does not fit into a name"
             )
         return text
 

@@ -21,6 +21,7 @@ from vault.framework.errors import Failed, Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias
+from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within
@@ -90,7 +91,7 @@ class LoginEngine(Engine):
             raise Malformed("missing jwt")
         role = await ROLES.find(call.reader, params.role)
         if role is None:
-            raise Malformed(f'invalid role name "{params.role}"')
+            raise Malformed("invalid role name")
         if role.terms.bound_cidrs and not within(call.client_address, role.terms.bound_cidrs):
             raise Unauthenticated
         config = await CONFIG.find(call.reader)
@@ -177,5 +178,5 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:
     del call
     role = await ROLES.find(view, entry.login)
     if role is None:
-        raise Failed(f"failed to renew entry: role {entry.login} does not exist during renewal")
+        raise Failed(f"failed to renew entry: role {quote(entry.login)} does not exist during renewal")
     return role.terms

@@ -18,6 +18,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Span
 from vault.framework.otpauth import otpauth
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 
@@ -138,7 +139,7 @@ class MethodEngine(Engine):
             for one in await model.enforcements(call.core.space(table.namespace.id)):
                 if params.method_id in one.methods:
                     raise Malformed(
-                        f"methodID is still used by an enforcement configuration with ID: {one.id}",
+                        f"methodID is still used by an enforcement configuration with ID: {quote(one.id)}",
                         chained=True,
                     )
         await call.core.delete(model.METHODS + params.method_id)
@@ -187,7 +188,7 @@ class MethodEngine(Engine):
     async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
         method = await self._known(call, method_id, entity_id)
         if await model.seed(call.core, method_id, entity_id) is not None:
-            return Reply(warnings=[f'Entity already has a secret for MFA method "{method.name}"'])
+            return Reply(warnings=[f'Entity already has a secret for MFA method "{quote(method.name)}"'])
         secret = self._entropy.bytes(method.key_size)
         seed = Seed(
             secret=secret,
@@ -215,7 +216,7 @@ class MethodEngine(Engine):
             raise Malformed("missing entityID")
         found = await reach.method(call.core, self._chain(call.namespace), method_id)
         if found is None:
-            raise Malformed(f'configuration for method ID "{method_id}" does not exist')
+            raise Malformed("configuration for method ID does not exist")
         if await store.entity(call.core, entity_id) is None:
             raise Malformed("invalid entity ID")
         return found[1]

@@ -16,6 +16,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.token.terms import BareSpan
 
@@ -95,13 +96,13 @@ class SigningEngine(Engine):
         for role in await model.roles_of(call.core, key.name):
             if role.ttl > key.verification_ttl:
                 raise Malformed(
-                    f'unable to update key "{key.name}" because it is currently referenced by one or more roles '
+                    f'unable to update key "{quote(key.name)}" because it is currently referenced by one or more roles '
                     f"with a token ttl greater than {key.verification_ttl} seconds"
                 )
         for client in await clients_of(call.core, key.name):
             if client.id_token_ttl > key.verification_ttl:
                 raise Malformed(
-                    f'unable to update key "{key.name}" because it is currently referenced by one or more clients '
+                    f'unable to update key "{quote(key.name)}" because it is currently referenced by one or more clients '
                     f"with an id_token_ttl greater than {key.verification_ttl} seconds"
                 )
         if key.current is None or key.current.algorithm != key.algorithm:
@@ -117,7 +118,7 @@ class SigningEngine(Engine):
         """Sign with the next pair from now on."""
         key = await named_key(call.core, params.name)
         if key is None:
-            raise Malformed(f'no named key found at "{params.name}"')
+            raise Malformed(f'no named key found at "{quote(params.name)}"')
         ttl = key.verification_ttl if params.verification_ttl is None else params.verification_ttl
         pairs = self._pairs.take(call, key, *([] if key.following is None else [key.following]))
         key = key.with_pairs(*pairs, self._clock.nanos(), ttl)
@@ -144,14 +145,14 @@ class SigningEngine(Engine):
         users = [role.name for role in await model.roles_of(call.core, params.name)]
         if users:
             raise Malformed(
-                f'unable to delete key "{params.name}" because it is currently referenced by these roles: '
-                f"{', '.join(users)}"
+                f'unable to delete key "{quote(params.name)}" because it is currently referenced by these roles: '
+                f"{', '.join(map(quote, users))}"
             )
         users = [client.name for client in await clients_of(call.core, params.name)]
         if users:
             raise Malformed(
-                f'unable to delete key "{params.name}" because it is currently referenced by these clients: '
-                f"{', '.join(users)}"
+                f'unable to delete key "{quote(params.name)}" because it is currently referenced by these clients: '
+                f"{', '.join(map(quote, users))}"
             )
         await call.core.delete(model.KEYS + params.name)
         await call.core.cancel(model.KEY_KIND, model.timer_key(call.namespace.id, params.name))

@@ -21,6 +21,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
+from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 
 _ISSUER: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]+)?")
@@ -109,13 +110,13 @@ class IdentityTokenEngine(Engine):
         standing = call.caller().standing
         role = await model.role(core, params.name)
         if role is None:
-            raise Malformed(f'role "{params.name}" not found')
+            raise Malformed(f'role "{quote(params.name)}" not found')
         key = await named_key(core, role.key)
         if key is None or key.current is None:
-            raise Malformed(f'key "{role.key}" not found')
+            raise Malformed(f'key "{quote(role.key)}" not found')
         if not key.allows(role.client_id):
             raise Malformed(
-                f'the key "{role.key}" does not list the client ID of the role "{role.name}" as an allowed client ID'
+                f'the key "{quote(role.key)}" does not list the client ID of the role "{quote(role.name)}" as an allowed client ID'
             )
         if standing is None or call.caller().namespace.id != call.namespace.id:
             raise Malformed("no entity associated with the request's token")

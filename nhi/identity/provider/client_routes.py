@@ -17,6 +17,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Span
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 
 OPENID = "openid"
@@ -78,7 +79,7 @@ class ClientEngine(Engine):
     async def write_assignment(self, call: Call, params: AssignmentParams) -> None:
         """Make or change an assignment."""
         if params.name == model.ALL:
-            raise Malformed(f'modification of assignment "{params.name}" not allowed')
+            raise Malformed(f'modification of assignment "{quote(params.name)}" not allowed')
         old = await model.assignment(call.core, params.name) or Assignment(name=params.name)
         entities = old.entities if params.entity_ids is None else params.entity_ids
         groups = old.groups if params.group_ids is None else params.group_ids
@@ -101,7 +102,7 @@ class ClientEngine(Engine):
     async def delete_assignment(self, call: Call, params: Named) -> None:
         """Remove an assignment that no client uses."""
         if params.name == model.ALL:
-            raise Malformed(f'deletion of assignment "{params.name}" not allowed')
+            raise Malformed(f'deletion of assignment "{quote(params.name)}" not allowed')
         users = [one.name for one in await model.clients(call.core) if params.name in one.assignments]
         _unused("assignment", params.name, "clients", users)
         await call.core.delete(model.ASSIGNMENTS + params.name)
@@ -167,7 +168,7 @@ class ClientEngine(Engine):
         client = msgspec.structs.replace(client, **given)
         key = await tokens.named_key(call.core, client.key)
         if key is None:
-            raise Malformed(f'key "{client.key}" does not exist')
+            raise Malformed("key does not exist")
         if client.id_token_ttl > key.verification_ttl:
             raise Malformed(
                 "a client's id_token_ttl cannot be greater than the verification_ttl of the key it references"
@@ -236,7 +237,7 @@ class ClientEngine(Engine):
     async def delete_provider(self, call: Call, params: Named) -> None:
         """Remove a provider."""
         if params.name == tokens.DEFAULT:
-            raise Malformed(f'deletion of OIDC provider "{params.name}" not allowed')
+            raise Malformed(f'deletion of OIDC provider "{quote(params.name)}" not allowed')
         await call.core.delete(model.PROVIDERS + params.name)
 
     async def has_assignment(self, call: Call) -> bool:
@@ -264,8 +265,8 @@ def sorted_(names: tuple[str, ...]) -> tuple[str, ...]:
 def _unused(what: str, name: str, whose: str, users: list[str]) -> None:
     if users:
         raise Malformed(
-            f'unable to delete {what} "{name}" because it is currently referenced by these {whose}: '
-            f"{', '.join(users)}"
+            f'unable to delete {what} "{quote(name)}" because it is currently referenced by these {whose}: '
+            f"{', '.join(map(quote, users))}"
         )
 
 

@@ -161,7 +161,12 @@ SUDO = [
         login("w", name),
         get("sys/audit", token=W),
         get("sys/auth", token=W, pick=("lease_id",)),
-        post("sys/auth/acl-nope", {"type": "nope"}, token=W),
+        post(
+            "sys/auth/acl-nope",
+            {"type": "nope"},
+            token=W,
+            divergence="DV-02" if name == "acl-sudo" else "",
+        ),
         get("sys/auth/token/tune", token=W),
         post("sys/mounts/acl-sudo", {"type": "kv"}, token=W),
         delete("sys/mounts/acl-sudo", token=W),

@@ -147,7 +147,7 @@ LEASES = [
 ]
 PASSWORDS = [
     *(
-        post("sys/policies/password/p", b)
+        post("sys/policies/password/p", b, divergence="DV-02" if '"nope"' in b.get("policy", "") else "")
         for b in (
             {},
             {"policy": ""},

@@ -25,7 +25,7 @@ VERBS = [
     step("TRACE", "verbs/a"),
     step("get", "verbs/a"),
     step("PATCH", "verbs/a", {"x": "3"}),
-    step("PATCH", "verbs/a", {"x": "3"}, headers={"Content-Type": "application/json"}),
+    step("PATCH", "verbs/a", {"x": "3"}, headers={"Content-Type": "application/json"}, divergence="DV-02"),
     step("PATCH", "verbs/a", {"x": "3"}, headers=MERGE),
     step(
         "PATCH",
@@ -213,7 +213,7 @@ COERCION = [
     post("sys/mounts/coerce", {"type": "kv", "options": {"version": 2}}),
     post("sys/mounts/coerce/tune", {"default_lease_ttl": "x"}, divergence="DV-02"),
     post("sys/mounts/coerce/tune", {"default_lease_ttl": 90}),
-    post("sys/mounts/coerce2", {"type": 5}),
+    post("sys/mounts/coerce2", {"type": 5}, divergence="DV-02"),
     post("sys/mounts/coerce3", {"type": "kv", "local": "notbool"}),
     post("sys/mounts/coerce4", {"type": "kv", "config": "x"}),
     post("sys/policies/acl/coerce", {"policy": 'path "a" { capabilities = ["read"] }', "extra": True}),

@@ -120,7 +120,7 @@ ALIASES = [
     post(A + "entity-alias", {}),
     post(A + "entity-alias", {"name": "al"}),
     post(A + "entity-alias", {"mount_accessor": "{ua}"}),
-    post(A + "entity-alias", {"name": "al", "mount_accessor": "bad"}),
+    post(A + "entity-alias", {"name": "al", "mount_accessor": "bad"}, divergence="DV-02"),
     post(
         A + "entity-alias",
         {"name": "al", "mount_accessor": "{ua}"},
@@ -315,7 +315,7 @@ GROUP_ALIASES = [
     lst("idx/identity/group-alias/id"),
     post("idx/identity/group-alias", {}),
     post("idx/identity/group-alias", {"name": "ga"}),
-    post("idx/identity/group-alias", {"name": "ga", "mount_accessor": "bad"}),
+    post("idx/identity/group-alias", {"name": "ga", "mount_accessor": "bad"}, divergence="DV-02"),
     post("idx/identity/group-alias", {"name": "ga", "mount_accessor": "{xa}", "canonical_id": "none"}),
     post("idx/identity/group-alias", {"name": "ga", "mount_accessor": "{xa}", "canonical_id": "{int}"}),
     post(

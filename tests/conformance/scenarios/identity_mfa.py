@@ -100,7 +100,11 @@ ENFORCEMENTS = [
     post("idn/sys/mfa/validate", {"mfa_request_id": "{r}", "mfa_payload": {"{m}": ["1"]}}, token=""),
     get("idn/sys/mfa/validate", token=""),
     *(
-        post("idn/identity/mfa/method/totp/admin-generate", body)
+        post(
+            "idn/identity/mfa/method/totp/admin-generate",
+            body,
+            divergence="DV-02" if body.get("method_id") == "none" else "",
+        )
         for body in (
             {},
             {"method_id": "{m}"},

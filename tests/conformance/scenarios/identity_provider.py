@@ -36,7 +36,7 @@ KINDS = [
     post(B + "scope/s1", {"template": '{"nm":{{identity.entity.name}}}', "description": "d"}),
     get(B + "scope/s1"),
     lst(B + "scope"),
-    post(B + "client/c1", {"key": "nokey"}),
+    post(B + "client/c1", {"key": "nokey"}, divergence="DV-02"),
     post(B + "client/c1", {"client_type": "bogus"}, divergence="DV-02"),
     post(B + "client/c1", {}),
     get(B + "client/c1", shape=2),

@@ -379,7 +379,7 @@ LOGINS = [
     asked("cel", token(claims(exp=NOW - 1))),
     asked("cel", token(claims(), OTHER)),
     *(
-        post("auth/cel/cel/login", body, token="")
+        post("auth/cel/cel/login", body, token="", divergence="" if body.get("role", "a") == "a" else "DV-02")
         for body in (
             {"role": "a"},
             {"jwt": "x"},
@@ -391,10 +391,10 @@ LOGINS = [
         )
     ),
     post("auth/cel/cel/role/Up", {**SAYS, **A}),
-    post("auth/cel/cel/login", {"role": "Up", "jwt": token(claims())}, token=""),
+    post("auth/cel/cel/login", {"role": "Up", "jwt": token(claims())}, token="", divergence="DV-02"),
     post("auth/cel/config", {**STATIC, "default_role": "a"}),
     post("auth/cel/cel/login", {"jwt": token(claims())}, token=""),
-    post("auth/cel/login", {"role": "a", "jwt": token(claims())}, token=""),
+    post("auth/cel/login", {"role": "a", "jwt": token(claims())}, token="", divergence="DV-02"),
     delete("sys/auth/cel"),
 ]
 

@@ -57,7 +57,7 @@ METADATA = MOUNT + [
     get(META),
     post(META, {"custom_metadata": {}}),
     get(META),
-    post(META, {"custom_metadata": {"k" * 129: "v"}}),
+    post(META, {"custom_metadata": {"k" * 129: "v"}}, divergence="DV-02"),
     post(META, {"custom_metadata": {"n": "v" * 600}}),
     post(META, {"custom_metadata": {"n": ""}}),
     post(META, {"custom_metadata": {"": "v"}}),
@@ -100,7 +100,12 @@ PATCHED = MOUNT + [
     patch("kv-c/metadata/p", {}),
     patch("kv-c/metadata/p", {"unknown": 1}),
     get("kv-c/metadata/p"),
-    patch("kv-c/metadata/p", {"max_versions": 1}, headers={"Content-Type": "application/json"}),
+    patch(
+        "kv-c/metadata/p",
+        {"max_versions": 1},
+        headers={"Content-Type": "application/json"},
+        divergence="DV-02",
+    ),
 ]
 
 META_CAS = MOUNT + [

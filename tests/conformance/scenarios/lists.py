@@ -97,9 +97,21 @@ OTHER_LISTS = [
 
 PATCHES = [
     step("PATCH", "lst2/data/a", {"data": {"y": "2"}}),
-    step("PATCH", "lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": "application/json"}),
+    step(
+        "PATCH",
+        "lst2/data/a",
+        {"data": {"y": "2"}},
+        headers={"Content-Type": "application/json"},
+        divergence="DV-02",
+    ),
     step("PATCH", "lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": ";;"}),
-    step("PATCH", "lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": "text/plain; charset=x"}),
+    step(
+        "PATCH",
+        "lst2/data/a",
+        {"data": {"y": "2"}},
+        headers={"Content-Type": "text/plain; charset=x"},
+        divergence="DV-02",
+    ),
     patch("lst2/data/a", {"data": {"y": "2"}}, headers={"Content-Type": "application/merge-patch+json;v=1"}),
     patch("lst2/data/a", b"bad", divergence="DV-02"),
     patch("lst2/data/a", b"[1]"),

@@ -130,7 +130,7 @@ TOKENS = [
     *emptied(T + "assignment/a", ASSIGNMENT),
     *emptied(T + "scope/s", SCOPE),
     *emptied(T + "client/c", CLIENT, "", tuple(f"data.{name}" for name in CLIENT)),
-    *(post(f"{T}client/new", {"key": value}) for value in (None, "")),
+    *(post(f"{T}client/new", {"key": value}, divergence="DV-02") for value in (None, "")),
     *(post(f"{T}client/new", {"client_type": value}, divergence="DV-02") for value in (None, "")),
     *emptied(T + "provider/p", PROVIDER),
     post(T + "introspect", {"token": None}),

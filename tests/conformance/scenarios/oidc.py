@@ -67,7 +67,7 @@ FLOW = [
     post(AT + "auth_url", {}, token=""),
     post(AT + "auth_url", {"role": "main"}, token=""),
     post(AT + "auth_url", {"redirect_uri": HOME}, token=""),
-    post(AT + "auth_url", {"role": "none", "redirect_uri": HOME}, token=""),
+    post(AT + "auth_url", {"role": "none", "redirect_uri": HOME}, token="", divergence="DV-02"),
     post(AT + "auth_url", {"role": "jwt", "redirect_uri": HOME}, token=""),
     post(AT + "auth_url", {"role": "main", "redirect_uri": HOME}, token=""),
     post(AT + "auth_url", {"role": "main", "redirect_uri": "https://app.example/back"}, token=""),

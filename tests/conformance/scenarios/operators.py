@@ -19,14 +19,14 @@ LOGGERS = [
         for one in (post(f"{LOGS}/core", {"level": level}), get(f"{LOGS}/core", pick=("data",)))
     ),
     *(
-        post(f"{LOGS}/core", body)
+        post(f"{LOGS}/core", body, divergence="DV-02")
         for body in ({}, {"level": ""}, {"level": "x"}, {"level": 5}, {"level": "off"})
     ),
     post(f"{LOGS}/nope", {"level": "info"}),
     post(LOGS, {"level": "error"}),
     get(LOGS, pick=("data.core", "data.expiration")),
     put(LOGS, {}),
-    post(LOGS, {"level": "bogus"}),
+    post(LOGS, {"level": "bogus"}, divergence="DV-02"),
     delete(f"{LOGS}/core"),
     get(f"{LOGS}/core", pick=("data",)),
     get(f"{LOGS}/expiration", pick=("data",)),
@@ -39,7 +39,7 @@ LOGGERS = [
 
 RELOAD = [
     *(
-        post(f"{PLUGINS}/reload/backend", body)
+        post(f"{PLUGINS}/reload/backend", body, divergence="DV-02")
         for body in (
             {},
             {"plugin": "nope"},

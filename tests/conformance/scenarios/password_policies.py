@@ -86,7 +86,11 @@ TAKEN = (
     '{"length": 2e1, "rule": [{"charset": [{"charset": "a"}]}]}',
 )
 
-RULES = [post(f"{P}/bad", {"policy": text}) for text in REFUSED] + [get(f"{P}/bad")]
+_OTHER_KINDS = ('rule "nope"', 'rule "Charset"', 'rule ""')
+RULES = [
+    post(f"{P}/bad", {"policy": text}, divergence="DV-02" if any(one in text for one in _OTHER_KINDS) else "")
+    for text in REFUSED
+] + [get(f"{P}/bad")]
 
 KEEP = [
     lst(P),

@@ -93,7 +93,7 @@ CHECKED = [
     post(f"{ACL}/exp", {"policy": READ, "expiration": "soon"}),
     post(f"{ACL}/exp", {"policy": READ, "expiration": "2001-01-02T03:04:05Z"}),
     post(f"{ACL}/exp", {"policy": READ, "ttl": "1h", "expiration": "2099-01-02T03:04:05Z"}),
-    post(f"{ACL}/exp", {"policy": READ, "ttl": "-1h"}),
+    post(f"{ACL}/exp", {"policy": READ, "ttl": "-1h"}, divergence="DV-02"),
     get(f"{ACL}/exp"),
 ]
 
@@ -171,9 +171,10 @@ TEXTS = {
     "unterminated": 'path "a { capabilities = ["read"] }',
 }
 
-LENIENT = {"jsonbad": "DV-06"}
+_WORDS = "top top2 key cap capint oldbad root wrapbad page json jsonkey"
+DIFFERENT = {"jsonbad": "DV-06", **dict.fromkeys(_WORDS.split(), "DV-02")}
 GRAMMAR = [
-    post(f"{ACL}/gram-{name}", {"policy": text}, divergence=LENIENT.get(name, ""))
+    post(f"{ACL}/gram-{name}", {"policy": text}, divergence=DIFFERENT.get(name, ""))
     for name, text in TEXTS.items()
 ]
 

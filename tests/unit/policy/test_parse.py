@@ -145,7 +145,7 @@ def test_a_control_group_is_read_whole() -> None:
         ("name {}", "At -: root.name: unknown type for string *ast.ObjectList"),
         (
             "foo = 1\nbar {}",
-            '2 errors occurred:\n\t* invalid key "foo" on line 1\n\t* invalid key "bar" on line 0\n\n',
+            "2 errors occurred:\n\t* invalid key on line 1\n\t* invalid key on line 0\n\n",
         ),
         ('path = "a"', 'path "path": cannot check HCL keys of type *ast.LiteralType'),
         (
@@ -164,8 +164,8 @@ def test_a_text_that_is_no_policy_is_refused_in_openbaos_words(text: str, messag
 
 
 WRONG_RULES = [
-    ("foo = 1", '1 error occurred:\n\t* invalid key "foo" on line 1\n\n'),
-    ('capabilities = ["bogus"]', 'path "a": invalid capability "bogus"'),
+    ("foo = 1", "1 error occurred:\n\t* invalid key on line 1\n\n"),
+    ('capabilities = ["bogus"]', 'path "a": invalid capability'),
     ('capabilities = "read"', 'path "a": At 1:27: unknown slice type: *ast.LiteralType'),
     (
         "capabilities = [true]",
@@ -176,7 +176,7 @@ WRONG_RULES = [
         'path "a": At 1:28: root.Capabilities[0]: unknown type for string *ast.ObjectType',
     ),
     ("capabilities = { a = 1 }", 'path "a": At -: unknown slice type: *ast.ObjectItem'),
-    ('policy = "x"', 'path "a": invalid policy "x"'),
+    ('policy = "x"', 'path "a": invalid policy'),
     ("policy = true", 'path "a": At 1:21: root.Policy: unknown type for string *ast.LiteralType'),
     (
         'allowed_parameters = "x"',
@@ -187,7 +187,7 @@ WRONG_RULES = [
         'path "a": At 1:31: root.pagination_limit: unknown type *ast.LiteralType',
     ),
     ("pagination_limit = {}", 'path "a": At -: root.pagination_limit: unknown type *ast.ObjectList'),
-    ('pagination_limit = "x"', 'path "a": strconv.ParseInt: parsing "x": invalid syntax'),
+    ('pagination_limit = "x"', 'path "a": pagination_limit: strconv.ParseInt: invalid syntax'),
     (
         'expiration = "2030-01-01"',
         'path "a": invalid expiration time: could not parse string as date and time',
@@ -197,22 +197,22 @@ WRONG_RULES = [
         'path "a": invalid expiration time: could not parse string as date and time',
     ),
     ("min_wrapping_ttl = true", "error parsing min_wrapping_ttl: could not parse duration from input"),
-    ('max_wrapping_ttl = "x"', 'error parsing max_wrapping_ttl: time: invalid duration "x"'),
+    ('max_wrapping_ttl = "x"', "error parsing max_wrapping_ttl: time: invalid duration"),
     (
         'max_wrapping_ttl = "-1.5"',
-        'error parsing max_wrapping_ttl: time: missing unit in duration "-1.5"',
+        "error parsing max_wrapping_ttl: time: missing unit in duration",
     ),
     (
         'max_wrapping_ttl = "1s1w"',
-        'error parsing max_wrapping_ttl: time: unknown unit "w" in duration "1s1w"',
+        "error parsing max_wrapping_ttl: time: unknown unit in duration",
     ),
     (
         'max_wrapping_ttl = "xd"',
-        'error parsing max_wrapping_ttl: strconv.ParseInt: parsing "x": invalid syntax',
+        "error parsing max_wrapping_ttl: strconv.ParseInt: invalid syntax",
     ),
     (
         'max_wrapping_ttl = "99999999999999h"',
-        'error parsing max_wrapping_ttl: time: invalid duration "99999999999999h"',
+        "error parsing max_wrapping_ttl: time: invalid duration",
     ),
     (
         "min_wrapping_ttl = 2 max_wrapping_ttl = 1",
@@ -234,13 +234,13 @@ FACTOR = 'factor "f" {{ controlled_capabilities = [{}] identity {{ group_names =
     [
         ("= 1", "cannot check HCL keys of type *ast.LiteralType"),
         ("{}", "requires at least one factor but had none"),
-        ("{ foo = 1 }", 'invalid key "foo" on line 1'),
-        ("{ foo {} }", 'invalid key "foo" on line 0'),
-        ('{ ttl = "x" }', 'path control_group: invalid ttl: time: invalid duration "x"'),
+        ("{ foo = 1 }", "invalid key on line 1"),
+        ("{ foo {} }", "invalid key on line 0"),
+        ('{ ttl = "x" }', "path control_group: invalid ttl: time: invalid duration"),
         ("{ " + FACTOR.format("", '"g"', 1) + " }", "factor 0: missing controlled capabilities"),
         (
             "{ " + FACTOR.format('"bogus"', '"g"', 1) + " }",
-            "path control_group Operation(s) not valid: bogus",
+            "path control_group Operation(s) not valid",
         ),
         ("{ " + FACTOR.format('"read"', '"g"', 0) + " }", "factor 0: missing required approvals"),
         ("{ " + FACTOR.format('"read"', "", 1) + " }", "factor 0: missing approving groups"),
@@ -250,7 +250,7 @@ FACTOR = 'factor "f" {{ controlled_capabilities = [{}] identity {{ group_names =
         ),
         (
             '{ factor "f" { x = 1 } }',
-            'error handling control_group factor: 1 error occurred:\n\t* path control_group factor: invalid key "x" on line 1\n\n',
+            "error handling control_group factor: 1 error occurred:\n\t* path control_group factor: invalid key on line 1\n\n",
         ),
     ],
 )

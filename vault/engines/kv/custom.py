@@ -8,6 +8,7 @@ from typing import Final
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, to_string
+from vault.framework.quote import quote
 
 MAX_KEYS: Final = 64
 """Keys in one request."""
@@ -50,7 +51,7 @@ def merged(stored: Mapping[str, str] | None, patch: Mapping[str, Json] | None) -
         if not isinstance(value, str):
             kind = "bool" if isinstance(value, bool) else "number"
             raise Malformed(
-                f"json: cannot unmarshal {kind} into Go struct field .custom_metadata.{key} of type string",
+                f"json: cannot unmarshal {kind} into Go struct field .custom_metadata.{quote(key)} of type string",
                 chained=True,
             )
     kept = {key: value for key, value in (stored or {}).items() if key not in patch}
@@ -73,14 +74,15 @@ def _faults(found: Mapping[str, str]) -> list[str]:
                 f'length of value for key "{_quoted(key)}" is {size} but must be 0 < len(value) <= {MAX_VALUE_BYTES}'
             )
         if not key.isprintable():
-            faults.append(f'key "{_quoted(key)}" ({key}) contains unprintable characters')
+            faults.append(f'key "{_quoted(key)}" ({quote(key)}) contains unprintable characters')
         if not value.isprintable():
             faults.append(f'value for key "{_quoted(key)}" contains unprintable characters')
     return faults
 
 
 def _quoted(key: str) -> str:
-    return "".join(
+    """Return a key as OpenBao spells it: with the escapes of Go."""
+    escaped = (
         f"\\{char}"
         if char in '"\\'
         else char
@@ -88,6 +90,7 @@ def _quoted(key: str) -> str:
         else char.encode("unicode_escape").decode()
         for char in key
     )
+    return quote("".join(escaped))
 
 
 def _refuse(faults: list[str]) -> None:

@@ -8,11 +8,11 @@ import msgspec
 
 from vault.audit.broker import ALL_HASHED, Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
-from vault.engines.system.words import shown
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Pairs
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
 
 _REFUSED: Final = (
@@ -154,7 +154,7 @@ class AuditEngine(Engine):
             raise Malformed('the "input" parameter is empty')
         device = self._find(params.path)
         if device is None:
-            raise Malformed(f'unknown audit backend "{_name(params.path)}"')
+            raise Malformed(f'unknown audit backend "{quote(_name(params.path))}"')
         return Reply(HashResult(self._broker.hash(device.path, params.input)), embed=True)
 
     @read("config/auditing/request-headers", sudo=True)
@@ -191,7 +191,7 @@ class AuditEngine(Engine):
     def _check(self, config: DeviceConfig) -> None:
         """Refuse what could not be opened at the next start either. Raises `Malformed`."""
         if config.kind != "file":
-            raise Malformed(f'unknown backend type: "{shown(config.kind)}"')
+            raise Malformed("unknown backend type: it is file")
         below = _name(config.path)
         for device in self._broker.devices:
             other = _name(device.path)

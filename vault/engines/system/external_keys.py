@@ -15,12 +15,12 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.system import external_keys_store as store
 from vault.engines.system.external_keys_store import Config, Key
-from vault.engines.system.words import shown
 from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
 from vault.framework.external import ExternalKey
 from vault.framework.fields import Doc, Json, Kind
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, write
 from vault.token.authenticator import core_reader
 
@@ -136,7 +136,7 @@ class ExternalKeyEngine(Engine):
         _check(params.config)
         config = await store.load_config(core_reader(self._barrier, call.namespace), params.config)
         if config is None:
-            raise Malformed(f'config "{params.config}" not found')
+            raise Malformed(f'config "{quote(params.config)}" not found')
         hidden = self._readable(config.plugin).secrets
         shown = {name: _REDACTED if name in hidden else value for name, value in config.options.items()}
         return Reply({**shown, "plugin": config.plugin})
@@ -242,9 +242,9 @@ class ExternalKeyEngine(Engine):
         config = await store.load_config(view, config_name)
         key = await store.load_key(view, config_name, key_name)
         if config is None or key is None:
-            raise Malformed(f'key "{ref}" does not exist')
+            raise Malformed(f'key "{quote(ref)}" does not exist')
         if mount.path not in key.grants:
-            raise Malformed(f'mount "{mount.path}" is missing grant for key "{ref}"')
+            raise Malformed(f'mount "{quote(mount.path)}" is missing grant for key "{quote(ref)}"')
         return await self._provider(config.plugin).open(ref, config.options, key.options)
 
     async def _names(self, call: Call, prefix: str, page: Page) -> Names:
@@ -291,7 +291,7 @@ class ExternalKeyEngine(Engine):
     def _provider(self, plugin: str) -> Provider:
         provider = self._providers.get(plugin)
         if provider is None:
-            raise Malformed(f"unknown plugin: {shown(plugin)}")
+            raise Malformed("unknown plugin")
         return provider
 
     def _readable(self, plugin: str) -> Provider:
@@ -299,9 +299,7 @@ class ExternalKeyEngine(Engine):
         try:
             return self._provider(plugin)
         except Malformed as unknown:
-            raise Malformed(
-                f'failed to read metadata for plugin "{shown(plugin)}": {unknown.message}'
-            ) from None
+            raise Malformed(f"failed to read metadata: {unknown.message}") from None
 
 
 def _given(call: Call, params: ConfigWrite) -> Config:
@@ -317,7 +315,7 @@ async def _patched(call: Call, view: ReadView, params: ConfigWrite) -> Config:
     _check(params.config)
     config = await store.load_config(view, params.config)
     if config is None:
-        raise Malformed(f'config "{params.config}" not found')
+        raise Malformed(f'config "{quote(params.config)}" not found')
     options = store.merged(config.options, _own(call, "plugin", "verify"))
     return Config(params.plugin or config.plugin, options)
 

@@ -15,6 +15,7 @@ import msgspec
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.quote import quote
 
 CONFIGS: Final = "external-keys/config/"
 """Prefix of the configs, in a namespace's own data."""
@@ -64,7 +65,7 @@ async def find_key(view: ReadView, config: str, name: str) -> Key:
     """Return a key. Raises `Malformed` where there is none."""
     key = await load_key(view, config, name)
     if key is None:
-        raise Malformed(f'key "{name}" not found')
+        raise Malformed(f'key "{quote(name)}" not found')
     return key
 
 
@@ -72,7 +73,7 @@ async def owner(view: ReadView, name: str) -> Config:
     """Return the config that a key is to belong to. Raises `Malformed` where there is none."""
     config = await load_config(view, name)
     if config is None:
-        raise Malformed(f'config "{name}" does not exist')
+        raise Malformed(f'config "{quote(name)}" does not exist')
     return config
 
 

@@ -101,10 +101,9 @@ def read_pair(key: Mapping[str, Json]) -> Pair:
 
 def _texts(given: Mapping[str, Json], known: frozenset[str]) -> dict[str, str]:
     """Return the fields as text. Raises `Malformed` for others, and for values that are no text."""
-    unknown = sorted(given.keys() - known)
-    if unknown:
+    if given.keys() - known:
         raise Malformed(
-            f"decoding failed due to the following error(s):\n\n'config' has invalid keys: {', '.join(unknown)}"
+            f"decoding failed due to the following error(s):\n\n'config' has invalid keys; it has {', '.join(sorted(known))}"
         )
     found: dict[str, str] = {}
     for name, value in given.items():

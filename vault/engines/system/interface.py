@@ -15,6 +15,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.openapi import document
+from vault.framework.quote import quote
 from vault.framework.route import Params, Route, read, write
 from vault.framework.schema import encode
 from vault.mount.router import Router
@@ -83,7 +84,7 @@ class InterfaceEngine(Engine):
         if found is None or not reaches(call, acl, inner + found[0].entry.path):
             raise Forbidden(
                 "preflight capability check returned 403, please ensure client's policies grant access to path "
-                f'"{path}"',
+                f'"{quote(path)}"',
                 chained=False,
             )
         entry = found[0].entry

@@ -14,6 +14,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.quote import quote
 from vault.framework.route import list_, read, write
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged
@@ -204,16 +205,18 @@ class LeaseEngine(Engine):
         """Revoke all below a prefix. Raises `Malformed` for the first that failed, once all were tried."""
         core = core_reader(self._barrier, call.namespace)
         await self._sweep_tokens(call, core, prefix)
-        failed, tried = "", 0
+        failed: tuple[str, int, LeaseFailure] | None = None
+        tried = 0
         async for page in self._below(call, core, prefix):
             for lease_id, failure in zip(page, await self._endings.end_all(page, force=force), strict=True):
                 tried += 1
-                if failure is not None and not failed:
-                    failed = (
-                        f'failed to revoke "{lease_id}" ({tried} / {{}}): failed to revoke entry: {failure}'
-                    )
-        if failed:
-            raise Malformed(failed.format(tried))
+                if failure is not None and failed is None:
+                    failed = lease_id, tried, failure
+        if failed is not None:
+            lease_id, number, reason = failed
+            raise Malformed(
+                f'failed to revoke "{quote(lease_id)}" ({number} / {tried}): failed to revoke entry: {reason}'
+            )
 
     async def _find(self, call: Call, core: ReadView, lease_id: str) -> Lease | None:
         """Return a lease of the call's namespace or of one below it."""

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, parse_duration, to_duration
+from vault.framework.quote import quote
 from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
 
@@ -45,7 +46,7 @@ def directory(path: str) -> str:
 def check_place(path: str) -> None:
     """Refuse to mount where only the server does."""
     if path.startswith(OWN):
-        raise Malformed(f'cannot mount "{path}"')
+        raise Malformed(f'cannot mount "{quote(path)}"')
 
 
 def choose_kind(name: str, plugin: str, options: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -64,21 +65,21 @@ def choose_kind(name: str, plugin: str, options: Mapping[str, str]) -> tuple[str
 def check_secrets_kind(catalog: Catalog, kind: str, options: Mapping[str, str]) -> None:
     """Refuse a kind of secrets engine that cannot be mounted or does not exist."""
     if kind in _SINGLE:
-        raise Malformed(f'mount type of "{kind}" is not mountable')
+        raise Malformed(f'mount type of "{quote(kind)}" is not mountable')
     if not catalog.knows(kind, auth=False):
-        raise Malformed(f"plugin not found in the catalog: {kind}")
+        raise Malformed("type: plugin not found in the catalog")
     if kind != "kv" and options.get("version"):
-        raise Malformed(f'secrets engine "{kind}" does not allow setting a version')
+        raise Malformed(f'secrets engine "{quote(kind)}" does not allow setting a version')
     if catalog.find(kind, options, auth=False) is None:
-        raise Malformed(f'nil backend of type "{kind}" returned from factory')
+        raise Malformed(f'nil backend of type "{quote(kind)}" returned from factory')
 
 
 def check_auth_kind(catalog: Catalog, kind: str, options: Mapping[str, str]) -> None:
     """Refuse a kind of auth method that does not exist."""
     if not catalog.knows(kind, auth=True):
-        raise Malformed(f"plugin not found in the catalog: {kind}")
+        raise Malformed("type: plugin not found in the catalog")
     if options.get("version"):
-        raise Malformed(f'auth method "{kind}" does not allow setting a version')
+        raise Malformed(f'auth method "{quote(kind)}" does not allow setting a version')
 
 
 def check_single_auth(kind: str) -> None:
@@ -106,10 +107,12 @@ def check_terms(kind: str, config: MountConfig) -> None:
     if kind not in _OWN_TERMS:
         return
     if config.token_type:
-        raise Malformed(f"'token_type' cannot be set for '{kind}' auth mounts: their tokens are Biscuits")
+        raise Malformed(
+            f"'token_type' cannot be set for '{quote(kind)}' auth mounts: their tokens are Biscuits"
+        )
     if config.default_lease_ttl:
         raise Malformed(
-            f"'default_lease_ttl' cannot be set for '{kind}' mounts: each registration has a ttl of its own"
+            f"'default_lease_ttl' cannot be set for '{quote(kind)}' mounts: each registration has a ttl of its own"
         )
 
 

@@ -12,6 +12,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Map, Pairs
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
@@ -71,7 +72,7 @@ class MountsEngine(Engine):
         path = rules.directory(params.path)
         mount = self._router.of(call.namespace).find(path)
         if mount is None:
-            raise Malformed(f"No secret engine mount at {path}")
+            raise Malformed(f"No secret engine mount at {quote(path)}")
         return Reply(data=show(mount.entry), embed=True)
 
     @read("auth/{path:path}", sudo=True)
@@ -80,7 +81,7 @@ class MountsEngine(Engine):
         path = rules.directory(params.path)
         mount = self._router.of(call.namespace).get(f"auth/{path}")
         if mount is None:
-            raise Malformed(f"No auth engine at {path}")
+            raise Malformed(f"No auth engine at {quote(path)}")
         return Reply(data=show(mount.entry), embed=True)
 
     @write("mounts/{path:path}")
@@ -90,16 +91,18 @@ class MountsEngine(Engine):
         config = rules.read_config(params.config or {}, auth=False, longest=self._max_ttl)
         kind, options = rules.choose_kind(params.type, params.plugin_name, params.options or {})
         if (params.config or {}).get("plugin_version"):
-            raise Malformed(f"cannot select non-builtin version of secrets plugin {kind}")
+            raise Malformed("plugin_version: cannot select non-builtin version of secrets plugin")
         rules.check_place(path)
         inner = self._router.overlap(call.namespace, path)
         if inner:
             raise Malformed(
-                f"existing mount at {inner}auth/token/" if inner == path else f"existing mount at {inner}"
+                f"existing mount at {quote(inner)}auth/token/"
+                if inner == path
+                else f"existing mount at {quote(inner)}"
             )
         taken = self._router.of(call.namespace).conflict(path)
         if taken:
-            raise Malformed(f"path is already in use at {taken}")
+            raise Malformed(f"path is already in use at {quote(taken)}")
         rules.check_secrets_kind(self._router.catalog, kind, options)
         rules.check_terms(kind, config)
         entry = self._entry(path, kind, params)
@@ -112,11 +115,11 @@ class MountsEngine(Engine):
         config = rules.read_config(params.config or {}, auth=True, longest=self._max_ttl)
         kind, options = rules.choose_kind(params.type, params.plugin_name, params.options or {})
         if (params.config or {}).get("plugin_version"):
-            raise Malformed(f"cannot select non-builtin version of auth plugin {kind}")
+            raise Malformed("plugin_version: cannot select non-builtin version of auth plugin")
         rules.check_single_auth(kind)
         taken = self._router.of(call.namespace).conflict(path)
         if taken:
-            raise Malformed(f"path is already in use at {taken.removeprefix('auth/')}")
+            raise Malformed(f"path is already in use at {quote(taken.removeprefix('auth/'))}")
         rules.check_auth_kind(self._router.catalog, kind, options)
         rules.check_terms(kind, config)
         entry = self._entry(path, kind, params)
@@ -130,7 +133,7 @@ class MountsEngine(Engine):
         if mount is None:
             return
         if path.startswith(rules.OWN):
-            raise Malformed(f'cannot unmount "{path}"')
+            raise Malformed(f'cannot unmount "{quote(path)}"')
         await leave(call.core, call.namespace, mount)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 

@@ -14,6 +14,7 @@ from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound
 from vault.framework.fields import Doc, Json, Map, StringList
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in
@@ -213,7 +214,9 @@ class NamespaceEngine(NamespaceSeals):
         name = params.path.rstrip("/")
         taken = self._router.of(call.namespace).conflict(f"{name}/")
         if taken:
-            raise Malformed(f"new namespace conflicts with existing mount: {call.namespace.path}{taken}")
+            raise Malformed(
+                f"new namespace conflicts with existing mount: {quote(call.namespace.path)}{quote(taken)}"
+            )
         identifier = self._entropy.base62(LENGTH)
         while self._namespaces.knows(identifier):
             identifier = self._entropy.base62(LENGTH)
@@ -267,7 +270,7 @@ class NamespaceEngine(NamespaceSeals):
     async def _lock(self, call: Call, inner: str) -> UnlockKey:
         entry = self._lockable(call, inner)
         if entry.lock:
-            raise Malformed(f'cannot lock namespace "{entry.path}": is already locked')
+            raise Malformed(f'cannot lock namespace "{quote(entry.path)}": is already locked')
         key = self._entropy.base62(_KEY_LENGTH)
         await self._namespaces.put(call.core, msgspec.structs.replace(entry, lock=_digest(key)))
         return UnlockKey(key)
@@ -275,7 +278,7 @@ class NamespaceEngine(NamespaceSeals):
     async def _unlock(self, call: Call, inner: str, key: str) -> Reply[None] | None:
         entry = self._lockable(call, inner)
         if not entry.lock:
-            raise Malformed(f'namespace "{entry.path}" is not locked')
+            raise Malformed(f'namespace "{quote(entry.path)}" is not locked')
         sudo = call.decision is not None and (call.decision.sudo or call.decision.root)
         if not key and not sudo:
             raise Failed("provided empty key")

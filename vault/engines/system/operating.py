@@ -8,12 +8,12 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.engines.system.words import shown
 from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.log import LEVELS, MODULES, Log
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
 from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
@@ -188,12 +188,12 @@ def _level(given: str | None) -> str:
     word = given.strip().lower()
     level = _OTHER_WORDS.get(word, word)
     if level not in LEVELS:
-        raise Malformed(f"invalid level provided: unknown log level: {shown(word)}")
+        raise Malformed(f"invalid level provided: unknown log level: it is one of {', '.join(LEVELS)}")
     return level
 
 
 def _module(name: str) -> str:
     """Return the name of a part of the log. Raises `Malformed`."""
     if name not in MODULES:
-        raise Malformed(f'logger "{shown(name)}" not found')
+        raise Malformed(f'logger "{quote(name)}" not found')
     return name

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from vault.engines.system.words import shown
 from vault.framework.hcl import Block, HclError, Item, Value, parse
 
 SHORTEST: Final = 4
@@ -166,9 +165,9 @@ def _labelled(block: Block) -> tuple[Sequence[str], Block]:
 
 
 def _rule(labels: Sequence[str], block: Block) -> Rule:
-    before = f"unable to parse rules: unable to parse rule {shown(labels[0])}: "
+    before = "unable to parse rules: unable to parse rule charset: "
     if labels[0] != "charset":
-        raise RulesError(f"{before}unrecognized rule type {shown(labels[0])}")
+        raise RulesError("unable to parse rules: unrecognized rule type: it is charset")
     if len(labels) > 1:
         return Rule("", 0)
     before += "failed to parse charset restriction: " + _DECODING

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.engines.system.mount_row import RUNNING
-from vault.engines.system.words import shown
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc, StringList
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 
@@ -157,7 +157,7 @@ class ProgramEngine(Engine):
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call
         _check_untyped(params)
-        return _older(f'cannot read plugin information from catalog for "{shown(params.kind)}"')
+        return _older(f'cannot read plugin information from catalog for "{quote(params.kind)}"')
 
     @write("plugins/catalog/{kind}", sudo=True, writes=False)
     async def register_untyped(self, call: Call, params: ProgramParams) -> None:
@@ -171,7 +171,7 @@ class ProgramEngine(Engine):
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call
         _check_untyped(params)
-        return _older(f'cannot deregister plugin from catalog for "{shown(params.kind)}"')
+        return _older(f'cannot deregister plugin from catalog for "{quote(params.kind)}"')
 
     @write("plugins/reload/backend", writes=False)
     async def reload_plugins(self, call: Call, params: ReloadParams) -> Reply[Reloaded]:
@@ -202,9 +202,9 @@ class ProgramEngine(Engine):
             return
         names = {*self._router.catalog.names(auth=True), *self._router.catalog.names(auth=False)}
         if plugin not in names:
-            raise Malformed(f'plugin not found in the catalog: "{shown(plugin)}"')
+            raise Malformed("plugin not found in the catalog")
         if plugin in _OWN:
-            raise Malformed(f'singleton plugin cannot be reloaded: "{plugin}"')
+            raise Malformed(f'singleton plugin cannot be reloaded: "{quote(plugin)}"')
 
     def _check_mounts(self, mounts: Sequence[str]) -> None:
         faults = []
@@ -212,8 +212,7 @@ class ProgramEngine(Engine):
             path = given.rstrip("/") + "/"
             mount = self._router.root.get(path)
             if mount is None:
-                told = "/".join(shown(part) for part in path[:-1].split("/")) if path != "/" else ""
-                faults.append(f'cannot fetch mount entry on "{told}/"')
+                faults.append(f'cannot fetch mount entry on "{quote(path)}"')
             elif mount.entry.kind in _OWN:
                 faults.append(
                     f'cannot reload plugin on "{path}": singleton plugin cannot be reloaded: "{mount.entry.kind}"'

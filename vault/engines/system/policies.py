@@ -26,6 +26,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.quote import quote
 from vault.framework.route import delete, list_, patch, read, write
 from vault.policy.builtin import ROOT
 from vault.policy.model import PolicyError
@@ -268,7 +269,7 @@ class PolicyEngine(Engine):
         if name == "default":
             raise Malformed("cannot delete default policy")
         if name in BUILT_IN:
-            raise Malformed(f'cannot delete "{name}" policy')
+            raise Malformed(f'cannot delete "{quote(name)}" policy')
         if valid_name(name):
             await self._policies.delete(call.core, name, call.namespace.id)
             await call.core.cancel(POLICY_KIND, policy_key(call.namespace.id, name))
@@ -288,4 +289,4 @@ def _refuse_built_in(name: str, text: str) -> None:
     if not text:
         raise Malformed(_NO_TEXT)
     if name in BUILT_IN:
-        raise Malformed(f'cannot update "{name}" policy')
+        raise Malformed(f'cannot update "{quote(name)}" policy')

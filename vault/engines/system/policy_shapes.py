@@ -131,7 +131,7 @@ def end(params: PolicyWrite, now: int) -> int:
     Raises `Malformed` for an end that has passed, or that is given twice or unintelligibly.
     """
     if params.ttl is not None and params.ttl < 0:
-        raise Malformed(_FIELD.format("ttl", f"cannot provide negative value '{params.ttl}'"))
+        raise Malformed(_FIELD.format("ttl", "cannot provide negative value"))
     moment = _moment(params.expiration) if params.expiration is not None else None
     if params.ttl is not None and moment is not None:
         raise Malformed("cannot supply both 'expiration' and 'ttl' for policies")

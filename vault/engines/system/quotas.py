@@ -12,6 +12,7 @@ from vault.framework.call import ROOT, Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Anything, Doc, Json, Span, StringList, go_type
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
@@ -136,7 +137,7 @@ class QuotaEngine(Engine):
             if self._path(other) is None:
                 await self._quotas.delete(call.core, name)
             elif other.subject == quota.subject and name != quota.name:
-                raise Malformed(f'quota rule with similar properties exists under the name "{name}"')
+                raise Malformed(f'quota rule with similar properties exists under the name "{quote(name)}"')
         await self._quotas.put(call.core, quota)
 
     @delete("quotas/rate-limit/{name:name}")
@@ -170,7 +171,7 @@ class QuotaEngine(Engine):
             return namespace.id, "", ""
         found = self._router.find(full)
         if found is None:
-            raise Malformed(f'invalid mount path "{full}"')
+            raise Malformed(f'invalid mount path "{quote(full)}"')
         entry = found[0].entry
         mount = namespace.path + entry.path
         suffix = full[len(mount) :].rstrip("/")
@@ -187,10 +188,10 @@ class QuotaEngine(Engine):
             )
         if not auth:
             raise Malformed(
-                f'Mount path "{mount}" is not a valid auth method and therefore unsuitable for use with '
+                f'Mount path "{quote(mount)}" is not a valid auth method and therefore unsuitable for use with '
                 "role-based quotas"
             )
-        raise Malformed(f'Mount path "{mount}" does not support use with role-based quotas')
+        raise Malformed(f'Mount path "{quote(mount)}" does not support use with role-based quotas')
 
     def _path(self, quota: Quota) -> str | None:
         """Return the path that a quota is about, as it is called now; None when there is nothing any more."""

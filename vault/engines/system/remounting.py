@@ -13,6 +13,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
+from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
@@ -97,14 +98,16 @@ class RemountEngine(Engine):
         _check(source, target)
         mount = source.table.get(source.path)
         if mount is None:
-            raise Malformed(f'no matching mount at "{source.shown}"')
+            raise Malformed(f'no matching mount at "{quote(source.shown)}"')
         taken = target.table.conflict(target.path)
         if taken:
-            raise Malformed(f'path already in use at "{target.table.namespace.path}{taken}"')
+            raise Malformed(f'path already in use at "{quote(target.table.namespace.path)}{quote(taken)}"')
         home = call.core.space(source.table.namespace.id)
         apart = target.table is not source.table
         if apart and any(engine.stays for engine in mount.backend.engines):
-            raise Malformed(f'mounts of type "{mount.entry.kind}" cannot be moved into another namespace')
+            raise Malformed(
+                f'mounts of type "{quote(mount.entry.kind)}" cannot be moved into another namespace'
+            )
         moved = msgspec.structs.replace(mount.entry, path=target.path, since=self._entropy.uuid())
         if mount.entry.is_auth:
             await self._tokens.revoke_mount(home, mount.entry.logins, source.table.namespace.id)
@@ -143,7 +146,9 @@ class RemountEngine(Engine):
         closed = self._namespaces.closed(namespace)
         inside = full[len(namespace.path) :]
         if not inside or closed is not None:
-            raise Malformed(f'invalid {"destination" if name == "to" else "source"} mount path "{shown}"')
+            raise Malformed(
+                f'invalid {"destination" if name == "to" else "source"} mount path "{quote(shown)}"'
+            )
         return Place(self._router.of(namespace), inside, shown)
 
 
@@ -161,8 +166,8 @@ def _check(source: Place, target: Place) -> None:
     """Refuse places that cannot be moved from or to. Raises `Malformed`."""
     moving_auth = source.path.startswith("auth/")
     if moving_auth and not target.path.startswith("auth/"):
-        raise Malformed(f'cannot remount auth mount to non-auth mount "{target.path}"')
+        raise Malformed(f'cannot remount auth mount to non-auth mount "{quote(target.path)}"')
     if source.path == "auth/token/" or (not moving_auth and source.path.startswith(rules.OWN)):
-        raise Malformed(f'cannot remount "{source.path}"')
+        raise Malformed(f'cannot remount "{quote(source.path)}"')
     if target.path in {"auth/", "auth/token/"} or (not moving_auth and target.path.startswith(rules.OWN)):
-        raise Malformed(f"cannot remount to destination {target.path}")
+        raise Malformed(f"cannot remount to destination {quote(target.path)}")

@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, VaultError
 from vault.framework.fields import Doc
 from vault.framework.log import Log
+from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.seal import book, rehearsal
 from vault.seal.failure import SealFailure
@@ -242,9 +243,9 @@ class SealSlotEngine(Engine):
         await alone(call)
         config = await self._config()
         if params.name not in config.slots:
-            raise Malformed(f"there is no seal slot {params.name}")
+            raise Malformed(f"there is no seal slot {quote(params.name)}")
         if config.entry(params.name).kind == SHAMIR_SLOT:
-            raise Malformed(f"slot {params.name} has shares for a key; sys/rotate renews them")
+            raise Malformed(f"slot {quote(params.name)} has shares for a key; sys/rotate renews them")
         after = await told(rehearsal.renew(self._lifecycle.keeper, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
         lost = await self._wraps.lost()

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.engines.system.words import shown
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
@@ -115,11 +114,9 @@ class ToolEngine(Engine):
         if count > MAX_BYTES:
             raise Malformed("'bytes' should be less than 131072")
         if params.format not in {"hex", "base64"}:
-            raise Malformed(
-                f'unsupported encoding format "{shown(params.format)}"; must be "hex" or "base64"'
-            )
+            raise Malformed('unsupported encoding format; must be "hex" or "base64"')
         if source not in _SOURCES:
-            raise Malformed(f'unsupported entropy source "{source}"; must be "platform" or "seal", or "all"')
+            raise Malformed('unsupported entropy source; must be "platform" or "seal", or "all"')
         reply = Reply(RandomBytes(_encoded(self._entropy.bytes(count), params.format)))
         if source == "seal":
             reply.warnings.append(_SEAL_WARNING)
@@ -133,10 +130,10 @@ def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
     except NotBase64 as error:
         raise Malformed(f"unable to decode input as base64: {error}") from None
     if params.format not in {"hex", "base64"}:
-        raise Malformed(f'unsupported encoding format {shown(params.format)}; must be "hex" or "base64"')
+        raise Malformed('unsupported encoding format; must be "hex" or "base64"')
     function = _ALGORITHMS.get(algorithm)
     if function is None:
-        raise Malformed(f"unsupported algorithm {shown(algorithm)}")
+        raise Malformed(f"unsupported algorithm; must be one of {', '.join(_ALGORITHMS)}")
     _warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
     return Reply(Sum(_encoded(function(data), params.format)))
 
@@ -148,11 +145,9 @@ def _encoded(data: bytes, form: str) -> str:
 def _count(text: str) -> int:
     """Return the number of bytes that a path says. Raises `Malformed`."""
     if not _COUNT.fullmatch(text):
-        raise Malformed(f'error parsing url-set byte count: strconv.Atoi: parsing "{text}": invalid syntax')
+        raise Malformed("error parsing url-set byte count: strconv.Atoi: invalid syntax")
     if len(text) > 18:
-        raise Malformed(
-            f'error parsing url-set byte count: strconv.Atoi: parsing "{text}": value out of range'
-        )
+        raise Malformed("error parsing url-set byte count: strconv.Atoi: value out of range")
     return int(text)
 
 

@@ -16,6 +16,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc, Map, Mismatch, Pairs, parse_duration
+from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
@@ -108,7 +109,7 @@ class TuningEngine(Engine):
     def _show(self, call: Call, path: str) -> Reply[TuneRow]:
         mount = self._router.of(call.namespace).find(path)
         if mount is None:
-            raise Malformed(f'cannot fetch sysview for path "{path}"')
+            raise Malformed(f'cannot fetch sysview for path "{quote(path)}"')
         row = show_tuned(mount.entry, default_ttl=self._default_ttl, max_ttl=self._max_ttl)
         return Reply(data=row, embed=True)
 
@@ -117,7 +118,7 @@ class TuningEngine(Engine):
             _refuse_fixed(path, [name for name in call.data if name in params.__struct_fields__])
         mount = self._router.of(call.namespace).find(path)
         if mount is None:
-            raise Malformed(f'tune of path "{path}" failed: no mount entry found')
+            raise Malformed(f'tune of path "{quote(path)}" failed: no mount entry found')
         old = mount.entry
         _refuse_unfit(old, params)
         options = _options(old, params.options)
@@ -155,7 +156,7 @@ def _version(options: Mapping[str, str] | None) -> str:
 def _refuse_fixed(path: str, given: list[str]) -> None:
     for name in given:
         if not name.startswith("audit_non_hmac_"):
-            raise Malformed(f"cannot tune parameter {name} of {path}")
+            raise Malformed(f"cannot tune parameter {name} of {quote(path)}")
 
 
 def _refuse_unfit(entry: MountEntry, params: TuneParams) -> None:
@@ -166,11 +167,11 @@ def _refuse_unfit(entry: MountEntry, params: TuneParams) -> None:
         if entry.kind in {"token", "ns_token"}:
             raise Malformed("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
     if params.user_lockout_config is not None and entry.kind not in rules.LOCKABLE:
-        raise Malformed(f'tuning of user lockout configuration for auth type "{entry.kind}" not allowed')
-    if params.plugin_version:
         raise Malformed(
-            f"plugin not found in the catalog: {entry.kind}, version={params.plugin_version[:64]}"
+            f'tuning of user lockout configuration for auth type "{quote(entry.kind)}" not allowed'
         )
+    if params.plugin_version:
+        raise Malformed(f"plugin_version: plugin not found in the catalog: {quote(entry.kind)}")
 
 
 def _config(entry: MountEntry, params: TuneParams) -> MountConfig:
@@ -223,13 +224,11 @@ def _options(entry: MountEntry, given: Mapping[str, str] | None) -> dict[str, st
 def _check_version(entry: MountEntry, text: str) -> None:
     if entry.kind != "kv":
         what = "auth method" if entry.is_auth else "secrets engine"
-        raise Malformed(f'{what} "{entry.kind}" does not allow setting a version')
+        raise Malformed(f'{what} "{quote(entry.kind)}" does not allow setting a version')
     if text and not _INTEGER.fullmatch(text):
         raise Malformed("unable to parse options: strconv.ParseInt: invalid syntax")
     number = int(text or 0)
     if number not in {1, 2}:
-        raise Malformed(
-            f"invalid version provided: {number}" if abs(number) < 100 else "invalid version provided"
-        )
+        raise Malformed("invalid version provided: it is 1 or 2")
     if number == 1 and _version(entry.options) == "2":
         raise Malformed("cannot downgrade mount from version 2")

@@ -10,6 +10,7 @@ from vault.engines.token.roles import TokenRole
 from vault.framework.call import Identity
 from vault.framework.errors import Malformed
 from vault.framework.globs import fits_any
+from vault.framework.quote import quote, quoted_list
 from vault.policy.names import valid_name
 
 
@@ -53,7 +54,7 @@ def role_policies(
         wanted = _with(given, plain) if given else _inherited(held, inherits=inherits)
     for name in sorted(wanted):
         if name in role.disallowed_policies or fits_any(name, role.disallowed_policies_glob):
-            raise Malformed(f'token policy "{name}" is disallowed by this role')
+            raise Malformed(f'token policy "{quote(name)}" is disallowed by this role')
     return _settled(wanted, held, inherits=inherits)
 
 
@@ -95,4 +96,4 @@ def _with(given: set[str], plain: set[str]) -> set[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return "[" + " ".join(f'"{name}"' for name in sorted(names)) + "]"
+    return f"[{quoted_list(names)}]"

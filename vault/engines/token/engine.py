@@ -25,6 +25,7 @@ from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
 from vault.framework.identity import Standing
+from vault.framework.quote import quote
 from vault.framework.route import list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
@@ -78,7 +79,7 @@ class TokenEngine(RoleRoutes):
         """Make a token as a role says."""
         role = await role_named(call.core, params.role_name)
         if role is None:
-            raise Malformed(f"unknown role {params.role_name}")
+            raise Malformed(f"unknown role {quote(params.role_name)}")
         return await self._maker.make(call, params, orphan=False, role=role)
 
     @write("lookup", writes=False)
@@ -322,7 +323,7 @@ class TokenEngine(RoleRoutes):
             )
             if role is None:
                 raise Failed(
-                    f'failed to renew entry: original token role "{entry.role}" could not be found, not renewing'
+                    f'failed to renew entry: original token role "{quote(entry.role)}" could not be found, not renewing'
                 )
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
         life = renewed_lifetime(increment, current, period, explicit_max, age, limits)

@@ -26,6 +26,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 
 _KEYS: Final = "key/"
@@ -110,5 +111,5 @@ async def _find(view: ReadView, name: str) -> Key | None:
 async def _known(view: ReadView, name: str) -> Key:
     key = await _find(view, name)
     if key is None:
-        raise Malformed(f"unknown key: {name}")
+        raise Malformed(f"unknown key: {quote(name)}")
     return key

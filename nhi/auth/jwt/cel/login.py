@@ -18,6 +18,7 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.identity import LoginAlias
+from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token import terms
 from vault.token.issue import Grant, Issuer
@@ -68,7 +69,7 @@ class CelLoginEngine(Engine):
             raise Malformed("missing role")
         role = await CEL_ROLES.find(call.reader, name)
         if role is None:
-            raise Malformed(f'role "{name}" could not be found')
+            raise Malformed("role could not be found")
         if not params.jwt:
             raise Malformed("missing token")
         expected = Expected(
@@ -89,12 +90,14 @@ class CelLoginEngine(Engine):
 def granted(name: str, answer: Answer) -> Grant:
     """Return what the program of a role gives. Raises `Malformed`, with its reason where it has one."""
     if answer.text is not None:
-        raise Malformed(f"{_FAILED}CEL role '{name}' blocked authorization with message: {answer.text}")
+        raise Malformed(
+            f"{_FAILED}CEL role '{quote(name)}' blocked authorization with message: {answer.text}"
+        )
     if answer.false:
-        raise Malformed(f"{_FAILED}CEL role '{name}' blocked authorization with boolean false return")
+        raise Malformed(f"{_FAILED}CEL role '{quote(name)}' blocked authorization with boolean false return")
     made = answer.auth
     if made is None:
-        raise Malformed(f"{_FAILED}CEL program '{name}' returned unexpected type: {answer.type}")
+        raise Malformed(f"{_FAILED}CEL program '{quote(name)}' returned unexpected type: {answer.type}")
     if made.timeless:
         raise Malformed(f"{_UNFIT}proto:\u00a0invalid nil Timestamp")
     if made.entity_id:
@@ -134,7 +137,7 @@ def _terms(made: Made) -> TokenTerms:
 def _seconds(name: str, nanos: int) -> int:
     """Return a duration in seconds, 0 for none. Raises `Malformed` where so little is asked for that none is left."""
     if 0 < nanos < _SECOND:
-        raise Malformed(f"{name} is less than a second: durations of programs are in nanoseconds")
+        raise Malformed(f"{quote(name)} is less than a second: durations of programs are in nanoseconds")
     return max(nanos, 0) // _SECOND
 
 

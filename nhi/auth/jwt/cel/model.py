@@ -10,6 +10,7 @@ from nhi.records import Records
 from vault.barrier.view import ReadView
 from vault.framework.errors import Failed
 from vault.framework.fields import CommaList, Doc, Duration, Map
+from vault.framework.quote import quote
 from vault.framework.route import Params
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
@@ -80,5 +81,5 @@ async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms:
     """Return what a token was given. Raises `Failed` where its role is gone."""
     longest, _, name = entry.login.removeprefix(LOGIN).partition("/")
     if await CEL_ROLES.find(view, name) is None:
-        raise Failed(f"failed to renew entry: CEL role {name} does not exist during renewal")
+        raise Failed(f"failed to renew entry: CEL role {quote(name)} does not exist during renewal")
     return TokenTerms(ttl=entry.current_ttl or entry.ttl, max_ttl=int(longest), period=entry.period)

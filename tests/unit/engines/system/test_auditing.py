@@ -102,7 +102,7 @@ def test_what_is_wrong_is_refused_in_the_words_of_the_field(
 @pytest.mark.parametrize(
     ("path", "kind", "options", "error"),
     [
-        ("a", "nope", {}, 'unknown backend type: "nope"'),
+        ("a", "nope", {}, "unknown backend type: it is file"),
         ("a", "file", {}, "file_path is required"),
         ("a", "file", {"file_path": "discard", "prefix": "x"}, "audit log prefixing is not allowed"),
         ("a", "file", {"file_path": "discard", "format": "jsonx"}, "jsonx formatting has been removed"),

@@ -199,7 +199,7 @@ def test_a_patch_changes_what_it_names_and_keeps_the_plugin() -> None:
             "a": {"c": 2, "x": {}},
         }
         await house("PATCH", f"{CONFIGS}/c", {"plugin": "gone", "verify": False})
-        refusal = 'failed to read metadata for plugin "gone": unknown plugin: gone'
+        refusal = "failed to read metadata: unknown plugin"
         assert (await house("GET", f"{CONFIGS}/c")).error == refusal
 
     play(scenario)
@@ -266,8 +266,8 @@ def test_a_key_whose_plugin_is_gone_cannot_be_used() -> None:
         house, keys = await _house()
         await _granted(house, "pki")
         await house("PATCH", f"{CONFIGS}/c", {"plugin": "gone", "verify": False})
-        assert await _find(house, keys, "pki/", "c:k") == "unknown plugin: gone"
-        assert (await house("POST", f"{CONFIGS}/c/keys/k", {})).error == "unknown plugin: gone"
+        assert await _find(house, keys, "pki/", "c:k") == "unknown plugin"
+        assert (await house("POST", f"{CONFIGS}/c/keys/k", {})).error == "unknown plugin"
 
     play(scenario)
 
@@ -281,7 +281,7 @@ _REFUSED = [
     ("GET", "absent", None, 'config "absent" not found'),
     ("PATCH", "absent", {}, 'config "absent" not found'),
     ("POST", "absent", {}, 'missing required field "plugin"'),
-    ("POST", "absent", {"plugin": "none"}, "unknown plugin: none"),
+    ("POST", "absent", {"plugin": "none"}, "unknown plugin"),
     ("GET", "c/keys/absent", None, 'key "absent" not found'),
     ("PATCH", "c/keys/absent", {}, 'key "absent" not found'),
     ("POST", "absent/keys/k", {}, 'config "absent" does not exist'),

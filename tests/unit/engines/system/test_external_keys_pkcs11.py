@@ -388,7 +388,7 @@ _CONFIGS: list[tuple[Mapping[str, Any], str]] = [
     ({**HSM, "pin": "p" * 256}, "parameter 'pin' must have at most 255 characters"),
     ({**HSM, "pin": "file:///etc/shadow"}, "parameter 'pin' must be the PIN itself"),
     ({**HSM, "pin": "env://BAO_HSM_PIN"}, "parameter 'pin' must be the PIN itself"),
-    ({**HSM, "key_name": "k", "a": "b"}, "'config' has invalid keys: a, key_name"),
+    ({**HSM, "key_name": "k", "a": "b"}, "'config' has invalid keys; it has "),
 ]
 
 
@@ -447,7 +447,7 @@ _KEYS: list[tuple[Mapping[str, Any], str]] = [
     ({"label": "a", "mechanism": "aes-gcm"}, "must be one that signs: ECDSA, EDDSA, RSA_PKCS, RSA_PKCS_PSS"),
     ({"label": "a", "mechanism": "0x1087"}, "must be one that signs"),
     ({"label": "a", "mechanism": "1x"}, "parameter 'mechanism' must be a number"),
-    ({"label": "a", "key": "b"}, "'config' has invalid keys: key"),
+    ({"label": "a", "key": "b"}, "'config' has invalid keys; it has "),
 ]
 
 

@@ -13,7 +13,7 @@ MOUNT = "sys/mounts/one"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({}, "backend type must be specified as a string"),
     ({"type": "plugin"}, "plugin_name must be provided for plugin backend"),
-    ({"type": "nope"}, "plugin not found in the catalog: nope"),
+    ({"type": "nope"}, "type: plugin not found in the catalog"),
     ({"type": "system"}, 'mount type of "system" is not mountable'),
     ({"type": "token"}, 'mount type of "token" is not mountable'),
     (
@@ -56,7 +56,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"type": "kv", "config": {"plugin_version": "v9"}},
-        "cannot select non-builtin version of secrets plugin kv",
+        "plugin_version: cannot select non-builtin version of secrets plugin",
     ),
 ]
 
@@ -242,7 +242,7 @@ def test_auth_methods_are_enabled_shown_and_disabled() -> None:
     ("body", "expected"),
     [
         ({}, "backend type must be specified as a string"),
-        ({"type": "kv"}, "plugin not found in the catalog: kv"),
+        ({"type": "kv"}, "type: plugin not found in the catalog"),
         ({"type": "ns_token"}, "token credential backend cannot be instantiated"),
         ({"type": "userpass", "config": {"token_type": "hunter2"}}, "invalid value for 'token_type'"),
         (
@@ -251,7 +251,7 @@ def test_auth_methods_are_enabled_shown_and_disabled() -> None:
         ),
         (
             {"type": "userpass", "config": {"plugin_version": "v9"}},
-            "cannot select non-builtin version of auth plugin userpass",
+            "plugin_version: cannot select non-builtin version of auth plugin",
         ),
     ],
 )

@@ -142,7 +142,7 @@ _ERRORS = "following error(s):\n\n"
         ("rule = [1.5]", "'[0]' expected type 'map[string]interface {}', got unconvertible type 'float64'"),
         ("rule {}", f"{_RULES}unable to get rule info: rule is empty"),
         ('rule { charset = "a" }', "unable to get rule data: '' source data must be an array or slice"),
-        ('length = 9\nrule "other" {}', f"{_RULES}unable to parse rule other: unrecognized rule type other"),
+        ('length = 9\nrule "other" {}', f"{_RULES}unrecognized rule type: it is charset"),
         ('length = 9\nrule "charset" "x" { charset = "a" }', "no charset specified"),
         ('length = 9\nrule "charset" { charset = 5 }', f"{_CHARSET}{_ERRORS}'charset' source data must be"),
         ('length = 9\nrule "charset" { charset = ["a"] }', "'charset[0]' expected type 'int32'"),

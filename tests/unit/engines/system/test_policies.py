@@ -144,7 +144,7 @@ _WRONG = [
         "POST",
         f"{ACL}/p",
         {"policy": READ, "ttl": "-1h"},
-        "Field validation failed: error converting input for field \"ttl\": cannot provide negative value '-3600'",
+        'Field validation failed: error converting input for field "ttl": cannot provide negative value',
     ),
     (
         "POST",

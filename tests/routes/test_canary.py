@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a client puts anywhere into a request is repeated nowhere but where it must be (SL-50, SL-51).
+
+A marker stands in turn in each field, header, query, path and body of each route, alone and among plausible fields,
+in every JSON type and in the shapes that parsers look into. It is looked for in refusals, warnings, the log, the
+metrics and the audit file. The answer of a success is what the server is for. What else may repeat it:
+
+- a refusal, a warning and the audit record of it: a *name* that stands in the request's path;
+- the name of a parameter that is unknown, in a warning, and of a policy, a mount or a key of metadata (`NAMED`);
+- `state` of an authentication request, which comes back with its error (RFC 6749, 4.1.2.1).
+"""
+
+import pytest
+
+from tests.routes.canary import ANSWERED, MARKER, Furnished, plantings, said, values
+from tests.routes.driver import TARGETS, Target
+
+NAMED = {
+    ("POST auth/token/create", "policies"),
+    ("POST auth/token/create-orphan", "policies"),
+    ("POST auth/token/create/{role_name}", "policies"),
+    ("POST secret/metadata/{path:any}", "custom_metadata"),
+    ("PATCH secret/metadata/{path:any}", "custom_metadata"),
+    ("POST sys/plugins/reload/backend", "mounts"),
+    ("POST sys/quotas/rate-limit/{name:name}", "path"),
+    ("POST sys/remount", "from"),
+    ("POST sys/remount", "to"),
+}
+"""Route and field whose refusals and warnings repeat names: of policies, mounts, keys of metadata."""
+ASKED_BACK = {
+    (f"{method} identity/oidc/provider/{{name:word}}/authorize", "state") for method in ("GET", "POST")
+}
+_LEFT_OUT = {"seal", "revoke-self", "step-down", "monitor"}
+"""They end the vault, the token that asks, or do not end."""
+_MOUNTS = sorted({target.mount for target in TARGETS})
+
+
+def routes(mount: str) -> list[Target]:
+    """The routes of a mount, those last that take away what others need."""
+    found = [t for t in TARGETS if t.mount == mount and t.route.template not in _LEFT_OUT]
+    return sorted(found, key=lambda target: target.method == "DELETE")
+
+
+@pytest.mark.parametrize("mount", _MOUNTS)
+@pytest.mark.timeout(900)
+def test_sl_51_no_value_is_repeated_by_refusals_warnings_log_metrics_or_audit(mount: str) -> None:
+    with Furnished() as application:
+        leaks, places, clear = set[str](), {}, set[str]()
+        for target in routes(mount):
+            for planted in plantings(target):
+                token = "" if "x-vault-token" in (planted.headers or {}) else "root"
+                answer = application.request(
+                    target.method, planted.path, planted.body, token=token, headers=planted.headers
+                )
+                key = str(target), planted.place
+                places[planted.marker] = key
+                if planted.place in {"path", "a parameter's name"} or key in NAMED | ASKED_BACK | ANSWERED:
+                    clear.add(planted.marker)
+                elif planted.marker in (text := said(answer)):
+                    leaks.add(f"{key}: {text.replace(planted.marker, 'MARKER')[:300]}")
+            application.reopen()
+        assert places
+        recorded = [text for record in application.records() for text in values(record)]
+        sinks = {"audit": "\n".join(recorded), "log": application.log.getvalue()}
+        for path in ("sys/metrics", "sys/metrics?format=prometheus"):
+            metrics = application.request("GET", f"/v1/{path}", token="root")
+            assert metrics.status == 200
+            sinks[path] = metrics.body.decode()
+        for sink, text in sinks.items():
+            held = set(MARKER.findall(text)) - (clear if sink == "audit" else set())
+            leaks |= {f"{sink}: {places[one]}" for one in held}
+    assert not leaks, "\n".join(sorted(leaks))

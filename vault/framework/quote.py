@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The one way in which a refusal or a warning repeats what a client sent (SL-51).
+
+What may be repeated is a name: one that stands in the request's path (of a mount, role, key, policy, user), which the
+audit record has in clear too, and names of mounts, policies, parameters and keys of metadata, which are no secrets either. Any other
+value of a body, a query or a header never is: whoever puts a password into the wrong field would find it in logs. A message says
+which field is wrong, and what would be right. `tests/house/test_refusals.py` holds every message to this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+LONGEST = 128
+"""Characters that are repeated of a name."""
+MOST = 100
+"""Names that are repeated of a list of unknown length."""
+
+
+def quote(name: str) -> str:
+    """Return a name as a message repeats it: cut where it is long, and without what does something to a terminal."""
+    cut = name if len(name) <= LONGEST else f"{name[:LONGEST]}…"
+    return (
+        cut
+        if cut.isprintable()
+        else "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in cut)
+    )
+
+
+def quoted_list(names: Iterable[str]) -> str:
+    """Return names as OpenBao's messages list them: in order, each in double quotes."""
+    return " ".join(f'"{quote(name)}"' for name in sorted(names))
+
+
+def quoted_words(names: Iterable[str]) -> str:
+    """Return names in order with blanks between, as many as a reader would look at."""
+    words = sorted(names)
+    more = len(words) - MOST
+    return " ".join([*map(quote, words[:MOST]), *([f"and {more} more"] if more > 0 else [])])
