@@ -19,7 +19,6 @@ from hsm.wrapping import KeySlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
-from vault.framework.quote import quote
 from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.record import (
@@ -322,7 +321,7 @@ class Keeper:
             except (HsmError, SealFailure, SealRefusal):
                 continue
             return {path: found}
-        raise SealRefusal(f"slot {quote(name)} is the last one that works; add or repair another one first")
+        raise SealRefusal(f"slot {name} is the last one that works; add or repair another one first")
 
     @staticmethod
     async def tidy(tx: Tx, config: SealConfig) -> SealConfig:
@@ -354,7 +353,7 @@ class Keeper:
         slot = self.slots.get(name)
         if slot is None:
             raise SealRefusal(
-                f'no seal stanza has the name {quote(name)}; add one with name = "{quote(name)}", then SIGHUP or restart'
+                f'no seal stanza has the name {name}; add one with name = "{name}", then SIGHUP or restart'
             )
         return slot
 
@@ -362,32 +361,32 @@ class Keeper:
         """Return the configured slot `name`, which `config` has not; raises `SealRefusal`."""
         slot = self.configured(name)
         if name in config.slots:
-            raise SealRefusal(f"slot {quote(name)} is part of the vault already; rewrap renews it")
+            raise SealRefusal(f"slot {name} is part of the vault already; rewrap renews it")
         if slot in self.slots.disabled:
-            raise SealRefusal(f"slot {quote(name)} is disabled in the configuration; remove that and restart")
+            raise SealRefusal(f"slot {name} is disabled in the configuration; remove that and restart")
         return slot
 
     def member(self, config: SealConfig, name: str) -> KeySlot:
         """Return the configured slot `name`, which `config` has; raises `SealRefusal`."""
         slot = self.configured(name)
         if name not in config.slots:
-            raise SealRefusal(f"slot {quote(name)} is no part of the vault; add it")
+            raise SealRefusal(f"slot {name} is no part of the vault; add it")
         return slot
 
     def tryable(self, config: SealConfig, name: str) -> KeySlot:
         """Return the slot `name` of `config`, which is tried without people; raises `SealRefusal`."""
         if name in config.slots and config.entry(name).kind == SHAMIR_SLOT:
-            raise SealRefusal(f"slot {quote(name)} opens with people's shares; nothing here can try them")
+            raise SealRefusal(f"slot {name} opens with people's shares; nothing here can try them")
         slot = self.configured(name)
         if name not in config.slots:
-            raise SealRefusal(f"slot {quote(name)} is configured and not part of the vault yet; add it")
+            raise SealRefusal(f"slot {name} is configured and not part of the vault yet; add it")
         return slot
 
     @staticmethod
     def check_shares_wanted(config: SealConfig) -> RecoveryEntry:
         """Return which recovery key a new slot for shares would open with; raises `SealRefusal`."""
         if config.shamir is not None:
-            raise SealRefusal(f"slot {quote(config.shamir)} exists already")
+            raise SealRefusal(f"slot {config.shamir} exists already")
         if config.recovery is None:
             raise SealRefusal(
                 "there are no recovery keys to open it with; make some with sys/rotate/recovery"
@@ -439,4 +438,4 @@ class Keeper:
 def check_part(config: SealConfig, name: str) -> None:
     """Raise `SealRefusal` unless slot `name` is part of the vault."""
     if name not in config.slots:
-        raise SealRefusal(f"there is no seal slot {quote(name)}")
+        raise SealRefusal(f"there is no seal slot {name}")
