@@ -4,7 +4,7 @@
 Markers are random names and numbers of 15 digits. They are planted in every field of each route, alone, in an object
 and in a list, in fields that no route has, and in secrets that are written and read back. Numbers in fields that the
 API declares as numbers stay readable on purpose: a version, a time to live. What refusals say is the affair of
-`test_markers.py`.
+`test_canary.py`.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.fuzz.process import VaultProcess
-from tests.integration.test_markers import new_marker, without_names
+from tests.routes.canary import marker, without_names
 from tests.routes.driver import MERGE_PATCH, TARGETS, Target
 
 NUMBERS = frozenset({"int", "duration", "span", "float"})
@@ -45,13 +45,13 @@ def new_number() -> int:
 def bodies(target: Target) -> Iterator[tuple[str, list[str], Any]]:
     """Return where something was planted, the markers, and the body."""
     for field in target.fields:
-        number, name, inner = new_number(), new_marker(), new_number()
+        number, name, inner = new_number(), marker(), new_number()
         if field.kind.name not in NUMBERS:
             yield field.name, [str(number)], {field.name: number}
             yield field.name, [str(number)], {field.name: number / 8}
         yield field.name, [name, str(inner)], {field.name: {name: inner, "a": {name: [inner]}}}
         yield field.name, [name, str(number)], {field.name: [number, {name: number}]}
-    name, number = new_marker(), new_number()
+    name, number = marker(), new_number()
     yield "unknown", [name, str(number)], {name: number}
     yield "unknown", [name, str(number)], {"unknown": {name: [number, {name: None}]}}
 
@@ -76,7 +76,7 @@ def test_no_number_and_no_name_of_a_client_is_in_a_record(vault: VaultProcess) -
 
 @pytest.mark.parametrize("path", ["plain/s", "cubbyhole/s", "secret/data/s", "secret/metadata/s"])
 def test_a_secret_that_is_written_and_read_is_in_no_record(vault: VaultProcess, path: str) -> None:
-    name, number, key = new_marker(), new_number(), new_marker()
+    name, number, key = marker(), new_number(), marker()
     free = {name: number, "deep": [{key: [number, number + 0.5, True, None]}], "spelled": 1.50}
     body = {"secret/data/s": {"data": free}, "secret/metadata/s": {"custom_metadata": {name: key}}}
     with vault.client() as client:

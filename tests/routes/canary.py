@@ -222,14 +222,24 @@ def said(answer: Answer | process.Answer) -> str:
     return json.dumps(parsed.get("warnings")) if isinstance(parsed, dict) else ""
 
 
-def values(record: Any, place: str = "") -> Iterator[str]:
-    """The texts in an audit record, but for the names that it holds in the clear and the names of members."""
-    if isinstance(record, dict):
-        for key, item in record.items():
-            if key not in NAMES.get(place, ()):
-                yield from values(item, f"{place}.{key}".strip("."))
-    elif isinstance(record, list):
-        for item in record:
-            yield from values(item, place)
-    elif isinstance(record, str):
-        yield record
+def without_names(record: Any, place: str = "") -> Any:
+    """An audit record without the names that it holds in the clear."""
+    if not isinstance(record, dict):
+        return record
+    return {
+        key: without_names(item, f"{place}.{key}".strip("."))
+        for key, item in record.items()
+        if key not in NAMES.get(place, ())
+    }
+
+
+def values(record: Any) -> Iterator[str]:
+    """The texts in an audit record that it does not hold in the clear; what members are called is none of them."""
+
+    def texts(item: Any) -> Iterator[str]:
+        if isinstance(item, str):
+            yield item
+        for one in item.values() if isinstance(item, dict) else item if isinstance(item, list) else ():
+            yield from texts(one)
+
+    return texts(without_names(record))
