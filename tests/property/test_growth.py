@@ -9,6 +9,8 @@ import pytest
 
 from tests.growth import excess
 from vault.engines.kv import jsontext
+from vault.engines.totp.codes import given_key
+from vault.engines.totp.model import KeyParams
 from vault.framework import schema
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
@@ -117,3 +119,12 @@ def test_a_field_costs_what_its_value_is_large(kind: str, value: str) -> None:
         return partial(COERCE[kind], _VALUES[value](size), "field")
 
     assert excess(work, _SIZE, _MOST) == ""
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_url_of_a_totp_key_costs_what_it_is_long(text: str) -> None:
+    def work(size: int) -> Callable[[], object]:
+        url = f"otpauth://totp/a?{TEXTS[text](size).decode('latin-1')}"
+        return partial(given_key, KeyParams(name="x", url=url))
+
+    assert excess(work, _SIZE, _MOST / 10) == ""

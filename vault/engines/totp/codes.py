@@ -117,8 +117,13 @@ def _key(params: KeyParams, secret: bytes) -> Key:
     )
 
 
+_LONGEST_URL: Final = 4096
+
+
 def _from_url(params: KeyParams) -> KeyParams:
     """Read an `otpauth` URL: its fields go before those that came beside it. Raises `Malformed`."""
+    if len(params.url) > _LONGEST_URL:
+        raise Malformed(f"the url may have at most {_LONGEST_URL} characters")
     try:
         parts = urlsplit(params.url)
     except ValueError:
