@@ -7,13 +7,16 @@ import re
 
 from vaultctl.jsontext import scalar
 
+_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _RESERVED = frozenset(
-    ("", "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "<<", ".nan", ".inf")
+    ("", "~", "<<", ".nan", ".NaN", ".NAN", *_WORDS, *map(str.capitalize, _WORDS), *map(str.upper, _WORDS))
 )
 _NUMBER = re.compile(
-    r"[-+]?(0[xob][0-9a-fA-F_]+|[0-9][0-9_]*+(\.[0-9_]*+)?([eE][-+]?[0-9]+)?|\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+)?"
-    r"|\.(inf|Inf|INF))|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"
+    r"[-+]?(0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))"
 )
+"""What reads as a number once it has no underscores any more, which may stand anywhere but at its beginning."""
+_SPELLED = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+"""Fractions without a digit before the point, and numbers to the base 60: underscores where YAML 1.1 has them."""
 _FOLD = 80
 _LONG_KEY = 128
 """Bytes of a key beyond which it stands on a line of its own, after a question mark."""
@@ -71,7 +74,7 @@ def _string(text: str, indent: str, column: int = 0, *, fold: bool = True) -> st
             mark = mark[0] + "2" + mark[1:]
         lines = text.rstrip("\n").split("\n") + [""] * max(0, len(text) - len(text.rstrip("\n")) - 1)
         return mark + "".join(f"\n{inner}{line}" if line else "\n" for line in lines)
-    if text.lower() in _RESERVED or _NUMBER.fullmatch(text) or _TIME.fullmatch(text):
+    if text in _RESERVED or _is_number(text) or _TIME.fullmatch(text):
         return _double(text)
     if not _printable(text) or "\n" in text or "\t" in text:
         return _double(text)
@@ -80,12 +83,17 @@ def _string(text: str, indent: str, column: int = 0, *, fold: bool = True) -> st
         and ": " not in text
         and " #" not in text
         and not text.endswith((":", " "))
-        and not text.startswith(("--- ", "... "))
-        and text not in ("---", "...")
+        and not text.startswith(("---", "..."))
     ):
         return _folded(text, indent, column) if fold else text
     quoted = "'" + text.replace("'", "''") + "'"
     return _folded(quoted, indent, column) if fold else quoted
+
+
+def _is_number(text: str) -> bool:
+    if _SPELLED.fullmatch(text) or text in (".inf", ".Inf", ".INF"):
+        return True
+    return not text.startswith(("_", ".")) and _NUMBER.fullmatch(text.replace("_", "")) is not None
 
 
 def _folded(text: str, indent: str, column: int) -> str:
