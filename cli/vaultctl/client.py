@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from vaultctl.settings import Settings
 
 _RAW_LIMIT = 2000
+_LONGEST = 64 << 20
+"""Bytes of an answer that are read: what a server may send must not be this machine's memory."""
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -98,7 +100,7 @@ class Client:
             connection.request("GET", self._prefix + target, headers=_encoded(headers))
             answer = connection.getresponse()
             if answer.status >= 400:
-                raise self._refusal("GET", path, target, search, answer.status, answer.read())
+                raise self._refusal("GET", path, target, search, answer.status, answer.read(_LONGEST))
             if connection.sock is not None:
                 connection.sock.settimeout(None)  # nothing may be logged for a long time
             while piece := answer.read1(65536):
@@ -161,11 +163,14 @@ class Client:
             answer = connection.getresponse()
         except http.client.RemoteDisconnected:
             raise ConnectionResetError("the server closed the connection") from None
-        content = answer.read()
+        content = answer.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            self.close()
+            raise CommandError("the server's answer is longer than 64 MiB: is this address a vault?", 2)
         return answer.status, content, answer.headers.get("Location") or ""
 
     def _follow(self, location: str) -> str:
-        """The target of a redirect; never from https to http."""
+        """The target of a redirect; never from https to http, nor to another server, which would be sent the token."""
         try:
             parts = urlsplit(location)
         except ValueError:
@@ -174,6 +179,12 @@ class Client:
         if parts.scheme:
             if self._address.startswith("https:") and parts.scheme != "https":
                 raise CommandError("refused a redirect from https to http", 2)
+            if parts.netloc != urlsplit(self._address).netloc:
+                raise CommandError(
+                    "refused a redirect to another server, which would get the token: if it is the one that is meant, "
+                    "name it with -address (BAO_ADDR)",
+                    2,
+                )
             self.close()
             self._address = f"{parts.scheme}://{parts.netloc}"
         return parts.path + (f"?{parts.query}" if parts.query else "")

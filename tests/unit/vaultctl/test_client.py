@@ -223,3 +223,18 @@ def test_a_header_is_sent_as_utf8(script: _Script) -> None:
     script.answers = [(200, b"", {})]
     _client(script, flags={"namespace": "日本"}).send("GET", "x")
     assert script.asked[0][2]["X-Vault-Namespace"].encode("latin-1").decode() == "日本/"
+
+
+def test_no_redirect_takes_the_token_to_another_server(script: _Script) -> None:
+    script.answers = [(307, b"", {"Location": "http://127.0.0.2:1/v1/x"})]
+    with pytest.raises(CommandError, match="refused a redirect to another server"):
+        _client(script).send("GET", "x")
+    assert len(script.asked) == 1
+
+
+def test_an_answer_without_an_end_is_not_kept(script: _Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaultctl.client._LONGEST", 100)
+    script.answers = [(200, b"x" * 100, {}), (200, b"x" * 101, {})]
+    assert len(_client(script).send("GET", "x").body) == 100
+    with pytest.raises(CommandError, match="longer than 64 MiB"):
+        _client(script).send("GET", "x")
