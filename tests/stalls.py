@@ -75,9 +75,9 @@ def measured(inner: Coroutine[Any, Any, Any], name: Callable[[], str]) -> Genera
         try:
             sent = yield waited
         except BaseException as error:  # noqa: BLE001 -- a cancellation is the coroutine's own affair
-            step = lambda error=error: inner.throw(error)  # type: ignore[misc]
+            step = lambda error=error: inner.throw(error)  # type: ignore[misc]  # the type of a default
         else:
-            step = lambda sent=sent: inner.send(sent)  # type: ignore[misc]
+            step = lambda sent=sent: inner.send(sent)  # type: ignore[misc]  # as above
 
 
 @cache

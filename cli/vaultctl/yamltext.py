@@ -12,7 +12,7 @@ _RESERVED = frozenset(
     ("", "~", "<<", ".nan", ".NaN", ".NAN", *_WORDS, *map(str.capitalize, _WORDS), *map(str.upper, _WORDS))
 )
 _NUMBER = re.compile(
-    r"[-+]?(0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))"
+    r"[-+]?(0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))"
 )
 """What reads as a number once it has no underscores any more, which may stand anywhere but at its beginning."""
 _SPELLED = re.compile(r"\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")

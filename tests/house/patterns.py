@@ -5,7 +5,7 @@ import ast
 import importlib
 import re
 import re._constants as kinds  # type: ignore[import-not-found]  # the standard library's own, without stubs
-import re._parser as parser  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]  # as above
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 

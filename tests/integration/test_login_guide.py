@@ -271,6 +271,19 @@ def certificates(desk: Desk) -> None:
         assert "web" in auth["policies"] and auth["metadata"]["cert_name"] == "web"
 
 
+def approle(desk: Desk) -> None:
+    """How a role and a secret id were used is shown where it is asked for."""
+    (text,) = blocks("sh")["AppRole: credentials that nobody uses"]
+    desk.does("vaultctl auth enable approle\nvaultctl write auth/approle/role/web token_policies=web")
+    role_id = desk.gets("vaultctl read auth/approle/role/web/role-id")["data"]["role_id"]
+    made = desk.gets("vaultctl write -f auth/approle/role/web/secret-id")["data"]
+    desk.does(f"vaultctl write auth/approle/login role_id={role_id} secret_id={made['secret_id']}")
+    desk.replaced["ACCESSOR"] = made["secret_id_accessor"]
+    for line in text.splitlines():
+        told = desk.gets(line)["data"]
+        assert told["use_count"] == 1 and told["last_used_time"]
+
+
 SECTIONS = {
     "Keycloak": keycloak,
     "GitHub Actions": actions,
@@ -278,6 +291,7 @@ SECTIONS = {
     "Programs": programs,
     "Kubernetes": kubernetes,
     "TLS certificates": certificates,
+    "AppRole: credentials that nobody uses": approle,
 }
 
 
