@@ -71,15 +71,17 @@ class Kept(Generic[T]):
     async def newer(self, key: Hashable, ask: Ask[T]) -> T | None:
         """Return the answer after asking again, because the one that is kept did not do; None where that may not be now.
 
-        Strangers can cause it, so it may be done five times, and once more every ten seconds.
+        Strangers can cause it, so it may be done five times, and once more every ten seconds; who only waits for what is
+        asked already uses none of that.
         """
         one = self._entry(key)
         now = self._clock.monotonic()
         one.spare = min(_BURST, one.spare + (now - one.counted) / _REFILL)
         one.counted = now
-        if one.spare < 1 and one.running is None:
-            return None
-        one.spare -= 1
+        if one.running is None:
+            if one.spare < 1 or self._paused(one):
+                return None
+            one.spare -= 1
         try:
             return await self._wait(one, ask)
         except Unreachable:
@@ -104,10 +106,12 @@ class Kept(Generic[T]):
 
     def _start(self, one: _Entry[T], ask: Ask[T]) -> asyncio.Task[None] | None:
         """Ask beside those who wait or do not; one question at a time, and none straight after a failure."""
-        paused = one.failed is not None and self._clock.monotonic() - one.failed < PAUSE
-        if one.running is None and not paused:
+        if one.running is None and not self._paused(one):
             one.running = asyncio.get_running_loop().create_task(self._refresh(one, ask))
         return one.running
+
+    def _paused(self, one: _Entry[T]) -> bool:
+        return one.failed is not None and self._clock.monotonic() - one.failed < PAUSE
 
     async def _wait(self, one: _Entry[T], ask: Ask[T]) -> T:
         running = self._start(one, ask)

@@ -152,3 +152,31 @@ def test_what_is_forgotten_is_asked_for_anew_and_a_failure_to_find_newer_gives_n
         assert await scene.get() == 2
 
     asyncio.run(scenario())
+
+
+def test_strangers_who_wait_for_one_question_use_up_no_more_than_one() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        assert await scene.get() == 1
+        scene.host.free.clear()
+        waiting = [asyncio.create_task(scene.kept.newer("key", scene.host)) for _ in range(250)]
+        await asyncio.sleep(0)
+        scene.host.free.set()
+        assert await asyncio.gather(*waiting) == [2] * 250
+        assert [await scene.kept.newer("key", scene.host) for _ in range(5)] == [3, 4, 5, 6, None]
+
+    asyncio.run(scenario())
+
+
+def test_strangers_who_come_just_after_a_failure_use_up_nothing() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        assert await scene.get() == 1
+        scene.host.dead = True
+        for _ in range(100):
+            assert await scene.kept.newer("key", scene.host) is None
+        scene.host.dead = False
+        scene.clock.sleep(kept.PAUSE + 1)
+        assert await scene.kept.newer("key", scene.host) == 3
+
+    asyncio.run(scenario())
