@@ -202,7 +202,7 @@ class SigningEngine(Engine):
 
     @delete("oidc/role/{name:word}")
     async def delete_role(self, call: Call, params: RoleName) -> None:
-        """Remove a role; tokens that it gave stay good."""
+        """Remove a role; tokens that it gave stay good while another has the same key."""
         await call.core.delete(model.ROLES + params.name)
 
     async def has_key(self, call: Call) -> bool:

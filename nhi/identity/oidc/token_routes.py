@@ -2,7 +2,7 @@
 """`identity/oidc/token`, `introspect` and `.well-known`: identity tokens, and what verifies them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -144,7 +144,7 @@ class IdentityTokenEngine(Engine):
         if params.token.count(".") != _PARTS - 1:
             return "error parsing token: go-jose/go-jose: compact JWS format must have three parts"
         try:
-            claims = verify(params.token, await self.jwks(core))
+            claims = verify(params.token, await self.jwks(core, await _signing(core)))
         except Illegitimate:
             return "unable to validate the token signature"
         if claims.get("iss") != await self.issuer(call, core):
@@ -173,21 +173,26 @@ class IdentityTokenEngine(Engine):
 
     @read("oidc/.well-known/keys", public=True)
     async def read_jwks(self, call: Call) -> Reply[Mapping[str, object]]:
-        """Publish the keys that verify identity tokens (RFC 7517), the next ones too."""
-        return published({"keys": await self.jwks(own(call))})
+        """Publish the keys that sign for a role (RFC 7517), the next ones too."""
+        core = own(call)
+        return published({"keys": await self.jwks(core, await _signing(core))})
 
     async def issuer(self, call: Call, core: ReadView) -> str:
         """Return who tokens of a namespace are from."""
         configured = (await core.get(model.CONFIG) or b"").decode()
         return f"{configured or self._address}/v1/{call.namespace.path}identity/oidc"
 
-    async def jwks(
-        self, core: ReadView, wanted: Callable[[str], bool] = lambda _: True
-    ) -> Sequence[Mapping[str, str]]:
-        """Return the public keys of all signing keys whose name is `wanted`."""
+    async def jwks(self, core: ReadView, names: Iterable[str]) -> Sequence[Mapping[str, str]]:
+        """Return the public keys of the signing keys with these names."""
         found: list[Mapping[str, str]] = []
-        for name in await core.list(model.KEYS):
-            key = await named_key(core, name) if wanted(name) else None
+        for name in sorted(set(names)):
+            key = await named_key(core, name)
             if key is not None:
                 found += key.published(self._clock.nanos())
         return found
+
+
+async def _signing(core: ReadView) -> Sequence[str]:
+    """Return the names of the keys that sign for a role."""
+    roles = [await model.role(core, name) for name in await core.list(model.ROLES)]
+    return [role.key for role in roles if role is not None]

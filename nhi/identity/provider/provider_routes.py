@@ -102,7 +102,7 @@ class ProviderEngine(Engine):
         if provider is None:
             raise NotFound
         names = {one.key for one in await model.clients(core) if provider.allows(one.client_id)}
-        return published({"keys": await self._tokens.jwks(core, names.__contains__)})
+        return published({"keys": await self._tokens.jwks(core, names)})
 
     @read("oidc/provider/{name:word}/authorize", writes=True)
     async def authorize(self, call: Call, params: AuthorizeParams) -> Reply[Any]:

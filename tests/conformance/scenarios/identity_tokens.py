@@ -33,6 +33,7 @@ CONFIG = [
     get(C + "config"),
     get(C + ".well-known/openid-configuration", token=""),
     get("identity/oidc/.well-known/openid-configuration", token=""),
+    post(C + "key/unused", {}),
     get(C + ".well-known/keys", token=""),
     get(C + "nothing"),
 ]

@@ -113,6 +113,23 @@ def test_the_key_that_signs_next_is_published_before_it_signs_and_the_last_one_w
     play(scenario)
 
 
+def test_keys_are_published_and_verify_while_they_sign_for_a_role() -> None:
+    async def scenario() -> None:
+        house, token, _ = await signed_in()
+        await house.good("POST", OIDC + "key/idle", {"algorithm": "ES256"})
+        made = await issued(house, token)
+        used = {key["kid"] for key in await published(house)}
+        assert len(used) == 2
+        await house.good("POST", OIDC + "role/other", {"key": "idle"})
+        assert len({key["kid"] for key in await published(house)} - used) == 2
+        assert await active(house, made)
+        await house.good("DELETE", OIDC + "role/r")
+        assert not {key["kid"] for key in await published(house)} & used
+        assert not await active(house, made)
+
+    play(scenario)
+
+
 async def rotated(house: AuthHouse, seconds: int) -> None:
     """Let time pass, and do what is due then."""
     house.clock.sleep(seconds)
