@@ -200,13 +200,14 @@ class AliasEngine(Engine):
             custom_metadata=custom,
             updated=self._clock.nanos(),
         )
-        if not moved and msgspec.structs.replace(new, updated=old.updated) == old:
+        same = (new.accessor, new.name, new.custom_metadata or None)
+        if not moved and same == (old.accessor, old.name, old.custom_metadata or None):
             return None
         if not moved and accessor != old.accessor and entity.on(accessor) is not None:
             raise Malformed("Alias already exists for requested entity and mount accessor")
         if not moved:
-            same = tuple(new if one.id == old.id else one for one in entity.aliases)
-            await self._put(call, msgspec.structs.replace(entity, aliases=same), entity)
+            aliases = tuple(new if one.id == old.id else one for one in entity.aliases)
+            await self._put(call, msgspec.structs.replace(entity, aliases=aliases), entity)
             return Reply({"canonical_id": entity.id, "id": new.id})
         owner = await self._owner(call, params, accessor)
         if owner is None:

@@ -110,9 +110,8 @@ class GroupAliasEngine(Engine):
         group = await self._owner(call, params, known)
         if other is not None and (known is None or other.id != known.id):
             raise Malformed("combination of mount and group alias name is already in use")
-        if old is not None and known is not None and params.canonical_id == known.id:
-            if (old.name, old.accessor) == (name, accessor):
-                return None
+        if old is not None and group == known and (old.name, old.accessor) == (name, accessor):
+            return None
         alias = self._identities.alias(call.namespace, accessor, name)
         if old is not None:
             alias = msgspec.structs.replace(alias, id=old.id, created=old.created)

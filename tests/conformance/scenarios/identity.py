@@ -126,6 +126,7 @@ ALIASES = [
         {"name": "al", "mount_accessor": "{ua}"},
         save=("al:data.id", "al_e:data.canonical_id"),
     ),
+    post(A + "entity-alias/id/{al}", {"name": "al", "mount_accessor": "{ua}", "canonical_id": "{al_e}"}),
     get(A + "entity-alias/id/{al}"),
     get(A + "alias/id/{al}"),
     get(A + "persona/id/{al}"),
@@ -380,6 +381,7 @@ GROUP_ALIASES = [
         "idx/identity/group-alias/id/{gb}", {"name": "gc", "mount_accessor": "{xa}", "canonical_id": "{ext}"}
     ),
     get("idx/identity/group-alias/id/{gb}", pick=("data.name", "data.canonical_id", "data.id")),
+    post("idx/identity/group-alias/id/{gb}", {"name": "gc", "mount_accessor": "{xa}"}),
     get("idx/identity/group-alias"),
     delete("idx/identity/group-alias/id/{gb}"),
     get("idx/identity/group/id/{ext}", pick=("data.alias", "data.name")),
