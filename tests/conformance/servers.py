@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import ClassVar
 
 from tests.conformance.wire import send
 from tests.ports import free_port
@@ -27,9 +26,6 @@ class NotStartedError(RuntimeError):
 
 class Server:
     """A running server process; `root` is its root token once `initialise` has been called."""
-
-    _AUDIT: ClassVar[str] = ""
-    """More options of the audit device."""
 
     kind = ""
 
@@ -94,7 +90,7 @@ audit "file" "file" {{
   description = "conformance"
   options {{
     file_path = "{self.directory}/audit.log"
-    {self._AUDIT}
+    hmac_names_and_numbers = "false"
   }}
 }}
 api_addr = "http://127.0.0.1:{self.port}"
@@ -165,8 +161,6 @@ class OpenBaoServer(Server):
 
 class CoffreServer(Server):
     """Our server."""
-
-    _AUDIT = 'hmac_names_and_numbers = "false"'
 
     kind = "coffre"
 

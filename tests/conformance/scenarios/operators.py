@@ -18,9 +18,10 @@ LOGGERS = [
         for level in ("debug", "WARN", "trace", "notice", "warning", "warn", "err", "error", "Info")
         for one in (post(f"{LOGS}/core", {"level": level}), get(f"{LOGS}/core", pick=("data",)))
     ),
+    *(post(f"{LOGS}/core", body) for body in ({}, {"level": ""})),
     *(
         post(f"{LOGS}/core", body, divergence="DV-02")
-        for body in ({}, {"level": ""}, {"level": "x"}, {"level": 5}, {"level": "off"})
+        for body in ({"level": "x"}, {"level": 5}, {"level": "off"})
     ),
     post(f"{LOGS}/nope", {"level": "info"}),
     post(LOGS, {"level": "error"}),
@@ -38,11 +39,11 @@ LOGGERS = [
 ]
 
 RELOAD = [
+    post(f"{PLUGINS}/reload/backend", {}),
+    post(f"{PLUGINS}/reload/backend", {"plugin": "nope"}, divergence="DV-02"),
     *(
-        post(f"{PLUGINS}/reload/backend", body, divergence="DV-02")
+        post(f"{PLUGINS}/reload/backend", body)
         for body in (
-            {},
-            {"plugin": "nope"},
             {"plugin": "token"},
             {"plugin": "kv", "mounts": ["secret/"]},
             {"plugin": "kv", "scope": "x"},
@@ -52,11 +53,6 @@ RELOAD = [
             {"mounts": ["nope/"]},
             {"mounts": [""]},
             {"mounts": ["a", "b"]},
-        )
-    ),
-    *(
-        post(f"{PLUGINS}/reload/backend", body)
-        for body in (
             {"plugin": "kv"},
             {"plugin": "kv", "scope": "global"},
             {"mounts": ["ops-kv/"]},
