@@ -379,7 +379,7 @@ LOGINS = [
     asked("cel", token(claims(exp=NOW - 1))),
     asked("cel", token(claims(), OTHER)),
     *(
-        post("auth/cel/cel/login", body, token="", divergence="" if body.get("role", "a") == "a" else "DV-02")
+        post("auth/cel/cel/login", body, token="", divergence="DV-02" if body.get("role") == "none" else "")
         for body in (
             {"role": "a"},
             {"jwt": "x"},
