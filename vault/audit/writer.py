@@ -116,8 +116,9 @@ class Writer:
         return job.outcome
 
     def _give_up(self, job: _Job) -> None:
-        self._stuck = True
-        job.outcome.set_result(self._late())
+        if not job.outcome.done():  # it may have been taken in this very turn of the loop
+            self._stuck = True
+            job.outcome.set_result(self._late())
 
     def _late(self) -> DeviceFailure:
         return DeviceFailure(

@@ -35,5 +35,8 @@ def quoted_list(names: Iterable[str]) -> str:
 def quoted_words(names: Iterable[str]) -> str:
     """Return names in order with blanks between, as many as a reader would look at."""
     words = sorted(names)
+    joined = " ".join(words)
+    if len(joined) <= LONGEST and joined.isprintable():
+        return joined
     more = len(words) - MOST
     return " ".join([*map(quote, words[:MOST]), *([f"and {more} more"] if more > 0 else [])])

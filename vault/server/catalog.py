@@ -58,7 +58,7 @@ from vault.token.foreign import Foreign
 
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
-    plain = backend(PlainKV(parts.limits.default))
+    plain = backend(PlainKV(parts.entropy, parts.limits.default))
     external = ExternalKeyEngine(
         parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
     )

@@ -72,6 +72,24 @@ async def _outcome(writer: Writer, line: bytes) -> DeviceFailure | None:
     return None if outcome is None else await outcome
 
 
+def test_a_line_that_was_taken_as_its_time_ran_out_is_taken_and_so_is_the_next() -> None:
+    async def scenario() -> None:
+        device = Gated()
+        device.gate.set()
+        writer = Writer("slow/", device)
+        outcome = writer.write(b"one\n", time.monotonic())
+        assert outcome is not None
+        time.sleep(2 * module.DEADLINE)  # noqa: ASYNC251 -- the loop is busy: it hears of both in one turn
+        assert await outcome is None
+        await asyncio.sleep(0)
+        assert await _outcome(writer, b"two\n") is None
+        assert device.taken == [b"one\n", b"two\n"]
+        writer.close()
+        writer.finish()
+
+    asyncio.run(scenario())
+
+
 async def _taken(writer: Writer, line: bytes) -> None:
     """Ask until a line is taken."""
     while await _outcome(writer, line) is not None:  # noqa: ASYNC110 -- the thread tells nobody that it is free

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Version 1 of key-value secrets: one value per path, at any path, as it was written."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -8,6 +9,7 @@ from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
 from vault.framework.call import Call, Reply
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Kind, Mismatch, to_duration
@@ -18,6 +20,8 @@ ENTRIES: Final = "entry/"
 """Prefix of the secrets; below it are the paths as the client named them."""
 DEFAULT_TTL: Final = 2_764_800
 """Seconds that a secret is said to be good for where neither it nor its mount says: 32 days."""
+_LONGEST_KNOWN: Final = 4096
+"""Bytes of a stored secret that is known again when it is read again."""
 
 
 class SecretPath(Params, frozen=True):
@@ -39,8 +43,10 @@ class Scanning(SecretPath, frozen=True):
 class PlainKV(Engine):
     """Secrets without versions. Anything that is valid JSON can be a secret's field."""
 
-    def __init__(self, default_ttl: int = DEFAULT_TTL) -> None:
+    def __init__(self, entropy: Entropy, default_ttl: int = DEFAULT_TTL) -> None:
+        """`default_ttl` in seconds."""
         self._default_ttl = default_ttl
+        self._key = entropy.bytes(32)
 
     @read("{path:any}")
     async def read_secret(self, call: Call, params: SecretPath) -> Reply[Mapping[str, Json]]:
@@ -50,7 +56,8 @@ class PlainKV(Engine):
             raise NotFound
         secret = jsontext.decode_spelled(stored)
         lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
-        return Reply(secret, lease_duration=lasts, own_names=True)
+        same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
+        return Reply(secret, lease_duration=lasts, own_names=True, same=same)
 
     @write("{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: SecretPath) -> None:
@@ -83,6 +90,10 @@ class PlainKV(Engine):
                 await opened(call.reader.scan, folder, params.depth, after=params.after, limit=params.limit)
             )
         return Keys(logic.scan_order(await call.reader.scan(_folder(params.path))))
+
+    def _digest(self, stored: bytes) -> bytes:
+        """Return what stands for a secret in memory, where it tells nothing of it: a digest keyed for this process."""
+        return hashlib.blake2b(stored, key=self._key, digest_size=16).digest()
 
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create."""

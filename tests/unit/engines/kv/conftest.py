@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engines.driver import Driver, FakeClock
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
+from vault.framework.clock import Entropy
 
 Play = Callable[[Callable[[Driver], Coroutine[Any, Any, None]]], None]
 
@@ -34,7 +35,7 @@ def v1() -> Play:
 
     def play(scenario: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:
         async def run() -> None:
-            await scenario(await Driver(PlainKV(), FakeClock()).start())
+            await scenario(await Driver(PlainKV(Entropy()), FakeClock()).start())
 
         asyncio.run(run())
 

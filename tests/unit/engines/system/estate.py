@@ -14,6 +14,7 @@ from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.rotation import RotationEngine
 from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tuning import TuningEngine
+from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.metrics import Metrics
 from vault.framework.offload import Pool
@@ -61,7 +62,7 @@ async def estate(*, prometheus: bool = True) -> House:
 
 def kinds(house: House, *engines: Engine) -> Catalog:
     """Return every kind of mount that the tests know."""
-    plain = backend(PlainKV())
+    plain = backend(PlainKV(Entropy()))
     nothing = backend(Nothing())
     return Catalog(
         {
