@@ -112,6 +112,22 @@ def test_a_turn_that_comes_as_its_client_goes_is_given_on() -> None:
     asyncio.run(go())
 
 
+def test_a_client_that_goes_as_it_loses_its_place_gives_no_turn_that_it_never_had() -> None:
+    async def go() -> None:
+        gate = Gate()
+        pool = Pool(threads=1, waiting=2)
+        tasks = await begin(pool, gate, [(("m", "a"), "begun"), (("m", "b"), "b0"), (("m", "b"), "b1")])
+        late = asyncio.create_task(pool.run(("n", "c"), gate.work("c0")))
+        asyncio.get_running_loop().call_soon(tasks[2].cancel)
+        await asyncio.wait({tasks[2]})
+        assert tasks[2].cancelled()
+        assert pool.waiting == 2
+        gate.open.set()
+        assert await asyncio.gather(*tasks[:2], late) == ["begun", "b0", "c0"]
+
+    asyncio.run(go())
+
+
 def test_work_that_has_begun_holds_its_thread_when_nobody_waits_for_it() -> None:
     async def go() -> None:
         gate = Gate()
