@@ -54,21 +54,24 @@ def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
     """Refuse a body that would be costly to parse, in steps that each take it once. Raises `Malformed`."""
     opened = body.count(b"{") + body.count(b"[")
     values = body.count(b",") + opened
-    if len(body) + _VALUE_BYTES * values > limits.memory:
-        raise Malformed(_COMPLEX + "estimated memory limits")
+    costly = len(body) + _VALUE_BYTES * values > limits.memory or values > MAX_VALUES
     long = len(body) > MAX_DIGITS and _LONG in body.translate(_MASKED)
-    if long or opened > MAX_DEPTH or values > MAX_VALUES or body.count(b'"') > 2 * limits.strings:
+    if costly or long or opened > MAX_DEPTH or body.count(b'"') > 2 * limits.strings:
         _check_structure(body, limits, opened)
 
 
 def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
     """Count what `check_limits` has only estimated: without the text of strings, an unended one included."""
+    size = len(body)
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     if body.count(b'"') > 2 * limits.strings:
         raise Malformed(_COMPLEX + "number of strings")
     bare = b" ".join(body.split(b'"')[::2])
-    if bare.count(b",") + bare.count(b"{") + bare.count(b"[") > MAX_VALUES:
+    values = bare.count(b",") + bare.count(b"{") + bare.count(b"[")
+    if size + _VALUE_BYTES * values > limits.memory:
+        raise Malformed(_COMPLEX + "estimated memory limits")
+    if values > MAX_VALUES:
         raise Malformed(_COMPLEX + "number of values")
     brackets = bare.translate(_STEPS, _NO_BRACKETS)[: 2 * opened]  # more than so many are not balanced
     if max(accumulate(memoryview(brackets).cast("b")), default=0) > MAX_DEPTH:
@@ -107,6 +110,12 @@ def decode_object(
         "failed to decode JSON input: json: cannot unmarshal "
         f"{_TYPES[type(value)]} into Go value of type {wanted}"
     )
+
+
+def decode_kept(text: bytes) -> dict[str, Json]:
+    """Decode a JSON object that was checked when it came, by limits that may have been others."""
+    value: dict[str, Json] = _decode(text)
+    return value
 
 
 def is_form(call: Call) -> bool:

@@ -142,3 +142,11 @@ def test_sl_70_a_body_has_only_so_many_values_and_commas_in_strings_are_none() -
         with pytest.raises(Malformed, match=r"exceeded maximum number of (values|strings)"):
             schema.decode_object(b'{"a":[' + piece * schema.MAX_VALUES + b"1]}")
     assert schema.decode_object(b'{"a":"' + b"," * 200_000 + b'"}')
+
+
+def test_sl_70_memory_is_that_of_values_and_a_table_in_a_string_is_one() -> None:
+    table = b'{"a":"' + b"1," * 900_000 + b'"}'
+    assert schema.decode_object(table)
+    for body in (table, b'{"a":[' + b"1," * 10_000 + b"1]}"):
+        with pytest.raises(Malformed, match=r"exceeded maximum estimated memory limits"):
+            schema.decode_object(body, limits=JsonLimits(memory=100_000))

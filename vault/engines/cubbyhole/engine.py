@@ -27,7 +27,7 @@ class Cubbyhole(Engine):
         stored = await call.reader.get(own + params.path)
         if stored is None:
             raise NotFound
-        return Reply(schema.decode_object(stored), own_names=True)
+        return Reply(schema.decode_kept(stored), own_names=True)
 
     @write("{path:any}", exists="entry_exists", contained=True)
     async def write_entry(self, call: Call, params: EntryPath) -> None:

@@ -46,6 +46,16 @@ def test_a_form_is_an_entry_of_strings() -> None:
     _play(scenario)
 
 
+def test_what_was_taken_is_given_back_whatever_a_body_may_hold_by_default() -> None:
+    """A form has as many fields as a body has strings, and each is two; a listener may allow more of both."""
+
+    async def scenario(hole: Driver) -> None:
+        await hole("POST", "a", "&".join(f"n{number}=v" for number in range(900)).encode())
+        assert len((await hole("GET", "a")).data) == 900
+
+    _play(scenario)
+
+
 def test_entries_are_listed_by_folder() -> None:
     async def scenario(hole: Driver) -> None:
         for path in ("a", "f/x", "f/y/z"):
