@@ -11,12 +11,14 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from vault.framework.call import Call
 from vault.framework.offload import client_of
 
 Path = tuple[str, ...]
+_NOBODY: Final = "\0"
+"""The last part of no path: one that holds nothing."""
 
 
 class Owner(NamedTuple):
@@ -45,7 +47,8 @@ class Shares:
     def __init__(self, size: int) -> None:
         self._size = size
         self._held: Counter[Path] = Counter()
-        self._waiting: OrderedDict[Path, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting: OrderedDict[Path, OrderedDict[Path, deque[asyncio.Future[None]]]] = OrderedDict()
+        """Who waits, by path, those together that differ in its last part alone: there may be thousands of clients."""
 
     @asynccontextmanager
     async def turn(self, path: Path) -> AsyncIterator[None]:
@@ -62,7 +65,7 @@ class Shares:
             self._count(path, 1)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(path, deque()).append(turn)
+        self._waiting.setdefault(path[:-1], OrderedDict()).setdefault(path, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -75,17 +78,31 @@ class Shares:
     def give_back(self, path: Path) -> None:
         """Give a turn back, to who may have one now; of those who wait, whoever had one last comes last."""
         self._count(path, -1)
-        for waiting in tuple(self._waiting):
-            if not self._may(waiting):
+        for group in tuple(self._waiting):
+            if self._may(group):
+                self._serve(group)
+
+    def _serve(self, group: Path) -> None:
+        """Give turns to those of a group who may have one; as soon as there is none for who has none, to nobody more."""
+        waiting = self._waiting.pop(group)
+        passed: list[tuple[Path, deque[asyncio.Future[None]]]] = []
+        while waiting and self._may((*group, _NOBODY)):
+            path, turns = waiting.popitem(last=False)
+            if not self._may(path):
+                passed.append((path, turns))
                 continue
-            turns = self._waiting.pop(waiting)
             while turns and turns[0].done():
                 turns.popleft()  # whoever waited is leaving
             if turns:
-                self._count(waiting, 1)
+                self._count(path, 1)
                 turns.popleft().set_result(None)
             if turns:
-                self._waiting[waiting] = turns
+                waiting[path] = turns
+        for path, turns in reversed(passed):
+            waiting[path] = turns
+            waiting.move_to_end(path, last=False)
+        if waiting:
+            self._waiting[group] = waiting
 
     def _may(self, path: Path) -> bool:
         """Whether at each level more is left than this one holds; all of one level have half of the one above at most."""
@@ -104,8 +121,11 @@ class Shares:
                 del self._held[path[:depth]]
 
     def _leave(self, path: Path, turn: asyncio.Future[None]) -> None:
-        turns = self._waiting.get(path, deque())
+        waiting = self._waiting.get(path[:-1], OrderedDict())
+        turns = waiting.get(path, deque())
         if turn in turns:
             turns.remove(turn)
-        if path in self._waiting and not turns:
-            del self._waiting[path]
+        if path in waiting and not turns:
+            del waiting[path]
+        if not waiting:
+            self._waiting.pop(path[:-1], None)

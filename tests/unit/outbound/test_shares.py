@@ -5,6 +5,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ def test_whatever_happens_turns_are_neither_lost_nor_made(
             held_now = Counter(path for path, task in waiting if task.done())
             assert held_now == Counter({p: n for p, n in shares._held.items() if len(p) == 3})
             assert held_now.total() <= 8
+            assert not any(shares._may(path) for path, task in waiting if not task.done())
         for _ in range(len(waiting) + 2):
             for one in [one for one in waiting if one[1].done()]:
                 waiting.remove(one)
@@ -86,6 +88,30 @@ def test_whatever_happens_turns_are_neither_lost_nor_made(
         assert not shares._waiting
 
     asyncio.run(scenario())
+
+
+def test_a_turn_that_comes_back_costs_as_much_whether_ten_clients_wait_or_thousands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def looks(clients: int) -> int:
+        shares = Shares(256)
+        paths = [("t", "m", "h", f"c{n}") for n in range(clients)]
+        tasks = await _held(shares, paths)
+        asked: list[Path] = []
+        judge = Shares._may
+
+        def counted(self: Shares, path: Path) -> bool:
+            asked.append(path)
+            return judge(self, path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Shares, "_may", counted)
+            shares.give_back(next(path for path, task in zip(paths, tasks, strict=True) if task.done()))
+        _cancel(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return len(asked)
+
+    assert asyncio.run(looks(60)) == asyncio.run(looks(6000))
 
 
 def test_turns_that_come_back_while_those_who_wait_for_them_leave_go_to_who_stays() -> None:
