@@ -227,13 +227,21 @@ def told(answer: Answer) -> tuple[int, object]:
     return answer.status, body
 
 
+_SHORTEST = 32
+"""Characters of a name that is cut, with what stands before it, at the least."""
+
+
 def refusal(answer: Answer, *secrets: str) -> tuple[int, object]:
     """What an answer says of something that it was asked about by `secrets`, whatever these are."""
     if answer.status < 400:
         return answer.status, None
     text = _REQUEST.sub("", answer.body.decode())
     for secret in secrets:
-        text = text.replace(secret, "<it>").replace(secret.casefold(), "<it>")
+        for spelled in (secret, secret.casefold()):
+            text = text.replace(spelled, "<it>")
+            if "…" in text:  # a message repeats the beginning of what is long
+                for length in range(len(spelled) - 1, _SHORTEST, -1):
+                    text = text.replace(f"{spelled[:length]}…", "<it>")
     return answer.status, text
 
 
