@@ -2,8 +2,9 @@
 """Answers of others that are kept for a while, so that who logs in does not decide how often others are asked.
 
 An answer is asked for when it is first needed, and used while it is fresh. Later it is asked for anew beside those who
-need it, who go on with what there is; where nobody answers they do so until it is stale, and those who have nothing to
-go on with are told why. One question is asked at a time, whoever waits for it, and none straight after a failure. All
+need it, who go on with what there is; but who needs it after nobody did for long waits for the new one, for keys may
+have been withdrawn. Where nobody answers all go on until it is stale, and those who have nothing to go on with are told
+why. One question is asked at a time, whoever waits for it, and none straight after a failure. All
 of this is measured by a clock that is never set.
 """
 
@@ -26,6 +27,8 @@ FRESH: Final = 600.0
 """Seconds for which an answer is used without asking again."""
 STALE: Final = 86_400.0
 """Seconds for which it is used while nobody answers."""
+_IDLE: Final = 2
+"""Times as long as an answer is fresh: one that is older is used only where there is no newer one to be had."""
 PAUSE: Final = 2.0
 """Seconds after a failure in which nobody asks again."""
 _BURST: Final = 5
@@ -64,7 +67,9 @@ class Kept(Generic[T]):
             if age < self._fresh:
                 return one.value
             if age < self._stale:
-                self._start(one, ask)
+                running = self._start(one, ask)
+                if running is not None and one.failed is None and age >= _IDLE * self._fresh:
+                    await asyncio.shield(running)
                 return one.value
         return await self._wait(one, ask)
 

@@ -180,3 +180,33 @@ def test_strangers_who_come_just_after_a_failure_use_up_nothing() -> None:
         assert await scene.kept.newer("key", scene.host) == 3
 
     asyncio.run(scenario())
+
+
+def test_after_hours_in_which_nobody_asked_the_first_gets_the_newest_answer() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        assert await scene.get() == 1
+        scene.clock.sleep(kept.FRESH + 1)
+        assert await scene.get() == 1
+        await scene.kept.settled()
+        scene.clock.sleep(10 * 3600)
+        assert await scene.get() == 3
+
+    asyncio.run(scenario())
+
+
+def test_one_who_comes_after_hours_waits_for_a_dead_host_and_nobody_after_them() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        assert await scene.get() == 1
+        scene.clock.sleep(10 * 3600)
+        scene.host.dead = True
+        assert await scene.get() == 1
+        scene.clock.sleep(kept.PAUSE + 1)
+        scene.host.free.clear()
+        assert await scene.get() == 1
+        scene.host.free.set()
+        await scene.kept.settled()
+        assert scene.host.asked == 3
+
+    asyncio.run(scenario())
