@@ -13,7 +13,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
-from vault.policy.names import normalise, valid_name
+from vault.policy.names import valid_name
 
 MAX_PAIRS: Final = 64
 MAX_KEY: Final = 128
@@ -121,7 +121,7 @@ class Shapes:
 
 def checked_policies(names: Sequence[str]) -> tuple[str, ...]:
     """Return names of policies in their one form, sorted: normalised first, judged second (SL-11). Raises `Malformed`."""
-    found = {valid_name(name) for name in names if normalise(name)}
+    found = {valid_name(name) for name in names if name.strip()}
     if None in found:
         raise Malformed("policies: every name must be printable, without dot segments")
     if "root" in found:

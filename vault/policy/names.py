@@ -11,12 +11,28 @@ from vault.policy.builtin import ROOT
 MAX_NAME = 512
 """Longest accepted name, in characters."""
 
+_MOST_COMPOSED = 4 * MAX_NAME
+"""Characters that may become MAX_NAME of them: NFKC puts at most four together, and what comes before only adds."""
+_PIECE = 64
+"""Characters that are composed at a time, so that one that stands for many (U+FDFA: 18) ends a long text early."""
+
 _FORBIDDEN_PARTS = frozenset({"", ".", ".."})
 
 
 def normalise(name: str) -> str:
-    """The form that a name is compared and stored in: trimmed, NFKC, lower case."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).strip().lower())
+    """The form that a name is compared and stored in: trimmed, NFKC, lower case.
+
+    A text that is too long for any name is only trimmed: in whatever form it is none, and equals none.
+    """
+    name = name.strip()
+    if name.isascii():
+        return name.lower()
+    composed = ""
+    for start in range(0, len(name), _PIECE):
+        composed += unicodedata.normalize("NFKC", name[start : start + _PIECE])
+        if len(composed) > _MOST_COMPOSED:
+            return name
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", composed).strip().lower())
 
 
 def valid_name(name: str) -> str | None:
