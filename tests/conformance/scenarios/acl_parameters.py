@@ -7,6 +7,7 @@ from tests.conformance.scenarios.acl import rule
 W = "{w}"
 FILL = [post("sys/mounts/par", {"type": "kv"}), post("sys/mounts/par2", {"type": "kv-v2"})]
 
+SEARCHES = ", ".join(f'"*{number}*"' for number in range(10, 20))
 PARAMETERS = (
     FILL
     + [
@@ -22,6 +23,7 @@ PARAMETERS = (
             + rule(
                 "par/denied", "create", "update", more='denied_parameters = { "a" = ["1", "*z"] "b" = [] }'
             )
+            + rule("par/search", "create", "update", more=f'denied_parameters = {{ "a" = [{SEARCHES}] }}')
             + rule("par/deniedall", "create", "update", more='denied_parameters = { "*" = [] }')
             + rule(
                 "par/both",
@@ -33,6 +35,8 @@ PARAMETERS = (
             + rule("par2/data/q", "read", more='allowed_parameters = { "version" = ["1"] }'),
         ),
         login("w", "par"),
+        post("par/search", {"a": "x" * 400_000}, token=W),
+        post("par/search", {"a": "x" * 800_000}, token=W, divergence="DV-98"),
     ]
     + [
         post(f"par/{path}", body, token=W)

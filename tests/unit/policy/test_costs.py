@@ -124,3 +124,23 @@ def test_a_filter_makes_no_path_longer_than_a_path_may_be() -> None:
     acl = compile_acl([parse_policy("p", text)], now=0)
     verdict = acl.check("list", "a/", now=0)
     assert acl.visible(verdict, "a/", ["k", "k" * 200], now=0) == ["k"]
+
+
+@pytest.mark.parametrize("kind", ["allowed", "denied"])
+@pytest.mark.parametrize("length", [1 << 13, 1 << 20])
+def test_sl_70_a_value_is_not_searched_for_thousands_of_patterns(kind: str, length: int) -> None:
+    patterns = ",".join(f'"*{"a" * (n % 9)}{n}*"' for n in range(32_000))
+    rule = f'path "a" {{ capabilities = ["update"] {kind}_parameters = {{ x = [{patterns}] }} }}'
+    acl = compile_acl([parse_policy("p", rule)], now=0)
+
+    def ask() -> None:
+        assert not acl.check("update", "a", now=0, data={"x": "a" * length}).allowed
+
+    assert seconds(ask) < 0.2
+
+
+def test_few_patterns_are_looked_for_in_the_longest_value() -> None:
+    rule = 'path "a" { capabilities = ["update"] allowed_parameters = { x = ["*c*", "*d*", "*b*"] } }'
+    acl = compile_acl([parse_policy("p", rule)], now=0)
+    assert acl.check("update", "a", now=0, data={"x": "a" * (8 << 20) + "b"}).allowed
+    assert not acl.check("update", "a", now=0, data={"x": "a" * (8 << 20)}).allowed
