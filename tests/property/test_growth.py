@@ -12,6 +12,7 @@ from vault.engines.kv import jsontext
 from vault.engines.totp.codes import given_key
 from vault.engines.totp.model import KeyParams
 from vault.framework import schema
+from vault.framework.errors import Malformed
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
 from vault.seal.encoding import from_base64, from_hex
@@ -128,3 +129,9 @@ def test_the_url_of_a_totp_key_costs_what_it_is_long(text: str) -> None:
         return partial(given_key, KeyParams(name="x", url=url))
 
     assert excess(work, _SIZE, _MOST / 10) == ""
+
+
+def test_a_long_totp_key_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(Malformed, match="the key may have at most 4096 characters"):
+        given_key(KeyParams(name="x", key="A" * (1 << 20)))
+    assert len(given_key(KeyParams(name="x", key="A" * 4096)).secret) == 2560

@@ -11,6 +11,8 @@ from typing import Final
 
 from vault.framework.errors import Malformed
 
+_MOST: Final = 5596
+"""Characters of the longest text for which there is a code: digits alone (ISO/IEC 18004, table 7: version 40, level M)."""
 _QUIET: Final = 4
 """Modules of nothing around a code, where there is room for them (ISO/IEC 18004, 9.1)."""
 
@@ -22,6 +24,8 @@ def barcode(text: str, size: int, *, refusal: str) -> str:
     """
     if size <= 0:
         return ""
+    if len(text) > _MOST:
+        raise Malformed(refusal)
     import segno  # few servers ever draw one, and none does while it starts
 
     try:

@@ -62,6 +62,8 @@ KEY = [
     post(K + "x", {**MADE, "qr_size": 0}, shape=3),
     post(K + "x", {**MADE, "digits": 8, "algorithm": "SHA512", "period": "1m"}, shape=3),
     get(K + "x"),
+    post(K + "long", {"key": "A" * 4096}),
+    post(K + "long", {"key": "A" * 4104}, divergence="DV-98"),
     post(K + "A.b", {"key": SECRET}),
     post(K + "a%20b", {"key": SECRET}),
     post(K + "b-", {"key": SECRET}),

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import segno
 
+from tests.unit.policy.test_costs import seconds
 from vault.framework.barcode import barcode
 from vault.framework.errors import Malformed
 from vault.framework.otpauth import otpauth
@@ -60,6 +61,15 @@ def test_what_no_picture_can_hold_is_refused() -> None:
     with pytest.raises(Malformed, match=f"at least {len(MODULES)}"):
         barcode(TEXT, len(MODULES) - 1, refusal="too long")
     assert barcode(TEXT, 0, refusal="too long") == barcode(TEXT, -5, refusal="too long") == ""
+
+
+def test_sl_70_a_text_that_fits_into_no_picture_is_not_drawn() -> None:
+    def draw() -> None:
+        with pytest.raises(Malformed, match="too long"):
+            barcode("x" * (1 << 18), 2000, refusal="too long")
+
+    assert seconds(draw) < 0.02
+    assert barcode("1" * 5596, 2000, refusal="too long")
 
 
 @pytest.mark.parametrize(

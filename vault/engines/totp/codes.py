@@ -25,6 +25,8 @@ _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] 
 }
 _BASE32: Final = re.compile(r"[A-Z2-7]*")
 _LARGEST_KEY: Final = 1024
+_LONGEST_KEY: Final = 4096
+"""Characters of a key from elsewhere, and of its URL."""
 _LARGEST_PICTURE: Final = 2000
 
 
@@ -56,6 +58,8 @@ def given_key(params: KeyParams) -> Key:
     check(fields)
     if not fields.key:
         raise Malformed("the key value is required")
+    if len(fields.key) > _LONGEST_KEY:
+        raise Malformed(f"the key may have at most {_LONGEST_KEY} characters")
     text = fields.key.upper()
     try:
         if not _BASE32.fullmatch(text):
@@ -117,13 +121,10 @@ def _key(params: KeyParams, secret: bytes) -> Key:
     )
 
 
-_LONGEST_URL: Final = 4096
-
-
 def _from_url(params: KeyParams) -> KeyParams:
     """Read an `otpauth` URL: its fields go before those that came beside it. Raises `Malformed`."""
-    if len(params.url) > _LONGEST_URL:
-        raise Malformed(f"the url may have at most {_LONGEST_URL} characters")
+    if len(params.url) > _LONGEST_KEY:
+        raise Malformed(f"the url may have at most {_LONGEST_KEY} characters")
     try:
         parts = urlsplit(params.url)
     except ValueError:
