@@ -30,6 +30,7 @@ from vault.outbound.shares import Owner, owner_of
 
 _LARGEST: Final = 16 << 20
 _UNFETCHED: Final = "failed to fetch CRL: "
+_ANOTHERS: Final = "of another authority than before"
 _INSTEAD: Final = "; keep it under a name of its own, or delete that one first"
 
 
@@ -75,10 +76,9 @@ class RevocationLists:
     async def keep(self, view: View, name: str, found: Read) -> Revoked:
         """Keep a list. Raises `Malformed` for one that may not stand in the place of the one with this name."""
         old = await CRLS.find(view, name)
-        if old is not None and old.issuer == found.kept.issuer:
-            reason = lists.objection(old, found.kept)
-            if reason:
-                raise Malformed(f"{'url' if found.kept.url else 'crl'}: it is {reason}{_INSTEAD}")
+        reason = _objection(old, found.kept) if old is not None else ""
+        if reason:
+            raise Malformed(f"{'url' if found.kept.url else 'crl'}: it is {reason}{_INSTEAD}")
         return await serials.keep(view, name, found.kept, found.serials, self._entropy.uuid())
 
     async def _current(
@@ -112,7 +112,7 @@ class RevocationLists:
             if old is None or old.url != url:
                 raise Unreachable("it has just been replaced")
             if old.issuer and old.issuer != found.kept.issuer:
-                raise Unreachable("it is of another authority than before")
+                raise Unreachable(f"it is {_ANOTHERS}")
             reason = lists.objection(old, found.kept)
             if reason:
                 raise Unreachable(f"it is {reason}")
@@ -172,6 +172,17 @@ class CrlEngine(Engine):
     async def fetch(self, call: Call, params: CrlParams) -> Read:
         """Return what is on the list that was given or named. Raises `Malformed`."""
         return await self._lists.read(call, params)
+
+
+def _objection(old: Revoked, new: Revoked) -> str:
+    """Return what speaks against a list that is given in the place of another; empty where nothing does.
+
+    Who gives it may have another authority in mind, but not by the address of before: its host, or whoever is on the
+    way, has put another there, and nobody may know whose keys that is signed by.
+    """
+    if old.issuer == new.issuer:
+        return lists.objection(old, new)
+    return _ANOTHERS if old.issuer and new.url and old.url == new.url else ""
 
 
 async def _authorities(call: Call) -> Sequence[x509.Certificate]:

@@ -76,6 +76,8 @@ def test_sl_30_a_fetched_list_is_signed_by_the_authority_that_it_names_and_stays
 
             assert "not signed by the authority" in await keep(crl(5, signer=OTHER))
             assert await keep(crl(5, named=OTHER, signer=OTHER)) == ""  # nobody here knows its key
+            assert "of another authority" in await keep(crl(5, days=-1))
+            await house.good("DELETE", "auth/cert/crls/c")
             assert await keep(crl(5, days=-1)) == ""
             for forged in (crl(signer=OTHER), crl(named=OTHER, signer=OTHER)):
                 one.body = forged
@@ -87,6 +89,8 @@ def test_sl_30_a_fetched_list_is_signed_by_the_authority_that_it_names_and_stays
             one.body = crl()
             house.time.sleep(kept.PAUSE + 1)
             assert (await house.show(ALICE)).status == 200
+            assert "of another authority" in await keep(crl(days=-1, named=inner, signer=inner))
+            await house.good("DELETE", "auth/cert/crls/c")
             assert await keep(crl(days=-1, named=inner, signer=inner)) == ""
             one.body = crl(named=inner, signer=OTHER)
             assert (await house.show(leaf, "", inner)).error.startswith("failed to fetch CRL: it is ")
