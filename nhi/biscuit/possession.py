@@ -14,7 +14,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,24 +57,32 @@ def bound_to(authority: Block) -> Bound | None:
     return None
 
 
+class _End(NamedTuple):
+    """When a proof is too old: in seconds by the monotonic clock, and by the wall clock that judges it.
+
+    It is forgotten once both say so. A wall clock that is set ahead makes nothing be forgotten that counts once it is
+    right again; one that is set back makes a proof count anew whose seconds are over.
+    """
+
+    monotonic: float
+    wall: int
+
+
 class _Shown(msgspec.Struct):
-    """What one request proves. `proof` is what its signed proof is known by, which counts for `left` more seconds."""
+    """What one request proves. `proof` is what its signed proof is known by, and `end` is when that is too old."""
 
     keys: dict[str, str]
     proof: bytes = b""
-    left: int = 0
+    end: _End = _End(0.0, 0)
     counted: bool = False
     """Whether something that names the key has let this request through by the proof."""
 
 
 class _Used(msgspec.Struct):
-    """Proofs of one key that counted, by when they are too old. `last` is when the last of them came.
-
-    Seconds by the monotonic clock: a wall clock that is set makes nothing be forgotten that still counts.
-    """
+    """Proofs of one key that counted, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
 
     last: float = 0.0
-    proofs: OrderedDict[bytes, float] = msgspec.field(default_factory=OrderedDict)
+    proofs: OrderedDict[bytes, _End] = msgspec.field(default_factory=OrderedDict)
 
 
 class Possession:
@@ -105,9 +113,9 @@ class Possession:
         now = self._clock.monotonic()
         used = self._used.setdefault(shown.keys[JKT], _Used())
         used.last = now
-        used.proofs[shown.proof] = now + shown.left
+        used.proofs[shown.proof] = shown.end
         self._used.move_to_end(shown.keys[JKT])
-        while next(iter(self._used.values())).last + 2 * _WINDOW < now:
+        while (oldest := next(iter(self._used.values()))).last + 2 * _WINDOW < now and not self._kept(oldest):
             self._used.popitem(last=False)
 
     def holds(self, call: Call, bound: Bound) -> bool:
@@ -149,10 +157,17 @@ class Possession:
         used = self._used.get(shown.keys[JKT])
         if used is None:
             return True
-        now = self._clock.monotonic()
-        while used.proofs and next(iter(used.proofs.values())) < now:
+        return self._kept(used) < _MOST and shown.proof not in used.proofs
+
+    def _kept(self, used: _Used) -> int:
+        """Return how many proofs of a key are remembered, after forgetting those that are too old."""
+        now, wall = self._clock.monotonic(), self._clock.millis() // 1000
+        while used.proofs:
+            end = next(iter(used.proofs.values()))
+            if end.monotonic >= now or end.wall >= wall:
+                break
             used.proofs.popitem(last=False)
-        return shown.proof not in used.proofs and len(used.proofs) < _MOST
+        return len(used.proofs)
 
     def _dpop(self, call: Call) -> _Shown | None:
         """Return the proof that a request brings; None for one that is not good."""
@@ -174,7 +189,9 @@ class Possession:
             return None
         thumbprint = key_thumbprint(jwk)
         once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
-        return _Shown({JKT: thumbprint}, once, issued + _WINDOW + 1 - now) if thumbprint else None
+        last = issued + _WINDOW
+        end = _End(self._clock.monotonic() + last + 1 - now, last)
+        return _Shown({JKT: thumbprint}, once, end) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""

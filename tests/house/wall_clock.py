@@ -85,7 +85,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/auth/jwt/verifying.py": "claims",
         "nhi/auth/kubernetes/login.py": "_check",
         "nhi/biscuit/narrowing.py": "_term allows",
-        "nhi/biscuit/possession.py": "_dpop",
+        "nhi/biscuit/possession.py": "_dpop _kept",
         "nhi/biscuit/proving.py": "_certificate _jwt",
         "nhi/biscuit/sighting.py": "_shown",
         "nhi/identity/mfa/checking.py": "_check",

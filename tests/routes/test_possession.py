@@ -440,3 +440,22 @@ def test_a_proof_counts_once_although_the_wall_clock_is_set_and_set_right_again(
     clock.set_wall(-jump)
     assert _with(issuer, held, DB, first) == 403
     assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
+
+
+def test_a_proof_that_became_too_old_counts_no_more_when_the_wall_clock_is_set_back(issuer: Issuer) -> None:
+    secret = _register(issuer, pop="dpop")
+    mine, other = (
+        _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST", key=key)).json()["auth"][
+            "client_token"
+        ]
+        for key in (KEY, OTHER_KEY)
+    )
+    clock = issuer.application.clock
+    first = _proof(issuer, mine, DB)
+    assert _with(issuer, mine, DB, first) == 200
+    clock.sleep(150)
+    clock.set_wall(-140)
+    for _ in range(2):
+        assert _with(issuer, mine, DB, first) == 403
+        assert _with(issuer, other, DB, _proof(issuer, other, DB, key=OTHER_KEY)) == 200
+    assert _with(issuer, mine, DB, _proof(issuer, mine, DB)) == 200
