@@ -161,7 +161,6 @@ list sys/none
 
 TOKENS = """
 policy write reader - < path "one/*" { capabilities = ["read", "list"] }
-policy write bad - < path "one/*" { capabilities = ["fly"] }
 policy write worse - < path {
 policy read reader
 policy read -format=json reader
