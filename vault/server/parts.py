@@ -203,10 +203,8 @@ def _sealing(
 
 
 def _limits(config: Config) -> Limits:
-    return Limits(
-        default=int(config.default_lease_ttl) or SYSTEM_MAX_TTL,
-        longest=int(config.max_lease_ttl) or SYSTEM_MAX_TTL,
-    )
+    longest = int(config.max_lease_ttl) or SYSTEM_MAX_TTL
+    return Limits(default=min(int(config.default_lease_ttl) or SYSTEM_MAX_TTL, longest), longest=longest)
 
 
 def address(config: Config) -> str:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vault.mount.entry import LockoutConfig
-from vault.server import config_unsupported, reference
+from vault.server import config_unsupported, parts, reference
 from vault.server.__main__ import run
 from vault.server.auth import configured
 from vault.server.config import Verdict, load, validate
@@ -28,6 +28,7 @@ from vault.server.settings import (
     Telemetry,
     UserLockout,
 )
+from vault.token.lifetime import Limits
 
 STORAGE = 'storage "sqlite" { path = "/data/x.db" }\n'
 LISTENER = 'listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
@@ -62,6 +63,11 @@ def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
     assert not config.raw_storage_endpoint
     assert config.default_lease_ttl == 768 * 3600
     assert config.warnings == ()
+
+
+def test_what_lasts_as_usual_lasts_no_longer_than_anything_may(tmp_path: Path) -> None:
+    assert parts._limits(loaded(tmp_path, STORAGE + 'max_lease_ttl = "40h"')) == Limits(40 * 3600, 40 * 3600)
+    assert parts._limits(loaded(tmp_path, STORAGE)) == Limits(768 * 3600, 768 * 3600)
 
 
 def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:
