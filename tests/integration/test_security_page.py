@@ -275,7 +275,10 @@ def test_no_form_signs_anybody_in_or_out_or_revokes_from_elsewhere(
     assert browser.post("/ui/sign-out", here, **fields).status_code == 303
 
 
-def test_nobody_is_signed_in_by_a_form_that_another_browser_was_given(browser: Browser, place: Place) -> None:
+def test_nobody_is_signed_in_by_a_form_that_another_browser_was_given(
+    browser: Browser, place: Place, estate: Estate
+) -> None:
+    del estate  # there are identities to be shown
     other = Browser(place)
     stranger = other.form(other.get("/ui/"))["form"]
     own = browser.form(browser.get("/ui/"))["form"]

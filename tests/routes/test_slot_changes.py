@@ -227,7 +227,7 @@ def test_what_is_to_be_dropped_is_dropped_although_it_answers(estate: Estate) ->
         ({"drop": "b"}, "drop: without no_links no slot is dropped; set no_links as well, or leave out drop"),
         (
             {"no_links": True, "drop": ["shamir", "nosuch"]},
-            "drop: there is no seal slot nosuch; the vault has a, b, shamir",
+            "drop: names a seal slot that is not there; the vault has a, b, shamir",
         ),
     ],
 )
