@@ -197,7 +197,10 @@ def _status(parts: Parts, running: Callable[[], Iterable[Call]]) -> tuple[Engine
         prefix=config.telemetry.metrics_prefix,
         prometheus=config.telemetry.prometheus_retention_time > 0,
     )
-    return (StatusEngine(server, parts.barrier, parts.metrics, parts.pool), ToolEngine(parts.entropy))
+    return (
+        StatusEngine(server, parts.barrier, parts.metrics, parts.pool),
+        ToolEngine(parts.entropy, parts.pool),
+    )
 
 
 def backend(*engines: Engine) -> Backend:

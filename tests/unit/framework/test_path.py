@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The one spelling of a path: every other spelling is refused, redirected, or becomes it (SL-01, SL-02)."""
 
+import re
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.framework.errors import Malformed, VaultError
-from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.path import NotATarget, Redirect, Unprintable, canonical, whole
 
 SEGMENT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6) | st.sampled_from(
     [".", "..", "", "a", "%2e"]
@@ -106,3 +107,8 @@ def test_bytes_are_accepted_or_refused_and_a_redirect_leads_to_a_clean_spelling(
         assert "//" not in location and "/./" not in location and "/../" not in location
     except VaultError:
         return
+
+
+@given(st.lists(st.sampled_from([b"%", b"0", b"f", b"A", b"g", b" ", b"\xff"]), max_size=12).map(b"".join))
+def test_each_percent_sign_stands_before_two_digits(text: bytes) -> None:
+    assert whole(text) == (re.search(rb"%(?![0-9A-Fa-f]{2})", text) is None)

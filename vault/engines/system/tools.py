@@ -14,11 +14,14 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
+from vault.framework.offload import Pool, client_of
 from vault.framework.route import Params, write
 from vault.seal.encoding import NotBase64, from_base64
 
 MAX_BYTES: Final = 131_072
 """Random bytes in one answer."""
+_AT_ONCE: Final = 65_536
+"""Characters of input that are hashed on the event loop; more takes more than a millisecond."""
 _SOURCES: Final = frozenset({"", "platform", "seal", "all"})
 _ALGORITHMS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "sha2-224": lambda data: hashlib.sha224(data).digest(),
@@ -82,8 +85,10 @@ class Sum(msgspec.Struct, frozen=True):
 class ToolEngine(Engine):
     """Random bytes and hashes."""
 
-    def __init__(self, entropy: Entropy) -> None:
+    def __init__(self, entropy: Entropy, pool: Pool) -> None:
+        """`pool` hashes what is long."""
         self._entropy = entropy
+        self._pool = pool
 
     @write("tools/random", writes=False)
     async def random(self, call: Call, params: RandomParams) -> Reply[RandomBytes]:
@@ -101,12 +106,20 @@ class ToolEngine(Engine):
     @write("tools/hash", writes=False)
     async def hash(self, call: Call, params: HashParams) -> Reply[Sum]:
         """Hash data."""
-        return _hash(call, params, params.algorithm)
+        return await self._hash(call, params, params.algorithm)
 
     @write("tools/hash/{chosen:path}", writes=False)
     async def hash_chosen(self, call: Call, params: HashPathParams) -> Reply[Sum]:
         """Hash data with the algorithm that the path says."""
-        return _hash(call, params, params.chosen)
+        return await self._hash(call, params, params.chosen)
+
+    async def _hash(self, call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
+        if len(params.input) <= _AT_ONCE:
+            made = _hashed(params, algorithm)
+        else:
+            made = await self._pool.run(client_of(call), lambda: _hashed(params, algorithm))
+        _warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
+        return Reply(Sum(made))
 
     def _random(self, call: Call, params: RandomParams, source: str, count: int) -> Reply[RandomBytes]:
         if count < 1:
@@ -124,7 +137,8 @@ class ToolEngine(Engine):
         return reply
 
 
-def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
+def _hashed(params: HashParams, algorithm: str) -> str:
+    """Return the hash of what is given, as it is asked for. Raises `Malformed`."""
     try:
         data = from_base64(params.input)
     except NotBase64 as error:
@@ -134,8 +148,7 @@ def _hash(call: Call, params: HashParams, algorithm: str) -> Reply[Sum]:
     function = _ALGORITHMS.get(algorithm)
     if function is None:
         raise Malformed(f"unsupported algorithm; must be one of {', '.join(_ALGORITHMS)}")
-    _warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
-    return Reply(Sum(_encoded(function(data), params.format)))
+    return _encoded(function(data), params.format)
 
 
 def _encoded(data: bytes, form: str) -> str:

@@ -3,13 +3,17 @@
 
 import base64
 import hashlib
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.tools import ToolEngine
 from vault.framework.clock import Entropy
+from vault.framework.offload import Client, Pool
+
+T = TypeVar("T")
 
 HELLO = base64.b64encode(b"hello").decode()
 REPLACED = (
@@ -24,9 +28,35 @@ class Counting(Entropy):
         return bytes(index % 256 for index in range(count))
 
 
-async def _house() -> House:
+class Counted(Pool):
+    """A pool that counts what it is given."""
+
+    runs = 0
+
+    async def run(self, client: Client, work: Callable[[], T]) -> T:
+        self.runs += 1
+        return await super().run(client, work)
+
+
+async def _house(pool: Pool | None = None) -> House:
     house = House()
-    return await house.open(ToolEngine(Counting()))
+    return await house.open(ToolEngine(Counting(), pool or Pool()))
+
+
+def test_sl_70_what_is_long_is_hashed_off_the_loop() -> None:
+    async def scenario() -> None:
+        pool = Counted()
+        house = await _house(pool)
+        assert (await house("POST", "sys/tools/hash", {"input": HELLO})).status == 200
+        assert pool.runs == 0
+        data = b"a" * (1 << 19)
+        answer = await house("POST", "sys/tools/hash", {"input": base64.b64encode(data).decode()})
+        assert answer.data == {"sum": hashlib.sha256(data).hexdigest()}
+        answer = await house("POST", "sys/tools/hash/sha3-512", {"input": "A" * (1 << 19) + "*"})
+        assert answer.status == 400
+        assert pool.runs == 2
+
+    play(scenario)
 
 
 @pytest.mark.parametrize("name", ["224", "256", "384", "512"])
