@@ -121,28 +121,6 @@ def test_a_device_that_hangs_costs_one_wait_and_then_none_until_it_goes_on() -> 
     asyncio.run(scenario())
 
 
-def test_a_loop_that_came_late_leaves_no_device_that_refuses_for_ever() -> None:
-    """The line is written and its time is over before the loop looks: a machine that was suspended does that."""
-
-    async def scenario() -> None:
-        device = Gated()
-        device.gate.set()
-        writer = Writer("pipe/", device)
-        defects: list[object] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
-        for number in range(3):
-            outcome = writer.write(b"%d\n" % number, 0)
-            while not device.taken[number:]:
-                time.sleep(0.01)  # noqa: ASYNC251
-            time.sleep(module.DEADLINE * 2)  # noqa: ASYNC251
-            assert outcome is not None and await outcome is None
-        await asyncio.sleep(0)
-        assert defects == []
-        assert await _outcome(writer, b"x\n") is None
-
-    asyncio.run(scenario())
-
-
 def test_lines_keep_their_order_and_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         monkeypatch.setattr(module, "_MOST_BYTES", 10)
