@@ -31,15 +31,14 @@ _RETRY: Final = 1
 
 
 def client_of(call: Call) -> Client:
-    """Return whose work a call's is: its mount's, which is one namespace's, and of that its address's.
-
-    An address of version 6 counts as its network of 64 bits, which is what one place is given (RFC 6177).
-    """
-    address = call.client_address
-    return call.mount.uuid, _network(address) if ":" in address else address
+    """Return whose work a call's is: its mount's, which is one namespace's, and of that its place's."""
+    return call.mount.uuid, place_of(call.client_address)
 
 
-def _network(address: str) -> str:
+def place_of(address: str) -> str:
+    """Return what counts as one client of an address: of version 6 its network of 64 bits (RFC 6177)."""
+    if ":" not in address:
+        return address
     try:
         found = IPv6Address(address)
     except ValueError:

@@ -43,6 +43,7 @@ from vault.wire.asked import (
     within,
     wrap_ttl,
 )
+from vault.wire.bodies import CUT
 from vault.wire.requests import Lane
 from vault.wire.streaming import stream
 
@@ -89,7 +90,6 @@ _BODILESS: Final = frozenset({204, 304})
 _NOT_NOW: Final = frozenset({429, 503})
 _LONGEST_WAIT: Final = 2
 """Seconds that a refusal asks to wait at most."""
-_CUT: Final = "the request's body did not arrive whole"
 
 
 class Front:
@@ -143,8 +143,8 @@ class Front:
                 self._head(call, scope)
                 if call.method in BODIED:
                     call.limits = lane.json_limits
-                    shown = call.token or call.login is not None
-                    call.body = await _body(receive, lane.max_body if shown else lane.max_unknown)
+                    shown = bool(call.token) or call.login is not None
+                    call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
                     if call.key is not None:
                         self._recall(call, scope, call.key)
             running[call] = began = perf_counter_ns()
@@ -353,28 +353,6 @@ async def _nothing() -> MutableMapping[str, Any]:
     return {"type": "http.request", "body": b""}
 
 
-async def _body(receive: Receive, limit: int) -> bytes:
-    """Read a body, never more than the limit. Raises `TooLarge`, `Malformed` for one that ends before its end."""
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Malformed(_CUT)
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        schema.refuse_over(limit, len(body))
-        return body
-    chunks = [body]
-    size = len(body)
-    while message.get("more_body", False):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Malformed(_CUT)
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        schema.refuse_over(limit, size)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _common(call: Call) -> Headers:
     if not call.echo and not call.admission:
         return _COMMON
@@ -438,9 +416,9 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
 
 def _early(error: VaultError) -> Reason:
     """Name what is wrong with a request that the pipeline never saw."""
-    if isinstance(error, TooLarge):
+    if isinstance(error, TooLarge | Busy):
         return "size"
-    return "body" if error.message == _CUT else "head"
+    return "body" if error.message == CUT else "head"
 
 
 def _refusal(call: Call, error: VaultError) -> Answer:

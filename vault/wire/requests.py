@@ -14,6 +14,7 @@ from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
 from vault.framework.metrics import Metrics, Timing
 from vault.framework.refusals import Refusals
+from vault.wire.bodies import Bodies
 
 Handle = Callable[[Call], Awaitable[Reply[object] | None]]
 Refuse = Callable[[Call, VaultError], Awaitable[None]]
@@ -29,9 +30,7 @@ class Lane:
     def __init__(self, requests: Requests, longest: float, max_body: int, json_limits: JsonLimits) -> None:
         """`longest` is how many seconds a request may take, `max_body` how many bytes its body."""
         self.longest: Final = longest
-        self.max_body: Final = max_body
-        self.max_unknown: Final = min(max_body, json_limits.unknown)
-        """How many bytes the body of a request may have that shows nothing."""
+        self.bodies: Final = Bodies(max_body, min(max_body, json_limits.unknown))
         self.json_limits: Final = json_limits
         self.running: Final[dict[Call, int]] = {}
         self.times: Final = requests.times
