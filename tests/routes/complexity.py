@@ -266,7 +266,7 @@ class Trial:
         """Seconds of processor time that a request takes beyond a short one."""
         self._asked += 1
         asked = request(
-            place, pattern, size - self._asked % 8 * 64
+            place, pattern, size - self._asked % 100 * 40
         )  # what was asked before may be remembered
         gc.disable()
         try:
