@@ -10,4 +10,5 @@ def folded(name: str) -> str:
     """
     if name.isascii():
         return name.lower()
-    return "".join(small if (small := char.lower()).upper() == char else char for char in name)
+    forms = {char: small if (small := char.lower()).upper() == char else char for char in set(name)}
+    return "".join(map(forms.__getitem__, name))
