@@ -53,7 +53,7 @@ def found() -> tuple[list[Pattern], set[Dynamic]]:
         for function, call in _calls(tree):
             method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             name = names.get(call, "")
-            compiled = _module_value(file, name) if name else _literal(call)
+            compiled = _literal(call) or (_module_value(file, name) if name else None)
             if compiled is None:
                 dynamic.add(Dynamic(file, function))
                 continue
@@ -97,6 +97,7 @@ def _module_value(file: str, name: str) -> re.Pattern[Any] | None:
 
 
 def _literal(call: ast.Call) -> re.Pattern[Any] | None:
+    """Return a pattern that is written out; its module, which may load what belongs into another process, is not."""
     try:
         text = ast.literal_eval(call.args[0])
     except ValueError:

@@ -7,6 +7,7 @@
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -302,11 +303,20 @@ def test_the_built_in_policies_grant_what_openbaos_grant(bao: OpenBao) -> None:
         assert granted(both[0]) == granted(both[1])
 
 
+_VALUE = re.compile(r' parsing "[^"\n]*":|(?<!path) "[^"\n]*"')
+"""A value, which is no path, in a refusal: OpenBao repeats it, and we do not (SL-51, DV-02)."""
+
+
 def test_refusals_have_the_words_of_openbao(bao: OpenBao) -> None:
     for text in REFUSED:
         with pytest.raises(PolicyError) as raised:
             parse_policy("x", text)
-        assert raised.value.message == bao.write("x", text)
+        said = bao.write("x", text)
+        assert said is not None
+        told = raised.value.message.replace(
+            "pagination_limit: strconv.", "strconv."
+        )  # the field is our own word
+        assert told in {said, _VALUE.sub("", said)}
 
 
 def test_what_openbao_accepts_is_accepted(bao: OpenBao) -> None:

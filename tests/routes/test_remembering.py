@@ -236,7 +236,9 @@ def check(world: World, changes: list[Change]) -> None:
     with Application(like=world.application) as subject:
         client = Client(subject)
         for head in heads:
-            client.send(head)  # the first reads policies, in a thread: nothing is kept of whoever waits for that
+            client.send(
+                head
+            )  # the first reads policies, in a thread: nothing is kept of whoever waits for that
         for head in heads:
             client.send(head, head, head)
         assert sum(client.passes(head) for head in heads) >= 14
