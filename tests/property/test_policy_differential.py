@@ -303,7 +303,7 @@ def test_the_built_in_policies_grant_what_openbaos_grant(bao: OpenBao) -> None:
         assert granted(both[0]) == granted(both[1])
 
 
-_VALUE = re.compile(r' parsing "[^"\n]*":|(?<!path) "[^"\n]*"')
+_VALUE = re.compile(r' parsing "[^"\n]*":|(?<!path) "[^"\n]*"|(?<=Operation\(s\) not valid): \w+')
 """A value, which is no path, in a refusal: OpenBao repeats it, and we do not (SL-51, DV-02)."""
 
 
