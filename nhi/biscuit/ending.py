@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from nhi.biscuit import lineage, store
+from nhi.biscuit import lineage, once, store
 from nhi.biscuit.children import end_children
 from nhi.biscuit.leaving import give_back
 from nhi.biscuit.model import Issued, Place
@@ -39,6 +39,9 @@ class Ending:
     async def due(self, core: View, timer: str) -> None:
         """Do what a timer says."""
         namespace, mount, folder, name = timer.split("/")
+        if f"{folder}/" == once.ONCE:
+            await once.forget(core, Place(namespace, mount), name, self._tokens)
+            return
         if f"{folder}/" != store.MADE:
             await store.expire(core, timer, self._clock.millis())
             return

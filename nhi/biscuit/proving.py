@@ -20,9 +20,10 @@ from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.kubernetes.model import Config as Cluster
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass import decoys
-from nhi.biscuit import store
+from nhi.biscuit import once, store
 from nhi.biscuit.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
 from nhi.biscuit.model import Place, Registration, Workload
+from nhi.biscuit.once import Once
 from nhi.biscuit.secrets import IMPORTED, MADE, Secrets, origin
 from nhi.jose import registered, signature
 from vault.barrier.barrier import Barrier
@@ -41,6 +42,7 @@ from vault.token.store import TokenStore
 _LONGEST_ASSERTION: Final = 3600
 """Seconds that a client's own assertion may last at most: so long it must be remembered."""
 _SKEW: Final = 60
+"""Seconds for which a token that has ended is still taken, the last of them whole."""
 _WRONG: Final = "invalid client id or proof"
 
 
@@ -59,12 +61,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """A proof that was good for a registration as it was then. `once` is what may not come again, until `until` (ms)."""
+    """A proof that was good for a registration as it was then. `once` is what may not come again."""
 
     registration: Registration
     method: str
-    once: str = ""
-    until: int = 0
+    once: Once | None = None
 
 
 class Prover:
@@ -129,9 +130,9 @@ class Prover:
         if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
             await self._lockout.succeeded(call, registration.name)
             await decoys.learn(call.tx, registration.secret_hash, self._entropy)
-        if proof.once:
+        if proof.once is not None:
             owner = Place(call.namespace.id, call.mount.uuid)
-            if not await store.take_once(call.tx, owner, proof.once, proof.until):
+            if not await once.take(call.tx, owner, proof.once):
                 return None
         return registration, workload
 
@@ -212,8 +213,12 @@ class Prover:
         return Proof(
             registration=registration,
             method=shown.method,
-            once=_once(registration.name, claims, shown.token),
-            until=(expires + _SKEW) * 1000,
+            once=Once(
+                digest=_digest(registration.name, claims, shown.token),
+                until=(expires + _SKEW + 1) * 1000,
+                registration=registration.name,
+                issued=issued,
+            ),
         )
 
     async def _signed(self, call: Call, registration: Registration, text: str) -> Mapping[str, Json]:
@@ -272,8 +277,14 @@ class Prover:
         return Proof(
             registration=registration,
             method=APPROLE,
-            once=sha256(f"{registration.name}\0{identity.key}".encode()).hexdigest() if entry.uses else "",
-            until=entry.expires // 1_000_000,
+            once=Once(
+                digest=sha256(f"{registration.name}\0{identity.key}".encode()).hexdigest(),
+                until=entry.expires // 1_000_000,
+                registration=registration.name,
+                token=identity.key,
+            )
+            if entry.uses
+            else None,
         )
 
 
@@ -289,7 +300,7 @@ def near(call: Call, registration: Registration) -> bool:
     return not registration.cidrs or within(call.client_address, registration.cidrs)
 
 
-def _once(name: str, claims: Mapping[str, Json], text: str) -> str:
+def _digest(name: str, claims: Mapping[str, Json], text: str) -> str:
     """Return what a token is known by when it comes again: its own name, or all that was signed, but no signature."""
     own = claims.get("jti")
     told = f"jti:{own}" if isinstance(own, str) and own else text.strip().rpartition(".")[0]

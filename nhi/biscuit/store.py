@@ -37,7 +37,6 @@ REGISTRATIONS: Final = "registration/"
 ISSUED: Final = "issued/"
 REVOKED: Final = "revoked/"
 LOGINS: Final = "logins/"
-ONCE: Final = "once/"
 ENDED: Final = "ended/"
 APPROVERS: Final = "approver/"
 CHAINS: Final = "chain/"
@@ -257,15 +256,6 @@ async def forget_chain(view: View, leaf: str, tag: str) -> None:
     await view.delete(CHAINS + leaf)
 
 
-async def take_once(view: View, owner: Place, digest: str, until: int) -> bool:
-    """Take what counts once; False where it was taken before. It is remembered until `until` (ms)."""
-    if await view.get(ONCE + digest) is not None:
-        return False
-    await view.put(ONCE + digest, _encode(until))
-    await view.at(Timer(BISCUIT_KIND, _timer(owner, ONCE + digest), until))
-    return True
-
-
 def _timer(owner: Place, path: str) -> str:
     return f"{owner.namespace}/{owner.mount}/{path}"
 
@@ -288,9 +278,6 @@ async def expire(core: View, timer: str, now: int) -> None:
         kept = _chain(value)
         if now >= kept.until:
             await forget_chain(view, name, kept.tags[-1])
-        return
-    if f"{folder}/" == ONCE:
-        await view.delete(path)
         return
     if f"{folder}/" == ENDED:
         if now >= _moment(value) + LONGEST_TTL * 1000:
