@@ -98,15 +98,11 @@ class FileDevice:
         self._fd = -1
         self._checked = -_CHECK_EVERY
         self._torn = False
-        self._prompt = False
+        self.prompt = False
+        """See `Device.prompt`."""
         self._unread = False
         """Whether it is a pipe that nobody has open to read."""
         self.reopen()
-
-    @property
-    def prompt(self) -> bool:
-        """See `Device.prompt`."""
-        return self._prompt
 
     def reopen(self) -> None:
         """See `Device.reopen`."""
@@ -120,7 +116,7 @@ class FileDevice:
             return
         try:
             regular = stat.S_ISREG(os.fstat(fresh).st_mode)
-            self._prompt = self._path == DISCARD or (regular and is_local(fresh, self._path))
+            self.prompt = self._path == DISCARD or (regular and is_local(fresh, self._path))
             self._torn = regular and is_file(self._path) and not _mended(fresh, self._path)
         except OSError as error:
             raise self._failure(error) from error

@@ -8,6 +8,7 @@ is that of its JSON text, so that who knows it finds it with `sys/audit-hash`.
 
 from __future__ import annotations
 
+import functools
 import hmac
 import re
 from collections.abc import Collection, Mapping
@@ -19,12 +20,16 @@ from cryptography.hazmat.primitives.hmac import HMAC
 
 from vault.framework import schema
 from vault.framework.fields import Json
+from vault.framework.route import Parameter
 
 _MARK: Final = "hmac-sha256:"
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
 _TIMES: Final = 1024
 _LONGEST_NAME: Final = 64
 _NUMBERS: Final = frozenset({int, float})
+_NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
+_PLAIN: Final = frozenset({int, float, bool, type(None)})
+"""Kinds of values of a field of an answer that stay readable."""
 _MOST: Final = 10_000
 """Values of one record that are hashed one by one; of more there is one hash, for each takes its time (SL-55)."""
 
@@ -101,9 +106,10 @@ class Hasher:
             return value
         if kind is dict:
             self._spend(len(value))
-            name, text, hidden = self.name, self.text, self.hidden
+            names, name, text, hidden = self._names, self.name, self.text, self.hidden
             return {
-                name(key): text(item) if type(item) is str else hidden(item) for key, item in value.items()
+                names.get(key) or name(key): text(item) if type(item) is str else hidden(item)
+                for key, item in value.items()
             }
         if kind is list or kind is tuple:
             self._spend(len(value))
@@ -116,23 +122,23 @@ class Hasher:
             raise TooMany
 
     def request(
-        self, data: Mapping[str, Json], clear: frozenset[str], known: Mapping[str, bool]
+        self, data: Mapping[str, Json], clear: frozenset[str], known: Mapping[str, Parameter]
     ) -> Mapping[str, Json]:
         """Hash what came with a request, but for the top-level keys that the mount declared clear.
 
-        `known` are the names of the route's parameters, and whether each is a number. Raises `TooMany`.
+        `known` are the parameters of the route by name; those that are numbers stay. Raises `TooMany`.
         """
         if self._strings_only:
             return self._strings(data, clear)
         self._left = _MOST
         self._spend(len(data))
-        shown: dict[str, Json] = {}
-        for key, item in data.items():
-            if key in clear or (known.get(key) and type(item) in _NUMBERS):
-                shown[key] = item
-            else:
-                shown[key if key in known else self.name(key)] = self.hidden(item)
-        return shown
+        names, name, hidden = self._names, self.name, self.hidden
+        return {
+            key if key in known or key in clear else names.get(key) or name(key): item
+            if key in clear or (type(item) in _NUMBERS and _is_number(known.get(key)))
+            else hidden(item)
+            for key, item in data.items()
+        }
 
     def answer(self, data: object, plain: Json, clear: Collection[str], *, own: bool) -> Json:
         """Hash the data of an answer and `plain`, which it is on the wire, but for the keys that the mount declared clear.
@@ -150,9 +156,14 @@ class Hasher:
                 key if key in clear else self.name(key): item if key in clear else self.hidden(item)
                 for key, item in plain.items()
             }
-        values = _values(data)
+        text, field = self.text, self._field
         return {
-            key: item if key in clear else self._field(values.get(key), item) for key, item in plain.items()
+            key: item
+            if key in clear or type(item) in _PLAIN
+            else text(item)
+            if type(item) is str
+            else field(_value(data, key), item)
+            for key, item in plain.items()
         }
 
     def _field(self, value: object, plain: Json) -> Json:
@@ -160,11 +171,10 @@ class Hasher:
         kind = type(plain)
         if kind is str:
             return self.text(plain)
-        if kind in _NUMBERS:
+        if kind in _PLAIN:
             return plain
         if kind is dict and isinstance(value, msgspec.Struct):
-            values = _values(value)
-            return {key: self._field(values.get(key), item) for key, item in plain.items()}
+            return {key: self._field(_value(value, key), item) for key, item in plain.items()}
         if kind is dict and isinstance(value, Mapping):
             self._spend(len(plain))
             return {self.name(key): self._member(value.get(key), item) for key, item in plain.items()}
@@ -184,9 +194,19 @@ class Hasher:
         return {key: item if key in clear else self.tree(item) for key, item in data.items()}
 
 
-def _values(data: object) -> Mapping[str, object]:
-    """Return what is behind each name on the wire."""
+def _is_number(parameter: Parameter | None) -> bool:
+    """Whether the body has a parameter that is a number."""
+    return parameter is not None and not parameter.in_path and parameter.kind.name in _NUMBER_KINDS
+
+
+def _value(data: object, name: str) -> object:
+    """Return what is behind a name on the wire."""
     if isinstance(data, msgspec.Struct):
-        names = zip(data.__struct_fields__, data.__struct_encode_fields__, strict=True)
-        return {name: getattr(data, field) for field, name in names}
-    return data if isinstance(data, Mapping) else {}
+        return getattr(data, _fields(type(data))[name])
+    return data.get(name) if isinstance(data, Mapping) else None
+
+
+@functools.cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, str]:
+    """Return the field behind each name on the wire."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))

@@ -20,7 +20,7 @@ from vault.framework.call import ROOT, Auth, Call, Decision, Identity, Mounted, 
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
-from vault.framework.route import Route
+from vault.framework.route import Parameter
 
 _REPLIES: Final = 4096
 """Encoded answers that are kept, hashes only."""
@@ -30,7 +30,6 @@ _MOUNTS: Final = 4096
 """Mounts whose encoded part is kept."""
 _ADDRESSES: Final = 1024
 """Addresses of clients whose encoded form is kept."""
-_NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
 _LARGEST: Final = 4 << 20
 """Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
 _VERSION: Final = b"v2.7.2+builtin.bao"
@@ -70,7 +69,6 @@ class Renderer:
         self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
         self._places: Bounded[tuple[str, str, str], _Place] = Bounded(_REPLIES)
         self._addresses: Bounded[str, bytes] = Bounded(_ADDRESSES)
-        self._routes: Bounded[int, tuple[Route, Mapping[str, bool]]] = Bounded(_ADDRESSES)
 
     def exchange(
         self,
@@ -212,21 +210,11 @@ class Renderer:
 
     def _sent(self, call: Call) -> bytes:
         """Return the data of a request; where it has too many values, one hash of them all."""
+        parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
-            return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, self._known(call)))
+            return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
         except TooMany:
             return schema.encode(self._many(call.data))
-
-    def _known(self, call: Call) -> Mapping[str, bool]:
-        """Return the names of the parameters that a call's route takes in its body, and whether each is a number."""
-        if not hasattr(call, "bound"):
-            return {}
-        route = call.bound.route
-        known = self._routes.get(id(route))
-        if known is None or known[0] is not route:
-            known = (route, _parameters(route))
-            self._routes.put(id(route), known)
-        return known[1]
 
     def _many(self, data: object) -> Mapping[str, object]:
         encoded = schema.encode(data)
@@ -367,14 +355,6 @@ class Renderer:
                 self._mounts.clear()
             self._mounts[mount] = known
         return b'%b"%b"%b' % (known[0], version, known[1])
-
-
-def _parameters(route: Route) -> Mapping[str, bool]:
-    return {
-        name: parameter.kind.name in _NUMBER_KINDS
-        for name, parameter in route.parameters.items()
-        if not parameter.in_path
-    }
 
 
 def _namespace(call: Call) -> Mapping[str, str]:

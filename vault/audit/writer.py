@@ -63,11 +63,9 @@ class Writer:
     @property
     def prompt(self) -> bool:
         """Whether the next write is made at once."""
-        return (
-            not self._waiting
-            and self._device.prompt
-            and (not self._apart_until or monotonic() >= self._apart_until)
-        )
+        if self._waiting or not self._device.prompt:
+            return False
+        return not self._apart_until or monotonic() >= self._apart_until
 
     def write(self, line: bytes, now: float) -> Outcome | None:
         """Take whole lines: at once, or as the outcome tells later. Raises `DeviceFailure`."""

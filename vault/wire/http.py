@@ -373,7 +373,7 @@ def _ask_to_come_again(call: Call, status: int, seconds: int) -> None:
 
 def _answer(call: Call, reply: Reply[object] | None) -> Answer:
     """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
-    if reply is not None:
+    if reply is not None and reply.status in _NOT_NOW:
         _ask_to_come_again(call, reply.status, 1)
     common = _common(call)
     if reply is None:

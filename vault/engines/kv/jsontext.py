@@ -51,7 +51,7 @@ def to_floats(value: Json) -> Json:
     Raises `Malformed` for a number beyond the range of a float.
     """
     if isinstance(value, dict):
-        return {key: to_floats(item) for key, item in value.items()}
+        return {key: item if type(item) is str else to_floats(item) for key, item in value.items()}
     if isinstance(value, list):
         return [to_floats(item) for item in value]
     if isinstance(value, msgspec.Raw):
