@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from hsm import operations
 from hsm.breaker import Breaker
@@ -206,9 +206,9 @@ class Pkcs11Slot:
         try:
             return await self._ask(operation, kind)
         except AgentDied as death:
+            again = self._ask(operation, kind)
             try:
-                async with asyncio.timeout(end - self._now()):
-                    return await self._ask(operation, kind)
+                return await asyncio.get_running_loop().create_task(_until(end - self._now(), again))
             except TimeoutError:
                 raise SlotUnavailable(f"{death}, and the next one did not answer in time") from None
 
@@ -244,6 +244,12 @@ def opening_of(settings: Pkcs11Settings, directory: Path) -> Opening:
         force_pin_final_try=settings.force_pin_final_try,
         runtime_directory=str(directory),
     )
+
+
+async def _until(seconds: float, answer: Coroutine[Any, Any, Answer]) -> Answer:
+    """Return an answer. Raises `TimeoutError` after so many seconds; whoever waits so needs a task, and reads have none."""
+    async with asyncio.timeout(seconds):
+        return await answer
 
 
 async def list_tokens(

@@ -19,6 +19,7 @@ from typing import Final
 import h11
 import msgspec
 
+from vault.framework.deadline import within
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable
 from vault.outbound.names import Lookup, Names, machine
@@ -76,19 +77,10 @@ class Fetcher:
         self._shares = Shares(_TOGETHER)
 
     async def send(self, request: Outgoing) -> Answer:
-        """Return the answer, whatever its status. Raises `Unreachable`.
-
-        A call is begun outside of any task, and a time-out is a task's: so an exchange has one of its own.
-        """
-        return await asyncio.get_running_loop().create_task(self._send(parse(request.url), request))
-
-    async def _send(self, url: Url, request: Outgoing) -> Answer:
-        tenant, mount, client = request.owner
+        """Return the answer, whatever its status. Raises `Unreachable`."""
+        url = parse(request.url)
         try:
-            async with asyncio.timeout(request.seconds):
-                address = await self._address(url, request.owner)
-                async with self._shares.turn((tenant, mount, url.authority, client)):
-                    return await self._exchange(url, address, request)
+            return await within(request.seconds, self._send(url, request))
         except TimeoutError:
             raise Unreachable(f"no answer within {request.seconds:g} s") from None
         except ssl.SSLCertVerificationError as error:
@@ -103,6 +95,12 @@ class Fetcher:
             raise Unreachable("a header of the request cannot be sent") from None
         except h11.RemoteProtocolError:
             raise Unreachable("the answer is no HTTP") from None
+
+    async def _send(self, url: Url, request: Outgoing) -> Answer:
+        tenant, mount, client = request.owner
+        address = await self._address(url, request.owner)
+        async with self._shares.turn((tenant, mount, url.authority, client)):
+            return await self._exchange(url, address, request)
 
     async def body(self, request: Outgoing) -> bytes:
         """Return the body of an answer with status 200. Raises `Unreachable`, for any other status too."""

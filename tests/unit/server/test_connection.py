@@ -57,21 +57,24 @@ class Wire(asyncio.Transport):
         """Everything is read as it comes."""
 
 
-async def exchange(*parts: bytes, until: bytes, app: Any = echo) -> bytes:
-    """Send `parts`, each once what came before is answered; return all that came, which ends in `until`."""
+async def exchange(*parts: bytes, until: bytes, app: Any = echo, patience: float = 0) -> bytes:
+    """Send `parts`, each once what came before is answered; return all that came, which ends in `until`.
+
+    An application that waits for threads has `patience`, in seconds.
+    """
     listener = Listener(kind="tcp")
     loop = asyncio.get_running_loop()
     wire = Wire()
     wire.reader = Connection(_uvicorn(app, listener), ServerState(), listener, loop)
     wire.reader.connection_made(wire)
     for part in parts:
-        wire.reader.data_received(part)
+        loop.call_soon(wire.reader.data_received, part)  # as a transport does: in no task
         for _ in range(10):
             await asyncio.sleep(0)
     for _ in range(5000):
         if wire.written.endswith(until):
             break
-        await asyncio.sleep(0)
+        await asyncio.sleep(patience / 5000)
     wire.reader.connection_lost(None)
     return wire.written
 

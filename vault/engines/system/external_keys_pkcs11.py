@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -20,6 +19,7 @@ from vault.engines.system.external_keys import Options
 from vault.engines.system.external_keys_agents import MOST, TURNS, Agents, Found, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import Call
+from vault.framework.deadline import within
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.external import ExternalKey, PrivateKey
 
@@ -46,27 +46,32 @@ class Pkcs11Provider:
     async def check_config(self, config: Options) -> None:
         """Log in. Raises `Malformed` and `Unavailable`."""
         token = read_token(config, self._modules)
-        async with self._using(token) as opened:
+
+        async def check(opened: Opened) -> None:
             await self._run(opened, lambda: _information(opened.agent, token), Malformed)
+
+        await self._with(token, check)
 
     async def check_key(self, config: Options, key: Options) -> None:
         """Read the public half. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        async with self._using(token) as opened:
-            await self._found(opened, token, pair)
+        await self._with(token, lambda opened: self._found(opened, token, pair))
 
     async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
-        async with self._using(token) as opened:
-            found = opened.pairs.get(pair) or await self._found(opened, token, pair)
-        return _Key(self, ref, token, pair, _description(ref, found))
+
+        async def find(opened: Opened) -> Found:
+            return opened.pairs.get(pair) or await self._found(opened, token, pair)
+
+        return _Key(self, ref, token, pair, _description(ref, await self._with(token, find)))
 
     async def use(
         self, token: Token, pair: Pair, description: Mapping[str, str], work: Callable[[PrivateKey], T]
     ) -> T:
         """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
-        async with self._using(token) as opened:
+
+        async def work_with(opened: Opened) -> T:
             found = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
             if description != _description(description["ref"], found):
                 raise Failed("the token has another key of this name by now")
@@ -76,13 +81,17 @@ class Pkcs11Provider:
                 opened.pairs.pop(pair, None)
                 raise
 
-    @contextlib.asynccontextmanager
-    async def _using(self, token: Token) -> AsyncIterator[Opened]:
+        return await self._with(token, work_with)
+
+    async def _with(self, token: Token, ask: Callable[[Opened], Coroutine[Any, Any, T]]) -> T:
         """Hold the token for the time that whoever asks has. Raises `Unavailable` when that is over."""
+
+        async def hold() -> T:
+            with self._agents.using(token) as opened:
+                return await ask(opened)
+
         try:
-            async with asyncio.timeout(self._deadline):
-                with self._agents.using(token) as opened:
-                    yield opened
+            return await within(self._deadline, hold())
         except TimeoutError as error:
             raise Unavailable(f"the token did not answer in time: {self._deadline:g} s") from error
 

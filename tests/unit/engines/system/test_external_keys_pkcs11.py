@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from hashlib import sha256
@@ -22,6 +23,7 @@ from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
 from hsm.operations import ListTokens, Operation, PublicHalf, PublicKey, Sign, TokenInfo
 from hsm.signers import Mechanism
 from tests.unit.engines.system.house import House, play
+from tests.unit.server.test_connection import INNER, exchange
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.engines.system.external_keys_agents import (
     IDLE_SECONDS,
@@ -471,3 +473,18 @@ def test_whatever_is_given_is_read_or_refused(given_fields: dict[str, Any]) -> N
     for read in (lambda fields: read_token(fields, MODULES), read_pair):
         with contextlib.suppress(Malformed):
             assert read(given_fields) is not None
+
+
+def test_a_device_is_asked_for_a_read_which_is_begun_outside_any_task() -> None:
+    async def scenario(provider: Pkcs11Provider, _: Shelf) -> None:
+        async def read(scope: object, receive: object, send: Any) -> None:
+            key = await provider.open("c:k", HSM, {"label": "ca"})
+            text = b"<%d>" % len(await key.use(Call(), _sign))
+            headers = [(b"content-length", b"%d" % len(text))]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": text})
+
+        received = await exchange(INNER, until=b">", app=read, patience=PATIENCE)
+        assert received.startswith(b"HTTP/1.1 200") and re.search(rb"<\d+>$", received)
+
+    _play(scenario)
