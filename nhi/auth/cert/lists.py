@@ -31,6 +31,7 @@ from nhi.auth.cert.model import Revoked
 from vault.framework.errors import Malformed
 
 UNREADABLE: Final = "failed to parse CRL"
+NO_SIGNER: Final = "signed by an authority whose key usage has no cRLSign"
 _REFUSALS: Final = (
     ValueError,
     TypeError,
@@ -88,6 +89,8 @@ def read(encoded: bytes, url: str = "", trusted: Sequence[x509.Certificate] = ()
         signers = [one for one in trusted if one.subject == found.issuer and signs(one)]
         if signers and not _signed(found, der, signers):
             raise Malformed("not signed by the authority that it names")
+        if signers and not _signed(found, der, [one for one in signers if _signs_lists(one)]):
+            raise Malformed(NO_SIGNER)
         return _read(found, url)
     except _REFUSALS:
         raise Malformed(UNREADABLE) from None
@@ -106,6 +109,14 @@ def _der(encoded: bytes) -> bytes:
     """Return the bytes of a list that may be PEM (RFC 7468). Raises `ValueError`."""
     _, begins, rest = encoded.partition(_BEGINS)
     return binascii.a2b_base64(rest.partition(_ENDS)[0]) if begins else encoded
+
+
+def _signs_lists(authority: x509.Certificate) -> bool:
+    """Whether an authority may sign lists: it says so, or it says nothing of what its key is for (RFC 5280, 6.3.3 (f))."""
+    try:
+        return authority.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
 
 
 def _signed(

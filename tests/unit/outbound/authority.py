@@ -51,7 +51,10 @@ class Leaf:
 class Authority(Leaf):
     """Signs."""
 
-    def __init__(self, common: str = "authority", parent: "Authority | None" = None) -> None:
+    def __init__(
+        self, common: str = "authority", parent: "Authority | None" = None, *, lists: bool = True
+    ) -> None:
+        """`lists` tells whether it may sign revocation lists."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         subject = name(common)
@@ -69,7 +72,7 @@ class Authority(Leaf):
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
             )
-            .add_extension(_usage(signs=True), critical=True)
+            .add_extension(_usage(signs=True, lists=lists), critical=True)
         )
         super().__init__(builder.sign(signer, hashes.SHA256()), key)
 
@@ -120,7 +123,7 @@ class Authority(Leaf):
         return made
 
 
-def _usage(*, signs: bool) -> x509.KeyUsage:
+def _usage(*, signs: bool, lists: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
@@ -128,7 +131,7 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=signs,
-        crl_sign=signs,
+        crl_sign=lists,
         encipher_only=False,
         decipher_only=False,
     )

@@ -103,6 +103,30 @@ def test_sl_30_a_fetched_list_is_signed_by_the_authority_that_it_names_and_stays
 
 
 @pytest.mark.loopback
+def test_sl_30_a_list_of_an_authority_that_may_sign_none_is_none() -> None:
+    """RFC 5280, section 6.3.3 (f): who has a key usage signs lists only if it says so."""
+
+    async def scenario() -> None:
+        house = await opened()
+        mute = Authority("mute", lists=False)
+        leaf = mute.issue("alice")
+        await house.trust(certificate=mute.pem)
+        async with service() as one:
+            one.body = crl(5, named=mute, signer=mute)
+            refused = await house("POST", "auth/cert/crls/c", {"url": one.url})
+            assert refused.error == f"failed to fetch CRL: it is {lists.NO_SIGNER}"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(lists, "_signs_lists", lambda _: True)
+                one.body = crl(5, days=-1, named=mute, signer=mute)
+                await house.good("POST", "auth/cert/crls/c", {"url": one.url})
+            one.body = crl(5, named=mute, signer=mute)
+            answer = await house.show(leaf)
+            assert (answer.status, answer.error) == (400, f"failed to fetch CRL: it is {lists.NO_SIGNER}")
+
+    play(scenario)
+
+
+@pytest.mark.loopback
 def test_a_list_that_was_fetched_anew_is_kept_and_not_fetched_at_each_login() -> None:
     async def scenario() -> None:
         house = await opened()
