@@ -38,6 +38,11 @@ class Client(Wire):
 
     def send(self, *parts: bytes) -> list[tuple[int, Any]]:
         """Send the parts, each in a turn of its own; return status and body of each answer."""
+        self.pass_on(*parts)
+        return read(self.written)
+
+    def pass_on(self, *parts: bytes) -> None:
+        """Send the parts, each in a turn of its own, until what they ask is answered."""
 
         async def turns() -> None:
             for part in parts:
@@ -50,7 +55,6 @@ class Client(Wire):
 
         self.written = b""
         self.application.run(turns())
-        return read(self.written)
 
     def _answering(self) -> bool:
         """Whether a request that is there whole waits for its answer."""

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.routes.driver import MERGE_PATCH, Application
+from tests.routes.test_again import Client
 
 
 def counted(application: Application) -> dict[str, int]:
@@ -36,6 +37,14 @@ def test_a_head_that_is_refused_is_counted_and_told(
 def test_a_body_that_is_too_large_or_ends_early_is_counted(application: Application) -> None:
     application.request("POST", "/v1/secret/data/x", b"x" * (33 << 20), token="root")
     assert counted(application)["size"] == 1
+
+
+def test_a_body_that_is_refused_on_its_way_is_counted_once(application: Application) -> None:
+    client = Client(application)
+    head = b"POST /v1/secret/data/x HTTP/1.1\r\nhost: x\r\nx-vault-token: root\r\ntransfer-encoding: chunked\r\n\r\n"
+    client.pass_on(head, b"1\r\n{\r\n", b"zz\r\n")
+    assert client.written.startswith(b"HTTP/1.1 400 ") and client.written.count(b"HTTP/1.1") == 1
+    assert counted(application) == {**dict.fromkeys(("head", "path", "size", "time"), 0), "body": 1}
 
 
 def test_what_the_pipeline_refuses_is_not_counted_but_recorded(application: Application) -> None:

@@ -30,6 +30,9 @@ _MOST_EMPTY_LINES: Final = 1000
 """Empty lines in chunks that are taken for what may be the end of a request."""
 _INVALID: Final = 400, b"Invalid HTTP request received."
 _TOO_LARGE: Final = 431, b"Request Header Fields Too Large"
+_UNMET: Final = 417, b"Expectation Failed"
+_MOST_HELD: Final = LONGEST_HEAD
+"""Bytes behind a request in flight that are read: only who is read is seen to leave."""
 
 
 class _Parser(HttpRequestParser):
@@ -54,7 +57,7 @@ class Framed(HttpToolsProtocol):
         self._chunked = False
         self._left = self._framing = self._empty_lines = 0
         self._tail = b""
-        self._rest = b""
+        self._rest = bytearray()
         self._over = self._framed = False
 
     def _new_parser(self) -> None:
@@ -85,15 +88,16 @@ class Framed(HttpToolsProtocol):
                 self._refuse(*_INVALID)
 
     def _hold(self, rest: bytes) -> None:
-        """Keep what is behind a request until that is answered, and read no more until then."""
+        """Keep what is behind a request until that is answered; of much, read no more until then."""
         self._rest += rest
-        self.flow.pause_reading()
+        if len(self._rest) >= _MOST_HELD:
+            self.flow.pause_reading()
         if not self._busy():
             self.loop.call_soon(self._resume)
 
     def _resume(self) -> None:
         """Go on with what was held."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), bytearray()
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self._take(rest)
@@ -196,6 +200,7 @@ class Framed(HttpToolsProtocol):
             end = b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (len(text), text)
             self.transport.write(STATUS_LINE[status] + default + kind + end)
         if self._busy():
+            self.cycle.scope["state"]["refused"] = True
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
@@ -213,9 +218,18 @@ class Framed(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; blanks around a value are not of it (RFC 9112, section 5.1)."""
         name, value = name.lower(), value.strip()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        if name == b"expect" and value and self._between:
+            self._expect(value)
         self.headers.append((name, value))
+
+    def _expect(self, value: bytes) -> None:
+        """Take what a client expects; what is expected first counts, as in OpenBao. HTTP/1.0 knows no 100 (RFC 9110, 10.1.1)."""
+        if any(known == b"expect" for known, _ in self.headers):
+            return
+        if b"100-continue" not in value.lower().replace(b",", b" ").split():
+            self._refuse(*_UNMET)
+            raise ValueError
+        self.expect_100_continue = self.parser.get_http_version() != "1.0"
 
     def on_headers_complete(self) -> None:
         """As uvicorn's, of a head that can be meant in one way; trailers are no headers (RFC 9110, 6.5.1)."""

@@ -2,7 +2,8 @@
 """One connection: uvicorn's HTTP/1.1 protocol, with what a vault adds per connection and never per request.
 
 An ASGI scope carries in `state`: `listener` (its `Listener`), `client_certificate` (DER, or None), and
-`client_intermediates` (DER of what the client has sent beside it, unverified).
+`client_intermediates` (DER of what the client has sent beside it, unverified), and `refused` where what came of the body
+was refused, and counted, here.
 """
 
 from __future__ import annotations
@@ -266,7 +267,7 @@ class Connection(Framed):
             return False
         if now - self._watched_since <= patience:
             return False
-        if self._early or self._busy():
+        if (self._early or self._busy()) and not self._over:
             self._count("time")
         return True
 

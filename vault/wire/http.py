@@ -165,7 +165,7 @@ class Front:
             lane.refused("path", call.client_address)
             await _send(send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")])
         except VaultError as error:
-            if not began:
+            if not began and "refused" not in scope.get("state", ()):
                 lane.refused(_early(error), call.client_address)
             await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:

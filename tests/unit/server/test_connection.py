@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
+from vault.server.heads import LONGEST_HEAD
 from vault.server.listening import _uvicorn
 from vault.server.protocol import Connection
 from vault.server.settings import Listener
@@ -170,6 +171,67 @@ def test_what_is_behind_a_request_in_flight_waits_and_is_answered_in_its_turn(ve
     before, after, closing = asyncio.run(behind(verb + b" /second HTTP/1.1\r\nhost: x\r\n\r\n" + INNER))
     assert before == b"" and not closing
     assert answers(after) == [b"GET /first ", verb + b" /second ", b"GET /inner "]
+
+
+class Paused(Wire):
+    """A transport that knows whether it is read."""
+
+    paused = False
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+
+def test_an_answer_without_an_end_ends_with_its_client_whatever_was_sent_behind_the_request() -> None:
+    """Who is read no more leaves unseen."""
+
+    async def sends() -> list[bool]:
+        held, listener, wire = Held(), Listener(kind="tcp"), Paused()
+        wire.reader = Connection(
+            _uvicorn(held, listener), ServerState(), listener, asyncio.get_running_loop()
+        )
+        wire.reader.connection_made(wire)
+        wire.reader.data_received(INNER)
+        paused = []
+        for size in (1, 1000, LONGEST_HEAD):
+            wire.reader.data_received(b"G" * size)
+            paused.append(wire.paused)
+        wire.reader.connection_lost(None)
+        return paused
+
+    assert asyncio.run(sends()) == [False, False, True]
+
+
+_EXPECT = {
+    b"foo": (417, 417),
+    b"foo100-continue": (417, 417),
+    b"foo\r\nexpect: 100-continue": (417, 417),
+    b"": (200, 200),
+    b"100-continue": (100, 200),
+    b"foo, 100-Continue": (100, 200),
+    b"100-continue\r\nexpect: foo": (100, 200),
+}
+"""What OpenBao answers first by HTTP/1.1 and by HTTP/1.0, whose clients know no 100 (RFC 9110, section 10.1.1)."""
+
+
+@pytest.mark.parametrize("expected", _EXPECT)
+@pytest.mark.parametrize("version", [1, 0])
+def test_what_a_client_expects_is_met_or_it_is_told(expected: bytes, version: int) -> None:
+    request = b"POST /w HTTP/1.%d\r\nhost: x\r\nexpect: %b\r\ncontent-length: 2\r\n\r\n"
+    received = asyncio.run(exchange(request % (version, expected), b"ok", until=b"<POST /w ok>"))
+    first = _EXPECT[expected][1 - version]
+    statuses = [int(each[:3]) for each in received.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == ([100, 200] if first == 100 else [first])
+    assert (answers(received) == []) is (first == 417)
+
+
+def test_what_trailers_expect_is_nothing() -> None:
+    head = b"POST /w HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    sent = head + b"2\r\nok\r\n0\r\nexpect: foo\r\n\r\n"
+    assert answers(asyncio.run(exchange(sent, until=b"<POST /w ok>"))) == [b"POST /w ok"]
 
 
 def test_a_refusal_is_not_taken_for_the_answer_of_the_request_before_it() -> None:

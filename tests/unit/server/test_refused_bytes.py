@@ -77,6 +77,9 @@ def test_bytes_that_are_refused_are_counted_once(parts: tuple[bytes, ...], expec
         ((b"GET /r HTTP/1.1\r\nhost: x\r\n\r\n",), []),
         ((b"GET /r HTTP/1.1\r\nho",), ["time"]),
         ((OPEN + b"half",), ["time"]),
+        ((CHUNKS + b"zz\r\n",), ["body"]),
+        ((CHUNKS + b"1\r\na\r\n", b"zz\r\n"), ["body"]),
+        ((b"GET /" + b"a" * 40_000, b"a" * 40_000), ["size"]),
     ],
 )
 def test_a_client_that_is_given_up_amid_a_request_is_counted_and_an_idle_one_is_not(
