@@ -102,7 +102,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/oauth.py": "introspect",
         "nhi/biscuit/published.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",
-        "vault/audit/broker.py": "enable exchange request response",
+        "vault/audit/broker.py": "_try exchange request response",
         "vault/engines/system/seal.py": "read_health",
         "vault/engines/system/status.py": "_shown read_host",
         "vault/framework/log.py": "_time",

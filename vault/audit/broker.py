@@ -371,11 +371,11 @@ class Broker:
             raise Malformed(_FOREIGN)
         try:
             device = self._opened(config)
-            outcome = device.write(trial_line(self._clock.nanos()), self._clock.monotonic())
-            failed = None if outcome is None else await outcome
-            if failed is not None:
+            try:
+                await self._try(device)
+            except BaseException:  # whoever asked may have been ended while it waited
                 device.close()
-                raise failed
+                raise
         except DeviceFailure as failure:
             raise Malformed(str(failure)) from failure
         self._forget_tried()
@@ -387,6 +387,13 @@ class Broker:
                 raise Unavailable(str(error)) from error
         await core.put(_DEVICE + config.path, msgspec.msgpack.encode(config))
         await core.invalidate(AUDIT_KIND, "")
+
+    async def _try(self, device: Writer) -> None:
+        """Write a test line. Raises `DeviceFailure`."""
+        outcome = device.write(trial_line(self._clock.nanos()), self._clock.monotonic())
+        failed = None if outcome is None else await outcome
+        if failed is not None:
+            raise failed
 
     async def disable(self, core: View, path: str) -> None:
         """Remove a device that was created through the API."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a device may write to: never a file that the server needs, by whatever name it is called."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -133,3 +134,28 @@ def test_a_file_whose_file_system_is_not_known_is_not_taken_for_a_local_one(
     mounts.unlink()
     assert not target.is_local(fd, str(file))
     os.close(fd)
+
+
+def test_a_device_that_refuses_the_test_line_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.log"
+
+    def opened() -> int:
+        places = [Path("/proc/self/fd") / one for one in os.listdir("/proc/self/fd")]
+        return sum(1 for one in places if one.is_symlink() and os.readlink(one) == str(path))
+
+    def full(fd: int, data: bytes) -> int:
+        assert opened() == 1
+        raise OSError(errno.ENOSPC, "no space")
+
+    async def scenario() -> None:
+        house = House()
+        await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
+        body = {"type": "file", "options": {"file_path": str(path)}}
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            answer = await house("POST", "sys/audit/a", body)
+        assert (answer.status, opened()) == (400, 0)
+
+    play(scenario)

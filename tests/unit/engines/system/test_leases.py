@@ -205,6 +205,18 @@ def test_a_prefix_goes_on_past_what_fails_and_force_forgets_it() -> None:
     play(scenario)
 
 
+def test_a_lease_whose_id_has_braces_is_named_as_it_is() -> None:
+    async def scenario() -> None:
+        house = await Leased().ready()
+        await house.issue("fake/creds/{}{a}{0.x}")
+        house.other.refusing = True
+        answer = await house("POST", f"{L}/revoke-prefix/fake", {})
+        assert answer.status == 400
+        assert answer.error.startswith('failed to revoke "fake/creds/{}{a}{0.x}/')
+
+    play(scenario)
+
+
 def test_leases_end_with_their_token() -> None:
     async def scenario() -> None:
         house = await Leased().ready()
