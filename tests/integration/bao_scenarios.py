@@ -119,6 +119,7 @@ kv get one/generic
 MOUNTS = """
 secrets enable -path=m -description=mine -default-lease-ttl=1h -max-lease-ttl=2h kv
 secrets enable -path=m kv
+secrets enable -path=other no-such-engine
 secrets enable -path=sys kv
 secrets enable -path=loc -local -version=2 kv
 secrets list
@@ -149,6 +150,7 @@ audit enable file file_path=/dev/null
 audit disable none
 write sys/audit-hash/none input=x
 write -field=sum sys/tools/hash/sha2-256 input=YQ==
+write sys/tools/hash/md5 input=YQ==
 read sys/internal/ui/mounts
 read sys/internal/ui/mounts/none
 read sys/auth/token/tune
@@ -161,6 +163,7 @@ list sys/none
 
 TOKENS = """
 policy write reader - < path "one/*" { capabilities = ["read", "list"] }
+policy write bad - < path "one/*" { capabilities = ["fly"] }
 policy write worse - < path {
 policy read reader
 policy read -format=json reader
@@ -312,6 +315,7 @@ monitor extra
 secrets enable
 kv put -bogus two/x a=1
 no-such-command
+write sys/tools/random/8 format=base7
 write -force sys/rotate
 read sys/capabilities-self
 write sys/capabilities-self paths=two/a paths=sys/mounts

@@ -3,10 +3,12 @@
 
 import uuid
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 import hvac
 import pytest
 
+from tests.fuzz.process import VaultProcess
 from tests.integration.coffre import KINDS, Place, open_server
 from tests.started import started_once
 
@@ -41,3 +43,17 @@ def root(place: Place) -> Generator[hvac.Client]:
 def name() -> str:
     """A name that nothing else has."""
     return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Generator[VaultProcess]:
+    """A server of ours that logs all it can, with KV version 1 at `plain/`."""
+    made = VaultProcess(tmp_path, more='log_level = "trace"\n')
+    try:
+        made.start()
+        made.initialise()
+        with made.client() as client:
+            client.request("POST", "/v1/sys/mounts/plain", {"type": "kv"})
+        yield made
+    finally:
+        made.stop()

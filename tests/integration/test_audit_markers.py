@@ -10,7 +10,6 @@ API declares as numbers stay readable on purpose: a version, a time to live. Wha
 import json
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,19 +22,6 @@ NUMBERS = frozenset({"int", "duration", "span", "float"})
 LEFT_OUT = {"seal", "revoke-self", "step-down", "monitor"}
 ANSWERED = {"POST sys/capabilities", "POST sys/capabilities-self", "POST sys/capabilities-accessor"}
 """Whose answers have paths as names."""
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(tmp_path)
-    try:
-        vault.start()
-        vault.initialise()
-        with vault.client() as client:
-            client.request("POST", "/v1/sys/mounts/plain", {"type": "kv"})
-        yield vault
-    finally:
-        vault.stop()
 
 
 def new_number() -> int:

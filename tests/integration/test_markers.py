@@ -8,9 +8,6 @@ routes of each kind are asked over HTTP.
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.fuzz.process import VaultProcess
 from tests.routes.canary import MARKER, Planted, plantings, said, values
@@ -27,19 +24,6 @@ _FEW = (
     "POST sys/unseal",
     "GET sys/health",
 )
-
-
-@pytest.fixture
-def vault(tmp_path: Path) -> Iterator[VaultProcess]:
-    vault = VaultProcess(tmp_path, more='log_level = "trace"\n')
-    try:
-        vault.start()
-        vault.initialise()
-        with vault.client() as client:
-            client.request("POST", "/v1/sys/mounts/plain", {"type": "kv"})
-        yield vault
-    finally:
-        vault.stop()
 
 
 def plant(vault: VaultProcess, target: Target) -> Iterator[tuple[Planted, str]]:

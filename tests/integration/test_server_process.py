@@ -9,13 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.integration.processes import (
     PATIENCE,
+    Running,
     certificate,
     config,
     connect,
@@ -184,17 +186,22 @@ def test_an_end_that_is_asked_for_again_and_again_is_one_end(tmp_path: Path) -> 
     assert sum("server: stopped" in line for line in server.lines) == 1
 
 
-def test_sighup_while_stopping_is_nothing(tmp_path: Path) -> None:
+@contextmanager
+def held_up(home: Path) -> Iterator[Running]:
+    """A server that was told to stop, while a request of it takes longer than that."""
     port = free_port()
-    with running(config(tmp_path, port), home=tmp_path) as server:
-        stuck = connect(port)
+    with running(config(home, port), home=home) as server, closing(connect(port)) as stuck:
         stuck.request("GET", "/stuck")
         server.wait_for("stub: stuck began")
         server.send(signal.SIGTERM)
         server.wait_for("stopping")
+        yield server
+
+
+def test_sighup_while_stopping_is_nothing(tmp_path: Path) -> None:
+    with held_up(tmp_path) as server:
         server.send(signal.SIGHUP)
         assert server.end() == 0
-        stuck.close()
     behind = "\n".join(server.lines).partition("server: stopping")[2]
     assert behind and "reload" not in behind
 
@@ -257,16 +264,9 @@ def test_as_many_connections_are_served_as_the_hard_limit_allows(tmp_path: Path)
 
 
 def test_a_second_signal_ends_without_waiting(tmp_path: Path) -> None:
-    port = free_port()
-    with running(config(tmp_path, port), home=tmp_path) as server:
-        stuck = connect(port)
-        stuck.request("GET", "/stuck")
-        server.wait_for("stub: stuck began")
-        server.send(signal.SIGTERM)
-        server.wait_for("stopping")
+    with held_up(tmp_path) as server:
         assert server.end() == 0
         server.wait_for("requests took too long and were cut off: count=1")
-        stuck.close()
 
 
 def test_heads_that_are_too_long_and_clients_that_stall_are_turned_away(tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ class Issuer:
         assert answer.status < 300, answer.body
         return answer.json() if answer.body else None
 
+    def logged_in(self, role: str) -> str:
+        """Return a token of an AppRole login."""
+        role_id = self.root(f"auth/approle/role/{role}/role-id", method="GET")["data"]["role_id"]
+        secret_id = self.root(f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
+        both = {"role_id": role_id, "secret_id": secret_id}
+        made = self.application.request("POST", f"/v1/{self.within}auth/approle/login", both).json()
+        token: str = made["auth"]["client_token"]
+        return token
+
     def issue(self, **body: object) -> str:
         """Return a new token."""
         token: str = self.root("nhi/issue/r1", body)["auth"]["client_token"]

@@ -187,20 +187,12 @@ def test_the_token_of_an_approle_login_is_a_proof(issuer: Issuer) -> None:
     issuer.root("auth/approle/role/other", {})
     _register(issuer, method="approle", approle_mount="approle", approle_role="ci")
 
-    def logged_in(role: str) -> str:
-        role_id = issuer.root(f"auth/approle/role/{role}/role-id", method="GET")["data"]["role_id"]
-        secret_id = issuer.root(f"auth/approle/role/{role}/secret-id", {})["data"]["secret_id"]
-        both = {"role_id": role_id, "secret_id": secret_id}
-        made = issuer.application.request("POST", "/v1/auth/approle/login", both).json()
-        token: str = made["auth"]["client_token"]
-        return token
-
-    mine = logged_in("ci")
+    mine = issuer.logged_in("ci")
     assert _login(issuer, mine) == 200
     child = issuer.application.request("POST", "/v1/auth/token/create", {}, token=mine)
     child_token = child.json()["auth"]["client_token"] if child.status == 200 else "root"
     named = issuer.root("auth/token/create", {"meta": {"role_name": "ci"}})["auth"]["client_token"]
-    for other in (logged_in("other"), "root", "", child_token, named):
+    for other in (issuer.logged_in("other"), "root", "", child_token, named):
         assert _login(issuer, other) == 403
     issuer.root("auth/token/revoke", {"token": mine})
     assert _login(issuer, mine) == 403
@@ -209,16 +201,7 @@ def test_the_token_of_an_approle_login_is_a_proof(issuer: Issuer) -> None:
 def test_an_approle_token_of_few_uses_is_a_proof_once(issuer: Issuer) -> None:
     issuer.root("auth/approle/role/ci", {"token_num_uses": 2})
     _register(issuer, method="approle", approle_mount="approle", approle_role="ci")
-    role_id = issuer.root("auth/approle/role/ci/role-id", method="GET")["data"]["role_id"]
-
-    def logged_in() -> str:
-        secret_id = issuer.root("auth/approle/role/ci/secret-id", {})["data"]["secret_id"]
-        both = {"role_id": role_id, "secret_id": secret_id}
-        made = issuer.application.request("POST", "/v1/auth/approle/login", both).json()
-        token: str = made["auth"]["client_token"]
-        return token
-
-    first, second = logged_in(), logged_in()
+    first, second = issuer.logged_in("ci"), issuer.logged_in("ci")
     assert [_login(issuer, one) for one in (first, first, second, second)] == [200, 403, 200, 403]
 
 

@@ -125,22 +125,13 @@ def test_an_approle_token_of_few_uses_that_is_renewed_is_a_proof_once(issuer: Is
             "approle_role": "ci",
         },
     )
-    role_id = issuer.root("auth/approle/role/ci/role-id", method="GET")["data"]["role_id"]
-
-    def logged_in() -> str:
-        secret_id = issuer.root("auth/approle/role/ci/secret-id", {})["data"]["secret_id"]
-        both = {"role_id": role_id, "secret_id": secret_id}
-        made = issuer.application.request("POST", "/v1/auth/approle/login", both).json()
-        held: str = made["auth"]["client_token"]
-        return held
-
-    mine = logged_in()
+    mine = issuer.logged_in("ci")
     assert _login(issuer, held=mine) == 200
     issuer.application.clock.sleep(50)
     assert issuer.status(mine, "auth/token/renew-self", "POST", {}) == 200
     issuer.application.clock.sleep(50)
     _forget(issuer)
-    assert [_login(issuer, held=one) for one in (mine, logged_in())] == [403, 200]
+    assert [_login(issuer, held=one) for one in (mine, issuer.logged_in("ci"))] == [403, 200]
     issuer.application.clock.sleep(3600)
     _forget(issuer)
     assert _login(issuer, held=mine) == 403
