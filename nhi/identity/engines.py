@@ -24,6 +24,7 @@ from nhi.identity.provider.redeeming import RedeemingEngine
 from nhi.identity.shapes import Shapes
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
+from vault.framework.offload import Pool
 from vault.mount.router import Router
 from vault.token.batch import BatchTokens
 
@@ -37,10 +38,11 @@ def identity_store(
     address: str,
     clock: Clock,
     entropy: Entropy,
+    pool: Pool,
 ) -> Sequence[Engine]:
     """Return the engines of `identity/`.
 
-    `chain` returns a namespace and all above it, `address` is the URL at which clients reach this server.
+    `chain` returns a namespace and all above it, `address` is the URL at which clients reach this server; `pool` does what takes long.
     """
     shapes = Shapes(router)
     entities = EntityEngine(identities, shapes, clock)
@@ -54,7 +56,7 @@ def identity_store(
         groups,
         GroupAliasEngine(identities, shapes, groups, clock),
         LookupEngine(entities, groups),
-        MethodEngine(router, chain, entropy),
+        MethodEngine(router, chain, entropy, pool),
         EnforcementEngine(router, chain, entropy),
         SigningEngine(pairs, clock, entropy),
         tokens,

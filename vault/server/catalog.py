@@ -98,11 +98,12 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
                     address(parts.config),
                     parts.clock,
                     parts.entropy,
+                    parts.pool,
                 )
             ),
             ("nhi", ""): backend(*nhi),
             ("kv", ""): plain,
-            ("totp", ""): backend(Totp(parts.clock, parts.entropy)),
+            ("totp", ""): backend(Totp(parts.clock, parts.entropy, parts.pool)),
             ("kv", "1"): plain,
             ("kv", "2"): backend(VersionedKV(parts.clock)),
         },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/mfa/method`: TOTP methods, and what entities share with their authenticators."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -16,7 +17,9 @@ from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.external import AskFirst
 from vault.framework.fields import Doc, Json, Span
+from vault.framework.offload import Pool, client_of
 from vault.framework.otpauth import otpauth
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
@@ -84,11 +87,25 @@ class SharedSecret(msgspec.Struct, frozen=True):
         return "<SharedSecret>"
 
 
+class _Made(msgspec.Struct, frozen=True):
+    """A secret that is not kept yet, for an entity and by a method, and what is shown of it."""
+
+    method: Method
+    entity_id: str
+    seed: Seed
+    shown: SharedSecret
+
+    def __repr__(self) -> str:
+        """Keep the secret out of logs."""
+        return "<Made>"
+
+
 class MethodEngine(Engine):
     """TOTP methods and their secrets. Methods of other makers' services are answered as absent."""
 
-    def __init__(self, router: Router, chain: Chain, entropy: Entropy) -> None:
-        """`chain` returns a namespace and all above it."""
+    def __init__(self, router: Router, chain: Chain, entropy: Entropy, pool: Pool) -> None:
+        """`chain` returns a namespace and all above it; `pool` draws pictures."""
+        self._pool = pool
         self._router = router
         self._chain = chain
         self._entropy = entropy
@@ -186,9 +203,17 @@ class MethodEngine(Engine):
         await model.delete_seed(call.core, params.method_id, params.entity_id)
 
     async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
+        """Make and keep a secret. Raises `AskFirst`: nobody's write waits for its picture."""
         method = await self._known(call, method_id, entity_id)
         if await model.seed(call.core, method_id, entity_id) is not None:
             return Reply(warnings=[f'Entity already has a secret for MFA method "{quote(method.name)}"'])
+        made = call.prepared
+        if not isinstance(made, _Made) or made.method != method or made.entity_id != entity_id:
+            raise AskFirst(lambda: self._make(call, method, entity_id))
+        await model.put_seed(call.core, method_id, entity_id, made.seed)
+        return Reply(made.shown)
+
+    async def _make(self, call: Call, method: Method, entity_id: str) -> _Made:
         secret = self._entropy.bytes(method.key_size)
         seed = Seed(
             secret=secret,
@@ -197,7 +222,6 @@ class MethodEngine(Engine):
             algorithm=method.algorithm,
             skew=method.skew,
         )
-        await model.put_seed(call.core, method_id, entity_id, seed)
         url = otpauth(
             method.issuer,
             entity_id,
@@ -206,9 +230,9 @@ class MethodEngine(Engine):
             period=method.period,
             secret=secret,
         )
-        return Reply(
-            SharedSecret(barcode(url, min(method.qr_size, _LARGEST_PICTURE), refusal=_TOO_LONG), url)
-        )
+        draw = partial(barcode, url, min(method.qr_size, _LARGEST_PICTURE), refusal=_TOO_LONG)
+        picture = await self._pool.run(client_of(call), draw)
+        return _Made(method, entity_id, seed, SharedSecret(picture, url))
 
     async def _known(self, call: Call, method_id: str, entity_id: str) -> Method:
         """Return a method, for an entity that there is. Raises `Malformed`."""

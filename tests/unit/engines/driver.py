@@ -78,6 +78,8 @@ class Driver:
         assert "hunter2" not in repr(params)
         if call.operation not in WRITES:
             return _answer(await call.bound.invoke(call, params), call)
+        if call.bound.before is not None:
+            call.prepared = await call.bound.before(call, params)
         async with self.barrier.write("root", _PREFIX) as view:
             call.tx = view
             reply = await call.bound.invoke(call, params)
@@ -105,6 +107,7 @@ class Driver:
     def _call(self, method: str, path: str, body: Any, query: dict[str, Any]) -> Call:
         call = Call()
         call.id = "1"
+        call.client_address = "127.0.0.1"
         call.method = method
         call.operation = {"GET": Operation.READ, "POST": Operation.UPDATE}.get(method) or Operation(
             method.lower()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -19,6 +20,7 @@ from vault.engines.totp.model import (
     KeyParams,
     Keys,
     ListParams,
+    Prepared,
     Validity,
 )
 from vault.framework.barcode import barcode
@@ -26,6 +28,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.offload import Pool, client_of
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 
@@ -39,7 +42,9 @@ _decode = msgspec.msgpack.Decoder(Key).decode
 class Totp(Engine):
     """Keys and codes."""
 
-    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, pool: Pool) -> None:
+        """`pool` draws pictures."""
+        self._pool = pool
         self._clock = clock
         self._entropy = entropy
 
@@ -59,19 +64,13 @@ class Totp(Engine):
             raise NotFound
         return KeyInfo(key.account_name, key.algorithm, key.digits, key.issuer, key.period)
 
-    @write("keys/{name:word}")
+    @write("keys/{name:word}", before="prepare_key")
     async def write_key(self, call: Call, params: KeyParams) -> Exported | None:
         """Make a key, or take one from elsewhere; it replaces the one with this name."""
-        if not params.generate:
-            await call.tx.put(_KEYS + params.name, _encode(codes.given_key(params)))
-            return None
-        codes.check(params)
-        key = codes.new_key(params, self._entropy.bytes(params.key_size))
-        await call.tx.put(_KEYS + params.name, _encode(key))
-        if not params.exported:
-            return None
-        url = codes.url(key)
-        return Exported(url, barcode(url, params.qr_size, refusal=_TOO_LONG))
+        prepared = call.prepared
+        assert isinstance(prepared, Prepared)
+        await call.tx.put(_KEYS + params.name, _encode(prepared.key))
+        return prepared.shown
 
     @delete("keys/{name:word}")
     async def delete_key(self, call: Call, params: KeyName) -> None:
@@ -101,6 +100,18 @@ class Totp(Engine):
             raise Malformed("code already used; wait until the next time period")
         await call.tx.put(_KEYS + params.name, _encode(codes.spend(key, counter)))
         return Validity(valid=True)
+
+    async def prepare_key(self, call: Call, params: KeyParams) -> Prepared:
+        """Make a key, and draw its picture, which takes a tenth of a second where it is as large as may be."""
+        if not params.generate:
+            return Prepared(codes.given_key(params))
+        codes.check(params)
+        key = codes.new_key(params, self._entropy.bytes(params.key_size))
+        if not params.exported:
+            return Prepared(key)
+        url = codes.url(key)
+        draw = partial(barcode, url, params.qr_size, refusal=_TOO_LONG)
+        return Prepared(key, Exported(url, await self._pool.run(client_of(call), draw)))
 
 
 async def _find(view: ReadView, name: str) -> Key | None:

@@ -92,6 +92,13 @@ class Exported(msgspec.Struct, frozen=True, omit_defaults=True):
         return "Exported(…)"
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """A key that is made and not kept yet, and what is shown of it."""
+
+    key: Key
+    shown: Exported | None = None
+
+
 class Code(msgspec.Struct, frozen=True):
     """A code, and when it was made and ends (seconds since the epoch)."""
 

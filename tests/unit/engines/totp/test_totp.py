@@ -14,6 +14,7 @@ from vault.engines.totp import codes
 from vault.engines.totp.engine import Totp
 from vault.engines.totp.model import Key
 from vault.framework.clock import Entropy
+from vault.framework.offload import Pool
 
 SECRET = base64.b32encode(b"12345678901234567890").decode()
 SEEDS = {
@@ -38,7 +39,7 @@ VECTORS = [
 def play(scenario: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         clock = FakeClock()
-        await scenario(await Driver(Totp(clock, Entropy()), clock).start())
+        await scenario(await Driver(Totp(clock, Entropy(), Pool()), clock).start())
 
     asyncio.run(run())
 
