@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from vault.audit.broker import Broker, Taken
@@ -28,7 +29,9 @@ from vault.framework.errors import (
     VaultError,
 )
 from vault.framework.external import AskFirst
+from vault.framework.limits import AT_ONCE
 from vault.framework.log import Log
+from vault.framework.offload import Pool, client_of
 from vault.framework.plan import Plan
 from vault.framework.quote import quote
 from vault.framework.route import Access, Bound, special
@@ -83,6 +86,7 @@ class Pipeline:
         self._wrapper = wrapper
         self.plans = Plans(follower)
         self._log = log
+        self._pool = Pool(threads=1, name="body")
 
     async def handle(self, call: Call) -> Reply[object] | None:
         """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
@@ -144,7 +148,8 @@ class Pipeline:
         self.resolve(call)
         await self.admit(call)
         await self.authenticate(call)
-        self.parse(call)
+        if call.operation in _BODIED:
+            await self.parse(call)
         if core is not None:  # whether there is something is asked where the answer will be used
             core.opened = call.reader.opened
             call.reader = core.sub(f"mnt/{call.mount.uuid}/")
@@ -197,6 +202,8 @@ class Pipeline:
                 if unprepared or not (call.bound.route.access.writes or call.wrap_ttl):
                     return _kept(await self.attempt(call))
                 await self.authenticate(call)
+                if call.operation in _BODIED:
+                    await self.parse(call)  # now, as nobody's write is to wait for a long one
                 where = call.namespace.id
                 async with self._barrier.write(where, core_prefix(where)) as core:
                     await self._follower.catch_up()
@@ -282,10 +289,11 @@ class Pipeline:
             call.path, call.namespace = identity.namespace.path + call.path, ROOT
             self.resolve(call)
 
-    def parse(self, call: Call) -> None:
-        """Decode body or query, under limits, only now that the caller is known."""
-        if call.operation in _BODIED:
-            call.data = schema.read_body(call)
+    async def parse(self, call: Call) -> None:
+        """Decode a body, under limits, only now that the caller is known."""
+        if len(call.body) > AT_ONCE and call.parsed is None:
+            await self._pool.run(client_of(call), partial(schema.read_body, call))
+        call.data = schema.read_body(call)
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""

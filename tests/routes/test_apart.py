@@ -3,6 +3,8 @@
 
 import asyncio
 import threading
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
 from vault.engines.totp import engine as totp
+from vault.framework.batch import Batch
+from vault.framework.errors import Busy, Unavailable
+from vault.framework.offload import Pool
 
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}
 
@@ -56,3 +61,64 @@ def test_sl_74_a_picture_is_drawn_while_others_write(where: str, monkeypatch: py
         assert answer.status == 200, answer.body
         assert answer.json()["data"]["barcode"] == "drawn"
         assert answer.json()["data"]["url"].startswith("otpauth://totp/x:")
+
+
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
+_SIZE = 12 << 20
+
+
+def _share(
+    application: Application, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+) -> float:
+    """Which part of the processor time of a request the event loop spent."""
+    looped, whole = time.thread_time(), time.process_time()
+    answer = application.request(method, f"/v1/{path}", body, token="root", headers=headers)
+    looped, whole = time.thread_time() - looped, time.process_time() - whole
+    assert answer.status < 300, answer.body[:200]
+    return looped / whole
+
+
+def test_sl_74_a_long_form_is_decoded_off_the_loop() -> None:
+    with Application() as application:
+        body = b"a=" + b"%41" * (_SIZE // 3)
+        assert _share(application, "POST", "cubbyhole/y", body, _FORM) < 0.5
+        read = application.request("GET", "/v1/cubbyhole/y", token="root")
+        assert read.json()["data"]["a"] == "A" * (_SIZE // 3)
+
+
+@pytest.mark.parametrize("path", ["secret/data/y", "plain/y", "cubbyhole/y"])
+def test_sl_74_a_long_answer_is_encoded_off_the_loop(path: str) -> None:
+    """Each time, the first and those about which all is known but the answer; and each is recorded."""
+    with Application() as application:
+        secret = {"a": "<" * _SIZE}
+        body = {"data": secret} if path.startswith("secret") else secret
+        assert application.request("POST", f"/v1/{path}", body, token="root").status < 300
+        application.records()
+        for _ in range(3):
+            assert _share(application, "GET", path, None, {}) < 0.5
+        assert [record["type"] for record in application.records()] == ["request", "response"] * 3
+        read = application.request("GET", f"/v1/{path}", token="root")
+        assert b"<" not in read.body
+        data = read.json()["data"]
+        assert (data["data"] if path.startswith("secret") else data) == secret
+
+
+def test_a_long_answer_is_refused_where_it_is_not_recorded_or_too_many_are_encoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def crowded(*work: object) -> None:
+        del work
+        raise Busy(retry_after=1)
+
+    with Application() as application:
+        application.request("POST", "/v1/plain/y", {"a": "b" * (1 << 20)}, token="root")
+        for _ in range(2):
+            assert application.request("GET", "/v1/plain/y", token="root").status == 200
+        with monkeypatch.context() as patched:
+            patched.setattr(Batch, "flush", lambda _: Unavailable())
+            assert application.request("GET", "/v1/plain/y", token="root").status == 500
+        with monkeypatch.context() as patched:
+            patched.setattr(Pool, "run", crowded)
+            answer = application.request("GET", "/v1/plain/y", token="root")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert application.request("GET", "/v1/plain/y", token="root").status == 200

@@ -248,6 +248,8 @@ class Reply(Generic[T]):
     """Whether the names of the data's members are a client's own, and as secret as what they hold."""
     display_name: str = ""
     """Name of the token in `auth`, for the audit record alone."""
+    long: bool = False
+    """Whether there is so much data that it is encoded off the event loop."""
     refusal: VaultError | None = None
     """What a `raw` answer in the words of another protocol refuses, for the audit record alone."""
     issued: int = 0

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a request may be."""
 
+from typing import Final
+
 import msgspec
+
+AT_ONCE: Final = 1 << 18
+"""Bytes that are decoded or encoded on the event loop: of more that takes milliseconds, of 32 MiB a quarter of a second."""
 
 
 class JsonLimits(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
+from vault.framework.offload import client_of
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.refusals import Reason
 from vault.framework.secret import Secret
@@ -176,7 +177,8 @@ class Front:
             if reply is not None and reply.stream is not None:
                 await stream(reply.stream, _common(call), receive, send)
                 return
-            answer = _answer(call, reply)
+            apart = reply is not None and reply.long
+            answer = await self._answer_apart(call, reply) if apart else _answer(call, reply)
             if call.batch is None:
                 if not _at_once(scope, *answer):
                     await _send(send, *answer)
@@ -185,6 +187,17 @@ class Front:
                 call.batch.then(partial(_leave, call, outlet, answer))
             else:
                 await _behind(call, answer, scope, send)
+
+    async def _answer_apart(self, call: Call, reply: Reply[object] | None) -> Answer:
+        """Return a long answer, encoded off the event loop once it is recorded; or its refusal."""
+        batch, call.batch = call.batch, None
+        try:
+            failure = None if batch is None else batch.flush()
+            if failure is not None:
+                return _refusal(call, failure)
+            return await self._lane.pool.run(client_of(call), partial(_answer, call, reply))
+        except VaultError as error:
+            return _refusal(call, error)
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]

@@ -13,6 +13,7 @@ from vault.framework.call import Call, Operation, Reply
 from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
 from vault.framework.metrics import Metrics, Timing
+from vault.framework.offload import Pool
 from vault.framework.refusals import Refusals
 from vault.wire.bodies import Bodies
 
@@ -36,6 +37,7 @@ class Lane:
         self.times: Final = requests.times
         self.new_times: Final = requests.new_times
         self.handle: Final = requests.handle
+        self.pool: Final = requests.pool
         self.refused: Final = requests.refusals.count
         self._refuse = requests.refuse
 
@@ -61,6 +63,8 @@ class Requests:
         self.handle: Final = handle
         self.refusals: Final = refusals
         self.refuse: Final = refuse
+        self.pool: Final = Pool(threads=1, name="answer")
+        """Encodes what is long."""
         self.times: Final[dict[tuple[str, Operation], list[int]]] = {}
         """Durations that no timing has counted yet, by path of the mount and operation."""
         self._routes: dict[tuple[str, Operation], Timing] = {}

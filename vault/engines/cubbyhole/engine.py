@@ -12,6 +12,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.limits import AT_ONCE
 from vault.framework.route import delete, list_, read, write
 
 
@@ -27,7 +28,7 @@ class Cubbyhole(Engine):
         stored = await call.reader.get(own + params.path)
         if stored is None:
             raise NotFound
-        return Reply(schema.decode_kept(stored), own_names=True)
+        return Reply(schema.decode_kept(stored), own_names=True, long=len(stored) > AT_ONCE)
 
     @write("{path:any}", exists="entry_exists", contained=True)
     async def write_entry(self, call: Call, params: EntryPath) -> None:

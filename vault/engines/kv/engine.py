@@ -13,6 +13,7 @@ from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, Secret
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.limits import AT_ONCE
 from vault.framework.route import delete, patch, read, write
 
 
@@ -38,7 +39,8 @@ class VersionedKV(MetadataRoutes):
         shown = logic.version_result(version, row)
         if version.gone(self.clock.nanos()):
             return Reply(SecretResult(None, shown), status=404)
-        data = jsontext.decode(await versions.data(call.reader, params.path, row, version))
+        stored = await versions.data(call.reader, params.path, row, version)
+        data = jsontext.decode(stored)
         same = (
             params.path,
             version.number,
@@ -47,7 +49,8 @@ class VersionedKV(MetadataRoutes):
             row.updated,
             row.metadata_version,
         )
-        return Reply(SecretResult(data, shown), same=same if row.custom is None else None)
+        kept = same if row.custom is None else None
+        return Reply(SecretResult(data, shown), same=kept, long=len(stored) > AT_ONCE)
 
     @write("data/{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:

@@ -13,6 +13,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Kind, Mismatch, to_duration
+from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
 
@@ -57,7 +58,7 @@ class PlainKV(Engine):
         secret = jsontext.decode_spelled(stored)
         lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
-        return Reply(secret, lease_duration=lasts, own_names=True, same=same)
+        return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=len(stored) > AT_ONCE)
 
     @write("{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: SecretPath) -> None:

@@ -29,6 +29,8 @@ _LISTING: Final = frozenset({"list", "scan"})
 _APPENDED: Final = ("patch", "scan")
 """Capabilities that the resultant ACL names after all others, as the field does."""
 
+_LONGEST_PATH: Final = 65_536
+"""Characters of a path that is explained: no head has room for more, and the answer repeats it eight times."""
 _UNKNOWN: Final = "invalid token"
 
 Capabilities = dict[str, Sequence[str]]
@@ -141,6 +143,8 @@ class CapabilityEngine(Engine):
         path = params.path.lstrip("/")
         if not path:
             raise Malformed("missing path")
+        if len(path) > _LONGEST_PATH:
+            raise Malformed(f"field 'path' may have at most {_LONGEST_PATH} characters")
         identity, acl, home, named = await self._explained(call, params)
         inside = home.path
         whole = call.namespace.path + path

@@ -109,9 +109,12 @@ class Totp(Engine):
         key = codes.new_key(params, self._entropy.bytes(params.key_size))
         if not params.exported:
             return Prepared(key)
-        url = codes.url(key)
-        draw = partial(barcode, url, params.qr_size, refusal=_TOO_LONG)
-        return Prepared(key, Exported(url, await self._pool.run(client_of(call), draw)))
+        return Prepared(key, await self._pool.run(client_of(call), partial(_shown, key, params.qr_size)))
+
+
+def _shown(key: Key, size: int) -> Exported:
+    url = codes.url(key)
+    return Exported(url, barcode(url, size, refusal=_TOO_LONG))
 
 
 async def _find(view: ReadView, name: str) -> Key | None:

@@ -146,6 +146,18 @@ def test_the_deciding_rule_is_explained_to_whom_it_decides_about() -> None:
     play(scenario)
 
 
+def test_sl_70_a_path_longer_than_any_request_has_is_not_explained() -> None:
+    async def scenario() -> None:
+        house, token = await _house()
+        for length, status in ((65_536, 200), (65_537, 400)):
+            body = {"path": "a" * length, "capabilities": "read"}
+            answer = await house("POST", "sys/internal/policies/explain", body, token=token)
+            assert answer.status == status
+        assert answer.body["errors"] == ["field 'path' may have at most 65536 characters"]
+
+    play(scenario)
+
+
 def test_others_are_explained_with_sudo_alone() -> None:
     async def scenario() -> None:
         house, token = await _house()
