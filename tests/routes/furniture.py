@@ -100,6 +100,51 @@ def furnish(application: Application) -> None:
         ("nhi/workloads/x", BASES["workloads/{name:name}"]),
         ("nhi/registrations/x", BASES["registrations/{name:name}"]),
         ("secret/metadata/x", {"custom_metadata": {"a": "b"}}),
+        ("sys/policies/acl/holder", {"policy": _holders_policy()}),
+        ("auth/userpass/users/holder", {"password": "holder", "token_policies": ["holder"]}),
     ):  # fmt: skip
         answer = application.request("POST", f"/v1/{path}", dict(body), token="root")
         assert answer.status < 300, (path, answer.body)
+
+
+def _holders_policy() -> str:
+    """Rules such as teams have: their own places by template, globs, segments, bounds on parameters; and all else."""
+    kinds = ("secret", "plain", "cubbyhole", "identity", "sys", "auth", "totp", "nhi", "kv", "transit")
+    bounded = '{ capabilities = [%s] denied_parameters = { "never" = [] "ttl" = ["never*", "9999*"] "x" = ["*-no"] } }'
+    everything = '"create", "read", "update", "patch", "delete", "list", "scan"'
+    own = [
+        f'path "{kind}/data/{place}" {{ capabilities = ["create", "read", "update", "list"] }}'
+        for kind in kinds
+        for place in (
+            "people/{{identity.entity.name}}/*",
+            "{{identity.entity.id}}/+/shared",
+            "teams/+/+/public/*",
+        )
+    ]
+    open_ = [f'path "{kind}/*" {bounded % everything}' for kind in kinds]
+    few = [
+        'path "secret/data/a/*" { capabilities = ["create", "update"] required_parameters = ["data"] }',
+        'path "secret/+/locked/*" { capabilities = ["deny"] }',
+        'path "auth/approle/role/+/limited" { capabilities = ["update"] allowed_parameters = { "ttl" = ["1h", "2h"] } }',
+        'path "auth/token/lookup-self" { capabilities = ["create", "read", "update"] }',
+        'path "sys/wrapping/short" { capabilities = ["update"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }',
+        'path "secret/metadata/pages/*" { capabilities = ["list"] pagination_limit = 100 }',
+        f'path "+/*" {bounded % everything}',
+        f'path "*" {bounded % everything}',
+    ]
+    return "\n".join([*own, *open_, *few])
+
+
+def log_in(application: Application) -> str:
+    """Return a new token of somebody who is no operator: an entity, and a policy of a few dozen rules."""
+    answer = application.request("POST", "/v1/auth/userpass/login/holder", {"password": "holder"})
+    assert answer.status == 200, answer.body
+    token: str = answer.json()["auth"]["client_token"]
+    return token
+
+
+def seal(application: Application) -> None:
+    """Seal the vault, if it is not."""
+    if not application.vault._parts.barrier.sealed:
+        answer = application.request("PUT", "/v1/sys/seal", token="root")
+        assert answer.status == 204, answer.body

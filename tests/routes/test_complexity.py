@@ -3,8 +3,9 @@
 
 import pytest
 
-from tests.routes.complexity import Trial, furnished, places, tried
-from tests.routes.driver import Target
+from tests.routes.complexity import Trial, furnished, places, tried, usual_of
+from tests.routes.driver import Application, Target
+from tests.routes.furniture import BASES, log_in
 from tests.stalls import STALLS
 
 every_route = pytest.mark.parametrize("target", tried(), ids=str)
@@ -13,7 +14,7 @@ every_route = pytest.mark.parametrize("target", tried(), ids=str)
 @every_route
 def test_sl_70_nothing_in_a_request_costs_more_than_in_proportion(target: Target) -> None:
     account = Trial(target, whole=False).run()
-    STALLS.take()  # what a request may cost is judged here, and of whoever has a token it is more than a stall
+    STALLS.take()  # as below
     assert account.faults == []
     assert sum(worst.places for worst in account.worst.values()) == len(list(places(target)))
 
@@ -23,7 +24,7 @@ def test_sl_70_nothing_in_a_request_costs_more_than_in_proportion(target: Target
 @every_route
 def test_sl_70_nothing_costs_more_of_any_pattern_at_a_mebibyte(target: Target) -> None:
     account = Trial(target, whole=True).run()
-    STALLS.take()  # as above
+    STALLS.take()  # what a MiB of a holder's may take is judged above, and it is more than a stall
     assert account.faults == []
 
 
@@ -32,3 +33,18 @@ def test_what_is_tried_reaches_what_it_is_meant_for() -> None:
     application = furnished()
     assert application.key
     assert len(list(tried())) > 500
+
+
+def test_whoever_has_a_token_is_let_in_wherever_only_root_need_not_ask() -> None:
+    """Else what is measured of a holder would be refusals: the policy reaches every route that needs no sudo."""
+    refused = []
+    with Application(like=furnished()) as application:
+        for target in tried():
+            if usual_of(target) == "holder":
+                token = log_in(application)
+                body = dict(BASES.get(target.route.template, {})) if target.bodied else None
+                answer = application.request(target.method, target.path(), body, token=token)
+                application.reopen()
+                if answer.status == 403:
+                    refused.append(str(target))
+    assert refused == []
