@@ -49,8 +49,8 @@ _LOOSE = (
     # The field's refusals repeat the value; ours name the field, or what fits instead (DV-02).
     (
         re.compile(
-            r"(?:type: )?(invalid capability|unsupported algorithm|plugin not found in the catalog)"
-            r"(?::? \"?(?:fly|md5|no-such-engine)\"?|; must be one of [-a-z0-9, ]+)?"
+            r"(?:type: )?(invalid capability|unsupported algorithm|unsupported encoding format|plugin not found in the catalog)"
+            r"(?::? \"?(?:fly|md5|base7|no-such-engine)\"?|; must be one of [-a-z0-9, ]+)?"
         ),
         r"\1",
     ),
