@@ -106,7 +106,10 @@ class Device:
     def public_key(self, label: str, key_id: bytes | None) -> PublicHalf:
         """Return a pair's public half; see `hsm.signatures.public_key`."""
         return self._on_key(
-            lambda held: signatures.public_key(held, label, key_id), "public key", label, key_id
+            lambda held: signatures.public_key(held, label, key_id, self._entropy),
+            "public key",
+            label,
+            key_id,
         )
 
     def generate_key_pair(self, label: str, key_id: bytes, algorithm: str) -> bytes:
@@ -114,7 +117,7 @@ class Device:
 
         def make(held: Held) -> bytes:
             generation.generate_pair(held, label, key_id, algorithm, quirks(self._sessions.token))
-            return signatures.public_key(held, label, key_id).public
+            return signatures.public_key(held, label, key_id, self._entropy).public
 
         return self._run(make, f"generate {algorithm}", write=True)
 
@@ -221,7 +224,11 @@ class Device:
         generation_now = self._sessions.generation
         if self._current is None or self._current[0] != generation_now:
             found = keys.versions(held, self._label)
-            version = self._configured(found) if self._opening.key_id else newest(found, self._label)
+            try:
+                version = self._configured(found) if self._opening.key_id else newest(found, self._label)
+            except KeyMissing as error:
+                ignored = keys.told(keys.strangers(held, self._label))
+                raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
             self._current = (generation_now, from_printable(version.version), self._way(version))
             self._seen.add((self._label, None))
         return self._current[1:]

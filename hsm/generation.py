@@ -10,7 +10,7 @@ import pkcs11
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous
-from hsm.keys import HMAC_SUFFIX, companion, exists, find, flag, versions
+from hsm.keys import HMAC_SUFFIX, companion, exists, find, unguarded, versions
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
@@ -198,13 +198,14 @@ def _first(make: Any, templates: list[dict[Attribute, bool]]) -> Any:  # noqa: A
 
 
 def _check(made: list[Any] | tuple[Any, ...], label: str, key_id: bytes) -> None:
-    """Destroy what could leave the token in clear, and say so. Raises `BadConfig`."""
+    """Destroy what is not guarded, and say so. Raises `BadConfig`."""
     for key in made:
-        if key.object_class is ObjectClass.PUBLIC_KEY:
-            continue
-        if not flag(key, Attribute.SENSITIVE, absent=False) or flag(key, Attribute.EXTRACTABLE, absent=True):
+        why = "" if key.object_class is ObjectClass.PUBLIC_KEY else unguarded(key)
+        if why:
             _destroy(made)
-            raise BadConfig(f"{name(label, key_id)}: the token made it extractable, so it was destroyed")
+            raise BadConfig(
+                f"{name(label, key_id)}: the token did not make it as asked, so it was destroyed: {why}"
+            )
 
 
 def _destroy(made: list[Any] | tuple[Any, ...]) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hsm.errors import BadConfig
-from hsm.keys import exists, find, flag, versions
+from hsm.keys import exists, find, unguarded, versions
 from hsm.sessions import Held
 from hsm.versions import KeyVersion, name, printable
 
@@ -67,9 +67,12 @@ def import_kek(held: Held, label: str, key_id: bytes, key: bytes, *, rehearse: b
             Attribute.VALUE: key,
         }
     )
-    if flag(made, Attribute.EXTRACTABLE, absent=True) or not flag(made, Attribute.SENSITIVE, absent=False):
+    why = unguarded(made)
+    if why:
         made.destroy()
-        raise BadConfig(f"{name(label, key_id)}: the token made it extractable, so it was destroyed")
+        raise BadConfig(
+            f"{name(label, key_id)}: the token did not make it as asked, so it was destroyed: {why}"
+        )
     found = next(version for version in versions(held, label) if version.version == printable(key_id))
     if rehearse:
         made.destroy()

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Keys on a token by label, id and class. A label's versions have the ids `v0001`, `v0002`, …
 
-Tokens accept a second key of the same label and id; a key that could be either of two is refused.
+Tokens accept a second key of the same label and id; a key that could be either of two is refused. Whoever reaches a
+token without its PIN can make, change and delete its public objects, of any label and id. So a secret or private key
+counts only if it is guarded: private, so that it takes a login to make one, sensitive and not extractable. All look-ups
+of such keys are here, and see no others.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pkcs11
@@ -17,6 +22,12 @@ from hsm.versions import KeyVersion, name, order, printable
 
 HMAC_SUFFIX: Final = "-hmac"
 """The key that authenticates for `AES_CBC_HMAC` has the AES key's label with this; see `companion`."""
+
+MOST_OBJECTS: Final = 256
+"""How many objects of one name are looked at: the versions of a key in a lifetime, not what somebody floods a token with."""
+
+_MOST_STRANGERS: Final = 8
+"""How many objects that do not count are named."""
 
 _PROHIBITED: Final = "0x1b"
 """`CKR_ACTION_PROHIBITED`, which python-pkcs11 has no class for."""
@@ -38,20 +49,69 @@ def find(
     """
     wanted = (kind, label, key_id, key_type)
     if wanted not in held.keys:
-        found = _search(held, kind, label, key_id, key_type)
+        found = search(held, kind, label, key_id, key_type)
         what = name(label, key_id)
         if not found:
-            raise KeyMissing(f"{what}: the token has no such {_WORDS[kind]}", ckr="NoSuchKey")
+            ignored = told(strangers(held, label, key_id))
+            raise KeyMissing(f"{what}: the token has no such {_WORDS[kind]}{ignored}", ckr="NoSuchKey")
         if len(found) > 1:
-            handles = ", ".join(str(key.handle) for key in found)
-            raise KeyAmbiguous(f"{what}: the token has more than one {_WORDS[kind]} (objects {handles})")
+            raise KeyAmbiguous(f"{what}: the token has more than one {_WORDS[kind]} ({handles(found)})")
         held.keys[wanted] = found[0]
     return held.keys[wanted]
 
 
+def unguarded(key: Any) -> str:  # noqa: ANN401 - as in `find`
+    """Return why a secret or private key does not count, or nothing. What the token does not tell speaks against it,
+    but for its history, which not every token knows.
+
+    A key that was generated on the token must never have been readable; one that was imported was outside by intent.
+    """
+    if not flag(key, Attribute.PRIVATE, absent=False):
+        return "it is not private (CKA_PRIVATE): no login is needed to make or read it"
+    if not flag(key, Attribute.SENSITIVE, absent=False):
+        return "it is not sensitive (CKA_SENSITIVE)"
+    if flag(key, Attribute.EXTRACTABLE, absent=True):
+        return "it is extractable (CKA_EXTRACTABLE)"
+    if flag(key, Attribute.LOCAL, absent=False) and not (
+        flag(key, Attribute.ALWAYS_SENSITIVE, absent=True)
+        and flag(key, Attribute.NEVER_EXTRACTABLE, absent=True)
+    ):
+        return "it could be read once (CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE)"
+    return ""
+
+
+def strangers(held: Held, label: str, key_id: bytes | None = None) -> list[str]:
+    """Return the secret and private keys of a label that do not count, each with the reason: the first few of them."""
+    found: list[str] = []
+    for kind in _GUARDED:
+        wanted = _template(kind, label, key_id, None)
+        seen = _objects(held, wanted)
+        while len(found) < _MOST_STRANGERS:
+            try:
+                key = next(seen, None)
+            except (ValueError, NotImplementedError):  # of a type that python-pkcs11 does not know
+                break
+            if key is None:
+                break
+            why = unguarded(key)
+            if why:
+                found.append(f"object {key.handle}, a {_WORDS[kind]} {label} id {_id_of(key)}: {why}")
+    return found
+
+
+def told(ignored: list[str]) -> str:
+    """Return the end of a sentence that names what does not count, or nothing."""
+    return f"; it has what does not count: {'; '.join(ignored)}" if ignored else ""
+
+
+def handles(found: list[Any]) -> str:
+    """Return how messages name objects of one label and id."""
+    return "objects " + ", ".join(str(key.handle) for key in found)
+
+
 def exists(held: Held, kind: ObjectClass, label: str, key_id: bytes) -> bool:
     """Tell whether at least one key has this class, label and id."""
-    return bool(_search(held, kind, label, key_id, None))
+    return bool(search(held, kind, label, key_id, None))
 
 
 def versions(held: Held, label: str) -> list[KeyVersion]:
@@ -61,7 +121,7 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
     """
     found: dict[bytes, KeyVersion] = {}
     for kind, key_type in ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA)):
-        for key in _search(held, kind, label, None, key_type):
+        for key in search(held, kind, label, None, key_type):
             key_id = bytes(key[Attribute.ID])
             if key_id in found:
                 raise KeyAmbiguous(
@@ -79,7 +139,11 @@ def retire(held: Held, label: str, key_id: bytes, *, rehearse: bool = False) -> 
     if exists(held, ObjectClass.SECRET_KEY, label, key_id):
         key = find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)
     else:
-        key = find(held, ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
+        private = find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
+        halves = _halves(held, private, label, key_id)
+        if not halves:
+            raise KeyMissing(f"{name(label, key_id)}: the token has no public key that belongs to it")
+        key = halves[0]
     fixed = (
         f"{name(label, key_id)}: was made unmodifiable and cannot be retired on the token; "
         "nothing wraps with it while there is a newer version"
@@ -111,26 +175,57 @@ _WORDS: Final = {
 }
 
 
-def _search(
+_GUARDED: Final = (ObjectClass.SECRET_KEY, ObjectClass.PRIVATE_KEY)
+
+
+def search(
     held: Held, kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None
 ) -> list[Any]:
+    """Return the keys of this class, label, id and type, of secret and private keys the guarded ones alone.
+
+    The token is asked for private ones, so that no number of others is in the way. Raises `KeyAmbiguous` for more than
+    `MOST_OBJECTS`, python-pkcs11's exceptions.
+    """
+    wanted = _template(kind, label, key_id, key_type)
+    if kind in _GUARDED:
+        wanted[Attribute.PRIVATE] = True
+    found = list(itertools.islice(_objects(held, wanted), MOST_OBJECTS + 1))
+    if len(found) > MOST_OBJECTS:
+        raise KeyAmbiguous(
+            f"{name(label, key_id)}: the token has more than {MOST_OBJECTS} objects of this name, a {_WORDS[kind]} each; "
+            "remove those that are not needed"
+        )
+    return [key for key in found if kind not in _GUARDED or not unguarded(key)]
+
+
+def _template(
+    kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None
+) -> dict[Attribute, Any]:
     wanted: dict[Attribute, Any] = {
         Attribute.CLASS: kind,
         Attribute.LABEL: label or None,
         Attribute.ID: key_id,
         Attribute.KEY_TYPE: key_type,
     }
-    return list(
-        held.session.get_objects({what: value for what, value in wanted.items() if value is not None})
-    )
+    return {what: value for what, value in wanted.items() if value is not None}
+
+
+def _objects(held: Held, wanted: dict[Attribute, Any]) -> Iterator[Any]:
+    return iter(held.session.get_objects(wanted))
+
+
+def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
+    try:
+        return printable(bytes(key[Attribute.ID]))
+    except pkcs11.PKCS11Error:
+        return "unknown"
 
 
 def _described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
     secret = key.object_class is ObjectClass.SECRET_KEY
     encrypts = key
     if not secret:
-        public = _search(held, ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
-        encrypts = public[0] if public else None
+        encrypts = next(iter(_halves(held, key, label, key_id)), None)
     return KeyVersion(
         version=printable(key_id),
         kind="aes" if secret else "rsa",
@@ -139,8 +234,19 @@ def _described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  
         protected=flag(key, Attribute.SENSITIVE, absent=False)
         and not flag(key, Attribute.EXTRACTABLE, absent=True)
         and flag(key, Attribute.NEVER_EXTRACTABLE, absent=False),
+        imported=not flag(key, Attribute.LOCAL, absent=True),
         authenticated=secret and exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)),
     )
+
+
+def _halves(held: Held, private: Any, label: str, key_id: bytes) -> list[Any]:  # noqa: ANN401 - as in `find`
+    """Return the public objects of an RSA key: those with its modulus, whatever else has its name."""
+    modulus = bytes(private[Attribute.MODULUS])
+    return [
+        public
+        for public in search(held, ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
+        if bytes(public[Attribute.MODULUS]) == modulus
+    ]
 
 
 def _bits(key: Any, *, secret: bool) -> int:  # noqa: ANN401 - as in `find`

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import pkcs11
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
 
-from hsm.errors import BadConfig
-from hsm.keys import find
-from hsm.mechanisms import able, rsa_public
+from hsm.errors import BadConfig, IntegrityError, KeyMissing
+from hsm.keys import find, handles, search
+from hsm.mechanisms import Entropy, able, rsa_public
 from hsm.operations import PublicHalf
 from hsm.sessions import Held
 from hsm.versions import name
@@ -52,6 +56,8 @@ _SEC1: Final = {
     CURVES["p521"]: (ec.SECP521R1(), 133),
 }
 _ED25519_BYTES: Final = 32
+_CHALLENGE_BYTES: Final = 32
+"""As long as a SHA-256 digest, which ECDSA takes it for."""
 _PKCS1_OVERHEAD: Final = 11
 """Bytes that PKCS#1 v1.5 adds at least (RFC 8017 §9.2)."""
 
@@ -86,17 +92,18 @@ def _fits(key: Any, mechanism: str, data: bytes, what: str) -> None:  # noqa: AN
         raise BadConfig(f"{what}: {mechanism} takes a DigestInfo, and this is longer than the key can sign")
 
 
-def public_key(held: Held, label: str, key_id: bytes | None) -> PublicHalf:
+def public_key(held: Held, label: str, key_id: bytes | None, entropy: Entropy) -> PublicHalf:
     """Return a pair's public half (RFC 5280 §4.1), with the label and the id that were found.
 
-    Raises `BadConfig` for a type of key that we cannot use, `KeyMissing`, python-pkcs11's exceptions.
+    Raises `BadConfig` for a type of key that we cannot use, `IntegrityError` where the public object is another key's,
+    `KeyMissing`, python-pkcs11's exceptions.
     """
     private = find(held, ObjectClass.PRIVATE_KEY, label, key_id)
     key_type = private[Attribute.KEY_TYPE]
     if key_type is KeyType.RSA:
         public: Any = rsa_public(held, label, key_id)
     else:
-        public = _curve_key(held, label, key_id, key_type)
+        public = _curve_key(held, label, key_id, key_type, entropy)
     encoded: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicHalf(
         label=str(_told(private, Attribute.LABEL) or ""),
@@ -113,18 +120,64 @@ def _told(key: Any, attribute: Attribute) -> Any:  # noqa: ANN401 - see keys.fin
         return None
 
 
-def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType) -> Any:  # noqa: ANN401 - two types
-    stored = find(held, ObjectClass.PUBLIC_KEY, label, key_id)
+def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType, entropy: Entropy) -> Any:  # noqa: ANN401 - two types
+    """Return the public half that the private key proves to be its own by a signature.
+
+    The object that holds it is public: whoever reaches the token can plant one of the same name, or exchange it.
+    """
     what = name(label, key_id)
+    stored = search(held, ObjectClass.PUBLIC_KEY, label, key_id, None)
+    if not stored:
+        raise KeyMissing(f"{what}: the token has no such public key", ckr="NoSuchKey")
+    halves: list[Any] = []
+    reason = BadConfig(f"{what}: must be RSA, Ed25519, P-256, P-384 or P-521")
+    for one in stored:
+        try:
+            halves.append(_half(one, key_type))
+        except ValueError as error:
+            reason = BadConfig(f"{what}: its public half cannot be read: {error}")
+        except (LookupError, pkcs11.PKCS11Error):
+            continue  # of another type, or on another curve: not this key's
+    if not halves:
+        raise reason
+    proof = _proof(held, label, key_id, key_type, entropy(_CHALLENGE_BYTES))
+    for half in halves:
+        if proof(half):
+            return half
+    raise IntegrityError(
+        f"{what}: no public key of this name belongs to the private key ({handles(stored)}): it was exchanged; "
+        "restore it from a backup of the token, or make another pair"
+    )
+
+
+def _half(stored: Any, key_type: KeyType) -> Any:  # noqa: ANN401 - see keys.find
+    """Return what a public object holds. Raises `ValueError`, `LookupError`, python-pkcs11's exceptions."""
+    if key_type is KeyType.EC_EDWARDS:
+        return ed25519.Ed25519PublicKey.from_public_bytes(_point(stored, _ED25519_BYTES))
+    curve, size = _SEC1[bytes(stored[Attribute.EC_PARAMS])]
+    return ec.EllipticCurvePublicKey.from_encoded_point(curve, _point(stored, size))
+
+
+def _proof(
+    held: Held, label: str, key_id: bytes | None, key_type: KeyType, challenge: bytes
+) -> Callable[[Any], bool]:
+    """Sign `challenge`, which is fresh; return what tells whether a public half verifies it."""
+    if key_type is KeyType.EC_EDWARDS:
+        signature = sign(held, label, key_id, "EDDSA", challenge)
+        return lambda half: _verifies(lambda: half.verify(signature, challenge))
+    raw = sign(held, label, key_id, "ECDSA", challenge)
+    middle = len(raw) // 2
+    encoded = encode_dss_signature(int.from_bytes(raw[:middle]), int.from_bytes(raw[middle:]))
+    scheme = ec.ECDSA(Prehashed(SHA256()))
+    return lambda half: _verifies(lambda: half.verify(encoded, challenge, scheme))
+
+
+def _verifies(check: Callable[[], None]) -> bool:
     try:
-        if key_type is KeyType.EC_EDWARDS:
-            return ed25519.Ed25519PublicKey.from_public_bytes(_point(stored, _ED25519_BYTES))
-        known = _SEC1.get(bytes(stored[Attribute.EC_PARAMS]))
-        if known is not None:
-            return ec.EllipticCurvePublicKey.from_encoded_point(known[0], _point(stored, known[1]))
-    except ValueError as error:
-        raise BadConfig(f"{what}: its public half cannot be read: {error}") from error
-    raise BadConfig(f"{what}: must be RSA, Ed25519, P-256, P-384 or P-521")
+        check()
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _point(stored: Any, size: int) -> bytes:  # noqa: ANN401 - see keys.find

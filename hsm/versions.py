@@ -36,6 +36,8 @@ class KeyVersion(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the token says that it is sensitive and was never extractable."""
     authenticated: bool = False
     """Whether an HMAC key belongs to it."""
+    imported: bool = False
+    """Whether the token says that it was brought from outside, as `hsm.importing` does."""
 
 
 def printable(key_id: bytes) -> str:

@@ -82,6 +82,7 @@ class _Careless:
 
 class _CarelessKey:
     object_class = ObjectClass.SECRET_KEY
+    handle = 1
 
     def __init__(self, token: _Careless, attributes: dict[Attribute, Any]) -> None:
         self._token = token
@@ -99,14 +100,22 @@ class _CarelessKey:
 def test_a_token_that_would_give_the_key_out_does_not_keep_it() -> None:
     token = _Careless()
     held = Held(cast("pkcs11.Session", token), 0)
-    with pytest.raises(BadConfig, match="made it extractable, so it was destroyed"):
+    with pytest.raises(BadConfig, match="so it was destroyed: it is extractable"):
         import_kek(held, "kek", b"v0001", _ONE)
     assert token.objects == []
 
 
 def test_a_token_without_check_values_gives_none() -> None:
     token = _Careless()
-    token.create_object({Attribute.LABEL: "kek", Attribute.ID: b"v0001"})
+    token.create_object(
+        {
+            Attribute.LABEL: "kek",
+            Attribute.ID: b"v0001",
+            Attribute.PRIVATE: True,
+            Attribute.SENSITIVE: True,
+        }
+    )
+    vars(token.objects[0])["_attributes"][Attribute.EXTRACTABLE] = False
     assert token_check_value(Held(cast("pkcs11.Session", token), 0), "kek", b"v0001") == ""
 
 

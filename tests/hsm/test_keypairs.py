@@ -177,10 +177,11 @@ def _make(device: Device, **template: bool) -> None:
         session.generate_key(KeyType.AES, 256, label="kek", id=b"v0001", store=True, template=attributes)
 
 
-def test_a_key_that_may_leave_the_token_is_seen_as_unprotected(device: Device) -> None:
+def test_a_key_that_may_leave_the_token_does_not_count(device: Device) -> None:
     _make(device, EXTRACTABLE=True, SENSITIVE=False)
-    (version,) = device.keys()
-    assert not version.protected
+    assert device.keys() == []
+    with pytest.raises(KeyMissing, match=r"a secret key kek id v0001: it is not sensitive \(CKA_SENSITIVE\)"):
+        device.wrap(bytes(32))
 
 
 def test_a_token_that_makes_extractable_keys_keeps_none(device: Device, module: Module) -> None:
@@ -249,15 +250,17 @@ def test_an_attribute_that_the_token_does_not_tell_counts_as_the_worse(
     device: Device, module: Module
 ) -> None:
     _make(device, SENSITIVE=True)
+    untold_of = [Attribute.SENSITIVE, Attribute.VALUE_LEN]
 
     def untold(real: Callable[..., int], *arguments: int) -> int:
         attribute = (ctypes.c_ulong * 3).from_address(arguments[2])
-        untold_of = (Attribute.SENSITIVE, Attribute.VALUE_LEN)
         return 0x12 if attribute[0] in map(int, untold_of) and arguments[3] == 1 else real(*arguments)
 
     with spoiled(module, C_GetAttributeValue=untold):
+        assert device.keys() == []
+    del untold_of[0]
+    with spoiled(module, C_GetAttributeValue=untold):
         (version,) = device.keys()
-    assert not version.protected
     assert version.bits == 0
     assert printable(b"v0001") == version.version
 

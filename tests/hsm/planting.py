@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A process that reaches a token without its PIN, and does to the objects there whatever the token lets it do.
+
+Run as `python -m tests.hsm.planting`: an `Attack` in JSON on standard input, an outcome for each deed on standard output.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+import pkcs11
+from pkcs11 import Attribute, KeyType, ObjectClass
+
+from hsm.module import load
+from hsm.signatures import CURVES
+from tests.house.tree import ROOT
+
+KNOWN_KEY: Final = bytes(range(100, 132))
+"""The value of every secret key that is planted: whoever planted it can open what is wrapped under it."""
+
+
+class Attack(msgspec.Struct, frozen=True, kw_only=True):
+    """What is attacked, and how."""
+
+    lib: str
+    parameters: str = ""
+    token_label: str
+    key_label: str
+    key_id: bytes
+    deeds: tuple[str, ...]
+    """Names in `DEEDS`, done one after the other."""
+    point: bytes = b""
+    """`CKA_EC_POINT` of a public key that is planted."""
+    count: int = 1
+
+
+def attack(
+    what: Attack, *, environment: Mapping[str, str] | None = None, inside: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Run the process; return for each deed `done` with a count, or what the token said to the last try."""
+    finished = subprocess.run(
+        [*inside, sys.executable, "-P", "-m", "tests.hsm.planting"],
+        input=msgspec.json.encode(what),
+        env={**(environment or os.environ), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    return msgspec.json.decode(finished.stdout, type=dict[str, str])
+
+
+def _secret(what: Attack, **more: bool) -> dict[Attribute, Any]:
+    named = {Attribute[name]: value for name, value in more.items()}
+    return {
+        Attribute.CLASS: ObjectClass.SECRET_KEY,
+        Attribute.KEY_TYPE: KeyType.AES,
+        Attribute.TOKEN: True,
+        Attribute.LABEL: what.key_label,
+        Attribute.ID: what.key_id,
+        Attribute.ENCRYPT: True,
+        Attribute.DECRYPT: True,
+        Attribute.VALUE: KNOWN_KEY,
+        **named,
+    }
+
+
+def _point(what: Attack) -> dict[Attribute, Any]:
+    return {
+        Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+        Attribute.KEY_TYPE: KeyType.EC,
+        Attribute.TOKEN: True,
+        Attribute.PRIVATE: False,
+        Attribute.LABEL: what.key_label,
+        Attribute.ID: what.key_id,
+        Attribute.VERIFY: True,
+        Attribute.EC_PARAMS: CURVES["p256"],
+        Attribute.EC_POINT: what.point,
+    }
+
+
+def _plants(*templates: Callable[[Attack], dict[Attribute, Any]]) -> Callable[[Any, Attack], int]:
+    def deed(session: Any, what: Attack) -> int:
+        refusal: pkcs11.PKCS11Error | None = None
+        for template in templates:
+            try:
+                for _ in range(what.count):
+                    session.create_object(template(what))
+            except pkcs11.PKCS11Error as error:
+                refusal = error
+                continue
+            return what.count
+        assert refusal is not None
+        raise refusal
+
+    return deed
+
+
+def _named(session: Any, what: Attack) -> Iterator[Any]:
+    wanted = {Attribute.LABEL: what.key_label, Attribute.ID: what.key_id}
+    yield from list(session.get_objects(wanted))
+
+
+def _delete(session: Any, what: Attack) -> int:
+    found = 0
+    for key in _named(session, what):
+        key.destroy()
+        found += 1
+    return found
+
+
+def _change(attribute: Attribute, value: object) -> Callable[[Any, Attack], int]:
+    def deed(session: Any, what: Attack) -> int:
+        found = 0
+        for key in _named(session, what):
+            key[attribute] = value
+            found += 1
+        return found
+
+    return deed
+
+
+DEEDS: Final[Mapping[str, Callable[[Any, Attack], int]]] = {
+    "plant": _plants(
+        lambda what: _secret(what, PRIVATE=False, SENSITIVE=True, EXTRACTABLE=False),
+        lambda what: _secret(what, PRIVATE=False, SENSITIVE=False, EXTRACTABLE=True),
+        lambda what: _secret(what, PRIVATE=False),
+    ),
+    "plant as private": _plants(
+        lambda what: _secret(what, PRIVATE=True, SENSITIVE=True, EXTRACTABLE=False),
+        lambda what: _secret(what, PRIVATE=True),
+        _secret,
+    ),
+    "plant a public half": _plants(_point),
+    "delete": _delete,
+    "retire": _change(Attribute.ENCRYPT, False),
+    "rename": _change(Attribute.LABEL, "elsewhere"),
+}
+
+
+def main() -> None:
+    """Be the process without the PIN."""
+    what = msgspec.json.decode(sys.stdin.buffer.read(), type=Attack)
+    module = load(what.lib, what.parameters)
+    token = next(
+        t for t in (slot.get_token() for slot in module.slots()) if t.label.strip() == what.token_label
+    )
+    outcomes = {}
+    for name in what.deeds:
+        try:
+            with token.open(rw=True) as session:
+                outcomes[name] = f"done: {DEEDS[name](session, what)}"
+        except pkcs11.PKCS11Error as error:
+            outcomes[name] = str(error) or type(error).__name__
+    sys.stdout.buffer.write(msgspec.json.encode(outcomes))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

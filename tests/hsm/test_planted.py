@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whoever reaches a token without its PIN: what each token lets them do, and that no key of theirs is ever used."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hsm.errors import HsmError, IntegrityError, KeyMissing
+from hsm.pkcs11_slot import Pkcs11Slot
+from tests.hsm.planting import KNOWN_KEY, Attack, attack
+from tests.hsm.slots import slot_on
+from tests.hsm.test_second_module import _slot
+from tests.hsm.tokens import SOFTHSM, SoftHsm
+from tests.hsm.tokens_nss import new_nss_token
+from tests.hsm.tokens_opencryptoki import opencryptoki_token
+
+_DEK = bytes(range(32))
+_REFUSED = {"UserNotLoggedIn"}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A token, with a slot for who has the PIN and an attack for who has not."""
+
+    name: str
+    slot: Callable[[], Pkcs11Slot]
+    attack: Callable[..., dict[str, str]]
+    algorithm: str
+    """What its slot wraps with."""
+    plants: bool
+    """Whether it lets anybody make a secret key that is not private."""
+
+
+def _attacker(lib: str, label: str, **how: object) -> Callable[..., dict[str, str]]:
+    parameters = str(how.pop("parameters", ""))
+
+    def run(key_label: str, key_id: bytes, *deeds: str, **more: object) -> dict[str, str]:
+        what = Attack(
+            lib=lib,
+            parameters=parameters,
+            token_label=label,
+            key_label=key_label,
+            key_id=key_id,
+            deeds=deeds,
+            **more,  # type: ignore[arg-type]  # as given
+        )
+        return attack(what, **how)  # type: ignore[arg-type]  # as given
+
+    return run
+
+
+@pytest.fixture(params=["softhsm", "nss", "opencryptoki"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
+    name = request.param
+    if name == "softhsm":
+        softhsm: SoftHsm = request.getfixturevalue("softhsm")
+        attacker = _attacker(SOFTHSM, "a", environment=softhsm.environment)
+        yield _Place(name, lambda: slot_on(softhsm), attacker, "aes", plants=True)
+    elif name == "nss":
+        nss = new_nss_token(tmp_path / "nss")
+        attacker = _attacker(str(nss.library), nss.label, parameters=nss.parameters)
+        yield _Place(name, lambda: _slot(nss, tmp_path), attacker, "aes+hmac", plants=False)
+    else:
+        with opencryptoki_token(tmp_path / "ock") as token:
+            attacker = _attacker(str(token.library), token.label, inside=token.inside)
+            yield _Place(name, lambda: _slot(token, tmp_path), attacker, "aes", plants=True)
+
+
+def _told(place: _Place, story: Callable[[Pkcs11Slot], Awaitable[None]]) -> None:
+    """Tell a story of a slot that has a key, whose agent sees the token as it is then."""
+
+    async def whole() -> None:
+        slot = place.slot()
+        try:
+            await story(slot)
+        finally:
+            await slot.close()
+
+    asyncio.run(whole())
+
+
+def _is_known(ct: bytes, iv: bytes) -> bool:
+    """Whether the key that was planted opens what was wrapped."""
+    try:
+        return AESGCM(KNOWN_KEY).decrypt(iv, ct, None) == _DEK
+    except (InvalidTag, ValueError):
+        return False
+
+
+def test_what_is_planted_without_the_pin_wraps_nothing_and_is_in_no_one_s_way(place: _Place) -> None:
+    """A newer version, a twin of the one in use, and what the token makes of a key that is to be private."""
+
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm)
+        wrapped = await slot.wrap(_DEK)
+        for key_id in (b"v0001", b"v0002", b"v9999"):
+            outcome = await asyncio.to_thread(place.attack, "kek", key_id, "plant", "plant as private")
+            assert (outcome["plant"] == "done: 1") is place.plants, outcome
+            assert place.plants or set(outcome.values()) <= _REFUSED
+        state = await slot.probe()
+        assert (state.up, state.key_version) == (True, "v0001"), state.reason
+        again = await slot.wrap(_DEK)
+        assert again.k == "v0001"
+        assert not _is_known(again.ct, again.iv)
+        assert await slot.unwrap(wrapped) == await slot.unwrap(again) == _DEK
+        assert [version.version for version in await slot.keys()] == ["v0001"]
+        made = await slot.generate_kek(
+            place.algorithm
+        )  # the next of ours, although one of that name is there
+        await slot.probe()
+        assert (made.version, (await slot.wrap(_DEK)).k) == ("v0002", "v0002")
+        assert await slot.unwrap(wrapped) == _DEK
+
+    _told(place, story)
+
+
+def test_a_flood_of_planted_keys_changes_nothing(place: _Place) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm)
+        wrapped = await slot.wrap(_DEK)
+        outcome = await asyncio.to_thread(place.attack, "kek", b"v0001", "plant", count=300)
+        assert (outcome["plant"] == "done: 300") is place.plants
+        state = await slot.probe()
+        assert (state.up, state.key_version) == (True, "v0001"), state.reason
+        assert await slot.unwrap(wrapped) == _DEK
+
+    _told(place, story)
+
+
+def test_what_is_deleted_changed_or_renamed_without_the_pin_is_not_ours(place: _Place) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm, modifiable=True)
+        wrapped = await slot.wrap(_DEK)
+        for deed in ("retire", "rename", "delete"):
+            outcome = await asyncio.to_thread(place.attack, "kek", b"v0001", deed)
+            assert outcome[deed] == "done: 0"
+        assert (await slot.probe()).up
+        assert await slot.unwrap(wrapped) == _DEK
+
+    _told(place, story)
+
+
+def test_only_a_planted_key_is_no_key_and_is_named(place: _Place) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        outcome = await asyncio.to_thread(place.attack, "kek", b"v0001", "plant")
+        said = (
+            r"does not count: object \d+, a secret key kek id v0001: it is not private"
+            if place.plants
+            else "none"
+        )
+        assert (outcome["plant"] == "done: 1") is place.plants
+        with pytest.raises(KeyMissing, match=said):
+            await slot.wrap(_DEK)
+
+    _told(place, story)
+
+
+async def _half_of(place: _Place) -> bytes | HsmError:
+    """The public half as a new agent finds it, or why it gives none."""
+    slot = place.slot()
+    try:
+        return await slot.public_key("issuer", b"v0001")
+    except HsmError as error:
+        return error
+    finally:
+        await slot.close()
+
+
+def test_a_public_half_is_proved_by_its_private_key(place: _Place) -> None:
+    """What verifiers are told to trust is taken from a public object, which anybody can plant or exchange."""
+    foreign = ec.generate_private_key(ec.SECP256R1()).public_key()
+    point = foreign.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+    async def story(slot: Pkcs11Slot) -> None:
+        ours = await slot.generate_key_pair("issuer", b"v0001", "p256")
+        half = {"point": b"\x04\x41" + point}
+        planted = await asyncio.to_thread(place.attack, "issuer", b"v0001", "plant a public half", **half)
+        assert planted == {"plant a public half": "done: 1"}
+        found = await _half_of(place)
+        # NSS has one public key of an id: what is planted takes its place, and the private key disowns it.
+        assert found == ours if place.plants else isinstance(found, IntegrityError)
+        exchanged = await asyncio.to_thread(
+            place.attack, "issuer", b"v0001", "delete", "plant a public half", **half
+        )
+        assert exchanged["plant a public half"] == "done: 1"
+        found = await _half_of(place)
+        assert isinstance(found, IntegrityError)
+        assert "issuer id v0001: no public key of this name belongs to the private key (objects " in str(
+            found
+        )
+
+    _told(place, story)
