@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import msgspec
 
-MAX_CHARACTERS = 1 << 20
+MAX_CHARACTERS = 1 << 19
 """Longest accepted text, in characters."""
 
 MAX_LEXEMES = 65_536

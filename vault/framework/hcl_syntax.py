@@ -95,7 +95,11 @@ class _Builder(Transformer[Token, object]):
         return [_placed(children[0])]
 
     def nested(self, children: list[object]) -> list[_Placed]:
-        return [key for child in children if isinstance(child, list) for key in child]
+        first, last = children
+        assert isinstance(first, list)
+        assert isinstance(last, list)
+        first += last  # in its place: a copy for each key would make many keys cost their square
+        return first
 
     def item(self, children: list[object]) -> Item:
         keys = children[0]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.policy.test_costs import seconds
 from vault.framework.hcl import MAX_CHARACTERS, MAX_DEPTH, Block, HclError, Item, Value, parse
 
 
@@ -242,3 +243,12 @@ def test_the_json_form_reads_like_the_hcl_form(
     pairs = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in attributes.items()]
     pairs += [f'"block_{k}": {{"{label}": {json.dumps(v)}}}' for (k, label), v in blocks.items()]
     assert read(hcl) == read("{" + ", ".join(pairs) + "}")
+
+
+@pytest.mark.parametrize("word", ['""', "a "])
+def test_sl_70_labels_cost_as_many_as_they_are(word: str) -> None:
+    def refused(count: int) -> None:
+        with pytest.raises(HclError, match="expected start of object"):
+            parse(word * count)
+
+    assert seconds(lambda: refused(16_000)) < 0.01 + 7 * seconds(lambda: refused(4_000))
