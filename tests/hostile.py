@@ -228,7 +228,7 @@ WORST = frozenset(
     {
         # of the texts
         "digits", "durations without end", "escaped quotes", "parents after names", "composed letters",
-        "base64 and a fault", "PEM certificates", "JSON objects", "HCL blocks",
+        "base64 and a fault", "PEM certificates", "JSON objects", "HCL blocks", "HCL strings", "quotes", "emoji",
         # of the values
         "many strings", "many pairs", "many large numbers", "many objects",
         # of the bodies
