@@ -99,6 +99,8 @@ def _check_making(params: KeyParams) -> None:
         raise Malformed("the account_name value is required for generated keys")
     if not params.issuer:
         raise Malformed("the issuer value is required for generated keys")
+    if max(len(params.issuer), len(params.account_name)) > _LONGEST_KEY:
+        raise Malformed(f"issuer and account_name may have at most {_LONGEST_KEY} characters")
     if params.key_size <= 0:
         raise Malformed("the key_size value must be greater than zero")
     if params.key_size > _LARGEST_KEY:
