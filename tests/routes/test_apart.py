@@ -122,3 +122,13 @@ def test_a_long_answer_is_refused_where_it_is_not_recorded_or_too_many_are_encod
             answer = application.request("GET", "/v1/plain/y", token="root")
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert application.request("GET", "/v1/plain/y", token="root").status == 200
+
+
+@pytest.mark.parametrize("name", ["issuer", "account_name"])
+def test_sl_70_no_url_is_spelled_of_what_is_too_long_for_one(name: str) -> None:
+    with Application() as application:
+        for length, status in ((4096, 200), (4097, 400)):
+            body = {**_KEY, name: "a" * length, "qr_size": 0}
+            answer = application.request("POST", "/v1/totp/keys/y", body, token="root")
+            assert answer.status == status
+        assert answer.json()["errors"] == ["issuer and account_name may have at most 4096 characters"]
