@@ -27,7 +27,7 @@ from hsm.classify import SessionLost, Undecided, classify
 from hsm.device import Device, tokens
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.frames import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
-from hsm.hardening import fall_silent, harden
+from hsm.hardening import fall_silent, harden, limit_memory
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module, load
@@ -64,6 +64,7 @@ class Agent:
         if body is None:
             return
         opening = decode(body, Opening)
+        limit_memory(opening.max_sessions)
         try:
             self._open(opening)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it

@@ -14,6 +14,7 @@ from hsm.mechanisms import Entropy
 from hsm.module import Module
 from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
+from hsm.proving import prove
 from hsm.sessions import Held, Sessions
 from hsm.token import Wanted, info_of, present, quirks
 from hsm.token_info import TokenInfo
@@ -39,6 +40,7 @@ class Device:
         self._sessions = Sessions(module, wanted, pin, gate)
         self._current: tuple[int, bytes, str] | None = None
         self._last = Wrapped(m="", k="", ct=b"")
+        self._proved: set[tuple[int, bytes, str]] = set()
         self._seen: set[tuple[str, bytes | None]] = set()
 
     def start(self) -> None:
@@ -185,16 +187,27 @@ class Device:
         return self._wrap_with(held, key_id, way, dek)
 
     def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
-        if way == "aes-gcm":
-            wrapped = mechanisms.wrap_gcm(held, self._label, key_id, dek, self._entropy)
-        elif way == "aes-cbc-hmac":
-            wrapped = mechanisms.wrap_cbc_hmac(held, self._label, key_id, dek, self._entropy)
-        else:
-            hash_name = way.removeprefix("rsa-oaep-")
-            wrapped = mechanisms.wrap_oaep(held, self._label, key_id, dek, hash_name)
+        """Wrap with a key that has proved itself, and see that the token takes it back."""
+        this = (self._sessions.generation, key_id, way)
+        if this not in self._proved:
+            prove(
+                lambda text: self._sealed(held, key_id, way, text),
+                lambda wrapped: self._unwrap(held, wrapped),
+                self._entropy(DEK_BYTES),
+                f"{self._name} id {printable(key_id)}",
+            )
+            self._proved.add(this)
+        wrapped = self._sealed(held, key_id, way, dek)
         if not mechanisms.same(self._unwrap(held, wrapped), dek):
             raise SlotUnavailable(f"{self._name}: the token gave back something else than was wrapped")
         return wrapped
+
+    def _sealed(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
+        if way == "aes-gcm":
+            return mechanisms.wrap_gcm(held, self._label, key_id, dek, self._entropy)
+        if way == "aes-cbc-hmac":
+            return mechanisms.wrap_cbc_hmac(held, self._label, key_id, dek, self._entropy)
+        return mechanisms.wrap_oaep(held, self._label, key_id, dek, way.removeprefix("rsa-oaep-"))
 
     def _unwrap(self, held: Held, wrapped: Wrapped) -> bytes:
         if wrapped.m == "aes-gcm":

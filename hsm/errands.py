@@ -25,7 +25,7 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
-from hsm.hardening import fall_silent, harden
+from hsm.hardening import fall_silent, harden, limit_memory
 from hsm.importing import import_kek, token_check_value
 from hsm.keys import versions
 from hsm.launch import without_secrets
@@ -128,6 +128,7 @@ def opened(place: Place) -> Sessions:
 def main() -> int:
     """Be the process with the module."""
     harden()
+    limit_memory(1)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
     output = os.fdopen(os.dup(1), "wb")
     fall_silent()

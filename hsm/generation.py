@@ -11,6 +11,7 @@ from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous
 from hsm.keys import HMAC_SUFFIX, companion, exists, find, unguarded, versions
+from hsm.proving import check_fresh
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
@@ -62,6 +63,11 @@ def generate_kek(
     else:
         made += _aes(held, label, key_id, templates, authenticated=algorithm == "aes+hmac", store=store)
     _check(made, label, key_id)
+    try:
+        check_fresh(held, made[-1], name(label, key_id))
+    except (BadConfig, pkcs11.PKCS11Error):
+        _destroy(made)
+        raise
     held.keys.clear()
     try:
         version = next(v for v in versions(held, label) if v.version == printable(key_id))

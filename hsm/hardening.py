@@ -16,6 +16,32 @@ _LOCK_ALL: Final = 1 | 2 | 4
 _LOCK_NONE: Final = 0
 """Refused without effect. With a limit, locking all that is to come would make a later allocation fail."""
 
+MOST_MEMORY: Final = 256 << 20
+"""Bytes that a process with a module may take beyond what it has: a module that lies about the length of an attribute
+is believed by python-pkcs11, which asks for as much.
+"""
+_STACK: Final = 8 << 20
+"""Bytes of a thread's stack."""
+
+
+def limit_memory(threads: int) -> None:
+    """Let this process take so much more memory for data, beside the stacks of `threads`; asking for more fails.
+
+    Python raises `MemoryError` then, a module has its own way to say so, or dies of it.
+    """
+    taken = int(_status("VmData")) << 10
+    limit = taken + MOST_MEMORY + threads * _STACK
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _status(name: str) -> str:
+    """Return what the kernel says of this process, in KiB."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+        return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
+
 
 def harden() -> None:
     """Die with the parent, leave no core dump, let nobody trace or read this process, stay out of swap."""

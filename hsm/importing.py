@@ -17,6 +17,7 @@ from pkcs11 import Attribute, KeyType, ObjectClass
 
 from hsm.errors import BadConfig
 from hsm.keys import exists, find, unguarded, versions
+from hsm.proving import check_known
 from hsm.sessions import Held
 from hsm.versions import KeyVersion, name, printable
 
@@ -73,6 +74,11 @@ def import_kek(held: Held, label: str, key_id: bytes, key: bytes, *, rehearse: b
         raise BadConfig(
             f"{name(label, key_id)}: the token did not make it as asked, so it was destroyed: {why}"
         )
+    try:
+        check_known(made, key, name(label, key_id))
+    except (BadConfig, pkcs11.PKCS11Error):
+        made.destroy()
+        raise
     found = next(version for version in versions(held, label) if version.version == printable(key_id))
     if rehearse:
         made.destroy()

@@ -24,7 +24,7 @@ from hsm.checks import CHECKS, FAILURES, Bench, described
 from hsm.classify import classify
 from hsm.errands import Place, Told, opened
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.hardening import fall_silent, harden
+from hsm.hardening import fall_silent, harden, limit_memory
 from hsm.launch import without_secrets
 from hsm.mechanisms import Entropy
 from hsm.token import info_of
@@ -126,6 +126,7 @@ def probe(
 def main(*, entropy: Entropy) -> int:
     """Be the process with the module: take an order, try, tell. What the module prints goes nowhere."""
     harden()
+    limit_memory(1)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     with os.fdopen(os.dup(1), "wb", buffering=0) as output:
         fall_silent()

@@ -46,15 +46,19 @@ SESSION_COUNT, SESSION_HANDLE_INVALID = 0xB1, 0xB3
 TOKEN_NOT_PRESENT, USER_NOT_LOGGED_IN = 0xE0, 0x101
 VENDOR_ERROR = 0x80000042
 
+HUGE: Final = 600 << 20
+"""Bytes that a lie claims."""
+
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """What one function does instead of its work. `logout` logs everybody out, then does the work;
     `late crash` does the work, and nobody hears of it; `says` does it, and answers with `code` where it fails;
+    `huge` does the work of `C_GetAttributeValue`, and says that the first attribute has 600 MiB;
     `prints` writes the PIN of `C_Login` on both outputs, then does the work.
     """
 
     function: str
-    kind: Literal["code", "says", "delay", "hang", "crash", "late crash", "wrong", "logout", "prints"]
+    kind: Literal["code", "says", "delay", "hang", "crash", "late crash", "wrong", "logout", "prints", "huge"]
     code: int = GENERAL_ERROR
     """The answer of `code` and `says`: a `CKR_…`."""
     seconds: float = 0.05
@@ -231,9 +235,11 @@ def _spoiled(fault: Fault, real: Callable[..., int], arguments: tuple[int | None
     answer = int(real(*arguments))
     if fault.kind == "late crash":
         signal.raise_signal(signal.SIGSEGV)
-    if fault.kind == "says":
+    if fault.kind == "huge" and answer == OK:
+        _number(int(arguments[2] or 0) + 16).value = HUGE
+    elif fault.kind == "says":
         return fault.code if answer else OK
-    if answer == OK:
+    elif answer == OK:
         _falsify(fault.function, arguments)
     return answer
 
