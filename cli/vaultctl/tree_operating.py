@@ -16,7 +16,37 @@ _TOKEN_TYPE = Flag(
 )
 _PROGRAM = Flag("version", "text", "Version of the plugin.")
 
+_DATABASE = (
+    Flag("config", "texts", "The server's configuration, which names its database; may be repeated."),
+    Flag("database", "text", "The database file itself, instead of -config."),
+    Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway."),
+)
+
 COMMANDS = (
+    Command(
+        "operator backup",
+        "backup:backup",
+        "-config=PATH [options] FILE",
+        _ONE,
+        "Copy the database of this machine's server to a file, while it runs",
+        output="format",
+        remote=False,
+        details="The copy is one commit. It gets its name when it is verified and on the disk. Run it as the server's "
+        "user, or as root. Bring it back with `vaultctl operator restore`. Exit code 0: done. 1: there is no new backup.",
+        flags=(*_DATABASE, Flag("force", "bool", "Replace FILE, once the new backup is complete.")),
+    ),
+    Command(
+        "operator restore",
+        "backup:restore",
+        "-config=PATH [options] BACKUP",
+        _ONE,
+        "Bring a backup back into the database of this machine's server, which is stopped",
+        output="format",
+        remote=False,
+        details="The backup is verified first. What was in the database is kept in a file beside it. While a server "
+        "has the database open it is refused. Exit code 0: done. 1: nothing was changed.",
+        flags=(*_DATABASE, Flag("discard", "bool", "Keep nothing of what was in the database.")),
+    ),
     Command("operator step-down", "operator:step_down", "[options]", _NONE, "Have a node give up leading"),
     Command(
         "operator members",

@@ -205,6 +205,11 @@ def _check_ours(connection: Connection, *, newest: int) -> None:
         )
 
 
+def newest_schema() -> int:
+    """Return the newest schema that this release knows."""
+    return _migrations()[-1][0]
+
+
 def _migrations() -> Sequence[tuple[int, str]]:
     """Return the numbered migrations, oldest first."""
     folder = resources.files("vault.storage") / "migrations" / "sqlite"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""server: hands over to the server package, the only thing here that imports it."""
+"""server: hands over to the server package; what else here needs it takes it from `module_of_server`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> int:
     """Start the server with `argv` as it is; its exit code."""
-    _module("vault.server.signals").hold()
+    module_of_server("vault.server.signals").hold()
     return _main(argv)
 
 
@@ -30,7 +30,7 @@ def validate_config(invocation: Invocation) -> int:
 def diagnose(invocation: Invocation) -> int:
     """Have the server look at everything that a start would meet; the exit code is its own."""
     skip = invocation.texts("skip")
-    module = _module("vault.server.diagnosis")
+    module = module_of_server("vault.server.diagnosis")
     unknown = sorted(set(skip) - set(module.SKIPPED))
     if unknown:
         raise CommandError(f"-skip takes {', '.join(module.SKIPPED)}")
@@ -41,11 +41,12 @@ def diagnose(invocation: Invocation) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    start: Callable[[Sequence[str]], int] = _module("vault.server.__main__").main
+    start: Callable[[Sequence[str]], int] = module_of_server("vault.server.__main__").main
     return start(argv)
 
 
-def _module(name: str) -> Any:  # noqa: ANN401 - of a package that may be missing, and never imported but here
+def module_of_server(name: str) -> Any:  # noqa: ANN401 - of a package that may be missing, and never imported but here
+    """Import a module of the server's. Raises CommandError where the server is not installed."""
     import importlib
 
     try:

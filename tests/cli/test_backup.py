@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`operator backup` and `operator restore` as they are typed, and as docs/operations.md prints them."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.tree import ROOT
+from tests.storage.copies import ENTRIES, make, words
+from vaultctl.main import run
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Terminal(io.StringIO):
+    """Takes what would be shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def typed(
+    *line: str | Path, environ: dict[str, str] | None = None, terminal: bool = False
+) -> tuple[int, str, str]:
+    """Run a command; return its exit code and what it wrote."""
+    stdout, stderr = io.StringIO(), Terminal() if terminal else io.StringIO()
+    argv = ["operator", *map(str, line)]
+    code = run(argv, environ=environ or {}, stdin=io.StringIO(), stdout=stdout, stderr=stderr)
+    return code, stdout.getvalue(), stderr.getvalue()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a database and its configuration."""
+    make(tmp_path / "vault.db", "old")
+    configuration = (
+        f'storage "sqlite" {{ path = "{tmp_path}/vault.db" }}\nlistener "tcp" {{ tls_disable = true }}\n'
+    )
+    (tmp_path / "server.hcl").write_text(configuration)
+    return tmp_path
+
+
+def test_there_and_back(place: Path) -> None:
+    code, out, err = typed("backup", f"-config={place}/server.hcl", place / "b.db")
+    assert (code, err) == (0, "")
+    assert re.search(rf"^entries +{ENTRIES}$", out, re.MULTILINE)
+    make(place / "vault.db", "later")
+    code, out, err = typed("restore", f"-config={place}/server.hcl", place / "b.db")
+    assert code == 0
+    assert f"kept        {place}/vault.db.replaced-1\n" in out
+    assert "is valid again until it expires" in err
+    assert "shares, or the key slots, that were valid when the backup was made" in err
+    assert words(place / "vault.db") == {"old"}
+
+
+def test_for_programs(place: Path) -> None:
+    code, out, err = typed("backup", f"-database={place}/vault.db", "-format=json", place / "b.db")
+    assert (code, err) == (0, "")
+    made = json.loads(out)
+    assert made == {
+        "backup": f"{place}/b.db",
+        "database": f"{place}/vault.db",
+        "schema": made["schema"],
+        "epoch": 1,
+        "entries": ENTRIES,
+        "timers": 0,
+        "bytes": (place / "b.db").stat().st_size,
+    }
+    code, out, err = typed("restore", f"-database={place}/new.db", "-format=json", "-discard", place / "b.db")
+    assert (code, err) == (0, "")
+    done = json.loads(out)
+    assert (done["kept"], done["entries"]) == ("", ENTRIES)
+    assert "Revoke and delete it again" in done["warnings"][0]
+
+
+def test_how_far_it_is(place: Path) -> None:
+    where = f"-database={place}/vault.db"
+    _, _, shown = typed("backup", where, place / "1.db", terminal=True)
+    assert shown.endswith("copying: 100 %\nverifying:   0 %\rverifying: 100 %\n")
+    _, _, shown = typed("backup", where, "-progress", place / "2.db")
+    assert "\r" not in shown
+    assert shown.splitlines()[-1] == "verifying: 100 %"
+    _, _, shown = typed("restore", where, "-progress", place / "2.db")
+    assert "keeping what was there: 100 %\n" in shown
+    assert "restoring: 100 %\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("backup b.db", "with -config, or its database file with -database"),
+        ("backup -config=HERE/server.hcl -database=HERE/vault.db b.db", "not both"),
+        ("backup -config=HERE/memory.hcl b.db", "has no file"),
+        ("backup -config=HERE/none.hcl b.db", "cannot be read"),
+        ("backup -database=HERE/none.db HERE/b.db", "no such database"),
+        ("backup -database=HERE/vault.db HERE/vault.db", "this is the database itself"),
+        ("restore -database=HERE/vault.db HERE/none.db", "no such file"),
+        ("restore -database=HERE/vault.db HERE/server.hcl", "no backup of a vault"),
+        ("backup -database=HERE/vault.db", "Not enough arguments"),
+    ],
+)
+def test_what_is_refused(place: Path, line: str, told: str) -> None:
+    (place / "memory.hcl").write_text('storage "inmem" {}\nlistener "tcp" { tls_disable = true }\n')
+    code, out, err = typed(*line.replace("HERE", str(place)).split())
+    assert (code, out) == (1, "")
+    assert told in err
+
+
+def test_the_configuration_may_come_from_the_environment(place: Path) -> None:
+    environ = {"VAULT_CONFIG_PATH": f"{place}/server.hcl"}
+    code, _, err = typed("backup", place / "b.db", environ=environ)
+    assert (code, err) == (0, "")
+
+
+def section(name: str, language: str) -> list[str]:
+    """The blocks of one language in a section of the operators' guide."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (body,) = re.findall(rf"^## {name}\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    return [block for kind, block in _BLOCK.findall(body) if kind == language]
+
+
+def as_printed(place: Path, script: str) -> None:
+    """Run a script of the guide, with the folder in the place of those of a real server."""
+    for folder in ("/etc/coffre/config.hcl", "/backup"):
+        script = script.replace(folder, f"{place}/{Path(folder).name}")
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["/bin/sh", "-euc", script],
+        env={"PATH": programs, "HOME": str(place), "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_does_what_it_says(place: Path) -> None:
+    (place / "server.hcl").rename(place / "config.hcl")
+    (by_hand,) = section("Back up", "sh")
+    as_printed(place, by_hand)
+    (made,) = (place / "backup").iterdir()
+    assert words(made) == {"old"}
+    make(place / "vault.db", "later")
+    restoring = [
+        line
+        for line in section("Restore", "sh")[0].splitlines()
+        if line.startswith("vaultctl operator restore")
+    ]
+    as_printed(place, restoring[0].replace("coffre-20261128T023000Z.db", made.name))
+    assert words(place / "vault.db") == {"old"}
+
+
+def test_the_unit_of_the_guide_backs_up_and_removes_what_is_old(place: Path) -> None:
+    (place / "server.hcl").rename(place / "config.hcl")
+    (place / "backup").mkdir(mode=0o700)
+    for name in ("coffre-old.db", "coffre-old.db.partial", "coffre-young.db", "other"):
+        (place / "backup" / name).touch()
+        os.utime(place / "backup" / name, (0, 0))
+    os.utime(place / "backup" / "coffre-young.db")
+    service, timer = section("Back up", "ini")
+    for line in service.splitlines():
+        if line.startswith("Exec"):  # systemd's own way to write $ and %, systemd.service(5)
+            as_printed(place, line.partition("=")[2].replace("$$", "$").replace("%%", "%"))
+    left = {file.name for file in (place / "backup").iterdir()}
+    assert {"coffre-young.db", "other"} < left
+    assert len(left) == 3
+    assert "OnCalendar=" in timer

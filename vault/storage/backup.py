@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A backup of the database while servers write to it: one snapshot, whole or not there at all.
+
+`VACUUM INTO` reads one snapshot, so writers neither wait for it nor make it begin anew, as SQLite's backup interface
+does at each commit of another process. What was deleted is not in the copy, not even in free pages.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from vault.storage.database import APPLICATION_ID
+from vault.storage.protocol import StorageFailure
+from vault.storage.snapshot import (
+    Content,
+    Progress,
+    connect,
+    examine,
+    flush,
+    is_regular,
+    opened_backup,
+    partial,
+    place,
+    told,
+    watch,
+)
+
+BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
+"""How the names end of files that belong to a database."""
+
+
+def back_up(
+    database: Path, destination: Path, *, force: bool, progress: Progress, patience: float = 10.0
+) -> Content:
+    """Copy what is committed in `database` to `destination`, with mode 0600, verified and flushed.
+
+    A file that is there already is replaced with `force`, when the new one is finished, and refused without.
+    Nothing is written to `database`. Raises `StorageFailure`.
+    """
+    _check_destination(database, destination, force=force)
+    with partial(destination) as file:
+        with told(database), closing(_reader(database, patience)) as source:
+            _copy(database, source, file, progress)
+        with opened_backup(file) as copied:
+            found = examine(destination, copied, progress)
+        flush(file)
+        place(file, destination, over=force)
+    return found
+
+
+def _check_destination(database: Path, destination: Path, *, force: bool) -> None:
+    if not destination.parent.is_dir():
+        raise StorageFailure(f"{destination}: its directory is not there; make it")
+    own = {os.path.realpath(f"{database}{end}") for end in ("", *BESIDE)}
+    if os.path.realpath(destination) in own or (
+        database.exists() and destination.exists() and os.path.samefile(database, destination)
+    ):
+        raise StorageFailure(
+            f"{destination}: this is the database itself, or belongs to it; name another file"
+        )
+    if not os.path.lexists(destination):
+        return
+    if not force:
+        raise StorageFailure(
+            f"{destination}: it is there already; name another file, or replace it with -force"
+        )
+    if not is_regular(destination):
+        raise StorageFailure(f"{destination}: this is not a regular file; name a file")
+    if any(os.path.lexists(f"{destination}{end}") for end in BESIDE):
+        raise StorageFailure(f"{destination}: this looks like a database in use; name another file")
+
+
+def _reader(database: Path, patience: float) -> sqlite3.Connection:
+    if not database.is_file():
+        raise StorageFailure(f"storage {database}: there is no such database; check the path")
+    connection = connect(database, "mode=ro", patience)
+    try:
+        (mark,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        if code in (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_CANTOPEN) and _cut_off(database):
+            raise StorageFailure(
+                f"storage {database}: a restore into it was cut off; begin that anew, or start the server, which undoes it"
+            ) from error
+        raise
+    if mark != APPLICATION_ID:
+        connection.close()
+        raise StorageFailure(f"storage {database}: this is no database of a vault; check the path")
+    return connection
+
+
+def _cut_off(database: Path) -> bool:
+    return os.path.lexists(f"{database}-journal")
+
+
+def _copy(database: Path, source: sqlite3.Connection, file: Path, progress: Progress) -> None:
+    (pages,) = source.execute("PRAGMA page_count").fetchone()
+    (free,) = source.execute("PRAGMA freelist_count").fetchone()
+    (size,) = source.execute("PRAGMA page_size").fetchone()
+    whole = max(1, (pages - free) * size)
+    watch(source, lambda: progress("copying", min(99, file.stat().st_size * 100 // whole)))
+    try:
+        source.execute("VACUUM INTO ?", (os.fspath(file.absolute()),))
+    except sqlite3.Error as error:
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        if source.execute("PRAGMA quick_check(1)").fetchall() != [
+            ("ok",)
+        ]:  # a page that leads beyond the file
+            raise StorageFailure(f"storage {database}: it is damaged; restore an earlier backup") from error
+        raise StorageFailure(
+            f"{file}: the disk is full or refused; free some space and begin anew"
+        ) from error
+    progress("copying", 100)

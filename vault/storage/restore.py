@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A backup put in the place of the database, while nobody else has it open: the old content, or the new one.
+
+The file stays the same one and is written in one transaction of SQLite's, under its exclusive lock: a server that
+starts meanwhile waits for the lock, and a restore that is cut off is undone by whoever opens the file next. Another file
+under the same name would leave a server that has just opened the old one with the journal of the new one.
+
+Only what SQLite cannot open at all is replaced as a file: no server can take that up meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vault.storage.database import APPLICATION_ID
+from vault.storage.protocol import StorageFailure
+from vault.storage.snapshot import (
+    UNREADABLE,
+    Content,
+    Progress,
+    connect,
+    content,
+    copy,
+    copy_to,
+    examine,
+    flush,
+    give_to_owner_of,
+    opened_backup,
+    partial,
+    place,
+    told,
+)
+
+_JOURNALS: Final = ("-wal", "-journal")
+_UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vaultctl operator restore\n"
+"""Stands for a database that was gone, while its journal is set aside: without either a server would make a new one."""
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What is in the database now, and where what was in it before is kept."""
+
+    content: Content
+    kept: str = ""
+
+
+def restore(
+    backup: Path, database: Path, *, keep: bool, progress: Progress, patience: float = 2.0
+) -> Restored:
+    """Verify `backup` and put what it holds into `database`, which is made where it is missing.
+
+    With `keep`, what was there is copied first, to a file beside it with a name that is not taken. Waits up to `patience`
+    seconds for others who have the database open. Raises `StorageFailure`; then nothing was changed.
+    """
+    database = Path(os.path.realpath(database))
+    if not database.parent.is_dir():
+        raise StorageFailure(f"storage {database}: its directory is not there; make it")
+    if os.path.lexists(database) and not database.is_file():
+        raise StorageFailure(f"storage {database}: this is not a regular file; name a file")
+    if database.exists() and backup.exists() and os.path.samefile(backup, database):
+        raise StorageFailure(f"backup {backup}: this is the database itself; name a backup")
+    with opened_backup(backup) as source:
+        found = examine(backup, source, progress)
+        aside = _free_name(database) if keep else None
+        orphaned = not _size(database) and _size(Path(f"{database}-wal"))  # SQLite would remove the journal
+        target = None if orphaned else _alone(database, patience)
+        if target is None:
+            kept = _replace(source, database, aside, progress)
+        else:
+            with closing(target):
+                kept = _write_into(source, target, found, database, aside, progress)
+    with _telling(database):
+        os.chmod(database, 0o600)
+    flush(database)
+    flush(database.parent)
+    return Restored(found, os.fspath(aside) if aside is not None and kept else "")
+
+
+def _write_into(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    found: Content,
+    database: Path,
+    aside: Path | None,
+    progress: Progress,
+) -> bool:
+    """Write the backup into the file; tell whether there was anything to keep."""
+    with told(database):
+        (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if aside is not None and tables:
+            with partial(aside) as file:
+                copy_to(target, file, "keeping what was there", progress)
+                give_to_owner_of(database, file)
+                place(file, aside, over=False)
+        copy(source, target, "restoring", progress)
+        if content(target, found.schema) != found:
+            raise StorageFailure(
+                f"storage {database}: it does not hold what the backup holds; restore it again"
+            )
+        # As a server expects that has looked at it just before. Until here the journal could undo everything.
+        (mode,) = target.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode == "wal":
+            Path(f"{database}-journal").unlink(missing_ok=True)
+    return bool(tables)
+
+
+def _make(database: Path) -> None:
+    """Make an empty file for the server's user alone, which to a server is the same as none."""
+    try:
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        give_to_owner_of(database.parent, database)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StorageFailure(f"storage {database}: it cannot be created: {error.strerror}") from error
+
+
+def _alone(database: Path, patience: float) -> sqlite3.Connection | None:
+    """Open the database, and let nobody else open it until the connection is closed; None if SQLite cannot open it.
+
+    Its journal is merged into it.
+    """
+    _make(database)
+    with told(database), ExitStack() as opened:
+        target = opened.enter_context(closing(connect(database, "mode=rw", patience)))
+        try:
+            # The lock comes first: whoever starts now can no longer go back to a journal beside the file.
+            target.execute("PRAGMA locking_mode=EXCLUSIVE")
+            target.execute("PRAGMA synchronous=EXTRA")
+            target.execute("BEGIN EXCLUSIVE")
+            target.execute("COMMIT")
+            target.execute("PRAGMA journal_mode=DELETE")
+            (mark,) = target.execute("PRAGMA application_id").fetchone()
+            (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as error:
+            code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise _in_use(database) from error
+            if code not in UNREADABLE:
+                raise
+            return None
+        _check_ours(database, mark, tables)
+        opened.pop_all()
+    return target
+
+
+def _check_ours(database: Path, mark: int, tables: int) -> None:
+    if mark != APPLICATION_ID and (mark or tables):
+        raise StorageFailure(
+            f"storage {database}: this database belongs to another program; name another file"
+        )
+
+
+def _replace(source: sqlite3.Connection, database: Path, aside: Path | None, progress: Progress) -> bool:
+    """Put a new file in the place of one that SQLite cannot open, or of none beside a journal, which is set aside."""
+    _make(database)
+    with ExitStack() as held, partial(database) as file, _telling(database):
+        copy_to(source, file, "restoring", progress)
+        give_to_owner_of(database, file)
+        handle = held.enter_context(_locked(database, database))
+        shared = Path(f"{database}-shm")
+        if shared.exists():
+            held.enter_context(_locked(shared, database))
+        if not _size(database):
+            os.pwrite(handle, _UNDER_WAY, 0)
+        elif aside is not None:
+            os.link(database, aside)
+        for journal in _journals(database):
+            if aside is not None:
+                os.rename(journal, f"{aside}{journal.name.removeprefix(database.name)}")
+        for end in (*_JOURNALS, "-shm"):
+            Path(f"{database}{end}").unlink(missing_ok=True)
+        flush(database.parent)
+        place(file, database, over=True)
+    return True
+
+
+@contextmanager
+def _telling(database: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailure(f"storage {database}: {error.strerror}; nothing was lost, begin anew") from error
+
+
+@contextmanager
+def _locked(name: Path, database: Path) -> Iterator[int]:
+    """Hold every lock of a file that SQLite uses, so that whoever has it open is noticed, and nobody begins."""
+    handle = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError as error:
+        raise _in_use(database) from error
+    finally:
+        os.close(handle)
+
+
+def _in_use(database: Path) -> StorageFailure:
+    return StorageFailure(
+        f"storage {database}: a server or another program has it open; stop every server that uses it, then restore"
+    )
+
+
+def _journals(database: Path) -> list[Path]:
+    names = [Path(f"{database}{end}") for end in _JOURNALS]
+    return [name for name in names if _size(name)]
+
+
+def _free_name(database: Path) -> Path:
+    for number in count(1):
+        name = Path(f"{database}.replaced-{number}")
+        if not any(os.path.lexists(f"{name}{end}") for end in ("", *_JOURNALS)):
+            return name
+    raise AssertionError  # count has no end
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
