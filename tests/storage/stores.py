@@ -69,6 +69,16 @@ async def fill(storage: Storage, *paths: str) -> None:
             await tx.put(path, path.encode())
 
 
+async def invalidate(storage: Storage, *keys: str) -> int:
+    """Make keys untrue in one transaction; return the epoch that this moved to."""
+    async with storage.write() as tx:
+        for key in keys:
+            await tx.invalidate("kind", key)
+    reader = storage.reader()
+    await reader.get("")
+    return reader.epoch
+
+
 async def everything(storage: Storage) -> dict[str, bytes | None]:
     """Return all entries."""
     reader = storage.reader()

@@ -68,9 +68,7 @@ from vault.wire.requests import Requests
 from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0
-_LEFT: Final = (
-    "another process replaced the root key, and this one cannot follow: it is sealed; unseal it again"
-)
+_LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
 
 
 class Vault:

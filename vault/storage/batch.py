@@ -16,6 +16,7 @@ earlier spills: what the batch has goes in, and his own behind a savepoint.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,10 +24,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from vault.storage.commits import Commits, Rows
 from vault.storage.database import Connection, is_busy
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
+from vault.storage.rows import Rows
 from vault.storage.turnstile import Turnstile
 
 LARGEST_BATCH: Final = 256
@@ -45,7 +46,11 @@ class _Batch:
     `before` is the batch that it stands on while that is being committed: SQLite does not know of this one yet.
     """
 
-    def __init__(self, before: _Batch | None = None) -> None:
+    def __init__(self, base: int, before: _Batch | None = None) -> None:
+        """`base` is the stamp of what it stands on."""
+        self.base = base
+        self.stamp = base
+        """The stamp that it leaves, once it is being committed and there is anything to commit."""
         self.size = 0
         self.closed = False
         self.pending = Pending()
@@ -86,6 +91,11 @@ class _Batch:
                 ended.set_result(outcome)
 
 
+def _fresh_stamp() -> int:
+    """Return a number that no other commit has, here or in any copy of the database; 0 is that of none."""
+    return 1 + secrets.randbits(62)
+
+
 def committing_thread(file: Path) -> ThreadPoolExecutor:
     """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
 
@@ -113,14 +123,12 @@ class GroupCommit:
         connect: Callable[[], Connection],
         thread: ThreadPoolExecutor,
         turnstile: Turnstile,
-        commits: Commits,
         rows: Rows,
         *,
         patience: float,
     ) -> None:
         self._connect = connect
         self._turnstile = turnstile
-        self._commits = commits
         self._rows = rows
         self._patience = patience
         self._connection: Connection | None = connect()
@@ -281,11 +289,20 @@ class GroupCommit:
         return True
 
     def _begun(self) -> None:
-        """Open a batch, or found the one that is open already, if what it stands on is what is there."""
+        """Open a batch, or found the one that is open already, if what it stands on is what is there.
+
+        Raises `StorageFailure`, and then nothing has begun.
+        """
         batch = self._batch
+        try:
+            stamp = self.connection.stamp()
+        except StorageFailure:
+            self._roll_back()
+            raise
+        self._rows.saw(stamp)
         if batch is None:
-            self._batch = _Batch()
-        elif self._commits.undisturbed():
+            self._batch = _Batch(stamp)
+        elif batch.base == stamp:
             batch.found()
         else:
             self._roll_back()
@@ -392,8 +409,11 @@ class GroupCommit:
         self._beginning = False
         problem = self._outcome(work)
         if problem is None:
-            self._begun()
-        else:
+            try:
+                self._begun()
+            except StorageFailure as failed:
+                problem = failed
+        if problem is not None:
             if self._batch is not None:
                 self._fail(self._batch, problem)
             for turn in self._waiting:
@@ -409,14 +429,16 @@ class GroupCommit:
         self._committing, self._batch = batch, None
         loop = asyncio.get_running_loop()
         try:
-            self._rows.expect(None if batch.spilled else batch.pending.rows, moves=bool(batch.pending.untrue))
-            batch.epoch = batch.pending.end(self.connection)
+            if batch.spilled or not batch.pending.empty:
+                batch.stamp = _fresh_stamp()
+                if not batch.spilled:
+                    moves = bool(batch.pending.untrue)
+                    self._rows.expect(batch.pending.rows, batch.base, batch.stamp, moves=moves)
+                batch.epoch = batch.pending.end(self.connection, batch.stamp)
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
-                self._batch = _Batch(batch)
+                self._batch = _Batch(batch.stamp, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
-            self._rows.end(
-                kept=False
-            )  # while the lock is still held: another process's commit would look like this one
+            self._rows.end(kept=False)
             self._roll_back()
             loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return
@@ -424,14 +446,11 @@ class GroupCommit:
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
     def _commit(self) -> Outcome:
-        self._commits.start()
         try:
             self.connection.run("commit", "COMMIT")
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()
             return self._failure(error, "committing")
-        finally:
-            self._commits.finish()
         return None
 
     def _committed(self, batch: _Batch, outcome: Outcome) -> None:

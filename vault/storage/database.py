@@ -44,6 +44,8 @@ _MEANING: Final = {
     sqlite3.SQLITE_IOERR: "the disk refused (full, over quota or failing); see the system log",
 }
 
+_STAMP: Final = "SELECT stamp FROM head"
+
 OnStatement = Callable[[str], None]
 """Called with a statement's name before it runs; a `StorageFailure` that it raises fails the statement."""
 
@@ -115,6 +117,14 @@ class Connection:
         except sqlite3.Error as error:
             raise failure(self.file, error) from error
 
+    def stamp(self) -> int:
+        """Return the stamp of the last commit. Not announced: it is asked beside every other statement."""
+        try:
+            stamp: int = self.raw.execute(_STAMP).fetchone()[0]
+        except sqlite3.Error as error:
+            raise failure(self.file, error) from error
+        return stamp
+
     def announce(self, name: str) -> None:
         """Tell the listener, if there is one, that the statement `name` comes next."""
         if self._on_statement is not None:
@@ -143,7 +153,7 @@ def prepare(file: Path, *, patience: float) -> None:
             raise StorageFailure(f"storage {file}: its file system cannot share memory; use a local disk")
         for number, sql in migrations:
             _migrate(connection, number, sql)
-        connection.run("check", "SELECT n FROM epoch").fetchone()
+        connection.run("check", "SELECT epoch FROM head").fetchone()
         _check_private(file)
     except sqlite3.Error as error:
         raise failure(file, error) from error

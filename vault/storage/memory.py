@@ -279,8 +279,9 @@ class MemoryStorage:
     async def changes(self, since: int) -> Sequence[Change] | None:
         """See `Storage.changes`."""
         data = self.statement("changes")
-        oldest = data.changes[0].epoch if data.changes else data.epoch + 1
-        if not oldest - 1 <= since <= data.epoch:
+        if since == data.epoch:
+            return []
+        if not any(change.epoch == since for change in data.changes):
             return None
         first = bisect_left(data.changes, since + 1, key=lambda change: change.epoch)
         return data.changes[first:]

@@ -7,6 +7,7 @@ it costs no statement, and leaving it out again costs nothing at all.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final
@@ -34,7 +35,10 @@ _AT: Final = (
     "INSERT OR REPLACE INTO timer (kind, key, due, claimed_until, attempts) VALUES (?, ?, ?, NULL, ?)"
 )
 _CANCEL: Final = "DELETE FROM timer WHERE kind = ? AND key = ?"
-_MOVE_EPOCH: Final = "UPDATE epoch SET n = n + 1 RETURNING n"
+_STAMP: Final = "UPDATE head SET stamp = ?"
+_MOVE_EPOCH: Final = "UPDATE head SET stamp = ?, epoch = epoch + ? RETURNING epoch"
+_LONGEST_STEP: Final = 1 << 28
+"""Epochs grow by up to so much: two histories share none, and there are enough for centuries."""
 _CHANGE: Final = "INSERT INTO change (n, kind, key) VALUES (?, ?, ?)"
 _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n DESC LIMIT 1 OFFSET ?)"
 
@@ -57,6 +61,11 @@ class Pending:
     def full(self) -> bool:
         """Whether it is more than should wait in memory."""
         return self._bytes > _HEAVIEST or len(self.rows) + len(self.timers) > _MOST
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.rows or self.timers or self.untrue)
 
     def put(self, path: str, value: bytes) -> None:
         """Note a row's new value."""
@@ -85,18 +94,19 @@ class Pending:
         self._folders, self._sorted = set(), 0
         _write(connection, rows, timers)
 
-    def end(self, connection: Connection) -> int:
-        """Write everything that is left, and last what became untrue; it can still be looked up here.
+    def end(self, connection: Connection, stamp: int) -> int:
+        """Write everything that is left, last what became untrue, and the `stamp`; it can still be looked up here.
 
         Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
         """
         _write(connection, self.rows, self.timers)
         if not self.untrue:
+            connection.run("stamp", _STAMP, (stamp,))
             return 0
         epoch: int
-        (epoch,) = connection.row("epoch", _MOVE_EPOCH)
+        (epoch,) = connection.row("epoch", _MOVE_EPOCH, (stamp, 1 + secrets.randbelow(_LONGEST_STEP)))
         connection.many("change", _CHANGE, [(epoch, *what) for what in self.untrue])
-        if epoch % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
+        if stamp % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
             connection.run("prune", _PRUNE, (KEPT_CHANGES,))
         return epoch
 

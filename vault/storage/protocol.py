@@ -118,7 +118,11 @@ class Storage(Protocol):
         ...
 
     async def changes(self, since: int) -> Sequence[Change] | None:
-        """Return the changes after epoch `since` in order, or None when some were pruned: drop everything."""
+        """Return the changes after epoch `since` in order; None where that is not known (any more): drop everything.
+
+        No two histories share an epoch. So one that was seen before a backup was put in place is not known, unless the
+        backup has it too.
+        """
         ...
 
     async def close(self) -> None:

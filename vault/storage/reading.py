@@ -7,22 +7,22 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from vault.storage.commits import Look, Rows
 from vault.storage.database import Connection, failure
 from vault.storage.order import names_below, paths_below
+from vault.storage.rows import Look, Point, Rows
 
 BEHIND_TEXT: Final = b""
 """An upper bound above every path: SQLite orders any blob behind any text."""
 
-_GET: Final = "SELECT (SELECT n FROM epoch), (SELECT value FROM entry WHERE path = ?)"
-_EPOCH: Final = "SELECT n FROM epoch"
+_GET: Final = "SELECT epoch, stamp, (SELECT value FROM entry WHERE path = ?) FROM head"
+_HEAD: Final = "SELECT epoch, stamp FROM head"
 _SEEK: Final = "SELECT path FROM entry WHERE path >= ? AND path < ? ORDER BY path"
 
 _FIND: Final = {"list": names_below, "scan": paths_below}
 
 
-def _look(connection: Connection, prefix: str, look: Look) -> tuple[int, Sequence[str]]:
-    """Return the epoch and what is found below `prefix`, from one snapshot; a writer's transaction is its own."""
+def _look(connection: Connection, prefix: str, look: Look) -> tuple[Point, Sequence[str]]:
+    """Return the state and what is found below `prefix`, from one snapshot; a writer's transaction is its own."""
     raw = connection.raw
     name, after, limit = look
 
@@ -36,8 +36,8 @@ def _look(connection: Connection, prefix: str, look: Look) -> tuple[int, Sequenc
         if not inside:
             raw.execute("BEGIN")
         try:
-            (epoch,) = raw.execute(_EPOCH).fetchone()
-            return epoch, _FIND[name](seek, prefix, after, limit)
+            seen = Point(*raw.execute(_HEAD).fetchone())
+            return seen, _FIND[name](seek, prefix, after, limit)
         finally:
             if not inside:
                 raw.execute("COMMIT")
@@ -59,8 +59,8 @@ class Reader:
 
     def row(self, path: str) -> tuple[int, bytes | None]:
         """Return the epoch and the value at `path`, from one snapshot."""
-        row: tuple[int, bytes | None] = self._connection.row("get", _GET, (path,))
-        return row
+        epoch, _, value = self._connection.row("get", _GET, (path,))
+        return epoch, value
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""
@@ -72,12 +72,13 @@ class Reader:
 
     def below(self, prefix: str, look: Look) -> Sequence[str]:
         """Return what is found below `prefix`, and note the epoch."""
-        self.epoch, found = _look(self._connection, prefix, look)
+        seen, found = _look(self._connection, prefix, look)
+        self.epoch = seen.epoch
         return found
 
 
 class RememberingReader(Reader):
-    """Reads of committed data; what was read is not asked for again before another process commits anything."""
+    """Reads of committed data; what was read is not asked for again before anybody else commits anything."""
 
     def __init__(self, connection: Connection, rows: Rows) -> None:
         super().__init__(connection)
@@ -85,14 +86,13 @@ class RememberingReader(Reader):
 
     def row(self, path: str) -> tuple[int, bytes | None]:
         """See `Reader.row`."""
-        row = self._rows.find(path)
-        if row is None:
-            before = self._rows.before()
-            row = super().row(path)
-            self._rows.keep(path, row, before)
-        else:
+        known = self._rows.find(path)
+        if known is not None:
             self._connection.announce("get")
-        return row
+            return known
+        epoch, stamp, value = self._connection.row("get", _GET, (path,))
+        self._rows.keep(path, Point(epoch, stamp), value)
+        return epoch, value
 
     def below(self, prefix: str, look: Look) -> Sequence[str]:
         """See `Reader.below`."""
@@ -101,7 +101,7 @@ class RememberingReader(Reader):
             self._connection.announce(look[0])
             self.epoch, names = known
             return list(names)
-        before = self._rows.before()
-        found = super().below(prefix, look)
-        self._rows.keep_below(prefix, look, (self.epoch, found), before)
+        seen, found = _look(self._connection, prefix, look)
+        self._rows.keep_below(prefix, look, seen, found)
+        self.epoch = seen.epoch
         return found

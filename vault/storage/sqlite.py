@@ -14,20 +14,20 @@ from types import TracebackType
 from typing import Final
 
 from vault.storage.batch import GroupCommit, committing_thread
-from vault.storage.commits import Commits, Rows
 from vault.storage.database import Connection, OnStatement, prepare
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
 from vault.storage.reading import RememberingReader
+from vault.storage.rows import Rows
 from vault.storage.transaction import Transaction
 from vault.storage.turnstile import Turnstile
 
 _NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM timer ORDER BY 1 LIMIT 1"
 _CHANGES: Final = """
-    SELECT epoch.n, (SELECT min(n) FROM change), change.n, change.kind, change.key
-    FROM epoch LEFT JOIN change ON change.n > ?
+    SELECT head.epoch, EXISTS (SELECT 1 FROM change WHERE n = ?1), change.n, change.kind, change.key
+    FROM head LEFT JOIN change ON change.n > ?1
     ORDER BY change.n, change.kind, change.key
 """
-"""Epoch and oldest change beside each change: one statement, so one snapshot. Without any, one row of nulls."""
+"""The epoch, and whether the other one is known here, beside each change: one statement, so one snapshot. Without any, one row of nulls."""
 
 _READ_PATIENCE: Final = 1.0
 """Seconds that a read may wait, on the event loop: only while another process recovers or closes the file."""
@@ -86,13 +86,11 @@ class SqliteStorage:
         reader = Connection(file, on_statement, patience=patience)
         reader.run("open", "PRAGMA query_only=ON")
         reader.wait_for_lock(_READ_PATIENCE)
-        commits = Commits(file)
-        rows = Rows(commits)
+        rows = Rows(reader.stamp)
         group = GroupCommit(
             lambda: Connection(file, on_statement, patience=0),
             thread,
             Turnstile(file),
-            commits,
             rows,
             patience=patience,
         )
@@ -113,7 +111,7 @@ class SqliteStorage:
         """See `Storage.claim`; the longest claimable are taken first. Without any due, nothing is written."""
         first = await self.next_due()
         if first is None or first > now:
-            return ()
+            return []
         async with _Write(self._reader, self._group, self._rows) as tx:
             return await tx.claim(now, limit, hold)
 
@@ -125,10 +123,10 @@ class SqliteStorage:
     async def changes(self, since: int) -> Sequence[Change] | None:
         """See `Storage.changes`."""
         rows = self._reader.rows("changes", _CHANGES, (since,))
-        epoch, oldest = rows[0][:2]
-        if oldest is None:
-            oldest = epoch + 1
-        if not oldest - 1 <= since <= epoch:
+        epoch, known = rows[0][:2]
+        if since == epoch:
+            return []
+        if not known:
             return None
         return [Change(*row[2:]) for row in rows if row[2] is not None]
 

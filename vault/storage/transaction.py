@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import Final
 
 from vault.storage.batch import GroupCommit
-from vault.storage.commits import Look, Rows
 from vault.storage.database import Connection
 from vault.storage.order import end_of
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure, Timer
 from vault.storage.reading import BEHIND_TEXT, Reader, RememberingReader
+from vault.storage.rows import Look, Rows
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
 _CLAIM: Final = """

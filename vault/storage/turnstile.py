@@ -48,7 +48,7 @@ class _Place(threading.Thread):
 
 
 class Turnstile:
-    """A lock on the file `<database>-turn`, which is private to its owner and holds the counters of `Commits`."""
+    """A lock on the file `<database>-turn`, which is private to its owner."""
 
     def __init__(self, database: Path) -> None:
         self._name = f"{database}-turn"

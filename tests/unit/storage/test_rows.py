@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Remembered rows: never older than what was committed, whoever committed and however that ended."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from vault.storage.protocol import StorageFailure
+from vault.storage.rows import Point, Rows
+from vault.storage.sqlite import SqliteStorage
+
+LOOK = ("list", "", 0)
+
+
+class Database:
+    """The stamp of the last commit, and rows that ask for it; each `turn` is another one of the event loop."""
+
+    def __init__(self) -> None:
+        self.stamp, self.asked = 1, 0
+        self.rows = Rows(self._ask)
+
+    def _ask(self) -> int:
+        self.asked += 1
+        return self.stamp
+
+    def commit(self, stamp: int) -> None:
+        """Let somebody commit, and the next turn begin."""
+        self.stamp = stamp
+        self.rows.look_again()
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    """Rows at stamp 1, outside of any loop: turns pass when a test says so."""
+
+    class Loop:
+        def call_soon(self, act: object) -> None:
+            del act
+
+    monkeypatch.setattr(asyncio, "get_running_loop", Loop)
+    return Database()
+
+
+async def put(storage: SqliteStorage, path: str, value: bytes) -> None:
+    async with storage.write() as tx:
+        await tx.put(path, value)
+
+
+def test_a_row_is_read_once_until_any_process_commits(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        one, other = SqliteStorage.open(tmp_path / "s.db"), SqliteStorage.open(tmp_path / "s.db")
+        await put(one, "a", b"1")
+        one._reader.raw.set_trace_callback(lambda text: asked.append(text) if "entry" in text else None)
+        assert [await one.reader().get("a") for _ in range(3)] == [b"1"] * 3
+        assert len(asked) == 1
+        await put(other, "b", b"2")
+        assert [await one.reader().get("a") for _ in range(2)] == [b"1"] * 2
+        assert len(asked) == 2
+        await put(other, "a", b"3")
+        assert await one.reader().get("a") == b"3"
+        await one.close()
+        await other.close()
+
+    asyncio.run(story())
+
+
+def test_the_epoch_of_a_remembered_row_is_the_one_that_it_was_read_at(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        async with storage.write() as tx:
+            await tx.put("a", b"1")
+            await tx.invalidate("kind", "key")
+        seen = set()
+        for _ in range(2):
+            reader = storage.reader()
+            await reader.get("a")
+            seen.add(reader.epoch)
+        assert len(seen) == 1 and min(seen) > 0
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_the_database_is_asked_once_in_a_turn(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"1")
+    assert [rows.find("a") for _ in range(3)] == [(1, b"1")] * 3
+    assert database.asked == 1
+    database.commit(1)
+    assert rows.find("a") == (1, b"1") and database.asked == 2
+
+
+def test_whoever_commits_leaves_nothing_that_was_read_before(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"1")
+    rows.keep_below("", LOOK, Point(1, 1), ["a"])
+    database.commit(2)
+    assert (rows.find("a"), rows.find_below("", LOOK)) == (None, None)
+    rows.keep("a", Point(1, 2), b"2")
+    assert rows.find("a") == (1, b"2")
+
+
+def test_a_state_that_came_back_is_another_one_where_there_were_commits_since(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"backed up")
+    database.commit(2)
+    rows.keep("a", Point(1, 2), b"later")
+    database.commit(1)  # the backup is put in place
+    assert rows.find("a") is None
+    rows.keep("a", Point(1, 1), b"backed up")
+    assert rows.find("a") == (1, b"backed up")
+
+
+def test_a_statement_that_sees_more_than_was_asked_for_tells(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"1")
+    assert rows.find("a") == (1, b"1")
+    rows.keep("b", Point(2, 2), b"2")
+    assert (rows.find("a"), rows.find("b")) == (None, (2, b"2"))
+
+
+def test_few_and_short_rows_are_remembered(database: Database) -> None:
+    rows, at = database.rows, Point(0, 1)
+    rows.keep("long", at, bytes(5000))
+    rows.keep("p" * 5000, at, None)
+    assert (rows.find("long"), rows.find("p" * 5000)) == (None, None)
+    for number in range(4097):
+        rows.keep(str(number), at, None)
+    assert rows.find("0") is None
+    assert rows.find("4096") == (0, None)
+
+
+def test_while_rows_are_being_committed_only_the_others_are_known(database: Database) -> None:
+    rows = database.rows
+    for path in ("mine", "other"):
+        rows.keep(path, Point(1, 1), b"old")
+    rows.expect({"mine": b"new"}, 1, 2, moves=False)
+    assert (rows.find("mine"), rows.find("other")) == ((1, b"old"), (1, b"old"))
+    database.commit(2)
+    assert (rows.find("mine"), rows.find("other")) == (None, (1, b"old"))
+    rows.keep("mine", Point(1, 2), b"new")
+    assert rows.find("mine") is None
+    rows.end(kept=True)
+    assert (rows.find("mine"), rows.find("other")) == ((1, b"new"), (1, b"old"))
+
+
+def test_once_it_is_there_what_makes_anything_untrue_is_waited_for_and_then_all_is_known_at_its_epoch(
+    database: Database,
+) -> None:
+    rows = database.rows
+    for path in ("mine", "other"):
+        rows.keep(path, Point(1, 1), b"old")
+    rows.keep_below("others/", LOOK, Point(1, 1), ["a"])
+    rows.expect({"mine": b"new"}, 1, 2, moves=True)
+    database.commit(2)
+    assert (rows.find("mine"), rows.find("other"), rows.find_below("others/", LOOK)) == (None, None, None)
+    rows.keep("more", Point(2, 2), b"old")
+    rows.keep_below("", LOOK, Point(2, 2), ["mine"])
+    rows.end(kept=True, epoch=2)
+    assert (rows.find("mine"), rows.find("other")) == ((2, b"new"), (2, b"old"))
+    assert rows.find_below("others/", LOOK) == (2, ("a",))
+    assert (rows.find("more"), rows.find_below("", LOOK)) == (None, None)
+
+
+@pytest.mark.parametrize("stamp", [1, 2])
+def test_while_rows_are_being_committed_what_they_do_not_change_can_be_learnt(
+    database: Database, stamp: int
+) -> None:
+    rows = database.rows
+    for prefix in ("mine/", "other/"):
+        rows.keep_below(prefix, LOOK, Point(1, 1), ["old"])
+    rows.expect({"mine/new": b"new"}, 1, 2, moves=False)
+    database.commit(stamp)
+    assert (rows.find_below("mine/", LOOK), rows.find_below("other/", LOOK)) == (None, (1, ("old",)))
+    rows.keep("row", Point(1, stamp), None)
+    assert rows.find("row") == (1, None)
+    rows.keep_below("row/", LOOK, Point(1, stamp), [])
+    assert rows.find_below("row/", LOOK) == (1, ())
+    for prefix in ("", "mine/"):
+        rows.keep_below(prefix, LOOK, Point(1, stamp), ["old"])
+        assert rows.find_below(prefix, LOOK) is None
+    database.stamp = 2
+    rows.end(kept=True)
+    assert (rows.find_below("mine/", LOOK), rows.find_below("other/", LOOK)) == (None, (1, ("old",)))
+    assert rows.find("row") == (1, None)
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_commit_that_another_one_followed_leaves_nothing_known(database: Database, *, read: bool) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    rows.keep_below("", LOOK, Point(1, 1), ["a"])
+    rows.expect({"b": b"new"}, 1, 2, moves=False)
+    database.commit(3)
+    if read:
+        rows.keep("c", Point(1, 3), b"theirs")
+    rows.end(kept=True)
+    assert (rows.find("a"), rows.find_below("", LOOK)) == (None, None)
+    assert rows.find("c") == ((1, b"theirs") if read else None)
+
+
+def test_a_commit_that_failed_is_asked_about(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    rows.expect({"a": b"new"}, 1, 2, moves=False)
+    rows.end(kept=False)
+    assert rows.find("a") == (1, b"old")
+    rows.expect({"a": b"new"}, 1, 3, moves=False)
+    database.stamp = 3
+    rows.end(kept=False)  # and yet it was kept
+    assert rows.find("a") is None
+
+
+def test_what_a_commit_of_unknown_rows_wrote_is_read_anew(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    assert rows.find("a") == (1, b"old")
+    database.stamp = 2  # nothing was expected
+    rows.end(kept=True)
+    assert rows.find("a") is None
+
+
+def test_what_this_process_commits_is_known_without_another_look(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a/b", b"1")
+        reader = storage.reader()
+        assert (await reader.get("a/b"), await reader.get("a/c"), await reader.list("a/")) == (
+            b"1",
+            None,
+            ["b"],
+        )
+        storage._reader.raw.set_trace_callback(asked.append)
+        await put(storage, "a/b", b"2")
+        assert await reader.get("a/b") == b"2"
+        assert set(asked) <= {"SELECT stamp FROM head"}
+        await put(storage, "a/c", b"3")
+        assert await reader.get("a/c") == b"3"
+        assert set(asked) <= {"SELECT stamp FROM head"}
+        assert await reader.list("a/") == ["b", "c"]
+        assert not set(asked) <= {"SELECT stamp FROM head"}
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_a_row_is_known_when_something_else_became_untrue(tmp_path: Path) -> None:
+    async def story() -> None:
+        asked: list[str] = []
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a", b"1")
+        reader = storage.reader()
+        assert (await reader.get("a"), reader.epoch) == (b"1", 0)
+        storage._reader.raw.set_trace_callback(asked.append)
+        async with storage.write() as tx:
+            await tx.put("b", b"1")
+            await tx.invalidate("kind", "key")
+        assert await reader.get("a") == b"1"
+        moved = reader.epoch
+        assert moved > 0
+        assert set(asked) <= {"SELECT stamp FROM head"}
+        other = SqliteStorage.open(tmp_path / "s.db")
+        async with other.write() as tx:
+            await tx.invalidate("kind", "key")
+        assert await reader.get("a") == b"1"
+        assert reader.epoch > moved
+        assert not set(asked) <= {"SELECT stamp FROM head"}
+        await other.close()
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_a_closed_storage_answers_nothing_from_memory(tmp_path: Path) -> None:
+    async def story() -> None:
+        storage = SqliteStorage.open(tmp_path / "s.db")
+        await put(storage, "a", b"1")
+        reader = storage.reader()
+        await reader.get("a")
+        await storage.close()
+        with pytest.raises(StorageFailure, match="it is closed"):
+            await reader.get("a")
+
+    asyncio.run(story())

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Rows that were read and are still true: what tells is the database itself.
+
+Every commit leaves a number in it that no other commit has, its stamp, and every statement returns the stamp of what it
+saw. As long as that is the same, every row is as it was. It does not matter who changed the file: another process, or
+somebody who put a backup in its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from vault.storage.order import all_folders
+
+Look = tuple[str, str, int]
+"""A way to look below a prefix: `list` or `scan`, behind which name, and how many names at most."""
+
+_MOST: Final = 4096
+"""Rows that are kept."""
+_LONGEST: Final = 4096
+"""Bytes of the longest of them, its path included."""
+
+
+class Point(NamedTuple):
+    """A state of the database: its epoch, and the stamp of the last commit."""
+
+    epoch: int
+    stamp: int
+
+
+class _Expected(NamedTuple):
+    """A commit of this process that is under way: the stamp before and behind it, what it writes, if it moves the epoch."""
+
+    before: int
+    after: int
+    rows: Mapping[str, bytes | None]
+    moves: bool
+
+
+class Rows:
+    """Rows by path, and names below prefixes, all of one state: sealed values, so no secret is kept here.
+
+    They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when anybody
+    else commits anything. The database is asked for its stamp once in a turn of the event loop: whoever is answered in
+    it had come before.
+    """
+
+    def __init__(self, ask: Callable[[], int]) -> None:
+        """`ask` returns the stamp of the last commit."""
+        self._ask = ask
+        self._stamp = 0
+        self._asked = False
+        self._as_of = Point(0, -1)
+        self._kept: OrderedDict[str, bytes | None] = OrderedDict()
+        self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
+        self._expected: _Expected | None = None
+
+    def saw(self, stamp: int) -> None:
+        """Take note of the stamp of the last commit, which was read just now."""
+        self._stamp = stamp
+        if not self._asked:
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self.look_again)
+
+    def look_again(self) -> None:
+        """Ask the database before the next answer."""
+        self._asked = False
+
+    def find(self, path: str) -> tuple[int, bytes | None] | None:
+        """Return epoch and value of the row at `path`, or None to ask the database. Raises `StorageFailure`."""
+        if not self._asked:
+            self.saw(self._ask())
+        if self._stamp != self._as_of.stamp:
+            expected = self._expected
+            if expected is None or self._stamp != expected.after:
+                self._clear()
+                return None
+            if expected.moves or path in expected.rows:
+                return None
+        return (self._as_of.epoch, self._kept[path]) if path in self._kept else None
+
+    def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
+        """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
+        if not self._asked:
+            self.saw(self._ask())
+        if self._stamp != self._as_of.stamp:
+            expected = self._expected
+            if expected is None or expected.moves or self._stamp != expected.after:
+                return None
+        known = self._listed.get(prefix)
+        return (self._as_of.epoch, known[1]) if known is not None and known[0] == look else None
+
+    def keep(self, path: str, seen: Point, value: bytes | None) -> None:
+        """Remember what a statement found in the state that it saw."""
+        if len(path) + len(value or b"") > _LONGEST or not self._holds(seen):
+            return
+        expected = self._expected
+        if expected is not None and path in expected.rows and seen.stamp == expected.after:
+            return
+        self._kept[path] = value
+        if len(self._kept) > _MOST:
+            self._kept.popitem(last=False)
+
+    def keep_below(self, prefix: str, look: Look, seen: Point, names: Sequence[str]) -> None:
+        """Remember what lies below `prefix`, as `keep`."""
+        if len(prefix) + sum(map(len, names)) > _LONGEST or not self._holds(seen):
+            return
+        expected = self._expected
+        if expected is not None and any(path.startswith(prefix) for path in expected.rows):
+            return
+        self._listed[prefix] = (look, tuple(names))
+        if len(self._listed) > _MOST:
+            self._listed.popitem(last=False)
+
+    def _holds(self, seen: Point) -> bool:
+        """Whether what is kept is of this state; all goes where it is of another."""
+        self._stamp = seen.stamp
+        if seen.stamp == self._as_of.stamp:
+            return True
+        expected = self._expected
+        if expected is not None and seen.stamp == expected.after:
+            return not expected.moves
+        self._clear()
+        self._as_of, self._expected = seen, None
+        return True
+
+    def _clear(self) -> None:
+        self._kept.clear()
+        self._listed.clear()
+
+    def expect(self, rows: Mapping[str, bytes | None], before: int, after: int, *, moves: bool) -> None:
+        """Say that this process is about to commit these rows, and holds SQLite's write lock.
+
+        `before` is the stamp of what they are committed to, `after` the one that they get. Until `end`, what is not among
+        them is as it was. A commit that `moves` the epoch can be seen meanwhile by somebody else, and nothing older may
+        be answered then: once its stamp is there, SQLite is asked.
+        """
+        if before != self._as_of.stamp:
+            return
+        self._expected = _Expected(before, after, rows, moves)
+        if self._listed:
+            for folder in all_folders(rows):
+                self._listed.pop(folder, None)
+
+    def end(self, *, kept: bool, epoch: int = 0) -> None:
+        """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""
+        expected, self._expected = self._expected, None
+        self._asked = False
+        if not kept or expected is None or self._as_of.stamp != expected.before:
+            return
+        self._as_of = Point(epoch if expected.moves else self._as_of.epoch, expected.after)
+        for path, value in expected.rows.items():
+            if path in self._kept:
+                del self._kept[path]
+                if len(path) + len(value or b"") <= _LONGEST:
+                    self._kept[path] = value
+
+    def forget(self) -> None:
+        """Remember nothing: the database is closed."""
+        self._as_of, self._expected = Point(0, -1), None
+        self._clear()
