@@ -31,7 +31,7 @@ _MAY_HAVE_THREADS = {
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
     "vault/engines/system/external_keys_pkcs11.py": "wait for devices; each has so many",
     "vault/framework/offload.py": "the pool in which clients take turns",
-    "vault/storage/batch.py": "commits",
+    "vault/storage/group.py": "commits",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
 _DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.stores import everything, fill
-from vault.storage.batch import committing_thread
+from vault.storage.group import committing_thread
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
 

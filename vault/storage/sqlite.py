@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.batch import GroupCommit, committing_thread
 from vault.storage.database import Connection, OnStatement, prepare
+from vault.storage.group import GroupCommit, committing_thread
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
 from vault.storage.reading import RememberingReader
 from vault.storage.rows import Rows

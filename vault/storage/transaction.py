@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from vault.storage.batch import GroupCommit
 from vault.storage.database import Connection
+from vault.storage.group import GroupCommit
 from vault.storage.order import end_of
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure, Timer

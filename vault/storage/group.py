@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Group commit: writers take turns in one SQLite transaction, and share its statements and its fsync.
+
+Turns are first come, first served, and run on the event loop. Whoever leaves hands over to the next;
+when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
+Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock.
+
+While the disk is busy the next batch is already open: what the one before wrote is looked up in memory. SQLite hears
+of it once that has committed, and no other process can come in between, because the turnstile is held. If the commit
+fails, both fail.
+
+What they write waits in `Pending` and goes to SQLite together, just before the commit. Who needs it there
+earlier spills: what the batch has goes in, and his own behind a savepoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from vault.storage.batch import Batch, Outcome, fresh_stamp
+from vault.storage.database import Connection, is_busy
+from vault.storage.pending import Pending
+from vault.storage.protocol import StorageFailure
+from vault.storage.rows import Rows
+from vault.storage.turnstile import Turnstile
+
+_LULL: Final = 3
+"""Turns of the event loop without another writer after which no more are waited for: a request takes two to get here."""
+
+
+def committing_thread(file: Path) -> ThreadPoolExecutor:
+    """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
+
+    Raises `StorageFailure`.
+    """
+    thread = ThreadPoolExecutor(1, "vault-commit")
+    try:
+        thread.submit(int).result()
+    except RuntimeError as error:
+        raise StorageFailure(
+            f"storage {file}: the system starts no more threads; raise its limit of processes and threads"
+        ) from error
+    return thread
+
+
+class GroupCommit:
+    """The one writer of a database file in this process.
+
+    `connect` opens its connection, and `thread` commits. `patience` is how many seconds a batch waits for other processes,
+    once it is its turn at the `turnstile`. `rows` are told what is committed here.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        thread: ThreadPoolExecutor,
+        turnstile: Turnstile,
+        rows: Rows,
+        *,
+        patience: float,
+    ) -> None:
+        self._connect = connect
+        self._turnstile = turnstile
+        self._rows = rows
+        self._patience = patience
+        self._connection: Connection | None = connect()
+        self._file: Final = self._connection.file
+        self._thread: Final = thread
+        self._waiting: deque[asyncio.Future[Outcome]] = deque()
+        self._batch: Batch | None = None
+        self._committing: Batch | None = None
+        self._wanted = 0
+        """Writers that a batch should have: half of those who are about, so that disk and processor work in turn."""
+        self._lingers = False
+        self._savepoint = False
+        self._inside = False
+        self._beginning = False
+        self._holder: asyncio.Task[object] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._closed = False
+
+    @property
+    def connection(self) -> Connection:
+        """The writer's connection; opened anew when a rollback on the last one failed."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    @property
+    def _in_transaction(self) -> bool:
+        """Whether the batch still stands; some failures make SQLite roll it back by itself."""
+        return self._connection is not None and self._connection.raw.in_transaction
+
+    async def enter(self) -> None:
+        """Wait for the turn. Raises `StorageFailure`; then there is nothing to leave."""
+        if self._closing:
+            raise StorageFailure(f"storage {self._file}: it is closed")
+        task = asyncio.current_task()
+        if self._holder is not None and task is self._holder:
+            raise RuntimeError("this task is in a transaction already, and would wait for itself")
+        self._idle.clear()
+        if self._inside or self._next_waiting() is not None or not self._take():
+            await self._queue()
+        self._holder = task
+
+    @property
+    def open(self) -> Batch:
+        """The batch that whoever has the turn is in. Raises `StorageFailure` where SQLite has rolled it back."""
+        batch = self._batch
+        if batch is not None:
+            if batch.before is not None:
+                return batch
+            connection = self._connection
+            if connection is not None and connection.raw.in_transaction:
+                return batch
+        raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
+
+    async def spill(self, own: Pending) -> None:
+        """Give SQLite what the batch has and, behind a savepoint, what this writer has. Raises `StorageFailure`."""
+        await self.open.founded()
+        batch = self.open
+        batch.spilled = True
+        if not self._savepoint:
+            try:
+                batch.pending.apply(self.connection)
+            except BaseException:
+                self._roll_back()
+                raise
+            self.connection.run("savepoint", "SAVEPOINT writer")
+            self._savepoint = True
+        own.apply(self.connection)
+
+    def release(self, own: Pending) -> asyncio.Future[Outcome]:
+        """Leave with success and return what tells how the commit went; for `durable`.
+
+        Who makes anything untrue lets nobody further into this batch: nobody sees it before it is durable.
+        Raises `StorageFailure` when the batch is gone; then `undo` is still to be called.
+        """
+        batch = self.open
+        if self._savepoint:
+            self.connection.run("release", "RELEASE writer")
+            self._savepoint = False
+        batch.size += 1
+        batch.pending.absorb(own)
+        batch.closed = bool(own.untrue) or batch.pending.full
+        self._inside, self._holder = False, None
+        ended = batch.wait()
+        self._advance()
+        return ended
+
+    async def durable(self, ended: asyncio.Future[Outcome]) -> None:
+        """Return once the batch is durable, or raise `StorageFailure`. Cancelling the wait undoes nothing."""
+        outcome = await ended
+        if outcome is not None:
+            raise StorageFailure(str(outcome)) from outcome
+
+    def undo(self) -> None:
+        """Leave without a trace; the rest of the batch is not affected. Never waits."""
+        self._inside, self._holder = False, None
+        nested, self._savepoint = self._savepoint, False
+        try:
+            if nested and self._in_transaction:
+                self.connection.run("rollback_to", "ROLLBACK TO writer")
+                self.connection.run("release", "RELEASE writer")
+        except StorageFailure:
+            self._roll_back()
+        self._end_turn()
+
+    async def close(self) -> None:
+        """Let those who came finish, refuse newcomers, and close the connection."""
+        self._closing = True
+        await self._idle.wait()
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._release_files)
+            self._thread.shutdown()
+
+    def _take(self) -> bool:
+        """Take the free turn, and begin where nothing is open; False when it will be handed over later."""
+        if self._batch is not None:
+            self._inside = not self._batch.full
+        elif self._committing is None and not self._beginning:
+            try:
+                self._inside = self._begin()
+            except BaseException:
+                self._advance()
+                raise
+            if not self._inside:
+                self._begin_in_thread()
+        return self._inside
+
+    async def _queue(self) -> None:
+        """Wait until the turn is handed over."""
+        turn: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            outcome = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result() is None:
+                self._inside = False
+                self._advance()
+            raise
+        if outcome is not None:
+            raise StorageFailure(str(outcome)) from outcome
+
+    def _begin(self) -> bool:
+        """Begin if no other process is in the way; if one is, keep the place behind it."""
+        if not self._turnstile.enter_now():
+            return False
+        try:
+            self.connection.run("begin", "BEGIN IMMEDIATE")
+        except StorageFailure as problem:
+            if is_busy(problem):
+                return False
+            self._turnstile.leave()
+            raise
+        self._turnstile.leave()
+        self._begun()
+        return True
+
+    def _begun(self) -> None:
+        """Open a batch, or found the one that is open already, if what it stands on is what is there.
+
+        Raises `StorageFailure`, and then nothing has begun.
+        """
+        batch = self._batch
+        try:
+            stamp = self.connection.stamp()
+        except StorageFailure:
+            self._roll_back()
+            raise
+        self._rows.saw(stamp)
+        if batch is None:
+            self._batch = Batch(stamp)
+        elif batch.base == stamp:
+            batch.found()
+        else:
+            self._roll_back()
+            self._fail(batch, StorageFailure(f"storage {self._file}: another process came first; try again"))
+
+    def _fail(self, batch: Batch, problem: StorageFailure) -> None:
+        """Give up the open batch."""
+        self._batch = None
+        batch.end(problem)
+
+    def _end_turn(self) -> None:
+        """Fail the batch if its transaction is gone, and let whoever is next go on."""
+        batch = self._batch
+        if batch is not None and batch.before is None and not self._in_transaction:
+            problem = StorageFailure(f"storage {self._file}: the batch was rolled back; try again")
+            self._fail(batch, problem)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Decide what comes next, unless somebody has the turn: commit, begin, hand over, or rest."""
+        while not self._inside and not self._beginning:
+            turn, batch, busy = self._next_waiting(), self._batch, self._committing is not None
+            if batch is not None and batch.size and not busy and (turn is None or batch.full):
+                if batch.size < self._wanted and not batch.full:
+                    self._linger(batch)
+                    return
+                self._commit_in_thread(batch)
+            elif turn is None:
+                if not busy:
+                    self._rest()
+                return
+            elif batch is None:
+                if busy or not self._begin_for(turn):
+                    return
+            elif batch.full:
+                return
+            else:
+                del self._waiting[0]
+                self._inside = True
+                turn.set_result(None)
+
+    def _linger(self, batch: Batch) -> None:
+        """Wait for more writers, as long as they keep coming."""
+        if not self._lingers:
+            self._lingers = True
+            asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, _LULL)
+
+    def _look_again(self, batch: Batch, size: int, left: int) -> None:
+        if self._batch is batch and batch.size < self._wanted and left:
+            left = left - 1 if batch.size == size else _LULL
+            asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, left)
+            return
+        self._lingers = False
+        self._wanted = 0
+        self._advance()
+
+    def _begin_for(self, turn: asyncio.Future[Outcome]) -> bool:
+        """Begin for who is first in line; False when that is being waited for."""
+        try:
+            begun = self._begin()
+        except StorageFailure as problem:
+            del self._waiting[0]
+            turn.set_result(problem)
+            return True
+        if not begun:
+            self._begin_in_thread()
+        return begun
+
+    def _next_waiting(self) -> asyncio.Future[Outcome] | None:
+        while self._waiting and self._waiting[0].done():
+            del self._waiting[0]
+        return self._waiting[0] if self._waiting else None
+
+    def _rest(self) -> None:
+        """Nobody waits and nobody is in the batch: close it."""
+        if self._batch is not None:
+            self._batch = None
+            self._roll_back()
+        self._idle.set()
+
+    def _begin_in_thread(self) -> None:
+        """Wait for other processes off the event loop, then hand over to whoever is first."""
+        self._beginning = True
+        work = asyncio.get_running_loop().run_in_executor(self._thread, self._begin_patiently)
+        work.add_done_callback(self._begun_in_thread)
+
+    def _begin_patiently(self) -> Outcome:
+        try:
+            until = time.monotonic() + self._patience
+            self._turnstile.enter(self._patience)
+            connection = self.connection
+            connection.wait_for_lock(max(0.0, until - time.monotonic()))
+            try:
+                connection.run("begin", "BEGIN IMMEDIATE")
+            finally:
+                connection.wait_for_lock(0)
+        except StorageFailure as problem:
+            return problem
+        finally:
+            self._turnstile.leave()
+        return None
+
+    def _begun_in_thread(self, work: asyncio.Future[Outcome]) -> None:
+        self._beginning = False
+        problem = self._outcome(work)
+        if problem is None:
+            try:
+                self._begun()
+            except StorageFailure as failed:
+                problem = failed
+        if problem is not None:
+            if self._batch is not None:
+                self._fail(self._batch, problem)
+            for turn in self._waiting:
+                if not turn.done():
+                    turn.set_result(problem)
+        self._advance()
+
+    def _commit_in_thread(self, batch: Batch) -> None:
+        """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread.
+
+        Meanwhile the next batch is open, unless it would have to ask SQLite for what this one did, or its epoch.
+        """
+        self._committing, self._batch = batch, None
+        loop = asyncio.get_running_loop()
+        try:
+            if batch.spilled or not batch.pending.empty:
+                batch.stamp = fresh_stamp()
+                if not batch.spilled:
+                    moves = bool(batch.pending.untrue)
+                    self._rows.expect(batch.pending.rows, batch.base, batch.stamp, moves=moves)
+                batch.epoch = batch.pending.end(self.connection, batch.stamp)
+            if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
+                self._batch = Batch(batch.stamp, batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
+            self._rows.end(kept=False)
+            self._roll_back()
+            loop.call_soon(self._committed, batch, self._failure(error, "writing"))
+            return
+        work = loop.run_in_executor(self._thread, self._commit)
+        work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
+
+    def _commit(self) -> Outcome:
+        try:
+            self.connection.run("commit", "COMMIT")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
+            self._roll_back()
+            return self._failure(error, "committing")
+        return None
+
+    def _committed(self, batch: Batch, outcome: Outcome) -> None:
+        self._rows.end(kept=outcome is None, epoch=batch.epoch)
+        self._committing = None
+        batch.end(outcome)
+        following = self._batch
+        self._wanted = (batch.size + (0 if following is None else following.size) + 1) // 2
+        if following is not None:
+            self._follow(following, outcome)
+        self._advance()
+
+    def _follow(self, batch: Batch, outcome: Outcome) -> None:
+        """Begin for the batch that stands on the one that was just committed, if that went well and it is needed."""
+        if outcome is None and (batch.size or self._inside):
+            try:
+                if not self._begin():
+                    self._begin_in_thread()
+            except StorageFailure as problem:
+                self._fail(batch, problem)
+            return
+        self._turnstile.leave()
+        self._batch = None
+        if outcome is not None:
+            batch.end(outcome)
+
+    def _outcome(self, work: asyncio.Future[Outcome]) -> Outcome:
+        """Return what the thread reported; what it did not expect is a failure too."""
+        error = work.exception()
+        return work.result() if error is None else self._failure(error, "committing")
+
+    def _failure(self, error: BaseException, doing: str) -> StorageFailure:
+        if isinstance(error, StorageFailure):
+            return error
+        return StorageFailure(f"storage {self._file}: {type(error).__name__} while {doing}")
+
+    def _roll_back(self) -> None:
+        """Undo the whole transaction; a connection that cannot even do that is given up."""
+        try:
+            if self._in_transaction:
+                self.connection.run("rollback", "ROLLBACK")
+        except StorageFailure:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.raw.close()
+
+    def _release_files(self) -> None:
+        self._disconnect()
+        self._turnstile.close()
