@@ -133,8 +133,11 @@ def examine(file: Path, connection: sqlite3.Connection, progress: Progress) -> C
 
 def content(connection: sqlite3.Connection, schema: int) -> Content:
     """Count what is in a database."""
-    epoch, entries, timers = connection.execute(
-        "SELECT (SELECT n FROM epoch), (SELECT count(*) FROM entry), (SELECT count(*) FROM timer)"
+    (epoch,) = connection.execute(
+        "SELECT n FROM epoch" if schema == 1 else "SELECT epoch FROM head"
+    ).fetchone()
+    entries, timers = connection.execute(
+        "SELECT (SELECT count(*) FROM entry), (SELECT count(*) FROM timer)"
     ).fetchone()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
