@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.errors import NotFound
@@ -42,37 +43,35 @@ def nulled(call: Call, name: str) -> bool:
 class Record(Generic[T]):
     """What a mount has one of."""
 
-    def __init__(self, place: str, kind: type[T]) -> None:
+    def __init__(self, place: str, kind: RecordKind[T]) -> None:
         self._place = place
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self._kind = kind
 
     async def find(self, view: ReadView) -> T | None:
         """Return it, where there is one."""
         value = await view.get(self._place)
-        return self._decode(value) if value is not None else None
+        return self._kind.decode(value) if value is not None else None
 
     async def keep(self, view: View, new: T) -> None:
         """Keep it."""
-        await view.put(self._place, self._encode(new))
+        await view.put(self._place, self._kind.encode(new))
 
 
 class Records(Generic[T]):
     """Records of one kind by name, in lower case, below a folder."""
 
-    def __init__(self, folder: str, kind: type[T]) -> None:
+    def __init__(self, folder: str, kind: RecordKind[T]) -> None:
         self._folder = folder
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self._kind = kind
 
     async def find(self, view: ReadView, name: str) -> T | None:
         """Return the record with this name."""
         value = await view.get(self._folder + name)
-        return self._decode(value) if value is not None else None
+        return self._kind.decode(value) if value is not None else None
 
     async def keep(self, view: View, name: str, new: T) -> None:
         """Keep a record under this name."""
-        await view.put(self._folder + name, self._encode(new))
+        await view.put(self._folder + name, self._kind.encode(new))
 
     async def remove(self, view: View, name: str) -> None:
         """Remove a record; nothing happens where there is none."""

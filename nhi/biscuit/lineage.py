@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from nhi.biscuit.model import BISCUIT_KIND, Issued, Place
+from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
 
@@ -126,27 +127,26 @@ class Orphans(msgspec.Struct, frozen=True):
     more: bool = False
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_tree = msgspec.msgpack.Decoder(Tree).decode
-_settings = msgspec.msgpack.Decoder(Settings).decode
-_orphans = msgspec.msgpack.Decoder(Orphans).decode
+_TREE: Final = RecordKind("Biscuit tree", Tree)
+_SETTINGS: Final = RecordKind("Biscuit settings", Settings)
+_ORPHANS: Final = RecordKind("Biscuit orphans", Orphans)
 
 
 async def tree(view: ReadView, token_id: str) -> Tree | None:
     """Return what was seen of a token."""
     value = await view.get(TREES + token_id)
-    return None if value is None else _tree(value)
+    return None if value is None else _TREE.decode(value)
 
 
 async def settings(view: ReadView) -> Settings:
     """Return the settings of a mount."""
     value = await view.get(CONFIG)
-    return Settings() if value is None else _settings(value)
+    return Settings() if value is None else _SETTINGS.decode(value)
 
 
 async def put_settings(view: View, new: Settings) -> None:
     """Keep the settings of a mount."""
-    await view.put(CONFIG, _encode(new))
+    await view.put(CONFIG, _SETTINGS.encode(new))
 
 
 async def owner_of(view: ReadView, block_id: str) -> str | None:
@@ -158,7 +158,7 @@ async def owner_of(view: ReadView, block_id: str) -> str | None:
 async def orphans(view: ReadView) -> Orphans:
     """Return the tokens that nobody issued."""
     value = await view.get(ORPHANS)
-    return Orphans() if value is None else _orphans(value)
+    return Orphans() if value is None else _ORPHANS.decode(value)
 
 
 async def put_orphan(view: View, new: Orphan) -> None:
@@ -167,7 +167,7 @@ async def put_orphan(view: View, new: Orphan) -> None:
     if old.more or any(one.id == new.id for one in old.seen):
         return
     full = len(old.seen) == MOST_ORPHANS
-    await view.put(ORPHANS, _encode(Orphans(old.seen if full else (*old.seen, new), full)))
+    await view.put(ORPHANS, _ORPHANS.encode(Orphans(old.seen if full else (*old.seen, new), full)))
 
 
 async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
@@ -175,20 +175,20 @@ async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
     if old is None:
         kept_for = (await settings(view)).lineage_ttl * 1000
         new = msgspec.structs.replace(new, until=new.issued.expires + kept_for)
-    encoded = _encode(new)
+    encoded = _TREE.encode(new)
     kept = len(new.nodes) <= MOST_NODES and len(encoded) <= MOST_BYTES
     if not kept:
         new = msgspec.structs.replace(old or new, more=True)
-        encoded = _encode(new)
+        encoded = _TREE.encode(new)
     token_id = new.issued.token_id
     await view.put(TREES + token_id, encoded)
     known = {node.id for node in old.nodes} if old is not None else set()
     for node in new.nodes:
         if node.id not in known:
-            await view.put(NODES + node.id, token_id.encode())
+            await view.put(NODES + node.id, text(token_id))
     if old is None:
         for path in _places(new):
-            await view.put(path, b"")
+            await view.put(path, MARK)
         key = f"{owner.namespace}/{owner.mount}/{TREES}{token_id}"
         await view.at(Timer(BISCUIT_KIND, key, new.until))
     return kept
@@ -206,7 +206,7 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None
         else node
         for node in old.nodes
     )
-    await view.put(TREES + old.issued.token_id, _encode(msgspec.structs.replace(old, nodes=nodes)))
+    await view.put(TREES + old.issued.token_id, _TREE.encode(msgspec.structs.replace(old, nodes=nodes)))
 
 
 async def forget(view: View, token_id: str, now: int) -> None:

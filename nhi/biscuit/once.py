@@ -8,12 +8,13 @@ its proofs are: what was issued by then, and ends by then, may be one of these a
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from nhi.biscuit import store
 from nhi.biscuit.model import BISCUIT_KIND, Place
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
 from vault.token.store import TokenStore
@@ -46,10 +47,9 @@ class _Forgotten(msgspec.Struct, frozen=True, array_like=True):
     until: int = 0
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_once = msgspec.msgpack.Decoder(Once | int).decode
+_ONCE: Final[RecordKind[Once | int]] = RecordKind("Biscuit proof", cast("Any", Once | int))
 """An integer, the end alone, is what was kept before."""
-_mark = msgspec.msgpack.Decoder(_Forgotten).decode
+_FORGOTTEN: Final = RecordKind("Biscuit proofs forgotten", _Forgotten)
 
 
 async def take(view: View, owner: Place, proof: Once) -> bool:
@@ -59,7 +59,7 @@ async def take(view: View, owner: Place, proof: Once) -> bool:
     forgotten = await _forgotten(view, proof.registration)
     if not proof.token and proof.issued <= forgotten.issued and proof.until <= forgotten.until:
         return False
-    await view.put(ONCE + proof.digest, _encode(proof))
+    await view.put(ONCE + proof.digest, _ONCE.encode(proof))
     await view.at(_timer(owner, proof.digest, proof.until))
     return True
 
@@ -70,7 +70,7 @@ async def forget(core: View, owner: Place, digest: str, tokens: TokenStore) -> N
     value = await view.get(ONCE + digest)
     if value is None:
         return
-    proof = _once(value)
+    proof = _ONCE.decode(value)
     if isinstance(proof, Once):
         held = await tokens.get(core, proof.token) if proof.token else None
         if held is not None:
@@ -80,13 +80,13 @@ async def forget(core: View, owner: Place, digest: str, tokens: TokenStore) -> N
         if not proof.token and await store.registration(view, proof.registration) is not None:
             old = await _forgotten(view, proof.registration)
             new = _Forgotten(max(old.issued, proof.issued), max(old.until, proof.until))
-            await view.put(FORGOTTEN + proof.registration, _encode(new))
+            await view.put(FORGOTTEN + proof.registration, _FORGOTTEN.encode(new))
     await view.delete(ONCE + digest)
 
 
 async def _forgotten(view: View, registration: str) -> _Forgotten:
     value = await view.get(FORGOTTEN + registration)
-    return _Forgotten() if value is None else _mark(value)
+    return _Forgotten() if value is None else _FORGOTTEN.decode(value)
 
 
 def _timer(owner: Place, digest: str, until: int) -> Timer:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from nhi.biscuit.model import BISCUIT_KIND, LONGEST_TTL, Issued, Place
+from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
@@ -41,8 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     until: int
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_line = msgspec.msgpack.Decoder(Line).decode
+_LINE: Final = RecordKind("Biscuit line", Line)
 
 
 async def add(view: View, owner: Place, renewed: Issued, new: Issued) -> None:
@@ -56,8 +56,8 @@ async def add(view: View, owner: Place, renewed: Issued, new: Issued) -> None:
     if len(renewals) >= MOST:
         raise Malformed("this login was renewed too often of late: log in again")
     added = Renewal(bytes.fromhex(new.ids), bytes.fromhex(renewed.ids), new.token_id, new.expires)
-    await view.put(RENEWED + new.ids, first.encode())
-    await view.put(LINES + first, _encode(Line((*renewals, added), new.latest)))
+    await view.put(RENEWED + new.ids, text(first))
+    await view.put(LINES + first, _LINE.encode(Line((*renewals, added), new.latest)))
     if old is None:
         await view.at(Timer(BISCUIT_KIND, f"{owner.namespace}/{owner.mount}/{LINES}{first}", new.latest))
 
@@ -87,7 +87,7 @@ async def forget(view: View, first: str, now: int) -> None:
 
 async def _read(view: ReadView, first: str) -> Line | None:
     value = await view.get(LINES + first)
-    return None if value is None else _line(value)
+    return None if value is None else _LINE.decode(value)
 
 
 def _without(renewals: list[Renewal], gone: Renewal) -> list[Renewal]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from nhi.biscuit import lineage, renewals
 from nhi.biscuit.chain import Key
 from nhi.biscuit.model import (
@@ -26,6 +24,7 @@ from nhi.biscuit.model import (
     Revoked,
     Workload,
 )
+from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
@@ -47,17 +46,16 @@ MADE: Final = "made/"
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
-_encode = msgspec.msgpack.Encoder().encode
-_key = msgspec.msgpack.Decoder(IssuerKey).decode
-_place = msgspec.msgpack.Decoder(Place).decode
-_workload = msgspec.msgpack.Decoder(Workload).decode
-_registration = msgspec.msgpack.Decoder(Registration).decode
-_issued = msgspec.msgpack.Decoder(Issued).decode
-_logins = msgspec.msgpack.Decoder(Logins).decode
-_approver = msgspec.msgpack.Decoder(Approver).decode
-_moment = msgspec.msgpack.Decoder(int).decode
-_chain = msgspec.msgpack.Decoder(KeptChain).decode
-_revoked = msgspec.msgpack.Decoder(Revoked).decode
+_KEY: Final = RecordKind("Biscuit key", IssuerKey)
+_PLACE: Final = RecordKind("place of a Biscuit key", Place)
+_WORKLOAD: Final = RecordKind("Biscuit workload", Workload)
+_REGISTRATION: Final = RecordKind("Biscuit registration", Registration)
+_ISSUED: Final = RecordKind("Biscuit issued", Issued)
+_LOGINS: Final = RecordKind("Biscuit logins", Logins)
+_APPROVER: Final = RecordKind("Biscuit approver", Approver)
+_MOMENT: Final = RecordKind("Biscuit workload ended", int)
+_CHAIN: Final = RecordKind("Biscuit chain", KeptChain)
+_REVOKED: Final = RecordKind("Biscuit revocation", Revoked)
 
 
 def key_tag(kid: int) -> str:
@@ -83,7 +81,7 @@ def mount_tag(logins: str) -> str:
 async def place(core: ReadView, kid: int) -> Place | None:
     """Return where a key number belongs; `core` is any view of a namespace's own data."""
     value = await core.space(ROOT.id).get(f"{_PLACES}{kid}")
-    return None if value is None else _place(value)
+    return None if value is None else _PLACE.decode(value)
 
 
 async def claim(core: View, kid: int, owner: Place) -> bool:
@@ -91,14 +89,14 @@ async def claim(core: View, kid: int, owner: Place) -> bool:
     root = core.space(ROOT.id)
     if await root.get(f"{_PLACES}{kid}") is not None:
         return False
-    await root.put(f"{_PLACES}{kid}", _encode(owner))
+    await root.put(f"{_PLACES}{kid}", _PLACE.encode(owner))
     return True
 
 
 async def key(view: ReadView, kid: int) -> IssuerKey | None:
     """Return an issuer key."""
     value = await view.get(f"{KEYS}{kid}")
-    return None if value is None else _key(value)
+    return None if value is None else _KEY.decode(value)
 
 
 async def keys(view: ReadView) -> list[IssuerKey]:
@@ -109,19 +107,19 @@ async def keys(view: ReadView) -> list[IssuerKey]:
 
 async def put_key(view: View, new: IssuerKey) -> None:
     """Keep an issuer key."""
-    await view.put(f"{KEYS}{new.kid}", _encode(new))
+    await view.put(f"{KEYS}{new.kid}", _KEY.encode(new))
     await view.invalidate(BISCUIT_KIND, key_tag(new.kid))
 
 
 async def workload(view: ReadView, name: str) -> Workload | None:
     """Return a workload."""
     value = await view.get(WORKLOADS + name)
-    return None if value is None else _workload(value)
+    return None if value is None else _WORKLOAD.decode(value)
 
 
 async def put_workload(view: View, new: Workload) -> None:
     """Keep a workload."""
-    await view.put(WORKLOADS + new.name, _encode(new))
+    await view.put(WORKLOADS + new.name, _WORKLOAD.encode(new))
     await view.invalidate(BISCUIT_KIND, workload_tag(new.uid))
 
 
@@ -133,7 +131,7 @@ async def delete_workload(view: View, old: Workload) -> None:
 
 async def put_ended(view: View, owner: Place, name: str, now: int, until: int) -> None:
     """Keep that all tokens of a workload that were issued up to `now` have ended, until they would have by themselves."""
-    await view.put(ENDED + name, _encode(now))
+    await view.put(ENDED + name, _MOMENT.encode(now))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ENDED + name), until))
 
 
@@ -143,30 +141,30 @@ async def ended_workloads(view: ReadView) -> dict[str, int]:
     for name in await view.list(ENDED):
         value = await view.get(ENDED + name)
         if value is not None:
-            found[name] = _moment(value) // 1000
+            found[name] = _MOMENT.decode(value) // 1000
     return found
 
 
 async def registration(view: ReadView, name: str) -> Registration | None:
     """Return a registration."""
     value = await view.get(REGISTRATIONS + name)
-    return None if value is None else _registration(value)
+    return None if value is None else _REGISTRATION.decode(value)
 
 
 async def put_registration(view: View, new: Registration) -> None:
     """Keep a registration."""
-    await view.put(REGISTRATIONS + new.name, _encode(new))
+    await view.put(REGISTRATIONS + new.name, _REGISTRATION.encode(new))
 
 
 async def approver(view: ReadView, name: str) -> Approver | None:
     """Return an approver."""
     value = await view.get(APPROVERS + name)
-    return None if value is None else _approver(value)
+    return None if value is None else _APPROVER.decode(value)
 
 
 async def put_approver(view: View, new: Approver) -> None:
     """Keep an approver."""
-    await view.put(APPROVERS + new.name, _encode(new))
+    await view.put(APPROVERS + new.name, _APPROVER.encode(new))
 
 
 async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ...]:
@@ -181,29 +179,29 @@ async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ..
 async def issued(view: ReadView, token_id: str) -> Issued | None:
     """Return what was issued under an id."""
     value = await view.get(ISSUED + token_id)
-    return None if value is None else _issued(value)
+    return None if value is None else _ISSUED.decode(value)
 
 
 async def put_issued(view: View, owner: Place, new: Issued) -> None:
     """Keep that a token was issued, until it has expired, and count how its workload proved itself."""
-    await view.put(ISSUED + new.token_id, _encode(new))
+    await view.put(ISSUED + new.token_id, _ISSUED.encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ISSUED + new.token_id), new.expires))
     old = await logins(view, new.registration)
     count = old.counts.get(new.method, 0) + 1
     counted = Logins({**old.counts, new.method: count}, {**old.last, new.method: new.created})
-    await view.put(LOGINS + new.registration, _encode(counted))
+    await view.put(LOGINS + new.registration, _LOGINS.encode(counted))
 
 
 async def logins(view: ReadView, registration: str) -> Logins:
     """Return how tokens of a registration came about."""
     value = await view.get(LOGINS + registration)
-    return Logins({}, {}) if value is None else _logins(value)
+    return Logins({}, {}) if value is None else _LOGINS.decode(value)
 
 
 async def revoked(view: ReadView, block_id: str) -> Revoked | None:
     """Return the revocation of a block."""
     value = await view.get(REVOKED + block_id)
-    return None if value is None else _revoked(value)
+    return None if value is None else _REVOKED.decode(value)
 
 
 async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
@@ -215,7 +213,7 @@ async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
 
 
 async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
-    await view.put(REVOKED + block_id, _encode(new))
+    await view.put(REVOKED + block_id, _REVOKED.encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
     await lineage.mark_revoked(view, block_id, new.at, new.reason)
@@ -231,16 +229,16 @@ async def keep_chain(view: View, owner: Place, leaf: str, new: KeptChain) -> Non
     """Keep a chain that tokens are made with, by its last block, until it expires."""
     if await view.get(CHAINS + leaf) is not None:
         return
-    await view.put(CHAINS + leaf, _encode(new))
+    await view.put(CHAINS + leaf, _CHAIN.encode(new))
     for tag in new.tags:
-        await view.put(f"{HANGING}{tag}/{leaf}", b"")
+        await view.put(f"{HANGING}{tag}/{leaf}", MARK)
     await view.at(Timer(BISCUIT_KIND, _timer(owner, CHAINS + leaf), new.until))
 
 
 async def kept_chain(view: ReadView, leaf: str) -> KeptChain | None:
     """Return a chain that tokens were made with."""
     value = await view.get(CHAINS + leaf)
-    return None if value is None else _chain(value)
+    return None if value is None else _CHAIN.decode(value)
 
 
 async def chains(view: ReadView, tag: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
@@ -275,14 +273,14 @@ async def expire(core: View, timer: str, now: int) -> None:
     if value is None:
         return
     if f"{folder}/" == CHAINS:
-        kept = _chain(value)
+        kept = _CHAIN.decode(value)
         if now >= kept.until:
             await forget_chain(view, name, kept.tags[-1])
         return
     if f"{folder}/" == ENDED:
-        if now >= _moment(value) + LONGEST_TTL * 1000:
+        if now >= _MOMENT.decode(value) + LONGEST_TTL * 1000:
             await view.delete(path)
         return
-    until = _issued(value).expires if f"{folder}/" == ISSUED else _revoked(value).until
+    until = _ISSUED.decode(value).expires if f"{folder}/" == ISSUED else _REVOKED.decode(value).until
     if now >= until:
         await view.delete(path)

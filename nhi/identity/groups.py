@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
-from nhi.identity.model import Group, decode_group, encode
+from nhi.identity.model import GROUP, Group
 from nhi.identity.names import former_place, hashed_name, place
+from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
 from vault.token.entities import ENTITY_KIND, entity_key
 
@@ -29,7 +30,7 @@ _OUTER: Final = "identity/group-outer/"
 async def group(core: ReadView, group_id: str) -> Group | None:
     """Return the group with this id."""
     value = await core.get(_GROUP + group_id)
-    return decode_group(value) if value is not None else None
+    return GROUP.decode(value) if value is not None else None
 
 
 async def groups(core: ReadView) -> Sequence[Group]:
@@ -60,15 +61,15 @@ async def by_factor(core: ReadView, accessor: str, name: str) -> Group | None:
 
 async def put(core: View, namespace_id: str, new: Group, old: Group | None) -> None:
     """Write a group, with everything that it is found by; `old` is what was kept of it."""
-    await core.put(_GROUP + new.id, encode(new))
+    await core.put(_GROUP + new.id, GROUP.encode(new))
     if old is not None and hashed_name(old.name) != hashed_name(new.name):
         await core.delete(_NAME + hashed_name(old.name))
-    await core.put(_NAME + hashed_name(new.name), new.id.encode())
+    await core.put(_NAME + hashed_name(new.name), text(new.id))
     if old is not None and old.alias is not None and old.alias != new.alias:
         await _unlink(core, old)
     if new.alias is not None:
-        await core.put(_ALIAS + new.alias.id, new.id.encode())
-        await core.put(_FACTOR + place(new.alias.accessor, new.alias.name), new.id.encode())
+        await core.put(_ALIAS + new.alias.id, text(new.id))
+        await core.put(_FACTOR + place(new.alias.accessor, new.alias.name), text(new.id))
     await changed(core, namespace_id)
 
 
@@ -77,7 +78,7 @@ async def touch(core: View, group_id: str, *, listed: bool = False, released: bo
     found = await group(core, group_id)
     if found is not None:
         new = msgspec.structs.replace(found.again(), listed=listed, released=released)
-        await core.put(_GROUP + group_id, encode(new))
+        await core.put(_GROUP + group_id, GROUP.encode(new))
 
 
 async def changed(core: View, namespace_id: str) -> None:
@@ -133,8 +134,8 @@ async def of_entity(core: ReadView, entity_id: str) -> Sequence[str]:
 
 async def join(core: View, group_id: str, entity_id: str) -> None:
     """Put an entity into a group."""
-    await core.put(f"{_MEMBER}{group_id}/{entity_id}", b"")
-    await core.put(f"{_OF_ENTITY}{entity_id}/{group_id}", b"")
+    await core.put(f"{_MEMBER}{group_id}/{entity_id}", MARK)
+    await core.put(f"{_OF_ENTITY}{entity_id}/{group_id}", MARK)
 
 
 async def leave(core: View, group_id: str, entity_id: str) -> None:
@@ -171,8 +172,8 @@ async def _replace(
         await core.delete(f"{down}{group_id}/{gone}")
         await core.delete(f"{up}{gone}/{group_id}")
     for new in wanted - known:
-        await core.put(f"{down}{group_id}/{new}", b"")
-        await core.put(f"{up}{new}/{group_id}", b"")
+        await core.put(f"{down}{group_id}/{new}", MARK)
+        await core.put(f"{up}{new}/{group_id}", MARK)
 
 
 async def _all(core: ReadView, ids: Iterable[str]) -> Sequence[Group]:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
+
+from vault.barrier.stored import RecordKind
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +75,5 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode_entity = msgspec.msgpack.Decoder(Entity).decode
-decode_group = msgspec.msgpack.Decoder(Group).decode
+ENTITY: Final = RecordKind("entity", Entity)
+GROUP: Final = RecordKind("group", Group)

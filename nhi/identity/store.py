@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from nhi.identity.model import Alias, Entity, decode_entity, encode
+from nhi.identity.model import ENTITY, Alias, Entity
 from nhi.identity.names import former_place, hashed_name
 from nhi.identity.names import place as place_of
+from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View
 from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
@@ -28,7 +29,7 @@ _MERGED: Final = "identity/entity-merged/"
 async def entity(core: ReadView, entity_id: str) -> Entity | None:
     """Return the entity with this id."""
     value = await core.get(_ENTITY + entity_id)
-    return decode_entity(value) if value is not None else None
+    return ENTITY.decode(value) if value is not None else None
 
 
 async def lasting(core: ReadView, entity_id: str) -> Entity | None:
@@ -78,21 +79,21 @@ async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) ->
 
     Nobody can have cached a new one, so only changes are told.
     """
-    await core.put(_ENTITY + new.id, encode(new))
+    await core.put(_ENTITY + new.id, ENTITY.encode(new))
     if old is None or hashed_name(old.name) != hashed_name(new.name):
         if old is not None:
             await core.delete(_NAME + hashed_name(old.name))
-        await core.put(_NAME + hashed_name(new.name), new.id.encode())
+        await core.put(_NAME + hashed_name(new.name), text(new.id))
     before = old.aliases if old is not None else ()
     for alias in before:
         if alias not in new.aliases:
             await _unlink(core, alias)
     for alias in new.aliases:
         if alias not in before:
-            await core.put(_ALIAS + alias.id, new.id.encode())
-            await core.put(_FACTOR + place_of(alias.accessor, alias.name), alias.id.encode())
+            await core.put(_ALIAS + alias.id, text(new.id))
+            await core.put(_FACTOR + place_of(alias.accessor, alias.name), text(alias.id))
     for gone in new.merged[len(old.merged) if old is not None else 0 :]:
-        await core.put(_MERGED + gone, new.id.encode())
+        await core.put(_MERGED + gone, text(new.id))
     if old is not None:
         await changed(core, namespace_id, new)
 

@@ -10,6 +10,7 @@ from nhi.identity import groups
 from nhi.identity.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import CA, World, world
+from vault.barrier.stored import raw
 from vault.barrier.view import View, core_prefix
 from vault.cache.follow import Bounded
 
@@ -190,7 +191,7 @@ def test_what_was_kept_while_all_names_were_folded_is_its_owners_alone(everybody
     async def move(core: View) -> None:
         value = await core.get(now)
         assert value is not None
-        await core.put(before, value)
+        await core.put(before, raw(value))
         await core.delete(now)
 
     async def left(core: View) -> tuple[bool, bool]:

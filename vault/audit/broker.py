@@ -17,6 +17,7 @@ from vault.audit.record import Renderer
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework import schema
 from vault.framework.batch import Batch
@@ -51,6 +52,10 @@ class _Open(msgspec.Struct):
     device: Writer
     hasher: Hasher
     renderer: Renderer
+
+
+_CONFIG: Final = RecordKind("audit device", DeviceConfig)
+_AUDITED: Final = RecordKind("audited headers", dict[str, bool])
 
 
 class Broker:
@@ -305,7 +310,7 @@ class Broker:
         for path in await core.scan(_DEVICE):
             value = await core.get(_DEVICE + path)
             if value is not None and path not in configs:
-                configs[path] = msgspec.msgpack.decode(value, type=DeviceConfig)
+                configs[path] = _CONFIG.decode(value)
         opened: dict[str, _Open] = {}
         for path, config in configs.items():
             salt = await self._readable(core, path)
@@ -317,7 +322,7 @@ class Broker:
             self._devices.pop(path).close()
         self._forget_tried()
         headers = await core.get(_HEADERS)
-        self._headers = msgspec.msgpack.decode(headers, type=dict[str, bool]) if headers else {}
+        self._headers = _AUDITED.decode(headers) if headers else {}
 
     def _forget_tried(self) -> None:
         """Release what took a test line, and was not enabled after all."""
@@ -385,7 +390,7 @@ class Broker:
                 await self._salts.put(core, config.path, salt)
             except SaltUnreadable as error:
                 raise Unavailable(str(error)) from error
-        await core.put(_DEVICE + config.path, msgspec.msgpack.encode(config))
+        await core.put(_DEVICE + config.path, _CONFIG.encode(config))
         await core.invalidate(AUDIT_KIND, "")
 
     async def _try(self, device: Writer) -> None:
@@ -410,7 +415,7 @@ class Broker:
             headers.pop(name, None)
         else:
             headers[name] = hashed
-        await core.put(_HEADERS, msgspec.msgpack.encode(headers))
+        await core.put(_HEADERS, _AUDITED.encode(headers))
         await core.invalidate(AUDIT_KIND, "")
 
     def hash(self, path: str, value: str) -> str:

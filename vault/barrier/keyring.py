@@ -11,6 +11,7 @@ import msgspec
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure, BarrierSealed, UnknownTerm
 from vault.barrier.key import KEY_BYTES, Key, Random
+from vault.barrier.stored import RecordKind
 
 KEYRING_PATH: Final = "core/keyring"
 """Where the wrapped keyring is stored, in the clear part of storage."""
@@ -59,6 +60,9 @@ class _StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: Annotated[int, msgspec.Meta(ge=_FORMAT, le=_FORMAT)]
     terms: Annotated[list[_StoredTerm], msgspec.Meta(min_length=1)]
     rotation: RotationConfig
+
+
+_KEYRING: Final = RecordKind("keyring", _StoredKeyring, json=True)
 
 
 class Term:
@@ -184,16 +188,13 @@ class Keyring:
             ],
             rotation=self.rotation,
         )
-        return envelope.wrap(root_key, (_PURPOSE, path), msgspec.json.encode(stored), random)
+        return envelope.wrap(root_key, (_PURPOSE, path), _KEYRING.encode(stored), random)
 
     @classmethod
     def unwrap(cls, root_key: Key, data: bytes, path: str = KEYRING_PATH) -> Keyring:
         """Return the keyring that `wrap` stored; `BarrierFailure` for another root key or place, or any change."""
         plain = envelope.unwrap(root_key, (_PURPOSE, path), data)
-        try:
-            stored = msgspec.json.decode(plain, type=_StoredKeyring)
-        except msgspec.DecodeError:
-            raise BarrierFailure("stored keyring has an unknown format") from None
+        stored = _KEYRING.decode(plain)
         terms = [Term(t.term, Key(t.key), t.installed, t.encryptions) for t in stored.terms]
         return cls(terms, stored.rotation)
 

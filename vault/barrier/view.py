@@ -14,6 +14,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import UnknownTerm
 from vault.barrier.key import Random
 from vault.barrier.keyring import Keyring
+from vault.barrier.stored import Stored
 from vault.storage.protocol import ReadTx, Timer, Tx
 
 Reload = Callable[[], Awaitable[None]]
@@ -138,7 +139,10 @@ class ReadView:
 
 
 class View(ReadView):
-    """A `Tx` below `prefix` that encrypts and decrypts, within the transaction it was given."""
+    """A `Tx` below `prefix` that encrypts and decrypts, within the transaction it was given.
+
+    It stores what `vault.barrier.stored` made alone, so that every record says its kind and version.
+    """
 
     __slots__ = ("_random", "_write")
 
@@ -163,7 +167,7 @@ class View(ReadView):
         """The transaction below, for what lies outside every view, as the keyring."""
         return self._write
 
-    def put(self, path: str, value: bytes) -> Coroutine[Any, Any, None]:
+    def put(self, path: str, value: Stored) -> Coroutine[Any, Any, None]:
         """Encrypt `value` and store it at `path`."""
         full = self._prefix + path
         return self._write.put(full, self._keyring.encrypt(self._scope, full, value, self._random))

@@ -13,6 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed
+from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.seal.failure import SealFailure
 from vault.seal.sealwrap import PREFIX, SealWrap
@@ -151,7 +152,7 @@ class NumberedKeys(Generic[T]):
             await self._wraps.put(tx, self._path(newest), wrapped)
             if self._bare:
                 await tx.delete(self._bare)
-        await tx.put(_NEWEST + self._folder, str(newest).encode())
+        await tx.put(_NEWEST + self._folder, text(str(newest)))
 
     async def _numbers(self, core: ReadView) -> list[int]:
         """Return the numbers of the keys that are stored."""

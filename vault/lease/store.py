@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.failure import NamespaceSealed
+from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
@@ -34,8 +35,7 @@ _MILLI: Final = 1_000_000
 _ROUND: Final = 64
 """Leases of one token that one transaction ends."""
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Lease).decode
+_KIND: Final = RecordKind("lease", Lease)
 
 
 class LeaseStore:
@@ -80,16 +80,16 @@ class LeaseStore:
         """Store a new lease, with its timer."""
         await self.replace(core, lease)
         if lease.token:
-            await core.space(home(lease.token)).put(_of_token(lease), lease.id.encode())
+            await core.space(home(lease.token)).put(_of_token(lease), text(lease.id))
 
     async def get(self, core: ReadView, lease_id: str) -> Lease | None:
         """Return a lease, over or not."""
         value = await core.space(home(lease_id)).get(_ID + lease_id)
-        return None if value is None else _decode(value)
+        return None if value is None else _KIND.decode(value)
 
     async def replace(self, core: View, lease: Lease) -> None:
         """Store a lease that has changed, and move its timer to its end."""
-        await core.space(home(lease.id)).put(_ID + lease.id, _encode(lease))
+        await core.space(home(lease.id)).put(_ID + lease.id, _KIND.encode(lease))
         await self.arm(core, lease, lease.expires // _MILLI)
 
     async def arm(self, core: View, lease: Lease, due: int) -> None:
@@ -99,8 +99,8 @@ class LeaseStore:
     async def park(self, core: View, lease: Lease) -> None:
         """Give up: keep the lease, count it, and leave it to an operator."""
         place = core.space(home(lease.id))
-        await place.put(_ID + lease.id, _encode(msgspec.structs.replace(lease, parked=True)))
-        await place.put(_PARKED + _digest(lease.id), lease.id.encode())
+        await place.put(_ID + lease.id, _KIND.encode(msgspec.structs.replace(lease, parked=True)))
+        await place.put(_PARKED + _digest(lease.id), text(lease.id))
         await core.cancel(LEASE_KIND, lease.id)
 
     async def remove(self, core: View, lease: Lease) -> None:

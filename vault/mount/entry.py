@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.framework.call import Mounted
 
 SYSTEM_MAX_TTL: Final = 2_764_800
@@ -100,5 +101,4 @@ class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(MountEntry).decode
+MOUNT: Final = RecordKind("mount", MountEntry)

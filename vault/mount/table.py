@@ -18,7 +18,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.help import show
 from vault.framework.route import Access, Bound, RouteTable, special
-from vault.mount.entry import MOUNT_KIND, MountConfig, MountEntry, decode, encode
+from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
 
 _PREFIX: Final = "mount/"
 _ALIASES: Final = {
@@ -203,7 +203,7 @@ class MountTable:
             value = await core.get(_PREFIX + uuid)
             if value is None:
                 continue
-            entry = decode(value)
+            entry = MOUNT.decode(value)
             backend = self.catalog.find(entry.kind, entry.options or {}, auth=entry.is_auth)
             if backend is not None:
                 loaded[entry.path] = self._mount(entry, backend)
@@ -227,7 +227,7 @@ class MountTable:
 
     async def put(self, core: View, entry: MountEntry) -> None:
         """Store a mount, new or changed."""
-        await core.put(_PREFIX + entry.uuid, encode(entry))
+        await core.put(_PREFIX + entry.uuid, MOUNT.encode(entry))
         await core.invalidate(MOUNT_KIND, self._namespace.id)
 
     async def remove(self, core: View, entry: MountEntry) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
-from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, decode, encode
+from vault.namespace.entry import NAMESPACE, NAMESPACE_KIND, NamespaceEntry
 from vault.namespace.waiting import forget
 
 _PREFIX: Final = "namespace/"
@@ -120,7 +120,7 @@ class Namespaces:
             if value is None:
                 self._forget(name)
             else:
-                self._keep(decode(value))
+                self._keep(NAMESPACE.decode(value))
 
     def _keep(self, entry: NamespaceEntry) -> None:
         self._barrier.own(entry.id, entry.owner)
@@ -145,13 +145,13 @@ class Namespaces:
     async def put(self, core: View, entry: NamespaceEntry) -> None:
         """Store a namespace, new or changed; `core` is a view of any namespace's own data."""
         self._barrier.own(entry.id, entry.owner)
-        await core.space(ROOT.id).put(_PREFIX + entry.id, encode(entry))
+        await core.space(ROOT.id).put(_PREFIX + entry.id, NAMESPACE.encode(entry))
         await core.invalidate(NAMESPACE_KIND, entry.id)
 
     async def stored(self, core: ReadView, namespace_id: str) -> NamespaceEntry | None:
         """Return what is stored of a namespace; `core` is a view of any namespace's own data."""
         value = await core.space(ROOT.id).get(_PREFIX + namespace_id)
-        return None if value is None else decode(value)
+        return None if value is None else NAMESPACE.decode(value)
 
     async def sweep(self, core: View, namespace_id: str) -> None:
         """Remove everything that a namespace holds, then the namespace itself."""

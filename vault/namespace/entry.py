@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.framework.call import Namespace
 
 NAMESPACE_KIND: Final = "namespace"
@@ -61,8 +62,7 @@ class NamespaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         return Namespace(self.id, self.path)
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(NamespaceEntry).decode
+NAMESPACE: Final = RecordKind("namespace", NamespaceEntry)
 
 
 class WrongName(ValueError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
+from vault.barrier.stored import MARK
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.storage.paging import pages
@@ -26,7 +27,7 @@ _PREFIX: Final = "namespace-waiting/"
 
 async def park(core: View, owner: str, kind: str, key: str) -> None:
     """Have something wait for the namespace that owns keys; `core` is a view of any namespace that is open."""
-    await core.space(ROOT.id).put(f"{_PREFIX}{owner}/{kind}/{key}", b"")
+    await core.space(ROOT.id).put(f"{_PREFIX}{owner}/{kind}/{key}", MARK)
 
 
 async def waiting(core: ReadView, owner: str) -> AsyncIterator[Sequence[tuple[str, str]]]:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.identity import IdentityFacts
@@ -52,8 +53,7 @@ def policy_key(namespace_id: str, name: str) -> str:
     return f"{namespace_id}:{name}"
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(PolicyEntry).decode
+_KIND: Final = RecordKind("policy", PolicyEntry)
 
 
 class _Compiled(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class PolicyStore:
     async def get(self, core: ReadView, name: str) -> PolicyEntry | None:
         """Return a stored policy."""
         value = await core.get(_PREFIX + name)
-        return _decode(value) if value is not None else None
+        return _KIND.decode(value) if value is not None else None
 
     async def names(self, core: ReadView) -> Sequence[str]:
         """Return the names of all stored policies, sorted."""
@@ -101,7 +101,7 @@ class PolicyStore:
 
     async def put(self, core: View, name: str, entry: PolicyEntry, namespace_id: str = ROOT.id) -> None:
         """Store a policy of the namespace whose own data `core` is."""
-        await core.put(_PREFIX + name, _encode(entry))
+        await core.put(_PREFIX + name, _KIND.encode(entry))
         await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
 
     async def delete(self, core: View, name: str, namespace_id: str = ROOT.id) -> None:

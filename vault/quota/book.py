@@ -14,13 +14,11 @@ from vault.framework.errors import Limited
 from vault.framework.quote import quote
 from vault.namespace.book import Namespaces
 from vault.quota.model import (
+    QUOTA,
     QUOTA_KIND,
+    SETTINGS,
     Quota,
     QuotaSettings,
-    decode_quota,
-    decode_settings,
-    encode_quota,
-    encode_settings,
 )
 from vault.quota.windows import Verdict, Windows
 
@@ -149,17 +147,17 @@ class Quotas:
         for name in await root.list(_RATE):
             value = await root.get(_RATE + name)
             if value is not None:
-                found[name] = decode_quota(value)
+                found[name] = QUOTA.decode(value)
         return found
 
     async def read_settings(self, core: ReadView) -> QuotaSettings:
         """Return what holds for all quotas."""
         value = await core.space(ROOT.id).get(_SETTINGS)
-        return QuotaSettings() if value is None else decode_settings(value)
+        return QuotaSettings() if value is None else SETTINGS.decode(value)
 
     async def put(self, core: View, quota: Quota) -> None:
         """Store a quota, new or changed."""
-        await core.space(ROOT.id).put(_RATE + quota.name, encode_quota(quota))
+        await core.space(ROOT.id).put(_RATE + quota.name, QUOTA.encode(quota))
         await core.invalidate(QUOTA_KIND, quota.name)
 
     async def delete(self, core: View, name: str) -> None:
@@ -169,7 +167,7 @@ class Quotas:
 
     async def put_settings(self, core: View, settings: QuotaSettings) -> None:
         """Store what holds for all quotas."""
-        await core.space(ROOT.id).put(_SETTINGS, encode_settings(settings))
+        await core.space(ROOT.id).put(_SETTINGS, SETTINGS.encode(settings))
         await core.invalidate(QUOTA_KIND, "")
 
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
+
 QUOTA_KIND: Final = "quota"
 """Kind of the cached fact that all quotas together are."""
 EXEMPT: Final = (
@@ -60,7 +62,5 @@ class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Whether refusals are recorded: off, so that a flood of requests is no flood of records."""
 
 
-encode_quota: Final = msgspec.msgpack.Encoder().encode
-decode_quota: Final = msgspec.msgpack.Decoder(Quota).decode
-encode_settings: Final = msgspec.msgpack.Encoder().encode
-decode_settings: Final = msgspec.msgpack.Decoder(QuotaSettings).decode
+QUOTA: Final = RecordKind("rate limit quota", Quota)
+SETTINGS: Final = RecordKind("quota settings", QuotaSettings)

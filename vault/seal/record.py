@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
+from vault.barrier.stored import RecordKind, UnknownFormat
 from vault.seal.failure import SealFailure
 
 CONFIG_PATH: Final = "core/seal/config"
@@ -159,6 +160,16 @@ class RootLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     wrapped: bytes
 
 
+_KINDS: Final[Mapping[type, RecordKind[Any]]] = {
+    kind.form: kind
+    for kind in (
+        RecordKind("seal configuration", SealConfig, json=True),
+        RecordKind("seal slot for shares", ShamirSlot, json=True),
+        RecordKind("key slot", WrappedSlot, json=True),
+        RecordKind("recovery key", RecoveryKey, json=True),
+        RecordKind("link between root keys", RootLink, json=True),
+    )
+}
 SlotRecord: TypeAlias = ShamirSlot | WrappedSlot
 _FIRST: Final = SlotEntry()
 _Record = TypeVar("_Record")
@@ -188,19 +199,20 @@ def link_path(version: int) -> str:
 
 def encode(path: str, record: _Storable) -> bytes:
     """Return `record` as it is stored at `path`."""
-    text = msgspec.json.encode(record)
+    text = _KINDS[type(record)].encode(record)
     return _digest(path, text) + text
 
 
-def decode(path: str, data: bytes, kind: type[_Record]) -> _Record:
+def decode(path: str, data: bytes, form: type[_Record]) -> _Record:
     """Return the record stored at `path`; `SealFailure` when it is damaged or of an unknown version."""
     text = data[_DIGEST_BYTES:]
     if data[:_DIGEST_BYTES] != _digest(path, text):
         raise SealFailure("the stored seal record fails its integrity check")
     try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise SealFailure("the stored seal record has an unknown format") from None
+        record: _Record = _KINDS[form].decode(text)
+    except UnknownFormat as failure:
+        raise SealFailure(str(failure)) from None
+    return record
 
 
 def make_shamir_slot(

@@ -21,6 +21,7 @@ from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Random
+from vault.barrier.stored import NewerFormat, RecordKind, UnknownFormat, version_of
 from vault.barrier.view import ReadView, View
 from vault.seal import book
 from vault.seal.failure import SealFailure
@@ -47,6 +48,9 @@ class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
     plain: bytes | None = None
     slots: Mapping[str, bytes] = {}
+
+
+_WRAPPED: Final = RecordKind("seal-wrapped value", Wrapped, json=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class SealWrap:
         It asks devices, so call it outside transactions. Raises `NoSlotAnswers` when there are slots and none answers.
         """
         config = await self._config(self._storage.reader())
-        return msgspec.json.encode(await self._wrapped(config.wrapped, config, (namespace_id, path), value))
+        return _WRAPPED.encode(await self._wrapped(config.wrapped, config, (namespace_id, path), value))
 
     async def _wrapped(
         self, names: tuple[str, ...], config: SealConfig, where: tuple[str, str], value: bytes
@@ -118,7 +122,7 @@ class SealWrap:
         held = {name: wrap for name, wrap in found.slots.items() if name in names}
         if bool(held) != bool(names):
             raise SealFailure(_MOVED)
-        await core.put(PREFIX + path, msgspec.json.encode(Wrapped(plain=found.plain, slots=held)))
+        await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(plain=found.plain, slots=held)))
 
     async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
         """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
@@ -175,7 +179,7 @@ class SealWrap:
                 if await core.get(PREFIX + path) != data:
                     continue  # written anew meanwhile, and so under the newest key
                 slots = {**_decoded(data).slots, name: wrap}
-                await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+                await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
             done += 1
         return done, lost
 
@@ -202,7 +206,7 @@ class SealWrap:
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if await core.get(PREFIX + path) == data:
                     more = Wrapped(slots={**_decoded(data).slots, **taken.slots}) if names else taken
-                    await core.put(PREFIX + path, msgspec.json.encode(more))
+                    await core.put(PREFIX + path, _WRAPPED.encode(more))
         return lost
 
     async def take(self, tx: Tx, leaving: Collection[str], abandoned: Losses) -> None:
@@ -217,7 +221,7 @@ class SealWrap:
                 continue
             slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in leaving}
             if slots:
-                await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+                await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
             elif path in abandoned and abandoned[path].data == data:
                 await core.delete(PREFIX + path)
             else:
@@ -238,7 +242,7 @@ class SealWrap:
                 stale = self._stale(data or b"", await self._config(core.transaction), leaving)
                 if data is not None and stale:
                     slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in stale}
-                    await core.put(PREFIX + path, msgspec.json.encode(Wrapped(slots=slots)))
+                    await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
 
     @staticmethod
     def _stale(data: bytes, config: SealConfig, leaving: Collection[str]) -> set[str]:
@@ -366,10 +370,12 @@ def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place
 def _decoded(data: bytes) -> Wrapped:
     """Read what `put` stored; there is one spelling of it. Raises `SealFailure`."""
     try:
-        found = msgspec.json.decode(data, type=Wrapped)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _WRAPPED.decode(data)
+    except NewerFormat as failure:
+        raise SealFailure(str(failure)) from None
+    except UnknownFormat:
         raise SealFailure(f"a seal-wrapped value {_DAMAGED}") from None
-    if msgspec.json.encode(found) != data:
+    if version_of(data) == _WRAPPED.version and _WRAPPED.encode(found) != data:
         raise SealFailure(f"a seal-wrapped value {_DAMAGED}")
     return found
 

@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from hsm.errors import HsmError, IntegrityError
 from vault.audit.broker import AUDIT_KIND
 from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.cors import CORS_KIND
-from vault.engines.system.genesis import CLUSTER_PATH, ClusterEntry
+from vault.engines.system.genesis import CLUSTER, CLUSTER_PATH
 from vault.engines.system.seal import Cluster
 from vault.framework.log import Log
 from vault.mount.entry import MOUNT_KIND, MountEntry
@@ -99,7 +97,7 @@ async def load(parts: Parts) -> None:
     await parts.tokens.load(core)  # nobody is known before the audit log is open
     cluster = await core.get(CLUSTER_PATH)
     if cluster is not None:
-        entry = msgspec.msgpack.decode(cluster, type=ClusterEntry)
+        entry = CLUSTER.decode(cluster)
         parts.presence.cluster = Cluster(entry.name, entry.id)
         show_state(parts.metrics, parts.barrier, entry.name)
     await parts.follower.catch_up()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The contract of every storage: transactions over ordered paths, timers and one epoch.
 
-Storage, barrier and mount view all speak `Tx`, so an engine never knows how deep it stands.
+Storage speaks `Tx`. Views of the barrier read as it does and write what `vault.barrier.stored` makes alone, so an engine
+never knows how deep it stands.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from vault.namespace.ids import bound
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.entities import present
-from vault.token.model import TokenEntry, decode, encode
+from vault.token.model import TOKEN, TokenEntry
 from vault.token.store import TokenStore
 
 PREFIX: Final = "b."
@@ -39,7 +39,7 @@ class BatchTokens:
         """Return the token that is this entry."""
         scope = entry_scope(namespace.id)
         sealed = self._barrier.keys(namespace.id)[0].encrypt(
-            scope, _PLACE, encode(entry), self._entropy.bytes
+            scope, _PLACE, TOKEN.encode(entry), self._entropy.bytes
         )
         return bound(PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("="), namespace)
 
@@ -63,7 +63,7 @@ class BatchTokens:
             value = self._barrier.keys(home.id)[0].decrypt(entry_scope(home.id), _PLACE, sealed)
         except (binascii.Error, ValueError, BarrierFailure):
             return None
-        entry = decode(value)
+        entry = TOKEN.decode(value)
         if not entry.alive(now):
             return None
         if entry.parent:

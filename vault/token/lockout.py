@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.ages import Ages
 from vault.cache.follow import Bounded
@@ -55,8 +56,7 @@ class _Stranger(msgspec.Struct, frozen=True):
     before: Attempts | None
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Attempts).decode
+_KIND: Final = RecordKind("failed logins", Attempts)
 _NOBODY: Final = Attempts("", 0, 0)
 
 
@@ -105,7 +105,7 @@ class Lockout:
         if not known:
             counted = msgspec.structs.replace(counted, name="")
             self._strangers.put(_stranger(call.mount.uuid, name), _Stranger(call.id, counted, found))
-        await view.put(_place(name, known=known), _encode(counted))
+        await view.put(_place(name, known=known), _KIND.encode(counted))
 
     async def succeeded(self, call: Call, name: str) -> None:
         """Forget the failures of a name that has logged in, unless they are not counted now."""
@@ -128,7 +128,7 @@ class Lockout:
         found = []
         for place in await view.list(_PREFIX):
             value = await view.get(_PREFIX + place)
-            attempts = _decode(value) if value is not None else None
+            attempts = _KIND.decode(value) if value is not None else None
             if attempts is not None and self._locked(attempts, config):
                 found.append(attempts.name)
         return sorted(found)
@@ -142,7 +142,7 @@ class Lockout:
     async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
         """Return what is known of a name; a name that nobody has takes as long to ask for."""
         value = await view.get(_place(name, known=known))
-        kept = _decode(value) if value is not None else None
+        kept = _KIND.decode(value) if value is not None else None
         if known:
             return kept
         stranger = self._strangers.get(_stranger(call.mount.uuid, name))

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
+
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
 """Kind of the cached fact, and of the expiry timer, of one token; the key is the token's key."""
 DEEPEST: Final = 256
@@ -27,7 +29,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: int
     parent: str = ""
     parent_created: int = 0
-    """When its parent was made: another token that was given the parent's id is none."""
+    """When its parent was made: another token that was given the parent's id is none. 0 where that was not written yet."""
     depth: int = 0
     """How many tokens it hung on when it was made."""
     metadata: Mapping[str, str] | None = None
@@ -70,5 +72,4 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return max(0, -((now - self.expires) // 1_000_000_000)) if self.expires else 0
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(TokenEntry).decode
+TOKEN: Final = RecordKind("token", TokenEntry)

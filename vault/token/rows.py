@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from vault.barrier.failure import BarrierSealed
+from vault.barrier.stored import MARK, RecordKind, raw
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
@@ -22,7 +23,7 @@ from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
 from vault.token.entities import Entities, NoEntities
-from vault.token.model import PREFIX, TOKEN_KIND, TOKEN_LENGTH, TokenEntry, decode, encode
+from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
 from vault.token.origins import NoOrigins, Origin, Origins
 
 _SALT: Final = "token/salt"
@@ -35,6 +36,7 @@ REVOKED: Final = b"revoked"
 """Kept of a token that is gone while not all that hung on it is removed."""
 ORPHANED: Final = b"orphaned"
 """Kept of a token that is gone while not all of its children, which live on, are orphans in writing."""
+_SECOND: Final = 1_000_000_000
 _USED_UP: Final = 60_000
 """Milliseconds that a token stays after its last use: longer than the request that made it."""
 
@@ -49,7 +51,7 @@ class _AccessorEntry(msgspec.Struct, frozen=True):
     key: str
 
 
-_decode_accessor = msgspec.msgpack.Decoder(_AccessorEntry).decode
+_ACCESSOR: Final = RecordKind("token accessor", _AccessorEntry)
 
 
 class Lineage(NamedTuple):
@@ -93,7 +95,7 @@ class TokenRows:
 
     async def prepare(self, core: View) -> None:
         """Store the salt of a new vault."""
-        await core.put(_SALT, self._entropy.bytes(32))
+        await core.put(_SALT, raw(self._entropy.bytes(32)))
 
     async def load(self, core: ReadView) -> None:
         """Read the salt."""
@@ -144,7 +146,7 @@ class TokenRows:
         """Return the stored token, alive or not."""
         home = self.namespace(key)
         value = await core.space(home.id).get(ENTRY + key) if home is not None else None
-        return decode(value) if value is not None else None
+        return TOKEN.decode(value) if value is not None else None
 
     async def lineage(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Lineage | None:
         """Return what a token hangs on; None where any of that is gone, or over at `now` (nanoseconds).
@@ -173,8 +175,8 @@ class TokenRows:
                     return None
                 left = len(above) == 1
                 break
-            if not parent.alive(now) or parent.created != entry.parent_created:
-                return None  # over, or another one that was given the same id
+            if not parent.alive(now) or not _parent_of(parent, entry):
+                return None
             until = min(until or parent.expires, parent.expires or until)
             key, entry = hook, parent
         return Lineage(above, until, left, origin)
@@ -226,7 +228,7 @@ class TokenRows:
         value = await core.get(ACCESSOR + self.accessor_key(accessor))
         if value is None:
             return None
-        key = _decode_accessor(value).key
+        key = _ACCESSOR.decode(value).key
         entry = await self.get(core, key)
         return (key, entry) if entry is not None else None
 
@@ -237,7 +239,7 @@ class TokenRows:
             for name in page:
                 value = await core.get(ACCESSOR + name)
                 if value is not None:
-                    found.append(_decode_accessor(value).accessor)
+                    found.append(_ACCESSOR.decode(value).accessor)
         return found
 
     async def count(self, core: ReadView) -> int:
@@ -256,21 +258,21 @@ class TokenRows:
         """Store a new token with its indexes and its expiry timer; return its key."""
         key = self.key(token)
         home = at(core, key)
-        await home.put(ENTRY + key, encode(entry))
+        await home.put(ENTRY + key, TOKEN.encode(entry))
         await home.put(
             ACCESSOR + self.accessor_key(entry.accessor),
-            msgspec.msgpack.encode(_AccessorEntry(entry.accessor, key)),
+            _ACCESSOR.encode(_AccessorEntry(entry.accessor, key)),
         )
         if hook := hook_of(key, entry):
-            await at(core, hook).put(f"{CHILD}{hook}/{key}", b"")
+            await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)
         if entry.leased:
-            await home.put(f"{LEASE}{entry.path}/{key}", b"")
+            await home.put(f"{LEASE}{entry.path}/{key}", MARK)
         await self._arm(core, key, entry)
         return key
 
     async def update(self, core: View, key: str, entry: TokenEntry) -> None:
         """Replace a stored token; whoever cached it must ask again."""
-        await at(core, key).put(ENTRY + key, encode(entry))
+        await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
         await core.invalidate(TOKEN_KIND, key)
         await self._arm(core, key, entry)
 
@@ -291,10 +293,21 @@ class TokenRows:
         if entry.uses == 0:
             return entry
         entry = msgspec.structs.replace(entry, uses=entry.uses - 1 or -1)
-        await at(core, key).put(ENTRY + key, encode(entry))
+        await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
         if entry.uses < 0:
             await core.at(Timer(TOKEN_KIND, key, now // 1_000_000 + _USED_UP))
         return entry
+
+
+def _parent_of(parent: TokenEntry, entry: TokenEntry) -> bool:
+    """Whether this is the token that made another one, and none that was given its id later.
+
+    Records of before its moment was written with its children say none: then no parent is younger than they are, whose
+    own moment may be in whole seconds.
+    """
+    if entry.parent_created:
+        return parent.created == entry.parent_created
+    return parent.created - parent.created % _SECOND <= entry.created
 
 
 def home_of(key: str) -> str:

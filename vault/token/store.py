@@ -14,11 +14,12 @@ from typing import Final
 import msgspec
 
 from vault.barrier.failure import NamespaceSealed
+from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
 from vault.framework.pace import Pace
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
-from vault.token.model import TOKEN_KIND, encode
+from vault.token.model import TOKEN, TOKEN_KIND
 from vault.token.rows import (
     ACCESSOR,
     CHILD,
@@ -111,9 +112,9 @@ class TokenStore(TokenRows):
         entry = await self.get(core, key)
         if entry is not None and await self.get(core, entry.parent) is None:
             entry = msgspec.structs.replace(entry, parent="", orphan=True)
-            await at(core, key).put(ENTRY + key, encode(entry))
+            await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
             if hook := hook_of(key, entry):
-                await at(core, hook).put(f"{CHILD}{hook}/{key}", b"")
+                await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)
 
     async def go_on(self, core: View, key: str, how: bytes, now: int = 1) -> None:
         """Do one round of what is left to do for a token that is gone, and have the rest done after `now`."""
@@ -163,7 +164,7 @@ class TokenStore(TokenRows):
         return len(names) == _ROUND
 
     async def _later(self, core: View, key: str, how: bytes, now: int) -> None:
-        await at(core, key).put(GONE + key, how)
+        await at(core, key).put(GONE + key, raw(how))
         await core.at(Timer(GONE_KIND, key, now))
 
     async def _purge(self, core: View, key: str) -> bool:

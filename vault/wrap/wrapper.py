@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
@@ -38,8 +39,7 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Wrapped).decode
+_KIND: Final = RecordKind("wrapped response", Wrapped)
 
 
 class Wrapper:
@@ -107,7 +107,7 @@ class Wrapper:
             orphan=True,
         )
         key = await self._tokens.create(core, token, entry)
-        await core.space(namespace.id).put(_PREFIX + key, _encode(wrapped))
+        await core.space(namespace.id).put(_PREFIX + key, _KIND.encode(wrapped))
         return WrapInfo(
             token=token,
             accessor=accessor,
@@ -136,7 +136,7 @@ class Wrapper:
             return None
         if spent and entry.uses < 0:
             entry = msgspec.structs.replace(entry, uses=1)
-        return (key, _decode(value)) if entry.alive(self._clock.nanos()) else None
+        return (key, _KIND.decode(value)) if entry.alive(self._clock.nanos()) else None
 
     async def hand_out(self, call: Call, core: ReadView) -> Reply[dict[str, str]] | None:
         """Answer `cubbyhole/response` for the wrapping token that asks; None for any other token.

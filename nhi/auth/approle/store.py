@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-import msgspec
-
 from nhi.auth.approle.model import Place, Role, SecretId, Usage
+from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keyed import Keyed
@@ -22,16 +21,15 @@ _SECRET: Final = "secret/"  # noqa: S105 -- a folder
 _ACCESSOR: Final = "accessor/"
 _USAGE: Final = "usage/"
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_role = msgspec.msgpack.Decoder(Role).decode
-_decode_secret = msgspec.msgpack.Decoder(SecretId).decode
-_decode_place = msgspec.msgpack.Decoder(Place).decode
-_decode_usage = msgspec.msgpack.Decoder(Usage).decode
+_ROLE: Final = RecordKind("AppRole role", Role)
+_SECRET_ID: Final = RecordKind("AppRole secret id", SecretId)
+_PLACE: Final = RecordKind("AppRole accessor", Place)
+_USED: Final = RecordKind("AppRole usage", Usage)
 
 
 async def prepare(view: View, salt: bytes) -> None:
     """Keep the key of a new mount's hashes."""
-    await view.put(_SALT, salt)
+    await view.put(_SALT, raw(salt))
 
 
 async def keyed(view: ReadView) -> Keyed:
@@ -52,7 +50,7 @@ async def digest(view: ReadView, what: str, text: str) -> str:
 async def role(view: ReadView, name: str) -> Role | None:
     """Return the role with this name."""
     value = await view.get(ROLES + name)
-    return _decode_role(value) if value is not None else None
+    return _ROLE.decode(value) if value is not None else None
 
 
 async def role_by_id(view: ReadView, role_id: str, by: Keyed) -> Role | None:
@@ -65,8 +63,8 @@ async def put_role(view: View, new: Role, old: Role | None) -> None:
     """Keep a role, and how it is found by its role id."""
     if old is not None and old.role_id != new.role_id:
         await view.delete(_ROLE_ID + await digest(view, "role-id", old.role_id))
-    await view.put(_ROLE_ID + await digest(view, "role-id", new.role_id), new.name.encode())
-    await view.put(ROLES + new.name, _encode(new))
+    await view.put(_ROLE_ID + await digest(view, "role-id", new.role_id), text(new.name))
+    await view.put(ROLES + new.name, _ROLE.encode(new))
 
 
 async def delete_role(call: Call, old: Role) -> None:
@@ -82,7 +80,7 @@ async def delete_role(call: Call, old: Role) -> None:
 async def secret(view: ReadView, owner: Role, name: str) -> SecretId | None:
     """Return a role's secret id by its hash, good or not."""
     value = await view.get(f"{_SECRET}{owner.uid}/{name}")
-    return _decode_secret(value) if value is not None else None
+    return _SECRET_ID.decode(value) if value is not None else None
 
 
 async def secrets(view: ReadView, owner: Role) -> AsyncIterator[tuple[str, SecretId]]:
@@ -95,7 +93,7 @@ async def secrets(view: ReadView, owner: Role) -> AsyncIterator[tuple[str, Secre
 
 async def replace_secret(view: View, owner: Role, name: str, new: SecretId) -> None:
     """Keep what became of a secret id; its accessor and its end stay as they are."""
-    await view.put(f"{_SECRET}{owner.uid}/{name}", _encode(new))
+    await view.put(f"{_SECRET}{owner.uid}/{name}", _SECRET_ID.encode(new))
 
 
 async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
@@ -103,7 +101,7 @@ async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     view = call.tx
     await replace_secret(view, owner, name, new)
     accessor = await digest(view, "accessor", new.accessor)
-    await view.put(_ACCESSOR + accessor, _encode(Place(owner.uid, name)))
+    await view.put(_ACCESSOR + accessor, _PLACE.encode(Place(owner.uid, name)))
     if new.expires:
         await view.at(Timer(SECRET_ID_KIND, _timer(call, owner, name), -(-new.expires // 1_000_000)))
 
@@ -122,18 +120,18 @@ async def _remove(view: View, uid: str, name: str, old: SecretId) -> None:
 async def place(view: ReadView, accessor: str) -> Place | None:
     """Return where the secret id with this accessor is, whichever role's it is."""
     value = await view.get(_ACCESSOR + await digest(view, "accessor", accessor))
-    return _decode_place(value) if value is not None else None
+    return _PLACE.decode(value) if value is not None else None
 
 
 async def usage(view: ReadView, owner: Role) -> Usage:
     """Return how a role was used."""
     value = await view.get(_USAGE + owner.uid)
-    return _decode_usage(value) if value is not None else Usage()
+    return _USED.decode(value) if value is not None else Usage()
 
 
 async def put_usage(view: View, owner: Role, new: Usage) -> None:
     """Keep how a role was used."""
-    await view.put(_USAGE + owner.uid, _encode(new))
+    await view.put(_USAGE + owner.uid, _USED.encode(new))
 
 
 def _timer(call: Call, owner: Role, name: str) -> str:
@@ -145,6 +143,6 @@ async def expire(core: View, key: str, now: int) -> None:
     namespace, mount, uid, name = key.split("/")
     view = core.space(namespace).sub(f"mnt/{mount}/")
     value = await view.get(f"{_SECRET}{uid}/{name}")
-    found = _decode_secret(value) if value is not None else None
+    found = _SECRET_ID.decode(value) if value is not None else None
     if found is not None and not found.alive(now):
         await _remove(view, uid, name, found)

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from nhi.records import Record, Records
+from vault.barrier.stored import RecordKind
 from vault.framework.fields import Doc, LowerCase
 from vault.framework.route import Params
 from vault.token import terms
@@ -130,7 +131,7 @@ class Serials(msgspec.Struct, frozen=True, omit_defaults=True):
     serials: Mapping[str, Mapping[str, str]] = {}
 
 
-CONFIG: Final = Record("config", Config)
-ROLES: Final = Records("cert/", Role)
-CRLS: Final = Records("crl/", Revoked)
-PARTS: Final = Records("crl-part/", tuple[str, ...])
+CONFIG: Final = Record("config", RecordKind("certificate configuration", Config))
+ROLES: Final = Records("cert/", RecordKind("certificate role", Role))
+CRLS: Final = Records("crl/", RecordKind("certificate revocation list", Revoked))
+PARTS: Final = Records("crl-part/", RecordKind("part of a certificate revocation list", tuple[str, ...]))

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from nhi.records import Record, Records
+from vault.barrier.stored import RecordKind
 from vault.framework.fields import BareMap, CommaList, Doc, Json, Kind, LowerCase, Map
 from vault.framework.route import Params
 from vault.token import terms
@@ -207,5 +208,5 @@ class PollParams(Params, frozen=True):
     client_nonce: Annotated[str, Doc("The text that the sign-in was begun with.")] = ""
 
 
-CONFIG: Final = Record("config", Config)
-ROLES: Final = Records("role/", Role)
+CONFIG: Final = Record("config", RecordKind("JWT configuration", Config))
+ROLES: Final = Records("role/", RecordKind("JWT role", Role))

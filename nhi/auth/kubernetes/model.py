@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from nhi.records import Record, Records
+from vault.barrier.stored import RecordKind
 from vault.framework.fields import CommaList, Doc, LowerCase
 from vault.framework.route import Params
 from vault.token import terms
@@ -91,5 +92,5 @@ class LoginParams(Params, frozen=True):
     jwt: Annotated[str, Doc("The service account's token.")] = ""
 
 
-CONFIG: Final = Record("config", Config)
-ROLES: Final = Records("role/", Role)
+CONFIG: Final = Record("config", RecordKind("Kubernetes configuration", Config))
+ROLES: Final = Records("role/", RecordKind("Kubernetes role", Role))

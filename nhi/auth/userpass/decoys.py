@@ -10,6 +10,7 @@ import msgspec
 
 from nhi.auth.userpass.passwords import is_bcrypt
 from nhi.records import Record
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 
@@ -37,7 +38,7 @@ class Decoys(msgspec.Struct, frozen=True):
         return self.hashes[place % len(self.hashes)]
 
 
-_DECOYS: Final = Record("decoys", Decoys)
+_DECOYS: Final = Record("decoys", RecordKind("userpass decoys", Decoys))
 
 
 async def known(view: ReadView) -> Decoys | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from nhi.records import Records
+from vault.barrier.stored import RecordKind
 from vault.framework.fields import CommaList, Doc, LowerCase
 from vault.framework.route import Params
 from vault.token.terms import BareText, OldTermsParams, TokenTerms
@@ -63,4 +64,4 @@ class Elsewhere(Params, frozen=True):
     rest: Annotated[str, Doc("What stands where a name should.")]
 
 
-USERS: Final = Records("user/", User)
+USERS: Final = Records("user/", RecordKind("userpass user", User))

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.token.model import TokenEntry
 
@@ -80,17 +81,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_method = msgspec.msgpack.Decoder(Method).decode
-_decode_enforcement = msgspec.msgpack.Decoder(Enforcement).decode
-_decode_seed = msgspec.msgpack.Decoder(Seed).decode
-_decode_waiting = msgspec.msgpack.Decoder(Waiting).decode
+_METHOD: Final = RecordKind("MFA method", Method)
+_ENFORCEMENT: Final = RecordKind("MFA enforcement", Enforcement)
+_SEED: Final = RecordKind("MFA secret", Seed)
+_WAITING: Final = RecordKind("login that waits for MFA", Waiting)
 
 
 async def method(core: ReadView, method_id: str) -> Method | None:
     """Return a method by its id."""
     value = await core.get(METHODS + method_id)
-    return _decode_method(value) if value is not None else None
+    return _METHOD.decode(value) if value is not None else None
 
 
 async def methods(core: ReadView) -> Sequence[Method]:
@@ -101,13 +101,13 @@ async def methods(core: ReadView) -> Sequence[Method]:
 
 async def put_method(core: View, new: Method) -> None:
     """Write a method."""
-    await core.put(METHODS + new.id, _encode(new))
+    await core.put(METHODS + new.id, _METHOD.encode(new))
 
 
 async def enforcement(core: ReadView, name: str) -> Enforcement | None:
     """Return an enforcement by its name."""
     value = await core.get(ENFORCEMENTS + name)
-    return _decode_enforcement(value) if value is not None else None
+    return _ENFORCEMENT.decode(value) if value is not None else None
 
 
 async def enforcements(core: ReadView) -> Sequence[Enforcement]:
@@ -118,13 +118,13 @@ async def enforcements(core: ReadView) -> Sequence[Enforcement]:
 
 async def put_enforcement(core: View, new: Enforcement) -> None:
     """Write an enforcement."""
-    await core.put(ENFORCEMENTS + new.name, _encode(new))
+    await core.put(ENFORCEMENTS + new.name, _ENFORCEMENT.encode(new))
 
 
 async def seed(core: ReadView, method_id: str, entity_id: str) -> Seed | None:
     """Return what an entity shares with its authenticator for a method."""
     value = await core.get(f"{SECRETS}{method_id}/{entity_id}")
-    return _decode_seed(value) if value is not None else None
+    return _SEED.decode(value) if value is not None else None
 
 
 async def seeds(core: ReadView, entity_id: str) -> Sequence[tuple[str, Seed]]:
@@ -137,7 +137,7 @@ async def seeds(core: ReadView, entity_id: str) -> Sequence[tuple[str, Seed]]:
 
 async def put_seed(core: View, method_id: str, entity_id: str, new: Seed) -> None:
     """Write what an entity shares with its authenticator."""
-    await core.put(f"{SECRETS}{method_id}/{entity_id}", _encode(new))
+    await core.put(f"{SECRETS}{method_id}/{entity_id}", _SEED.encode(new))
 
 
 async def delete_seed(core: View, method_id: str, entity_id: str) -> None:
@@ -148,9 +148,9 @@ async def delete_seed(core: View, method_id: str, entity_id: str) -> None:
 async def waiting(core: ReadView, request: str) -> Waiting | None:
     """Return a login that waits."""
     value = await core.get(WAITING + request)
-    return _decode_waiting(value) if value is not None else None
+    return _WAITING.decode(value) if value is not None else None
 
 
 async def put_waiting(core: View, request: str, new: Waiting) -> None:
     """Let a login wait."""
-    await core.put(WAITING + request, _encode(new))
+    await core.put(WAITING + request, _WAITING.encode(new))

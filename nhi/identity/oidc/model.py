@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from nhi.identity.oidc.signing import SigningKey
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
 
@@ -76,9 +77,8 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     ttl: int = DAY
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_key = msgspec.msgpack.Decoder(NamedKey).decode
-_decode_role = msgspec.msgpack.Decoder(Role).decode
+_KEY: Final = RecordKind("OIDC key", NamedKey)
+_ROLE: Final = RecordKind("OIDC role", Role)
 
 
 def timer_key(namespace_id: str, name: str) -> str:
@@ -90,13 +90,13 @@ async def named_key(core: ReadView, name: str) -> NamedKey | None:
     """Return a key; the default one too where it was never used, without pairs."""
     value = await core.get(KEYS + name)
     if value is not None:
-        return _decode_key(value)
+        return _KEY.decode(value)
     return NamedKey(name=name, allowed_client_ids=("*",)) if name == DEFAULT else None
 
 
 async def put_key(core: View, namespace_id: str, key: NamedKey) -> None:
     """Write a key, and say when it is rotated."""
-    await core.put(KEYS + key.name, _encode(key))
+    await core.put(KEYS + key.name, _KEY.encode(key))
     if key.rotates:
         await core.at(Timer(KEY_KIND, timer_key(namespace_id, key.name), -(-key.rotates // 1_000_000)))
 
@@ -109,12 +109,12 @@ async def key_names(core: ReadView) -> list[str]:
 async def role(core: ReadView, name: str) -> Role | None:
     """Return a role."""
     value = await core.get(ROLES + name)
-    return _decode_role(value) if value is not None else None
+    return _ROLE.decode(value) if value is not None else None
 
 
 async def put_role(core: View, new: Role) -> None:
     """Write a role."""
-    await core.put(ROLES + new.name, _encode(new))
+    await core.put(ROLES + new.name, _ROLE.encode(new))
 
 
 async def roles_of(core: ReadView, key: str) -> list[Role]:

@@ -14,6 +14,7 @@ from nhi.identity.oidc.model import named_key
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, verify
 from nhi.identity.oidc.template import populate
+from vault.barrier.stored import text
 from vault.barrier.view import ReadView
 from vault.framework import schema
 from vault.framework.call import Call, Reply
@@ -100,7 +101,7 @@ class IdentityTokenEngine(Engine):
         """Say who tokens are from."""
         if params.issuer:
             check_issuer(params.issuer)
-        await call.core.put(model.CONFIG, params.issuer.encode())
+        await call.core.put(model.CONFIG, text(params.issuer))
         return Reply(warnings=[EXPLICIT_ISSUER]) if params.issuer else None
 
     @read("oidc/token/{name:word}")

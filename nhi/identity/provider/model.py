@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
 from nhi.identity.names import hashed, hashed_name
+from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 
 ASSIGNMENTS: Final = "identity/oidc/assignment/"
@@ -88,12 +90,17 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     auth_time: int = 0
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_assignment = msgspec.msgpack.Decoder(Assignment).decode
-_decode_scope = msgspec.msgpack.Decoder(Scope).decode
-_decode_client = msgspec.msgpack.Decoder(Client).decode
-_decode_provider = msgspec.msgpack.Decoder(Provider).decode
-_decode_code = msgspec.msgpack.Decoder(Code).decode
+_ASSIGNMENT: Final = RecordKind("OIDC assignment", Assignment)
+_SCOPE: Final = RecordKind("OIDC scope", Scope)
+_CLIENT: Final = RecordKind("OIDC client", Client)
+_PROVIDER: Final = RecordKind("OIDC provider", Provider)
+_CODE: Final = RecordKind("OIDC code", Code)
+_PLACES: Final[Mapping[type, tuple[str, RecordKind[Any]]]] = {
+    Assignment: (ASSIGNMENTS, _ASSIGNMENT),
+    Scope: (SCOPES, _SCOPE),
+    Provider: (PROVIDERS, _PROVIDER),
+    Client: (CLIENTS, _CLIENT),
+}
 
 
 async def assignment(core: ReadView, name: str) -> Assignment | None:
@@ -101,19 +108,19 @@ async def assignment(core: ReadView, name: str) -> Assignment | None:
     if name == ALL:
         return Assignment(name=ALL, entities=("*",), groups=("*",))
     value = await core.get(ASSIGNMENTS + name)
-    return _decode_assignment(value) if value is not None else None
+    return _ASSIGNMENT.decode(value) if value is not None else None
 
 
 async def scope(core: ReadView, name: str) -> Scope | None:
     """Return a scope."""
     value = await core.get(SCOPES + name)
-    return _decode_scope(value) if value is not None else None
+    return _SCOPE.decode(value) if value is not None else None
 
 
 async def client(core: ReadView, name: str) -> Client | None:
     """Return a client by its name."""
     value = await core.get(CLIENTS + name)
-    return _decode_client(value) if value is not None else None
+    return _CLIENT.decode(value) if value is not None else None
 
 
 async def clients(core: ReadView) -> list[Client]:
@@ -138,7 +145,7 @@ async def provider(core: ReadView, name: str) -> Provider | None:
     """Return a provider; the default one is always there."""
     value = await core.get(PROVIDERS + name)
     if value is not None:
-        return _decode_provider(value)
+        return _PROVIDER.decode(value)
     return Provider(name=name, allowed_client_ids=("*",)) if name == "default" else None
 
 
@@ -151,10 +158,10 @@ async def providers(core: ReadView) -> list[Provider]:
 
 async def put(core: View, new: Assignment | Scope | Provider | Client) -> None:
     """Write one of them."""
-    place = {Assignment: ASSIGNMENTS, Scope: SCOPES, Provider: PROVIDERS, Client: CLIENTS}[type(new)]
-    await core.put(place + new.name, _encode(new))
+    place, kind = _PLACES[type(new)]
+    await core.put(place + new.name, kind.encode(new))
     if isinstance(new, Client):
-        await core.put(_CLIENT_IDS + hashed_name(new.client_id), new.name.encode())
+        await core.put(_CLIENT_IDS + hashed_name(new.client_id), text(new.name))
 
 
 async def delete_client(core: View, old: Client) -> None:
@@ -165,13 +172,13 @@ async def delete_client(core: View, old: Client) -> None:
 
 async def put_code(core: View, code: str, new: Code) -> None:
     """Keep a code."""
-    await core.put(_CODES + hashed(code), _encode(new))
+    await core.put(_CODES + hashed(code), _CODE.encode(new))
 
 
 async def code(core: ReadView, text: str) -> Code | None:
     """Return what a code stands for."""
     value = await core.get(_CODES + hashed(text))
-    return _decode_code(value) if value is not None else None
+    return _CODE.decode(value) if value is not None else None
 
 
 async def delete_code(core: View, text: str) -> None:

@@ -18,6 +18,7 @@ from tests.unit.seal.soft import SoftSlot
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
+from vault.barrier.stored import raw
 from vault.engines.system.auditing import AuditEngine
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Entropy
@@ -289,7 +290,7 @@ def test_a_salt_from_before_is_wrapped_and_stays_the_same(tmp_path: Path) -> Non
         core = house.barrier.reader("root", CORE)
         async with house.barrier.write("root", CORE) as tx:
             await house.salts.delete(tx, "file/")
-            await tx.put("audit/salt/file/", b"from-before")
+            await tx.put("audit/salt/file/", raw(b"from-before"))
         await house.audit.prepare(core, lambda: house.barrier.write("root", CORE))
         assert await core.get("audit/salt/file/") is None
         assert await house.salts.get(core, "file/") == b"from-before"

@@ -13,6 +13,7 @@ from vault.background.loop import Background, Handler, Job
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
+from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.log import Log
@@ -54,7 +55,7 @@ class Bench:
             raise StorageFailure("the disk is gone")
 
     async def _note(self, core: View, key: str) -> None:
-        await core.put(f"noted/{key}", b"")
+        await core.put(f"noted/{key}", raw(b""))
         self.done.append(key)
 
     async def _again(self, core: View, key: str) -> None:
@@ -62,11 +63,11 @@ class Bench:
         self.done.append(key)
 
     async def _broken(self, core: View, key: str) -> None:
-        await core.put(f"noted/{key}", b"")
+        await core.put(f"noted/{key}", raw(b""))
         raise ValueError("hunter2")
 
     async def _signed(self, core: View, key: str) -> None:
-        await core.put(f"noted/{key}", b"")
+        await core.put(f"noted/{key}", raw(b""))
         if self.away:
             raise Unavailable(self.away)
         self.done.append(key)

@@ -10,6 +10,7 @@ from vault.barrier.barrier import KEYRING_KIND, Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
+from vault.barrier.stored import raw
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
@@ -19,7 +20,7 @@ def test_a_sealed_barrier_refuses_everything() -> None:
         storage, barrier = await open_barrier()
         held = barrier.reader("root", "m/")
         async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
+            await view.put("a", raw(b"x"))
         barrier.seal()
         barrier.seal()
         assert barrier.sealed
@@ -64,13 +65,13 @@ def test_rotation_is_seen_after_refresh_and_by_other_workers_at_need() -> None:
         storage, one = await open_barrier()
         two = await second(storage)
         async with one.write("root", "m/") as view:
-            await view.put("old", b"1")
+            await view.put("old", raw(b"1"))
         async with storage.write() as tx:
             assert (await one.rotate_in(tx)).active.number == 2
         await one.refresh()
         assert one.keyring.active.number == 2
         async with one.write("root", "m/") as view:
-            await view.put("new", b"2")
+            await view.put("new", raw(b"2"))
         assert two.keyring.active.number == 1
         assert await two.reader("root", "m/").get("new") == b"2"
         assert await two.reader("root", "m/").get("old") == b"1"
@@ -155,7 +156,7 @@ def test_counts_of_all_workers_add_up_in_storage() -> None:
         for barrier, count in ((one, 3), (two, 4)):
             async with barrier.write("root", "m/") as view:
                 for _ in range(count):
-                    await view.put("a", b"x")
+                    await view.put("a", raw(b"x"))
         await one.save_counts()
         await two.save_counts()
         await two.save_counts()
@@ -178,7 +179,7 @@ def test_counts_are_not_lost_when_saving_fails() -> None:
         storage = MemoryStorage(on_statement=on_statement)
         _, barrier = await open_barrier(storage)
         async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
+            await view.put("a", raw(b"x"))
         broken = True
         with pytest.raises(StorageFailure):
             await barrier.save_counts()
@@ -195,7 +196,7 @@ def test_counts_that_storage_could_not_be_told_before_sealing_count_once_the_key
         storage, barrier = await open_barrier()
         for term in (1, 2, 2):
             async with barrier.write("root", "m/") as view:
-                await view.put("a", b"x")
+                await view.put("a", raw(b"x"))
             if term == 1:
                 async with storage.write() as tx:
                     await barrier.rotate_in(tx)
@@ -224,7 +225,7 @@ async def rotated_since_a_backup() -> tuple[MemoryStorage, Barrier, bytes]:
         await barrier.rotate_in(tx)
     await barrier.refresh()
     async with barrier.write("root", "m/") as view:
-        await view.put("a", b"x")
+        await view.put("a", raw(b"x"))
     return storage, barrier, older
 
 
@@ -244,7 +245,7 @@ def test_counts_saved_twice_at_once_are_added_once() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
         async with barrier.write("root", "m/") as view:
-            await view.put("a", b"x")
+            await view.put("a", raw(b"x"))
         async with storage.write():
             saving = [asyncio.create_task(barrier.save_counts()) for _ in range(2)]
             await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from tests.unit.seal.auto import named
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_sealwrap import CORE, Wraps
 from vault.barrier.failure import BarrierSealed
+from vault.barrier.stored import raw
 from vault.barrier.view import ReadView
 from vault.framework.clock import Entropy
 from vault.framework.numbered import NumberedKeys
@@ -271,7 +272,7 @@ def test_a_signing_key_that_lay_behind_the_barrier_alone_is_wrapped_and_stays_th
         here, _ = await opened(SIGNING, "a")
         bare = (4711).to_bytes(66, "big")
         async with here.machine.barrier.write("root", CORE) as core:
-            await core.put(SIGNING.paths[0], bare)
+            await core.put(SIGNING.paths[0], raw(bare))
         for _ in range(2):
             assert here.values(await here.prepared()) == {1: bare}
             assert await here.machine.barrier.reader("root", CORE).get(SIGNING.paths[0]) is None

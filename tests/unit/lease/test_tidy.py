@@ -5,6 +5,7 @@ import asyncio
 
 from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.failure import BarrierSealed
+from vault.barrier.stored import raw
 from vault.framework.clock import Entropy
 from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
@@ -26,7 +27,7 @@ async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:
     async with bench.barrier.write("root", CORE) as core:
         stored = await tokens.create(core, key, entry)
         value = await core.get(f"token/id/{stored}")
-        await core.put(f"token/id/{key}", value or b"")
+        await core.put(f"token/id/{key}", raw(value or b""))
 
 
 def test_lost_timers_are_set_again_on_every_page() -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import raw
 from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
-from vault.mount.entry import MountConfig, MountEntry, decode, encode
+from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 
 CORE = "ns/root/"
@@ -95,7 +96,7 @@ def test_a_removed_mount_leaves_nothing_and_a_sealed_table_only_sys() -> None:
     async def scenario(table: MountTable, barrier: Barrier) -> None:
         entry = mount("a/", uuid="0")
         async with barrier.write("root", CORE) as core:
-            await core.put(entry.prefix + "secret", b"x")
+            await core.put(entry.prefix + "secret", raw(b"x"))
             await table.remove(core, entry)
         await table.load()
         assert [found.entry.path for found in table] == ["b/"]
@@ -118,7 +119,7 @@ def test_the_first_mounts_have_ids_and_accessors_of_their_own() -> None:
 def test_a_mount_survives_storage() -> None:
     config = MountConfig(default_lease_ttl=-1, passthrough_request_headers=("X-A",))
     entry = MountEntry(uuid="u", path="a/", kind="kv", accessor="a", options={}, config=config)
-    assert decode(encode(entry)) == entry
+    assert MOUNT.decode(MOUNT.encode(entry)) == entry
     mounted = entry.as_mounted()
     assert (mounted.passthrough_headers, mounted.options, mounted.category) == (
         frozenset({"x-a"}),

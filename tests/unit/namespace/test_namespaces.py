@@ -12,6 +12,7 @@ import pytest
 from tests.unit.barrier.open import open_barrier
 from tests.unit.engines.driver import FakeClock
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import raw
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.log import Log
@@ -106,7 +107,7 @@ def test_the_outermost_closed_namespace_is_named() -> None:
 def test_what_was_removed_is_forgotten_even_if_its_path_has_another_namespace_by_then() -> None:
     async def scenario(namespaces: Namespaces, barrier: Barrier, storage: MemoryStorage) -> None:
         async with barrier.write("root", CORE) as core:
-            await core.space("dddddd").put("x", b"x")
+            await core.space("dddddd").put("x", raw(b"x"))
             await namespaces.sweep(core, "dddddd")
             again = NamespaceEntry(id="eeeeee", uuid="u", path="team2/")
             await namespaces.put(core, again)
@@ -181,7 +182,7 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
         async with barrier.write("root", CORE) as core:
             for one in made:
                 await leases.issue(core, one)
-            await core.space("dddddd").put("mnt/x/secret", os.urandom(8))
+            await core.space("dddddd").put("mnt/x/secret", raw(os.urandom(8)))
 
         async def sweep() -> None:
             async with barrier.write("root", CORE) as core:

@@ -7,6 +7,7 @@ from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
+from vault.barrier.stored import raw
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.keeper import Keeper
 from vault.seal.lifecycle import Lifecycle
@@ -62,7 +63,7 @@ class Machine:
         plan = await self.life.prepare_init(request)
         async with self.storage.write() as tx:
             await self.life.commit_init(tx, plan)
-            await plan.view(tx, "root", "sys/token/").put("root", b"token")
+            await plan.view(tx, "root", "sys/token/").put("root", raw(b"token"))
         return plan
 
     async def give(self, keys: Sequence[str], *, migrate: bool = False) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.seal.keys import NOW
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import raw
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
@@ -45,7 +46,7 @@ class Vault:
         plan = await self.life.prepare_init(request)
         async with self.storage.write() as tx:
             await self.life.commit_init(tx, plan)
-            await plan.view(tx, "root", "sys/token/").put("root", b"token")
+            await plan.view(tx, "root", "sys/token/").put("root", raw(b"token"))
         return plan
 
     async def unseal(self, keys: Sequence[str]) -> None:

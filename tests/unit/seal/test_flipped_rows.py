@@ -14,6 +14,7 @@ from tests.unit.framework.test_numbered import SAFE, SIGNING, Here, Kind
 from tests.unit.seal.auto import named
 from tests.unit.seal.test_sealwrap import CORE, Wraps
 from vault.audit.salts import Salts, SaltUnreadable
+from vault.barrier.stored import raw
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.safe import Safe
 from vault.seal.failure import SealFailure
@@ -97,7 +98,7 @@ def test_every_flipped_bit_of_a_wrapped_value_is_refused(path: str, read: Read, 
         assert stored is not None
         for damaged in itertools.islice(flips(stored), 0, None, step):
             async with here.machine.barrier.write("root", CORE) as core:
-                await core.put(PREFIX + path, damaged)
+                await core.put(PREFIX + path, raw(damaged))
             here.wraps.drop()
             with pytest.raises((SealFailure, SaltUnreadable)) as caught:
                 await read(here)

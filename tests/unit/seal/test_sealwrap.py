@@ -10,6 +10,7 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
+from vault.barrier.stored import raw
 from vault.seal import turnover
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -52,7 +53,7 @@ class Wraps:
         async with self.machine.barrier.write("root", CORE) as core:
             data = await core.get(PREFIX + path)
             assert data is not None
-            await core.put(PREFIX + to, data)
+            await core.put(PREFIX + to, raw(data))
 
 
 def test_a_value_opens_through_any_slot_of_the_vault_and_through_no_other() -> None:
@@ -242,7 +243,7 @@ def test_what_cannot_be_read_is_a_failure() -> None:
     async def scenario() -> None:
         here = await Wraps(*named("a")).open()
         async with here.machine.barrier.write("root", CORE) as core:
-            await core.put(PREFIX + "x", b"damaged")
+            await core.put(PREFIX + "x", raw(b"damaged"))
         with pytest.raises(SealFailure, match="unknown format"):
             await here.get("x")
         async with here.machine.storage.write() as tx:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.envelope import entry_scope
-from vault.token.model import TokenEntry, encode
+from vault.token.model import TOKEN, TokenEntry
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
 
@@ -137,7 +137,7 @@ def test_what_is_no_batch_token_is_refused(text: str) -> None:
 def test_what_the_barrier_sealed_for_another_purpose_is_no_token() -> None:
     async def scenario() -> None:
         house = await opened()
-        value = encode(_entry(house))
+        value = TOKEN.encode(_entry(house))
         for scope, place in ((entry_scope("root"), "token/id/x"), (entry_scope("other"), "token/batch")):
             sealed = house.barrier.keyring.encrypt(scope, place, value, house.entropy.bytes)
             assert await _open(house, "b." + base64.urlsafe_b64encode(sealed).decode().rstrip("=")) is None

@@ -203,6 +203,31 @@ def test_what_hung_on_a_token_does_not_hang_on_a_later_one_with_its_id() -> None
     play(scenario)
 
 
+def test_a_token_of_before_its_parents_moment_was_written_lives_and_hangs_on_its_parent_alone() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        parent = (await _mighty(house, ttl="1h", id="chosen"))["client_token"]
+        child = (await house.make(token=parent))["client_token"]
+        entry = await house.entry(child)
+        assert entry is not None
+        assert entry.parent_created
+        old = msgspec.structs.replace(entry, parent_created=0)
+        async with house.barrier.write("root", CORE) as core:
+            await house.tokens.update(core, house.tokens.key(child), old)
+        await house.follower.follow()
+        assert await house.status(child) == 200
+        assert (await house("POST", "auth/token/renew-self", token=child)).status == 200
+        young = await house.entry(parent)
+        assert young is not None
+        async with house.barrier.write("root", CORE) as core:
+            later = msgspec.structs.replace(young, created=entry.created + 2_000_000_000)
+            await house.tokens.update(core, house.tokens.key(parent), later)
+        await house.follower.follow()
+        assert await house.status(child) == 403
+
+    play(scenario)
+
+
 def test_a_token_has_no_more_tokens_above_it_than_can_be_asked_for_quickly() -> None:
     async def scenario() -> None:
         house = await opened()

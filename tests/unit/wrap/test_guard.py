@@ -11,7 +11,7 @@ from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
-from vault.token.model import encode
+from vault.token.model import TOKEN
 from vault.token.rows import ENTRY
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import IllegalSignature
@@ -58,7 +58,7 @@ def test_a_limited_token_counts_on_a_path_that_needs_none_only_where_it_may_be_u
             entry = await house.tokens.get(core, key)
             assert entry is not None
             bound = msgspec.structs.replace(entry, bound_cidrs=("10.0.0.0/8",))
-            await core.put(ENTRY + key, encode(bound))
+            await core.put(ENTRY + key, TOKEN.encode(bound))
         call = _call(house, token)
         call.client_address = "192.0.2.1"
         with pytest.raises(Unauthenticated):

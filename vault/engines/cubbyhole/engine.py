@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vault.barrier.stored import raw
 from vault.engines.cubbyhole import store
 from vault.engines.cubbyhole.model import EntryPath, Keys
 from vault.framework import schema
@@ -40,7 +41,7 @@ class Cubbyhole(Engine):
             raise Malformed("missing data fields", chained=True)
         spelled = call.body.lstrip().startswith(b"{")
         fields = schema.decode_fields(call.body) if spelled else call.data
-        await call.tx.put(own + params.path, schema.encode(fields))
+        await call.tx.put(own + params.path, raw(schema.encode(fields)))
 
     @delete("{path:any}", contained=True)
     async def delete_entry(self, call: Call, params: EntryPath) -> None:

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Final
 
+from vault.barrier.stored import raw
 from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
@@ -67,7 +68,7 @@ class PlainKV(Engine):
             raise Malformed("missing path")
         if not call.data:
             raise Malformed("missing data fields")
-        await call.tx.put(ENTRIES + params.path, _text(call))
+        await call.tx.put(ENTRIES + params.path, raw(_text(call)))
 
     @delete("{path:any}", contained=True)
     async def delete_secret(self, call: Call, params: SecretPath) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind, raw
 from vault.barrier.view import ReadView, View
 from vault.engines.kv.model import Config, Row, Version
 
@@ -20,10 +21,10 @@ ROWS: Final = "metadata/"
 """Prefix of the rows; below it are the paths as the client named them."""
 _VERSIONS: Final = "versions/"
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode_row: Final = msgspec.msgpack.Decoder(Row).decode
-_decode_config: Final = msgspec.msgpack.Decoder(Config).decode
-_decode_versions: Final = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
+_ROW: Final = RecordKind("KV row", Row, parts=(Version,))
+_SETTINGS: Final = RecordKind("KV settings", Config)
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
 
 _DEFAULTS: Final = Config()
 
@@ -31,18 +32,18 @@ _DEFAULTS: Final = Config()
 async def load_config(view: ReadView) -> Config:
     """Return the mount's settings."""
     stored = await view.get(_CONFIG)
-    return _DEFAULTS if stored is None else _decode_config(stored)
+    return _DEFAULTS if stored is None else _SETTINGS.decode(stored)
 
 
 async def save_config(view: View, config: Config) -> None:
     """Store the mount's settings."""
-    await view.put(_CONFIG, _encode(config))
+    await view.put(_CONFIG, _SETTINGS.encode(config))
 
 
 async def load(view: ReadView, path: str) -> Row | None:
     """Return the row at `path`, or None."""
     stored = await view.get(ROWS + path)
-    return None if stored is None else _decode_row(stored)
+    return None if stored is None else _ROW.decode(stored)
 
 
 async def exists(view: ReadView, path: str) -> bool:
@@ -52,7 +53,7 @@ async def exists(view: ReadView, path: str) -> bool:
 
 async def save(view: View, path: str, row: Row) -> None:
     """Store the row at `path`."""
-    await view.put(ROWS + path, _encode(row))
+    await view.put(ROWS + path, _ROW.encode(row))
 
 
 async def load_data(view: ReadView, path: str, number: int) -> bytes | None:
@@ -62,7 +63,7 @@ async def load_data(view: ReadView, path: str, number: int) -> bytes | None:
 
 async def save_data(view: View, path: str, number: int, data: bytes) -> None:
     """Store the JSON of a version that is the newest no more."""
-    await view.put(f"{_VERSIONS}{path}/{number}", data)
+    await view.put(f"{_VERSIONS}{path}/{number}", raw(data))
 
 
 async def drop_data(view: View, path: str, numbers: Sequence[int]) -> None:
@@ -79,7 +80,7 @@ async def drop(view: View, path: str, row: Row) -> None:
 
 def older(row: Row) -> tuple[Version, ...]:
     """Return the versions before the newest, oldest first."""
-    return _decode_versions(row.older)
+    return _unpack(row.older)
 
 
 def versions(row: Row) -> tuple[Version, ...]:
@@ -89,4 +90,4 @@ def versions(row: Row) -> tuple[Version, ...]:
 
 def packed(kept: Sequence[Version]) -> msgspec.Raw:
     """Encode versions for `Row.older`."""
-    return msgspec.Raw(_encode(kept))
+    return msgspec.Raw(_pack(kept))

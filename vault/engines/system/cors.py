@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.engine import Engine
@@ -50,6 +51,9 @@ class CorsSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return _HEADERS + self.headers
 
 
+_SETTINGS: Final = RecordKind("CORS settings", CorsSettings)
+
+
 class CrossOrigins:
     """The settings, in memory while unsealed; None while no other origin may call."""
 
@@ -62,7 +66,7 @@ class CrossOrigins:
         del key
         if not self._barrier.sealed:
             value = await self._barrier.reader(ROOT.id, core_prefix(ROOT.id)).get(_STORED)
-            self.settings = None if value is None else msgspec.msgpack.decode(value, type=CorsSettings)
+            self.settings = None if value is None else _SETTINGS.decode(value)
 
     def seal(self) -> None:
         """Forget them."""
@@ -122,7 +126,7 @@ class CorsEngine(Engine):
             headers=params.allowed_headers,
             credentials=params.allow_credentials,
         )
-        await call.core.put(_STORED, msgspec.msgpack.encode(settings))
+        await call.core.put(_STORED, _SETTINGS.encode(settings))
         await call.core.invalidate(CORS_KIND, "")
 
     @delete("config/cors", sudo=True)

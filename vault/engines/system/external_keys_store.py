@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
@@ -44,6 +45,10 @@ class Key(msgspec.Struct, frozen=True):
         return f"<Key granted to {list(self.grants)}>"
 
 
+_CONFIG: Final = RecordKind("external key configuration", Config, json=True)
+_KEY: Final = RecordKind("external key", Key, json=True)
+
+
 def keys_of(config: str) -> str:
     """Return the prefix of a config's keys."""
     return f"{_KEYS}{config}/"
@@ -52,13 +57,13 @@ def keys_of(config: str) -> str:
 async def load_config(view: ReadView, name: str) -> Config | None:
     """Return a config, or None."""
     stored = await view.get(CONFIGS + name)
-    return None if stored is None else msgspec.json.decode(stored, type=Config)
+    return None if stored is None else _CONFIG.decode(stored)
 
 
 async def load_key(view: ReadView, config: str, name: str) -> Key | None:
     """Return a key, or None."""
     stored = await view.get(keys_of(config) + name)
-    return None if stored is None else msgspec.json.decode(stored, type=Key)
+    return None if stored is None else _KEY.decode(stored)
 
 
 async def find_key(view: ReadView, config: str, name: str) -> Key:
@@ -79,12 +84,12 @@ async def owner(view: ReadView, name: str) -> Config:
 
 async def put_config(view: View, name: str, config: Config) -> None:
     """Store a config."""
-    await view.put(CONFIGS + name, msgspec.json.encode(config))
+    await view.put(CONFIGS + name, _CONFIG.encode(config))
 
 
 async def put_key(view: View, config: str, name: str, key: Key) -> None:
     """Store a key."""
-    await view.put(keys_of(config) + name, msgspec.json.encode(key))
+    await view.put(keys_of(config) + name, _KEY.encode(key))
 
 
 async def delete_config(view: View, name: str) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
+from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import View
 from vault.framework.clock import Clock, Entropy
 from vault.mount.entry import MountEntry
@@ -28,6 +30,9 @@ class ClusterEntry(msgspec.Struct, frozen=True):
 
     name: str
     id: str
+
+
+CLUSTER: Final = RecordKind("cluster", ClusterEntry)
 
 
 class Genesis:
@@ -83,7 +88,7 @@ class Genesis:
                 core, tokens, token, [*built_in(self._entropy), *extra], from_init=not root_token
             )
             if pending:
-                await core.put(pending, b"")
+                await core.put(pending, MARK)
             shown = plan.present_token(token)
         return plan, shown
 
@@ -105,4 +110,4 @@ class Genesis:
         for mount in mounts:
             await self._mounts.put(core, mount)
         name = self._cluster_name or f"vault-cluster-{self._entropy.bytes(4).hex()}"
-        await core.put(CLUSTER_PATH, msgspec.msgpack.encode(ClusterEntry(name, self._entropy.uuid())))
+        await core.put(CLUSTER_PATH, CLUSTER.encode(ClusterEntry(name, self._entropy.uuid())))

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import text
 from vault.engines.system.password_rules import Rules, RulesError, candidates, read_rules
 from vault.engines.system.policy_shapes import listing_order
 from vault.framework.call import Call, Reply
@@ -84,7 +85,7 @@ class PasswordPolicyEngine(Engine):
     @write("policies/password/{name:path}", before="prepare")
     async def write_password_policy(self, call: Call, params: PasswordPolicyWrite) -> None:
         """Create or replace a password policy."""
-        await call.core.put(_STORED + params.name, str(call.prepared).encode())
+        await call.core.put(_STORED + params.name, text(str(call.prepared)))
 
     @delete("policies/password/{name:path}")
     async def delete_password_policy(self, call: Call, params: PasswordPolicyName) -> None:

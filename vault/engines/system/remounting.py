@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.stored import RecordKind, raw
 from vault.barrier.view import View
 from vault.engines.system import mount_rules as rules
 from vault.framework.call import Call, Reply
@@ -56,6 +57,9 @@ class Migration(msgspec.Struct, frozen=True):
     source_mount: str
     target_mount: str
     status: str
+
+
+_MIGRATION: Final = RecordKind("remount", Migration)
 
 
 class MigrationStatus(msgspec.Struct, frozen=True):
@@ -119,7 +123,7 @@ class RemountEngine(Engine):
         identifier = self._entropy.uuid()
         above = call.namespace.path
         done = Migration(above + source.shown, above + target.shown, "success")
-        await call.core.put(_PREFIX + identifier, msgspec.msgpack.encode(done))
+        await call.core.put(_PREFIX + identifier, _MIGRATION.encode(done))
         return Reply(
             data=Queued(identifier),
             embed=True,
@@ -132,7 +136,7 @@ class RemountEngine(Engine):
         stored = await core_reader(self._barrier, call.namespace).get(_PREFIX + params.id)
         if stored is None:
             raise NotFound
-        return MigrationStatus(params.id, msgspec.msgpack.decode(stored, type=Migration))
+        return MigrationStatus(params.id, _MIGRATION.decode(stored))
 
     def _place(self, call: Call, name: str, path: str) -> Place:
         """Return the place that a path names, in the caller's namespace or below. Raises `Malformed`."""
@@ -159,7 +163,7 @@ async def _carry(core: View, source: MountTable, target: MountTable, entry: Moun
     for name in await old.scan(""):
         value = await old.get(name)
         if value is not None:
-            await new.put(name, value)
+            await new.put(name, raw(value))
 
 
 def _check(source: Place, target: Place) -> None:

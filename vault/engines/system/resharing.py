@@ -15,6 +15,7 @@ import msgspec
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, NamespaceSealed
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
 from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.clock import Clock
@@ -134,6 +135,9 @@ class Backup(msgspec.Struct, frozen=True):
     nonce: str
     keys: Mapping[str, list[str]]
     keys_base64: Mapping[str, list[str]]
+
+
+_BACKUP: Final = RecordKind("backup of shares", Backup, json=True)
 
 
 class ResharingEngine(Engine):
@@ -434,14 +438,14 @@ class ResharingEngine(Engine):
             keys_base64.setdefault(fingerprint, []).append(text)
         backup = Backup(done.state.nonce, keys, keys_base64)
         async with self._barrier.write(namespace.id, core_prefix(namespace.id)) as core:
-            await core.put(BACKUP_PATH + kind, msgspec.json.encode(backup))
+            await core.put(BACKUP_PATH + kind, _BACKUP.encode(backup))
 
     async def _backup(self, kind: ShareKind, call: Call) -> Reply[Backup]:
         home = call.namespace.id
         data = await self._barrier.reader(home, core_prefix(home)).get(BACKUP_PATH + kind)
         if data is None:
             raise Malformed("no backed-up keys found")
-        return Reply(data=msgspec.json.decode(data, type=Backup), embed=True)
+        return Reply(data=_BACKUP.decode(data), embed=True)
 
 
 def _check_alone(params: RotateParams) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
 from vault.engines.token.model import Keys
 from vault.framework.call import Call, Reply
@@ -53,14 +54,13 @@ class TokenRole(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(TokenRole).decode
+_KIND: Final = RecordKind("token role", TokenRole)
 
 
 async def role_named(core: ReadView, name: str) -> TokenRole | None:
     """Return the role with this name in the namespace of `core`."""
     value = await core.get(_PREFIX + name)
-    return _decode(value) if value is not None else None
+    return _KIND.decode(value) if value is not None else None
 
 
 class RoleParams(Params, frozen=True, kw_only=True):
@@ -162,7 +162,7 @@ class RoleRoutes(Engine):
                 f"{longest} seconds; until this is fixed attempting to create tokens against this role will result "
                 "in an error"
             )
-        await call.core.put(_PREFIX + role.name, _encode(role))
+        await call.core.put(_PREFIX + role.name, _KIND.encode(role))
         return Reply(warnings=warnings) if warnings else None
 
     @delete("roles/{role_name:word}")

@@ -6,8 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-import msgspec
-
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
 from vault.engines.totp import codes
 from vault.engines.totp.model import (
@@ -35,8 +34,7 @@ from vault.framework.route import delete, list_, read, write
 _KEYS: Final = "key/"
 _TOO_LONG: Final = "issuer and account_name are too long for a QR code: set qr_size to 0"
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Key).decode
+_KIND: Final = RecordKind("TOTP key", Key)
 
 
 class Totp(Engine):
@@ -69,7 +67,7 @@ class Totp(Engine):
         """Make a key, or take one from elsewhere; it replaces the one with this name."""
         prepared = call.prepared
         assert isinstance(prepared, Prepared)
-        await call.tx.put(_KEYS + params.name, _encode(prepared.key))
+        await call.tx.put(_KEYS + params.name, _KIND.encode(prepared.key))
         return prepared.shown
 
     @delete("keys/{name:word}")
@@ -98,7 +96,7 @@ class Totp(Engine):
             return Validity(valid=False)
         if counter in key.used:
             raise Malformed("code already used; wait until the next time period")
-        await call.tx.put(_KEYS + params.name, _encode(codes.spend(key, counter)))
+        await call.tx.put(_KEYS + params.name, _KIND.encode(codes.spend(key, counter)))
         return Validity(valid=True)
 
     async def prepare_key(self, call: Call, params: KeyParams) -> Prepared:
@@ -119,7 +117,7 @@ def _shown(key: Key, size: int) -> Exported:
 
 async def _find(view: ReadView, name: str) -> Key | None:
     value = await view.get(_KEYS + name)
-    return _decode(value) if value is not None else None
+    return _KIND.decode(value) if value is not None else None
 
 
 async def _known(view: ReadView, name: str) -> Key:

@@ -7,6 +7,7 @@ import msgspec
 
 from nhi.auth.jwt.cel.talk import Question
 from nhi.records import Records
+from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
 from vault.framework.errors import Failed
 from vault.framework.fields import CommaList, Doc, Duration, Map
@@ -74,7 +75,7 @@ class CelName(Params, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Name of the role.")]
 
 
-CEL_ROLES: Final = Records("cel/role/", CelRole)
+CEL_ROLES: Final = Records("cel/role/", RecordKind("JWT CEL role", CelRole))
 
 
 async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.engines.driver import Driver, FakeClock
 from tests.unit.engines.kv.conftest import Play
+from vault.barrier.stored import raw
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
@@ -162,7 +163,7 @@ def test_an_upgrade_that_cannot_finish_changes_nothing(v1: Play) -> None:
     async def scenario(kv: Driver) -> None:
         await kv("POST", "a", {"v": 1})
         async with kv.barrier.write("root", "logical/one/") as view:
-            await view.put("entry/b", b'{"v":1' + b"0" * 400 + b"}")
+            await view.put("entry/b", raw(b'{"v":1' + b"0" * 400 + b"}"))
         before = await kv.stored()
         with pytest.raises(Malformed):
             await _upgraded(kv)

@@ -21,6 +21,7 @@ from tests.unit.nhi.auth.test_cert import ALICE, CA, OTHER, UNMET, crl, opened
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.authority import name as authority_name
 from tests.unit.outbound.service import service
+from vault.barrier.stored import raw
 from vault.framework.errors import Malformed
 from vault.outbound import kept
 
@@ -341,7 +342,7 @@ def test_a_list_that_was_kept_before_its_number_was_looked_at_counts_and_is_foll
                 "next_update": house.time.millis() // 1000 + 9,
             }
             async with house.barrier.write("root", CORE + mount.prefix) as view:
-                await view.put("crl/c", msgspec.msgpack.encode(before))
+                await view.put("crl/c", raw(msgspec.msgpack.encode(before)))
             assert (await house.show(ALICE)).error == UNMET
             house.time.sleep(10)
             one.body = crl(SERIAL, number=12, days=0.5, extensions=[(shard(1), True)])

@@ -22,6 +22,7 @@ from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
 from tests.unit.nhi.auth.jwt_house import JwtHouse, _resolve
 from tests.unit.outbound.service import Service, service
 from tests.unit.token.house import DEFAULT
+from vault.barrier.stored import raw
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
@@ -410,7 +411,7 @@ def test_a_sign_in_that_an_earlier_version_kept_is_swept() -> None:
         async with house() as vault:
             mount = next(one.entry for one in vault.router.root if one.entry.path == "auth/jwt/")
             async with vault.barrier.write("root", CORE + mount.prefix) as view:
-                await view.put("state/before", b"zz")
+                await view.put("state/before", raw(b"zz"))
             async with vault.barrier.write("root", "") as core:
                 await expire(core, f"root/{mount.uuid}/state/before")
             assert await vault.barrier.reader("root", CORE).sub(mount.prefix).list("state/") == []

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""No stored record changes without a version, and none is stored past `vault.barrier.stored`."""
+
+import ast
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from tests.house import stored
+from tests.house.tree import ROOT, files
+from vault.barrier.stored import KINDS, RecordKind
+
+CODECS = {
+    "hsm/agent.py": "frames between two processes",
+    "hsm/ceremony.py": "a transcript for people, no record of storage",
+    "hsm/envelope.py": "listed in stored.txt; has a version of its own",
+    "hsm/errands.py": "what two processes say to each other",
+    "hsm/frames.py": "frames between two processes",
+    "hsm/report.py": "what two processes say to each other",
+    "nhi/auth/jwt/cel/talk.py": "what two processes say to each other",
+    "nhi/auth/jwt/states.py": "encrypted for a browser, under a key that ends with the process",
+    "nhi/biscuit/possession.py": "RFC 7638",
+    "vault/barrier/stored.py": "where records are encoded",
+    "vault/engines/kv/jsontext.py": "a user's own JSON",
+    "vault/engines/kv/store.py": "a part of the KV row, listed with it",
+    "vault/framework/hcl_tokens.py": "a string in HCL",
+    "vault/framework/log.py": "lines of the log",
+    "vault/framework/metrics_text.py": "an answer",
+    "vault/framework/schema.py": "requests and answers",
+    "vault/policy/explain.py": "an answer",
+    "vault/server/dev.py": "a file of development mode",
+    "vault/server/diagnosis.py": "an answer",
+    "vault/server/spec.py": "a file of the repository",
+}
+"""Where something is encoded or decoded, and why that is no record of storage."""
+
+BYTES = {
+    "nhi/auth/approle/store.py": ["salt"],
+    "vault/engines/cubbyhole/engine.py": ["schema.encode(fields)"],
+    "vault/engines/kv/plain.py": ["_text(call)"],
+    "vault/engines/kv/store.py": ["data"],
+    "vault/engines/system/remounting.py": ["value"],
+    "vault/token/rows.py": ["self._entropy.bytes(32)"],
+    "vault/token/store.py": ["how"],
+}
+"""What is stored as it is: random bytes, fixed words, a user's own JSON, and what was stored already."""
+
+
+def calls() -> Iterator[tuple[str, ast.Call]]:
+    """Every call in the programs, with its file."""
+    for path in files(".py"):
+        name = str(path.relative_to(ROOT))
+        if name.startswith(("vault/", "nhi/", "hsm/")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield name, node
+
+
+def codec(call: ast.Call) -> bool:
+    """Whether a call encodes or decodes, or makes what does."""
+    function = ast.unparse(call.func)
+    return function.startswith(("msgspec.json.", "msgspec.msgpack.", "json.", "pickle.", "marshal.")) and (
+        function.rpartition(".")[2]
+        in {"encode", "decode", "Encoder", "Decoder", "loads", "dumps", "load", "dump"}
+    )
+
+
+def test_records_are_encoded_and_decoded_by_their_kind_alone() -> None:
+    assert sorted({name for name, call in calls() if codec(call)} ^ CODECS.keys()) == []
+
+
+def test_what_is_stored_is_made_in_one_place_and_bytes_that_are_no_record_are_known() -> None:
+    found: dict[str, list[str]] = {}
+    for name, call in calls():
+        match ast.unparse(call.func):
+            case "raw":
+                found.setdefault(name, []).append(ast.unparse(call.args[0]))
+            case "Stored":
+                assert name == "vault/barrier/stored.py"
+    assert found == BYTES
+
+
+def test_every_kind_has_its_name_where_it_is_made() -> None:
+    made = [call.args[0] for _, call in calls() if ast.unparse(call.func) == "RecordKind"]
+    names = [one.value for one in made if isinstance(one, ast.Constant)]
+    assert len(names) == len(made)
+    list(stored.newest())
+    assert sorted(map(str, names)) == sorted(KINDS)
+
+
+def test_every_kind_is_listed_with_its_fields_and_every_version_with_a_record() -> None:
+    """Say in `RecordKind` which version it is and how older ones are read; then `python -m tests.house.stored`."""
+    known = stored.listed(stored.LISTED.read_text(encoding="utf-8"))
+    found, wrong = stored.updated(known)
+    assert wrong == []
+    assert found == known
+    versions: dict[str, list[int]] = {}
+    for name, version in sorted(known):
+        versions.setdefault(name, []).append(version)
+    assert versions == {name: list(range(1, version + 1)) for name, version, _ in stored.newest()}
+
+
+def test_what_is_listed_is_read() -> None:
+    known = stored.listed(stored.LISTED.read_text(encoding="utf-8"))
+    newest = {(name, version): part for name, version, part in stored.newest()}
+    for (name, version), part in known.items():
+        if name in KINDS:
+            record = KINDS[name].decode(bytes.fromhex(part.sample))
+            if (name, version) in newest:
+                assert KINDS[name].encode(record).hex() == part.sample
+
+
+class Before(msgspec.Struct):
+    name: str
+
+
+class After(msgspec.Struct):
+    name: str
+    hours: int = 0
+
+
+class Changed(msgspec.Struct):
+    name: str = "x"
+
+
+@pytest.mark.parametrize("form", [After, Changed, dict[str, str], list[Before], bytes])
+def test_a_changed_field_type_or_default_is_seen(form: type) -> None:
+    assert stored.form(form) != stored.form(Before)
+
+
+def test_fields_that_change_without_a_version_are_told_and_the_list_stays() -> None:
+    try:
+        RecordKind("thing", Before)
+        known, wrong = stored.updated({})
+        assert wrong == []
+        del KINDS["thing"]
+        RecordKind("thing", After)
+        found, wrong = stored.updated(known)
+        assert wrong == [f"thing 1 {stored.CHANGED} of version 1"]
+        assert found == known
+        del KINDS["thing"]
+        RecordKind("thing", After, version=2, older={1: None})
+        found, wrong = stored.updated(known)
+        assert wrong == []
+        assert found.keys() - known.keys() == {("thing", 2)}
+        assert found["thing", 1] == known["thing", 1]
+    finally:
+        KINDS.pop("thing", None)
+
+
+def test_the_list_reads_as_it_was_written() -> None:
+    found, _ = stored.updated({})
+    text = "\n".join(f"{name} {version}\n{part.text()}" for (name, version), part in found.items())
+    assert stored.listed(text) == found

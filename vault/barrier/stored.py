@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How a record becomes the bytes that are stored, and back: every kind of record has a name and a version.
+
+Version 1 is the encoded record alone. A later one begins with a byte that neither msgpack nor UTF-8 ever begins with,
+then the version's number, then the record. So a program reads what any older one wrote, and refuses what only a newer
+one knows instead of reading it as something else.
+
+What storage takes is `Stored`, and only this module makes it: a record goes through its `RecordKind`. Text and bytes that are
+no record have no version: another form of them lies at another place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, NewType, TypeVar, cast
+
+import msgspec
+
+from vault.barrier.failure import BarrierFailure
+
+T = TypeVar("T")
+Stored = NewType("Stored", bytes)
+"""A value that may be stored. Made by `RecordKind.encode`, `text`, `raw` and `MARK` alone."""
+
+MARK: Final = Stored(b"")
+"""What is stored where it counts only that something is there."""
+_LATER: Final = 0xC1
+"""Begins every record of a version after the first: reserved in msgpack, and no byte of UTF-8."""
+_NEWEST_POSSIBLE: Final = 255
+_HEAD: Final = 2
+
+KINDS: Final[dict[str, RecordKind[Any]]] = {}
+"""Every kind of record there is, by its name."""
+
+
+class UnknownFormat(BarrierFailure):
+    """A stored record is not what its kind and version say."""
+
+
+class NewerFormat(UnknownFormat):
+    """A stored record is of a version that this release does not know."""
+
+
+def text(value: str) -> Stored:
+    """Return a text as it is stored: the name of another record, or what a user wrote."""
+    return Stored(value.encode())
+
+
+def raw(value: bytes) -> Stored:
+    """Return bytes that are stored as they are: random ones, what is encrypted by itself, and a user's own JSON."""
+    return Stored(value)
+
+
+class RecordKind(Generic[T]):
+    """A kind of record. `encode` and `decode` are as fast as msgspec's own while there is one version."""
+
+    __slots__ = ("_newest", "_older", "_write", "encode", "form", "name", "parts", "version")
+
+    def __init__(
+        self,
+        name: str,
+        form: type[T],
+        *,
+        version: int = 1,
+        older: Mapping[int, Callable[[bytes], T] | None] | None = None,
+        json: bool = False,
+        parts: tuple[type[msgspec.Struct], ...] = (),
+    ) -> None:
+        """`older` says of every earlier version how it is read: None where the newest form reads it rightly.
+
+        That is so where each field that came since has a default that means what was before. `json`: stored as JSON,
+        else as msgpack. `parts`: what is encoded within the record by itself; it has the record's version.
+        """
+        older = older or {}
+        if not 1 <= version <= _NEWEST_POSSIBLE or sorted(older) != list(range(1, version)):
+            raise ValueError(f"{name}: each version before {version} needs a reader, and there are none else")
+        if KINDS.setdefault(name, self) is not self:
+            raise ValueError(f"{name}: two kinds of records with one name")
+        self.name: Final = name
+        self.form: Final = form
+        self.parts: Final = parts
+        self.version: Final = version
+        self._older = older
+        self._newest: Callable[[bytes], T] = (
+            msgspec.json.Decoder(form).decode if json else msgspec.msgpack.Decoder(form).decode
+        )
+        write = msgspec.json.Encoder().encode if json else msgspec.msgpack.Encoder().encode
+        self._write: Callable[[T], bytes] = write
+        self.encode: Final = cast("Callable[[T], Stored]", write if version == 1 else self._later)
+
+    def __repr__(self) -> str:
+        return f"<RecordKind {self.name} {self.version}>"
+
+    def decode(self, data: bytes) -> T:
+        """Return the record. Raises `UnknownFormat`."""
+        try:
+            return self._newest(data) if self.version == 1 else self._of(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self.unknown(version_of(data)) from None
+
+    def unknown(self, version: int) -> UnknownFormat:
+        """Return what to raise of a record that says it has this version."""
+        if version > self.version:
+            return NewerFormat(
+                f"stored record '{self.name}' has version {version}, and this release knows none after {self.version}: "
+                "start the release that wrote it, or a newer one"
+            )
+        return UnknownFormat(
+            f"stored record '{self.name}' has an unknown format: it is not as its version {version} is; start the "
+            "release that wrote it, or restore a backup"
+        )
+
+    def _later(self, record: T) -> bytes:
+        return bytes((_LATER, self.version)) + self._write(record)
+
+    def _of(self, data: bytes) -> T:
+        version = version_of(data)
+        if not 1 <= version <= self.version:
+            raise self.unknown(version)
+        body = data if version == 1 else data[_HEAD:]
+        return (self._older.get(version) or self._newest)(body)
+
+
+def version_of(data: bytes) -> int:
+    """Return the version that a stored record says it has."""
+    return data[1] if len(data) >= _HEAD and data[0] == _LATER else 1
