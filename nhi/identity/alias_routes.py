@@ -138,13 +138,14 @@ class AliasEngine(Engine):
         return KeyInfo({key: info[key] for key in keys}, keys)
 
     async def _write(self, call: Call, params: AliasParams) -> Reply[Mapping[str, str]] | None:
-        if not (params.id or (params.name and params.mount_accessor)):
+        given = checked_name(params.name)
+        if not (params.id or (given and params.mount_accessor)):
             raise Malformed("'id' or 'mount_accessor' and 'name' must be provided")
         found = await store.by_alias(call.core, params.id) if params.id else None
         if params.id and found is None:
             raise Malformed("invalid alias ID provided")
         accessor = params.mount_accessor or (found[1].accessor if found is not None else "")
-        name = checked_name(params.name, "name") or (found[1].name if found is not None else "")
+        name = given or (found[1].name if found is not None else "")
         mount = self._shapes.mount(call, accessor)
         if mount is None:
             raise Malformed("invalid mount accessor")

@@ -161,11 +161,12 @@ class EntityEngine(Engine):
         return self._shapes.entity(call, entity, direct, inherited)
 
     async def _write(self, call: Call, params: EntityParams) -> Reply[dict[str, Json]] | None:
+        checked_name(params.name)
         old = await self._meant(call, params)
         new = old.again() if old is not None else self._identities.fresh(call.namespace)
         given: dict[str, Json] = {"updated": self._clock.nanos() if old is not None else new.updated}
         if params.name:
-            given["name"] = checked_name(params.name, "name")
+            given["name"] = params.name
             other = await store.by_name(call.core, params.name)
             if other is not None and other.id != new.id:
                 raise Malformed("entity name is already in use")

@@ -95,11 +95,11 @@ class GroupAliasEngine(Engine):
         return KeyInfo({key: info[key] for key in keys}, keys)
 
     async def _write(self, call: Call, params: GroupAliasParams) -> Reply[Mapping[str, str]] | None:
+        name, accessor = checked_name(params.name), params.mount_accessor
         known = await groups.by_alias(call.core, params.id) if params.id else None
         if params.id and known is None:
             raise Malformed("invalid group alias ID")
         old = known.alias if known is not None else None
-        name, accessor = checked_name(params.name, "name"), params.mount_accessor
         if not name:
             raise Malformed("missing alias name")
         if not accessor:

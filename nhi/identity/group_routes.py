@@ -147,6 +147,7 @@ class GroupEngine(Engine):
         )
 
     async def _write(self, call: Call, params: GroupParams) -> Reply[dict[str, Json]] | None:
+        checked_name(params.name)
         old = await self._meant(call, params)
         if old is not None and params.type not in {None, "external" if old.external else "internal"}:
             raise Malformed("group type cannot be changed")
@@ -169,7 +170,7 @@ class GroupEngine(Engine):
         if params.policies is not None:
             given["policies"] = checked_policies(params.policies)
         if params.name:
-            given["name"] = checked_name(params.name, "name")
+            given["name"] = params.name
             other = await groups.by_name(call.core, params.name)
             if other is not None and other.id != group.id:
                 raise Malformed("group name is already in use")

@@ -10,6 +10,7 @@ from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Json
+from vault.framework.names import check_length
 from vault.framework.route import Params, write
 
 
@@ -65,10 +66,11 @@ class LookupEngine(Engine):
 
 
 def _one(params: LookupParams) -> None:
-    """Refuse anything but one way to find something; one that is given empty is given, and finds nothing.
+    """Refuse anything but one way to find something, and long names; a way that is given empty is given, and finds nothing.
 
     Raises `Malformed`.
     """
+    check_length(name=params.name, alias_name=params.alias_name)
     whole = bool(params.alias_name and params.alias_mount_accessor)
     half = bool(params.alias_name or params.alias_mount_accessor)
     ways = (params.id, params.name, params.alias_id, params.alias_name, params.alias_mount_accessor)

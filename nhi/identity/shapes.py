@@ -11,6 +11,7 @@ from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.framework.names import check_length
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.policy.names import valid_name
@@ -143,8 +144,9 @@ def checked_metadata(pairs: Mapping[str, str], what: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def checked_name(name: str, what: str) -> str:
-    """Return a name that people can tell apart. Raises `Malformed` for control characters and excessive length."""
-    if len(name) > MAX_VALUE or any(ord(char) < 32 or ord(char) == 127 for char in name):
-        raise Malformed(f"{what} must be at most {MAX_VALUE} characters, all of them printable")
+def checked_name(name: str) -> str:
+    """Return what was given as `name` if people can tell it apart. Raises `Malformed` where it is long or has control characters."""
+    check_length(name=name)
+    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+        raise Malformed("name may have printable characters only")
     return name

@@ -131,4 +131,4 @@ def test_sl_70_no_url_is_spelled_of_what_is_too_long_for_one(name: str) -> None:
             body = {**_KEY, name: "a" * length, "qr_size": 0}
             answer = application.request("POST", "/v1/totp/keys/y", body, token="root")
             assert answer.status == status
-        assert answer.json()["errors"] == ["issuer and account_name may have at most 4096 characters"]
+        assert answer.json()["errors"] == [f"field '{name}' may have at most 4096 characters"]

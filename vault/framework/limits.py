@@ -8,6 +8,9 @@ import msgspec
 AT_ONCE: Final = 1 << 18
 """Bytes that are decoded or encoded on the event loop: of more that takes milliseconds, of 32 MiB a quarter of a second."""
 
+NAME: Final = 4096
+"""Characters of a name that somebody gives: it is folded, hashed or spelled in a URL on the event loop."""
+
 
 class JsonLimits(msgspec.Struct, frozen=True):
     """What a JSON body may contain: strings, keys included, and bytes of memory once parsed.

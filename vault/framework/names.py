@@ -1,5 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Names without case."""
+"""How long names are, and names without case."""
+
+from vault.framework.errors import Malformed
+from vault.framework.limits import NAME
+
+
+def check_length(**names: str | None) -> None:
+    """Make sure that names, by their fields, are no longer than `NAME`. Raises `Malformed`."""
+    for field, name in names.items():
+        if name is not None and len(name) > NAME:
+            raise Malformed(f"field '{field}' may have at most {NAME} characters")
 
 
 def folded(name: str) -> str:

@@ -22,6 +22,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.names import check_length
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import changed, shown
 
@@ -69,6 +70,7 @@ class ConfigEngine(Engine):
     @write("certs/{name:word}")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
+        check_length(display_name=params.display_name)
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         if params.ttl is None:
             params = msgspec.structs.replace(params, ttl=params.lease)

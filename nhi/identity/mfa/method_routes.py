@@ -19,6 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.external import AskFirst
 from vault.framework.fields import Doc, Json, Span
+from vault.framework.names import check_length
 from vault.framework.offload import Pool, client_of
 from vault.framework.otpauth import otpauth
 from vault.framework.quote import quote
@@ -113,6 +114,7 @@ class MethodEngine(Engine):
     @write("mfa/method/totp")
     async def write_totp(self, call: Call, params: TotpParams) -> MadeMethod:
         """Make a TOTP method, or change the one with this name."""
+        check_length(issuer=params.issuer, method_name=params.method_name)
         known = [one for one in await model.methods(call.core) if one.name == params.method_name]
         method_id = known[0].id if params.method_name and known else self._entropy.uuid()
         await model.put_method(call.core, _checked(method_id, params))
@@ -121,6 +123,7 @@ class MethodEngine(Engine):
     @write("mfa/method/totp/{method_id:uuid}")
     async def write_totp_by_id(self, call: Call, params: TotpIdParams) -> None:
         """Change a TOTP method."""
+        check_length(issuer=params.issuer, method_name=params.method_name)
         known = await model.method(call.core, params.method_id)
         if known is None:
             await self._refuse_others(call, params.method_id, chained=False)

@@ -18,7 +18,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias, Standing
-from vault.framework.names import folded
+from vault.framework.names import check_length, folded
 from vault.policy.store import PolicyStore
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
@@ -185,6 +185,7 @@ def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
 
 
 def _check_kind(params: CreateToken, role: TokenRole | None) -> None:
+    check_length(display_name=params.display_name, entity_alias=params.entity_alias)
     if params.type not in {"", "service", "batch"}:
         raise Malformed("invalid 'token_type' value")
     if params.num_uses < 0:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 from vault.engines.totp.model import Key, KeyParams
 from vault.framework.errors import Malformed
+from vault.framework.names import check_length
 from vault.framework.otpauth import otpauth
 
 _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] = {
@@ -78,6 +79,7 @@ def new_key(params: KeyParams, random: bytes) -> Key:
 
 def check(params: KeyParams) -> None:
     """Make sure that a key can be. Raises `Malformed`."""
+    check_length(issuer=params.issuer, account_name=params.account_name)
     if params.generate:
         _check_making(params)
     if params.algorithm not in _HASHES:
@@ -99,8 +101,6 @@ def _check_making(params: KeyParams) -> None:
         raise Malformed("the account_name value is required for generated keys")
     if not params.issuer:
         raise Malformed("the issuer value is required for generated keys")
-    if max(len(params.issuer), len(params.account_name)) > _LONGEST_KEY:
-        raise Malformed(f"issuer and account_name may have at most {_LONGEST_KEY} characters")
     if params.key_size <= 0:
         raise Malformed("the key_size value must be greater than zero")
     if params.key_size > _LARGEST_KEY:

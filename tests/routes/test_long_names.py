@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""No name has more than 4,096 characters, wherever one is given: each is folded, hashed or spelled in a URL (SL-70)."""
+
+import pytest
+
+from tests.routes.complexity import furnished
+from tests.routes.driver import TARGETS, Application, Target
+from tests.routes.furniture import BASES, UNKNOWN
+from vault.framework.limits import NAME
+
+NAMES = {"name", "alias_name", "display_name", "entity_alias", "method_name", "issuer", "account_name"}
+OTHERWISE = {
+    "POST auth/cert/login": "a role's name is looked up as it is",
+    "POST auth/nhi/login": "a workload's name is looked up as it is",
+    "POST auth/kubernetes/config": "an issuer that is compared with what a token says",
+    "POST identity/oidc/config": "an issuer that is a URL, with limits of its own",
+    "POST identity/oidc/provider/{name:word}": "an issuer that is a URL, with limits of its own",
+}
+"""Routes with a field that is called like a name and is none, or is not worked on."""
+NAMED = [
+    (target, name)
+    for target in TARGETS
+    for name, parameter in target.route.parameters.items()
+    if target.bodied and not parameter.in_path and name in NAMES and str(target) not in OTHERWISE
+]
+
+
+def _answer(application: Application, target: Target, name: str, length: int) -> tuple[int, list[str]]:
+    body = {**BASES.get(target.route.template, {}), name: "\u00e9" * length}
+    answer = application.request(target.method, target.path(method_id=UNKNOWN), body, token="root")
+    return answer.status, answer.json().get("errors", []) if answer.body else []
+
+
+@pytest.mark.parametrize(("target", "name"), NAMED, ids=str)
+def test_sl_70_a_name_that_is_too_long_is_refused_by_its_field(target: Target, name: str) -> None:
+    refusal = f"field '{name}' may have at most {NAME} characters"
+    with Application(like=furnished()) as application:
+        assert _answer(application, target, name, NAME + 1) == (400, [refusal])
+        assert refusal not in _answer(application, target, name, NAME)[1]
+
+
+def test_names_are_where_they_are_looked_for() -> None:
+    assert {name for _, name in NAMED} == NAMES
+    assert set(OTHERWISE) <= {str(target) for target in TARGETS}
