@@ -127,6 +127,10 @@ bench-leases: system $(VENV)/.dev ## a million leases, OpenBao beside: restart, 
 bench-hsm: system $(VENV)/.dev ## what the agent process costs beside calls in process, on SoftHSM (half a minute)
 	$(BIN)/python -m tests.perf.hsm $(BENCHFLAGS)
 
+.PHONY: bench-backup
+bench-backup: $(VENV)/.dev ## a backup of 400 MB under 50 writes a second, compared entry by entry, old and new way (2 minutes)
+	$(BIN)/python -m tests.perf.backup $(BENCHFLAGS)
+
 .PHONY: soak
 soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800
