@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The storages that the suite runs on."""
+"""The storages that the suite runs on, and a database and a backup."""
 
 from pathlib import Path
 
 import pytest
 
+from tests.storage.copies import make
+from tests.storage.copying import backed_up
 from tests.storage.stores import Store
 
 
@@ -12,3 +14,19 @@ from tests.storage.stores import Store
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Return each kind of storage in turn."""
     return Store(request.param, tmp_path)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Return a database that holds `old`."""
+    make(tmp_path / "vault.db", "old")
+    return tmp_path / "vault.db"
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    """Return a backup of another database, which holds `new`."""
+    (tmp_path / "elsewhere").mkdir()
+    make(tmp_path / "elsewhere" / "vault.db", "new")
+    backed_up(tmp_path / "elsewhere" / "vault.db", tmp_path / "new.backup")
+    return tmp_path / "new.backup"

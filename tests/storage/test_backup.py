@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Backups are one commit of a database in use, whole or not there, and for nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.storage.copies import ENTRIES, make, words
+from tests.storage.copying import (
+    backed_up,
+    mode,
+    not_backed_up,
+    query,
+    writing,
+)
+from tests.storage.stores import everything
+from vault.storage import snapshot
+from vault.storage.database import newest_schema
+from vault.storage.protocol import StorageFailure
+from vault.storage.snapshot import Content
+from vault.storage.sqlite import SqliteStorage
+
+
+def test_it_tells_what_it_holds_and_is_private(database: Path, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        found = backed_up(database, tmp_path / "b.db")
+    finally:
+        os.umask(before)
+    assert found.epoch > 0
+    assert found == Content(newest_schema(), found.epoch, ENTRIES, 0, (tmp_path / "b.db").stat().st_size)
+    assert mode(tmp_path / "b.db") == 0o600
+    assert words(tmp_path / "b.db") == {"old"}
+
+
+def test_under_writes_of_another_process_it_ends_and_is_one_commit(tmp_path: Path) -> None:
+    file = tmp_path / "busy #1 ?.db"
+    with writing(file):
+        counts = [backed_up(file, tmp_path / f"{number}.db").entries for number in range(5)]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+    for number, expected in enumerate(counts):
+        storage = SqliteStorage.open(tmp_path / f"{number}.db")
+        found = asyncio.run(everything(storage))
+        asyncio.run(storage.close())
+        assert len(found) == expected
+        numbers: dict[str, set[int]] = {}
+        for path in found:
+            name = path.partition("/")[0]
+            assert found[f"{name}/left"] == found[f"{name}/right"] == name.encode() * 20
+            _, writer, count = name.split("-")
+            numbers.setdefault(writer, set()).add(int(count))
+        assert all(each == set(range(len(each))) for each in numbers.values()), (
+            "a later commit without an earlier"
+        )
+
+
+def test_what_was_deleted_is_not_even_in_its_free_pages(tmp_path: Path) -> None:
+    file = tmp_path / "vault.db"
+
+    async def story() -> None:
+        storage = SqliteStorage.open(file)
+        async with storage.write() as tx:
+            for number in range(200):
+                await tx.put(f"gone/{number}", b"MARKER" * 500)
+        async with storage.write() as tx:
+            for number in range(200):
+                await tx.delete(f"gone/{number}")
+            await tx.put("stays", b"here")
+        backed_up(file, tmp_path / "b.db")  # while this process has it open
+        await storage.close()
+
+    asyncio.run(story())
+    assert b"MARKER" not in (tmp_path / "b.db").read_bytes()
+
+
+def test_the_same_name_is_taken_again_only_with_force(database: Path, tmp_path: Path) -> None:
+    backed_up(database, tmp_path / "b.db")
+    make(database, "more")
+    assert "it is there already" in not_backed_up(database, tmp_path / "b.db")
+    assert words(tmp_path / "b.db") == {"old"}
+    for file in tmp_path.glob("b.db-*"):
+        file.unlink()
+    assert backed_up(database, tmp_path / "b.db", force=True).entries == 2 * ENTRIES
+    assert words(tmp_path / "b.db") == {"old", "more"}
+
+
+def test_a_name_that_is_taken_meanwhile_is_not_overwritten(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for links in (True, False):
+        if not links:
+
+            def none(*_: object) -> None:
+                raise PermissionError(1, "no links here")
+
+            monkeypatch.setattr(os, "link", none)
+        file = tmp_path / f"{links}.db"
+        with snapshot.partial(file) as part:
+            part.write_bytes(b"ours")
+            file.write_bytes(b"theirs")
+            with pytest.raises(StorageFailure, match="there already"):
+                snapshot.place(part, file, over=False)
+            file.unlink()
+            snapshot.place(part, file, over=False)
+        assert file.read_bytes() == b"ours"
+        assert not part.exists()
+
+
+def test_what_a_killed_one_left_is_removed_and_what_another_writes_is_not(
+    database: Path, tmp_path: Path
+) -> None:
+    finished = tmp_path / "first.db"
+    backed_up(database, finished)
+    whole = finished.read_bytes()
+    os.link(finished, tmp_path / "b.db.partial")  # killed between its two names
+    (tmp_path / "b.db.partial-journal").write_bytes(b"left")
+    backed_up(database, tmp_path / "b.db")
+    assert finished.read_bytes() == whole
+    assert not list(tmp_path.glob("b.db.partial*"))
+    with snapshot.partial(tmp_path / "c.db"):
+        with pytest.raises(StorageFailure, match="another process is writing it"):
+            backed_up(database, tmp_path / "c.db")
+        assert (tmp_path / "c.db.partial").exists()
+        (tmp_path / "c.db.partial").unlink()
+    (tmp_path / "d.db.partial").symlink_to(database)
+    assert "cannot be made" in not_backed_up(database, tmp_path / "d.db")
+
+
+def test_places_that_are_no_place_for_a_backup(database: Path, tmp_path: Path) -> None:
+    backed_up(database, tmp_path / "b.db")
+    os.link(database, tmp_path / "twin.db")
+    (tmp_path / "way.db").symlink_to(database)
+    for name in ("vault.db", "vault.db-wal", "vault.db-turn", "twin.db", "way.db"):
+        assert "database itself" in not_backed_up(database, tmp_path / name, force=True)
+    make(tmp_path / "second.db", "x")
+    assert "database in use" in not_backed_up(database, tmp_path / "second.db", force=True)
+    (tmp_path / "folder").mkdir()
+    assert "regular file" in not_backed_up(database, tmp_path / "folder", force=True)
+    assert "its directory is not there" in not_backed_up(database, tmp_path / "none" / "b.db")
+
+
+def test_files_that_are_no_database_of_a_vault(database: Path, tmp_path: Path) -> None:
+    assert "no such database" in not_backed_up(tmp_path / "none.db", tmp_path / "b.db")
+    (tmp_path / "empty.db").touch()
+    assert "no database of a vault" in not_backed_up(tmp_path / "empty.db", tmp_path / "b.db")
+    query(tmp_path / "other.db", "CREATE TABLE t (x)")
+    assert "no database of a vault" in not_backed_up(tmp_path / "other.db", tmp_path / "b.db")
+    (tmp_path / "text.db").write_bytes(b"hello, world" * 100)
+    assert "not a database" in not_backed_up(tmp_path / "text.db", tmp_path / "b.db")
+    with database.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 4)
+    assert "damaged" in not_backed_up(database, tmp_path / "b.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_backup_of_what_a_restore_left_half_written_is_refused(database: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA cache_size=5")
+        connection.execute("BEGIN")
+        connection.execute("UPDATE entry SET value=zeroblob(9000)")
+        journal = Path(f"{database}-journal").read_bytes()
+        half = database.read_bytes()
+    (tmp_path / "half.db").write_bytes(half)
+    (tmp_path / "half.db-journal").write_bytes(journal)
+    assert "was cut off" in not_backed_up(tmp_path / "half.db", tmp_path / "b.db")
