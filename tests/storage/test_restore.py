@@ -132,6 +132,15 @@ def test_a_journal_without_its_database_is_set_aside(tmp_path: Path, database: P
 
 def test_a_running_server_whose_file_is_gone_or_damaged_is_noticed(database: Path, backup: Path) -> None:
     with writing(database):
+        pass
+    hold = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('SELECT epoch FROM head').fetchone(); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", hold, str(database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
         database.unlink()
         with pytest.raises(StorageFailure, match="has it open"):
             restored(backup, database)

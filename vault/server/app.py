@@ -69,6 +69,7 @@ from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0
 _LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
+_EXCHANGED: Final = "the files of the storage were moved, removed or exchanged: it is sealed"
 
 
 class Vault:
@@ -302,6 +303,7 @@ class Vault:
     async def _watch_forever(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
+            await self._look_at_files()
             self._requests.settle()
             self._requests.refusals.settle()
             ended = self._requests.end_overdue()
@@ -309,6 +311,19 @@ class Vault:
                 self._parts.log.caution(
                     "core", "requests took longer than they may and were ended", count=ended
                 )
+
+    async def _look_at_files(self) -> None:
+        """Seal where the storage's files are others than those that are open: what was read is not what is there."""
+        try:
+            await self._parts.storage.check()
+        except StorageFailure as failure:
+            if not self._parts.barrier.sealed and (self._leaving is None or self._leaving.done()):
+                self._parts.log.failure("storage", _EXCHANGED, reason=str(failure))
+                self._leaving = asyncio.get_running_loop().create_task(self._lost())
+
+    async def _lost(self) -> None:
+        with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
+            await self._sealing()
 
     async def _resume(self, core: View, kind: str, key: str) -> None:
         """Do what waited for a namespace to open."""

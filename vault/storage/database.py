@@ -10,10 +10,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+from vault.storage.files import Files
 from vault.storage.protocol import StorageFailure
 
 APPLICATION_ID: Final = 0x436F6672
@@ -69,12 +72,25 @@ def is_busy(problem: StorageFailure) -> bool:
 class Connection:
     """One connection in autocommit mode, announcing each statement and raising only `StorageFailure`."""
 
-    def __init__(self, file: Path, on_statement: OnStatement | None, *, patience: float) -> None:
+    def __init__(
+        self, file: Path, on_statement: OnStatement | None, *, patience: float, files: Files | None = None
+    ) -> None:
+        """Open `file`, which has to be there: SQLite would make an empty one, and delete the journal beside it.
+
+        Nothing is read or written any more once there is a problem with its `files`.
+        """
+        if files is not None:
+            files.check()
         self.file: Final = file
+        self._files = files
         self._on_statement = on_statement
         try:
             self.raw: Final = sqlite3.connect(
-                file, timeout=patience, isolation_level=None, check_same_thread=False
+                f"file:{quote(str(file))}?mode=rw",
+                uri=True,
+                timeout=patience,
+                isolation_level=None,
+                check_same_thread=False,
             )
         except sqlite3.Error as error:
             raise failure(file, error) from error
@@ -119,6 +135,7 @@ class Connection:
 
     def stamp(self) -> int:
         """Return the stamp of the last commit. Not announced: it is asked beside every other statement."""
+        self._refuse_lost()
         try:
             stamp: int = self.raw.execute(_STAMP).fetchone()[0]
         except sqlite3.Error as error:
@@ -126,9 +143,19 @@ class Connection:
         return stamp
 
     def announce(self, name: str) -> None:
-        """Tell the listener, if there is one, that the statement `name` comes next."""
+        """Tell the listener, if there is one, that the statement `name` comes next. Raises `StorageFailure`."""
+        self._refuse_lost()
         if self._on_statement is not None:
             self._on_statement(name)
+
+    def save_journal(self) -> None:
+        """Bring into the database what is in its journal, as far as nobody reads or writes; for one that lost its name."""
+        with suppress(sqlite3.Error):
+            self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _refuse_lost(self) -> None:
+        if self._files is not None and self._files.problem is not None:
+            raise StorageFailure(str(self._files.problem))
 
     def wait_for_lock(self, seconds: float) -> None:
         """Let statements wait this long for another process; 0 makes them fail at once."""

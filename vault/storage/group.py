@@ -25,6 +25,7 @@ from typing import Final
 
 from vault.storage.batch import Batch, Outcome, fresh_stamp
 from vault.storage.database import Connection, is_busy
+from vault.storage.files import Files
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
 from vault.storage.rows import Rows
@@ -61,12 +62,14 @@ class GroupCommit:
         connect: Callable[[], Connection],
         thread: ThreadPoolExecutor,
         turnstile: Turnstile,
+        files: Files,
         rows: Rows,
         *,
         patience: float,
     ) -> None:
         self._connect = connect
         self._turnstile = turnstile
+        self._files = files
         self._rows = rows
         self._patience = patience
         self._connection: Connection | None = connect()
@@ -173,6 +176,23 @@ class GroupCommit:
         except StorageFailure:
             self._roll_back()
         self._end_turn()
+
+    async def check(self) -> None:
+        """Look at the files, in the thread. Raises `StorageFailure`.
+
+        Where only the journal lost its name, what is in it is brought into the database while it is still open.
+        """
+        if not self._closing:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
+
+    def _check(self) -> None:
+        known = self._files.problem is not None
+        try:
+            self._files.check()
+        except StorageFailure:
+            if not known and self._files.only_journal_gone and self._connection is not None:
+                self._connection.save_journal()
+            raise
 
     async def close(self) -> None:
         """Let those who came finish, refuse newcomers, and close the connection."""
@@ -385,7 +405,9 @@ class GroupCommit:
 
     def _commit(self) -> Outcome:
         try:
+            self._files.check()
             self.connection.run("commit", "COMMIT")
+            self._files.check()  # or nobody would find what was committed
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()
             return self._failure(error, "committing")

@@ -286,6 +286,9 @@ class MemoryStorage:
         first = bisect_left(data.changes, since + 1, key=lambda change: change.epoch)
         return data.changes[first:]
 
+    async def check(self) -> None:
+        """See `Storage.check`: there are no files."""
+
     async def close(self) -> None:
         """See `Storage.close`."""
         async with self._lock:

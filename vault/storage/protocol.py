@@ -126,6 +126,10 @@ class Storage(Protocol):
         """
         ...
 
+    async def check(self) -> None:
+        """Raise `StorageFailure` where what it has open is no longer what has its name: moved, removed or exchanged."""
+        ...
+
     async def close(self) -> None:
         """Finish what is open and release the files."""
         ...

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final
 
 from vault.storage.database import Connection, OnStatement, prepare
+from vault.storage.files import Files
 from vault.storage.group import GroupCommit, committing_thread
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
 from vault.storage.reading import RememberingReader
@@ -83,17 +84,21 @@ class SqliteStorage:
         """
         prepare(file, patience=patience)
         thread = committing_thread(file)
-        reader = Connection(file, on_statement, patience=patience)
+        files = Files(file)
+        reader = Connection(file, on_statement, patience=patience, files=files)
         reader.run("open", "PRAGMA query_only=ON")
         reader.wait_for_lock(_READ_PATIENCE)
         rows = Rows(reader.stamp)
         group = GroupCommit(
-            lambda: Connection(file, on_statement, patience=0),
+            lambda: Connection(file, on_statement, patience=0, files=files),
             thread,
             Turnstile(file),
+            files,
             rows,
             patience=patience,
         )
+        reader.stamp()
+        files.remember()
         return cls(reader, group, rows)
 
     def reader(self) -> ReadTx:
@@ -129,6 +134,10 @@ class SqliteStorage:
         if not known:
             return None
         return [Change(*row[2:]) for row in rows if row[2] is not None]
+
+    async def check(self) -> None:
+        """See `Storage.check`."""
+        await self._group.check()
 
     async def close(self) -> None:
         """See `Storage.close`."""

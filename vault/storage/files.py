@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether the files that are open are still those with their names.
+
+Somebody may move the database, remove its journal or put another file in the place of either, under a running server.
+What is written from then on is in a file that nobody will find. So it is looked before and behind each commit, and once
+in a second.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from vault.storage.protocol import StorageFailure
+
+_BESIDE: Final = ("", "-wal", "-shm")
+"""What SQLite keeps open: the database, its journal, and the journal's index."""
+
+
+class Files:
+    """The files of one database, as they were when it was opened. What is wrong with them stays wrong."""
+
+    def __init__(self, database: Path) -> None:
+        self._names = [f"{database}{end}" for end in _BESIDE]
+        self._known: list[tuple[int, int]] = []
+        self.problem: StorageFailure | None = None
+
+    def remember(self) -> None:
+        """Take note of the files that are open, once all of them are. Raises `StorageFailure`."""
+        try:
+            self._known = [_identity(name) for name in self._names]
+        except OSError as error:
+            raise StorageFailure(f"storage {error.filename}: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Look once. Raises `StorageFailure`, from now on each time."""
+        if self.problem is not None:
+            raise StorageFailure(str(self.problem))
+        for name, known in zip(self._names, self._known, strict=False):
+            try:
+                found = _identity(name)
+            except OSError as error:
+                self._fail(
+                    name,
+                    "has no name any more"
+                    if isinstance(error, FileNotFoundError)
+                    else f"cannot be looked at ({error.strerror})",
+                )
+            else:
+                if found != known:
+                    self._fail(name, "was exchanged for another one")
+
+    @property
+    def only_journal_gone(self) -> bool:
+        """Whether the database is in its place, and nothing is in the place of its journal."""
+        try:
+            return _identity(self._names[0]) == self._known[0] and not os.path.lexists(self._names[1])
+        except OSError:
+            return False
+
+    def _fail(self, name: str, what: str) -> None:
+        self.problem = StorageFailure(
+            f"storage {name}: the file that this server has open {what}; nothing more is read or"
+            " written: stop it, put the files back and start it again"
+        )
+        raise StorageFailure(str(self.problem))
+
+
+def _identity(name: str) -> tuple[int, int]:
+    found = os.stat(name)
+    return found.st_dev, found.st_ino
