@@ -205,7 +205,7 @@ def _errands(folder: Path) -> list[tuple[Stage, Callable[[snapshot.Progress], No
 
 def kill(folder: Path) -> None:
     """Cut every errand off at every moment."""
-    snapshot.PAGES = 80  # type: ignore[misc]  # more moments
+    snapshot.PAGES = 120  # type: ignore[misc]  # more moments
     for stage, errand, check in _errands(folder):
         undone = 0
         for moment in range(1, _MOST):

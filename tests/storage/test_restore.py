@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,8 +29,9 @@ from tests.storage.copying import (
     writing,
 )
 from tests.storage.stores import everything, fill
+from vault.storage import sqlite
 from vault.storage.backup import back_up
-from vault.storage.database import APPLICATION_ID, newest_schema
+from vault.storage.database import APPLICATION_ID, newest_schema, prepare
 from vault.storage.protocol import StorageFailure
 from vault.storage.restore import restore
 from vault.storage.sqlite import SqliteStorage
@@ -253,6 +255,43 @@ def _owned_by_root(fstat: Callable[[int], os.stat_result]) -> Callable[[int], os
         return os.stat_result(found)
 
     return told
+
+
+def test_whoever_waits_long_enough_opens_what_was_restored(database: Path, backup: Path) -> None:
+    found: list[set[str]] = []
+    others: list[threading.Thread] = []
+
+    def during(what: str, hundredths: int) -> None:
+        if what == "restoring" and not others:
+            others.append(threading.Thread(target=lambda: found.append(words(database))))
+            others[0].start()
+
+    restore(backup, database, keep=True, progress=during)
+    others[0].join()
+    assert found == [{"new"}]
+
+
+def test_a_server_that_had_just_looked_at_the_file_goes_on_with_what_was_restored(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_at(file: Path, *, patience: float) -> None:
+        prepare(file, patience=patience)
+        restored(backup, file)
+
+    monkeypatch.setattr(sqlite, "prepare", looked_at)
+    has_journal = Path(f"{database}-wal").exists
+
+    async def story() -> None:
+        storage = SqliteStorage.open(database)
+        assert await storage.reader().get("new/1") is not None
+        assert await storage.reader().get("old/1") is None
+        assert has_journal(), "readers and writers do not wait for each other"
+        await fill(storage, "later")
+        with pytest.raises(StorageFailure, match="has it open"):
+            restored(backup, database)
+        await storage.close()
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("call", ["fsync", "link", "replace", "open"])
