@@ -26,7 +26,7 @@ _REASONED = re.compile(
     r"\s+(?:#|--?|—|:)\s*\w.{2,}"
 )
 _LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
-_TEXT = [path for path in files() if path.suffix not in {".png", ".db", ".gz", ".der", ".pgp"}]
+_TEXT = [path for path in files() if path.suffix not in {".png", ".xz", ".db", ".gz", ".der", ".pgp"}]
 
 
 def _hits(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
