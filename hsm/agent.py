@@ -151,8 +151,10 @@ class Agent:
 def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: ANN401 - each operation has its own
     """Do what is asked for and return the answer that `hsm.operations` gives it. Raises `HsmError`."""
     match operation:
-        case operations.Wrap(dek):
-            return device.wrap(dek)
+        case operations.Wrap(dek, key):
+            return device.wrap(dek, key)
+        case operations.Identify(key):
+            return device.identify(key)
         case operations.Unwrap(wrapped):
             return device.unwrap(wrapped)
         case operations.Probe():

@@ -3,23 +3,34 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from pkcs11 import KeyType, ObjectClass
+
 from hsm import generation, keys, mechanisms, signatures
 from hsm.classify import Undecided
-from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, SlotUnavailable
+from hsm.errors import (
+    BadConfig,
+    HsmError,
+    IntegrityError,
+    KeyAmbiguous,
+    KeyMissing,
+    KeyReplaced,
+    SlotUnavailable,
+)
 from hsm.login import LoginGate
 from hsm.mechanisms import Entropy
 from hsm.module import Module
 from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
-from hsm.proving import prove
+from hsm.proving import fingerprint, prove
 from hsm.sessions import Held, Sessions
 from hsm.token import Wanted, info_of, present, quirks
 from hsm.token_info import TokenInfo
 from hsm.versions import GONE, KeyVersion, from_printable, newest, printable
-from hsm.wrapping import DEK_BYTES, Wrapped
+from hsm.wrapping import DEK_BYTES, KeyIdentity, Wrapped
 
 Found = TypeVar("Found")
 
@@ -47,16 +58,57 @@ class Device:
         """Find the token and log in."""
         self._sessions.start()
 
-    def wrap(self, dek: bytes) -> Wrapped:
-        """Wrap under the newest version, and make sure that the token can take it back."""
+    def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+        """Wrap under `key` or the newest version, and make sure that the token can take it back."""
         if len(dek) != DEK_BYTES:
             raise BadConfig(f"a slot wraps {DEK_BYTES} bytes, not {len(dek)}")
         try:
-            return self._run(lambda held: self._wrap(held, dek), "wrap")
+            return self._run(lambda held: self._wrap(held, dek, key), "wrap")
+        except KeyReplaced:
+            raise
+        except IntegrityError as error:
+            raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
+
+    def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        """Have `key`, or the newest version as it is now, prove itself; return all that it is known by."""
+        if key is None:
+            self._current = None
+        try:
+            return self._run(lambda held: self._identify(held, key), "identify")
+        except KeyReplaced:
+            raise
         except IntegrityError as error:
             raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
 
     def unwrap(self, wrapped: Wrapped) -> bytes:
+        """Return what was wrapped, under whichever of several keys of one name opens it."""
+        try:
+            return self._unwrap_with_one(wrapped)
+        except KeyAmbiguous as several:
+            return self._unwrap_with_any(wrapped, several)
+
+    def _unwrap_with_any(self, wrapped: Wrapped, several: KeyAmbiguous) -> bytes:
+        """Try each key of the record's version, a bounded number: what opens the record proves to be its key."""
+        kind, key_type = _type_of(wrapped.m)
+        key_id = from_printable(wrapped.k)
+        count = len(self._run(lambda held: keys.search(held, kind, self._label, key_id, key_type), "unwrap"))
+        if count > keys.MOST_TWINS:
+            raise several
+        for place in range(count):
+
+            def attempt(held: Held, place: int = place) -> bytes:
+                found = keys.search(held, kind, self._label, key_id, key_type)
+                keys.remember(held, found[place], kind, self._label, key_id, key_type)
+                try:
+                    return self._unwrap(held, wrapped)
+                finally:
+                    keys.forget(held, kind, self._label, key_id, key_type)
+
+            with contextlib.suppress(IntegrityError, Undecided, BadConfig, IndexError):
+                return self._run(attempt, "unwrap", decrypting=True)
+        raise IntegrityError(f"{several}, and none opens what was wrapped")
+
+    def _unwrap_with_one(self, wrapped: Wrapped) -> bytes:
         """Return what was wrapped; a canary tells a changed record from a broken device.
 
         A device may fail once and work again: the record is to blame only when it fails before and after
@@ -66,6 +118,8 @@ class Device:
             return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
         except Undecided as error:
             problem = self._canary_of(wrapped)
+            if isinstance(problem, KeyAmbiguous):
+                raise problem from error
             if problem is not None:
                 raise SlotUnavailable(f"{error}, and so does a canary: {problem}", ckr=error.ckr) from error
         try:
@@ -80,6 +134,7 @@ class Device:
         self._current = None
         try:
             token = self._run(lambda _: info_of(self._sessions.token), "token information")
+            ignored = self._run(lambda held: keys.strangers(held, self._label), "other objects")
         except HsmError as error:
             return self._failed(None, error)
         problem = self._canary()
@@ -89,6 +144,7 @@ class Device:
             token=token,
             key_version=self._last.k,
             way=self._last.m,
+            ignored=ignored,
             logins=self._sessions.logins,
             sessions=self._sessions.open,
         )
@@ -182,9 +238,61 @@ class Device:
             seen=lambda: key in self._seen,
         )
 
-    def _wrap(self, held: Held, dek: bytes) -> Wrapped:
-        key_id, way = self._newest(held)
-        return self._wrap_with(held, key_id, way, dek)
+    def _wrap(self, held: Held, dek: bytes, key: KeyIdentity | None) -> Wrapped:
+        key_id, way = self._newest(held) if key is None else self._recorded(held, key)
+        try:
+            return self._wrap_with(held, key_id, way, dek)
+        finally:
+            if key is not None:
+                held.keys.clear()  # a record may be under another key of the same name
+
+    def _identify(self, held: Held, key: KeyIdentity | None) -> KeyIdentity:
+        key_id, way = self._newest(held) if key is None else self._recorded(held, key)
+        kind, key_type = _type_of(way)
+        found = keys.find(held, kind, self._label, key_id, key_type)
+        try:
+            self._wrap_with(held, key_id, way, self._entropy(DEK_BYTES))
+        finally:
+            held.keys.clear()
+        return KeyIdentity(
+            label=self._label,
+            version=printable(key_id),
+            fingerprint=fingerprint(found),
+            imported=keys.described(held, found, self._label, key_id).imported,
+        )
+
+    def _recorded(self, held: Held, key: KeyIdentity) -> tuple[bytes, str]:
+        """Return id and way of the key that is recorded; the one of its name that has its fingerprint.
+
+        Raises `KeyMissing`, `KeyAmbiguous`, `KeyReplaced` where other keys have taken its place.
+        """
+        if key.label not in {"", self._label}:
+            raise BadConfig(
+                f"{self._name}: what is stored is under key {key.label}; set key_label to that, or rewrap the slot"
+            )
+        key_id = from_printable(key.version)
+        for kind, key_type in _TYPES:
+            found = keys.search(held, kind, self._label, key_id, key_type)
+            if not found:
+                continue
+            if key.fingerprint:
+                same = [one for one in found if fingerprint(one) in {"", key.fingerprint}]
+                if not same:
+                    raise KeyReplaced(
+                        f"{self._name} id {key.version}: is another key than the slot's record names "
+                        f"({keys.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
+                        "vaultctl operator seal-slots rewrap takes it"
+                    )
+                found = same[:1]
+            if len(found) > 1:
+                raise KeyAmbiguous(
+                    f"{self._name} id {key.version}: the token has more than one ({keys.handles(found)}), and the "
+                    "slot's record does not say which; remove all but one"
+                )
+            keys.remember(held, found[0], kind, self._label, key_id, key_type)
+            return key_id, self._way(keys.described(held, found[0], self._label, key_id))
+        keys.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
+        raise KeyMissing(f"{self._name}: the token has no version {key.version}", ckr="NoSuchKey")
 
     def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
         """Wrap with a key that has proved itself, and see that the token takes it back."""
@@ -302,6 +410,14 @@ class Device:
             logins=self._sessions.logins,
             sessions=self._sessions.open,
         )
+
+
+_TYPES: Final = ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA))
+
+
+def _type_of(way: str) -> tuple[ObjectClass, KeyType]:
+    """Return the class and the type of the keys that wrap this way."""
+    return _TYPES[way.startswith("rsa-")]
 
 
 def tokens(module: Module) -> list[TokenInfo]:

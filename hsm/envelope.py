@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import IntegrityError
-from hsm.wrapping import DEK_BYTES, KeySlot, Wrapped
+from hsm.wrapping import DEK_BYTES, KeyIdentity, KeySlot, Wrapped
 
 VERSION: Final = 1
 """The only layout so far; it is in the additional data, so nothing can be read as an older one."""
@@ -67,10 +67,19 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     c: Annotated[bytes, msgspec.Meta(min_length=16)]
 
 
-async def seal(slot: KeySlot, place: Place, payload: bytes, random: Callable[[int], bytes]) -> bytes:
-    """Encrypt `payload` so that `slot` opens it at `place` only. Raises what `slot.wrap` raises."""
+async def seal(
+    slot: KeySlot,
+    place: Place,
+    payload: bytes,
+    random: Callable[[int], bytes],
+    key: KeyIdentity | None = None,
+) -> bytes:
+    """Encrypt `payload` so that `slot` opens it at `place` only, under `key` if that is given.
+
+    Raises what `slot.wrap` raises.
+    """
     dek = random(DEK_BYTES)
-    wrapped = await slot.wrap(dek)
+    wrapped = await slot.wrap(dek, key)
     header = _Header(
         slot=place.slot,
         purpose=place.purpose,

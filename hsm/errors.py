@@ -23,6 +23,10 @@ class IntegrityError(HsmError):
     """What was to be unwrapped is not what was wrapped: no retry, no failover, alert."""
 
 
+class KeyReplaced(IntegrityError):
+    """Another key has taken the place of the one that a record names."""
+
+
 class SlotUnavailable(HsmError):
     """The device, the token or the agent does not answer: try again later, or another slot now."""
 

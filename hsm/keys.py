@@ -26,6 +26,9 @@ HMAC_SUFFIX: Final = "-hmac"
 MOST_OBJECTS: Final = 256
 """How many objects of one name are looked at: the versions of a key in a lifetime, not what somebody floods a token with."""
 
+MOST_TWINS: Final = 8
+"""How many keys of one label and id are tried, where the record itself shows which is the right one."""
+
 _MOST_STRANGERS: Final = 8
 """How many objects that do not count are named."""
 
@@ -109,6 +112,16 @@ def handles(found: list[Any]) -> str:
     return "objects " + ", ".join(str(key.handle) for key in found)
 
 
+def remember(held: Held, key: Any, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:  # noqa: ANN401 - as above
+    """Let `find` return `key`, one of several of its name, for as long as the session remembers what it found."""
+    held.keys[kind, label, key_id, key_type] = key
+
+
+def forget(held: Held, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:
+    """Let `find` look again."""
+    held.keys.pop((kind, label, key_id, key_type), None)
+
+
 def exists(held: Held, kind: ObjectClass, label: str, key_id: bytes) -> bool:
     """Tell whether at least one key has this class, label and id."""
     return bool(search(held, kind, label, key_id, None))
@@ -127,7 +140,7 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
                 raise KeyAmbiguous(
                     f"{name(label, key_id)}: the token has more than one; remove or rename all but one"
                 )
-            found[key_id] = _described(held, key, label, key_id)
+            found[key_id] = described(held, key, label, key_id)
     return [found[key_id] for key_id in sorted(found, key=order)]
 
 
@@ -221,7 +234,8 @@ def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
         return "unknown"
 
 
-def _described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
+def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
+    """Return what is known of a key that wraps."""
     secret = key.object_class is ObjectClass.SECRET_KEY
     encrypts = key
     if not secret:

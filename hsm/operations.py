@@ -9,7 +9,7 @@ import msgspec
 
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
-from hsm.wrapping import Wrapped
+from hsm.wrapping import KeyIdentity, Wrapped
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,13 @@ class Wrap(msgspec.Struct, frozen=True, tag="wrap"):
     """Wrap a key; answered by a `Wrapped`."""
 
     dek: bytes
+    key: KeyIdentity | None = None
+
+
+class Identify(msgspec.Struct, frozen=True, tag="identify"):
+    """Have a key prove itself; answered by its `KeyIdentity`."""
+
+    key: KeyIdentity | None = None
 
 
 class Unwrap(msgspec.Struct, frozen=True, tag="unwrap"):
@@ -114,6 +121,7 @@ class ListTokens(msgspec.Struct, frozen=True, tag="list_tokens"):
 
 Operation = (
     Wrap
+    | Identify
     | Unwrap
     | Probe
     | Random
@@ -139,6 +147,8 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     """Class of the error behind `reason`."""
     ckr: str = ""
+    ignored: list[str] = []
+    """Objects of the key's name that do not count, each with the reason."""
     logins: int = 0
     sessions: int = 0
 
@@ -147,6 +157,7 @@ ANSWERS: Final = (
     bytes,
     type(None),
     Wrapped,
+    KeyIdentity,
     Probed,
     PublicHalf,
     KeyVersion,
@@ -159,6 +170,8 @@ __all__ = [
     "ANSWERS",
     "GenerateKek",
     "GenerateKeyPair",
+    "Identify",
+    "KeyIdentity",
     "KeyVersion",
     "Keys",
     "ListTokens",

@@ -26,7 +26,7 @@ from hsm.process import LOADING_SECONDS, AgentProcess
 from hsm.runtime import runtime_directory
 from hsm.settings import Pkcs11Settings
 from hsm.versions import KeyVersion
-from hsm.wrapping import SlotState, Wrapped
+from hsm.wrapping import KeyIdentity, SlotState, Wrapped
 
 GENERATION_SECONDS: Final = 120.0
 """How long a token may take to make a key; small devices need a minute for RSA."""
@@ -100,9 +100,16 @@ class Pkcs11Slot:
         """Process number of the agent, if there is one."""
         return self._client.pid
 
-    async def wrap(self, dek: bytes) -> Wrapped:
-        """Wrap 32 bytes under the newest version of the key, and see that the token takes it back."""
-        return await self._ask_key(operations.Wrap(dek), Wrapped)
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+        """Wrap 32 bytes under `key` or the newest version, and see that the token takes it back."""
+        wrapped = await self._ask_key(operations.Wrap(dek, key), Wrapped)
+        if key is not None and wrapped.k != key.version:
+            raise SlotUnavailable(f"slot {self.name}: wrapped under version {wrapped.k}, not {key.version}")
+        return wrapped
+
+    async def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        """Have `key`, or the newest version, prove itself; return all that it is known by."""
+        return await self._ask_key(operations.Identify(key), KeyIdentity)
 
     async def unwrap(self, wrapped: Wrapped) -> bytes:
         """Return what `wrap` was given; `IntegrityError` when `wrapped` was changed and the key works."""
@@ -125,6 +132,7 @@ class Pkcs11Slot:
             up=not probed.reason,
             key_version=probed.key_version,
             reason=probed.reason,
+            remark="; ".join(probed.ignored),
             software=probed.token is not None and probed.token.software,
             description=probed.token.description if probed.token else "",
         )

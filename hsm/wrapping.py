@@ -23,6 +23,19 @@ class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     mac: bytes = b""
 
 
+class KeyIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a slot: what a record says that it is under, and what the next one is to be under."""
+
+    label: str = ""
+    """Empty where the slot's keys have none, and in what was recorded before there was one."""
+    version: str
+    """As `Wrapped.k`."""
+    fingerprint: str = ""
+    """What the key proves to be the same by (`hsm.proving`); empty where that is not known."""
+    imported: bool = False
+    """Whether it was brought to the token from outside, which a ceremony does on purpose."""
+
+
 class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     """What a probe of a slot found; everything here may be shown to anybody who may see the seal's status."""
 
@@ -33,6 +46,8 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not up, in a sentence without secrets; empty while it is."""
     software: bool = False
     """Whether the token is a program and protects nothing against the host's administrator."""
+    remark: str = ""
+    """What is not as it should be although the slot works: objects of its key's name that do not count."""
     description: str = ""
     """Manufacturer, model, serial number and label of the token."""
 
@@ -50,8 +65,18 @@ class KeySlot(Protocol):
         """`pkcs11`, `static`, …: the name of its stanza in the configuration."""
         ...
 
-    async def wrap(self, dek: bytes) -> Wrapped:
-        """Wrap `dek` (32 bytes) under the newest version of the slot's key."""
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+        """Wrap `dek` (32 bytes) under `key`, or under the newest version of the slot's key.
+
+        A slot whose configuration says which key it is wraps under that one, whatever `key` is.
+        """
+        ...
+
+    async def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        """Have `key`, or the newest version of the slot's key, prove itself, and return all that it is known by.
+
+        Raises `IntegrityError` where another key has taken its place.
+        """
         ...
 
     async def unwrap(self, wrapped: Wrapped) -> bytes:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable
 
 import pytest
-from pkcs11 import Attribute, AttributeTypeInvalid, ObjectClass, PKCS11Error
+from pkcs11 import Attribute, AttributeTypeInvalid, KeyType, ObjectClass, PKCS11Error
 
 from hsm.device import Device
-from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing
+from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing, SlotUnavailable
 from hsm.module import Module
-from hsm.wrapping import Wrapped
+from hsm.wrapping import KeyIdentity, Wrapped
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 
@@ -143,16 +143,69 @@ def test_without_a_key_nothing_wraps(device: Device) -> None:
     assert device.probe().kind == "KeyMissing"
 
 
-def test_two_keys_of_one_id_are_refused(device: Device, softhsm: SoftHsm, module: Module) -> None:
-    device.generate_kek("aes", modifiable=False)
-    token = device._sessions.token  # a second key as another program would make it
-    import pkcs11
+def _twin(device: Device, label: str = "kek") -> None:
+    """Make a second key of the same label and id, as another program with the PIN would."""
+    with device._sessions.token.open(rw=True) as session:
+        session.generate_key(
+            KeyType.AES, 256, label=label, id=b"v0001", store=True, template={Attribute.EXTRACTABLE: False}
+        )
 
-    with token.open(rw=True) as session:
-        session.generate_key(pkcs11.KeyType.AES, 256, label="kek", id=b"v0001", store=True)
+
+def test_two_keys_of_one_id_are_refused(device: Device) -> None:
+    device.generate_kek("aes", modifiable=False)
+    _twin(device)
     device.probe()
     with pytest.raises(KeyAmbiguous, match="more than one"):
         device.wrap(DEK)
+    with pytest.raises(KeyAmbiguous, match="more than one"):
+        device.identify()
+    with pytest.raises(
+        KeyAmbiguous, match=r"more than one \(objects \d+, \d+\), and the slot's record does not say"
+    ):
+        device.identify(KeyIdentity(version="v0001"))
+
+
+def test_a_twin_keeps_no_record_from_opening_and_takes_no_wrap(device: Device) -> None:
+    """Which of two is the right one, the record shows: it opens; what is recorded of a key shows it too."""
+    device.generate_kek("aes", modifiable=False)
+    key = device.identify()
+    assert (key.label, key.version, len(key.fingerprint), key.imported) == ("kek", "v0001", 32, False)
+    first = device.wrap(DEK, key)
+    for _ in range(3):
+        _twin(device)
+        device._sessions.start()  # as another agent, which remembers nothing
+        device._proved.clear()
+        assert device.unwrap(first) == DEK
+        again = device.wrap(DEK, key)
+        assert device.identify(key) == key
+        assert device.unwrap(again) == DEK
+    changed = _changed(first, "ct", bytes(48))
+    with pytest.raises(IntegrityError, match="none opens what was wrapped"):
+        device.unwrap(changed)
+    for _ in range(5):
+        _twin(device)
+    device._sessions.start()
+    with pytest.raises(KeyAmbiguous, match="more than one"):
+        device.unwrap(first)
+
+
+def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> None:
+    device.generate_kek("aes", modifiable=False)
+    key = device.identify()
+    with device._sessions.token.open(rw=True) as session:
+        for one in session.get_objects({Attribute.LABEL: "kek"}):
+            one.destroy()
+    _twin(device)
+    device._sessions.start()
+    for ask in (device.identify, lambda found: device.wrap(DEK, found)):
+        with pytest.raises(IntegrityError, match=r"another key than the slot's record names \(objects \d+\)"):
+            ask(key)
+    other = KeyIdentity(label="elsewhere", version="v0001")
+    with pytest.raises(BadConfig, match="what is stored is under key elsewhere; set key_label to that"):
+        device.wrap(DEK, other)
+    with pytest.raises(SlotUnavailable, match="key kek id v0007: the token has no such secret key"):
+        device.wrap(DEK, KeyIdentity(version="v0007"))
+    assert device.identify().fingerprint != key.fingerprint
 
 
 def test_randomness_is_counted_in_bytes(device: Device) -> None:

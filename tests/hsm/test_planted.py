@@ -2,10 +2,13 @@
 """Whoever reaches a token without its PIN: what each token lets them do, and that no key of theirs is ever used."""
 
 import asyncio
+import base64
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,12 +17,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hsm.errors import HsmError, IntegrityError, KeyMissing
 from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.proving import fingerprint_of
 from tests.hsm.planting import KNOWN_KEY, Attack, attack
 from tests.hsm.slots import slot_on
 from tests.hsm.test_second_module import _slot
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import opencryptoki_token
+from tests.unit.seal.auto import Machine
+from vault.seal import book, turnover
+from vault.seal.health import SlotHealth
+from vault.seal.slots import Slots
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}
@@ -197,3 +205,44 @@ def test_a_public_half_is_proved_by_its_private_key(place: _Place) -> None:
         )
 
     _told(place, story)
+
+
+def test_copied_storage_does_not_open_offline_by_a_planted_key(softhsm: SoftHsm) -> None:
+    """Plant a newer version and a twin, have the slot rewrapped and the root key rotated, copy the storage."""
+    planter = _attacker(SOFTHSM, "a", environment=softhsm.environment)
+
+    async def story() -> None:
+        slot = slot_on(softhsm)
+        again = slot_on(softhsm)
+        try:
+            await slot.generate_kek("aes")
+            machine = Machine(Slots(enabled=[slot]), os.urandom)
+            await machine.init()
+            assert await machine.life.auto_unseal() == {}
+            for key_id in (b"v0001", b"v0002"):
+                outcome = await asyncio.to_thread(planter, "kek", key_id, "plant")
+                assert outcome == {"plant": "done: 1"}
+            await machine.keeper.renew(slot.name)
+            await turnover.rotate_root(machine.keeper, links=False)
+            entry = (await machine.config()).entry(slot.name)
+            assert (entry.key_version, len(entry.key_fingerprint)) == ("v0001", 32)
+            assert entry.key_fingerprint != fingerprint_of(KNOWN_KEY)
+            record = await book.wrapped_slot(machine.storage.reader(), await machine.config(), slot.name)
+            for stored in (record.root, record.canary):
+                wrapped = msgspec.json.decode(stored[32:])["h"]["wrap"]
+                with pytest.raises(InvalidTag):
+                    AESGCM(KNOWN_KEY).decrypt(
+                        base64.b64decode(wrapped["iv"]), base64.b64decode(wrapped["ct"]), None
+                    )
+            restarted = machine.restart(Slots(enabled=[again]))
+            assert await restarted.life.auto_unseal() == {}
+            assert await restarted.reads()
+            health = SlotHealth(restarted.storage, restarted.life.slots, now=lambda: 0)
+            (view,) = await health.look()
+            assert view.up
+            assert "a secret key kek id v0002: it is not private" in view.remark
+        finally:
+            await slot.close()
+            await again.close()
+
+    asyncio.run(story())

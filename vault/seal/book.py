@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from vault.seal.record import (
     RootLink,
     SealConfig,
     ShamirSlot,
+    SlotEntry,
     WrappedSlot,
     decode,
     encode,
@@ -152,19 +153,19 @@ async def unwrap_recovery(tx: ReadTx, config: SealConfig, slots: Slots) -> Key:
 
 
 async def wrap_recovery(
-    key: Key, generation: str, revision: int, names: Sequence[str], slots: Slots, random: Random
+    key: Key, generation: str, revision: int, entries: Mapping[str, SlotEntry], slots: Slots, random: Random
 ) -> RecoveryKey:
-    """Wrap the recovery key under each of the slots `names` that answers; `NoSlotAnswers` when none does."""
+    """Wrap the recovery key under each of the slots `entries` that answers; `NoSlotAnswers` when none does."""
     path = recovery_path(revision)
     wrapped: dict[str, bytes] = {}
     reasons: Reasons = {}
-    for name in names:
+    for name, entry in entries.items():
         slot = slots.get(name)
         if slot is None:
             continue
         try:
             place = recovery_place(name, generation, path)
-            wrapped[name] = await slot_envelope.seal(slot, place, key.reveal(), random)
+            wrapped[name] = await slot_envelope.seal(slot, place, key.reveal(), random, entry.key)
         except HsmError as failure:
             reasons[name] = failure
     if not wrapped:

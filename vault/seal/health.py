@@ -62,7 +62,8 @@ class SlotHealth:
             view
             for view in found
             if (old := self._seen.get(view.name)) is None
-            or (old.up, old.up and old.software) != (view.up, view.up and view.software)
+            or (old.up, old.up and (old.software, old.remark))
+            != (view.up, view.up and (view.software, view.remark))
         ]
         self._seen = {view.name: view for view in found}
         return changed
@@ -88,6 +89,7 @@ class SlotHealth:
             key_version=state.key_version,
             software=state.software,
             reason=state.reason,
+            remark=state.remark and f"objects that do not count have the name of its key: {state.remark}",
             description=state.description,
             checked=self._now(),
         )
@@ -99,8 +101,16 @@ class SlotHealth:
                 break
             try:
                 record = await book.wrapped_slot(reader, config, slot.name)
-                revision = config.entry(slot.name).revision
+                entry = config.entry(slot.name)
+                revision = entry.revision
                 await check_canary(slot, record, generation=config.generation, revision=revision)
+                if slot.kind == "pkcs11" and entry.key_version != state.key_version:
+                    view.remark = "; ".join(
+                        filter(
+                            None,
+                            (_other_version(slot.name, entry.key_version, state.key_version), view.remark),
+                        )
+                    )
                 break
             except (HsmError, SealFailure) as failure:
                 if config != before:
@@ -130,3 +140,10 @@ class SlotHealth:
         if seen is None:
             return SlotView(slot.name, slot.kind, up=False, reason="not tried yet")
         return replace(seen)
+
+
+def _other_version(name: str, recorded: str, found: str) -> str:
+    return (
+        f"its token has version {found} of its key, and all stays under {recorded} until somebody orders otherwise: "
+        f"vaultctl operator seal-slots rewrap {name}"
+    )

@@ -230,7 +230,7 @@ async def make_wrapped_plan(
     slot = None
     if shares > 0:
         recovery = RecoveryEntry(revision=1, shares=shares, threshold=threshold)
-        record = await book.wrap_recovery(key, generation, 1, tuple(entries), slots, random)
+        record = await book.wrap_recovery(key, generation, 1, entries, slots, random)
         records[recovery_path(1)] = encode(recovery_path(1), record)
         if slots.recovery_can_unseal or slots.shamir_kept:
             slot = make_shamir_slot(
@@ -264,10 +264,19 @@ async def _wrapped(
     slot: KeySlot, root_key: Key, generation: str, random: Random, records: dict[str, bytes]
 ) -> SlotEntry:
     """Add the slot's record to `records` once the slot opened it again, which proves it; return its entry."""
-    record = await wrap_root(slot, root_key, generation=generation, root_version=1, revision=0, random=random)
+    key = await slot.identify()
+    record = await wrap_root(
+        slot, root_key, generation=generation, root_version=1, revision=0, random=random, key=key
+    )
     await unwrap_root(slot, record, generation=generation, revision=0)
     records[slot_path(slot.name)] = encode(slot_path(slot.name), record)
-    return SlotEntry(kind=slot.kind, key_version=key_version(record))
+    return SlotEntry(
+        kind=slot.kind,
+        key_version=key_version(record),
+        key_label=key.label,
+        key_fingerprint=key.fingerprint,
+        key_imported=key.imported,
+    )
 
 
 def _check_recovery(shares: int, threshold: int) -> None:

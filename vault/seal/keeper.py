@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 
 from hsm.errors import HsmError, IntegrityError
-from hsm.wrapping import KeySlot
+from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
@@ -108,16 +108,16 @@ class Keeper:
         async with self.lock:
             return await self.renew_held(self.newcomer(await self.config(), name))
 
-    async def renew(self, name: str) -> SealConfig:
+    async def renew(self, name: str, *, ordered: bool = True) -> SealConfig:
         """Wrap the root key anew under key slot `name`, with the newest version of its key, and make that count.
 
+        Unless somebody `ordered` it, the key stays the one that is recorded, whatever the token has by now.
         Raises as `add`, and `SealRefusal` for a slot that is no part of the vault: one that was removed while this
         waited for its turn stays removed.
         """
         async with self.lock:
             slot = self.member(await self.config(), name)
-            await slot.probe()  # it looks for its newest key then, and remembers it until the next time
-            return await self.renew_held(slot)
+            return await self.renew_held(slot, ordered=ordered)
 
     async def add_shamir(self) -> SealConfig:
         """Let the recovery shares open the vault too, without any key slot."""
@@ -251,20 +251,21 @@ class Keeper:
             raise IntegrityError(f"seal slot {name}: holds another root key than the one in use; renew it")
         return key_version(record)
 
-    async def renew_held(self, slot: KeySlot) -> SealConfig:
+    async def renew_held(self, slot: KeySlot, *, ordered: bool = True) -> SealConfig:
         """As `add` or `renew`, for whoever holds `lock`."""
         config = await self.config()
         if config.root_version != self.root_version:
             raise Moved
         root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
-        record = await self.write(slot, root_key, config, config.root_version, old + 1)
-        recovery = await sharing.recovery_for(self, slot, config)
+        key = await slot.identify(None if ordered else config.entry(slot.name).key)
+        record = await self.write(slot, root_key, config, config.root_version, old + 1, key)
+        recovery = await sharing.recovery_for(self, slot, config, key)
         async with self.storage.write() as tx:
             written = {slot_path(slot.name, old + 1): record}
             config = await self.unchanged(tx, config, written, root_key)
             config = await self.tidy(
-                tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1))
+                tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1, key))
             )
             if recovery is not None:
                 await recovery.put(tx)
@@ -272,7 +273,13 @@ class Keeper:
         return config
 
     async def write(
-        self, slot: KeySlot, root_key: Key, config: SealConfig, version: int, revision: int
+        self,
+        slot: KeySlot,
+        root_key: Key,
+        config: SealConfig,
+        version: int,
+        revision: int,
+        key: KeyIdentity,
     ) -> WrappedSlot:
         """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key.
 
@@ -285,6 +292,7 @@ class Keeper:
             root_version=version,
             revision=revision,
             random=self.random,
+            key=key,
         )
         path = slot_path(slot.name, revision)
         async with self.storage.write() as tx:
@@ -338,13 +346,16 @@ class Keeper:
                     await tx.delete(prefix + path)
         return config
 
-    def entry(self, record: WrappedSlot, version: int, revision: int) -> SlotEntry:
+    def entry(self, record: WrappedSlot, version: int, revision: int, key: KeyIdentity) -> SlotEntry:
         """Return what the configuration says of a slot whose record is now `record`."""
         return SlotEntry(
             kind=record.by,
             revision=revision,
             root_version=version,
             key_version=key_version(record),
+            key_label=key.label,
+            key_fingerprint=key.fingerprint,
+            key_imported=key.imported,
             added=self._now(),
         )
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from hsm.wrapping import KeyIdentity
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
@@ -47,8 +48,24 @@ class SlotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """Which generation of the root key that record holds; an older one leads to the newest through links."""
     key_version: str = ""
     """Which version of the key slot's key wrapped it."""
+    key_label: str = ""
+    key_fingerprint: str = ""
+    """What that key proves to be the same by; empty in records from before there was one, until the next rewrap."""
+    key_imported: bool = False
     added: int = 0
     """When the record was made, in milliseconds since the epoch; 0 at initialisation."""
+
+    @property
+    def key(self) -> KeyIdentity | None:
+        """The key that all is wrapped under until the slot is rewrapped; None where it has none."""
+        if not self.key_version:
+            return None
+        return KeyIdentity(
+            label=self.key_label,
+            version=self.key_version,
+            fingerprint=self.key_fingerprint,
+            imported=self.key_imported,
+        )
 
 
 class RecoveryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -106,6 +106,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
         return False
     key, revision = Key(keeper.random(KEY_BYTES)), config.entry(name).revision + 1
     try:
+        identity = await slot.identify(config.entry(name).key)
         record = await wrap_root(
             slot,
             key,
@@ -113,6 +114,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
             root_version=config.root_version + 1,
             revision=revision,
             random=keeper.random,
+            key=identity,
         )
         opened = await unwrap_root(slot, record, generation=config.generation, revision=revision)
     except HsmError:

@@ -105,7 +105,9 @@ class SealWrap:
             if slot is None:
                 continue
             try:
-                found[name] = await envelope.seal(slot, _place(name, config, *where), value, self._random)
+                found[name] = await envelope.seal(
+                    slot, _place(name, config, *where), value, self._random, config.entry(name).key
+                )
             except HsmError as failure:
                 reasons[name] = failure
         if not found:
@@ -172,7 +174,9 @@ class SealWrap:
             value = await self._try(path, data, lost)
             if value is None:
                 continue
-            wrap = await envelope.seal(slot, _place(name, config, _ROOT, path), value, self._random)
+            wrap = await envelope.seal(
+                slot, _place(name, config, _ROOT, path), value, self._random, config.entry(name).key
+            )
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if name not in (await self._config(core.transaction)).wrapped:
                     raise SealFailure(_MOVED)  # it was removed, and what it held was taken from it

@@ -14,7 +14,7 @@ import msgspec
 
 from hsm import envelope
 from hsm.errors import HsmError
-from hsm.wrapping import KeySlot
+from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier.key import Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
@@ -54,8 +54,10 @@ class Extended(msgspec.Struct, frozen=True):
         await tx.put(self.path, encode(self.path, self.record))
 
 
-async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Extended | None:
-    """Return the recovery key's record with another or a newer wrap under `slot`; None where there is none.
+async def recovery_for(
+    keeper: Keeper, slot: KeySlot, config: SealConfig, identity: KeyIdentity | None
+) -> Extended | None:
+    """Return the recovery key's record with a wrap under `identity` of `slot`; None where there is none.
 
     Where no slot gives the recovery key, its record stays as it is. Raises `HsmError`.
     """
@@ -65,7 +67,7 @@ async def recovery_for(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Ext
         given = await _given(keeper, config)
     except SealFailure:
         return None
-    return await _with(keeper, slot, config, *given)
+    return await _with(keeper, slot, config, identity, *given)
 
 
 async def _given(keeper: Keeper, config: SealConfig) -> tuple[Key, bytes]:
@@ -78,13 +80,15 @@ async def _given(keeper: Keeper, config: SealConfig) -> tuple[Key, bytes]:
     return key, data
 
 
-async def _with(keeper: Keeper, slot: KeySlot, config: SealConfig, key: Key, data: bytes) -> Extended:
+async def _with(
+    keeper: Keeper, slot: KeySlot, config: SealConfig, identity: KeyIdentity | None, key: Key, data: bytes
+) -> Extended:
     """Return the record `data` with a wrap of `key`, the recovery key, under `slot`. Raises `HsmError`."""
     assert config.recovery is not None
     path = recovery_path(config.recovery.revision)
     record = decode(path, data, RecoveryKey)
     place = book.recovery_place(slot.name, config.generation, path)
-    value = await envelope.seal(slot, place, key.reveal(), keeper.random)
+    value = await envelope.seal(slot, place, key.reveal(), keeper.random, identity)
     more = msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
     return Extended(path, data, more)
 
@@ -116,7 +120,7 @@ async def recovery_to_leave(
     for slot in (keeper.slots.get(name) for name in staying):
         if slot is not None:
             with suppress(HsmError):
-                return await _with(keeper, slot, config, *given)
+                return await _with(keeper, slot, config, config.entry(slot.name).key, *given)
     raise refusal
 
 
@@ -147,7 +151,7 @@ async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> Se
 
 async def _extended(keeper: Keeper, slot: KeySlot, config: SealConfig) -> Extended:
     """Return the recovery key's record, wrapped for `slot` too. Raises `HsmError`, `SealFailure`."""
-    record = await recovery_for(keeper, slot, config)
+    record = await recovery_for(keeper, slot, config, config.entry(slot.name).key)
     if record is None:
         raise SealFailure("no slot gives the recovery key")
     return record

@@ -12,7 +12,7 @@ import msgspec
 from hsm import envelope
 from hsm.envelope import Place
 from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
-from hsm.wrapping import KeySlot
+from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure
 from vault.seal.record import SHAMIR_SLOT, WrappedSlot, slot_path
@@ -97,9 +97,16 @@ def gist(failure: Exception) -> str:
 
 
 async def wrap_root(
-    slot: KeySlot, root_key: Key, *, generation: str, root_version: int, revision: int, random: Random
+    slot: KeySlot,
+    root_key: Key,
+    *,
+    generation: str,
+    root_version: int,
+    revision: int,
+    random: Random,
+    key: KeyIdentity,
 ) -> WrappedSlot:
-    """Wrap `root_key` under `slot`, with a canary. Raises `HsmError`."""
+    """Wrap `root_key` under `key` of `slot`, with a canary. Raises `HsmError`."""
     path = slot_path(slot.name, revision)
     place = _root_place(slot.name, generation, path, root_version)
     canary = Place(slot.name, "canary", generation, _NAMESPACE, path)
@@ -107,8 +114,8 @@ async def wrap_root(
         generation=generation,
         by=slot.kind,
         root_version=root_version,
-        root=await envelope.seal(slot, place, root_key.reveal(), random),
-        canary=await envelope.seal(slot, canary, b"", random),
+        root=await envelope.seal(slot, place, root_key.reveal(), random, key),
+        canary=await envelope.seal(slot, canary, b"", random, key),
     )
 
 
@@ -165,6 +172,8 @@ class SlotView(msgspec.Struct):
     """How many generations of the root key it lags."""
     software: bool = False
     reason: str = ""
+    remark: str = ""
+    """What somebody should look at although the slot works."""
     description: str = ""
     checked: int = 0
     """When it was last tried, in milliseconds since the epoch; 0 for never."""

@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 
 from hsm.errors import BadConfig, IntegrityError, KeyMissing
-from hsm.wrapping import SlotState, Wrapped
+from hsm.wrapping import KeyIdentity, SlotState, Wrapped
 from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.encoding import from_base64, from_hex
@@ -55,7 +55,11 @@ class StaticSlot:
         """Name of the slot."""
         return self._name
 
-    async def wrap(self, dek: bytes) -> Wrapped:
+    async def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        """The current key: the configuration says which it is."""
+        return KeyIdentity(version=self._key_id)
+
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
         """Wrap `dek` under the current key."""
         nonce = self._random(NONCE_BYTES)
         sealed = self._keys[self._key_id].aead.encrypt(nonce, dek, self._bound(self._key_id))

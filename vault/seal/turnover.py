@@ -182,12 +182,13 @@ async def _wrap_everywhere(
             continue
         revision = config.entry(name).revision + 1
         try:
-            record = await keeper.write(slot, root_key, config, version, revision)
+            identity = await slot.identify(config.entry(name).key)
+            record = await keeper.write(slot, root_key, config, version, revision, identity)
         except Moved:
             raise
         except (HsmError, SealFailure):
             continue
-        renewed[name] = (keeper.entry(record, version, revision), record)
+        renewed[name] = (keeper.entry(record, version, revision, identity), record)
     return renewed
 
 
@@ -212,6 +213,7 @@ def _next_recovery(config: SealConfig, shares: int, threshold: int) -> RecoveryE
 
 
 async def _recovery(keeper: Keeper, config: SealConfig, key: Key, entry: RecoveryEntry) -> RecoveryKey:
+    entries = {name: config.entry(name) for name in config.wrapped}
     return await book.wrap_recovery(
-        key, config.generation, entry.revision, config.wrapped, keeper.slots, keeper.random
+        key, config.generation, entry.revision, entries, keeper.slots, keeper.random
     )

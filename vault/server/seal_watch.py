@@ -195,7 +195,7 @@ class SealWatch:
     async def _give_missed(self, name: str, *, behind: bool) -> None:
         keeper = self._lifecycle.keeper
         if behind:
-            await keeper.renew(name)
+            await keeper.renew(name, ordered=False)
             self._log.note("seal", "a slot has caught up with the root key", slot=name)
         count, lost = await self._wraps.rewrap(name, missing=True)
         if await sharing.give_recovery(keeper, name) or count:
@@ -230,6 +230,8 @@ class SealWatch:
             level("seal", "a key slot does not work", slot=view.name, reason=view.reason)
             return
         self._log.note("seal", "a key slot works", slot=view.name, key_version=view.key_version)
+        if view.remark:
+            self._log.caution("seal", "a key slot works, but", slot=view.name, reason=view.remark)
         if view.software and view.kind == "pkcs11":
             self._log.caution("seal", "software token: no hardware protection", slot=view.name)
 

@@ -183,7 +183,11 @@ def _row(name: str, info: Mapping[str, object]) -> list[str]:
 
 def _remark(name: str, info: Mapping[str, object]) -> str:
     """Say what is wrong with a slot, and what only it can give, which has to be ended one way or the other."""
-    said = str(info.get("reason") or ("-" if info.get("stored") else "configured, not added yet"))
+    said = str(
+        info.get("reason")
+        or info.get("remark")
+        or ("-" if info.get("stored") else "configured, not added yet")
+    )
     if info.get("stuck"):
         said += (
             f"; wrapped values that only it can give: {info['stuck']}; repair it, or have them deleted for good: "

@@ -2,6 +2,7 @@
 """A key slot in software that can be away, slow, broken or given another key, as a token can."""
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import HsmError, IntegrityError, KeyMissing
-from hsm.wrapping import SlotState, Wrapped
+from hsm.wrapping import KeyIdentity, SlotState, Wrapped
 
 
 class SoftSlot:
@@ -52,15 +53,32 @@ class SoftSlot:
         if self.away is not None:
             raise self.away
 
-    async def wrap(self, dek: bytes) -> Wrapped:
+    def _fingerprint(self, version: str) -> str:
+        return hashlib.sha256(self.keys[version]).hexdigest()[:32]
+
+    def _recorded(self, key: KeyIdentity | None) -> str:
+        """The version to wrap with: as a token does, it refuses another key in the place of the one that is recorded."""
+        if key is None:
+            return self.version
+        if key.version not in self.keys:
+            raise KeyMissing(f"slot {self.name}: no key {key.version}")
+        if key.fingerprint not in {"", self._fingerprint(key.version)}:
+            raise IntegrityError(
+                f"slot {self.name}: {key.version} is another key than the slot's record names"
+            )
+        return key.version
+
+    async def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        await self._call("identify")
+        version = self._recorded(key)
+        return KeyIdentity(label="kek", version=version, fingerprint=self._fingerprint(version))
+
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
         await self._call("wrap")
+        version = self._recorded(key)
         nonce = self._random(12)
-        return Wrapped(
-            m="aes-gcm",
-            k=self.version,
-            iv=nonce,
-            ct=AESGCM(self.keys[self.version]).encrypt(nonce, dek, None),
-        )
+        sealed = AESGCM(self.keys[version]).encrypt(nonce, dek, None)
+        return Wrapped(m="aes-gcm", k=version, iv=nonce, ct=sealed)
 
     async def unwrap(self, wrapped: Wrapped) -> bytes:
         await self._call("unwrap")

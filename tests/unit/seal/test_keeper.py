@@ -396,7 +396,7 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
     async def scenario() -> None:
         (a,) = named("a")
         machine, _ = await opened(Slots(enabled=[a]))
-        await machine.keeper.write(a, Key(bytes(32)), await machine.config(), 1, 1)
+        await machine.keeper.write(a, Key(bytes(32)), await machine.config(), 1, 1, await a.identify())
         forged = await machine.storage.reader().get(slot_path("a", 1))
         assert forged is not None
 

@@ -133,7 +133,9 @@ def test_a_record_that_another_process_wrote_meanwhile_never_counts(change: str)
             """What a rotation over there does first; then that process dies."""
             config = await there.keeper.config()
             stranger = Key(bytes(range(32)))
-            await there.keeper.write(twin.slot, stranger, config, config.root_version + 1, 1)
+            await there.keeper.write(
+                twin.slot, stranger, config, config.root_version + 1, 1, await twin.slot.identify()
+            )
 
         told = await twin.between(_changes(machine.keeper)[change](), "unwrap", other)
         assert "changed meanwhile" in told

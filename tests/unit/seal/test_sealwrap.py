@@ -193,6 +193,7 @@ def test_values_are_wrapped_anew_for_one_slot_and_counted_by_version() -> None:
         counts: dict[str, dict[str, int]] = {}
         await here.wraps.count(counts)
         assert counts == {"a": {"v0001": 2}, "b": {"v0001": 1}}
+        await here.machine.keeper.renew("a")
         assert await here.wraps.rewrap("a") == (2, {})
         assert await here.wraps.rewrap("b") == (2, {})
         assert await here.wraps.rewrap("c") == (0, {})

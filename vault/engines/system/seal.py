@@ -50,6 +50,9 @@ LEFT: Final = (
     "wrapped values that are held by slot {0} only, which is no part of the vault: {1}; keep it and its stanza until it "
     "has given them, or have them deleted for good: vaultctl operator seal-slots remove -abandon {0}"
 )
+REMARKED: Final = (
+    "slot {0} works, and somebody should look at its token: vaultctl operator seal-slots list says why"
+)
 COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
@@ -247,6 +250,7 @@ class SealEngine(Engine):
             ],
             warnings=[
                 *([SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else []),
+                *(REMARKED.format(view.name) for view in slots if view.remark),
                 *(LEFT.format(*left) for left in sorted(self._health.left_to.items())),
             ],
         )

@@ -70,7 +70,14 @@ class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Its place in the order in which slots are tried, from 1; 0 where it is not part of the vault."""
     up: bool
     reason: str
+    remark: str
+    """What somebody should look at although it works: objects of its key's name that do not count, a version of its key
+    that nobody ordered."""
     key_version: str
+    key_fingerprint: str
+    """What the key that all is wrapped under proves to be the same by; empty where that is not known."""
+    key_imported: bool
+    """Whether that key was brought to its token from outside."""
     behind: int
     software: bool
     description: str
@@ -386,7 +393,10 @@ def _info(
         priority=config.slots.index(view.name) + 1 if stored else 0,
         up=view.up,
         reason=view.reason,
+        remark=view.remark,
         key_version=view.key_version,
+        key_fingerprint=config.entry(view.name).key_fingerprint if stored else "",
+        key_imported=stored and config.entry(view.name).key_imported,
         behind=view.behind,
         software=view.software,
         description=view.description,
