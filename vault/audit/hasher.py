@@ -145,11 +145,11 @@ class Hasher:
 
         `own` says that the names of its members are a client's. Raises `TooMany`.
         """
+        self._left = _MOST
         if not isinstance(plain, dict):
             return self.tree(plain) if self._strings_only else self.hidden(plain)
         if self._strings_only:
             return self._strings(plain, clear)
-        self._left = _MOST
         self._spend(len(plain))
         if own:
             return {

@@ -8,13 +8,14 @@ from argparse import Namespace
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engines.driver import who
 from vault.audit import hasher as hashing
 from vault.audit import record as module
-from vault.audit.hasher import Hasher
+from vault.audit.hasher import Hasher, TooMany
 from vault.audit.record import Renderer
 from vault.framework import schema
 from vault.framework.call import NOWHERE, Auth, Call, Mounted, Operation, Reply
@@ -112,6 +113,13 @@ def test_sl_50_no_name_and_no_scalar_but_booleans_and_null_of_a_client_is_readab
     assert own == {_hashed("a"): _all_hashed(value)}
     sent = hasher.request({"a": value, "b": value}, frozenset({"b"}), {})
     assert sent == {_hashed("a"): _all_hashed(value), "b": value}
+
+
+def test_sl_55_what_one_record_may_hold_is_its_own() -> None:
+    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+    with pytest.raises(TooMany):
+        hasher.request({"a": [0] * 10_000}, frozenset(), {})
+    assert hasher.answer(["b"], ["b"], frozenset(), own=False) == [_hashed("b")]
 
 
 def test_what_the_api_defines_stays_readable_and_what_a_client_chose_does_not() -> None:
