@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
 from tests import tokens
+from tests.conformance.scenarios.cert import MUTE_LIST
 
 Page = Callable[[str], tuple[int, object]]
 
@@ -39,6 +40,7 @@ PAGES: Mapping[str, Page] = {
     "/api/v1/namespaces/ns1": lambda _: (200, {"metadata": {"name": "ns1", "labels": {"a": "b"}}}),
     "/no-keys": lambda _: (200, {"keys": []}),
     "/junk": lambda _: (200, "no keys here"),
+    "/list-of-mute": lambda _: (200, MUTE_LIST.encode()),
     "/broken/keys": lambda _: (500, {"error": "down"}),
     "/.well-known/openid-configuration": lambda base: (200, _discovery(base, base)),
     "/other/.well-known/openid-configuration": lambda base: (200, _discovery(base, base)),
@@ -172,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, page: Page) -> None:
         status, content = page(address())
-        body = json.dumps(content).encode()
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -106,6 +106,9 @@ INSTEAD = (
     crl(CA, 7, days=30),
 )
 """A delta list, one that nobody understands, one of authorities only, and one from before."""
+MUTE = Authority("mute", lists=False)
+MUTE_LIST = crl(MUTE, 5)
+"""A list of an authority that may sign none, as `service.py` hands it out."""
 L = "auth/cert-lists/crls/"
 LISTS = [
     mount("cert-lists", "cert"),
@@ -122,6 +125,10 @@ LISTS = [
     get(L + "none"),
     post(L + "dead", {"url": "http://127.0.0.1:1/"}, divergence="DV-07"),
     get(L + "dead"),
+    post("auth/cert-lists/certs/mute", {"certificate": MUTE.pem}),
+    post(L + "mute", {"url": "{service}/list-of-mute"}, divergence="DV-97"),
+    delete("auth/cert-lists/certs/mute"),
+    delete(L + "mute", divergence="DV-97"),
     post(L + "AbC", {"crl": crl(OTHER, 5)}),
     lst(L[:-1]),
     lst(L[:-1] + "?limit=1"),

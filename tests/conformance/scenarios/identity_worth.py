@@ -211,6 +211,7 @@ def brought(by: str, **options: object) -> Step:
 
 
 IN = ("data.group_ids",)
+EMPTY = ("data.policies", "data.metadata")
 EXTERNAL = [
     *(
         one
@@ -247,8 +248,12 @@ EXTERNAL = [
     get("identity/entity/id/{e}", pick=IN),
     brought("grp-a", divergence="DV-40"),
     get("identity/entity/id/{e}", pick=IN, divergence="DV-40"),
-    delete("identity/group/id/{g}"),
     delete("identity/entity/id/{e}"),
+    post("identity/group/id/{g}", {"policies": [], "metadata": {}}),
+    get("identity/group/id/{g}", pick=EMPTY),
+    brought("grp-b"),
+    get("identity/group/id/{g}", pick=EMPTY, divergence="DV-40"),
+    delete("identity/group/id/{g}"),
     *(delete(f"sys/auth/{name}") for name in ("grp-a", "grp-b")),
 ]
 

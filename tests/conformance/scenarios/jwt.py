@@ -291,7 +291,7 @@ LOGIN = [
     enter("jwt-login", "r", token(claims(sub=5)), divergence="DV-02"),
     enter("jwt-login", "r", token(claims(sub="rik"))),
     enter("jwt-login", "r", token(claims(sub="RIK")), divergence="DV-96"),
-    enter("jwt-login", "r", token(claims(sub="ri\u212a")), divergence="DV-70"),
+    enter("jwt-login", "r", token(claims(sub="ri\u212a")), divergence="DV-96"),
     *role("jwt-login", "skew", clock_skew_leeway=-1, expiration_leeway=-1, not_before_leeway=-1),
     enter("jwt-login", "skew", token(claims(exp=NOW - 30, iat=NOW - 90, nbf=NOW - 90))),
     enter("jwt-login", "skew", token(claims(exp=None, nbf=None, iat=NOW - 20))),
