@@ -103,12 +103,16 @@ def test_how_far_it_is(place: Path) -> None:
         ("backup -database=HERE/vault.db HERE/vault.db", "this is the database itself"),
         ("restore -database=HERE/vault.db HERE/none.db", "no such file"),
         ("restore -database=HERE/vault.db HERE/server.hcl", "no backup of a vault"),
+        ("backup -database=HERE/LONG HERE/b.db", "File name too long"),
+        ("backup -database=HERE/vault.db HERE/LONG", "File name too long"),
+        ("restore -database=HERE/LONG HERE/vault.db", "File name too long"),
+        ("restore -database=HERE/vault.db HERE/LONG", "File name too long"),
         ("backup -database=HERE/vault.db", "Not enough arguments"),
     ],
 )
 def test_what_is_refused(place: Path, line: str, told: str) -> None:
     (place / "memory.hcl").write_text('storage "inmem" {}\nlistener "tcp" { tls_disable = true }\n')
-    code, out, err = typed(*line.replace("HERE", str(place)).split())
+    code, out, err = typed(*line.replace("HERE", str(place)).replace("LONG", "x" * 300).split())
     assert (code, out) == (1, "")
     assert told in err
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -172,3 +173,14 @@ def test_a_backup_of_what_a_restore_left_half_written_is_refused(database: Path,
     (tmp_path / "half.db").write_bytes(half)
     (tmp_path / "half.db-journal").write_bytes(journal)
     assert "was cut off" in not_backed_up(tmp_path / "half.db", tmp_path / "b.db")
+
+
+def test_who_may_not_look_is_told_who_may(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(file: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    told = not_backed_up(database, tmp_path / "b.db")
+    assert told == f"{database}: Permission denied; run this as the server's user, or as root"

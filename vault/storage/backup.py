@@ -20,6 +20,7 @@ from vault.storage.snapshot import (
     Progress,
     connect,
     examine,
+    files_told,
     flush,
     is_regular,
     opened_backup,
@@ -33,6 +34,7 @@ BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
 """How the names end of files that belong to a database."""
 
 
+@files_told()
 def back_up(
     database: Path, destination: Path, *, force: bool, progress: Progress, patience: float = 10.0
 ) -> Content:

@@ -32,6 +32,7 @@ from vault.storage.snapshot import (
     copy,
     copy_to,
     examine,
+    files_told,
     flush,
     give_to_owner_of,
     opened_backup,
@@ -52,6 +53,7 @@ class Restored(msgspec.Struct, frozen=True):
     kept: str = ""
 
 
+@files_told()
 def restore(
     backup: Path, database: Path, *, keep: bool, progress: Progress, patience: float = 2.0
 ) -> Restored:
@@ -77,8 +79,7 @@ def restore(
         else:
             with closing(target):
                 kept = _write_into(source, target, found, database, aside, progress)
-    with _telling(database):
-        os.chmod(database, 0o600)
+    os.chmod(database, 0o600)
     flush(database)
     flush(database.parent)
     return Restored(found, os.fspath(aside) if aside is not None and kept else "")
@@ -162,7 +163,7 @@ def _check_ours(database: Path, mark: int, tables: int) -> None:
 def _replace(source: sqlite3.Connection, database: Path, aside: Path | None, progress: Progress) -> bool:
     """Put a new file in the place of one that SQLite cannot open, or of none beside a journal, which is set aside."""
     _make(database)
-    with ExitStack() as held, partial(database) as file, _telling(database):
+    with ExitStack() as held, partial(database) as file:
         copy_to(source, file, "restoring", progress)
         give_to_owner_of(database, file)
         handle = held.enter_context(_locked(database, database))
@@ -181,14 +182,6 @@ def _replace(source: sqlite3.Connection, database: Path, aside: Path | None, pro
         flush(database.parent)
         place(file, database, over=True)
     return True
-
-
-@contextmanager
-def _telling(database: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageFailure(f"storage {database}: {error.strerror}; nothing was lost, begin anew") from error
 
 
 @contextmanager

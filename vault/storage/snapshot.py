@@ -58,6 +58,16 @@ def told(file: Path) -> Iterator[None]:
         raise failure(file, error) from error
 
 
+@contextmanager
+def files_told() -> Iterator[None]:
+    """Raise `StorageFailure` for what the system says of a file, as where somebody may not look into its directory."""
+    try:
+        yield
+    except OSError as error:
+        hint = "; run this as the server's user, or as root" if isinstance(error, PermissionError) else ""
+        raise StorageFailure(f"{error.filename or 'a file'}: {error.strerror}{hint}") from error
+
+
 def connect(file: Path, how: str, patience: float) -> sqlite3.Connection:
     """Open `file`, which is there, with the parameters `how` (https://sqlite.org/uri.html)."""
     connection = sqlite3.connect(
