@@ -379,7 +379,7 @@ def test_a_vault_that_no_slot_can_make_is_not_made() -> None:
         here = Estate()
         here.root = ""
 
-        async def gone(dek: bytes) -> None:
+        async def gone(dek: bytes, key: KeyIdentity | None = None) -> None:
             raise SlotUnavailable("gone")
 
         for slot in here.vault._parts.lifecycle.slots:
