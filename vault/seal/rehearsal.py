@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.wrapping import KeySlot, SlotState
+from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book, sharing
 from vault.seal.failure import SealRefusal
@@ -27,8 +27,7 @@ async def add(keeper: Keeper, name: str) -> SealConfig:
     """As `Keeper.add`."""
     async with keeper.lock:
         config = await keeper.config()
-        state = await _up(keeper.newcomer(config, name))
-        return _with(keeper, config, name, state)
+        return _with(keeper, config, name, await _newest(keeper.newcomer(config, name)))
 
 
 async def add_shamir(keeper: Keeper) -> SealConfig:
@@ -64,8 +63,7 @@ async def renew(keeper: Keeper, name: str) -> SealConfig:
     """As `Keeper.renew`."""
     async with keeper.lock:
         config = await keeper.config()
-        state = await _up(keeper.member(config, name))
-        return _with(keeper, config, name, state)
+        return _with(keeper, config, name, await _newest(keeper.member(config, name)))
 
 
 async def rotate_root(
@@ -92,11 +90,12 @@ async def rotate_root(
         return dropped, await keeper.hand_over(config, dropped, rehearse=True, abandon=abandon)
 
 
-async def _up(slot: KeySlot) -> SlotState:
+async def _newest(slot: KeySlot) -> KeyIdentity:
+    """Return the key that the slot would be put under. Raises `HsmError`."""
     state = await slot.probe()
     if not state.up:
         raise SlotUnavailable(state.reason)
-    return state
+    return await slot.identify()
 
 
 async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
@@ -122,7 +121,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
     return opened.same(key)
 
 
-def _with(keeper: Keeper, config: SealConfig, name: str, state: SlotState) -> SealConfig:
+def _with(keeper: Keeper, config: SealConfig, name: str, key: KeyIdentity) -> SealConfig:
     """Return `config` once slot `name` holds the newest root key under the newest version of its own."""
     old = config.entry(name).revision if name in config.slots else 0
     slot = keeper.configured(name)
@@ -130,7 +129,10 @@ def _with(keeper: Keeper, config: SealConfig, name: str, state: SlotState) -> Se
         kind=slot.kind,
         revision=old + 1,
         root_version=config.root_version,
-        key_version=state.key_version,
+        key_version=key.version,
+        key_label=key.label,
+        key_fingerprint=key.fingerprint,
+        key_imported=key.imported,
         added=keeper.moment(),
     )
     return config.with_entry(name, entry)
