@@ -6,7 +6,9 @@
 
 import json
 import lzma
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,22 @@ def test_what_an_earlier_commit_wrote_is_as_it_was(path: Path, tmp_path: Path) -
 def test_there_are_databases_of_at_least_ten_commits() -> None:
     assert len(DATABASES) >= 10
     assert sum(path.with_suffix(".db.xz").stat().st_size for path in DATABASES) < 1_000_000
+
+
+def test_a_database_that_a_newer_release_wrote_is_refused_at_start_by_name(tmp_path: Path) -> None:
+    facts = _placed(DATABASES[-1], tmp_path)
+    with serving(ROOT, tmp_path) as client:
+        _unseal(client, facts)
+    with closing(sqlite3.connect(tmp_path / "vault.db")) as database:
+        (said,) = database.execute("SELECT value FROM entry WHERE path = 'core/formats'").fetchone()
+        newer = json.dumps({**json.loads(said), "token": 99}).encode()
+        database.execute("UPDATE entry SET value = ? WHERE path = 'core/formats'", (newer,))
+        database.commit()
+        before = sorted(database.execute("SELECT path, value FROM entry"))
+    with (
+        pytest.raises(AssertionError, match=r"'token' version 99 \(known: 1\).*start the newer release"),
+        serving(ROOT, tmp_path),
+    ):
+        pass
+    with closing(sqlite3.connect(tmp_path / "vault.db")) as database:
+        assert sorted(database.execute("SELECT path, value FROM entry")) == before

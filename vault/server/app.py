@@ -26,6 +26,8 @@ from nhi.identity.oidc.model import KEY_KIND
 from nhi.identity.provider.model import CODE_KIND, forget_code
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
+from vault.barrier import formats
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import View
 from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies import PolicyEngine
@@ -169,6 +171,13 @@ class Vault:
 
         Other background work begins when the vault is unsealed.
         """
+        try:
+            with contextlib.suppress(
+                StorageFailure
+            ):  # it is told where it matters, and asked again at the unseal
+                await formats.check(self._parts.storage.reader())
+        except BarrierFailure as failure:
+            raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         first = self._parts.config.initialize
         if first:

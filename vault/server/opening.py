@@ -11,6 +11,7 @@ from typing import Final
 
 from hsm.errors import HsmError, IntegrityError
 from vault.audit.broker import AUDIT_KIND
+from vault.barrier import formats
 from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.cors import CORS_KIND
@@ -88,7 +89,8 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
 
 
 async def load(parts: Parts) -> None:
-    """Load everything that an open vault keeps in memory."""
+    """Load everything that an open vault keeps in memory. Raises `NewerFormat` for what a newer release wrote."""
+    await formats.note(parts.storage)
     await carry_wrapped(parts.lifecycle, parts.wraps, parts.health, parts.log)
     core = parts.barrier.reader("root", _CORE)
     await parts.audit.prepare(core, lambda: parts.barrier.write("root", _CORE))

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier import formats
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import View
 from vault.framework.clock import Clock, Entropy
@@ -79,6 +80,7 @@ class Genesis:
                     "Vault is already initialized"
                 )  # meanwhile, by somebody who now has its keys
             await self._lifecycle.commit_init(tx, plan)
+            await formats.note_in(tx)
             core = plan.view(tx, "root", "ns/root/")
             tokens = TokenStore(self._entropy)
             await tokens.prepare(core)

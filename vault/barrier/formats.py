@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Which kinds and versions of records a database may hold: said in it before the first is written, asked at each opening.
+
+So an older release refuses the whole database at its start, and not one record after the other. It lies in the clear, as
+the seal's configuration does: whoever changes it gains nothing, since every record says its own version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vault.barrier.stored import KINDS, NewerFormat, RecordKind
+from vault.storage.protocol import ReadTx, Storage, Tx
+
+FORMATS_PATH: Final = "core/formats"
+"""In the clear part of storage."""
+FORMER: Final[Mapping[str, int]] = {}
+"""Kinds that are written no more, with their last versions: a database of before may name them."""
+
+_FORMATS: Final = RecordKind("formats", dict[str, int], json=True)
+
+
+async def check(tx: ReadTx) -> Mapping[str, int]:
+    """Return what the database says. Raises `NewerFormat` where that is more than this release knows."""
+    data = await tx.get(FORMATS_PATH)
+    said = _FORMATS.decode(data) if data is not None else {}
+    known = {**FORMER, **_own()}
+    newer = sorted(name for name, version in said.items() if version > known.get(name, 0))
+    if newer:
+        told = ", ".join(
+            f"'{name}' version {said[name]} (known: {known.get(name) or 'none'})" for name in newer
+        )
+        raise NewerFormat(
+            f"a newer release wrote this database, with stored records that this one does not know: {told}; nothing was "
+            "changed: start the newer release, or restore a backup of before the upgrade"
+        )
+    return said
+
+
+async def note(storage: Storage) -> None:
+    """Say in the database what this release writes. Raises `NewerFormat`."""
+    said = await check(storage.reader())
+    if said != {**said, **_own()}:
+        async with storage.write() as tx:
+            await note_in(tx)
+
+
+async def note_in(tx: Tx) -> None:
+    """As `note`, within a transaction."""
+    said = {**await check(tx), **_own()}
+    await tx.put(FORMATS_PATH, _FORMATS.encode(dict(sorted(said.items()))))
+
+
+def _own() -> Mapping[str, int]:
+    return {kind.name: kind.version for kind in KINDS.values()}
