@@ -180,7 +180,7 @@ class RootLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 _KINDS: Final[Mapping[type, RecordKind[Any]]] = {
     kind.form: kind
     for kind in (
-        RecordKind("seal configuration", SealConfig, json=True),
+        RecordKind("seal configuration", SealConfig, version=2, older={1: None}, json=True),
         RecordKind("seal slot for shares", ShamirSlot, json=True),
         RecordKind("key slot", WrappedSlot, json=True),
         RecordKind("recovery key", RecoveryKey, json=True),
