@@ -54,6 +54,11 @@ class Bounded(Generic[K, T]):
         elif key in self._entries:
             self._leave(self._entries.pop(key))
 
+    def discard(self, stale: Callable[[T], bool]) -> None:
+        """Forget all entries that are `stale`."""
+        for key in [key for key, value in self._entries.items() if stale(value)]:
+            self.drop(key)
+
     def values(self) -> ValuesView[T]:
         """Return all that is kept."""
         return self._entries.values()

@@ -11,6 +11,7 @@ as without a plan.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from vault.cache.follow import Bounded, Follower
@@ -29,12 +30,27 @@ Of a request with a body: digest of all its bytes, nothing, the address.
 """
 
 
+Tidy = Callable[[int], None]
+"""Forgets what is no longer true at a time, in milliseconds since the epoch."""
+
+
 class Plans:
     """The plans of this server."""
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
         self._kept: Bounded[Key, Plan] = Bounded(_KEPT)
+        self._beside: list[Tidy] = []
+
+    def accompany(self, tidy: Tidy) -> None:
+        """Have what stands on plans forgotten along with them."""
+        self._beside.append(tidy)
+
+    def tidy(self, now: int) -> None:
+        """Forget plans that are no longer true at `now`: they hold tokens, which end with a seal or a revocation (SL-58)."""
+        self._kept.discard(lambda plan: not self.holds(plan, now))
+        for tidy in self._beside:
+            tidy(now)
 
     def recall(self, call: Call, key: Key) -> bool:
         """Fill in what is known of a call; False when that is nothing, or no longer true."""

@@ -308,11 +308,13 @@ class Vault:
             await self._parts.endings.stop()
         finally:
             await opening.close(self._parts)
+            self._plans.tidy(self._parts.clock.millis())
 
     async def _watch_forever(self) -> None:
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             await self._look_at_files()
+            self._plans.tidy(self._parts.clock.millis())
             self._requests.settle()
             self._requests.refusals.settle()
             ended = self._requests.end_overdue()

@@ -97,6 +97,15 @@ class Connection(Framed):
             "client_intermediates": shown[1:],
         }
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's, and no token stays with what the collector of garbage has yet to find (SL-58)."""
+        super().connection_lost(exc)
+        gone: Any = self
+        gone.cycle = gone.scope = self._head = None
+        self.headers, self._arrived = [], b""
+        self._rest = bytearray()
+        self._early.clear()
+
     def _respond(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
         """Send a whole answer at once: one TLS record, one system call. False where ASGI's messages must do it.
 
@@ -204,6 +213,8 @@ class Connection(Framed):
     def on_response_complete(self) -> None:
         """As uvicorn's, but for the timer of idle connections: the watch closes those, once a second."""
         self.server_state.total_requests += 1
+        cycle: Any = self.cycle
+        cycle.scope.pop(RESPOND, None)  # it leads back to the cycle, and a token is in the scope (SL-58)
         if not self.transport.is_closing():
             self.flow.resume_reading()
             if self._rest:

@@ -83,11 +83,15 @@ class Heads:
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
         self._kept: Bounded[tuple[bytes, str], Known] = Bounded(_KEPT)
+        plans.accompany(self._tidy)
 
     def find(self, head: bytes, client: str, now: int) -> Known | None:
         """Return what is known of a request by the digest of its bytes; None when that is no longer true."""
         known = self._kept.get((head, client))
         return known if known is not None and self._plans.holds(known.plan, now) else None
+
+    def _tidy(self, now: int) -> None:
+        self._kept.discard(lambda known: not self._plans.holds(known.plan, now))
 
     def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:
         """Remember a call that has a plan, if what came is exactly one request."""

@@ -116,8 +116,9 @@ def test_a_read_that_wishes_for_another_protocol_is_answered_and_what_follows_to
 
 async def at_once(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     """Answer through the connection itself, as the front does; tell by messages when that is not possible."""
-    assert scope[RESPOND](200, b"x-a: b\r\n", b"<once>")
-    if scope[RESPOND](200, b"", b"<twice>"):
+    respond = scope[RESPOND]
+    assert respond(200, b"x-a: b\r\n", b"<once>")
+    if respond(200, b"", b"<twice>"):
         raise AssertionError("one request, two answers")
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""After a revocation and after a seal, no token is left in the server's memory (SL-58)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
+
+TOKENS = 40
+_LARGEST = 64 << 20
+"""Bytes that are read at once."""
+
+
+def left(vault: VaultProcess, tokens: list[str]) -> list[str]:
+    """Return those of the tokens that are in the writable memory of the server."""
+    wanted = [token.encode() for token in tokens]
+    found: set[bytes] = set()
+    with Path(f"/proc/{vault.pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{vault.pid}/maps").read_text(encoding="ascii").splitlines():
+            where, rights = line.split()[:2]
+            begin, end = (int(part, 16) for part in where.split("-"))
+            if not rights.startswith("rw") or end - begin > _LARGEST:
+                continue
+            try:
+                memory.seek(begin)
+                content = memory.read(end - begin)
+            except OSError:
+                continue
+            found |= {token for token in wanted if token in content}
+    return [token.decode() for token in found]
+
+
+def work(client: Client) -> None:
+    """Ask this and that, so that memory that was freed is used again."""
+    for number in range(1500):
+        client.request("POST", f"/v1/secret/data/{number % 50}", {"data": {"value": "v" * (number % 90)}})
+        client.request("GET", f"/v1/sys/{'health' if number % 2 else 'seal-status'}?number={number}")
+    for _ in range(200):
+        client.request("POST", "/v1/auth/token/create", {"policies": ["reader"], "ttl": "5m"})
+
+
+def test_tokens_are_gone_from_memory_after_revocation_and_after_seal(tmp_path: Path) -> None:
+    with initialised(tmp_path) as vault:
+        with vault.client() as client:
+            policy = {"policy": 'path "secret/*" { capabilities = ["read"] }'}
+            assert client.request("PUT", "/v1/sys/policies/acl/reader", policy).status == 204
+            assert client.request("POST", "/v1/secret/data/a", {"data": {"value": "a"}}).status == 200
+            tokens = [
+                client.request("POST", "/v1/auth/token/create", {"policies": ["reader"]}).json()["auth"][
+                    "client_token"
+                ]
+                for _ in range(TOKENS)
+            ]
+            for token in tokens:
+                with vault.client(token) as reader:
+                    assert {reader.request("GET", "/v1/secret/data/a").status for _ in range(5)} == {200}
+            assert set(left(vault, tokens)) == set(tokens)  # or it would not look where they are
+            gone, kept = tokens[: TOKENS // 2], tokens[TOKENS // 2 :]
+            for token in gone:
+                assert client.request("POST", "/v1/auth/token/revoke", {"token": token}).status == 204
+            work(client)
+            wait_until(
+                lambda: not left(vault, gone),
+                lambda: f"{len(left(vault, gone))} of {len(gone)} revoked tokens",
+            )
+            assert client.request("PUT", "/v1/sys/seal").status == 204
+            vault.unseal()
+            work(client)
+            wait_until(
+                lambda: not left(vault, kept),
+                lambda: f"{len(left(vault, kept))} of {len(kept)} after the seal",
+            )
