@@ -1,0 +1,2 @@
+-- From here on a database says at core/formats which stored records it may hold (docs/adr/0027-records-say-their-version.md).
+-- No table changes: the number alone keeps programs away that would not ask.
