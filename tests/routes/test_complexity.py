@@ -14,7 +14,6 @@ every_route = pytest.mark.parametrize("target", tried(), ids=str)
 @every_route
 def test_sl_70_nothing_in_a_request_costs_more_than_in_proportion(target: Target) -> None:
     account = Trial(target, whole=False).run()
-    STALLS.take()  # as below
     assert account.faults == []
     assert sum(worst.places for worst in account.worst.values()) == len(list(places(target)))
 
