@@ -10,7 +10,6 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -144,14 +143,32 @@ class Connection:
 
     def announce(self, name: str) -> None:
         """Tell the listener, if there is one, that the statement `name` comes next. Raises `StorageFailure`."""
-        self._refuse_lost()
+        if name != "rollback":  # it leaves the file as it is, and lets go of a journal that is to be saved
+            self._refuse_lost()
         if self._on_statement is not None:
             self._on_statement(name)
 
-    def save_journal(self) -> None:
-        """Bring into the database what is in its journal, as far as nobody reads or writes; for one that lost its name."""
-        with suppress(sqlite3.Error):
-            self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    def save_journal(self) -> bool:
+        """Bring into the database what is in its journal, which lost its name; tell whether all of it is there."""
+        try:
+            busy, frames, saved = self.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error:
+            return False
+        return not busy and bool(frames == saved)
+
+    def check_content(self, schema: int) -> None:
+        """Look whether somebody replaced the content by one that is not ours or not of this `schema`.
+
+        Raises `StorageFailure`, and each statement does from then on.
+        """
+        if self._files is None or self._files.problem is not None:
+            return
+        try:
+            (mark,) = self.raw.execute("PRAGMA application_id").fetchone()
+            (found,) = self.raw.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error:
+            return  # whoever needs the content is told
+        self._files.check_content((mark, found), (APPLICATION_ID, schema))
 
     def _refuse_lost(self) -> None:
         if self._files is not None and self._files.problem is not None:

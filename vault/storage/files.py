@@ -14,15 +14,16 @@ from typing import Final
 
 from vault.storage.protocol import StorageFailure
 
-_BESIDE: Final = ("", "-wal", "-shm")
-"""What SQLite keeps open: the database, its journal, and the journal's index."""
+_BESIDE: Final = ("-wal", "-shm")
+"""What SQLite keeps open beside the database: its journal, and the journal's index."""
 
 
 class Files:
     """The files of one database, as they were when it was opened. What is wrong with them stays wrong."""
 
     def __init__(self, database: Path) -> None:
-        self._names = [f"{database}{end}" for end in _BESIDE]
+        # The database by the name that it was given; SQLite keeps the others beside what a symbolic link leads to.
+        self._names = [str(database), *(f"{os.path.realpath(database)}{end}" for end in _BESIDE)]
         self._known: list[tuple[int, int]] = []
         self.problem: StorageFailure | None = None
 
@@ -59,12 +60,29 @@ class Files:
         except OSError:
             return False
 
+    def check_content(self, found: tuple[int, int], known: tuple[int, int]) -> None:
+        """Compare the program and the schema that the content says it is of. Raises `StorageFailure`, as `check`."""
+        if found != known:
+            of = (
+                f"schema {found[1]}, this server has {known[1]}"
+                if found[0] == known[0]
+                else "another program"
+            )
+            self._end(
+                f"storage {self._names[0]}: its content was replaced by one that this server cannot follow ({of});"
+                " nothing more is read or written: stop it, restore a backup if this is not what you want, and start"
+                " it again"
+            )
+
     def _fail(self, name: str, what: str) -> None:
-        self.problem = StorageFailure(
+        self._end(
             f"storage {name}: the file that this server has open {what}; nothing more is read or"
             " written: stop it, put the files back and start it again"
         )
-        raise StorageFailure(str(self.problem))
+
+    def _end(self, problem: str) -> None:
+        self.problem = StorageFailure(problem)
+        raise StorageFailure(problem)
 
 
 def _identity(name: str) -> tuple[int, int]:

@@ -89,6 +89,8 @@ class GroupCommit:
         self._idle.set()
         self._closing = False
         self._closed = False
+        self._saved = False
+        """Whether a journal that lost its name is in the database."""
 
     @property
     def connection(self) -> Connection:
@@ -180,18 +182,18 @@ class GroupCommit:
     async def check(self) -> None:
         """Look at the files, in the thread. Raises `StorageFailure`.
 
-        Where only the journal lost its name, what is in it is brought into the database while it is still open.
+        Where only the journal lost its name, what is in it is brought into the database while it is still open; it is
+        tried each time until it is there, because whoever writes can be in the way.
         """
         if not self._closing:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
 
     def _check(self) -> None:
-        known = self._files.problem is not None
         try:
             self._files.check()
         except StorageFailure:
-            if not known and self._files.only_journal_gone and self._connection is not None:
-                self._connection.save_journal()
+            if not self._saved and self._files.only_journal_gone and self._connection is not None:
+                self._saved = self._connection.save_journal()
             raise
 
     async def close(self) -> None:

@@ -6,6 +6,6 @@ CREATE TABLE head (
     stamp INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO head (epoch, stamp) SELECT n, 0 FROM epoch;
+INSERT INTO head (epoch, stamp) SELECT n, 1 + (random() & 4611686018427387903) FROM epoch;
 
 DROP TABLE epoch;
