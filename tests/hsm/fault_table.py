@@ -36,7 +36,7 @@ from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.settings import Pkcs11Settings
 from hsm.token import Wanted
 from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
-from hsm.wrapping import Wrapped
+from hsm.wrapping import KeyIdentity, Wrapped
 from tests.house.tree import ROOT
 from tests.hsm import faults
 from tests.hsm.faults import Fault, FaultPlan
@@ -372,6 +372,7 @@ def everything(wrapped: Wrapped, version: str) -> list[tuple[Operation, type[obj
     """One of each operation that an agent can be asked for, with the type of its answer; a test makes sure that none is left out."""
     return [
         (operations.Wrap(PAYLOAD), Wrapped),
+        (operations.Identify(), KeyIdentity),
         (operations.Unwrap(wrapped), bytes),
         (operations.Probe(), operations.Probed),
         (operations.Random(32), bytes),
