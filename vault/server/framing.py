@@ -30,6 +30,7 @@ _MOST_EMPTY_LINES: Final = 1000
 """Empty lines in chunks that are taken for what may be the end of a request."""
 _INVALID: Final = 400, b"Invalid HTTP request received."
 _TOO_LARGE: Final = 431, b"Request Header Fields Too Large"
+_GO_AHEAD: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _UNMET: Final = 417, b"Expectation Failed"
 _MOST_HELD: Final = LONGEST_HEAD
 """Bytes behind a request in flight that are read: only who is read is seen to leave."""
@@ -231,6 +232,15 @@ class Framed(HttpToolsProtocol):
             raise ValueError
         self.expect_100_continue = self.parser.get_http_version() != "1.0"
 
+    def _go_ahead(self) -> None:
+        """Ask for the body at once, if there is one, as every body is read: also that of a request refused by its head.
+
+        Who is refused without having been asked may leave the body out, and its next request would be taken for it.
+        """
+        self.expect_100_continue = False
+        if self._left or self._chunked:
+            self.transport.write(_GO_AHEAD)
+
     def on_headers_complete(self) -> None:
         """As uvicorn's, of a head that can be meant in one way; trailers are no headers (RFC 9110, 6.5.1)."""
         if self.parser.should_upgrade():
@@ -245,6 +255,8 @@ class Framed(HttpToolsProtocol):
                 self._left = int(value)
             elif name == b"transfer-encoding":
                 self._chunked, self._tail = True, b""
+        if self.expect_100_continue:
+            self._go_ahead()
         super().on_headers_complete()
         self.headers = []
         self._between, self._framed = False, True

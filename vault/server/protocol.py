@@ -115,7 +115,6 @@ class Connection(Framed):
         if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
             return False
         cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         self.transport.write(

@@ -229,6 +229,21 @@ def test_what_a_client_expects_is_met_or_it_is_told(expected: bytes, version: in
     assert (answers(received) == []) is (first == 417)
 
 
+@pytest.mark.parametrize("verb", [b"GET", b"POST"])
+@pytest.mark.parametrize("framing", [b"content-length: 33", b"transfer-encoding: chunked"])
+def test_a_body_that_is_expected_is_asked_for_whatever_is_answered(verb: bytes, framing: bytes) -> None:
+    """Else its client may leave it out, and the next request would be taken for it."""
+    head = b"%b /w HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n%b\r\n\r\n" % (verb, framing)
+    assert asyncio.run(exchange(head, until=b"")).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def test_where_no_body_is_announced_none_is_asked_for() -> None:
+    for framing in (b"", b"content-length: 0\r\n"):
+        head = b"POST /w HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n%b\r\n" % framing
+        received = asyncio.run(exchange(head, until=b"<POST /w >"))
+        assert received.startswith(b"HTTP/1.1 200 ")
+
+
 def test_what_trailers_expect_is_nothing() -> None:
     head = b"POST /w HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     sent = head + b"2\r\nok\r\n0\r\nexpect: foo\r\n\r\n"
