@@ -2,6 +2,7 @@
 """What takes long is done neither on the event loop nor within a transaction: others are answered meanwhile."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ from tests.routes.driver import Answer, Application
 from vault.engines.totp import engine as totp
 from vault.framework.batch import Batch
 from vault.framework.errors import Busy, Unavailable
+from vault.framework.limits import AT_ONCE
 from vault.framework.offload import Pool
+from vault.wire import v1
 
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}
 
@@ -101,6 +104,38 @@ def test_sl_74_a_long_answer_is_encoded_off_the_loop(path: str) -> None:
         assert b"<" not in read.body
         data = read.json()["data"]
         assert (data["data"] if path.startswith("secret") else data) == secret
+
+
+@pytest.mark.parametrize("from_body", [False, True])
+def test_sl_74_what_waits_is_encoded_off_the_loop(from_body: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is wrapped, be it an answer or a body, and as it is handed out within another answer."""
+    threads: list[threading.Thread] = []
+    escape = v1.escape_html
+
+    def escaped(body: bytes) -> bytes:
+        if len(body) > AT_ONCE:
+            threads.append(threading.current_thread())
+        return escape(body)
+
+    secret = {"a": "<" * (AT_ONCE + 1)}
+    with Application() as application:
+        application.request("POST", "/v1/secret/data/y", {"data": secret}, token="root")
+        monkeypatch.setattr(v1, "escape_html", escaped)
+        method, path = ("POST", "sys/wrapping/wrap") if from_body else ("GET", "secret/data/y")
+        wrapped = application.request(
+            method,
+            f"/v1/{path}",
+            secret if from_body else None,
+            token="root",
+            headers={"x-vault-wrap-ttl": "60"},
+        )
+        count = len(threads)
+        token = wrapped.json()["wrap_info"]["token"]
+        text = application.request("GET", "/v1/cubbyhole/response", token=token).json()["data"]["response"]
+    data = json.loads(text)["data"]
+    assert (data if from_body else data["data"]) == secret
+    assert 0 < count < len(threads)
+    assert threading.main_thread() not in threads
 
 
 def test_a_long_answer_is_refused_where_it_is_not_recorded_or_too_many_are_encoded(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -13,6 +14,8 @@ from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
+from vault.framework.limits import AT_ONCE
+from vault.framework.offload import Pool, client_of
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.wrap.signed import SignedTokens
@@ -60,6 +63,8 @@ class Wrapper:
         self._tokens = tokens
         self._clock = clock
         self._signed = signed
+        self._pool = Pool(threads=1, name="wrap")
+        """Of its own: who waits in it holds a transaction, and is not to wait for answers to others."""
         tokens.on_revoke(_purge)
 
     async def wrap(self, call: Call, core: View, reply: Reply[object] | None) -> Reply[object] | None:
@@ -72,7 +77,10 @@ class Wrapper:
             return reply  # there is nothing to hide yet: what completes the login is wrapped
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = replace(reply, embed=False, warnings=warnings)
-        body = reply.raw if reply.raw is not None else self._render(inner, call.id).removesuffix(b"\n")
+        if reply.long:
+            body = await self._pool.run(client_of(call), partial(self._body, inner, call.id))
+        else:
+            body = self._body(inner, call.id)
         wrapped = Wrapped(
             body=body,
             path=call.path,
@@ -88,6 +96,9 @@ class Wrapper:
         if self._signed is not None and call.wrap_format == "jwt":
             info = msgspec.structs.replace(info, token=await self._signed.sign(info, wrapped.created))
         return Reply(wrap_info=info)
+
+    def _body(self, reply: Reply[object], request_id: str) -> bytes:
+        return reply.raw if reply.raw is not None else self._render(reply, request_id).removesuffix(b"\n")
 
     async def keep(self, call: Call, core: View, wrapped: Wrapped, namespace: Namespace) -> WrapInfo:
         """Store a response under a new single-use token; both lie in `namespace`."""
@@ -147,7 +158,7 @@ class Wrapper:
         if found is None:
             return None
         body = found[1].body.decode("utf-8", "replace")
-        return Reply({"response": body}, warnings=[_DEPRECATED])
+        return Reply({"response": body}, warnings=[_DEPRECATED], long=len(body) > AT_ONCE)
 
     async def opened(self, token: str) -> str:
         """Return the plain token in a signed one, and any other as it is. Raises `IllegalSignature`."""

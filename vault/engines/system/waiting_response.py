@@ -35,4 +35,4 @@ class WaitingResponse(Engine):
         waiting = await self._wrapper.hand_out(call, core)
         if waiting is None:
             return await self._otherwise(call)
-        return Reply(waiting.data, warnings=waiting.warnings)
+        return Reply(waiting.data, warnings=waiting.warnings, long=waiting.long)

@@ -11,6 +11,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Json
+from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, read, write
 from vault.token.authenticator import core_reader
 from vault.wrap.guard import waiting
@@ -46,12 +47,12 @@ class WrappingEngine(Engine):
         self._barrier = barrier
 
     @write("wrapping/wrap", writes=False, contained=True)
-    async def wrap(self, call: Call) -> dict[str, Json]:
+    async def wrap(self, call: Call) -> Reply[dict[str, Json]]:
         """Wrap the request's own body, so that another can fetch it once."""
         if not call.wrap_ttl:
             raise Malformed("endpoint requires response wrapping to be used")
         call.warnings = []
-        return dict(call.data)
+        return Reply(dict(call.data), long=len(call.body) > AT_ONCE)
 
     @read("wrapping/lookup", public=True)
     async def read_lookup(self, call: Call, params: WrappingToken) -> WrapLookup:
