@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess, initialised
+from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 
 
 @pytest.fixture
@@ -80,6 +80,33 @@ def test_reads_and_writes_are_of_the_restored_file(vault: VaultProcess, tmp_path
         assert (data["current_version"], sorted(data["versions"])) == (2, ["1", "2"])
         first = done(client, "GET", "secret/data/a?version=1")["data"]
         assert first["data"] == {"value": "1"}
+
+
+@pytest.mark.parametrize("initialized", [True, False])
+def test_the_backup_of_another_vault_seals_and_opens_with_its_own_keys(
+    vault: VaultProcess, tmp_path: Path, initialized: bool
+) -> None:
+    (tmp_path / "other").mkdir()
+    if initialized:
+        with initialised(tmp_path / "other") as other, other.client() as client:
+            done(client, "POST", "secret/data/a", {"data": {"value": "other"}})
+            copy(other.database, tmp_path / "backup.db")
+    else:
+        other = VaultProcess(tmp_path / "other")
+        other.start()
+        copy(other.database, tmp_path / "backup.db")
+        other.stop()
+    with vault.client() as client:
+        done(client, "POST", "secret/data/a", {"data": {"value": "own"}})
+        copy(tmp_path / "backup.db", vault.database)
+        assert client.request("GET", "/v1/secret/data/a").status == 503
+        wait_until(lambda: "vault is sealed" in vault.log.read_text(encoding="utf-8"), lambda: "not sealed")
+        assert "this one cannot follow" in vault.log.read_text(encoding="utf-8")
+    if initialized:
+        vault.root, vault.key = other.root, other.key
+        vault.unseal()
+        with vault.client() as client:
+            assert value(client, "a") == "other"
 
 
 class Estate:

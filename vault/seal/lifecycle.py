@@ -172,7 +172,7 @@ class Lifecycle(Beginning):
         while True:
             config = await self.config()
             if config is None:
-                raise SealFailure("storage holds no seal configuration")
+                raise RootKeyReplaced("storage holds no seal configuration")
             try:
                 return await self._follow(config)
             except SealFailure:

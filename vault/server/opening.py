@@ -51,8 +51,7 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
     `leave` seals the vault soon: this process has a root key that is no longer the vault's.
     """
 
-    async def refresh_keyring(key: str | None) -> None:
-        del key
+    async def refresh_root() -> None:
         try:
             await parts.barrier.refresh()
         except BarrierFailure:  # another process may have replaced the root key
@@ -63,9 +62,20 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
                 raise BarrierSealed from failure
             except SealFailure as failure:
                 raise BarrierFailure(str(failure)) from failure
+
+    async def refresh_keyring(key: str | None) -> None:
+        del key
+        await refresh_root()
         for ring in parts.barrier.rings():
             if not await parts.sealing.follow(ring):
                 parts.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
+
+    async def drop_namespace(key: str | None) -> None:
+        if (
+            key is None
+        ):  # all may be of another vault: whether this process has its keys comes before anything is read
+            await refresh_root()
+        await parts.router.drop_namespace(key)
 
     async def drop_deleted(key: str | None) -> None:
         del key
@@ -79,7 +89,7 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
             await parts.audit.load(parts.barrier.reader("root", _CORE))
 
     parts.follower.own(POLICY_KIND, parts.policies.drop)
-    parts.follower.own(NAMESPACE_KIND, parts.router.drop_namespace)
+    parts.follower.own(NAMESPACE_KIND, drop_namespace)
     parts.follower.own(MOUNT_KIND, parts.router.drop)
     parts.follower.own(KEYRING_KIND, refresh_keyring)
     parts.follower.own(AUDIT_KIND, reload_audit)
