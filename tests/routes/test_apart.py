@@ -15,7 +15,7 @@ from tests.routes.driver import Answer, Application
 from vault.engines.totp import engine as totp
 from vault.framework.batch import Batch
 from vault.framework.errors import Busy, Unavailable
-from vault.framework.limits import AT_ONCE
+from vault.framework.limits import AT_ONCE, JsonLimits
 from vault.framework.offload import Pool
 from vault.wire import v1
 
@@ -157,6 +157,20 @@ def test_a_long_answer_is_refused_where_it_is_not_recorded_or_too_many_are_encod
             answer = application.request("GET", "/v1/plain/y", token="root")
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert application.request("GET", "/v1/plain/y", token="root").status == 200
+
+
+def test_sl_74_who_is_unknown_does_not_wait_with_a_long_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many bodies wait to be decoded: one that is refused by its size is no work, and is not kept."""
+
+    async def crowded(*work: object) -> None:
+        del work
+        raise Busy(retry_after=1)
+
+    body = {"password": "a" * JsonLimits().unknown}
+    with Application() as application:
+        application.request("POST", "/v1/sys/auth/userpass", {"type": "userpass"}, token="root")
+        monkeypatch.setattr(Pool, "run", crowded)
+        assert application.request("POST", "/v1/auth/userpass/login/x", body, token="made-up").status == 413
 
 
 @pytest.mark.parametrize("name", ["issuer", "account_name"])

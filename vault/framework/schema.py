@@ -128,8 +128,7 @@ def is_form(call: Call) -> bool:
 def read_body(call: Call) -> dict[str, Json]:
     """Return what the call's body says. Raises `Malformed`, and `TooLarge` for a large one of a caller who is not known."""
     if call.parsed is None:
-        if call.identity is None:
-            refuse_over(call.limits.unknown, len(call.body))
+        refuse_unknown(call)
         call.parsed = (
             decode_form(call.body)
             if is_form(call)
@@ -239,6 +238,12 @@ def build_params(
             text if parameter.kind.name == "string" else coerce(name, parameter.kind, text)
         )
     return route.params(**values)
+
+
+def refuse_unknown(call: Call) -> None:
+    """Refuse the large body of a caller who is not known. Raises `TooLarge`."""
+    if call.identity is None:
+        refuse_over(call.limits.unknown, len(call.body))
 
 
 def refuse_over(limit: int, size: int) -> None:
