@@ -66,7 +66,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/lease/store.py": "ended new",
         "vault/namespace/sweep.py": "_end_leases due",
         "vault/policy/gate.py": "_verdict check decide filter narrow",
-        "vault/server/app.py": "_resume expire_secret_id expire_token sweep_tokens",
+        "vault/server/app.py": "_close _resume _watch_forever expire_secret_id expire_token sweep_tokens",
         "vault/server/opening.py": "ensure_root",
         "vault/server/parts.py": "_sealing make",
         "vault/token/authenticator.py": "_load _spend known",
