@@ -255,11 +255,10 @@ class GroupCommit:
         """
         batch = self._batch
         try:
-            stamp = self.connection.stamp()
+            stamp = self._rows.stamp()
         except StorageFailure:
             self._roll_back()
             raise
-        self._rows.saw(stamp)
         if batch is None:
             self._batch = Batch(stamp)
         elif batch.base == stamp:

@@ -8,7 +8,6 @@ somebody who put a backup in its place.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -44,38 +43,34 @@ class Rows:
     """Rows by path, and names below prefixes, all of one state: sealed values, so no secret is kept here.
 
     They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when anybody
-    else commits anything. The database is asked for its stamp once in a turn of the event loop: whoever is answered in
-    it had come before.
+    else commits anything. The database is asked for its stamp when the head of its journal's index is another one.
     """
 
-    def __init__(self, ask: Callable[[], int]) -> None:
-        """`ask` returns the stamp of the last commit."""
+    def __init__(self, look: Callable[[], bytes], ask: Callable[[], int]) -> None:
+        """`look` returns what changes with every commit, `ask` the stamp of the last one."""
+        self._look = look
         self._ask = ask
+        self._head = b""
         self._stamp = 0
-        self._asked = False
         self._as_of = Point(0, -1)
         self._kept: OrderedDict[str, bytes | None] = OrderedDict()
         self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
         self._expected: _Expected | None = None
 
-    def saw(self, stamp: int) -> None:
-        """Take note of the stamp of the last commit, which was read just now."""
-        self._stamp = stamp
-        if not self._asked:
-            self._asked = True
-            asyncio.get_running_loop().call_soon(self.look_again)
-
-    def look_again(self) -> None:
-        """Ask the database before the next answer."""
-        self._asked = False
+    def stamp(self) -> int:
+        """Return the stamp of the last commit. Raises `StorageFailure`."""
+        head = self._look()
+        if head != self._head:
+            self._stamp = self._ask()
+            self._head = head  # as it was before: where it changed meanwhile, it is asked again
+        return self._stamp
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
         """Return epoch and value of the row at `path`, or None to ask the database. Raises `StorageFailure`."""
-        if not self._asked:
-            self.saw(self._ask())
-        if self._stamp != self._as_of.stamp:
+        stamp = self.stamp()
+        if stamp != self._as_of.stamp:
             expected = self._expected
-            if expected is None or self._stamp != expected.after:
+            if expected is None or stamp != expected.after:
                 self._clear()
                 return None
             if expected.moves or path in expected.rows:
@@ -84,11 +79,10 @@ class Rows:
 
     def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
         """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
-        if not self._asked:
-            self.saw(self._ask())
-        if self._stamp != self._as_of.stamp:
+        stamp = self.stamp()
+        if stamp != self._as_of.stamp:
             expected = self._expected
-            if expected is None or expected.moves or self._stamp != expected.after:
+            if expected is None or expected.moves or stamp != expected.after:
                 return None
         known = self._listed.get(prefix)
         return (self._as_of.epoch, known[1]) if known is not None and known[0] == look else None
@@ -117,7 +111,6 @@ class Rows:
 
     def _holds(self, seen: Point) -> bool:
         """Whether what is kept is of this state; all goes where it is of another."""
-        self._stamp = seen.stamp
         if seen.stamp == self._as_of.stamp:
             return True
         expected = self._expected
@@ -148,7 +141,6 @@ class Rows:
     def end(self, *, kept: bool, epoch: int = 0) -> None:
         """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""
         expected, self._expected = self._expected, None
-        self._asked = False
         if not kept or expected is None or self._as_of.stamp != expected.before:
             return
         self._as_of = Point(epoch if expected.moves else self._as_of.epoch, expected.after)
@@ -160,5 +152,5 @@ class Rows:
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""
-        self._as_of, self._expected = Point(0, -1), None
+        self._as_of, self._expected, self._head = Point(0, -1), None, b""
         self._clear()

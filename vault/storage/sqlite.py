@@ -16,6 +16,7 @@ from typing import Final
 from vault.storage.database import Connection, OnStatement, newest_schema, prepare
 from vault.storage.files import Files
 from vault.storage.group import GroupCommit, committing_thread
+from vault.storage.index import Index
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
 from vault.storage.reading import RememberingReader
 from vault.storage.rows import Rows
@@ -67,7 +68,8 @@ class _Write:
 class SqliteStorage:
     """See `Storage`. `open` it; the constructor takes what `open` made."""
 
-    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows) -> None:
+    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows, index: Index) -> None:
+        self._index = index
         self._reader = reader
         self._group = group
         self._rows = rows
@@ -89,7 +91,9 @@ class SqliteStorage:
         reader = Connection(file, on_statement, patience=patience, files=files)
         reader.run("open", "PRAGMA query_only=ON")
         reader.wait_for_lock(_READ_PATIENCE)
-        rows = Rows(reader.stamp)
+        reader.stamp()
+        index = Index(file)
+        rows = Rows(index.head, reader.stamp)
         group = GroupCommit(
             lambda: Connection(file, on_statement, patience=0, files=files),
             thread,
@@ -98,9 +102,8 @@ class SqliteStorage:
             rows,
             patience=patience,
         )
-        reader.stamp()
         files.remember()
-        return cls(reader, group, rows)
+        return cls(reader, group, rows, index)
 
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
@@ -145,4 +148,5 @@ class SqliteStorage:
         """See `Storage.close`."""
         await self._group.close()
         self._reader.raw.close()
+        self._index.close()
         self._rows.forget()

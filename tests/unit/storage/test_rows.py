@@ -16,31 +16,24 @@ LOOK = ("list", "", 0)
 
 
 class Database:
-    """The stamp of the last commit, and rows that ask for it; each `turn` is another one of the event loop."""
+    """The stamp of the last commit, what changes with each, and rows that look and ask."""
 
     def __init__(self) -> None:
-        self.stamp, self.asked = 1, 0
-        self.rows = Rows(self._ask)
+        self.stamp, self.asked, self.head = 1, 0, b"1"
+        self.rows = Rows(lambda: self.head, self._ask)
 
     def _ask(self) -> int:
         self.asked += 1
         return self.stamp
 
     def commit(self, stamp: int) -> None:
-        """Let somebody commit, and the next turn begin."""
-        self.stamp = stamp
-        self.rows.look_again()
+        """Let somebody commit."""
+        self.stamp, self.head = stamp, self.head + b"+"
 
 
 @pytest.fixture
-def database(monkeypatch: pytest.MonkeyPatch) -> Database:
-    """Rows at stamp 1, outside of any loop: turns pass when a test says so."""
-
-    class Loop:
-        def call_soon(self, act: object) -> None:
-            del act
-
-    monkeypatch.setattr(asyncio, "get_running_loop", Loop)
+def database() -> Database:
+    """Rows at stamp 1."""
     return Database()
 
 
@@ -85,13 +78,29 @@ def test_the_epoch_of_a_remembered_row_is_the_one_that_it_was_read_at(tmp_path: 
     asyncio.run(story())
 
 
-def test_the_database_is_asked_once_in_a_turn(database: Database) -> None:
+def test_the_database_is_asked_when_anything_was_committed(database: Database) -> None:
     rows = database.rows
     rows.keep("a", Point(1, 1), b"1")
     assert [rows.find("a") for _ in range(3)] == [(1, b"1")] * 3
     assert database.asked == 1
-    database.commit(1)
+    database.commit(1)  # and it is the same state again
     assert rows.find("a") == (1, b"1") and database.asked == 2
+
+
+def test_what_is_committed_while_the_database_is_asked_is_asked_about_again(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"1")
+    ask = rows._ask
+
+    def slowly() -> int:
+        stamp = ask()
+        database.commit(2)
+        return stamp
+
+    rows._ask = slowly
+    rows.find("a")
+    rows._ask = ask
+    assert rows.find("a") is None and database.asked == 2
 
 
 def test_whoever_commits_leaves_nothing_that_was_read_before(database: Database) -> None:
@@ -119,6 +128,7 @@ def test_a_statement_that_sees_more_than_was_asked_for_tells(database: Database)
     rows = database.rows
     rows.keep("a", Point(1, 1), b"1")
     assert rows.find("a") == (1, b"1")
+    database.commit(2)
     rows.keep("b", Point(2, 2), b"2")
     assert (rows.find("a"), rows.find("b")) == (None, (2, b"2"))
 
@@ -183,7 +193,7 @@ def test_while_rows_are_being_committed_what_they_do_not_change_can_be_learnt(
     for prefix in ("", "mine/"):
         rows.keep_below(prefix, LOOK, Point(1, stamp), ["old"])
         assert rows.find_below(prefix, LOOK) is None
-    database.stamp = 2
+    database.commit(2)
     rows.end(kept=True)
     assert (rows.find_below("mine/", LOOK), rows.find_below("other/", LOOK)) == (None, (1, ("old",)))
     assert rows.find("row") == (1, None)
@@ -210,7 +220,7 @@ def test_a_commit_that_failed_is_asked_about(database: Database) -> None:
     rows.end(kept=False)
     assert rows.find("a") == (1, b"old")
     rows.expect({"a": b"new"}, 1, 3, moves=False)
-    database.stamp = 3
+    database.commit(3)
     rows.end(kept=False)  # and yet it was kept
     assert rows.find("a") is None
 
@@ -219,7 +229,7 @@ def test_what_a_commit_of_unknown_rows_wrote_is_read_anew(database: Database) ->
     rows = database.rows
     rows.keep("a", Point(1, 1), b"old")
     assert rows.find("a") == (1, b"old")
-    database.stamp = 2  # nothing was expected
+    database.commit(2)  # nothing was expected
     rows.end(kept=True)
     assert rows.find("a") is None
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What SQLite itself looks at to find out whether anything was committed: the head of its journal's index.
+
+Every connection maps `DB-shm`. A COMMIT ends with writing the head of that index anew: a counter of changes, the last
+frame, checksums and salts (<https://www.sqlite.org/walformat.html>, section 2). A read begins with comparing it with the
+head that was there before. So do we, for a hundredth of what a statement costs: as long as these bytes are the same,
+whoever asks SQLite learns nothing new.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from pathlib import Path
+from typing import Final
+
+from vault.storage.protocol import StorageFailure
+
+_HEAD: Final = 48
+"""Bytes of the head; a copy of it follows, which is written first."""
+
+
+class _Mapped:
+    """One index in memory, and how many storages of this process look at it."""
+
+    def __init__(self, name: str) -> None:
+        self.users = 0
+        self.file = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.memory = mmap.mmap(self.file, mmap.PAGESIZE, access=mmap.ACCESS_READ)
+        except BaseException:
+            os.close(self.file)
+            raise
+
+    def close(self) -> None:
+        self.memory.close()
+        os.close(self.file)
+
+
+_mapped: Final[dict[tuple[int, int], _Mapped]] = {}
+"""By device and inode. A process that closes any descriptor of a file loses all its locks on it, SQLite's too: so there is
+one for all storages of this process, and it is closed behind the last of them."""
+_changing: Final = threading.Lock()
+
+
+class Index:
+    """The index of one database's journal, which a connection has open already."""
+
+    def __init__(self, database: Path) -> None:
+        """Raises `StorageFailure`."""
+        name = f"{os.path.realpath(database)}-shm"
+        try:
+            with _changing:
+                found = os.stat(name)
+                self._place = (found.st_dev, found.st_ino)
+                mapped = _mapped.get(self._place) or _mapped.setdefault(self._place, _Mapped(name))
+                mapped.users += 1
+        except (OSError, ValueError) as error:
+            raise StorageFailure(f"storage {name}: it cannot be looked at: {error}") from error
+        self._memory: mmap.mmap | None = mapped.memory
+
+    def head(self) -> bytes:
+        """Return the head as it is; nothing once it is closed."""
+        return b"" if self._memory is None else self._memory[:_HEAD]
+
+    def close(self) -> None:
+        """Look no more; only once every connection of the storage is closed."""
+        if self._memory is None:
+            return
+        self._memory = None
+        with _changing:
+            mapped = _mapped[self._place]
+            mapped.users -= 1
+            if not mapped.users:
+                del _mapped[self._place]
+                mapped.close()
