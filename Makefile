@@ -132,7 +132,7 @@ bench-backup: $(VENV)/.dev ## a backup of 400 MB under 50 writes a second, compa
 	$(BIN)/python -m tests.perf.backup $(BENCHFLAGS)
 
 .PHONY: soak
-soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, 100,000 malformed requests
+soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, power cuts, 100,000 malformed requests
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800
 
 .PHONY: coverage

@@ -3,7 +3,8 @@
 
 `python -m tests.storage.child write FILE TAG` writes pairs with several writers until it is killed and
 prints each key once it is durable. `fill FILE` writes until the file may not grow, and then goes on.
-`count FILE TIMES` increments one counter so many times.
+`count FILE TIMES` increments one counter so many times. `rounds FILE ROUNDS [PRAGMA]` opens, writes and closes so
+often, with a journal that is short, so that each round has what a server has in days; a pragma of its own comes last.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import resource
 import sys
 from pathlib import Path
 
+from vault.storage import database
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
 
@@ -94,12 +96,43 @@ async def count(file: Path, times: int) -> None:
     await storage.close()
 
 
+def content(name: str) -> bytes:
+    """Return what belongs to a name: some bytes, or some pages."""
+    return name.encode() * (600 if name.endswith("7") else 20)
+
+
+async def rounds(file: Path, times: int, *pragmas: str) -> None:
+    """Write with a few writers, round by round, and say what is durable; every fifth transaction invalidates."""
+    short = ("PRAGMA wal_autocheckpoint=60", "PRAGMA journal_size_limit=65536")
+    vars(database)["_PRAGMAS"] += (*short, *pragmas)
+    for turn in range(times):
+        storage = SqliteStorage.open(file)
+
+        async def one(writer: int, storage: SqliteStorage = storage, turn: int = turn) -> None:
+            for number in range(turn * 20, turn * 20 + 20):
+                name = f"{writer}-{number}"
+                async with storage.write() as tx:
+                    for side in ("left", "right"):
+                        await tx.put(f"{name}/{side}", content(name))
+                        await tx.put(f"last-{writer}/{side}", b"%d" % number)
+                    if number % 5 == 0:
+                        await tx.invalidate("pair", name)
+                reader = storage.reader()
+                await reader.get(f"{name}/left")
+                say(f"wrote {writer} {number} {reader.epoch}")
+
+        await asyncio.gather(*(one(writer) for writer in range(WRITERS)))
+        await storage.close()
+
+
 def main(verb: str, file: str, *rest: str) -> None:
     """Do what the command line asks."""
     if verb == "write":
         asyncio.run(write(Path(file), rest[0]))
     elif verb == "fill":
         asyncio.run(fill(Path(file)))
+    elif verb == "rounds":
+        asyncio.run(rounds(Path(file), int(rest[0]), *rest[1:]))
     else:
         asyncio.run(count(Path(file), int(rest[0])))
 
