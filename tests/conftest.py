@@ -2,6 +2,7 @@
 """House rules of every test: no sockets but where a folder needs them, no skips, known randomness."""
 
 import os
+import resource
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
     else:
         disable_socket(allow_unix_socket=True)  # event loops wake themselves through a socket pair
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Take back the limit of memory that commands of an HSM set for their process, which is ours when called here."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        return (yield)
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 @pytest.hookimpl(wrapper=True)
