@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from vault.storage.files import Files
 from vault.storage.protocol import StorageFailure
@@ -68,6 +67,11 @@ def is_busy(problem: StorageFailure) -> bool:
     return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
+def uri_of(file: Path, how: str) -> str:
+    """Name `file` to SQLite, with the parameters `how` (https://sqlite.org/uri.html)."""
+    return f"{file.absolute().as_uri()}?{how}"
+
+
 class Connection:
     """One connection in autocommit mode, announcing each statement and raising only `StorageFailure`."""
 
@@ -85,7 +89,7 @@ class Connection:
         self._on_statement = on_statement
         try:
             self.raw: Final = sqlite3.connect(
-                f"file:{quote(str(file))}?mode=rw",
+                uri_of(file, "mode=rw"),
                 uri=True,
                 timeout=patience,
                 isolation_level=None,

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from vault.storage.database import APPLICATION_ID, failure, newest_schema
+from vault.storage.database import APPLICATION_ID, failure, newest_schema, uri_of
 from vault.storage.protocol import StorageFailure
 
 Progress = Callable[[str, int], None]
@@ -70,9 +70,7 @@ def files_told() -> Iterator[None]:
 
 def connect(file: Path, how: str, patience: float) -> sqlite3.Connection:
     """Open `file`, which is there, with the parameters `how` (https://sqlite.org/uri.html)."""
-    connection = sqlite3.connect(
-        f"{file.absolute().as_uri()}?{how}", uri=True, timeout=patience, isolation_level=None
-    )
+    connection = sqlite3.connect(uri_of(file, how), uri=True, timeout=patience, isolation_level=None)
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA cell_size_check=ON")
     connection.set_progress_handler(lambda: 0, _STEPS)  # a signal that comes meanwhile is obeyed

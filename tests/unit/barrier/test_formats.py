@@ -2,7 +2,7 @@
 """A database says which kinds of records it may hold, and a release that does not know them all refuses it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import pytest
@@ -15,14 +15,6 @@ from vault.storage.memory import MemoryStorage
 
 class Thing(msgspec.Struct):
     name: str
-
-
-@pytest.fixture(autouse=True)
-def own_kinds() -> Iterator[None]:
-    before = dict(KINDS)
-    yield
-    KINDS.clear()
-    KINDS.update(before)
 
 
 async def _stored(storage: MemoryStorage) -> dict[str, int]:

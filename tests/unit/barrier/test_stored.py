@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Records of several versions: what is old is read, what is newer is refused by name, and nothing is read as another."""
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -21,14 +19,6 @@ class Second(msgspec.Struct):
 class Third(msgspec.Struct):
     name: str
     minutes: int = 0
-
-
-@pytest.fixture(autouse=True)
-def own_kinds() -> Iterator[None]:
-    before = dict(KINDS)
-    yield
-    KINDS.clear()
-    KINDS.update(before)
 
 
 def _third(data: bytes) -> Third:
