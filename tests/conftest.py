@@ -13,6 +13,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import stalls
+from tests.shared import Shared
 
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
@@ -31,6 +32,12 @@ _RELAXED = [HealthCheck.too_slow]
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
 settings.register_profile("ci", max_examples=200, deadline=None, suppress_health_check=_RELAXED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
+    """Return each kind of storage in turn, which several servers have open."""
+    return Shared(request.param, tmp_path)
 
 
 @pytest.hookimpl(tryfirst=True)

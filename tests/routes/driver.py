@@ -26,6 +26,7 @@ from vault.server.seal_settings import HsmPolicy
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
+from vault.storage.sqlite import SqliteStorage
 
 METHODS = {
     Operation.READ: "GET",
@@ -114,11 +115,13 @@ class Application:
         storage: Storage | None = None,
         *,
         like: "Application | None" = None,
+        beside: "Application | None" = None,
         outbound: tuple[str, ...] = (),
         slots: Sequence[KeySlot] = (),
         hsm: HsmPolicy | None = None,
     ) -> None:
-        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with.
+        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with;
+        `beside` has the same storage open, and so what is there already.
 
         `slots` open it, if there are any: then give it a storage of its own.
 
@@ -130,8 +133,9 @@ class Application:
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
         self.key = ""
-        self.clock = _clock(like, self.storage)
+        self.clock: Ahead = beside.clock if beside else Ahead(like.clock.nanos()) if like else Ahead()
         self._like = None if like is None else (like.storage, like.key)
+        self._beside = beside
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
         self.log = io.StringIO()
@@ -158,7 +162,9 @@ class Application:
         )
         self.vault._parts.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)
-        if known is not None:
+        if self._beside is not None:
+            known = self._beside.storage, self._beside.key
+        elif known is not None:
             copy_data(known[0], self.storage)
         await self.vault.start()
         made = await self.vault.bootstrap_dev(
@@ -198,8 +204,15 @@ class Application:
         return {"listener": _LISTENER, "client_certificate": None}
 
     def run(self, work: Any) -> Any:
-        """Run a coroutine on the application's own loop, without the runner's care for interrupts, which costs more."""
-        return self._runner.get_loop().run_until_complete(work)
+        """Run a coroutine on the application's own loop, without the runner's care for interrupts, which costs more.
+
+        What its background work writes to a file then ends first: nothing happens here while others run.
+        """
+        loop = self._runner.get_loop()
+        done = loop.run_until_complete(work)
+        if isinstance(self.storage, SqliteStorage):
+            loop.run_until_complete(self.storage._group._idle.wait())
+        return done
 
     async def ask(
         self,
@@ -287,13 +300,6 @@ class Application:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
-
-
-def _clock(like: Application | None, storage: Storage) -> Ahead:
-    """Return an application's clock: two that have one storage have one clock, and a copy begins when it is made."""
-    if like is None:
-        return Ahead()
-    return like.clock if like.storage is storage else Ahead(like.clock.nanos())
 
 
 def copy_data(source: Storage, target: Storage) -> None:

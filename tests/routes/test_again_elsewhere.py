@@ -9,14 +9,13 @@ import pytest
 
 from tests.routes.driver import Application
 from tests.routes.test_again import Client
-from tests.routes.test_two_processes import Shared
+from tests.shared import Shared
 
 
 @pytest.fixture
-def both() -> Generator[tuple[Application, Client]]:
+def both(shared: Shared) -> Generator[tuple[Application, Client]]:
     """The one that changes things, and a client of the one that is not told."""
-    storage = Shared()
-    with Application(storage) as one, Application(storage, like=one) as other:
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
         yield one, Client(other)
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from hsm.errors import SlotUnavailable
-from tests.routes.driver import Application, copy_data
-from tests.routes.test_two_processes import Shared
+from tests.routes.driver import Application
+from tests.shared import Shared
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import ReadView, View
 from vault.namespace.entry import NamespaceEntry
-from vault.storage.memory import MemoryStorage
 
 SECRET = "/v1/secret/data/x"
 SEALED = (503, ["Vault is sealed"])
@@ -26,10 +25,9 @@ Both = tuple[Application, Application]
 
 
 @pytest.fixture
-def both() -> Generator[Both]:
+def both(shared: Shared) -> Generator[Both]:
     """The one that replaces keys, and the one that knows nothing of it; nobody but one person holds a share."""
-    storage = Shared()
-    with Application(storage) as one, Application(storage, like=one) as other:
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
         assert _read(other) == (200, None)
         yield one, other
 
@@ -139,9 +137,12 @@ def test_a_namespace_with_other_shares_is_sealed_elsewhere_and_nothing_beside_it
     assert _read(other, "a/kv/x") == _read(one, "a/kv/x") == (200, None)
 
 
-def test_where_a_key_slot_opens_the_vault_it_is_open_again_when_the_slot_is_back() -> None:
-    slot, storage = SoftSlot("a"), Shared()
-    with Application(storage, slots=[slot]) as one, Application(storage, like=one, slots=[slot]) as other:
+def test_where_a_key_slot_opens_the_vault_it_is_open_again_when_the_slot_is_back(shared: Shared) -> None:
+    slot = SoftSlot("a")
+    with (
+        Application(shared.open(), slots=[slot]) as one,
+        Application(shared.open(), beside=one, slots=[slot]) as other,
+    ):
         other.run(other.vault._seal_watch.step())
         _do(one, "POST", "sys/rotate/root", {"no_links": True, "drop": ["shamir"]})
         slot.away = SlotUnavailable("away")
@@ -181,16 +182,16 @@ def test_shares_open_a_namespace_whose_root_key_two_processes_replaced_one_after
 
 @pytest.mark.parametrize("slotted", [True, False])
 def test_a_backup_from_before_the_root_key_was_replaced_is_followed_too_or_the_vault_sealed(
+    shared: Shared,
     slotted: bool,
 ) -> None:
     slots = [SoftSlot("a")] if slotted else []
-    storage, kept = Shared(), MemoryStorage()
-    with Application(storage, slots=slots) as one:
+    with Application(shared.open(), slots=slots) as one:
         one.run(one.vault._seal_watch.step())
-        copy_data(storage, kept)
+        kept = shared.back_up()
         _do(one, "POST", "sys/rotate/root", {})
         assert _read(one) == (200, None)
-        copy_data(kept, storage)
+        shared.restore(kept)
         if slotted:
             assert _read(one) == (200, None)
             return
@@ -222,16 +223,19 @@ def test_the_root_key_of_a_namespace_that_is_replaced_once_more_while_it_is_foll
 
 @pytest.mark.parametrize("slotted", [True, False])
 def test_a_root_key_that_was_replaced_from_a_backup_on_is_followed_too_or_the_vault_sealed(
+    shared: Shared,
     slotted: bool,
 ) -> None:
     slots = [SoftSlot("a")] if slotted else []
-    storage, kept = Shared(), MemoryStorage()
-    with Application(storage, slots=slots) as one, Application(storage, like=one, slots=slots) as other:
+    with (
+        Application(shared.open(), slots=slots) as one,
+        Application(shared.open(), beside=one, slots=slots) as other,
+    ):
         for each in (one, other):
             each.run(each.vault._seal_watch.step())
-        copy_data(storage, kept)
+        kept = shared.back_up()
         _do(one, "POST", "sys/rotate/root", {})
-        copy_data(kept, storage)
+        shared.restore(kept)
         _do(other, "POST", "sys/rotate/root", {})
         if slotted:
             assert _read(one) == (200, None)
@@ -293,17 +297,18 @@ def test_a_vault_that_is_about_to_be_sealed_is_seen_as_sealed_as_soon_as_it_refu
 
 
 @pytest.mark.parametrize("where", ["", "a/"])
-def test_what_is_written_after_a_backup_was_restored_is_read_after_the_next_unsealing(where: str) -> None:
+def test_what_is_written_after_a_backup_was_restored_is_read_after_the_next_unsealing(
+    shared: Shared, where: str
+) -> None:
     """The key that encrypts was replaced since: the backup does not have the new one."""
-    storage, kept = Shared(), MemoryStorage()
-    with Application(storage) as one:
+    with Application(shared.open()) as one:
         share = _do(one, "POST", "sys/namespaces/a", {"seal": ONE})["data"]["key_shares"][0]
         _do(one, "PUT", "sys/namespaces/a/unseal", {"key": share})
         _do(one, "POST", f"{where}sys/mounts/kv", {"type": "kv"})
-        copy_data(storage, kept)
+        kept = shared.back_up()
         _do(one, "POST", f"{where}sys/rotate")
         _do(one, "POST", f"{where}kv/y", {"a": 1})
-        copy_data(kept, storage)
+        shared.restore(kept)
         assert _read(one, f"{where}kv/y") == (404, [])
         _do(one, "POST", f"{where}kv/x", {"a": 2})
         _do(one, "PUT", "sys/seal")

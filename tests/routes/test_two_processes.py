@@ -10,26 +10,18 @@ from nhi.auth.jwt.config import ConfigEngine
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.routes.test_biscuits_external import FakeDevice
+from tests.shared import Shared
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.framework.call import Call
 from vault.framework.errors import Malformed
-from vault.storage.memory import MemoryStorage
 
 LOGIN = "/v1/auth/userpass/login/x"
 
 
-class Shared(MemoryStorage):
-    """Two have it open, and neither takes it from the other."""
-
-    async def close(self) -> None:
-        """Leave it as it is."""
-
-
 @pytest.fixture
-def both() -> Generator[tuple[Application, Application]]:
+def both(shared: Shared) -> Generator[tuple[Application, Application]]:
     """The one that changes things, and the one that knows nothing of it."""
-    storage = Shared()
-    with Application(storage) as one, Application(storage, like=one) as other:
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
         assert _login(one).status == _login(other).status == 200
         yield one, other
 
@@ -97,7 +89,9 @@ def test_whom_another_process_has_revoked_is_told_nothing_of_what_was_wrong(
     assert other.request("POST", "/v1/sys/policies/acl/y", body, token="root").status == 400
 
 
-def test_nobody_else_is_asked_for_whom_another_process_has_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_else_is_asked_for_whom_another_process_has_revoked(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
 
     async def ask(engine: ConfigEngine, call: Call, params: object) -> object:
@@ -105,8 +99,7 @@ def test_nobody_else_is_asked_for_whom_another_process_has_revoked(monkeypatch: 
         raise Malformed("nobody is there")
 
     monkeypatch.setattr(ConfigEngine, "ask", ask)
-    storage = Shared()
-    with Application(storage) as one, Application(storage, like=one) as other:
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
         token = _revoke(one, other, 'path "auth/jwt/config" { capabilities = ["update"] }')
         body = {"oidc_discovery_url": "https://127.0.0.1:1"}
         assert other.request("POST", "/v1/auth/jwt/config", body, token=token).status == 403
@@ -117,12 +110,11 @@ def test_nobody_else_is_asked_for_whom_another_process_has_revoked(monkeypatch: 
 
 @pytest.mark.parametrize("path", ["nhi/issue/r1", "nhi/approve/sec"])
 def test_no_device_works_for_whom_another_process_has_revoked(
-    monkeypatch: pytest.MonkeyPatch, path: str
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     device = FakeDevice()
     monkeypatch.setattr(ExternalKeyEngine, "find", device.find)
-    storage = Shared()
-    with Application(storage) as one, Application(storage, like=one) as other:
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
         made = Issuer(one)
         made.root("nhi/keys", {"external": "c:k"})
         made.root("nhi/approvers/sec", {"external": "c:k"})

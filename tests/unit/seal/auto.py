@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from tests.shared import Shared
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
@@ -13,7 +14,6 @@ from vault.seal.keeper import Keeper
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.record import SealConfig
 from vault.seal.slots import Slots
-from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
 RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)
@@ -36,10 +36,16 @@ class Machine:
     """One start of a server on a storage."""
 
     def __init__(
-        self, slots: Slots, random: Random, kept: "tuple[MemoryStorage, Faults] | None" = None
+        self,
+        slots: Slots,
+        random: Random,
+        *,
+        shared: Shared | None = None,
+        faults: Faults | None = None,
     ) -> None:
-        self.faults = kept[1] if kept else Faults()
-        self.storage = kept[0] if kept else MemoryStorage(on_statement=self.faults)
+        self.faults = faults or Faults()
+        self.shared = shared or Shared()
+        self.storage = self.shared.open(self.faults)
         self._random = random
         self.barrier = Barrier(self.storage, now=lambda: NOW, random=random)
         self.life = Lifecycle(self.storage, self.barrier, slots, now=lambda: NOW, random=random)
@@ -55,8 +61,8 @@ class Machine:
         self.faults.at = number
 
     def restart(self, slots: Slots) -> "Machine":
-        """Return another start on the same storage."""
-        return Machine(slots, self._random, (self.storage, self.faults))
+        """Return another start, which opens the same storage."""
+        return Machine(slots, self._random, shared=self.shared, faults=self.faults)
 
     async def init(self, request: InitRequest = RECOVERY) -> InitPlan:
         """Initialise, with one first entry as the root token would be."""

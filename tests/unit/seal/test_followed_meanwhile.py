@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A root key that another process puts in place, and that is followed while this one is about to change the seal."""
+"""A root key that another process puts in place, and that is followed while this one is about to change the seal.
 
-import asyncio
+Each on a storage in memory, and on two storages on one file.
+"""
+
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import pytest
 
+from tests.shared import Shared
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.soft import SoftSlot
 from tests.unit.seal.test_keeper import AWAY, opened, opens
@@ -16,14 +19,13 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.keeper import Moved
 from vault.seal.record import link_path, slot_path
 from vault.seal.slots import Slots
-from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import ReadTx, Tx
+from vault.storage.protocol import ReadTx, Storage, Tx
 
 
 class _Reader:
     """Reads from a storage where `meanwhile` is done once, before what is at `path` is read."""
 
-    def __init__(self, inner: MemoryStorage, path: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, inner: Storage, path: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
         self._inner = inner
         self._path = path
         self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
@@ -41,7 +43,7 @@ class _Reader:
 class _Queue:
     """Storage where one who wants to write waits for his turn: `meanwhile` is done before the turn with this number."""
 
-    def __init__(self, inner: MemoryStorage, meanwhile: Callable[[], Awaitable[object]], turn: int) -> None:
+    def __init__(self, inner: Storage, meanwhile: Callable[[], Awaitable[object]], turn: int) -> None:
         self._inner = inner
         self._meanwhile = meanwhile
         self._turn = turn
@@ -66,18 +68,18 @@ def _meanwhile(machine: Machine, do: Callable[[], Awaitable[object]], *, turn: i
     machine.keeper.storage = queue  # type: ignore[assignment]  # all of a storage that a keeper uses
 
 
-async def _two_processes() -> tuple[Machine, Machine, SoftSlot]:
+async def _two_processes(shared: Shared) -> tuple[Machine, Machine, SoftSlot]:
     """Open a vault of two slots in two processes; return both, and the first slot."""
     a, b = named("a", "b")
-    machine, _ = await opened(Slots(enabled=[a, b]))
+    machine, _ = await opened(Slots(enabled=[a, b]), shared=shared)
     other = machine.restart(Slots(enabled=[a, b]))
     await other.life.auto_unseal()
     return machine, other, a
 
 
-async def _two_with_shares() -> tuple[Machine, Machine, None]:
+async def _two_with_shares(shared: Shared) -> tuple[Machine, Machine, None]:
     """As `_two_processes`, of a vault that people's shares alone open."""
-    machine, keys = await opened(Slots())
+    machine, keys = await opened(Slots(), shared=shared)
     other = machine.restart(Slots())
     await other.give(keys)
     return machine, other, None
@@ -90,9 +92,11 @@ async def _rotate_without(machine: Machine, slot: SoftSlot) -> None:
     slot.away = None
 
 
-def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_after_the_other() -> None:
+def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_after_the_other(
+    shared: Shared,
+) -> None:
     async def scenario() -> None:
-        machine, keys = await opened(Slots())
+        machine, keys = await opened(Slots(), shared=shared)
         other = machine.restart(Slots())
         await other.give(keys)
         await turnover.rotate_root(machine.keeper)  # committed, and not followed by `other` yet
@@ -103,12 +107,12 @@ def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_aft
         await again.give(keys)
         assert await again.reads()
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
-def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed_to() -> None:
+def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed_to(shared: Shared) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
 
         async def meanwhile() -> None:
             await _rotate_without(machine, slot)
@@ -123,28 +127,28 @@ def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed
         await other.keeper.renew("a")
         assert await opens(machine, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
-def test_a_slot_that_is_renewed_while_the_root_key_is_followed_gets_no_old_one() -> None:
+def test_a_slot_that_is_renewed_while_the_root_key_is_followed_gets_no_old_one(shared: Shared) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
         await _rotate_without(machine, slot)
         _meanwhile(other, other.life.follow_root)
         with suppress(SealFailure):
             await other.keeper.renew("a")
         assert await opens(machine, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("path", [slot_path("a", 1), link_path(1), KEYRING_PATH])
 def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_to_the_last(
-    path: str, links: bool
+    shared: Shared, path: str, links: bool
 ) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
         await (
             _rotate_without(machine, slot) if path == link_path(1) else turnover.rotate_root(machine.keeper)
         )
@@ -156,26 +160,21 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
         assert other.keeper.root_version == 3
         assert await opens(machine, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 async def _branched(machine: Machine, other: Machine) -> None:
     """Restore a backup under two processes, and replace the root key once before that, and once after it elsewhere."""
-    async with machine.storage.write() as tx:
-        kept = [(path, await tx.get(path)) for path in await tx.scan("")]
+    backup = machine.shared.back_up()
     await turnover.rotate_root(machine.keeper)
-    async with machine.storage.write() as tx:
-        await tx.delete_prefix("core/seal/")
-        for path, value in kept:
-            assert value is not None
-            await tx.put(path, value)
+    machine.shared.restore(backup)
     await turnover.rotate_root(other.keeper)
     assert machine.keeper.root_version == other.keeper.root_version
 
 
-def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_slot() -> None:
+def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_slot(shared: Shared) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
         await _branched(machine, other)
         await machine.life.follow_root()
         assert machine.barrier.root_key.same(other.barrier.root_key)
@@ -183,13 +182,15 @@ def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_sl
         await machine.keeper.renew("a")
         assert await opens(machine, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("slotted", [True, False])
-def test_where_no_slot_gives_a_root_key_of_the_same_number_it_is_told_how_that_can_be(slotted: bool) -> None:
+def test_where_no_slot_gives_a_root_key_of_the_same_number_it_is_told_how_that_can_be(
+    shared: Shared, slotted: bool
+) -> None:
     async def scenario() -> None:
-        machine, other, _ = await (_two_processes() if slotted else _two_with_shares())
+        machine, other, _ = await (_two_processes(shared) if slotted else _two_with_shares(shared))
         await _branched(machine, other)
         for each in machine.life.slots.enabled:
             assert isinstance(each, SoftSlot)
@@ -197,12 +198,14 @@ def test_where_no_slot_gives_a_root_key_of_the_same_number_it_is_told_how_that_c
         with pytest.raises(RootKeyReplaced, match=r"backup was restored.*or the stored keyring is damaged"):
             await machine.life.follow_root()
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
-def test_a_keyring_that_is_damaged_is_not_taken_for_one_of_another_root_key_where_a_slot_has_that() -> None:
+def test_a_keyring_that_is_damaged_is_not_taken_for_one_of_another_root_key_where_a_slot_has_that(
+    shared: Shared,
+) -> None:
     async def scenario() -> None:
-        machine, other, _ = await _two_processes()
+        machine, other, _ = await _two_processes(shared)
         async with machine.storage.write() as tx:
             await tx.put(KEYRING_PATH, bytes(64))
         for each in (machine, other):
@@ -210,30 +213,33 @@ def test_a_keyring_that_is_damaged_is_not_taken_for_one_of_another_root_key_wher
                 await each.life.follow_root()
             assert not isinstance(told.value, RootKeyReplaced)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("change", ["renew", "add_shamir"])
 def test_who_knows_a_root_key_of_the_same_number_from_before_a_backup_gives_it_to_no_slot(
+    shared: Shared,
     change: str,
 ) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
         await _branched(machine, other)
         with pytest.raises(Moved):
             await (machine.keeper.renew("a") if change == "renew" else machine.keeper.add_shamir())
         assert await opens(other, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
-def test_a_slot_gets_no_root_key_in_whose_place_one_of_the_same_number_was_followed_meanwhile() -> None:
+def test_a_slot_gets_no_root_key_in_whose_place_one_of_the_same_number_was_followed_meanwhile(
+    shared: Shared,
+) -> None:
     async def scenario() -> None:
-        machine, other, slot = await _two_processes()
+        machine, other, slot = await _two_processes(shared)
         await _branched(machine, other)
         _meanwhile(machine, machine.life.follow_root, turn=2)
         with suppress(SealFailure):
             await machine.keeper.renew("a")
         assert await opens(other, slot)
 
-    asyncio.run(scenario())
+    shared.run(scenario())

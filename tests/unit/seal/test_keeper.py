@@ -11,6 +11,7 @@ from hsm import envelope
 from hsm.envelope import Place
 from hsm.errors import IntegrityError, SlotUnavailable
 from hsm.wrapping import Wrapped
+from tests.shared import Shared
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
@@ -28,9 +29,11 @@ AWAY = SlotUnavailable("away")
 SHARES = InitRequest(secret_shares=1, secret_threshold=1)
 
 
-async def opened(slots: Slots, request: InitRequest | None = None) -> tuple[Machine, list[str]]:
-    """Return an open vault with these slots, and its shares."""
-    machine = Machine(slots, os.urandom)
+async def opened(
+    slots: Slots, request: InitRequest | None = None, *, shared: Shared | None = None
+) -> tuple[Machine, list[str]]:
+    """Return an open vault with these slots, on a storage of its own or on this one, and its shares."""
+    machine = Machine(slots, os.urandom, shared=shared)
     if not slots.enabled:
         plan = await machine.init(SHARES)
         await machine.give(plan.keys)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hsm.errors import IntegrityError
+from tests.shared import Shared
 from tests.unit.barrier.stream import flips
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
@@ -121,10 +122,10 @@ def _changes(keeper: Keeper) -> dict[str, Callable[[], Awaitable[object]]]:
 
 
 @pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
-def test_a_record_that_another_process_wrote_meanwhile_never_counts(change: str) -> None:
+def test_a_record_that_another_process_wrote_meanwhile_never_counts(shared: Shared, change: str) -> None:
     async def scenario() -> None:
         a, *_ = named("a")
-        machine, _ = await opened(Slots(enabled=[a]))
+        machine, _ = await opened(Slots(enabled=[a]), shared=shared)
         twin = _Twin(a)
         there = machine.restart(Slots(enabled=[twin.slot]))
         assert await there.life.auto_unseal() == {}
@@ -145,14 +146,16 @@ def test_a_record_that_another_process_wrote_meanwhile_never_counts(change: str)
         await _changes(machine.keeper)[change]()
         assert await opens(machine, a)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
-def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(change: str) -> None:
+def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(
+    shared: Shared, change: str
+) -> None:
     async def scenario() -> None:
         a, *_ = named("a")
-        machine, _ = await opened(Slots(enabled=[a]))
+        machine, _ = await opened(Slots(enabled=[a]), shared=shared)
         twin = _Twin(a)
         there = machine.restart(Slots(enabled=[twin.slot]))
         assert await there.life.auto_unseal() == {}
@@ -163,7 +166,7 @@ def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(cha
         a.hold, a.before = None, lambda _: 0
         assert await opens(machine, a)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("threshold", [0, -1])
@@ -200,10 +203,10 @@ def test_a_slot_that_was_replaced_after_it_was_tried_is_not_relied_upon() -> Non
     asyncio.run(scenario())
 
 
-def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one() -> None:
+def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one(shared: Shared) -> None:
     async def scenario() -> None:
         a, b, c = named("a", "b", "c")
-        machine, _ = await opened(Slots(enabled=[a, b, c]))
+        machine, _ = await opened(Slots(enabled=[a, b, c]), shared=shared)
         b.away = c.away = AWAY
         await turnover.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
         b.away = c.away = None
@@ -221,7 +224,7 @@ def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one() -> Non
         record = await book.recovery_record(machine.storage.reader(), await machine.config())
         assert set(record.wrapped) == {"a", "b", "c"}
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 @pytest.mark.parametrize("change", ["renew", "rotate", "rotate without links"])
@@ -307,10 +310,12 @@ def test_a_slot_that_the_vault_is_to_leave_is_not_taken_in_and_no_proof_that_it_
     asyncio.run(scenario())
 
 
-def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_vault_alone() -> None:
+def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_vault_alone(
+    shared: Shared,
+) -> None:
     async def scenario() -> None:
         (a,) = named("a")
-        machine, _ = await opened(Slots(enabled=[a]))
+        machine, _ = await opened(Slots(enabled=[a]), shared=shared)
         other = machine.restart(Slots(enabled=[a]))
         await other.life.auto_unseal()
         old = other.barrier.root_key
@@ -335,7 +340,7 @@ def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_
         with pytest.raises(SealFailure, match="no seal configuration"):
             await other.life.follow_root()
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 def test_where_the_key_is_gone_it_is_told_what_helps_and_a_new_key_does_once_the_vault_is_open() -> None:
@@ -359,12 +364,12 @@ def test_where_the_key_is_gone_it_is_told_what_helps_and_a_new_key_does_once_the
 
 
 @pytest.mark.parametrize("change", ["renew", "add_shamir"])
-def test_who_knows_an_old_root_key_gives_it_to_no_slot(change: str) -> None:
+def test_who_knows_an_old_root_key_gives_it_to_no_slot(shared: Shared, change: str) -> None:
     """A slot that was away when another process replaced the root key is back before this process has noticed."""
 
     async def scenario() -> None:
         a, b = named("a", "b")
-        machine, _ = await opened(Slots(enabled=[a, b]))
+        machine, _ = await opened(Slots(enabled=[a, b]), shared=shared)
         other = machine.restart(Slots(enabled=[a, b]))
         await other.life.auto_unseal()
         a.away = AWAY
@@ -377,7 +382,7 @@ def test_who_knows_an_old_root_key_gives_it_to_no_slot(change: str) -> None:
         await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
         assert await opens(machine, a)
 
-    asyncio.run(scenario())
+    shared.run(scenario())
 
 
 def test_a_rehearsal_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once() -> None:

@@ -19,7 +19,6 @@ from vault.seal.failure import SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.record import CONFIG_PATH
 from vault.seal.slots import Slots
-from vault.storage.memory import MemoryStorage
 
 _EARLIER = ROOT / "tests/vectors/seal_records_before_fingerprints.json"
 """A vault of commit 02ab284 with the slots `a`, renewed under its second key, and `b`, and the keys of both."""
@@ -105,15 +104,14 @@ def test_records_of_an_earlier_program_open_and_say_which_key_once_they_are_rene
         for slot in slots:
             slot.keys = {version: bytes.fromhex(key) for version, key in earlier["keys"][slot.name].items()}
         machine = Machine(Slots(enabled=slots), os.urandom)
-        storage: MemoryStorage = machine.storage
-        async with storage.write() as tx:
+        async with machine.storage.write() as tx:
             for path, row in earlier["rows"].items():
                 await tx.put(path, base64.b64decode(row))
         assert await machine.life.auto_unseal() == {}
         assert await machine.reads()
         config = await machine.config()
         assert [config.entry(name).key_fingerprint for name in ("a", "b")] == ["", ""]
-        health = SlotHealth(storage, machine.life.slots, now=lambda: NOW)
+        health = SlotHealth(machine.storage, machine.life.slots, now=lambda: NOW)
         await health.look()
         assert health.well
         slots[1].rotate()
@@ -123,7 +121,7 @@ def test_records_of_an_earlier_program_open_and_say_which_key_once_they_are_rene
         for slot, version in zip(slots, ("v0002", "v0001"), strict=True):
             entry = config.entry(slot.name)
             assert entry.key_fingerprint == slot._fingerprint(version)
-        assert b"key_fingerprint" in (await storage.reader().get(CONFIG_PATH) or b"")
+        assert b"key_fingerprint" in (await machine.storage.reader().get(CONFIG_PATH) or b"")
         assert await machine.restart(Slots(enabled=[slots[1]])).life.auto_unseal() == {}
 
     asyncio.run(story())
