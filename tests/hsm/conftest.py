@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsm.module import Module, load
+from tests.hsm.places import PLACES, Place, placed
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 
 
@@ -26,3 +27,10 @@ def module(softhsm: SoftHsm) -> Iterator[Module]:
     loaded = load(SOFTHSM)
     yield loaded
     loaded.finish()
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A token of each kind that objects are planted on."""
+    with placed(request.param, lambda: request.getfixturevalue("softhsm"), tmp_path) as made:
+        yield made

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A process that reaches a token without its PIN, and does to the objects there whatever the token lets it do.
+"""A process that reaches a token, and does to the objects there whatever the token lets it do: without any PIN, as the
+security officer, or with the user's.
 
 Run as `python -m tests.hsm.planting`: an `Attack` in JSON on standard input, an outcome for each deed on standard output.
 """
@@ -8,11 +9,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import pkcs11
-from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from hsm.module import load
 from hsm.signatures import CURVES
@@ -32,6 +33,12 @@ class Attack(msgspec.Struct, frozen=True, kw_only=True):
     key_id: bytes
     deeds: tuple[str, ...]
     """Names in `DEEDS`, done one after the other."""
+    who: Literal["anybody", "officer", "user"] = "anybody"
+    """Who logs in: nobody, the security officer, or the user."""
+    pin: str = ""
+    """The PIN of who logs in."""
+    value: bytes = KNOWN_KEY
+    """The value of every secret key that is planted."""
     point: bytes = b""
     """`CKA_EC_POINT` of a public key that is planted."""
     count: int = 1
@@ -62,9 +69,15 @@ def _secret(what: Attack, **more: bool) -> dict[Attribute, Any]:
         Attribute.ID: what.key_id,
         Attribute.ENCRYPT: True,
         Attribute.DECRYPT: True,
-        Attribute.VALUE: KNOWN_KEY,
+        Attribute.VALUE: what.value,
         **named,
     }
+
+
+def _hmac(what: Attack, **more: bool) -> dict[Attribute, Any]:
+    made = _secret(what, PRIVATE=True, **more)
+    del made[Attribute.ENCRYPT], made[Attribute.DECRYPT]
+    return {**made, Attribute.KEY_TYPE: KeyType.GENERIC_SECRET, Attribute.SIGN: True, Attribute.VERIFY: True}
 
 
 def _point(what: Attack) -> dict[Attribute, Any]:
@@ -122,6 +135,48 @@ def _change(attribute: Attribute, value: object) -> Callable[[Any, Attack], int]
     return deed
 
 
+def _copy(session: Any, what: Attack) -> int:
+    """Make a private object of one that is public."""
+    public = session.create_object(_secret(what, PRIVATE=False))
+    public.copy({Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False})
+    return 1
+
+
+def _unwrap(session: Any, what: Attack) -> int:
+    """Bring a private object in under a key of the session."""
+    wrapping = session.create_object(
+        {
+            **_secret(what, PRIVATE=False),
+            Attribute.TOKEN: False,
+            Attribute.LABEL: "own",
+            Attribute.UNWRAP: True,
+            Attribute.WRAP: True,
+        }
+    )
+    session_key = session.create_object(
+        {**_secret(what, PRIVATE=False, SENSITIVE=False, EXTRACTABLE=True), Attribute.TOKEN: False}
+    )
+
+    def bring_in(mechanism: Mechanism) -> None:
+        wrapping.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            KeyType.AES,
+            wrapping.wrap_key(session_key, mechanism=mechanism),
+            mechanism=mechanism,
+            id=what.key_id,
+            label=what.key_label,
+            store=True,
+            capabilities=MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT,
+            template={Attribute.PRIVATE: True, Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
+        )
+
+    try:
+        bring_in(Mechanism.AES_KEY_WRAP)
+    except pkcs11.MechanismInvalid:
+        bring_in(Mechanism.AES_ECB)
+    return 1
+
+
 DEEDS: Final[Mapping[str, Callable[[Any, Attack], int]]] = {
     "plant": _plants(
         lambda what: _secret(what, PRIVATE=False, SENSITIVE=True, EXTRACTABLE=False),
@@ -133,7 +188,16 @@ DEEDS: Final[Mapping[str, Callable[[Any, Attack], int]]] = {
         lambda what: _secret(what, PRIVATE=True),
         _secret,
     ),
+    "plant as trusted": _plants(
+        lambda what: _secret(what, PRIVATE=True, TRUSTED=True),
+        lambda what: _secret(what, PRIVATE=False, TRUSTED=True),
+    ),
+    "plant an HMAC key": _plants(lambda what: _hmac(what, SENSITIVE=True, EXTRACTABLE=False)),
+    "copy as private": _copy,
+    "unwrap as private": _unwrap,
+    "make private": _change(Attribute.PRIVATE, value=True),
     "plant a public half": _plants(_point),
+    "trust": _change(Attribute.TRUSTED, value=True),
     "delete": _delete,
     "retire": _change(Attribute.ENCRYPT, False),
     "rename": _change(Attribute.LABEL, "elsewhere"),
@@ -147,10 +211,15 @@ def main() -> None:
     token = next(
         t for t in (slot.get_token() for slot in module.slots()) if t.label.strip() == what.token_label
     )
+    logins: Mapping[str, dict[str, Any]] = {
+        "anybody": {},
+        "officer": {"so_pin": what.pin},
+        "user": {"user_pin": what.pin},
+    }
     outcomes = {}
     for name in what.deeds:
         try:
-            with token.open(rw=True) as session:
+            with token.open(rw=True, **logins[what.who]) as session:
                 outcomes[name] = f"done: {DEEDS[name](session, what)}"
         except pkcs11.PKCS11Error as error:
             outcomes[name] = str(error) or type(error).__name__

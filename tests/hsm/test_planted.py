@@ -4,9 +4,6 @@
 import asyncio
 import base64
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -18,12 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hsm.errors import HsmError, IntegrityError, KeyMissing
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.proving import fingerprint_of
-from tests.hsm.planting import KNOWN_KEY, Attack, attack
+from tests.hsm.places import Place, attacker
+from tests.hsm.planting import KNOWN_KEY
 from tests.hsm.slots import slot_on
-from tests.hsm.test_second_module import _slot
 from tests.hsm.tokens import SOFTHSM, SoftHsm
-from tests.hsm.tokens_nss import new_nss_token
-from tests.hsm.tokens_opencryptoki import opencryptoki_token
 from tests.unit.seal.auto import Machine
 from vault.seal import book, turnover
 from vault.seal.health import SlotHealth
@@ -31,67 +26,6 @@ from vault.seal.slots import Slots
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A token, with a slot for who has the PIN and an attack for who has not."""
-
-    name: str
-    slot: Callable[[], Pkcs11Slot]
-    attack: Callable[..., dict[str, str]]
-    algorithm: str
-    """What its slot wraps with."""
-    plants: bool
-    """Whether it lets anybody make a secret key that is not private."""
-
-
-def _attacker(lib: str, label: str, **how: object) -> Callable[..., dict[str, str]]:
-    parameters = str(how.pop("parameters", ""))
-
-    def run(key_label: str, key_id: bytes, *deeds: str, **more: object) -> dict[str, str]:
-        what = Attack(
-            lib=lib,
-            parameters=parameters,
-            token_label=label,
-            key_label=key_label,
-            key_id=key_id,
-            deeds=deeds,
-            **more,  # type: ignore[arg-type]  # as given
-        )
-        return attack(what, **how)  # type: ignore[arg-type]  # as given
-
-    return run
-
-
-@pytest.fixture(params=["softhsm", "nss", "opencryptoki"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[_Place]:
-    name = request.param
-    if name == "softhsm":
-        softhsm: SoftHsm = request.getfixturevalue("softhsm")
-        attacker = _attacker(SOFTHSM, "a", environment=softhsm.environment)
-        yield _Place(name, lambda: slot_on(softhsm), attacker, "aes", plants=True)
-    elif name == "nss":
-        nss = new_nss_token(tmp_path / "nss")
-        attacker = _attacker(str(nss.library), nss.label, parameters=nss.parameters)
-        yield _Place(name, lambda: _slot(nss, tmp_path), attacker, "aes+hmac", plants=False)
-    else:
-        with opencryptoki_token(tmp_path / "ock") as token:
-            attacker = _attacker(str(token.library), token.label, inside=token.inside)
-            yield _Place(name, lambda: _slot(token, tmp_path), attacker, "aes", plants=True)
-
-
-def _told(place: _Place, story: Callable[[Pkcs11Slot], Awaitable[None]]) -> None:
-    """Tell a story of a slot that has a key, whose agent sees the token as it is then."""
-
-    async def whole() -> None:
-        slot = place.slot()
-        try:
-            await story(slot)
-        finally:
-            await slot.close()
-
-    asyncio.run(whole())
 
 
 def _is_known(ct: bytes, iv: bytes) -> bool:
@@ -102,7 +36,7 @@ def _is_known(ct: bytes, iv: bytes) -> bool:
         return False
 
 
-def test_what_is_planted_without_the_pin_wraps_nothing_and_is_in_no_one_s_way(place: _Place) -> None:
+def test_what_is_planted_without_the_pin_wraps_nothing_and_is_in_no_one_s_way(place: Place) -> None:
     """A newer version, a twin of the one in use, and what the token makes of a key that is to be private."""
 
     async def story(slot: Pkcs11Slot) -> None:
@@ -126,10 +60,10 @@ def test_what_is_planted_without_the_pin_wraps_nothing_and_is_in_no_one_s_way(pl
         assert (made.version, (await slot.wrap(_DEK)).k) == ("v0002", "v0002")
         assert await slot.unwrap(wrapped) == _DEK
 
-    _told(place, story)
+    place.told(story)
 
 
-def test_a_flood_of_planted_keys_changes_nothing(place: _Place) -> None:
+def test_a_flood_of_planted_keys_changes_nothing(place: Place) -> None:
     async def story(slot: Pkcs11Slot) -> None:
         await slot.generate_kek(place.algorithm)
         wrapped = await slot.wrap(_DEK)
@@ -139,10 +73,10 @@ def test_a_flood_of_planted_keys_changes_nothing(place: _Place) -> None:
         assert (state.up, state.key_version) == (True, "v0001"), state.reason
         assert await slot.unwrap(wrapped) == _DEK
 
-    _told(place, story)
+    place.told(story)
 
 
-def test_what_is_deleted_changed_or_renamed_without_the_pin_is_not_ours(place: _Place) -> None:
+def test_what_is_deleted_changed_or_renamed_without_the_pin_is_not_ours(place: Place) -> None:
     async def story(slot: Pkcs11Slot) -> None:
         await slot.generate_kek(place.algorithm, modifiable=True)
         wrapped = await slot.wrap(_DEK)
@@ -152,10 +86,10 @@ def test_what_is_deleted_changed_or_renamed_without_the_pin_is_not_ours(place: _
         assert (await slot.probe()).up
         assert await slot.unwrap(wrapped) == _DEK
 
-    _told(place, story)
+    place.told(story)
 
 
-def test_only_a_planted_key_is_no_key_and_is_named(place: _Place) -> None:
+def test_only_a_planted_key_is_no_key_and_is_named(place: Place) -> None:
     async def story(slot: Pkcs11Slot) -> None:
         outcome = await asyncio.to_thread(place.attack, "kek", b"v0001", "plant")
         said = (
@@ -167,10 +101,66 @@ def test_only_a_planted_key_is_no_key_and_is_named(place: _Place) -> None:
         with pytest.raises(KeyMissing, match=said):
             await slot.wrap(_DEK)
 
-    _told(place, story)
+    place.told(story)
 
 
-async def _half_of(place: _Place) -> bytes | HsmError:
+_NO_OFFICER = "User type invalid. Should never see this."
+"""What NSS says: whoever has its password is the user, and it knows nobody else."""
+_OFFICER = {
+    # deed: what softhsm and opencryptoki let the officer do, in this order
+    "retire": ("done: 0", "done: 0"),
+    "rename": ("done: 0", "done: 0"),
+    "delete": ("done: 0", "done: 0"),
+    "plant": ("done: 1", "done: 1"),
+    "plant an HMAC key": ("UserNotLoggedIn", "UserNotLoggedIn"),
+    "copy as private": ("UserNotLoggedIn", "UserNotLoggedIn"),
+    "unwrap as private": ("UserNotLoggedIn", "UserNotLoggedIn"),
+    "plant as trusted": ("done: 1", "done: 1"),
+    "make private": ("AttributeReadOnly", "AttributeReadOnly"),
+    "trust": ("AttributeReadOnly", "done: 3"),
+}
+"""An officer who sets the user's PIN anew is the user from then on: that is no deed of who is without the PIN."""
+
+
+def test_the_security_officer_makes_no_key_that_counts_and_reaches_none(place: Place) -> None:
+    """Logged in as such, without the user's PIN: whatever is planted, marked as trusted or copied is public."""
+    how = {"who": "officer", "pin": place.pins["officer"]}
+
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm, modifiable=True)
+        wrapped = await slot.wrap(_DEK)
+        before = await slot.identify()
+        for deed, (softhsm, opencryptoki) in _OFFICER.items():
+            said = {"softhsm": softhsm, "opencryptoki": opencryptoki, "nss": _NO_OFFICER}[place.name]
+            for key_id in (b"v0001", b"v0002"):
+                outcome = await asyncio.to_thread(place.attack, "kek", key_id, deed, **how)
+                assert outcome == {deed: said}, deed
+        state = await slot.probe()
+        assert (state.up, state.key_version) == (True, "v0001"), state.reason
+        assert ("a secret key kek id v0002: it is not private" in state.remark) is place.plants
+        again = await slot.wrap(_DEK)
+        assert again.k == "v0001"
+        assert not _is_known(again.ct, again.iv)
+        assert await slot.unwrap(wrapped) == await slot.unwrap(again) == _DEK
+        assert await slot.identify() == await slot.identify(before) == before
+        assert [version.version for version in await slot.keys()] == ["v0001"]
+
+    place.told(story)
+
+
+@pytest.mark.parametrize("deed", ["copy as private", "unwrap as private", "make private"])
+def test_no_public_object_becomes_private_without_the_pin(place: Place, deed: str) -> None:
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm)
+        for first in ("plant", "plant as private"):
+            outcome = await asyncio.to_thread(place.attack, "kek", b"v0002", first, deed)
+            assert outcome[deed] in {"UserNotLoggedIn", "AttributeReadOnly", "done: 0"}
+        assert [version.version for version in await slot.keys()] == ["v0001"]
+
+    place.told(story)
+
+
+async def _half_of(place: Place) -> bytes | HsmError:
     """The public half as a new agent finds it, or why it gives none."""
     slot = place.slot()
     try:
@@ -181,7 +171,7 @@ async def _half_of(place: _Place) -> bytes | HsmError:
         await slot.close()
 
 
-def test_a_public_half_is_proved_by_its_private_key(place: _Place) -> None:
+def test_a_public_half_is_proved_by_its_private_key(place: Place) -> None:
     """What verifiers are told to trust is taken from a public object, which anybody can plant or exchange."""
     foreign = ec.generate_private_key(ec.SECP256R1()).public_key()
     point = foreign.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
@@ -204,12 +194,12 @@ def test_a_public_half_is_proved_by_its_private_key(place: _Place) -> None:
             found
         )
 
-    _told(place, story)
+    place.told(story)
 
 
 def test_copied_storage_does_not_open_offline_by_a_planted_key(softhsm: SoftHsm) -> None:
     """Plant a newer version and a twin, have the slot rewrapped and the root key rotated, copy the storage."""
-    planter = _attacker(SOFTHSM, "a", environment=softhsm.environment)
+    planter = attacker(SOFTHSM, "a", environment=softhsm.environment)
 
     async def story() -> None:
         slot = slot_on(softhsm)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 LABEL = "ock-test"
 _FACTORY_SO_PIN, _FACTORY_USER_PIN = "87654321", "12345678"
-_SO_PIN = "76543210"
+OFFICER_PIN = "76543210"
 _SLOT = "3"
 _CONFIGURATION = "version opencryptoki-3.23\nslot 3\n{\nstdll = libpkcs11_sw.so\ntokversion = 3.12\n}\n"
 
@@ -71,7 +71,7 @@ class OpenCryptokiToken:
 
     def reset_pin(self) -> None:
         """Give the user PIN back its value and its three tries, as the security officer."""
-        _pkcsconf(self.inside, "-u", "-S", _SO_PIN, "-n", _FACTORY_USER_PIN)
+        _pkcsconf(self.inside, "-u", "-S", OFFICER_PIN, "-n", _FACTORY_USER_PIN)
         _pkcsconf(self.inside, "-p", "-U", _FACTORY_USER_PIN, "-n", self.pin)
 
 
@@ -96,7 +96,7 @@ def opencryptoki_token(folder: Path, *, pin: str = "47114711") -> Generator[Open
         inside = ("nsenter", f"--target={keeper.pid}", "--mount", "--ipc", f"--wdns={Path.cwd()}", "--")
         _pkcsconf(inside, "-I", "-S", _FACTORY_SO_PIN, typed=f"{LABEL}\n")
         # The security officer's own PIN comes first: the token refuses to set a user PIN under the factory's.
-        _pkcsconf(inside, "-P", "-S", _FACTORY_SO_PIN, "-n", _SO_PIN)
+        _pkcsconf(inside, "-P", "-S", _FACTORY_SO_PIN, "-n", OFFICER_PIN)
         token = OpenCryptokiToken(library_path(), LABEL, pin, inside)
         token.reset_pin()
         yield token
