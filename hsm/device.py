@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pkcs11 import KeyType, ObjectClass
 
@@ -25,7 +25,7 @@ from hsm.mechanisms import Entropy
 from hsm.module import Module
 from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
-from hsm.proving import fingerprint, prove
+from hsm.proving import authenticator, fingerprint, prove
 from hsm.sessions import Held, Sessions
 from hsm.token import Wanted, info_of, present, quirks
 from hsm.token_info import TokenInfo
@@ -106,6 +106,8 @@ class Device:
 
             with contextlib.suppress(IntegrityError, Undecided, BadConfig, IndexError):
                 return self._run(attempt, "unwrap", decrypting=True)
+        if count < 2:  # keys for HMAC are several, and one of them gave the record's code
+            raise several
         raise IntegrityError(f"{several}, and none opens what was wrapped")
 
     def _unwrap_with_one(self, wrapped: Wrapped) -> bytes:
@@ -249,17 +251,22 @@ class Device:
     def _identify(self, held: Held, key: KeyIdentity | None) -> KeyIdentity:
         key_id, way = self._newest(held) if key is None else self._recorded(held, key)
         kind, key_type = _type_of(way)
-        found = keys.find(held, kind, self._label, key_id, key_type)
+        self._proved.discard(
+            (self._sessions.generation, key_id, way)
+        )  # it may be another one of the same name
         try:
+            found = keys.find(held, kind, self._label, key_id, key_type)
             self._wrap_with(held, key_id, way, self._entropy(DEK_BYTES))
+            codes = keys.find_authenticator(held, self._label, key_id) if way == "aes-cbc-hmac" else None
+            return KeyIdentity(
+                label=self._label,
+                version=printable(key_id),
+                fingerprint=fingerprint(found),
+                authenticator=authenticator(codes) if codes is not None else "",
+                imported=keys.described(held, found, self._label, key_id).imported,
+            )
         finally:
             held.keys.clear()
-        return KeyIdentity(
-            label=self._label,
-            version=printable(key_id),
-            fingerprint=fingerprint(found),
-            imported=keys.described(held, found, self._label, key_id).imported,
-        )
 
     def _recorded(self, held: Held, key: KeyIdentity) -> tuple[bytes, str]:
         """Return id and way of the key that is recorded; the one of its name that has its fingerprint.
@@ -275,6 +282,7 @@ class Device:
             found = keys.search(held, kind, self._label, key_id, key_type)
             if not found:
                 continue
+            self._few(found, key.version)
             if key.fingerprint:
                 same = [one for one in found if fingerprint(one) in {"", key.fingerprint}]
                 if not same:
@@ -290,9 +298,35 @@ class Device:
                     "slot's record does not say which; remove all but one"
                 )
             keys.remember(held, found[0], kind, self._label, key_id, key_type)
-            return key_id, self._way(keys.described(held, found[0], self._label, key_id))
+            way = self._way(keys.described(held, found[0], self._label, key_id))
+            if way == "aes-cbc-hmac":
+                self._recall_authenticator(held, key, key_id)
+            return key_id, way
         keys.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
         raise KeyMissing(f"{self._name}: the token has no version {key.version}", ckr="NoSuchKey")
+
+    def _few(self, found: list[Any], version: str) -> None:
+        """Refuse to wrap under one of more keys of a name than are tried to unwrap. Raises `KeyAmbiguous`."""
+        if len(found) > keys.MOST_TWINS:
+            raise KeyAmbiguous(
+                f"{self._name} id {version}: the token has more than {keys.MOST_TWINS} ({keys.handles(found)}); remove "
+                "those that are not needed"
+            )
+
+    def _recall_authenticator(self, held: Held, key: KeyIdentity, key_id: bytes) -> None:
+        """Take the HMAC key that is recorded, of several of its name; where none is, `find` refuses to choose."""
+        if not key.authenticator:
+            return
+        found = keys.authenticators(held, self._label, key_id)
+        self._few(found, key.version)
+        same = next((one for one in found if authenticator(one) == key.authenticator), None)
+        if same is None:
+            raise KeyReplaced(
+                f"{self._name} id {key.version}: its key for HMAC is another one than the slot's record names "
+                f"({keys.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
+                "vaultctl operator seal-slots rewrap takes it"
+            )
+        keys.remember_authenticator(held, same, self._label, key_id)
 
     def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
         """Wrap with a key that has proved itself, and see that the token takes it back."""

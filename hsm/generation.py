@@ -11,7 +11,7 @@ from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 
 from hsm.errors import BadConfig, KeyAmbiguous
 from hsm.keys import HMAC_SUFFIX, companion, exists, find, unguarded, versions
-from hsm.proving import check_fresh
+from hsm.proving import check_fresh, check_fresh_authenticator
 from hsm.quirks import Quirks
 from hsm.sessions import Held
 from hsm.signatures import CURVES
@@ -65,6 +65,8 @@ def generate_kek(
     _check(made, label, key_id)
     try:
         check_fresh(held, made[-1], name(label, key_id))
+        if algorithm == "aes+hmac":
+            check_fresh_authenticator(held, made[0], name(label, key_id))
     except (BadConfig, pkcs11.PKCS11Error):
         _destroy(made)
         raise

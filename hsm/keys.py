@@ -43,6 +43,11 @@ def companion(key_id: bytes) -> bytes:
     return key_id + HMAC_SUFFIX.encode()
 
 
+def authenticators(held: Held, label: str, key_id: bytes) -> list[Any]:
+    """Return the HMAC keys of a version: there is to be one. Raises as `search`."""
+    return search(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None)
+
+
 def find(
     held: Held, kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None = None
 ) -> Any:  # noqa: ANN401 - python-pkcs11 makes the key's class at run time, from what the key may do
@@ -110,6 +115,16 @@ def told(ignored: list[str]) -> str:
 def handles(found: list[Any]) -> str:
     """Return how messages name objects of one label and id."""
     return "objects " + ", ".join(str(key.handle) for key in found)
+
+
+def find_authenticator(held: Held, label: str, key_id: bytes) -> Any:  # noqa: ANN401 - as in `find`
+    """Return the one HMAC key of a version. Raises as `find`."""
+    return find(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id))
+
+
+def remember_authenticator(held: Held, key: Any, label: str, key_id: bytes) -> None:  # noqa: ANN401 - as in `find`
+    """Let `find` return `key`, one of several HMAC keys of a version."""
+    held.keys[ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None] = key
 
 
 def remember(held: Held, key: Any, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:  # noqa: ANN401 - as above
@@ -249,7 +264,7 @@ def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  #
         and not flag(key, Attribute.EXTRACTABLE, absent=True)
         and flag(key, Attribute.NEVER_EXTRACTABLE, absent=False),
         imported=not flag(key, Attribute.LOCAL, absent=True),
-        authenticated=secret and exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)),
+        authenticated=secret and bool(authenticators(held, label, key_id)),
     )
 
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pkcs11 import MGF, Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 
 from hsm.classify import classify
-from hsm.errors import BadConfig, IntegrityError
-from hsm.keys import HMAC_SUFFIX, companion, find
+from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous
+from hsm.keys import HMAC_SUFFIX, MOST_TWINS, authenticators, companion, find, find_authenticator, handles
 from hsm.sessions import Held
 from hsm.versions import from_printable, name, printable
 from hsm.wrapping import DEK_BYTES, Wrapped
@@ -80,8 +80,7 @@ def unwrap_cbc_hmac(held: Held, label: str, wrapped: Wrapped) -> bytes:
     key_id = _id(wrapped)
     _expect(wrapped, iv=_CBC_IV, ct=_CBC_BYTES, mac=_MAC)
     key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
-    if not same(_mac(held, label, key_id, wrapped.iv + wrapped.ct), wrapped.mac):
-        raise IntegrityError(f"{name(label, key_id)}: the wrapped key's authentication code is wrong")
+    _authenticate(held, label, key_id, wrapped.iv + wrapped.ct, wrapped.mac)
     return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=wrapped.iv))
 
 
@@ -140,8 +139,32 @@ def same(one: bytes, other: bytes) -> bool:
 
 def _mac(held: Held, label: str, key_id: bytes, data: bytes) -> bytes:
     other, other_id = label + HMAC_SUFFIX, companion(key_id)
-    key = able(find(held, ObjectClass.SECRET_KEY, other, other_id), "sign", other, other_id)
+    key = able(find_authenticator(held, label, key_id), "sign", other, other_id)
     return bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC))
+
+
+def _authenticate(held: Held, label: str, key_id: bytes, data: bytes, code: bytes) -> None:
+    """See that `code` is that of `data`, under whichever of several HMAC keys: the code shows which is the right one.
+
+    Raises `IntegrityError`, and `KeyAmbiguous` for more keys than are tried.
+    """
+    several: KeyAmbiguous | None = None
+    try:
+        if same(_mac(held, label, key_id, data), code):
+            return
+    except KeyAmbiguous as error:
+        several = error
+    wrong = f"{name(label, key_id)}: the wrapped key's authentication code is wrong"
+    found = authenticators(held, label, key_id)
+    if several is None and len(found) < 2:
+        raise IntegrityError(wrong)
+    if len(found) > MOST_TWINS:
+        raise several or KeyAmbiguous(
+            f"{name(label, key_id)}: has {len(found)} keys for HMAC; remove those that are not needed"
+        )
+    signing = (key for key in found if hasattr(key, "sign"))
+    if not any(same(bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC)), code) for key in signing):
+        raise IntegrityError(f"{wrong} under each key for HMAC ({handles(found)})")
 
 
 def _padding(hash_name: str) -> padding.OAEP:

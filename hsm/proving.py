@@ -7,6 +7,7 @@ A token that only copies, or gives the same for the same, keeps nothing secret, 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _DOMAIN: Final = b"COFFRE-KEY-1\0"
 _KNOWN: Final = hashlib.sha256(_DOMAIN).digest()[:16]
 """What is encrypted to know a key again. Not zeros: those encrypted are a secret of AES-GCM."""
 _IV: Final = bytes(16)
+_HMAC: Final = b"HMAC\0"
 _FINGERPRINT_DIGITS: Final = 32
 _BLOCK: Final = 16
 _UNABLE: Final = (pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid)
@@ -39,7 +41,11 @@ def prove(
     assert len(text) == DEK_BYTES
     one, other = wrap(text), wrap(text)
     parts = [_blocks(wrapped.ct) for wrapped in (one, other)]
-    if not parts[0].isdisjoint(parts[1]) or (one.iv and one.iv == other.iv):
+    if (
+        not parts[0].isdisjoint(parts[1])
+        or (one.iv and one.iv == other.iv)
+        or (one.mac and one.mac == other.mac)
+    ):
         raise _fails(what, "what it makes of one text twice has parts in common")
     halves = (text[:_BLOCK], text[_BLOCK:])
     if any(half in wrapped.ct for half in halves for wrapped in (one, other)):
@@ -72,6 +78,21 @@ def fingerprint_of(value: bytes) -> str:
     return _shown(encryptor.update(padder.update(_KNOWN) + padder.finalize()) + encryptor.finalize())
 
 
+def authenticator(key: Any) -> str:  # noqa: ANN401 - as above
+    """Return what an HMAC key is known by, without telling anything of it; nothing where it may not sign.
+
+    Raises python-pkcs11's exceptions.
+    """
+    if not hasattr(key, "sign"):
+        return ""
+    return _shown(_HMAC + bytes(key.sign(_KNOWN, mechanism=Mechanism.SHA256_HMAC)))
+
+
+def authenticator_of(value: bytes) -> str:
+    """Return what the HMAC key with this value is known by, computed here."""
+    return _shown(_HMAC + hmac.digest(value, _KNOWN, "sha256"))
+
+
 def check_known(key: Any, value: bytes, what: str) -> None:  # noqa: ANN401 - as above
     """See that an imported AES key encrypts what is known as the key of this value does. Raises `BadConfig`."""
     found = fingerprint(key)
@@ -100,6 +121,23 @@ def check_fresh(held: Held, key: Any, what: str) -> None:  # noqa: ANN401 - as a
     found = fingerprint(key)
     if found and found in known:
         raise _fails(what, "it encrypts as another key does")
+
+
+def check_fresh_authenticator(held: Held, key: Any, what: str) -> None:  # noqa: ANN401 - as above
+    """See of a generated HMAC key what `check_fresh` sees of an AES key. Raises `BadConfig`, python-pkcs11's exceptions."""
+    other: Any = held.session.generate_key(
+        KeyType.GENERIC_SECRET,
+        256,
+        store=False,
+        capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+        template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
+    )
+    try:
+        known = {authenticator(other), *(authenticator_of(bytes([each]) * DEK_BYTES) for each in (0, 255))}
+    finally:
+        other.destroy()
+    if authenticator(key) in known:
+        raise _fails(what, "its key for HMAC gives the codes of another one")
 
 
 def _blocks(data: bytes) -> set[bytes]:

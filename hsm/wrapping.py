@@ -32,6 +32,8 @@ class KeyIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """As `Wrapped.k`."""
     fingerprint: str = ""
     """What the key proves to be the same by (`hsm.proving`); empty where that is not known."""
+    authenticator: str = ""
+    """The same of its HMAC key; empty where it wraps without one, and where that is not known."""
     imported: bool = False
     """Whether it was brought to the token from outside, which a ceremony does on purpose."""
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hsm import envelope as slot_envelope
 from hsm.envelope import Place
 from hsm.errors import HsmError, IntegrityError
-from hsm.wrapping import KeySlot
+from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
@@ -33,7 +33,7 @@ from vault.seal.record import (
     recovery_path,
     slot_path,
 )
-from vault.seal.slots import NoSlotAnswers, Reasons, Slots, unwrap_root
+from vault.seal.slots import NoSlotAnswers, Reasons, Slots, check_canary, unwrap_root
 from vault.storage.protocol import ReadTx, Tx
 
 SEAL_KIND: Final = "seal"
@@ -68,6 +68,20 @@ async def wrapped_slot(tx: ReadTx, config: SealConfig, name: str) -> WrappedSlot
     """Return the record of a key slot; raises `SealFailure`."""
     path = slot_path(name, config.entry(name).revision)
     return decode(path, await _filled(tx, path), WrappedSlot)
+
+
+async def recorded_key(tx: ReadTx, config: SealConfig, slot: KeySlot) -> KeyIdentity:
+    """Have the key that the entry of `slot` names prove itself, and return all that it is known by.
+
+    Where the entry says less of it than that, as an older one does, its stored canary tells whether it is the key.
+    Raises `HsmError`, `SealFailure`.
+    """
+    entry = config.entry(slot.name)
+    key = await slot.identify(entry.key)
+    if (key.fingerprint, key.authenticator) != (entry.key_fingerprint, entry.key_authenticator):
+        record = await wrapped_slot(tx, config, slot.name)
+        await check_canary(slot, record, generation=config.generation, revision=entry.revision)
+    return key
 
 
 async def unwrap_any(tx: ReadTx, config: SealConfig, slots: Slots) -> tuple[Key, str, Reasons]:

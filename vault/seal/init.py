@@ -275,6 +275,7 @@ async def _wrapped(
         key_version=key_version(record),
         key_label=key.label,
         key_fingerprint=key.fingerprint,
+        key_authenticator=key.authenticator,
         key_imported=key.imported,
     )
 

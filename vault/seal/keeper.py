@@ -258,7 +258,7 @@ class Keeper:
             raise Moved
         root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
-        key = await slot.identify(None if ordered else config.entry(slot.name).key)
+        key = await (slot.identify() if ordered else book.recorded_key(self.storage.reader(), config, slot))
         record = await self.write(slot, root_key, config, config.root_version, old + 1, key)
         recovery = await sharing.recovery_for(self, slot, config, key)
         async with self.storage.write() as tx:
@@ -355,6 +355,7 @@ class Keeper:
             key_version=key_version(record),
             key_label=key.label,
             key_fingerprint=key.fingerprint,
+            key_authenticator=key.authenticator,
             key_imported=key.imported,
             added=self._now(),
         )

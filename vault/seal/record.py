@@ -51,6 +51,8 @@ class SlotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     key_label: str = ""
     key_fingerprint: str = ""
     """What that key proves to be the same by; empty in records from before there was one, until the next rewrap."""
+    key_authenticator: str = ""
+    """The same of its HMAC key; empty where it has none, and in records from before there was one."""
     key_imported: bool = False
     added: int = 0
     """When the record was made, in milliseconds since the epoch; 0 at initialisation."""
@@ -64,6 +66,7 @@ class SlotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
             label=self.key_label,
             version=self.key_version,
             fingerprint=self.key_fingerprint,
+            authenticator=self.key_authenticator,
             imported=self.key_imported,
         )
 
@@ -180,7 +183,7 @@ class RootLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 _KINDS: Final[Mapping[type, RecordKind[Any]]] = {
     kind.form: kind
     for kind in (
-        RecordKind("seal configuration", SealConfig, version=2, older={1: None}, json=True),
+        RecordKind("seal configuration", SealConfig, version=3, older={1: None, 2: None}, json=True),
         RecordKind("seal slot for shares", ShamirSlot, json=True),
         RecordKind("key slot", WrappedSlot, json=True),
         RecordKind("recovery key", RecoveryKey, json=True),

@@ -15,7 +15,7 @@ from hsm.errors import HsmError, SlotUnavailable
 from hsm.wrapping import KeyIdentity, KeySlot
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book, sharing
-from vault.seal.failure import SealRefusal
+from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.keeper import Keeper
 from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
 from vault.seal.sealwrap import Losses
@@ -105,7 +105,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
         return False
     key, revision = Key(keeper.random(KEY_BYTES)), config.entry(name).revision + 1
     try:
-        identity = await slot.identify(config.entry(name).key)
+        identity = await book.recorded_key(keeper.storage.reader(), config, slot)
         record = await wrap_root(
             slot,
             key,
@@ -116,7 +116,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
             key=identity,
         )
         opened = await unwrap_root(slot, record, generation=config.generation, revision=revision)
-    except HsmError:
+    except (HsmError, SealFailure):
         return False
     return opened.same(key)
 
@@ -132,6 +132,7 @@ def _with(keeper: Keeper, config: SealConfig, name: str, key: KeyIdentity) -> Se
         key_version=key.version,
         key_label=key.label,
         key_fingerprint=key.fingerprint,
+        key_authenticator=key.authenticator,
         key_imported=key.imported,
         added=keeper.moment(),
     )

@@ -182,7 +182,7 @@ async def _wrap_everywhere(
             continue
         revision = config.entry(name).revision + 1
         try:
-            identity = await slot.identify(config.entry(name).key)
+            identity = await book.recorded_key(keeper.storage.reader(), config, slot)
             record = await keeper.write(slot, root_key, config, version, revision, identity)
         except Moved:
             raise

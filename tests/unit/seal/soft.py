@@ -29,6 +29,8 @@ class SoftSlot:
         self.before: Callable[[str], object] = self.calls.count
         self.closed = False
         self._random = random
+        self.codes = ""
+        """What its key for HMAC is known by."""
         self.keys = {"v0001": random(32)}
 
     @property
@@ -62,7 +64,10 @@ class SoftSlot:
             return self.version
         if key.version not in self.keys:
             raise KeyMissing(f"slot {self.name}: no key {key.version}")
-        if key.fingerprint not in {"", self._fingerprint(key.version)}:
+        if key.fingerprint not in {"", self._fingerprint(key.version)} or key.authenticator not in {
+            "",
+            self.codes,
+        }:
             raise IntegrityError(
                 f"slot {self.name}: {key.version} is another key than the slot's record names"
             )
@@ -71,23 +76,31 @@ class SoftSlot:
     async def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
         await self._call("identify")
         version = self._recorded(key)
-        return KeyIdentity(label="kek", version=version, fingerprint=self._fingerprint(version))
+        return KeyIdentity(
+            label="kek",
+            version=version,
+            fingerprint=self._fingerprint(version),
+            authenticator=self.codes,
+        )
 
     async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
         await self._call("wrap")
         version = self._recorded(key)
         nonce = self._random(12)
         sealed = AESGCM(self.keys[version]).encrypt(nonce, dek, None)
-        return Wrapped(m="aes-gcm", k=version, iv=nonce, ct=sealed)
+        return Wrapped(m="aes-gcm", k=version, iv=nonce, ct=sealed, mac=self.codes.encode())
 
     async def unwrap(self, wrapped: Wrapped) -> bytes:
         await self._call("unwrap")
         if wrapped.k not in self.keys:
             raise KeyMissing(f"slot {self.name}: no key {wrapped.k}")
+        refusal = IntegrityError(f"slot {self.name}: not what was wrapped")
+        if wrapped.mac != self.codes.encode():
+            raise refusal
         try:
             return AESGCM(self.keys[wrapped.k]).decrypt(wrapped.iv, wrapped.ct, None)
         except (InvalidTag, ValueError):
-            raise IntegrityError(f"slot {self.name}: not what was wrapped") from None
+            raise refusal from None
 
     async def probe(self) -> SlotState:
         self.calls.append("probe")

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 
+import msgspec
 import pytest
 
 from hsm.errors import IntegrityError
@@ -72,6 +73,52 @@ def test_another_key_in_the_place_of_the_recorded_one_gets_nothing_unless_ordere
         assert await machine.config() == before
         await machine.keeper.renew("a")
         assert await machine.restart(Slots(enabled=[a])).life.auto_unseal() == {}
+
+    asyncio.run(story())
+
+
+def test_what_an_earlier_entry_does_not_say_is_recorded_only_of_the_key_that_opens_the_canary() -> None:
+    """Entries from before fingerprints, and from before those of keys for HMAC."""
+
+    async def story() -> None:
+        for stale in ({"key_fingerprint": ""}, {"key_authenticator": ""}):
+            a, b = named("a", "b")
+            a.codes = b.codes = "c1"
+            machine = await _open(a, b)
+            config = await machine.config()
+            assert config.entry("a").key_authenticator == "c1"
+            for name in ("a", "b"):
+                config = config.with_entry(name, msgspec.structs.replace(config.entry(name), **stale))
+            async with machine.storage.write() as tx:
+                await book.write_config(tx, config)
+            if "key_fingerprint" in stale:
+                a.replace()
+            else:
+                a.codes = "c2"
+            with pytest.raises(IntegrityError, match="does not open its stored canary"):
+                await machine.keeper.renew("a", ordered=False)
+            await turnover.rotate_root(machine.keeper)
+            config = await machine.config()
+            assert config.behind == ("a",)
+            assert [bool(config.entry(name).key_fingerprint) for name in "ab"] == [
+                "key_fingerprint" not in stale,
+                True,
+            ]
+            assert config.entry("b").key_authenticator == "c1"
+
+    asyncio.run(story())
+
+
+def test_another_key_for_hmac_gets_nothing_unless_ordered() -> None:
+    async def story() -> None:
+        (a,) = named("a")
+        a.codes = "c1"
+        machine = await _open(a)
+        a.codes = "c2"
+        with pytest.raises(IntegrityError, match="is another key than the slot's record names"):
+            await machine.keeper.renew("a", ordered=False)
+        await machine.keeper.renew("a")
+        assert (await machine.config()).entry("a").key_authenticator == "c2"
 
     asyncio.run(story())
 
