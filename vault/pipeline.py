@@ -37,7 +37,7 @@ from vault.framework.quote import quote
 from vault.framework.route import Access, Bound, special
 from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import StorageFailure, StorageLost
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -48,6 +48,7 @@ _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
 
 
+_LOST: Final = "Vault is sealed: its storage was moved or replaced; see the server's log"
 _NOTHING: Final = "mnt//"
 """Below this, no namespace ever stores anything."""
 
@@ -109,11 +110,7 @@ class Pipeline:
             await self.refuse(call, shut)
             raise shut from error
         except (BarrierSealed, StorageFailure, BarrierFailure) as error:
-            refusal = (
-                Sealed() if isinstance(error, BarrierSealed) else Unavailable(detail=type(error).__name__)
-            )
-            if not isinstance(error, BarrierSealed):
-                self._log.crash("core", "storage or barrier failed", error, request_id=call.id)
+            refusal = self.refusal_of(call, error)
             await self.refuse(call, refusal)
             raise refusal from error
         except Exception as error:
@@ -121,6 +118,15 @@ class Pipeline:
             defect = Internal(detail=type(error).__name__)
             await self.refuse(call, defect)
             raise defect from error
+
+    def refusal_of(self, call: Call, error: BarrierSealed | StorageFailure | BarrierFailure) -> VaultError:
+        """Say what a client is told where storage or barrier do not work; the log has what it is not told."""
+        if isinstance(error, BarrierSealed):
+            return Sealed()
+        if isinstance(error, StorageLost):  # the log has it already: it is sealed within a second
+            return Sealed(_LOST)
+        self._log.crash("core", "storage or barrier failed", error, request_id=call.id)
+        return Unavailable(detail=type(error).__name__)
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""

@@ -109,6 +109,25 @@ def test_the_backup_of_another_vault_seals_and_opens_with_its_own_keys(
             assert value(client, "a") == "other"
 
 
+@pytest.mark.parametrize("content", ["empty", "foreign"])
+def test_what_is_no_vault_at_all_is_answered_as_sealed_from_the_first_request_on(
+    vault: VaultProcess, tmp_path: Path, content: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other, other:
+        if content == "foreign":
+            other.execute("CREATE TABLE cookie (name TEXT)")
+    with vault.client() as client:
+        copy(tmp_path / "other.db", vault.database)
+        for method, path in (("GET", "secret/data/a"), ("POST", "secret/data/a"), ("GET", "sys/mounts")):
+            answer = client.request(method, f"/v1/{path}", {"data": {}} if method == "POST" else None)
+            assert answer.status == 503, answer
+            assert answer.json()["errors"][0].startswith("Vault is sealed"), answer
+        told = "an empty one" if content == "empty" else "another program's"
+        wait_until(lambda: told in vault.log.read_text(encoding="utf-8"), lambda: "not sealed")
+        assert client.request("GET", "/v1/secret/data/a").status == 503
+    assert vault.stop() == 0
+
+
 class Estate:
     """Two servers on one file, and what must be found in it: values by path, tokens that are let in."""
 

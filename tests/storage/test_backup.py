@@ -134,12 +134,23 @@ def test_what_a_killed_one_left_is_removed_and_what_another_writes_is_not(
     assert "cannot be made" in not_backed_up(database, tmp_path / "d.db")
 
 
+def test_a_database_without_its_journal_mode_is_backed_up_as_it_is(database: Path, tmp_path: Path) -> None:
+    """As a restore leaves it whose last step failed, and as a backup is itself."""
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",)
+    before = database.read_bytes()
+    backed_up(database, tmp_path / "b.db")
+    assert database.read_bytes() == before
+    assert words(tmp_path / "b.db") == words(database) == {"old"}
+
+
 def test_places_that_are_no_place_for_a_backup(database: Path, tmp_path: Path) -> None:
     backed_up(database, tmp_path / "b.db")
     os.link(database, tmp_path / "twin.db")
     (tmp_path / "way.db").symlink_to(database)
     for name in ("vault.db", "vault.db-wal", "vault.db-turn", "twin.db", "way.db"):
         assert "database itself" in not_backed_up(database, tmp_path / name, force=True)
+        assert "database itself" in not_backed_up(tmp_path / "way.db", tmp_path / name, force=True)
     make(tmp_path / "second.db", "x")
     assert "database in use" in not_backed_up(database, tmp_path / "second.db", force=True)
     (tmp_path / "folder").mkdir()

@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from importlib import resources
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from tests.storage.stores import everything, fill
 from vault.storage.database import APPLICATION_ID
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import StorageFailure, StorageLost
 from vault.storage.sqlite import SqliteStorage
 
 
@@ -37,8 +38,11 @@ def restore(source: Path, target: Path) -> None:
         one.backup(other)
 
 
+@pytest.mark.parametrize("first", ["check", "read", "list", "write"])
 @pytest.mark.parametrize("content", ["empty", "older", "foreign"])
-def test_a_content_that_cannot_be_followed_ends_everything_and_is_named(tmp_path: Path, content: str) -> None:
+def test_a_content_that_cannot_be_followed_ends_everything_and_is_named(
+    tmp_path: Path, content: str, first: str
+) -> None:
     source = tmp_path / "backup.db"
     if content == "empty":
         source.touch()
@@ -50,15 +54,18 @@ def test_a_content_that_cannot_be_followed_ends_everything_and_is_named(tmp_path
         await fill(storage, "a")
         await storage.check()
         restore(source, tmp_path / "s.db")
-        with pytest.raises(
-            StorageFailure, match="content was replaced by one that this server cannot follow"
-        ):
-            await storage.check()
-        said = "schema" if content == "older" else "another program"
-        with pytest.raises(StorageFailure, match=said):
-            await storage.reader().get("a")
-        with pytest.raises(StorageFailure, match=said):
-            await fill(storage, "b")
+        said = {"older": "schema 1, this", "empty": "an empty one", "foreign": "another program's"}[content]
+        noticed: dict[str, Callable[[], Awaitable[object]]] = {
+            "check": storage.check,
+            "read": lambda: storage.reader().get("a"),
+            "list": lambda: storage.reader().list(""),
+            "write": lambda: fill(storage, "b"),
+        }
+        for notice in (noticed.pop(first), *noticed.values()):
+            with pytest.raises(
+                StorageLost, match=f"content was replaced by one that this server cannot follow .{said}"
+            ):
+                await notice()
         await storage.close()
 
     asyncio.run(story())

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.stores import everything, fill
+from vault.storage.files import BESIDE
 from vault.storage.group import committing_thread
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
@@ -51,7 +52,7 @@ def refused(file: Path) -> str:
     """Return why the file is refused."""
     with pytest.raises(StorageFailure) as caught:
         asyncio.run(read(file))
-    assert str(file) in str(caught.value)
+    assert os.path.realpath(file) in str(caught.value)
     return str(caught.value)
 
 
@@ -96,15 +97,46 @@ def test_every_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(["s.db", "s.db-shm", "s.db-turn", "s.db-wal"], 0o600)
 
 
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-turn"])
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("suffix", ["", *BESIDE])
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_a_file_that_others_may_open_is_refused(tmp_path: Path, suffix: str, mode: int) -> None:
+def test_a_file_that_others_may_open_is_refused(tmp_path: Path, suffix: str, mode: int, linked: bool) -> None:
     file = tmp_path / "s.db"
     asyncio.run(make(file, "a"))
     exposed = Path(f"{file}{suffix}")
     exposed.touch()
     exposed.chmod(mode)
-    assert "chmod 600" in refused(file)
+    assert "chmod 600" in refused(link_to(file) if linked else file)
+
+
+def link_to(file: Path) -> Path:
+    """Name a file by a symbolic link in another directory, where nothing else is."""
+    link = file.parent / "way" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    return link
+
+
+def test_a_link_leads_to_a_database_that_is_not_there_yet_and_nothing_is_made_beside_the_link(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "s.db"
+    link = link_to(file)
+    with umask(0):
+        asyncio.run(make(link, "a"))
+    modes = modes_in(tmp_path)
+    del modes["way"]
+    assert modes == dict.fromkeys(["s.db", "s.db-turn"], 0o600)
+    assert [name.name for name in link.parent.iterdir()] == ["link.db"]
+
+
+def test_a_journal_whose_database_is_gone_is_found_behind_a_link(tmp_path: Path) -> None:
+    file = tmp_path / "s.db"
+    link = link_to(file)
+    journal = Path(f"{file}-wal")
+    journal.write_bytes(b"something")
+    assert "its journal" in refused(link)
+    assert journal.read_bytes() == b"something"
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:

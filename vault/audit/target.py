@@ -55,7 +55,7 @@ def is_file(place: str) -> bool:
 
 def beside(database: str) -> Sequence[str]:
     """Return the paths of a database's files."""
-    return [database, *(database + end for end in _BESIDE)]
+    return [database, *(os.path.realpath(database) + end for end in _BESIDE)]
 
 
 def refusal(place: str, claims: Sequence[Claim]) -> str:

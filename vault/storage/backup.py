@@ -11,9 +11,9 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 from vault.storage.database import APPLICATION_ID
+from vault.storage.files import BESIDE
 from vault.storage.protocol import StorageFailure
 from vault.storage.snapshot import (
     Content,
@@ -29,9 +29,6 @@ from vault.storage.snapshot import (
     told,
     watch,
 )
-
-BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
-"""How the names end of files that belong to a database."""
 
 
 @files_told()
@@ -57,7 +54,8 @@ def back_up(
 def _check_destination(database: Path, destination: Path, *, force: bool) -> None:
     if not destination.parent.is_dir():
         raise StorageFailure(f"{destination}: its directory is not there; make it")
-    own = {os.path.realpath(f"{database}{end}") for end in ("", *BESIDE)}
+    real = os.path.realpath(database)
+    own = {os.path.realpath(f"{real}{end}") for end in ("", *BESIDE)}
     if os.path.realpath(destination) in own or (
         database.exists() and destination.exists() and os.path.samefile(database, destination)
     ):

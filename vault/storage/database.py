@@ -10,11 +10,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from vault.storage.files import Files
+from vault.storage.files import BESIDE, Files
 from vault.storage.protocol import StorageFailure
 
 APPLICATION_ID: Final = 0x436F6672
@@ -110,7 +111,7 @@ class Connection:
         try:
             return self.raw.execute(sql, values)
         except sqlite3.Error as error:
-            raise failure(self.file, error) from error
+            raise self.failure(error) from error
 
     def many(self, name: str, sql: str, rows: Sequence[Sequence[str | int | bytes | None]]) -> None:
         """Announce the statement as `name`, then execute it once for each of `rows`; not at all without any."""
@@ -120,21 +121,21 @@ class Connection:
         try:
             self.raw.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise failure(self.file, error) from error
+            raise self.failure(error) from error
 
     def rows(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> list[Any]:
         """Run the statement and return all its rows."""
         try:
             return self.run(name, sql, values).fetchall()
         except sqlite3.Error as error:
-            raise failure(self.file, error) from error
+            raise self.failure(error) from error
 
     def row(self, name: str, sql: str, values: Sequence[str | int | bytes] = ()) -> Any:  # noqa: ANN401 -- SQL
         """Run the statement and return its only row."""
         try:
             return self.run(name, sql, values).fetchone()
         except sqlite3.Error as error:
-            raise failure(self.file, error) from error
+            raise self.failure(error) from error
 
     def stamp(self) -> int:
         """Return the stamp of the last commit. Not announced: it is asked beside every other statement."""
@@ -142,8 +143,14 @@ class Connection:
         try:
             stamp: int = self.raw.execute(_STAMP).fetchone()[0]
         except sqlite3.Error as error:
-            raise failure(self.file, error) from error
+            raise self.failure(error) from error
         return stamp
+
+    def failure(self, error: sqlite3.Error) -> StorageFailure:
+        """Say what `error` means, and look at the content first where it may be another's. Raises `StorageLost`."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:  # as for a table that is not there
+            self.check_content()
+        return failure(self.file, error)
 
     def announce(self, name: str) -> None:
         """Tell the listener, if there is one, that the statement `name` comes next. Raises `StorageFailure`."""
@@ -160,23 +167,25 @@ class Connection:
             return False
         return not busy and bool(frames == saved)
 
-    def check_content(self, schema: int) -> None:
-        """Look whether somebody replaced the content by one that is not ours or not of this `schema`.
+    def check_content(self) -> None:
+        """Look whether somebody replaced the content by one that is not ours or not of the newest schema.
 
-        Raises `StorageFailure`, and each statement does from then on.
+        Raises `StorageLost`, and each statement does from then on.
         """
         if self._files is None or self._files.problem is not None:
             return
         try:
             (mark,) = self.raw.execute("PRAGMA application_id").fetchone()
             (found,) = self.raw.execute("PRAGMA user_version").fetchone()
+            (tables,) = self.raw.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except sqlite3.Error:
             return  # whoever needs the content is told
-        self._files.check_content((mark, found), (APPLICATION_ID, schema))
+        empty = not (mark or found or tables)
+        self._files.check_content((mark, found), (APPLICATION_ID, newest_schema()), empty=empty)
 
     def _refuse_lost(self) -> None:
-        if self._files is not None and self._files.problem is not None:
-            raise StorageFailure(str(self._files.problem))
+        if self._files is not None:
+            self._files.refuse_lost()
 
     def wait_for_lock(self, seconds: float) -> None:
         """Let statements wait this long for another process; 0 makes them fail at once."""
@@ -190,8 +199,9 @@ def prepare(file: Path, *, patience: float) -> None:
     """
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageFailure(f"SQLite {sqlite3.sqlite_version} is too old; install 3.37 or newer")
-    _create(file)
-    _check_private(file)
+    real = Path(os.path.realpath(file))  # where SQLite keeps what is beside it
+    _create(real)
+    _check_private(real)
     connection = Connection(file, None, patience=patience)
     try:
         migrations = _migrations()
@@ -202,7 +212,7 @@ def prepare(file: Path, *, patience: float) -> None:
         for number, sql in migrations:
             _migrate(connection, number, sql)
         connection.run("check", "SELECT epoch FROM head").fetchone()
-        _check_private(file)
+        _check_private(real)
     except sqlite3.Error as error:
         raise failure(file, error) from error
     finally:
@@ -236,7 +246,8 @@ def _size(file: Path) -> int:
 
 
 def _check_private(file: Path) -> None:
-    for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm"), Path(f"{file}-turn")):
+    for end in ("", *BESIDE):
+        name = Path(f"{file}{end}")
         try:
             mode = stat.S_IMODE(name.stat().st_mode)
         except FileNotFoundError:
@@ -263,6 +274,7 @@ def _check_ours(connection: Connection, *, newest: int) -> None:
         )
 
 
+@cache
 def newest_schema() -> int:
     """Return the newest schema that this release knows."""
     return _migrations()[-1][0]

@@ -12,9 +12,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import StorageFailure, StorageLost
 
-_BESIDE: Final = ("-wal", "-shm")
+BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
+"""How the names end of files that belong to a database."""
+_OPEN: Final = ("-wal", "-shm")
 """What SQLite keeps open beside the database: its journal, and the journal's index."""
 
 
@@ -23,9 +25,9 @@ class Files:
 
     def __init__(self, database: Path) -> None:
         # The database by the name that it was given; SQLite keeps the others beside what a symbolic link leads to.
-        self._names = [str(database), *(f"{os.path.realpath(database)}{end}" for end in _BESIDE)]
+        self._names = [str(database), *(f"{os.path.realpath(database)}{end}" for end in _OPEN)]
         self._known: list[tuple[int, int]] = []
-        self.problem: StorageFailure | None = None
+        self.problem: StorageLost | None = None
 
     def remember(self) -> None:
         """Take note of the files that are open, once all of them are. Raises `StorageFailure`."""
@@ -35,9 +37,8 @@ class Files:
             raise StorageFailure(f"storage {error.filename}: {error.strerror}") from error
 
     def check(self) -> None:
-        """Look once. Raises `StorageFailure`, from now on each time."""
-        if self.problem is not None:
-            raise StorageFailure(str(self.problem))
+        """Look once. Raises `StorageLost`, from now on each time."""
+        self.refuse_lost()
         for name, known in zip(self._names, self._known, strict=False):
             try:
                 found = _identity(name)
@@ -60,13 +61,20 @@ class Files:
         except OSError:
             return False
 
-    def check_content(self, found: tuple[int, int], known: tuple[int, int]) -> None:
-        """Compare the program and the schema that the content says it is of. Raises `StorageFailure`, as `check`."""
+    def refuse_lost(self) -> None:
+        """Raises `StorageLost` where something was wrong before, without a look."""
+        if self.problem is not None:
+            raise StorageLost(str(self.problem))
+
+    def check_content(self, found: tuple[int, int], known: tuple[int, int], *, empty: bool) -> None:
+        """Compare the program and the schema that the content says it is of. Raises `StorageLost`, as `check`."""
         if found != known:
             of = (
-                f"schema {found[1]}, this server has {known[1]}"
+                "an empty one"
+                if empty
+                else f"schema {found[1]}, this server has {known[1]}"
                 if found[0] == known[0]
-                else "another program"
+                else "another program's"
             )
             self._end(
                 f"storage {self._names[0]}: its content was replaced by one that this server cannot follow ({of});"
@@ -81,8 +89,8 @@ class Files:
         )
 
     def _end(self, problem: str) -> None:
-        self.problem = StorageFailure(problem)
-        raise StorageFailure(problem)
+        self.problem = StorageLost(problem)
+        raise StorageLost(problem)
 
 
 def _identity(name: str) -> tuple[int, int]:

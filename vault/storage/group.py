@@ -165,7 +165,7 @@ class GroupCommit:
         """Return once the batch is durable, or raise `StorageFailure`. Cancelling the wait undoes nothing."""
         outcome = await ended
         if outcome is not None:
-            raise StorageFailure(str(outcome)) from outcome
+            raise type(outcome)(str(outcome)) from outcome
 
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""
@@ -231,7 +231,7 @@ class GroupCommit:
                 self._advance()
             raise
         if outcome is not None:
-            raise StorageFailure(str(outcome)) from outcome
+            raise type(outcome)(str(outcome)) from outcome
 
     def _begin(self) -> bool:
         """Begin if no other process is in the way; if one is, keep the place behind it."""

@@ -137,3 +137,7 @@ class Storage(Protocol):
 
 class StorageFailure(Exception):
     """The storage could not do what was asked; nothing of the transaction was kept."""
+
+
+class StorageLost(StorageFailure):
+    """What is in the place of the storage is not what was opened: nothing works any more before it is started again."""

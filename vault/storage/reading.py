@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from vault.storage.database import Connection, failure
+from vault.storage.database import Connection
 from vault.storage.order import names_below, paths_below
 from vault.storage.rows import Look, Point, Rows
 
@@ -42,7 +42,7 @@ def _look(connection: Connection, prefix: str, look: Look) -> tuple[Point, Seque
             if not inside:
                 raw.execute("COMMIT")
     except sqlite3.Error as error:
-        raise failure(connection.file, error) from error
+        raise connection.failure(error) from error
 
 
 class Reader:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.database import Connection, OnStatement, newest_schema, prepare
+from vault.storage.database import Connection, OnStatement, prepare
 from vault.storage.files import Files
 from vault.storage.group import GroupCommit, committing_thread
 from vault.storage.index import Index
@@ -73,7 +73,6 @@ class SqliteStorage:
         self._reader = reader
         self._group = group
         self._rows = rows
-        self._schema = newest_schema()
 
     @classmethod
     def open(
@@ -142,7 +141,7 @@ class SqliteStorage:
     async def check(self) -> None:
         """See `Storage.check`."""
         await self._group.check()
-        self._reader.check_content(self._schema)
+        self._reader.check_content()
 
     async def close(self) -> None:
         """See `Storage.close`."""

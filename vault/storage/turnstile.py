@@ -51,7 +51,7 @@ class Turnstile:
     """A lock on the file `<database>-turn`, which is private to its owner."""
 
     def __init__(self, database: Path) -> None:
-        self._name = f"{database}-turn"
+        self._name = f"{os.path.realpath(database)}-turn"
         try:
             self._handle = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -59,6 +59,11 @@ def test_what_lies_beside_a_database_is_refused_before_it_is_there(tmp_path: Pat
         with pytest.raises(DeviceFailure, match=CLAIMED):
             _open(tmp_path / f"coffre.db{end}", *claims)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "way.db").symlink_to(tmp_path / "coffre.db")
+    claims = [Claim("path of storage", path) for path in beside(str(tmp_path / "way.db"))]
+    for end in ("-wal", "-shm", "-journal", "-turn"):
+        with pytest.raises(DeviceFailure, match=CLAIMED):
+            _open(tmp_path / f"coffre.db{end}", *claims)
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/dev/zero", "/proc/self/oom_score_adj", "/proc/self/comm"])
