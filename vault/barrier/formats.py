@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Which kinds and versions of records a database may hold: said in it before the first is written, asked at each opening.
 
-So an older release refuses the whole database at its start, and not one record after the other. It lies in the clear, as
+So an older release refuses the whole database at its start, and seals itself where it runs already, and does not refuse
+one record after the other. It lies in the clear, as
 the seal's configuration does: whoever changes it gains nothing, since every record says its own version.
 """
 
@@ -15,6 +16,8 @@ from vault.storage.protocol import ReadTx, Storage, Tx
 
 FORMATS_PATH: Final = "core/formats"
 """In the clear part of storage."""
+FORMATS_KIND: Final = "formats"
+"""Kind of the invalidation (key "") when a database may hold more than before: who runs already looks again."""
 FORMER: Final[Mapping[str, int]] = {}
 """Kinds that are written no more, with their last versions: a database of before may name them."""
 
@@ -50,6 +53,7 @@ async def note_in(tx: Tx) -> None:
     """As `note`, within a transaction."""
     said = {**await check(tx), **_own()}
     await tx.put(FORMATS_PATH, _FORMATS.encode(dict(sorted(said.items()))))
+    await tx.invalidate(FORMATS_KIND, "")
 
 
 def _own() -> Mapping[str, int]:

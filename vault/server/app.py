@@ -28,6 +28,7 @@ from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier import formats
 from vault.barrier.failure import BarrierFailure
+from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
 from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies import PolicyEngine
@@ -71,6 +72,9 @@ from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0
 _LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
+_OUTDATED: Final = (
+    "a newer release was started on this database: this one is sealed, and cannot be unsealed again; stop it"
+)
 _EXCHANGED: Final = "the files of the storage were moved, removed or exchanged: it is sealed"
 
 
@@ -285,21 +289,23 @@ class Vault:
         """Seal because somebody asks for it: no key slot opens it again."""
         await self._closing(kept=True)
 
-    def _leave(self, failure: RootKeyReplaced) -> None:
-        """Seal soon, as whoever found out may be anywhere: another process replaced the root key. A key slot may open it."""
+    def _leave(self, failure: RootKeyReplaced | NewerFormat) -> None:
+        """Seal soon, as whoever found out may be anywhere. A key slot may open it where the root key was replaced."""
         if self._leaving is None or self._leaving.done():
-            self._parts.log.failure("seal", _LEFT, reason=str(failure))
+            newer = isinstance(failure, NewerFormat)
+            self._parts.log.failure("seal", _OUTDATED if newer else _LEFT, reason=str(failure))
             self._parts.presence.cluster = (
                 None  # so it is seen as sealed while this lasts, as requests are refused
             )
-            self._leaving = asyncio.get_running_loop().create_task(self._left())
+            self._leaving = asyncio.get_running_loop().create_task(self._left(kept=newer))
 
-    async def _left(self) -> None:
+    async def _left(self, *, kept: bool) -> None:
         try:
             with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
-                await self._closing()
+                await self._closing(kept=kept)
         finally:
-            self._seal_watch.open_again()
+            if not kept:
+                self._seal_watch.open_again()
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""

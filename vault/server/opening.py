@@ -14,6 +14,8 @@ from vault.audit.broker import AUDIT_KIND
 from vault.barrier import formats
 from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
+from vault.barrier.stored import NewerFormat
+from vault.cache.follow import Drop
 from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER, CLUSTER_PATH
 from vault.engines.system.seal import Cluster
@@ -45,10 +47,10 @@ _UNCOUNTED: Final = (
 _CLOSED: Final = "another process replaced the keys of a namespace, or they are damaged: it is sealed in this one; unseal it again"
 
 
-def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
+def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced | NewerFormat], None]) -> None:
     """Say who keeps which fact in memory, so that each is dropped when it becomes untrue.
 
-    `leave` seals the vault soon: this process has a root key that is no longer the vault's.
+    `leave` seals the vault soon: this process has a root key that is no longer the vault's, or a newer release writes.
     """
 
     async def refresh_root() -> None:
@@ -88,6 +90,7 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
         if not parts.barrier.sealed:
             await parts.audit.load(parts.barrier.reader("root", _CORE))
 
+    parts.follower.own(formats.FORMATS_KIND, _refusing_newer(parts, leave))
     parts.follower.own(POLICY_KIND, parts.policies.drop)
     parts.follower.own(NAMESPACE_KIND, drop_namespace)
     parts.follower.own(MOUNT_KIND, parts.router.drop)
@@ -96,6 +99,19 @@ def own_facts(parts: Parts, leave: Callable[[RootKeyReplaced], None]) -> None:
     parts.follower.own(SEAL_KIND, drop_deleted)
     parts.follower.own(QUOTA_KIND, parts.quotas.drop)
     parts.follower.own(CORS_KIND, parts.origins.drop)
+
+
+def _refusing_newer(parts: Parts, leave: Callable[[NewerFormat], None]) -> Drop:
+    async def refuse_newer(key: str | None) -> None:
+        del key
+        try:
+            if not parts.barrier.sealed:
+                await formats.check(parts.storage.reader())
+        except NewerFormat as failure:
+            leave(failure)
+            raise BarrierSealed from failure
+
+    return refuse_newer
 
 
 async def load(parts: Parts) -> None:
