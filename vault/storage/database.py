@@ -34,6 +34,9 @@ _PRAGMAS: Final = (
     "PRAGMA wal_autocheckpoint=8000",
 )
 
+_ALONE: Final = "PRAGMA locking_mode=EXCLUSIVE"
+"""Before any other, which would make the file one of several connections."""
+
 _MEANING: Final = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space, nothing stored was lost",
     sqlite3.SQLITE_BUSY: "another process keeps it locked; stop that process or wait for it",
@@ -77,11 +80,18 @@ class Connection:
     """One connection in autocommit mode, announcing each statement and raising only `StorageFailure`."""
 
     def __init__(
-        self, file: Path, on_statement: OnStatement | None, *, patience: float, files: Files | None = None
+        self,
+        file: Path,
+        on_statement: OnStatement | None,
+        *,
+        patience: float,
+        files: Files | None = None,
+        alone: bool = False,
     ) -> None:
         """Open `file`, which has to be there: SQLite would make an empty one, and delete the journal beside it.
 
-        Nothing is read or written any more once there is a problem with its `files`.
+        Nothing is read or written any more once there is a problem with its `files`. With `alone` nobody else has it open
+        until this is closed.
         """
         if files is not None:
             files.check()
@@ -99,7 +109,7 @@ class Connection:
         except sqlite3.Error as error:
             raise failure(file, error) from error
         try:
-            for pragma in _PRAGMAS:
+            for pragma in (_ALONE, *_PRAGMAS) if alone else _PRAGMAS:
                 self.raw.execute(pragma)
         except sqlite3.Error as error:
             self.raw.close()
@@ -205,7 +215,11 @@ def prepare(file: Path, *, patience: float) -> None:
     connection = Connection(file, None, patience=patience)
     try:
         migrations = _migrations()
-        _check_ours(connection, newest=migrations[-1][0])
+        newest = migrations[-1][0]
+        version = _check_ours(connection, newest=newest)
+        if 0 < version < newest:
+            connection.raw.close()
+            connection = _alone(file, version, newest, patience)
         (mode,) = connection.run("journal", "PRAGMA journal_mode=WAL").fetchone()
         if mode != "wal":
             raise StorageFailure(f"storage {file}: its file system cannot share memory; use a local disk")
@@ -258,7 +272,24 @@ def _check_private(file: Path) -> None:
             raise StorageFailure(f"storage {name}: others may open it (mode {mode:04o}); chmod 600 it")
 
 
-def _check_ours(connection: Connection, *, newest: int) -> None:
+def _alone(file: Path, version: int, newest: int, patience: float) -> Connection:
+    """Open a file whose schema is to change. Raises `StorageFailure` while anybody has it open.
+
+    A server of an older release that runs would go on with what it has in memory, and obey no revocation any more.
+    """
+    try:
+        return Connection(file, None, patience=patience, alone=True)
+    except StorageFailure as problem:
+        if not is_busy(problem):
+            raise
+        raise StorageFailure(
+            f"storage {file}: a server or another program has it open, and its schema is to change from {version} to"
+            f" {newest}; nothing was changed: stop every server that uses it, then start this release"
+        ) from problem
+
+
+def _check_ours(connection: Connection, *, newest: int) -> int:
+    """Return the schema that it has, 0 if it has none."""
     # In this order: the mark is there as soon as the first table, which another process may be making.
     (tables,) = connection.run("check", "SELECT count(*) FROM sqlite_schema").fetchone()
     (mark,) = connection.run("check", "PRAGMA application_id").fetchone()
@@ -272,6 +303,7 @@ def _check_ours(connection: Connection, *, newest: int) -> None:
             f"storage {connection.file}: a newer release wrote it (schema {version}, this one knows {newest});"
             " start that release"
         )
+    return int(version)
 
 
 @cache
