@@ -171,6 +171,8 @@ class Pipeline:
         if call.bound.before is not None and call.prepared is None:
             await self.confirm(call)  # others are asked for nobody whom newer facts would not let
             call.prepared = await call.bound.before(call, call.params)
+            if isinstance(call.prepared, Reply) and call.prepared.long:
+                await self._audit.ahead(call, call.prepared)
 
     async def admit(self, call: Call) -> None:
         """Ask the limits, which count a request once; who is refused by what is no longer true is asked again."""
@@ -414,8 +416,11 @@ class Pipeline:
 
         `record` is how, if not at once: where the answer itself will wait for it.
         """
-        if reply is not None and call.warnings:
-            reply.warnings = [*reply.warnings, *call.warnings]
+        if reply is not None:
+            if call.warnings:
+                reply.warnings = [*reply.warnings, *call.warnings]
+            if reply.long:
+                await self._audit.ahead(call, reply)
         if not call.bound.route.access.unaudited:
             later = (record or self._audit.response)(call, reply)
             if later is not None:

@@ -74,7 +74,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/token/issue.py": "issue",
         "vault/token/lasting.py": "good",
         "vault/wrap/guard.py": "_unspent",
-        "vault/wrap/wrapper.py": "find keep rewrap wrap",
+        "vault/wrap/wrapper.py": "_made find keep renewed",
     },
     "it is compared with a point in time that others said: a claim, a certificate's dates, a one-time code": {
         "nhi/auth/cert/crls.py": "_over",

@@ -13,12 +13,14 @@ from vault.audit.device import DeviceFailure
 from vault.framework.call import Call
 
 TARGET = "/v1/secret/data/x"
+_ONLY_LOOK = {"POST sys/wrapping/unwrap", "POST sys/wrapping/rewrap"}
+"""What they do before the transaction is a read, of what is answered only once the transaction has found it still good."""
 
 
 def test_what_is_done_before_the_transaction_is_never_done_unrecorded() -> None:
     contained = [target for target in TARGETS if target.route.access.contained]
     assert len(contained) >= 10
-    assert [str(target) for target in contained if target.route.access.before] == []
+    assert {str(target) for target in contained if target.route.access.before} == _ONLY_LOOK
 
 
 def test_both_records_are_one_write_and_stand_before_the_commit(application: Application) -> None:

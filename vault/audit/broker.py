@@ -26,6 +26,7 @@ from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
+from vault.framework.offload import Pool, client_of
 from vault.framework.quote import quote
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
@@ -94,6 +95,7 @@ class Broker:
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, _Open] = {}
         self._recording: Sequence[_Open] = ()
+        self._pool = Pool(threads=1, name="record")
         self._batch: Batch | None = None
         self._headers: dict[str, bool] = {}
         self._claims = claims
@@ -140,6 +142,17 @@ class Broker:
         if self._devices:
             return self._send_sealed(sealed_line(call, "request", now, error))
         return None
+
+    async def ahead(self, call: Call, reply: Reply[object]) -> None:
+        """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""
+        if reply.recorded is not None:
+            return
+        made: dict[object, bytes] = {}
+        for renderer in [entry.renderer for entry in self._recording]:
+            make = renderer.ahead(call, reply)
+            if make is not None:
+                made[renderer] = await self._pool.run(client_of(call), make, owed=call.spent)
+        reply.recorded = made
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> Taken:
         """Record a response before it leaves. As `request`."""

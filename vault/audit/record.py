@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -266,14 +267,25 @@ class Renderer:
         if reply is None:
             return self._mounted(call, b"{}")
         if reply.same is None or self._raw or reply.warnings or reply.wrap_info is not None or reply.auth:
-            return self._mounted(call, _bounded(self._reply(call, reply)))
+            return self._mounted(call, self._encoded(call, reply))
         key = (call.mount, reply.same)
         encoded = self._replies.get(key)
         if encoded is None:
-            encoded = self._mounted(call, _bounded(self._reply(call, reply)))
+            encoded = self._mounted(call, self._encoded(call, reply))
             if len(encoded) <= _LONGEST_KEPT:
                 self._replies.put(key, encoded)
         return encoded
+
+    def _encoded(self, call: Call, reply: Reply[object]) -> bytes:
+        known = reply.recorded.get(self) if reply.recorded is not None else None
+        return _bounded(self._reply(call, reply)) if known is None else known
+
+    def ahead(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
+        """Return what makes for a thread what is said about a long answer; None where that is known."""
+        if reply.same is not None and self._replies.get((call.mount, reply.same)) is not None:
+            return None
+        twin = Renderer(self._hasher.twin(), raw=self._raw, elide_lists=self._elide_lists)
+        return partial(twin._encoded, call, reply)
 
     def _mounted(self, call: Call, encoded: bytes) -> bytes:
         """Put the mount's part before an encoded object."""
@@ -291,7 +303,7 @@ class Renderer:
         if reply.raw is not None:
             body["data"] = {
                 "http_content_type": hasher.text(reply.content_type),
-                "http_raw_body": hasher.text(reply.raw.decode("latin-1")),
+                "http_raw_body": hasher.raw(reply.raw),
                 "http_status_code": reply.status or 200,
             }
         elif reply.data is not None:

@@ -8,7 +8,8 @@ storage in the clear: never put a secret into one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from vault.barrier import envelope
 from vault.barrier.failure import UnknownTerm
@@ -17,6 +18,7 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
 from vault.storage.protocol import ReadTx, Timer, Tx
 
+T = TypeVar("T")
 Reload = Callable[[], Awaitable[None]]
 """Makes the keyring follow storage, for an entry whose term another worker or node made."""
 
@@ -101,6 +103,24 @@ class ReadView:
         if opened is not None and len(opened) < _REMEMBERED:
             opened[self._scope, full] = (data, value)
         return value
+
+    async def get_by(self, path: str, use: Callable[[int, Callable[[], bytes]], Awaitable[T]]) -> T | None:
+        """Return what `use` makes of the value at `path`, or None without one.
+
+        It is given the length of what is stored, and what decrypts that: in a thread, if it likes.
+        """
+        full = self._prefix + path
+        data = await self._tx.get(full)
+        if data is None:
+            return None
+        decrypt = partial(self._keyring.decrypt, self._scope, full, data)
+        try:
+            return await use(len(data), decrypt)
+        except UnknownTerm:
+            if self._reload is None:
+                raise
+            await self._reload()
+            return await use(len(data), decrypt)
 
     def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Coroutine[Any, Any, Sequence[str]]:
         """List names directly below `prefix`, as `ReadTx.list`."""

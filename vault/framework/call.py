@@ -250,6 +250,8 @@ class Reply(Generic[T]):
     """Name of the token in `auth`, for the audit record alone."""
     long: bool = False
     """Whether there is so much data that it is encoded off the event loop."""
+    recorded: Mapping[object, bytes] | None = field(default=None, repr=False)
+    """What the record on each audit device is to say of a long one, where that is encoded already."""
     refusal: VaultError | None = None
     """What a `raw` answer in the words of another protocol refuses, for the audit record alone."""
     issued: int = 0

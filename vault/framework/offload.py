@@ -101,25 +101,29 @@ class Pool:
     """Threads that work for clients in turn. All methods belong to one event loop."""
 
     def __init__(self, *, threads: int = THREADS, waiting: int = WAITING, name: str = "work") -> None:
-        """Of work that waits there is never more than `waiting`; `name` is the threads' own."""
+        """Of work that waits and is not owed there is never more than `waiting`; `name` is the threads' own."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = threads
         self._most = waiting
         self._turns: Turns[asyncio.Future[None]] = Turns()
+        self._owed: Turns[asyncio.Future[None]] = Turns()
+        self._owing = False
+        """Whether the last turn was of what is owed: that and what may be refused take turns too."""
         weakref.finalize(self, self._threads.shutdown, wait=False)
 
     @property
     def waiting(self) -> int:
         """How much work waits."""
-        return len(self._turns)
+        return len(self._turns) + len(self._owed)
 
-    async def run(self, client: Client, work: Callable[[], T]) -> T:
+    async def run(self, client: Client, work: Callable[[], T], *, owed: bool = False) -> T:
         """Return what `work` returns, done in a thread once it is the client's turn.
 
         Raises what it raises, and `Busy` where too much waits: then whoever has most waiting loses the newest of it.
+        What is `owed`, as something was done already, waits for its turn however much waits.
         Work that has begun goes on when nobody waits for it any more, and holds its thread until it is done.
         """
-        await self._turn(client)
+        await self._turn(client, owed=owed)
         try:
             done = asyncio.get_running_loop().run_in_executor(self._threads, work)
         except BaseException:
@@ -128,19 +132,19 @@ class Pool:
         done.add_done_callback(self._over)
         return await asyncio.shield(done)
 
-    async def _turn(self, client: Client) -> None:
+    async def _turn(self, client: Client, *, owed: bool) -> None:
         """Wait for a thread, and take it. Raises `Busy`."""
         if self._free:
             self._free -= 1
             return
-        if len(self._turns) >= self._most:
+        if not owed and len(self._turns) >= self._most:
             loser = self._turns.crowd_out(client)
             if loser is None:
                 raise Busy(retry_after=_RETRY)
             if not loser.done():
                 loser.set_exception(Busy(retry_after=_RETRY))
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns.add(client, turn)
+        (self._owed if owed else self._turns).add(client, turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -156,8 +160,10 @@ class Pool:
 
     def _next(self) -> None:
         """Give a thread that is free to the next that still wants it."""
-        while self._turns:
-            turn = self._turns.take()
+        while self._turns or self._owed:
+            self._owing = not self._owing
+            first, second = (self._owed, self._turns) if self._owing else (self._turns, self._owed)
+            turn = (first or second).take()
             if not turn.done():
                 turn.set_result(None)
                 return

@@ -72,7 +72,7 @@ class Access(msgspec.Struct, frozen=True):
     nothing secret, so that what was found out about one such call may be kept for the next. `reads`, of a listing, is what stands before a name in
     the path that it is read by, where that is not the listing's own. `contained`: a write whose every effect is in its
     transaction, so that its request may be recorded with the response: both before the commit, which is the first
-    that anything comes of it.
+    that anything comes of it. What such a one does `before` only looks.
     """
 
     public: bool = False

@@ -52,7 +52,7 @@ from vault.storage.protocol import Storage
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import Limits
 from vault.token.store import TokenStore
-from vault.wire.v1 import reply_body
+from vault.wire.v1 import escape_html, unescaped_body
 from vault.wrap.signed import SignedTokens
 from vault.wrap.signing_key import SigningKeys, signing_keys
 from vault.wrap.wrapper import Wrapper
@@ -150,7 +150,7 @@ def make(
         biscuits=biscuits,
         policies=policies,
         gate=Gate(policies, barrier),
-        wrapper=Wrapper(tokens, clock, reply_body, SignedTokens(signing, address(config))),
+        wrapper=Wrapper(tokens, clock, unescaped_body, escape_html, SignedTokens(signing, address(config))),
         namespaces=namespaces,
         sealing=_sealing(namespaces, storage, barrier, follower, clock, entropy),
         router=router,

@@ -153,6 +153,7 @@ class Front:
                 if call.login is not None:
                     await self._log_in(call)
                 reply = await self._handle(call)
+                answer = await self._answer_apart(call, reply) if reply is not None and reply.long else None
             finally:
                 del running[call]
                 times = lane.times.get((call.mount.path, call.operation))
@@ -177,8 +178,7 @@ class Front:
             if reply is not None and reply.stream is not None:
                 await stream(reply.stream, _common(call), receive, send)
                 return
-            apart = reply is not None and reply.long
-            answer = await self._answer_apart(call, reply) if apart else _answer(call, reply)
+            answer = answer or _answer(call, reply)
             if call.batch is None:
                 if not _at_once(scope, *answer):
                     await _send(send, *answer)
@@ -188,16 +188,23 @@ class Front:
             else:
                 await _behind(call, answer, scope, send)
 
-    async def _answer_apart(self, call: Call, reply: Reply[object] | None) -> Answer:
-        """Return a long answer, encoded off the event loop once it is recorded; or its refusal."""
+    async def _answer_apart(self, call: Call, reply: Reply[object]) -> Answer:
+        """Return a long answer, encoded off the event loop once it is recorded. Raises its refusal.
+
+        For want of a place there only what came of nothing is refused, and that is recorded.
+        """
+        if reply.raw is not None:
+            return _answer(call, reply)
         batch, call.batch = call.batch, None
+        failure = None if batch is None else batch.flush()
+        if failure is not None:
+            raise failure
+        owed = call.spent or call.bound.route.access.writes
         try:
-            failure = None if batch is None else batch.flush()
-            if failure is not None:
-                return _refusal(call, failure)
-            return await self._lane.pool.run(client_of(call), partial(_answer, call, reply))
-        except VaultError as error:
-            return _refusal(call, error)
+            return await self._lane.pool.run(client_of(call), partial(_answer, call, reply), owed=owed)
+        except Busy as crowded:
+            await self._lane.refuse(call, crowded)
+            raise
 
     def _head(self, call: Call, scope: Scope) -> None:
         call.method = scope["method"]

@@ -39,7 +39,7 @@ class Lane:
         self.handle: Final = requests.handle
         self.pool: Final = requests.pool
         self.refused: Final = requests.refusals.count
-        self._refuse = requests.refuse
+        self.refuse: Final = requests.refuse
 
     async def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
         """Return the refusal of a request that took too long, recorded. Raises `ended` when it was not that."""
@@ -49,7 +49,7 @@ class Lane:
         task.uncancel()
         try:
             late = Failed("context deadline exceeded")
-            await self._refuse(call, late)
+            await self.refuse(call, late)
         except VaultError as unrecorded:
             return unrecorded
         return late

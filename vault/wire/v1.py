@@ -6,6 +6,7 @@ Everything is reproduced as observed, quirks included; `api-spec/divergences.md`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from vault.framework import schema
@@ -76,11 +77,13 @@ def error_body(error: VaultError) -> bytes:
     return b'{"errors":[' + escape_html(schema.encode(text)) + b"]}\n"
 
 
-def reply_body(reply: Reply[object], request_id: str) -> bytes:
+def reply_body(
+    reply: Reply[object], request_id: str, escape: Callable[[bytes], bytes] = escape_html
+) -> bytes:
     """Return the body of an answer, in the envelope unless it is plain. Keys are in the field's order."""
     encode = schema.encode
     if reply.plain:
-        return escape_html(encode(reply.data)) + b"\n"
+        return escape(encode(reply.data)) + b"\n"
     data = encode(reply.data)
     embedded = data[1:-1] + b"," if reply.embed and len(data) > 2 and data[:1] == b"{" else b""
     body = _ENVELOPE % (
@@ -94,4 +97,9 @@ def reply_body(reply: Reply[object], request_id: str) -> bytes:
         encode(reply.warnings) if reply.warnings else b"null",
         encode(reply.auth) if reply.auth else b"null",
     )
-    return escape_html(body) if reply.unended or reply.status == _ABSENT else escape_html(body) + b"\n"
+    return escape(body) if reply.unended or reply.status == _ABSENT else escape(body) + b"\n"
+
+
+def unescaped_body(reply: Reply[object], request_id: str) -> bytes:
+    """Return the body of an answer that is kept: it is escaped as it goes out, for that may make it six times as long."""
+    return reply_body(reply, request_id, bytes)

@@ -21,7 +21,7 @@ from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
 from vault.wrap.signed import IllegalSignature
-from vault.wrap.wrapper import Wrapped, Wrapper
+from vault.wrap.wrapper import Wrapper
 
 INVALID: Final = "wrapping token is not valid or does not exist"
 """The refusal of a wrapping token that is used up, over, or never was one."""
@@ -79,10 +79,8 @@ class WrappingGuard:
         return await identified(self._tokens, core, call.token, key, entry, call.now * 1_000_000)
 
 
-async def waiting(
-    wrapper: Wrapper, core: ReadView, call: Call, data: Mapping[str, Json]
-) -> tuple[str, Wrapped]:
-    """Return key and response of the wrapping token in the body, else of the caller's own token.
+async def waiting(wrapper: Wrapper, core: ReadView, call: Call, data: Mapping[str, Json]) -> str:
+    """Return the key of the wrapping token in the body, else of the caller's own token.
 
     Raises `Unauthenticated` where there is no token to look at, `Malformed` for one that is no good.
     """

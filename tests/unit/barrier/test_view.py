@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 import asyncio
 import os
+from collections.abc import Callable
 
 import pytest
 
 from tests.unit.barrier.open import NOW, open_barrier
+from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed, UnknownTerm
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
@@ -126,8 +128,11 @@ def test_a_view_without_reload_reports_the_unknown_term() -> None:
             await View(tx, keyring.rotate(NOW, os.urandom), "root", "m/", random=os.urandom).put(
                 "a", raw(b"x")
             )
+        view = ReadView(storage.reader(), keyring, "root", "m/")
         with pytest.raises(UnknownTerm):
-            await ReadView(storage.reader(), keyring, "root", "m/").get("a")
+            await view.get("a")
+        with pytest.raises(UnknownTerm):
+            await view.get_by("a", in_a_thread)
 
     asyncio.run(scenario())
 
@@ -139,6 +144,39 @@ def test_a_forged_term_is_refused_after_looking_again() -> None:
             await tx.put("m/a", b"\x01\x00\x00\x00\x09" + bytes(40))
         with pytest.raises(UnknownTerm):
             await barrier.reader("root", "m/").get("a")
+        with pytest.raises(UnknownTerm):
+            await barrier.reader("root", "m/").get_by("a", in_a_thread)
+
+    asyncio.run(scenario())
+
+
+async def in_a_thread(length: int, decrypt: Callable[[], bytes]) -> tuple[int, bytes]:
+    return length, await asyncio.to_thread(decrypt)
+
+
+def test_a_value_is_decrypted_by_whom_one_likes_and_by_a_key_that_another_process_made() -> None:
+    async def scenario() -> None:
+        storage, barrier = await open_barrier()
+        async with barrier.write("root", "m/") as view:
+            await view.put("a", raw(b"xyz"))
+        reader = barrier.reader("root", "m/")
+        length, value = await reader.get_by("a", in_a_thread) or (0, b"")
+        assert value == b"xyz" and length == len(await storage.reader().get("m/a") or b"")
+        assert await reader.get_by("b", in_a_thread) is None
+        other = Barrier(storage, now=lambda: NOW, random=os.urandom)
+        await other.load(barrier.root_key)
+        async with storage.write() as tx:
+            await other.rotate_in(tx)
+        await other.refresh()
+        async with other.write("root", "m/") as view:
+            await view.put("c", raw(b"new"))
+        assert await reader.get_by("c", in_a_thread) == (
+            len(await storage.reader().get("m/c") or b""),
+            b"new",
+        )
+        barrier.seal()
+        with pytest.raises(BarrierSealed):
+            await reader.get_by("a", in_a_thread)
 
     asyncio.run(scenario())
 

@@ -84,6 +84,28 @@ def test_whoever_has_most_waiting_makes_room_for_others() -> None:
     asyncio.run(go())
 
 
+def test_what_is_owed_is_never_refused_and_takes_turns_with_what_may_be() -> None:
+    async def go() -> None:
+        gate = Gate()
+        pool = Pool(threads=1, waiting=2)
+        tasks = await begin(pool, gate, [(("m", "a"), f"a{n}") for n in range(3)])
+        for name in ("x0", "x1", "x2"):
+            owed = pool.run(("m", "b"), gate.work(name), owed=True)
+            tasks.append(asyncio.create_task(owed))
+            await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await pool.run(("m", "a"), gate.work("a3"))
+        tasks += await begin(pool, gate, [(("n", "c"), "c0")])
+        assert pool.waiting == 5
+        gate.open.set()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in done] == [str, str, Busy, str, str, str, str]
+        assert gate.begun == ["a0", "x0", "a1", "x1", "c0", "x2"]
+        assert pool.waiting == 0
+
+    asyncio.run(go())
+
+
 def test_who_goes_away_while_waiting_leaves_its_turn() -> None:
     async def go() -> None:
         gate = Gate()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/wrapping`: answers that wait for whoever holds the single-use token."""
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -14,8 +15,10 @@ from vault.framework.fields import Anything, Doc, Json
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, read, write
 from vault.token.authenticator import core_reader
-from vault.wrap.guard import waiting
-from vault.wrap.wrapper import Wrapper, present
+from vault.wrap.guard import INVALID, waiting
+from vault.wrap.wrapper import Made, Wrapped, Wrapper
+
+T = TypeVar("T")
 
 _SPENT: Final = (
     "error decrementing wrapping token's use-count: invalid token entry provided for use count decrementing"
@@ -66,25 +69,36 @@ class WrappingEngine(Engine):
         del params
         return await self._lookup(call)
 
-    @write("wrapping/unwrap", contained=True)
+    async def present(self, call: Call, params: WrappingToken) -> Reply[None]:
+        """Fetch the response behind a wrapping token, which nobody has used up yet."""
+        del params
+        return await self._fetch(call, lambda wrapped: self._wrapper.present(wrapped, call.id))
+
+    @write("wrapping/unwrap", contained=True, before="present")
     async def unwrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Fetch the response behind a wrapping token, which is used up by it."""
         del params
-        key, wrapped = await waiting(self._wrapper, call.core, call, call.data)
+        key = await waiting(self._wrapper, call.core, call, call.data)
         if "token" in call.data and call.identity is not None and call.identity.key == key:
             raise Malformed(_SPENT, chained=True)
         call.warnings = []
         await self._wrapper.consume(call.core, key)
-        body = present(wrapped, call.id)
-        return Reply(raw=body, status=wrapped.status, content_type=wrapped.content_type)
+        assert isinstance(call.prepared, Reply)
+        return call.prepared
 
-    @write("wrapping/rewrap", contained=True)
+    async def renew(self, call: Call, params: WrappingToken) -> Made:
+        """Fetch the response behind a wrapping token as it will wait behind the next."""
+        del params
+        return await self._fetch(call, self._wrapper.renewed)
+
+    @write("wrapping/rewrap", contained=True, before="renew")
     async def rewrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Move a waiting response to a new wrapping token; the old one is used up."""
         del params
-        key, wrapped = await waiting(self._wrapper, call.core, call, call.data)
+        key = await waiting(self._wrapper, call.core, call, call.data)
         call.warnings = []
-        return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, wrapped))
+        assert isinstance(call.prepared, Made)
+        return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, call.prepared))
 
     async def wrong_verb(self, call: Call) -> None:
         """Look at the wrapping token before the verb, as the field does."""
@@ -92,6 +106,17 @@ class WrappingEngine(Engine):
             await self._lookup(call)
 
     async def _lookup(self, call: Call) -> WrapLookup:
+        return await self._fetch(call, _told)
+
+    async def _fetch(self, call: Call, make: Callable[[Wrapped], T]) -> T:
+        """Return what `make` makes of the response behind the wrapping token that is meant. Raises as `waiting` does."""
         core = core_reader(self._barrier, call.namespace)
-        _, wrapped = await waiting(self._wrapper, core, call, call.data)
-        return WrapLookup(wrapped.path, rfc3339(wrapped.created), wrapped.ttl)
+        key = await waiting(self._wrapper, core, call, call.data)
+        made = await self._wrapper.fetch(call, core, key, make)
+        if made is None:
+            raise Malformed(INVALID)
+        return made
+
+
+def _told(wrapped: Wrapped) -> WrapLookup:
+    return WrapLookup(wrapped.path, rfc3339(wrapped.created), wrapped.ttl)

@@ -45,7 +45,7 @@ from vault.storage.memory import MemoryStorage
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.wire.v1 import STATUS, error_body, reply_body
+from vault.wire.v1 import STATUS, error_body, escape_html, reply_body, unescaped_body
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import SignedTokens
 from vault.wrap.signing_key import signing_keys
@@ -96,7 +96,7 @@ class House:
         self.signing = signing_keys(wraps, self.barrier, self.entropy)
         self.safe = Safe(wraps, self.barrier, self.entropy.bytes)
         self.signed = SignedTokens(self.signing, "https://vault.example:8200")
-        self.wrapper = Wrapper(self.tokens, self.clock, reply_body, self.signed)
+        self.wrapper = Wrapper(self.tokens, self.clock, unescaped_body, escape_html, self.signed)
         self.mounts = self.router.root
         self.log = io.StringIO()
         self.pipeline = Pipeline(

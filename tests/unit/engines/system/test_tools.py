@@ -33,9 +33,9 @@ class Counted(Pool):
 
     runs = 0
 
-    async def run(self, client: Client, work: Callable[[], T]) -> T:
+    async def run(self, client: Client, work: Callable[[], T], *, owed: bool = False) -> T:
         self.runs += 1
-        return await super().run(client, work)
+        return await super().run(client, work, owed=owed)
 
 
 async def _house(pool: Pool | None = None) -> House:

@@ -4,6 +4,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
@@ -13,6 +14,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.route import read
 from vault.framework.secret import Secret
+from vault.wire.v1 import escape_html
 from vault.wrap.guard import waiting
 
 WRAP = "sys/wrapping/wrap"
@@ -41,6 +43,11 @@ class Samples(Engine):
     async def raw(self, call: Call) -> Reply[None]:
         """Bytes of their own kind."""
         return Reply(raw=b"\x30\x00", content_type="application/pkix-cert")
+
+    @read("samples/markup")
+    async def markup(self, call: Call) -> Reply[None]:
+        """Bytes that look like an answer of ours."""
+        return Reply(raw=b'{"request_id":"<&>"}')
 
     @read("samples/nothing")
     async def nothing(self, call: Call) -> None:
@@ -112,11 +119,38 @@ def test_the_request_id_is_the_one_of_the_request_that_unwraps() -> None:
         assert "n" not in again.body
         assert again.body["lease_duration"] == 9
         token = await _wrapped(house)
-        found = await house.wrapper.find(house.barrier.reader("root", CORE), token)
-        assert found is not None
-        waiting_id = json.loads(found[1].body)["request_id"]
+        core = house.barrier.reader("root", CORE)
+        key = await house.wrapper.find(core, token)
+        assert key is not None
+        body = await house.wrapper.fetch(Call(), core, key, lambda wrapped: wrapped.body)
+        assert body is not None
+        waiting_id = json.loads(body)["request_id"]
         assert len(waiting_id) == 36
         assert (await _unwrap(house, token)).body["request_id"] not in {waiting_id, ""}
+
+    play(scenario)
+
+
+def test_a_response_is_escaped_once_whether_it_was_kept_so_or_not() -> None:
+    """As those were that wait since a release that escaped what it kept."""
+
+    async def scenario() -> None:
+        house = await _house()
+        token = await _wrapped(house, {"a": "<&>", "b": "\\u003c"})
+        core = house.barrier.reader("root", CORE)
+        key = await house.wrapper.find(core, token)
+        assert key is not None
+        kept = await house.wrapper.fetch(Call(), core, key, lambda wrapped: wrapped)
+        assert kept is not None and b"<&>" in kept.body
+        earlier = msgspec.structs.replace(kept, body=escape_html(kept.body))
+        async with house.barrier.write("root", CORE) as view:
+            await view.put(f"wrap/{key}", house.wrapper.renewed(earlier).stored)
+        moved = await house("POST", REWRAP, {"token": token})
+        first = await _unwrap(house, moved.body["wrap_info"]["token"])
+        second = await _unwrap(house, await _wrapped(house, {"a": "<&>", "b": "\\u003c"}))
+        assert first.text[51:] == second.text[51:]
+        assert first.data == {"a": "<&>", "b": "\\u003c"}
+        assert b"\\u003c\\u0026\\u003e" in first.text
 
     play(scenario)
 
@@ -142,6 +176,8 @@ def test_raw_answers_come_back_byte_for_byte_and_others_are_not_wrapped() -> Non
         house = await _house()
         token = (await house("GET", "sys/samples/raw", wrap=60)).body["wrap_info"]["token"]
         assert (await _unwrap(house, token)).text == b"\x30\x00"
+        token = (await house("GET", "sys/samples/markup", wrap=60)).body["wrap_info"]["token"]
+        assert (await _unwrap(house, token)).text == b'{"request_id":"<&>"}'
         assert (await house("GET", "sys/samples/nothing", wrap=60)).status == 204
         assert (await house("GET", "sys/samples/plain", wrap=60)).body == {"n": 1}
 
