@@ -37,6 +37,8 @@ _ASKING: Final = frozenset({b"GET ", b"POST", b"PUT "})
 """How requests begin that may only ask."""
 _READS: Final = frozenset({"GET", "LIST"})
 """Verbs of requests that are begun without a task."""
+_STAYS: Final = (b"connection", b"keep-alive")
+"""Says to a client of HTTP/1.0 that the connection stays, as it wished: without it none would ask again."""
 _LONGEST_KNOWN: Final = 16 * 1024
 """Most bytes of a request that is known by them (SL-71)."""
 
@@ -222,7 +224,11 @@ class Connection(Framed):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own type
         """Begin a read at once: most finish without waiting, and need no task. What waits becomes one."""
         scope: dict[str, Any] = cast("Any", cycle.scope)
-        scope[RESPOND] = partial(self._respond, cycle)
+        if scope["http_version"] == "1.0" and self.parser.should_keep_alive():
+            cycle.keep_alive = True
+            cycle.default_headers = [*cycle.default_headers, _STAYS]
+        else:
+            scope[RESPOND] = partial(self._respond, cycle)
         scope[HEAD], self._head = self._head, None  # of what came at once, the first request alone
         if scope["method"] not in _READS:
             super()._start_asgi_task(cycle, app)

@@ -138,6 +138,22 @@ def test_a_client_that_asks_for_the_end_of_the_connection_gets_it_and_is_told(re
     assert received.endswith(b"content-length: 6\r\nconnection: close\r\n\r\n<once>")
 
 
+@pytest.mark.parametrize("wish", [b"keep-alive", b"Keep-Alive", b"keep-alive, close"])
+def test_a_client_of_http_1_0_that_asks_for_more_is_told_so_and_may(wish: bytes) -> None:
+    """As OpenBao has it, which takes the wish for more before that for the end."""
+    request = b"GET /a HTTP/1.0\r\nconnection: " + wish + b"\r\n\r\n"
+
+    async def answered(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        assert not scope.get(RESPOND)  # that one says nothing of connections
+        headers = [(b"content-length", b"3")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": scope["path"].encode() + b"!"})
+
+    received = asyncio.run(exchange(request + request.replace(b"/a", b"/b"), until=b"/b!", app=answered))
+    head = b"HTTP/1.1 200 OK\r\nconnection: keep-alive\r\ncontent-length: 3\r\n\r\n"
+    assert received == head + b"/a!" + head + b"/b!"
+
+
 class Held:
     """An application that answers each request once it may."""
 
