@@ -20,7 +20,7 @@ WRITES: list[tuple[dict[str, object], str]] = [
             "explicit_max_ttl": "2h",
             "bound_cidrs": "127.0.0.0/8",
             "token_type": "service",
-            "allowed_entity_aliases": "e1,e*",
+            "allowed_entity_aliases": "e1, E*,Ren\u00c9,e1",
             "allowed_policies_glob": "g*",
             "disallowed_policies_glob": "z*",
             "token_num_uses": 5,

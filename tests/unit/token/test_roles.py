@@ -153,9 +153,9 @@ def test_a_role_is_written_shown_and_removed() -> None:
         house = await opened()
         path = "auth/token/roles/ci"
         assert (await house("LIST", "auth/token/roles")).status == 404
-        await role(house, allowed_entity_aliases="b,a", bound_cidrs="::1/128", explicit_max_ttl=60)
+        await role(house, allowed_entity_aliases="b,A,a,\u212a*", bound_cidrs="::1/128", explicit_max_ttl=60)
         seen = (await house("GET", path)).data
-        assert (seen["allowed_entity_aliases"], seen["bound_cidrs"]) == (["a", "b"], ["::1"])
+        assert (seen["allowed_entity_aliases"], seen["bound_cidrs"]) == (["a", "b", "\u212a*"], ["::1"])
         assert (seen["explicit_max_ttl"], seen["period"]) == (60, 0)
         both = await house("POST", path, {"token_explicit_max_ttl": "9000h", "explicit_max_ttl": 1})
         assert len(both.body["warnings"]) == 2
@@ -172,6 +172,10 @@ def test_a_role_is_written_shown_and_removed() -> None:
         ({"path_suffix": "/x"}, "path suffix contains invalid characters"),
         ({"path_suffix": "a..b"}, "parent references"),
         ({"token_type": "odd"}, "invalid 'token_type' value"),
+        (
+            {"allowed_entity_aliases": ",".join(f"{n:0262}" for n in range(1001))},
+            "may have at most 262144 characters",
+        ),
         ({"token_num_uses": -1}, "cannot be negative"),
         ({"token_bound_cidrs": "x"}, "error parsing role fields"),
         ({"token_type": "batch"}, "non-orphan"),

@@ -13,6 +13,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
+from vault.framework.names import folded
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
 from vault.token.lifetime import Limits
@@ -20,6 +21,8 @@ from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText,
 
 _PREFIX: Final = "token/role/"
 _SUFFIX: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]+[0-9A-Za-z_]")
+_LONGEST_ALIASES: Final = 1 << 18
+"""Characters of all aliases together: whoever makes a token with one has each of them looked at."""
 _TYPES: Final = frozenset({"service", "batch", "default-service", "default-batch"})
 
 
@@ -191,7 +194,7 @@ def _changed(old: TokenRole, params: RoleParams) -> tuple[TokenRole, list[str]]:
     given |= {name: getattr(params, f"token_{name}") for name in _TERMS}
     given |= {name: _tidied(getattr(params, name)) for name in _POLICIES}
     aliases = params.allowed_entity_aliases
-    given["allowed_entity_aliases"] = None if aliases is None else tuple(sorted(set(aliases)))
+    given["allowed_entity_aliases"] = None if aliases is None else _aliases(aliases)
     shown, warnings = set(old.old_names), []
     for name in _OLD:
         value = getattr(params, name)
@@ -220,6 +223,13 @@ def _tidied(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None
     found = {normalise(name) for name in names} - {""}
     return ("root",) if "root" in found else tuple(sorted(found))
+
+
+def _aliases(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return patterns of aliases in their one form, as they are compared. Raises `Malformed`."""
+    if sum(map(len, names)) > _LONGEST_ALIASES:
+        raise Malformed(f"field 'allowed_entity_aliases' may have at most {_LONGEST_ALIASES} characters")
+    return tuple(sorted({folded(name) for name in names}))
 
 
 def _check(role: TokenRole) -> None:
