@@ -45,7 +45,10 @@ COMMANDS = (
         remote=False,
         details="The backup is verified first. What was in the database is kept in a file beside it. While a server "
         "has the database open it is refused. Exit code 0: done. 1: nothing was changed.",
-        flags=(*_DATABASE, Flag("discard", "bool", "Keep nothing of what was in the database.")),
+        flags=(
+            *_DATABASE,
+            Flag("discard", "bool", "Keep nothing of what was in the database, if it was one."),
+        ),
     ),
     Command("operator step-down", "operator:step_down", "[options]", _NONE, "Have a node give up leading"),
     Command(

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,30 @@ def test_how_far_it_is(place: Path) -> None:
     assert "restoring: 100 %\n" in shown
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("verb", ["backup", "restore"])
+def test_a_signal_ends_it_and_nothing_half_written_is_left(
+    place: Path, monkeypatch: pytest.MonkeyPatch, verb: str, number: signal.Signals
+) -> None:
+    where = f"-database={place}/vault.db"
+    assert typed("backup", where, place / "whole.db")[0] == 0
+    before = {file.name for file in place.iterdir()}
+    taken: list[Path] = []
+
+    def interrupted(_fsync: int) -> None:
+        taken.extend(place.glob("*.partial"))
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as caught:
+        typed(verb, where, place / ("b.db" if verb == "backup" else "whole.db"))
+    if isinstance(caught.value, SystemExit):
+        assert caught.value.code == 128 + number
+    assert taken
+    assert {file.name for file in place.iterdir()} - before <= {"vault.db-wal", "vault.db-shm"}
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -107,6 +132,7 @@ def test_how_far_it_is(place: Path) -> None:
         ("backup -database=HERE/vault.db HERE/LONG", "File name too long"),
         ("restore -database=HERE/LONG HERE/vault.db", "File name too long"),
         ("restore -database=HERE/vault.db HERE/LONG", "File name too long"),
+        ("backup -database=HERE/vault.db -", "not written to standard output"),
         ("backup -database=HERE/vault.db", "Not enough arguments"),
     ],
 )

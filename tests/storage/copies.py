@@ -21,6 +21,7 @@ from tests.storage.child import say
 from tests.storage.stores import everything
 from vault.storage import snapshot
 from vault.storage.backup import back_up
+from vault.storage.database import newest_schema
 from vault.storage.protocol import StorageFailure
 from vault.storage.restore import restore
 from vault.storage.sqlite import SqliteStorage
@@ -180,7 +181,7 @@ class Stage:
 
     def _whole(self, file: Path, word: str) -> None:
         with snapshot.opened_backup(file) as connection:
-            assert snapshot.examine(file, connection, silent).entries == ENTRIES
+            assert snapshot.examine(file, connection, newest_schema(), silent).entries == ENTRIES
             (one,) = connection.execute("SELECT path FROM entry LIMIT 1").fetchone()
             assert one.startswith(word)
         assert file.stat().st_mode & 0o777 == 0o600

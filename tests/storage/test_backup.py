@@ -17,14 +17,17 @@ from tests.storage.copying import (
     backed_up,
     mode,
     not_backed_up,
+    not_restored,
     query,
     writing,
 )
 from tests.storage.stores import everything
-from vault.storage import snapshot
+from vault.storage import backup, snapshot, unfinished
+from vault.storage.backup import back_up
 from vault.storage.database import newest_schema
+from vault.storage.files import BESIDE
 from vault.storage.protocol import StorageFailure
-from vault.storage.snapshot import Content
+from vault.storage.snapshot import Content, Progress
 from vault.storage.sqlite import SqliteStorage
 
 
@@ -103,15 +106,15 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(
 
             monkeypatch.setattr(os, "link", none)
         file = tmp_path / f"{links}.db"
-        with snapshot.partial(file) as part:
-            part.write_bytes(b"ours")
+        with unfinished.partial(file) as part:
+            part.file.write_bytes(b"ours")
             file.write_bytes(b"theirs")
             with pytest.raises(StorageFailure, match="there already"):
-                snapshot.place(part, file, over=False)
+                part.place(file, over=False)
             file.unlink()
-            snapshot.place(part, file, over=False)
+            part.place(file, over=False)
         assert file.read_bytes() == b"ours"
-        assert not part.exists()
+        assert not part.file.exists()
 
 
 def test_what_a_killed_one_left_is_removed_and_what_another_writes_is_not(
@@ -125,7 +128,7 @@ def test_what_a_killed_one_left_is_removed_and_what_another_writes_is_not(
     backed_up(database, tmp_path / "b.db")
     assert finished.read_bytes() == whole
     assert not list(tmp_path.glob("b.db.partial*"))
-    with snapshot.partial(tmp_path / "c.db"):
+    with unfinished.partial(tmp_path / "c.db"):
         with pytest.raises(StorageFailure, match="another process is writing it"):
             backed_up(database, tmp_path / "c.db")
         assert (tmp_path / "c.db.partial").exists()
@@ -152,9 +155,14 @@ def test_places_that_are_no_place_for_a_backup(database: Path, tmp_path: Path) -
         assert "database itself" in not_backed_up(database, tmp_path / name, force=True)
         assert "database itself" in not_backed_up(tmp_path / "way.db", tmp_path / name, force=True)
     make(tmp_path / "second.db", "x")
-    assert "database in use" in not_backed_up(database, tmp_path / "second.db", force=True)
+    assert "belongs to another database" in not_backed_up(database, tmp_path / "second.db", force=True)
+    for end in BESIDE:  # of a database that was here before: SQLite would bring it into the backup
+        (tmp_path / f"orphan.db{end}").write_bytes(b"left")
+        assert "belongs to another database" in not_backed_up(database, tmp_path / "orphan.db")
+        (tmp_path / f"orphan.db{end}").unlink()
     (tmp_path / "folder").mkdir()
-    assert "regular file" in not_backed_up(database, tmp_path / "folder", force=True)
+    for force in (True, False):
+        assert "regular file" in not_backed_up(database, tmp_path / "folder", force=force)
     assert "its directory is not there" in not_backed_up(database, tmp_path / "none" / "b.db")
 
 
@@ -164,6 +172,8 @@ def test_files_that_are_no_database_of_a_vault(database: Path, tmp_path: Path) -
     assert "no database of a vault" in not_backed_up(tmp_path / "empty.db", tmp_path / "b.db")
     query(tmp_path / "other.db", "CREATE TABLE t (x)")
     assert "no database of a vault" in not_backed_up(tmp_path / "other.db", tmp_path / "b.db")
+    asyncio.run(SqliteStorage.open(tmp_path / "new.db").close())
+    assert "no vault was initialised" in not_backed_up(tmp_path / "new.db", tmp_path / "b.db")
     (tmp_path / "text.db").write_bytes(b"hello, world" * 100)
     assert "not a database" in not_backed_up(tmp_path / "text.db", tmp_path / "b.db")
     with database.open("r+b") as file:
@@ -186,12 +196,61 @@ def test_a_backup_of_what_a_restore_left_half_written_is_refused(database: Path,
     assert "was cut off" in not_backed_up(tmp_path / "half.db", tmp_path / "b.db")
 
 
+def test_what_is_removed_or_exchanged_while_it_is_written_gets_no_name(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would make it anew, for everybody to read, and wherever a link leads."""
+    copy = backup._copy
+
+    def gone(file: Path) -> None:
+        file.unlink()
+
+    def led_away(file: Path) -> None:
+        file.unlink()
+        file.symlink_to(tmp_path / "elsewhere")
+
+    for change in (gone, led_away):
+
+        def changed(
+            source: Path, connection: sqlite3.Connection, made: unfinished.Unfinished, told: Progress
+        ) -> None:
+            change(made.file)  # noqa: B023 - it is called at once
+            copy(source, connection, made, told)
+
+        monkeypatch.setattr(backup, "_copy", changed)
+        with pytest.raises(StorageFailure, match="removed or exchanged it while it was written"):
+            backed_up(database, tmp_path / "b.db")
+        assert not (tmp_path / "b.db").exists()
+        assert not list(tmp_path.glob("*.partial*"))
+
+
+def test_what_the_listener_raises_is_no_interruption(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(what: str, hundredths: int) -> None:
+        assert hundredths < 100
+        raise ValueError(what)
+
+    monkeypatch.setattr(snapshot, "_STEPS", 10)
+
+    with pytest.raises(ValueError, match="copying"):
+        back_up(database, tmp_path / "b.db", force=False, progress=fail)
+    assert not list(tmp_path.glob("b.db*"))
+
+
 def test_who_may_not_look_is_told_who_may(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(file: Path) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
 
-    monkeypatch.setattr(Path, "is_file", refuse)
-    told = not_backed_up(database, tmp_path / "b.db")
-    assert told == f"{database}: Permission denied; run this as the server's user, or as root"
+    whole = tmp_path / "whole.db"
+    backed_up(database, whole)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    expected = f"{database}: Permission denied; run this as the server's user, or as root"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_file", refuse)
+        assert not_backed_up(database, tmp_path / "b.db") == expected
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert not_backed_up(database, tmp_path / "b.db") == expected
+    assert not_restored(whole, database) == expected

@@ -11,13 +11,15 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.storage.copies import ENTRIES, words
+from tests.storage.copies import ENTRIES, silent, words
 from tests.storage.copying import (
     ROOT,
     backed_up,
@@ -29,7 +31,8 @@ from tests.storage.copying import (
     writing,
 )
 from tests.storage.stores import everything, fill
-from vault.storage import sqlite
+from vault.storage import restore as module
+from vault.storage import snapshot, sqlite, unfinished
 from vault.storage.backup import back_up
 from vault.storage.database import APPLICATION_ID, newest_schema, prepare
 from vault.storage.protocol import StorageFailure
@@ -93,6 +96,27 @@ def test_it_is_refused_while_anybody_has_the_database_open(database: Path, backu
     assert words(database) == {"new"}
 
 
+def test_a_second_storage_of_a_process_does_not_let_others_in(database: Path, backup: Path) -> None:
+    """Closing any descriptor of a file gives up the locks of the whole process on it."""
+    attempt = (
+        "import sys; from pathlib import Path; from tests.storage.copying import restored;"
+        "restored(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+
+    async def story() -> None:
+        storage = SqliteStorage.open(database)
+        await fill(storage, "later")
+        second = SqliteStorage.open(database)
+        backed_up(database, database.with_name("b.db"))
+        command = [sys.executable, "-c", attempt, str(backup), str(database)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: ASYNC221 - nothing else goes on
+        assert "has it open" in done.stderr
+        await second.close()
+        await storage.close()
+
+    asyncio.run(story())
+
+
 def test_whoever_starts_meanwhile_waits_or_is_told(database: Path, backup: Path) -> None:
     told: list[str] = []
 
@@ -114,7 +138,8 @@ def test_a_database_that_nobody_can_open_is_replaced_and_kept(database: Path, ba
     assert (mode(database), words(database)) == (0o600, {"new"})
     assert Path(done.kept).read_bytes() == damaged
     database.write_bytes(damaged)
-    assert restored(backup, database, keep=False).kept == ""
+    again = restored(backup, database, keep=False)
+    assert Path(again.kept).read_bytes() == damaged, "it may be no database at all, named by mistake"
     assert words(database) == {"new"}
 
 
@@ -130,6 +155,76 @@ def test_a_journal_without_its_database_is_set_aside(tmp_path: Path, database: P
     done = restored(backup, database)
     assert Path(f"{done.kept}-wal").read_bytes() == frames
     assert words(database) == {"new"}
+
+
+def test_a_backup_that_was_put_beside_the_journal_of_before_is_not_mixed_with_it(
+    tmp_path: Path, database: Path, backup: Path
+) -> None:
+    """As whoever copies a backup to the place of a database whose server was killed."""
+    with writing(database):
+        pass
+    database.write_bytes(backup.read_bytes())
+    frames = Path(f"{database}-wal").read_bytes()
+    with pytest.raises(StorageFailure, match="belongs to another database") as caught:
+        SqliteStorage.open(database)
+    assert f"{database}-wal" in str(caught.value)
+    assert "belongs to another database" in not_backed_up(database, tmp_path / "b.db")
+    assert "belongs to another database" in not_restored(database, tmp_path / "other.db")
+    (tmp_path / "elsewhere" / "way.db").symlink_to(database)
+    way = tmp_path / "elsewhere" / "way.db"
+    assert "belongs to another database" in not_backed_up(way, tmp_path / "b.db")
+    assert "belongs to another database" in not_restored(way, tmp_path / "other.db")
+    assert (database.read_bytes(), Path(f"{database}-wal").read_bytes()) == (backup.read_bytes(), frames)
+    done = restored(backup, database)
+    assert Path(done.kept).read_bytes() == backup.read_bytes()
+    assert Path(f"{done.kept}-wal").read_bytes() == frames
+    assert words(database) == {"new"}
+
+
+def test_two_at_once_keep_both_what_was_there(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = module._alone
+
+    def after_another(*arguments: Any) -> sqlite3.Connection | None:
+        monkeypatch.setattr(module, "_alone", alone)
+        assert restored(backup, database).kept.endswith(".replaced-1")
+        return alone(*arguments)
+
+    monkeypatch.setattr(module, "_alone", after_another)
+    assert restored(backup, database).kept.endswith(".replaced-2")
+
+
+def test_what_fails_keeps_no_copy_of_what_is_still_there(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each attempt leaves less room on the disk for the next; but what is the only copy stays."""
+
+    def fail(what: str, _hundredths: int) -> None:
+        if what == "restoring":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "PAGES", 100)
+        with pytest.raises(KeyboardInterrupt):
+            restore(backup, database, keep=True, progress=fail)
+    assert not list(database.parent.glob("*.replaced-*"))
+    assert words(database) == {"old"}
+    with pytest.raises(KeyboardInterrupt):
+        restore(backup, database, keep=True, progress=fail)
+    assert words(database) == {"new"}
+    (kept,) = database.parent.glob("*.replaced-*")
+    restored(kept, database, keep=False)
+    kept.unlink()
+
+    def not_undone(*_: object) -> None:
+        Path(f"{database}-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "copy", not_undone)
+    with pytest.raises(KeyboardInterrupt):
+        restore(backup, database, keep=True, progress=silent)
+    assert len(list(database.parent.glob("*.replaced-*"))) == 1
 
 
 def test_a_running_server_whose_file_is_gone_or_damaged_is_noticed(database: Path, backup: Path) -> None:
@@ -185,8 +280,15 @@ def test_what_is_no_backup_of_ours_is_refused_before_anything_is_touched(
     wrong.write_bytes(whole)
     Path(f"{wrong}-journal").write_bytes(b"half")
     assert "unfinished" in not_restored(wrong, database)
+    (tmp_path / "elsewhere" / "way.db").symlink_to(wrong)
+    assert "unfinished" in not_restored(tmp_path / "elsewhere" / "way.db", database)
     query(tmp_path / "foreign.db", "CREATE TABLE t (x)")
     assert "another program" in not_restored(backup, tmp_path / "foreign.db")
+    wrong.unlink()
+    Path(f"{wrong}-journal").unlink()
+    wrong.write_bytes(whole)
+    query(wrong, "DELETE FROM entry")
+    assert "no vault was initialised" in not_restored(wrong, database)
     assert words(database) == {"old"}
     assert not list(tmp_path.glob("*.replaced-*"))
 
@@ -232,29 +334,57 @@ def test_a_backup_of_an_older_release_is_restored_as_it_is_and_opens(database: P
     asyncio.run(storage.close())
 
 
-def test_root_acts_for_the_user_of_the_server(
+def test_root_acts_as_the_user_of_the_server(
     database: Path, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[str] = []
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(os, "fstat", _owned_by_root(os.fstat))
-    monkeypatch.setattr(os, "chown", lambda file, _user, _group: given.append(Path(file).name))
-    restored(backup, database)
-    assert given == ["vault.db.replaced-1.partial"]
-    restored(backup, tmp_path / "fresh.db")
-    assert given[1:] == ["fresh.db"]
-    database.write_bytes(b"nonsense" * 100)
-    restored(backup, database)
-    assert given[2:] == ["vault.db.partial"]
+    """In whose directory a link may lead anywhere."""
+    now = {"user": 0, "group": 0}
+    was: set[tuple[str, int, int]] = set()
+
+    def told(what: str, _hundredths: int) -> None:
+        was.add((what, now["user"], now["group"]))
+
+    monkeypatch.setattr(os, "geteuid", lambda: now["user"])
+    monkeypatch.setattr(os, "getegid", lambda: now["group"])
+    monkeypatch.setattr(os, "seteuid", lambda user: now.update(user=user))
+    monkeypatch.setattr(os, "setegid", lambda group: now.update(group=group))
+    monkeypatch.setattr(os, "setgroups", lambda _: None)
+    monkeypatch.setattr(unfinished, "owner_of", {database: (17, 18), tmp_path / "b.db": (27, 28)}.__getitem__)
+    monkeypatch.setattr(os, "fstat", lambda handle: _owned_by(now["user"], os.stat(handle)))
+    read = resources.files
+
+    def as_root(package: str) -> Traversable:
+        assert now["user"] == 0, "the program may be in a place that the user may not read"
+        return read(package)
+
+    monkeypatch.setattr(resources, "files", as_root)
+    restore(backup, database, keep=True, progress=told)
+    assert was == {("verifying", 0, 0), ("keeping what was there", 17, 18), ("restoring", 17, 18)}
+    was.clear()
+    back_up(database, tmp_path / "b.db", force=False, progress=told)
+    assert was == {("copying", 27, 28), ("verifying", 27, 28)}
+    assert now == {"user": 0, "group": 0}
+    monkeypatch.setattr(os, "access", lambda *_, **__: now["user"] == 0)
+    assert "root acts for the owner of the directory" in not_restored(backup, database)
 
 
-def _owned_by_root(fstat: Callable[[int], os.stat_result]) -> Callable[[int], os.stat_result]:
-    def told(handle: int) -> os.stat_result:
-        found = list(fstat(handle))
-        found[stat.ST_UID] = 0
-        return os.stat_result(found)
+def _owned_by(user: int, found: os.stat_result) -> os.stat_result:
+    told = list(found)
+    told[stat.ST_UID] = user
+    return os.stat_result(told)
 
-    return told
+
+def test_whose_a_directory_is_or_a_file_in_one_of_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "way").symlink_to("/etc/passwd")
+    lstat, folder = os.lstat, os.stat(tmp_path)
+    for owner, expected in ((27, 27), (0, 17)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "stat", lambda _file, owner=owner: _owned_by(owner, folder))
+            patch.setattr(os, "lstat", lambda file: _owned_by(17, lstat(file)))
+            assert unfinished.owner_of(tmp_path / "way")[0] == expected, "not whose it leads to"
+            assert unfinished.owner_of(tmp_path / "none")[0] == owner
 
 
 def test_whoever_waits_long_enough_opens_what_was_restored(database: Path, backup: Path) -> None:

@@ -12,23 +12,22 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from vault.storage.database import APPLICATION_ID
+from vault.storage.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
 from vault.storage.files import BESIDE
 from vault.storage.protocol import StorageFailure
 from vault.storage.snapshot import (
     Content,
     Progress,
+    check_allowed,
     connect,
     examine,
     files_told,
-    flush,
     is_regular,
     opened_backup,
-    partial,
-    place,
     told,
-    watch,
+    watched,
 )
+from vault.storage.unfinished import Unfinished, acting_for_owner, flush, partial
 
 
 @files_told()
@@ -41,13 +40,14 @@ def back_up(
     Nothing is written to `database`. Raises `StorageFailure`.
     """
     _check_destination(database, destination, force=force)
-    with partial(destination) as file:
-        with told(database), closing(_reader(database, patience)) as source:
-            _copy(database, source, file, progress)
-        with opened_backup(file) as copied:
-            found = examine(destination, copied, progress)
-        flush(file)
-        place(file, destination, over=force)
+    newest = newest_schema()  # read now: whom root acts for need not be allowed to read this program
+    with told(database), closing(_reader(database, patience)) as source, acting_for_owner(destination):
+        with partial(destination) as made:
+            _copy(database, source, made, progress)
+            with opened_backup(made.file) as copied:
+                found = examine(destination, copied, newest, progress)
+            flush(made.file)
+            made.place(destination, over=force)
     return found
 
 
@@ -62,21 +62,27 @@ def _check_destination(database: Path, destination: Path, *, force: bool) -> Non
         raise StorageFailure(
             f"{destination}: this is the database itself, or belongs to it; name another file"
         )
-    if not os.path.lexists(destination):
-        return
-    if not force:
+    there = os.path.lexists(destination)
+    if there and not is_regular(destination):
+        raise StorageFailure(f"{destination}: this is not a regular file; name a file")
+    if there and not force:
         raise StorageFailure(
             f"{destination}: it is there already; name another file, or replace it with -force"
         )
-    if not is_regular(destination):
-        raise StorageFailure(f"{destination}: this is not a regular file; name a file")
-    if any(os.path.lexists(f"{destination}{end}") for end in BESIDE):
-        raise StorageFailure(f"{destination}: this looks like a database in use; name another file")
+    for end in BESIDE:  # SQLite would take a journal for that of the backup
+        if os.path.lexists(f"{destination}{end}"):
+            raise StorageFailure(
+                f"{destination}: {destination.name}{end} beside it belongs to another database, perhaps to one in use;"
+                " name another file"
+            )
 
 
 def _reader(database: Path, patience: float) -> sqlite3.Connection:
     if not database.is_file():
         raise StorageFailure(f"storage {database}: there is no such database; check the path")
+    check_allowed(database, os.R_OK)
+    if has_foreign_journal(database):
+        raise foreign_journal(database)
     connection = connect(database, "mode=ro", patience)
     try:
         (mark,) = connection.execute("PRAGMA application_id").fetchone()
@@ -98,14 +104,14 @@ def _cut_off(database: Path) -> bool:
     return os.path.lexists(f"{database}-journal")
 
 
-def _copy(database: Path, source: sqlite3.Connection, file: Path, progress: Progress) -> None:
+def _copy(database: Path, source: sqlite3.Connection, made: Unfinished, progress: Progress) -> None:
     (pages,) = source.execute("PRAGMA page_count").fetchone()
     (free,) = source.execute("PRAGMA freelist_count").fetchone()
     (size,) = source.execute("PRAGMA page_size").fetchone()
     whole = max(1, (pages - free) * size)
-    watch(source, lambda: progress("copying", min(99, file.stat().st_size * 100 // whole)))
     try:
-        source.execute("VACUUM INTO ?", (os.fspath(file.absolute()),))
+        with watched(source, lambda: progress("copying", min(99, made.size * 100 // whole))):
+            source.execute("VACUUM INTO ?", (os.fspath(made.file.absolute()),))
     except sqlite3.Error as error:
         code: int = getattr(error, "sqlite_errorcode", 0)
         if code & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
@@ -115,6 +121,6 @@ def _copy(database: Path, source: sqlite3.Connection, file: Path, progress: Prog
         ]:  # a page that leads beyond the file
             raise StorageFailure(f"storage {database}: it is damaged; restore an earlier backup") from error
         raise StorageFailure(
-            f"{file}: the disk is full or refused; free some space and begin anew"
+            f"{made.file}: the disk is full or refused; free some space and begin anew"
         ) from error
     progress("copying", 100)

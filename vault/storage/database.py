@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vault.storage.files import BESIDE, Files
+from vault.storage.index import is_open
 from vault.storage.protocol import StorageFailure
 
 APPLICATION_ID: Final = 0x436F6672
@@ -48,6 +49,9 @@ _MEANING: Final = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its directory exists and can be written",
     sqlite3.SQLITE_IOERR: "the disk refused (full, over quota or failing); see the system log",
 }
+
+_WAL: Final = 2
+"""What bytes 18 and 19 of a database file say that is read with a journal beside it (SQLite file format, 1.3.3)."""
 
 _STAMP: Final = "SELECT stamp FROM head"
 
@@ -248,8 +252,39 @@ def _create(file: Path) -> None:
     except FileExistsError:
         if not file.is_file():
             raise StorageFailure(f"storage {file}: this is not a regular file; name a file") from None
+        if has_foreign_journal(file):
+            raise foreign_journal(file) from None
     except OSError as error:
         raise StorageFailure(f"storage {file}: it cannot be created: {error.strerror}") from error
+
+
+def expects_journal(file: Path) -> bool:
+    """Whether the file says of itself that it is read with a journal beside it. Raises `OSError`."""
+    with file.open("rb") as head:
+        return head.read(20)[18:] == bytes((_WAL, _WAL))
+
+
+def has_foreign_journal(file: Path) -> bool:
+    """Whether `file` is a whole database, put beside the journal of another one, which SQLite would bring into it.
+
+    A database that has a journal says so, in its own file, before it gets one.
+    """
+    file = Path(os.path.realpath(file))
+    if is_open(file) or not _size(file) or not _size(Path(f"{file}-wal")):
+        return False
+    try:
+        return not expects_journal(file)
+    except OSError:
+        return False  # what else is wrong with it is found when it is opened
+
+
+def foreign_journal(file: Path) -> StorageFailure:
+    """Say that it has, and what to do."""
+    file = Path(os.path.realpath(file))
+    return StorageFailure(
+        f"storage {file}: the journal {file}-wal beside it belongs to another database, which was here before; nothing"
+        " was changed: restore a backup with `vaultctl operator restore`, or move the journal away"
+    )
 
 
 def _size(file: Path) -> int:

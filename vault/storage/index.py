@@ -44,6 +44,16 @@ one for all storages of this process, and it is closed behind the last of them."
 _changing: Final = threading.Lock()
 
 
+def is_open(database: Path) -> bool:
+    """Whether a storage of this process looks at the database; then no file of it may be opened and closed again."""
+    try:
+        found = os.stat(f"{os.path.realpath(database)}-shm")
+    except OSError:
+        return False
+    with _changing:
+        return (found.st_dev, found.st_ino) in _mapped
+
+
 class Index:
     """The index of one database's journal, which a connection has open already."""
 

@@ -21,25 +21,23 @@ from typing import Final
 
 import msgspec
 
-from vault.storage.database import APPLICATION_ID
+from vault.storage.database import APPLICATION_ID, has_foreign_journal, newest_schema
 from vault.storage.protocol import StorageFailure
 from vault.storage.snapshot import (
     UNREADABLE,
     Content,
     Progress,
+    check_allowed,
     connect,
     content,
     copy,
     copy_to,
     examine,
     files_told,
-    flush,
-    give_to_owner_of,
     opened_backup,
-    partial,
-    place,
     told,
 )
+from vault.storage.unfinished import acting_for_owner, flush, partial
 
 _JOURNALS: Final = ("-wal", "-journal")
 _UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vaultctl operator restore\n"
@@ -62,7 +60,7 @@ def restore(
     With `keep`, what was there is copied first, to a file beside it with a name that is not taken. Waits up to `patience`
     seconds for others who have the database open. Raises `StorageFailure`; then nothing was changed.
     """
-    database = Path(os.path.realpath(database))
+    given, database = database, Path(os.path.realpath(database))
     if not database.parent.is_dir():
         raise StorageFailure(f"storage {database}: its directory is not there; make it")
     if os.path.lexists(database) and not database.is_file():
@@ -70,19 +68,39 @@ def restore(
     if database.exists() and backup.exists() and os.path.samefile(backup, database):
         raise StorageFailure(f"backup {backup}: this is the database itself; name a backup")
     with opened_backup(backup) as source:
-        found = examine(backup, source, progress)
-        aside = _free_name(database) if keep else None
-        orphaned = not _size(database) and _size(Path(f"{database}-wal"))  # SQLite would remove the journal
-        target = None if orphaned else _alone(database, patience)
-        if target is None:
-            kept = _replace(source, database, aside, progress)
-        else:
-            with closing(target):
-                kept = _write_into(source, target, found, database, aside, progress)
-    os.chmod(database, 0o600)
+        found = examine(backup, source, newest_schema(), progress)
+        with acting_for_owner(given):
+            kept = _bring_in(source, found, database, keep, patience, progress)
+            _make_private(database)
+    return Restored(found, "" if kept is None else os.fspath(kept))
+
+
+def _bring_in(
+    source: sqlite3.Connection,
+    found: Content,
+    database: Path,
+    keep: bool,  # noqa: FBT001 - as it was given
+    patience: float,
+    progress: Progress,
+) -> Path | None:
+    """Restore it into the database; return where what was there is kept."""
+    # SQLite would remove the journal of a file that is empty, and would bring another one's into a whole file.
+    orphaned = not _size(database) and _size(Path(f"{database}-wal"))
+    target = None if orphaned or has_foreign_journal(database) else _alone(database, patience)
+    if target is None:
+        return _replace(source, database, progress)
+    with closing(target):
+        return _write_into(source, target, found, database, keep, progress)
+
+
+def _make_private(database: Path) -> None:
+    handle = os.open(database, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(handle, 0o600)
+    finally:
+        os.close(handle)
     flush(database)
     flush(database.parent)
-    return Restored(found, os.fspath(aside) if aside is not None and kept else "")
 
 
 def _write_into(
@@ -90,34 +108,65 @@ def _write_into(
     target: sqlite3.Connection,
     found: Content,
     database: Path,
-    aside: Path | None,
+    keep: bool,  # noqa: FBT001 - as it was given
     progress: Progress,
-) -> bool:
-    """Write the backup into the file; tell whether there was anything to keep."""
+) -> Path | None:
+    """Write the backup into the file; return where what was there is kept."""
+    aside = None
     with told(database):
-        (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if aside is not None and tables:
-            with partial(aside) as file:
-                copy_to(target, file, "keeping what was there", progress)
-                give_to_owner_of(database, file)
-                place(file, aside, over=False)
-        copy(source, target, "restoring", progress)
-        if content(target, found.schema) != found:
-            raise StorageFailure(
-                f"storage {database}: it does not hold what the backup holds; restore it again"
-            )
+        version = _version(target)
+        try:
+            (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if keep and tables:
+                aside = _keep(target, database, progress)
+            copy(source, target, "restoring", progress)
+            _check_same(target, found, database)
+        except BaseException:
+            if aside is not None and _is_undone(database) and _version(target) == version:
+                aside.unlink()  # else each attempt would leave less room for the next
+            raise
         # As a server expects that has looked at it just before. Until here the journal could undo everything.
         (mode,) = target.execute("PRAGMA journal_mode=WAL").fetchone()
         if mode == "wal":
             Path(f"{database}-journal").unlink(missing_ok=True)
-    return bool(tables)
+    return aside
+
+
+def _check_same(target: sqlite3.Connection, found: Content, database: Path) -> None:
+    if content(target, found.schema) != found:
+        raise StorageFailure(f"storage {database}: it does not hold what the backup holds; restore it again")
+
+
+def _keep(target: sqlite3.Connection, database: Path, progress: Progress) -> Path:
+    """Copy what is in the database to a file beside it."""
+    aside = _free_name(database)
+    with partial(aside) as made:
+        copy_to(target, made, "keeping what was there", progress)
+        made.place(aside, over=False)
+    return aside
+
+
+def _version(target: sqlite3.Connection) -> int:
+    """A number that is another one once all pages are copied (https://sqlite.org/pragma.html#pragma_schema_version)."""
+    (version,) = target.execute("PRAGMA schema_version").fetchone()
+    return int(version)
+
+
+def _is_undone(database: Path) -> bool:
+    """Whether nothing is left to undo of what was written: the journal is gone, or its head is overwritten."""
+    try:
+        with Path(f"{database}-journal").open("rb") as head:
+            return head.read(8).strip(b"\0") == b""
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def _make(database: Path) -> None:
     """Make an empty file for the server's user alone, which to a server is the same as none."""
     try:
         os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        give_to_owner_of(database.parent, database)
     except FileExistsError:
         return
     except OSError as error:
@@ -130,6 +179,7 @@ def _alone(database: Path, patience: float) -> sqlite3.Connection | None:
     Its journal is merged into it.
     """
     _make(database)
+    check_allowed(database, os.R_OK | os.W_OK)
     with told(database), ExitStack() as opened:
         target = opened.enter_context(closing(connect(database, "mode=rw", patience)))
         try:
@@ -160,28 +210,30 @@ def _check_ours(database: Path, mark: int, tables: int) -> None:
         )
 
 
-def _replace(source: sqlite3.Connection, database: Path, aside: Path | None, progress: Progress) -> bool:
-    """Put a new file in the place of one that SQLite cannot open, or of none beside a journal, which is set aside."""
+def _replace(source: sqlite3.Connection, database: Path, progress: Progress) -> Path:
+    """Put a new file in the place of what SQLite cannot open, or has another one's journal beside it; return its new name.
+
+    It is set aside in any case, which takes no room: it may be no database at all, named by mistake.
+    """
     _make(database)
-    with ExitStack() as held, partial(database) as file:
-        copy_to(source, file, "restoring", progress)
-        give_to_owner_of(database, file)
+    with ExitStack() as held, partial(database) as made:
+        copy_to(source, made, "restoring", progress)
         handle = held.enter_context(_locked(database, database))
         shared = Path(f"{database}-shm")
         if shared.exists():
             held.enter_context(_locked(shared, database))
-        if not _size(database):
-            os.pwrite(handle, _UNDER_WAY, 0)
-        elif aside is not None:
+        aside = _free_name(database)
+        if _size(database):
             os.link(database, aside)
+        else:
+            os.pwrite(handle, _UNDER_WAY, 0)
         for journal in _journals(database):
-            if aside is not None:
-                os.rename(journal, f"{aside}{journal.name.removeprefix(database.name)}")
+            os.rename(journal, f"{aside}{journal.name.removeprefix(database.name)}")
         for end in (*_JOURNALS, "-shm"):
             Path(f"{database}{end}").unlink(missing_ok=True)
         flush(database.parent)
-        place(file, database, over=True)
-    return True
+        made.place(database, over=True)
+    return aside
 
 
 @contextmanager

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Copies of a database: looked through before anybody relies on one, and never half-written under their name.
-
-A copy is written under a name of its own (`NAME.partial`), which a process that is killed leaves behind and the next one
-removes; what has the right name is whole and on the disk.
-"""
+"""Copies of a database: looked through before anybody relies on one."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from vault.storage.database import APPLICATION_ID, failure, newest_schema, uri_of
+from vault.storage.database import (
+    APPLICATION_ID,
+    expects_journal,
+    failure,
+    has_foreign_journal,
+    uri_of,
+)
 from vault.storage.protocol import StorageFailure
+from vault.storage.unfinished import Unfinished, flush
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and how much of it is, in hundredths."""
@@ -29,9 +31,6 @@ _STEPS: Final = 2_000
 """Steps of SQLite's machine between two looks at signals and progress: some milliseconds."""
 PAGES: Final = 1_000
 """Pages that are copied between two."""
-_WAL: Final = 2
-"""What bytes 18 and 19 of a database file say that is read with a journal beside it (SQLite file format, 1.3.3)."""
-_NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 UNREADABLE: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 """What SQLite says of a file that it cannot make anything of."""
 
@@ -64,8 +63,18 @@ def files_told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "; run this as the server's user, or as root" if isinstance(error, PermissionError) else ""
+        hint = ""
+        if isinstance(error, PermissionError):
+            hint = "; run this as the server's user, or as root"
+            if os.geteuid() == 0:
+                hint = "; root acts for the owner of the directory here, who may not do that"
         raise StorageFailure(f"{error.filename or 'a file'}: {error.strerror}{hint}") from error
+
+
+def check_allowed(file: Path, how: int) -> None:
+    """Raise `PermissionError` unless the file may be opened so (`os.R_OK`, `os.W_OK`); SQLite only says that it cannot."""
+    if not os.access(file, how, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(file))
 
 
 def connect(file: Path, how: str, patience: float) -> sqlite3.Connection:
@@ -77,14 +86,25 @@ def connect(file: Path, how: str, patience: float) -> sqlite3.Connection:
     return connection
 
 
-def watch(connection: sqlite3.Connection, look: Callable[[], None]) -> None:
-    """Call `look` now and then while a statement runs."""
+@contextmanager
+def watched(connection: sqlite3.Connection, look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` now and then while a statement runs. What it raises ends the statement, and is raised."""
+    raised: list[BaseException] = []
 
     def handler() -> int:
-        look()
-        return 0
+        try:
+            look()
+        except BaseException as error:  # noqa: BLE001 - SQLite would only tell that somebody interrupted it
+            raised.append(error)
+        return len(raised)
 
     connection.set_progress_handler(handler, _STEPS)
+    try:
+        yield
+    except sqlite3.Error:
+        if raised:
+            raise raised[0] from None
+        raise
 
 
 @contextmanager
@@ -95,30 +115,34 @@ def opened_backup(file: Path) -> Iterator[sqlite3.Connection]:
     """
     if not file.is_file():
         raise StorageFailure(f"backup {file}: there is no such file; name a backup")
-    if _size(Path(f"{file}-journal")):
+    real = os.path.realpath(file)  # where SQLite looks for what is beside it
+    if _size(Path(f"{real}-journal")):
         raise StorageFailure(
             f"backup {file}: it is unfinished, for a journal lies beside it; take another one"
         )
     try:
-        with file.open("rb") as head:
-            alone = head.read(20)[18:] == bytes((_WAL, _WAL)) and not Path(f"{file}-wal").exists()
+        alone = expects_journal(file) and not Path(f"{real}-wal").exists()
     except OSError as error:
         raise StorageFailure(f"backup {file}: it cannot be read: {error.strerror}") from error
+    if has_foreign_journal(file):
+        raise StorageFailure(
+            f"backup {file}: the journal {real}-wal beside it belongs to another database; move that away"
+        )
     with told(file), closing(connect(file, "mode=ro" + "&immutable=1" * alone, 1.0)) as connection:
         connection.execute("BEGIN")
         yield connection
 
 
-def examine(file: Path, connection: sqlite3.Connection, progress: Progress) -> Content:
-    """Look through all of a backup. Raises `StorageFailure` unless it is whole, ours and known to this release."""
+def examine(file: Path, connection: sqlite3.Connection, newest: int, progress: Progress) -> Content:
+    """Look through all of a backup. Raises `StorageFailure` unless it is whole, ours and of the `newest` schema or older."""
     try:
         (mark,) = connection.execute("PRAGMA application_id").fetchone()
         (schema,) = connection.execute("PRAGMA user_version").fetchone()
         if mark != APPLICATION_ID or not schema:
             raise StorageFailure(f"backup {file}: this is no backup of a vault; name another file")
-        if schema > newest_schema():
+        if schema > newest:
             raise StorageFailure(
-                f"backup {file}: a newer release wrote it (schema {schema}, this one knows {newest_schema()});"
+                f"backup {file}: a newer release wrote it (schema {schema}, this one knows {newest});"
                 " use that release"
             )
         progress("verifying", 0)
@@ -128,6 +152,8 @@ def examine(file: Path, connection: sqlite3.Connection, progress: Progress) -> C
         if strange or connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
             raise StorageFailure(f"backup {file}: it is damaged; take another one")
         found = content(connection, schema)
+        if not found.entries:
+            raise StorageFailure(f"backup {file}: it is empty, for no vault was initialised in it")
         progress("verifying", 100)
         return found
     except sqlite3.DatabaseError as error:
@@ -161,104 +187,15 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection, what: str, prog
     source.backup(target, pages=PAGES, progress=step)
 
 
-def copy_to(source: sqlite3.Connection, file: Path, what: str, progress: Progress) -> None:
-    """Copy every page to the empty `file`, and flush it."""
-    with told(file):
-        target = connect(file, "mode=rw", 0)
+def copy_to(source: sqlite3.Connection, made: Unfinished, what: str, progress: Progress) -> None:
+    """Copy every page to the empty file, and flush it."""
+    with told(made.file):
+        target = connect(made.file, "mode=rw", 0)
         with closing(target):
             target.execute("PRAGMA synchronous=OFF")
             target.execute("PRAGMA journal_mode=OFF")  # it is thrown away unless all of it is written
             copy(source, target, what, progress)
-    flush(file)
-
-
-@contextmanager
-def partial(name: Path) -> Iterator[Path]:
-    """Give an empty private file beside `name`, which nobody else writes; it is removed if the block fails.
-
-    Within the block it is filled, flushed, and then `place`d.
-    """
-    file = Path(f"{name}.partial")
-    handle = _claim(file)
-    try:
-        yield file
-    except BaseException:
-        for left in (Path(f"{file}-journal"), file):
-            left.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)  # last: it would take away the locks of connections
-
-
-def _claim(file: Path) -> int:
-    """Make the file and lock it. One that a killed process left is removed, even where it is a name of a whole copy."""
-    try:
-        while True:
-            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                mine = os.fstat(handle)
-                with suppress(FileNotFoundError):
-                    if os.path.samestat(mine, os.stat(file, follow_symlinks=False)):
-                        if mine.st_size == 0 and mine.st_nlink == 1 and mine.st_uid == os.geteuid():
-                            os.fchmod(handle, 0o600)
-                            Path(f"{file}-journal").unlink(missing_ok=True)
-                            return handle
-                        file.unlink()
-            except BaseException:
-                os.close(handle)
-                raise
-            os.close(handle)
-    except BlockingIOError as error:
-        raise StorageFailure(f"{file}: another process is writing it; wait for it") from error
-    except OSError as error:
-        raise StorageFailure(f"{file}: it cannot be made: {error.strerror}") from error
-
-
-def place(file: Path, name: Path, *, over: bool) -> None:
-    """Give the finished file its name. Raises `StorageFailure` if that is taken, unless it may go `over` it."""
-    try:
-        if over:
-            os.replace(file, name)
-        else:
-            _name_once(file, name)
-        flush(name.parent)
-    except FileExistsError as error:
-        raise StorageFailure(f"{name}: it is there already; name another file") from error
-    except OSError as error:
-        raise StorageFailure(f"{name}: it cannot be made: {error.strerror}") from error
-
-
-def _name_once(file: Path, name: Path) -> None:
-    try:
-        os.link(file, name)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if os.path.lexists(name):
-            raise FileExistsError from error
-        os.rename(file, name)
-    else:
-        file.unlink()
-
-
-def flush(name: Path) -> None:
-    """Have the disk keep a file's bytes, or a directory's names."""
-    try:
-        handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        raise StorageFailure(f"{name}: the disk refused to keep it: {error.strerror}") from error
-
-
-def give_to_owner_of(like: Path, file: Path) -> None:
-    """Let `file` belong to whom `like` belongs, where root acts for the server's user."""
-    if os.geteuid() == 0:
-        owner = os.stat(like)
-        os.chown(file, owner.st_uid, owner.st_gid)
+    flush(made.file)
 
 
 def is_regular(file: Path) -> bool:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
+
 from vaultctl.commands.server import module_of_server
 from vaultctl.errors import EXIT_OK, CommandError
 from vaultctl.output import key_values
@@ -10,8 +14,9 @@ from vaultctl.visible import on_one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import FrameType
     from typing import Any, TextIO
 
     from vaultctl.invocation import Invocation
@@ -26,18 +31,23 @@ _NEXT = (
     "rotate`, so that the counts of the encryption key begin anew."
 )
 _AFTERWARDS = (_AS_IT_WAS, _UNKNOWN, _NEXT)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""What ends this as SIGINT does: what is half-written is removed, by whoever stops the machine or closes the terminal too."""
 
 
 def backup(invocation: Invocation) -> int:
     """Copy the database, while servers use it, to a file that is verified before it has its name."""
     module = module_of_server("vault.server.backups")
+    if invocation.args[0] == "-":
+        raise CommandError("a backup is not written to standard output; name a file")
     try:
-        made: Mapping[str, Any] = module.back_up(
-            _database(invocation, module),
-            invocation.args[0],
-            force=invocation.truth("force"),
-            progress=_Progress(invocation),
-        )
+        with _ended_by_signals():
+            made: Mapping[str, Any] = module.back_up(
+                _database(invocation, module),
+                invocation.args[0],
+                force=invocation.truth("force"),
+                progress=_Progress(invocation),
+            )
     except module.Failures as failure:
         raise CommandError(str(failure)) from None
     return _tell(invocation, made)
@@ -47,12 +57,13 @@ def restore(invocation: Invocation) -> int:
     """Verify a backup, and bring it into the database that no server has open."""
     module = module_of_server("vault.server.backups")
     try:
-        done: Mapping[str, Any] = module.bring_back(
-            invocation.args[0],
-            _database(invocation, module),
-            keep=not invocation.truth("discard"),
-            progress=_Progress(invocation),
-        )
+        with _ended_by_signals():
+            done: Mapping[str, Any] = module.bring_back(
+                invocation.args[0],
+                _database(invocation, module),
+                keep=not invocation.truth("discard"),
+                progress=_Progress(invocation),
+            )
     except module.Failures as failure:
         raise CommandError(str(failure)) from None
     if not invocation.tabular:
@@ -61,6 +72,30 @@ def restore(invocation: Invocation) -> int:
     for text in _AFTERWARDS:
         invocation.warn(f"\nWARNING! {text}")
     return code
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let signals that end this process be exceptions. Raises `SystemExit` for one, with 128 and its number."""
+    came: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there are signals taken
+        return
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if came:
+            raise SystemExit(128 + came[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _database(invocation: Invocation, module: Any) -> Path:  # noqa: ANN401 - of a package that may be missing
