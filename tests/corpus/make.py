@@ -2,7 +2,7 @@
 """``python -m tests.corpus.make COMMIT…``: has the server of each commit write a database, for `test_corpus.py`.
 
 Each is filled with all that the commit's server takes of what `_fill` asks for, and kept beside what must stay true of
-it. Nothing in it ends within a hundred years. Run it when a kind of stored record gets another version, with the last
+it at the moment when it was made: Biscuits end within a day, and nothing else within a hundred years. Run it when a kind of stored record gets another version, with the last
 commit that wrote the one before.
 """
 
@@ -12,6 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from tests.house.tree import ROOT
 
 DATABASES = Path(__file__).with_name("databases")
 _AGES = "876000h"
+_DAY = "24h"
+"""The longest that a Biscuit lasts."""
 _POLICY = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo", "patch"] }'
 
 
@@ -31,6 +35,8 @@ class Facts:
         self.made: list[str] = []
         self.left: list[str] = []
         self.checks: list[dict[str, Any]] = []
+        self.refused: list[str] = []
+        """Tokens that were revoked."""
 
     def make(self, what: str, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """Write something; None where the server does not take it."""
@@ -38,13 +44,14 @@ class Facts:
         (self.made if status < 300 else self.left).append(what)
         return answer if status < 300 else None
 
-    def check(self, method: str, path: str, *fields: str, body: Any = None, **more: Any) -> None:
-        """Keep what an answer says, of its `data` those fields that are named or all."""
+    def check(self, method: str, path: str, *fields: str, body: Any = None, **more: Any) -> bool:
+        """Keep what an answer says, of its `data` those fields that are named or all; tell whether it says anything."""
         status, answer = self.client(method, path, body, **more)
         if status < 300:
             data = (answer or {}).get("data") or {}
             expected = {name: data[name] for name in fields or data if name in data}
             self.checks.append({"method": method, "path": path, "body": body, "data": expected, **more})
+        return status < 300
 
     def token(self, what: str, path: str, body: Any, **more: Any) -> str:
         """Make a token, and keep that it is one and what it says of itself; "" where there is none."""
@@ -52,14 +59,34 @@ class Facts:
         if answer is None:
             return ""
         secret = str(answer["auth"]["client_token"])
-        self.look(secret, more.get("namespace", ""), what)
+        assert self.look(secret, more.get("namespace", ""), what), f"{what}: is not good for anything"
         if accessor := answer["auth"].get("accessor"):
             where = {"namespace": more["namespace"]} if "namespace" in more else {}
             self.check("POST", "auth/token/lookup-accessor", "policies", body={"accessor": accessor}, **where)
         return secret
 
-    def look(self, secret: str, namespace: str = "", what: str = "") -> None:
-        """Keep what a token says of itself."""
+    def wait(self, what: str, path: str, data: Mapping[str, Any], **more: Any) -> None:
+        """Have an answer with these data wait for whoever unwraps it, and keep that it does."""
+        wrapped = self.make(what, "GET", path, wrap=_AGES, **more)
+        if wrapped is not None:
+            secret = wrapped["wrap_info"]["token"]
+            self.checks.append(
+                {
+                    "method": "POST",
+                    "path": "sys/wrapping/unwrap",
+                    "body": {},
+                    "token": secret,
+                    "data": data,
+                    **more,
+                }
+            )
+
+    def forget(self, secret: str) -> None:
+        """Keep nothing of a token."""
+        self.checks = [check for check in self.checks if check.get("token") != secret]
+
+    def look(self, secret: str, namespace: str = "", what: str = "") -> bool:
+        """Keep what a token says of itself; tell whether it does."""
         fields = (
             "policies",
             "display_name",
@@ -72,7 +99,7 @@ class Facts:
             "period",
         )
         limited = "uses" in what
-        self.check(
+        return self.check(
             "GET",
             "auth/token/lookup-self",
             *(field for field in fields if not limited or field != "num_uses"),
@@ -115,7 +142,9 @@ def _fill(facts: Facts) -> None:
     _tokens(facts)
     _logins(facts)
     _identity(facts)
+    _biscuits(facts)
     _rest(facts)
+    _leases(facts)
 
 
 def _tokens(facts: Facts) -> None:
@@ -143,8 +172,85 @@ def _tokens(facts: Facts) -> None:
     token("of a role", "auth/token/create/r", {"policies": ["all"], "ttl": _AGES})
 
 
+def _biscuits(facts: Facts) -> None:
+    make, token = facts.make, facts.token
+    make(
+        "registration of Biscuits",
+        "POST",
+        "nhi/registrations/b",
+        {"workload": "w", "policies": ["all"], "ttl": _DAY, "max_ttl": _DAY},
+    )
+    biscuit = token("Biscuit", "nhi/issue/b", {})
+    if biscuit:
+        token("child of a Biscuit", "auth/token/create", {"policies": ["all"], "ttl": "1h"}, token=biscuit)
+        secret = make("secret of Biscuits", "POST", "nhi/registrations/b/secret", {})
+        given = {"client_id": "b", "client_secret": secret["data"]["client_secret"]}
+        token("Biscuit of a login", "nhi/login", given, token="")
+        revoked = token("revoked Biscuit", "nhi/issue/b", {})
+        facts.forget(revoked)
+        make("revocation of a Biscuit", "POST", "nhi/revoke", {"token": revoked})
+        facts.refused.append(revoked)
+
+
+def _leases(facts: Facts) -> None:
+    """Tokens, as they are listed among the leases: nothing that lends a secret is built in."""
+    for prefix in ("auth/token/create", "auth/userpass/login/u"):
+        _, listed = facts.client("LIST", f"sys/leases/lookup/{prefix}")
+        names = ((listed or {}).get("data") or {}).get("keys", [])
+        for name in names[:2]:
+            facts.check(
+                "PUT",
+                "sys/leases/lookup",
+                "id",
+                "issue_time",
+                "expire_time",
+                body={"lease_id": f"{prefix}/{name}"},
+            )
+
+
+def _in_a_namespace(facts: Facts, namespace: str) -> None:
+    """People, workloads and answers that wait, all of a namespace's own."""
+    make, check, token = facts.make, facts.check, facts.token
+    inside = {"namespace": namespace}
+    long = {"token_policies": ["all"], "token_ttl": _AGES, "token_max_ttl": _AGES}
+    make(f"policy in {namespace}", "PUT", "sys/policies/acl/all", {"policy": _POLICY}, **inside)
+    make(f"userpass in {namespace}", "POST", "sys/auth/userpass", {"type": "userpass"}, **inside)
+    user = make(
+        f"userpass user in {namespace}",
+        "POST",
+        "auth/userpass/users/u",
+        {"password": "long enough", **long},
+        **inside,
+    )
+    if f"userpass user in {namespace}" in facts.made:
+        assert user is None
+        token(
+            f"userpass login in {namespace}",
+            "auth/userpass/login/u",
+            {"password": "long enough"},
+            **{**inside, "token": ""},
+        )
+    entity = make(
+        f"entity in {namespace}", "POST", "identity/entity", {"name": "e", "policies": ["all"]}, **inside
+    )
+    if entity:
+        check("GET", "identity/entity/name/e", "id", "name", "policies", **inside)
+    make(f"nhi in {namespace}", "POST", "sys/mounts/nhi", {"type": "nhi"}, **inside)
+    make(f"workload's key in {namespace}", "POST", "nhi/keys", {"algorithm": "p256"}, **inside)
+    make(f"workload in {namespace}", "POST", "nhi/workloads/w", {"owner": "o", "ttl": _AGES}, **inside)
+    registration = {"workload": "w", "policies": ["all"], "ttl": _DAY, "max_ttl": _DAY}
+    make(f"registration in {namespace}", "POST", "nhi/registrations/b", registration, **inside)
+    token(f"Biscuit in {namespace}", "nhi/issue/b", {}, **inside)
+    make(f"KV 1 in {namespace}", "POST", "sys/mounts/one", {"type": "kv"}, **inside)
+    make(f"KV 1 data in {namespace}", "PUT", "one/a", {"k": namespace}, **inside)
+    check("GET", "one/a", **inside)
+    facts.wait(f"wrapped in {namespace}", "one/a", {"k": namespace}, **inside)
+
+
 def _rest(facts: Facts) -> None:
     make, check, token = facts.make, facts.check, facts.token
+    make("audit device", "PUT", "sys/audit/own2", {"type": "file", "options": {"file_path": "discard"}})
+    check("GET", "sys/audit", "own2/")
     make("namespace", "POST", "sys/namespaces/team")
     inside = {"namespace": "team/"}
     make("policy in a namespace", "PUT", "sys/policies/acl/all", {"policy": _POLICY}, **inside)
@@ -154,6 +260,9 @@ def _rest(facts: Facts) -> None:
     make("KV 2 data in a namespace", "POST", "two/data/a", {"data": {"where": "team"}}, **inside)
     check("GET", "two/data/a", "data", **inside)
     token("token in a namespace", "auth/token/create", {"policies": ["all"], "ttl": _AGES}, **inside)
+    _in_a_namespace(facts, "team/")
+    make("namespace in a namespace", "POST", "sys/namespaces/inner", **inside)
+    _in_a_namespace(facts, "team/inner/")
     make("quota", "POST", "sys/quotas/rate-limit/q", {"rate": 100000, "path": "one/"})
     check("GET", "sys/quotas/rate-limit/q", "name", "rate", "path")
     make("CORS", "POST", "sys/config/cors", {"allowed_origins": ["https://a.example"]})
@@ -163,18 +272,7 @@ def _rest(facts: Facts) -> None:
     make("key rotation", "POST", "sys/rotate")
     make("KV 1 data after rotation", "PUT", "one/later", {"k": "v2"})
     check("GET", "one/later")
-    wrapped = make("wrapped", "GET", "one/a/b", wrap=_AGES)
-    if wrapped is not None:
-        secret = wrapped["wrap_info"]["token"]
-        facts.checks.append(
-            {
-                "method": "POST",
-                "path": "sys/wrapping/unwrap",
-                "body": {},
-                "token": secret,
-                "data": {"k": "v1"},
-            }
-        )
+    facts.wait("wrapped", "one/a/b", {"k": "v1"})
     facts.look(facts.client.token)
 
 
@@ -260,7 +358,7 @@ def _identity(facts: Facts) -> None:
         check("GET", f"identity/mfa/method/totp/{method['data']['method_id']}", "issuer", "name")
     make("nhi", "POST", "sys/mounts/nhi", {"type": "nhi"})
     make("workload's key", "POST", "nhi/keys", {"algorithm": "ed25519"})
-    make("workload", "POST", "nhi/workloads/w", {"owner": "o", "ttl": "90d"})
+    make("workload", "POST", "nhi/workloads/w", {"owner": "o", "ttl": _AGES})
     check("GET", "nhi/workloads/w", "name", "owner")
     make(
         "registration",
@@ -280,7 +378,7 @@ def made_by(commit: str) -> tuple[bytes, dict[str, Any]]:
         tree = folder / "tree"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], cwd=ROOT, check=True)
         try:
-            with serving(tree, folder, max_lease_ttl=_AGES) as client:
+            with serving(tree, folder, max_lease_ttl=_AGES, unsafe_allow_api_audit_creation="true") as client:
                 _, made = client("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
                 assert made is not None
                 client("PUT", "sys/unseal", {"key": made["keys_base64"][0]})
@@ -300,8 +398,10 @@ def made_by(commit: str) -> tuple[bytes, dict[str, Any]]:
         "commit": when.stdout.strip(),
         "key": made["keys_base64"][0],
         "root": made["root_token"],
+        "moment": time.time_ns(),
         "made": facts.made,
         "left": facts.left,
+        "refused": facts.refused,
         "checks": facts.checks,
     }
 
