@@ -105,8 +105,31 @@ def test_sl_12_a_token_whose_policy_covers_another_path_is_refused(
     application: Application, target: Target, narrow: str
 ) -> None:
     answer = ask(application, target, narrow)
+    if "service" in target.route.access.free_for:
+        assert (answer.status, answer.json()) == (400, {"errors": ["missing path"]})
+        return
     check_refused(target, answer, "1 error occurred:\n\t* permission denied\n\n")
     check_records(application, target, answer)
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        ('path "elsewhere" { capabilities = ["read"] }', 200),
+        ('path "sys/*" { capabilities = ["read"] }', 200),
+        ('path "sys/internal/policies/explain" { capabilities = ["deny"] }', 403),
+        ('path "sys/internal/*" { capabilities = ["update"] required_parameters = ["x"] }', 403),
+        ('path "sys/+/policies/explain" { capabilities = ["update"] min_wrapping_ttl = "1s" }', 403),
+    ],
+)
+def test_a_refused_caller_is_explained_to_unless_a_rule_says_otherwise(
+    application: Application, policy: str, status: int
+) -> None:
+    token, place = application.token(policy), "/v1/sys/internal/policies/explain"
+    answer = application.request("POST", place, {"path": "a", "capabilities": "read"}, token=token)
+    assert answer.status == status
+    about = {"path": "a", "policies": "default"}
+    assert application.request("POST", place, about, token=token).status == 403
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t.route.access.sudo], ids=str)

@@ -81,6 +81,29 @@ def test_a_narrowed_token_can_look_at_itself_and_ask_what_it_may(issuer: Issuer)
     assert issuer.root("auth/token/lookup", {"token": narrow})["data"]["meta"]["workload"] == "w1"
 
 
+def test_a_biscuit_needs_no_policy_to_look_at_itself_renew_itself_and_end(issuer: Issuer) -> None:
+    issuer.root("nhi/registrations/r1", {"policies": "app"})
+    token = issuer.issue()
+    asked = {"paths": [DB]}
+    for method, path, body in (
+        ("GET", LOOK, None),
+        ("POST", LOOK, {}),
+        ("POST", "sys/capabilities-self", asked),
+        ("POST", "sys/internal/policies/explain", {"path": DB}),
+    ):
+        assert issuer.status(token, path, method, body) == 200, path
+    renewed = issuer.application.request("POST", "/v1/auth/token/renew-self", {}, token=token).json()["auth"]
+    child = issuer.application.request("POST", "/v1/auth/token/create", {}, token=token).json()["auth"]
+    assert issuer.status(child["client_token"], LOOK) == 403  # a service token has what its policies say
+    token = renewed["client_token"]
+    past = issuer.narrow(token, "check if time($t), $t < 2020-01-01T00:00:00Z;")
+    assert issuer.status(past, LOOK) == 403
+    issuer.root("sys/policies/acl/app", {"policy": f'path "{LOOK}" {{ capabilities = ["deny"] }}'})
+    assert issuer.status(token, LOOK) == 403
+    assert issuer.status(token, "auth/token/revoke-self", "POST", {}) == 204
+    assert issuer.status(token, LOOK) == 403
+
+
 def test_an_explanation_says_what_the_checks_of_a_narrowed_token_refuse(issuer: Issuer) -> None:
     narrow = issuer.narrow(issuer.issue(), TO_DB, READS)
 

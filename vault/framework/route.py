@@ -73,6 +73,7 @@ class Access(msgspec.Struct, frozen=True):
     the path that it is read by, where that is not the listing's own. `contained`: a write whose every effect is in its
     transaction, so that its request may be recorded with the response: both before the commit, which is the first
     that anything comes of it. What such a one does `before` only looks.
+    `free_for` are the kinds of credentials that need no policy for it; one that denies it counts.
     """
 
     public: bool = False
@@ -87,8 +88,11 @@ class Access(msgspec.Struct, frozen=True):
     body: str = "map[string]interface {}"
     reads: str | None = None
     contained: bool = False
+    free_for: tuple[str, ...] = ()
 
 
+BISCUITS: Final = ("biscuit",)
+"""`free_for`, of what is about the credential itself: Biscuits have no `default` policy."""
 _USUAL: Final = Access()
 
 

@@ -111,6 +111,11 @@ class Acl:
             self._memo[operation, path] = found
         return found
 
+    def denies(self, operation: str, path: str) -> bool:
+        """Whether a rule denies it, rather than none granting it. Asked after `check`, for its time."""
+        rule, _, _ = self._decide(operation, path)
+        return rule is not None and rule.grants(Capability.DENY)
+
     def deciding(self, operation: str, path: str, *, now: float) -> str | None:
         """Return which rule path `check` decides by; None where none covers `path`, and for root."""
         if now >= self._stale_at:

@@ -17,6 +17,8 @@ from vault.policy.readable import readable
 from vault.policy.store import PolicyStore
 
 _OUTSIDE: Final = Verdict(allowed=False)
+_FREE: Final = Verdict(allowed=True)
+"""Of what needs no policy."""
 
 
 def seen_by(identity: Identity, path: str) -> str | None:
@@ -93,13 +95,16 @@ class Gate:
         path = seen_by(identity, call.namespace.path + call.path)
         if path is None:
             return _OUTSIDE
-        return acl.check(
+        verdict = acl.check(
             call.operation,
             path,
             data=call.data,
             wrap_ttl=call.wrap_ttl if call.wrap_asked else None,
             now=call.now // 1000,
         )
+        if verdict.missing != call.operation or identity.kind not in call.bound.route.access.free_for:
+            return verdict  # most often it is allowed; and what a rule constrains nobody is free to do
+        return verdict if acl.denies(call.operation, path) else _FREE
 
     def filter(self, call: Call, reply: Reply[object]) -> None:
         """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` for a LIST of nothing.

@@ -14,7 +14,7 @@ from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
 from vault.framework.offload import Pool, client_of
 from vault.framework.pace import Pace
-from vault.framework.route import Params, read, write
+from vault.framework.route import BISCUITS, Params, read, write
 from vault.framework.secret import Secret
 from vault.policy.acl import Acl
 from vault.policy.explain import EXPLAINED, Explained, explain
@@ -100,7 +100,7 @@ class CapabilityEngine(Engine):
         paths = _asked(params.paths, params.path)
         return await self._answer(call, await self._by_token(call, params.token), paths)
 
-    @write("capabilities-self", writes=False, asks=True)
+    @write("capabilities-self", writes=False, asks=True, free_for=BISCUITS)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what the caller's own token may do on some paths."""
         paths = _asked(params.paths, params.path)
@@ -129,11 +129,12 @@ class CapabilityEngine(Engine):
                 shown[name] = {inside + path: _reordered(rule) for path, rule in sorted(rules.items())}
         return shown
 
-    @write("internal/policies/explain", writes=False)
+    @write("internal/policies/explain", writes=False, free_for=("service", "batch", *BISCUITS))
     async def explain(self, call: Call, params: ExplainParams) -> Explanation:
         """Show which rule of which policy decides on a path, and what is missing where it refuses.
 
-        About the caller's own token; about another token, or policies by their names, with the sudo capability.
+        About the caller's own token, whatever that may; about another token, or policies by their names, with the sudo
+        capability.
         It speaks of a request without parameters whose response is not wrapped.
         """
         asked = params.capabilities or EXPLAINED

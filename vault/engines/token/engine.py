@@ -26,7 +26,7 @@ from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
 from vault.framework.identity import Standing
 from vault.framework.quote import quote
-from vault.framework.route import list_, read, write
+from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
@@ -92,12 +92,12 @@ class TokenEngine(RoleRoutes):
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or call.caller().token.reveal())
 
-    @read("lookup-self", own=True)
+    @read("lookup-self", own=True, free_for=BISCUITS)
     async def lookup_self(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
 
-    @write("lookup-self", writes=False, own=True)
+    @write("lookup-self", writes=False, own=True, free_for=BISCUITS)
     async def lookup_self_by_post(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
@@ -116,7 +116,7 @@ class TokenEngine(RoleRoutes):
             raise Malformed("missing token ID")
         return await self._renew(call, params.token, params.increment)
 
-    @write("renew-self", own=True)
+    @write("renew-self", own=True, free_for=BISCUITS)
     async def renew_self(self, call: Call, params: RenewParams) -> Reply[None] | None:
         """Extend the life of the caller's own token."""
         return await self._renew(call, call.caller().token.reveal(), params.increment)
@@ -138,7 +138,7 @@ class TokenEngine(RoleRoutes):
         elif self._tokens.reaches(call.namespace, params.token):
             await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
-    @write("revoke-self", own=True)
+    @write("revoke-self", own=True, free_for=BISCUITS)
     async def revoke_self(self, call: Call) -> None:
         """Revoke the caller's own token and every token below it."""
         if call.caller().kind == "batch":
