@@ -204,10 +204,12 @@ class Client:
         self, method: str, path: str, target: str, search: str, status: int, content: bytes
     ) -> ApiError:
         errors: list[str] = []
+        warnings: list[object] = []
         raw = ""
         try:
             answer = as_map(parse(content))
             errors = [str(error) for error in as_list(answer.get("errors"))]
+            warnings = as_list(answer.get("warnings"))
         except ValueError:
             raw = content.decode("utf-8", "replace")[:_RAW_LIMIT]
         token = self._settings.token
@@ -222,6 +224,7 @@ class Client:
             raw=raw,
             query=search,
             namespace=self._settings.namespace,
+            warnings=warnings,
         )
 
 

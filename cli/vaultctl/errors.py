@@ -43,7 +43,7 @@ class RequestError(CommandError):
 class ApiError(CommandError):
     """The server answered with an error status.
 
-    `method` and `path` (below /v1/) say what was asked, `errors` is the server's own list, `raw` its
+    `method` and `path` (below /v1/) say what was asked, `errors` and `warnings` are the server's own lists, `raw` its
     body when it was not the usual JSON. `query` is kept as sent, without values of the body. `namespace`
     is the one that was named.
     """
@@ -59,6 +59,7 @@ class ApiError(CommandError):
         raw: str,
         query: str = "",
         namespace: str = "",
+        warnings: Sequence[object] = (),
     ) -> None:
         super().__init__(_describe(method, url, status, errors, raw, namespace), EXIT_REMOTE)
         self.method = method
@@ -66,6 +67,7 @@ class ApiError(CommandError):
         self.query = query
         self.status = status
         self.errors = tuple(errors)
+        self.warnings = tuple(warnings)
 
 
 def _describe(method: str, url: str, status: int, errors: Sequence[str], raw: str, namespace: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Flags in the manner of `bao`: `-name=value`, `-name value`, `--name`, all before the first argument."""
+"""Flags in the manner of `bao`: `-name=value`, `-name value`, `--name`; behind arguments too, up to `--`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ NANOSECONDS = {
 _DIGITS = frozenset("0123456789")
 _MOST = 2**63
 """Where Go's whole numbers and durations end."""
+_LONGEST = 64
+"""Letters of a mistyped flag that are compared with those that there are."""
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -49,20 +51,21 @@ def parse(declared: Sequence[Flag], argv: Sequence[str]) -> tuple[dict[str, obje
     """Split argv into flag values by name (absent when not given) and the positional arguments."""
     known = {flag.name: flag for flag in declared}
     values: dict[str, object] = {}
+    arguments: list[str] = []
     rest = list(argv)
     while rest:
-        word = rest[0]
-        if len(word) < 2 or word[0] != "-":
-            break
-        rest.pop(0)
+        word = rest.pop(0)
         if word == "--":
             break
+        if len(word) < 2 or word[0] != "-":
+            arguments.append(word)
+            continue
         name, given, value = word.lstrip("-").partition("=")
         if word.startswith("---") or not name:
             raise UsageError("bad flag syntax: a flag is written -name=value")
         flag = known.get(name)
         if flag is None:
-            raise UsageError(f"flag provided but not defined: -{name}")
+            raise UsageError(f"flag provided but not defined: -{name}{_meant(name, known)}")
         if not given:
             if flag.kind == "bool":
                 value = "true"
@@ -71,18 +74,23 @@ def parse(declared: Sequence[Flag], argv: Sequence[str]) -> tuple[dict[str, obje
             else:
                 raise UsageError(f"flag needs an argument: -{name}")
         _set(values, flag, value)
-    return values, rest
+    return values, [*arguments, *rest]
 
 
-def stray_flags(positionals: Sequence[str]) -> list[str]:
-    """Words after the first argument that look like flags; they are taken as arguments."""
-    return [word for word in positionals if word.startswith("-") and word != "-"]
+def _meant(name: str, known: Mapping[str, Flag]) -> str:
+    """The known flag that a mistyped one is most like, as the end of a message; empty where there is none."""
+    import difflib
+
+    found = difflib.get_close_matches(name[:_LONGEST], known, n=1, cutoff=0.6)
+    return f"; did you mean -{found[0]}?" if found else ""
 
 
 def wanted_format(argv: Sequence[str], environment: str) -> str:
     """The -format value anywhere in argv, else the environment's, else table, in lower case."""
     found = environment
     for index, word in enumerate(argv):
+        if word == "--":
+            break
         if word in ("-format", "--format"):
             found = argv[index + 1] if index + 1 < len(argv) else found
         elif word.startswith(("-format=", "--format=")):

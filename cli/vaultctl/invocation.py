@@ -33,6 +33,7 @@ class Invocation:
         stderr: TextIO,
     ) -> None:
         self.args = args
+        self.program: list[str] = []  # what stands behind `--`, of a command that starts another
         self.flags = flags
         self.form = form
         self.environ = environ

@@ -16,9 +16,9 @@ from vaultctl.errors import (
     PrintedInstead,
     UsageError,
 )
-from vaultctl.flags import environment_value, parse, stray_flags, wanted_format
+from vaultctl.flags import environment_value, parse, wanted_format
 from vaultctl.tree import Command, find_command, flags_of
-from vaultctl.visible import emit, on_one_line, visible
+from vaultctl.visible import emit, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def run(
     command, rest = find_command(words)
     if command is None:
         return _help_for_group(words, rest, stdout, stderr)
-    if any(word in _HELP for word in rest) and not command.passes_through:
+    if any(word in _HELP for word in _before_dashes(rest)) and not command.passes_through:
         from vaultctl.helptext import command_help
 
         stdout.write(command_help(command) + "\n")
@@ -137,18 +137,14 @@ def _run_command(
         raise UsageError("Invalid output format: use table, json or yaml")
     if form == "raw" and form not in command.formats:
         raise UsageError("This command does not support the -format=raw option.")
-    values, args = parse(flags_of(command), rest)
-    strays = stray_flags(args)
-    if strays and form == "table":
-        stderr.write(
-            "Command flags must be provided before positional arguments. The following arguments "
-            f"will not be parsed as flags: [{','.join(map(on_one_line, strays))}]\n"
-        )
+    own = _before_dashes(rest) if command.program else rest
+    values, args = parse(flags_of(command), own)
     _check_count(command, len(args))
     _check_text(rest)
     invocation = Invocation(
         args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr
     )
+    invocation.program = rest[len(own) + 1 :] if command.program else []
     try:
         code = _load(command.function)(invocation)
         if invocation.rehearsing and command.remote:
@@ -157,10 +153,16 @@ def _run_command(
     except ApiError as error:
         stdout.flush()
         stderr.write(visible(f"{error}\n"))
+        invocation.print_warnings({"warnings": list(error.warnings)})
         _explain(invocation, error, stderr)
         return error.code
     finally:
         invocation.close()
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    """The words before the first `--`."""
+    return words[: words.index("--")] if "--" in words else words
 
 
 def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:

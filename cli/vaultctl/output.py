@@ -218,7 +218,7 @@ def warnings_text(warnings: object) -> str:
     items = as_list(warnings)
     if not items:
         return ""
-    lines = ["WARNING! The following warnings were returned from OpenBao:", ""]
+    lines = ["WARNING! The following warnings were returned from the server:", ""]
     for item in items:
         words = str(item).split()
         line = "  *"

@@ -14,18 +14,20 @@ class Command:
     """One command: its words, argument line and count (least, most, how messages say it), and its function.
 
     `function` is `module:name` below vaultctl.commands. `output` is "", "format" or "field" (both flags).
-    `formats` are those that it has beside table, json and yaml.
+    `formats` are those that it has beside table, json and yaml. With `program`, what stands behind `--` is one to start.
     """
 
     __slots__ = (
         "arguments",
         "details",
+        "examples",
         "flags",
         "formats",
         "function",
         "name",
         "output",
         "passes_through",
+        "program",
         "remote",
         "summary",
         "usage",
@@ -42,9 +44,11 @@ class Command:
         output: str = "",
         flags: Sequence[Flag] = (),
         details: str = "",
+        examples: Sequence[str] = (),
         remote: bool = True,
         formats: Sequence[str] = (),
         passes_through: bool = False,
+        program: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -54,9 +58,11 @@ class Command:
         self.output = output
         self.flags = flags
         self.details = details
+        self.examples = examples
         self.remote = remote
         self.formats = formats
         self.passes_through = passes_through
+        self.program = program
 
 
 HTTP_FLAGS = (
@@ -107,6 +113,7 @@ FIELD = Flag("field", "text", "Print only this field, without a newline; wins ov
 GROUPS = {
     "audit": "Audit devices",
     "auth": "Auth methods and their mounts",
+    "env": "Secrets as environment variables and `.env` files",
     "hsm": "Tokens of hardware security modules on this machine",
     "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
     "identity": "Entities: whoever logs in, and what that is worth",
@@ -143,6 +150,7 @@ def find_command(words: Sequence[str]) -> tuple[Command | None, list[str]]:
 
 def all_commands() -> list[Command]:
     """Every command, for help and completion."""
+    from vaultctl.tree_env import COMMANDS as env
     from vaultctl.tree_hsm import COMMANDS as hsm
     from vaultctl.tree_kv import COMMANDS as kv
     from vaultctl.tree_namespaces import COMMANDS as namespaces
@@ -151,7 +159,7 @@ def all_commands() -> list[Command]:
     from vaultctl.tree_system import COMMANDS as system
     from vaultctl.tree_tokens import COMMANDS as tokens
 
-    every = (*hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
+    every = (*env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
     return sorted(every, key=lambda command: command.name)
 
 
@@ -173,6 +181,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree_tokens import COMMANDS as tokens
 
         return tokens
+    if first in ("run", "env"):
+        from vaultctl.tree_env import COMMANDS as env
+
+        return env
     if first == "namespace":
         from vaultctl.tree_namespaces import COMMANDS as namespaces
 

@@ -26,7 +26,7 @@ _KEPT = {"\n", "\t"}
 
 
 _LINES = (
-    "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
+    "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
     "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials",
     "nhi inspect", "nhi issue a", "nhi register a", "nhi report", "nhi revoke -token-id=a -dry-run", "nhi tree a",
     "nhi workload delete a", "nhi workload list", "nhi workload read a", "nhi workload write a", "operator rekey -init",
@@ -96,7 +96,7 @@ def hostile(value: Any) -> Any:
 
 def exact(case: Case) -> bool:
     """Whether the case asks for one value or for a text as it was written, which stay as they are."""
-    return case.line.startswith("policy read") or any(
+    return case.line.startswith(("policy read", "env export")) or any(
         word.startswith(("-field", "-format=raw", "-token-only")) for word in shlex.split(case.line)
     )
 

@@ -67,7 +67,6 @@ kv get secret
 kv get nowhere/x
 kv get
 kv get a b
-kv get secret/app -version=1
 kv get -bogus secret/app
 kv get -format=bogus secret/app
 kv get -format=raw secret/app

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from tests.house.tree import ROOT, files
 
 _OURS = {"vault", "hsm", "nhi", "vaultctl", "tests"}
-# What may be imported where, by the extra that brings it. The command line has the standard library only.
+# What may be imported where, by the extra that brings it. The command line has what every installation has.
 _EXTRAS = {
     "vault": ["server", "postgres"],
     "nhi": ["server", "cel", "postgres"],

@@ -32,7 +32,12 @@ def locate(invocation: Invocation) -> Location:
     mount_flag = invocation.text("mount").strip(" /")
     if not invocation.args and not mount_flag:
         raise UsageError("Not enough arguments (expected 1, got 0)")
-    key = invocation.args[0].strip(" /") if invocation.args else ""
+    return locate_key(invocation, invocation.args[0] if invocation.args else "", mount_flag)
+
+
+def locate_key(invocation: Invocation, key: str, mount_flag: str) -> Location:
+    """Ask the server for the mount of a key; `mount_flag` is where it is said to be, if anywhere."""
+    key, mount_flag = key.strip(" /"), mount_flag.strip(" /")
     asked = mount_flag or key
     if not asked:
         return Location("", key, 1)

@@ -20,7 +20,14 @@ def put(invocation: Invocation) -> int:
     data = parse_body(invocation.args[1:], invocation.stdin)
     if len(invocation.args) < 2:
         raise CommandError("Must supply data")
+    return write_data(invocation, data)
+
+
+def write_data(invocation: Invocation, data: dict[str, object], *, merge: bool = False) -> int:
+    """Write a secret's data, in the place of what is there, or with `merge` among it."""
     location = locate(invocation)
+    if merge:
+        return _change(invocation, location, data, [])
     path = location.path("data")
     body = (
         sort_keys(data)
@@ -41,7 +48,17 @@ def patch(invocation: Invocation) -> int:
     method = invocation.text("method")
     if method not in ("", "patch", "rw"):
         raise CommandError("Unsupported method provided to -method flag: use patch or rw", EXIT_REMOTE)
-    location = locate(invocation)
+    return _change(invocation, locate(invocation), changes, removed, method)
+
+
+def _change(
+    invocation: Invocation,
+    location: Location,
+    changes: dict[str, object],
+    removed: list[str],
+    method: str = "",
+) -> int:
+    """Change some keys: by PATCH, or by reading and writing where that is wanted or PATCH is not granted."""
     if location.version == 1:
         raise CommandError("K/V engine mount must be version 2 for patch support", EXIT_REMOTE)
     if method == "rw":

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vaultctl.errors import UsageError
-from vaultctl.flags import Flag, environment_value, parse, parse_duration, stray_flags, wanted_format
+from vaultctl.flags import Flag, environment_value, parse, parse_duration, wanted_format
 from vaultctl.gotext import duration_text, human_duration
 
 _FLAGS = [
@@ -25,16 +25,26 @@ def test_one_dash_and_two_dashes_and_both_ways_to_give_a_value_are_equal() -> No
         assert parse(_FLAGS, argv) == ({"name": "x"}, [])
 
 
-def test_parsing_stops_at_the_first_argument() -> None:
-    values, rest = parse(_FLAGS, ["-force", "path", "-name=x"])
-    assert values == {"force": True}
-    assert rest == ["path", "-name=x"]
-    assert stray_flags(rest) == ["-name=x"]
+def test_flags_may_stand_behind_arguments() -> None:
+    assert parse(_FLAGS, ["-force", "path", "-name=x", "a=-b", "-version", "2"]) == (
+        {"force": True, "name": "x", "version": 2},
+        ["path", "a=-b"],
+    )
+
+
+def test_a_mistyped_flag_is_told_the_nearest_and_a_long_one_is_not_compared() -> None:
+    with pytest.raises(UsageError, match=r"defined: -verison; did you mean -version\?$"):
+        parse(_FLAGS, ["-verison=1"])
+    with pytest.raises(UsageError, match=r"defined: -qqq$"):
+        parse(_FLAGS, ["-qqq"])
+    with pytest.raises(UsageError, match=r"x$"):
+        parse(_FLAGS, ["-" + "x" * 100_000])
 
 
 def test_a_single_dash_is_an_argument_and_two_dashes_end_the_flags() -> None:
     assert parse(_FLAGS, ["-"]) == ({}, ["-"])
     assert parse(_FLAGS, ["--", "-force"]) == ({}, ["-force"])
+    assert parse(_FLAGS, ["a", "--", "-force", "--"]) == ({}, ["a", "-force", "--"])
 
 
 def test_a_truth_never_takes_the_next_word() -> None:
