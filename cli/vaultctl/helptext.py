@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from vaultctl.examples import lines
 from vaultctl.tree import FIELD, FORMAT, GROUPS, HTTP_FLAGS, Command, all_commands, flags_of
 
 TYPE_CHECKING = False
@@ -20,8 +21,7 @@ def command_help(command: Command) -> str:
     parts = [f"Usage: vaultctl {command.name} {command.usage}".rstrip(), "  " + command.summary + "."]
     if command.details:
         parts.append(_wrapped(command.details, "  "))
-    if command.examples:
-        parts.append("Examples:\n\n" + "\n".join(f"  $ {line}" for line in command.examples))
+    parts.append("Examples:\n\n" + "\n".join(f"  $ {line}" for line in lines(command.name)))
     declared = flags_of(command)
     own = [flag for flag in declared if flag not in HTTP_FLAGS and flag.name not in _OUTPUT]
     output = [flag for flag in declared if flag.name in _OUTPUT]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _HELP = ("-h", "-help", "--help")
 _VERSION = ("-v", "-version", "--version")
+COMPLETE = "__complete"
+"""The word before those that a shell wants to have completed; nobody types it."""
 _FORMATS = ("table", "json", "yaml", "pretty", "raw")
 
 
@@ -99,6 +101,11 @@ def run(
     words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
 ) -> int:
     """Run one command line against the given environment and streams; the exit code."""
+    if words[:1] == [COMPLETE]:
+        from vaultctl.commands.candidates import candidates
+
+        stdout.write("".join(f"{one}\n" for one in candidates(words[1:], environ)))
+        return EXIT_OK
     if words and words[0] in _VERSION:
         words = ["version", *words[1:]]
     command, rest = find_command(words)

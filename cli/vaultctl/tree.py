@@ -20,7 +20,6 @@ class Command:
     __slots__ = (
         "arguments",
         "details",
-        "examples",
         "flags",
         "formats",
         "function",
@@ -44,7 +43,6 @@ class Command:
         output: str = "",
         flags: Sequence[Flag] = (),
         details: str = "",
-        examples: Sequence[str] = (),
         remote: bool = True,
         formats: Sequence[str] = (),
         passes_through: bool = False,
@@ -58,7 +56,6 @@ class Command:
         self.output = output
         self.flags = flags
         self.details = details
-        self.examples = examples
         self.remote = remote
         self.formats = formats
         self.passes_through = passes_through

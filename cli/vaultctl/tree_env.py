@@ -30,11 +30,6 @@ COMMANDS = (
         ),
         details=f"{_NAMES} Nothing is written to disk or stands in an argument, and the program takes the "
         "place of this one: signals and the exit code are its own.",
-        examples=(
-            "vaultctl run secret/billing -- ./billing --port 8080",
-            "vaultctl run -prefix=DB_ secret/db -- psql",
-            "vaultctl run -env=PGPASSWORD=secret/db#password -- pg_dump billing",
-        ),
         program=True,
     ),
     Command(
@@ -47,10 +42,6 @@ COMMANDS = (
         formats=("shell",),
         flags=_WHICH,
         details=f"{_NAMES} -format=shell prints lines that a shell evaluates.",
-        examples=(
-            "umask 077 && vaultctl env export secret/billing > .env",
-            'eval "$(vaultctl env export -format=shell secret/billing)"',
-        ),
     ),
     Command(
         "env import",
@@ -65,9 +56,5 @@ COMMANDS = (
             Flag("merge", "bool", "Keep the fields that the file does not have."),
         ),
         details="FILE is - for standard input. Values are taken as they stand: nothing is put in for ${NAME}.",
-        examples=(
-            "vaultctl env import secret/billing .env",
-            "vaultctl env import -merge secret/billing - < .env",
-        ),
     ),
 )

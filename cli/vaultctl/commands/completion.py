@@ -25,11 +25,20 @@ _BASH = """_vaultctl() {{
   [[ "$current" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-1]}}=" current=""
   [[ "$before" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-2]}}="
   [[ "$before" == -format= || "$before" == --format= ]] && choices="{formats}"
+  if [[ -z "$choices" && "$current" != -* ]]; then
+    choices="$(vaultctl __complete "${{COMP_WORDS[@]:1:COMP_CWORD-1}}" "$current" 2>/dev/null)"
+    [[ "$choices" == */* ]] && compopt -o nospace 2>/dev/null
+  fi
   if [[ -n "$choices" ]]; then
     COMPREPLY=($(compgen -W "$choices" -- "$current"))
   fi
 }}
 complete -o default -F _vaultctl vaultctl"""
+
+_FISH_ARGUMENTS = (
+    "complete -c vaultctl -n 'not string match -q -- \"-*\" (commandline -ct)'"
+    " -a '(vaultctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'"
+)
 
 SERVER_FLAGS = {
     "config": "File, or directory of files, with the configuration.",
@@ -93,6 +102,7 @@ def _bash() -> str:
 
 def _fish() -> str:
     lines = [
+        _FISH_ARGUMENTS,
         "function __vaultctl_at",
         "  set -l words (commandline -opc)[2..-1]",
         "  set words (string match -v -- '-*' $words)",

@@ -2,14 +2,18 @@
 """Every declared command exists, has help, completes; start-up stays small."""
 
 import importlib
+import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
 from vault.server.flags import Options
 from vaultctl.commands.completion import SERVER_FLAGS, _bash, _fish
+from vaultctl.examples import lines
+from vaultctl.flags import parse
 from vaultctl.helptext import command_help, group_help, nearest
 from vaultctl.tree import GROUPS, Command, all_commands, find_command, flags_of
 
@@ -79,7 +83,7 @@ def test_every_flag_of_the_server_is_offered_by_fish_with_a_description() -> Non
 def test_help_offers_a_format_only_where_there_is_one() -> None:
     for command in all_commands():
         for form in ("raw", "dot", "svg"):
-            assert (f" {form}" in command_help(command).partition("-format")[2][:200]) == (
+            assert (f" {form}" in command_help(command).partition("-format=<")[2][:200]) == (
                 form in command.formats
             )
 
@@ -105,3 +109,21 @@ def test_starting_loads_neither_the_server_nor_slow_modules() -> None:
         "httpx",
         "msgspec",
     }
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=lambda command: str(command.name))
+def test_each_command_has_two_or_three_examples_that_it_takes(command: Command) -> None:
+    shown = lines(command.name)
+    assert 2 <= len(shown) <= 3
+    assert all(f"  $ {line}\n" in command_help(command) + "\n" for line in shown)
+    for line in shown:
+        typed = shlex.split(line.split("vaultctl ", 1)[1].removesuffix(')"'))
+        words = list(takewhile(lambda word: word not in {"<", ">"}, typed))
+        if words[0].startswith("-") or command.passes_through:
+            continue
+        found, rest = find_command(words)
+        assert found is command
+        own = rest[: rest.index("--")] if command.program else rest
+        _, arguments = parse(flags_of(command), own)
+        least, most, _ = command.arguments
+        assert least <= len(arguments) and (most is None or len(arguments) <= most), line

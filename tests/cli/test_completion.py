@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a shell offers for arguments: mounts, paths, policies; and nothing that a shell would act on."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from pytest_socket import enable_socket
+
+from tests.cli.canned import Case, Theatre, theatre
+from tests.ports import free_port
+from vaultctl.commands.completion import _bash
+
+_MOUNTS = {
+    "data": {
+        "secret": {"secret/": {"type": "kv"}, "nhi/": {"type": "nhi"}, "team/kv/": {"type": "kv"}},
+        "auth": {"userpass/": {"type": "userpass"}, "token/": {"type": "token"}},
+    }
+}
+_ANSWERS: dict[str, tuple[int, object]] = {
+    "GET /v1/sys/internal/ui/mounts": (200, _MOUNTS),
+    "GET /v1/sys/policies/acl?list=true": (200, {"data": {"keys": ["default", "reader", "root"]}}),
+    "GET /v1/secret/metadata?list=true": (200, {"data": {"keys": ["app", "a b", "$(touch x)", "team/"]}}),
+    "GET /v1/secret/metadata/team?list=true": (200, {"data": {"keys": ["x"]}}),
+    "GET /v1/auth/approle/role?list=true": (200, {"data": {"keys": ["billing"]}}),
+}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Generator[Theatre]:
+    enable_socket()
+    with theatre() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("kv get ''", "secret/ team/kv/"),
+        ("kv get sec", "secret/"),
+        ("kv get secret/a", "secret/app"),
+        ("kv get secret/", "secret/app secret/team/"),
+        ("kv get secret/team/", "secret/team/x"),
+        ("kv get -mount = secret te", "team/"),
+        ("kv get -mount=secret te", "team/"),
+        ("kv get secret/app ''", ""),
+        ("run secret/app secret/te", "secret/team/"),
+        ("run secret/app -- se", ""),
+        ("read auth/", "auth/token/ auth/userpass/"),
+        ("read auth/approle/role/", "auth/approle/role/billing"),
+        ("policy read r", "reader root"),
+        ("token create -policy = re", "reader"),
+        ("token create -policy re", "reader"),
+        ("secrets tune n", "nhi/"),
+        ("auth disable u", "userpass/"),
+        ("kv enable-versioning t", "team/kv/"),
+        ("token create x", ""),
+        ("kv get -nonsense x", ""),
+        ("nonsense x", ""),
+        ("''", ""),
+    ],
+)
+def test_arguments_are_offered_as_the_server_lists_them(
+    words: str, offered: str, stage: Theatre, tmp_path: Path
+) -> None:
+    shown = stage.by_vaultctl(Case(f"__complete {words}", _ANSWERS), tmp_path)
+    assert (shown.stdout.split(), shown.code, shown.stderr) == (offered.split(), 0, "")
+
+
+def test_nothing_is_offered_and_nobody_waits_where_no_server_is(stage: Theatre, tmp_path: Path) -> None:
+    nowhere = {"VAULT_ADDR": f"http://127.0.0.1:{free_port()}", "BAO_ADDR": f"http://127.0.0.1:{free_port()}"}
+    began = time.monotonic()
+    shown = stage.by_vaultctl(Case("__complete kv get secret/", environ=nowhere), tmp_path)
+    assert (shown.stdout, shown.code, shown.stderr) == ("", 0, "")
+    assert time.monotonic() - began < 2
+
+
+def test_a_refusal_offers_nothing(stage: Theatre, tmp_path: Path) -> None:
+    refused: dict[str, tuple[int, object]] = {
+        asked: (403, {"errors": ["permission denied"]}) for asked in _ANSWERS
+    }
+    shown = stage.by_vaultctl(Case("__complete policy read ''", refused), tmp_path)
+    assert (shown.stdout, shown.code, shown.stderr) == ("", 0, "")
+
+
+def test_bash_offers_what_the_server_lists(tmp_path: Path) -> None:
+    """Through the script that people evaluate, with a `vaultctl` that answers as ours does."""
+    program = tmp_path / "vaultctl"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = __complete ] && shift && printf "%s\\n" "$*" secret/app secret/team/\n'
+    )
+    program.chmod(0o700)
+    ask = 'COMP_WORDS=(vaultctl kv get secret/); COMP_CWORD=3; _vaultctl; printf "%s\\n" "${COMPREPLY[@]}"'
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f"{_bash()}\n{ask}"], capture_output=True, text=True, check=True, env={"PATH": path}
+    )
+    assert done.stdout.split() == ["secret/", "secret/app", "secret/team/"]
+
+
+def test_the_command_itself_completes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vaultctl", "__complete", "kv", "gte", "x"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
