@@ -22,7 +22,7 @@ from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.frames import BadFrame, decode
 from hsm.measures import Counters
 from hsm.operations import Operation
-from hsm.pin import Pin
+from hsm.pin import Pin, PinMark
 from hsm.process import AgentProcess
 
 DOUBTS: Final = 2
@@ -57,7 +57,7 @@ class AgentClient:
         self._counting = threading.Lock()
         self._agent: AgentProcess | None = None
         self._refused: PinBlocked | None = None
-        self._wrong: Pin | None = None
+        self._wrong: PinMark | None = None
         self._again_at = 0.0
         self._closed = False
         self.counters: Final = Counters()
@@ -169,7 +169,11 @@ class AgentClient:
     def _other_pin(self) -> bool:
         """Whether there is another PIN now than the one that was refused; then that refusal is over."""
         found = self._read_pin()
-        if found is None or (self._wrong is not None and found.same(self._wrong)):
+        if found is None:
+            return False
+        known = self._wrong is not None and self._wrong.matches(found)
+        found.wipe()
+        if known:
             return False
         self._refused = self._wrong = None
         return True

@@ -68,7 +68,7 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
         if launch.opening.login:
-            os.write(writing, launch.pin().reveal())
+            launch.pin().hand_over(writing)
     finally:
         os.close(reading)
         os.close(writing)

@@ -2,7 +2,8 @@
 """Where a token's PIN comes from, and a type that never shows it.
 
 A source is named by a URL: `file://PATH`, `credential://NAME` (systemd's `LoadCredential=`) or `env://NAME`.
-Nothing is read before a login needs it; an agent's own PIN alone is kept, to know which one was refused.
+Nothing is read before a login needs it, and the server keeps none: of the one that an agent got it knows a mark, to tell
+whether another one is there once that was refused.
 """
 
 from __future__ import annotations
@@ -17,31 +18,57 @@ from typing import Final, NoReturn, Protocol
 from hsm.errors import BadConfig
 
 _LARGEST_BYTES: Final = 4096
+_SALT_BYTES: Final = 16
 _FORBIDDEN_MODE: Final = 0o027
 """Nobody but the owner may write the file, and others may not even read it."""
 
 
 class Pin:
-    """A PIN as bytes; only `reveal` gives it out. Neither `repr` nor an exception nor pickling does."""
+    """A PIN as bytes; only `reveal` and `hand_over` give it out. Neither `repr` nor an exception nor pickling does."""
 
     __slots__ = ("_value",)
 
-    def __init__(self, value: bytes) -> None:
-        self._value = value
+    def __init__(self, value: bytes | memoryview) -> None:
+        self._value = bytearray(value)
 
     def reveal(self) -> bytes:
         """Return the PIN, to be handed to the token and to nothing else."""
-        return self._value
+        return bytes(self._value)
 
-    def same(self, other: Pin) -> bool:
-        """Whether it is the same PIN; how long that takes tells nothing."""
-        return hmac.compare_digest(self._value, other._value)
+    def hand_over(self, descriptor: int) -> None:
+        """Write it to a pipe, and leave nothing of it here."""
+        try:
+            os.write(descriptor, self._value)
+        finally:
+            self.wipe()
+
+    def marked(self, salt: bytes) -> bytes:
+        """Return what it is known by with this salt."""
+        return hmac.digest(salt, self._value, "sha256")
+
+    def wipe(self) -> None:
+        """Overwrite it."""
+        self._value[:] = bytes(len(self._value))
 
     def __repr__(self) -> str:
         return "Pin(hidden)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a PIN is not pickled")
+
+
+class PinMark:
+    """Knows a PIN again without keeping it."""
+
+    __slots__ = ("_digest", "_salt")
+
+    def __init__(self, pin: Pin) -> None:
+        self._salt = os.urandom(_SALT_BYTES)
+        self._digest = pin.marked(self._salt)
+
+    def matches(self, pin: Pin) -> bool:
+        """Whether it is that PIN; how long that takes tells nothing."""
+        return hmac.compare_digest(self._digest, pin.marked(self._salt))
 
 
 class PinSource(Protocol):
@@ -58,7 +85,7 @@ class PinSource(Protocol):
         ...
 
     def read(self) -> Pin:
-        """Return the PIN. Raises `BadConfig` naming the source and the fix."""
+        """Return the PIN, for whoever asks to wipe. Raises `BadConfig` naming the source and the fix."""
         ...
 
 
@@ -76,7 +103,12 @@ class FilePin:
 
     def read(self) -> Pin:
         """Return the file's content without its last line feed."""
-        return Pin(_cleaned(_read_private(self.path), f"pin file {self.path}"))
+        buffer = bytearray(_LARGEST_BYTES + 1)
+        try:
+            size = _read_private(self.path, buffer)
+            return _cleaned(memoryview(buffer)[:size], f"pin file {self.path}")
+        finally:
+            buffer[:] = bytes(len(buffer))
 
 
 class CredentialPin:
@@ -121,7 +153,7 @@ class EnvironmentPin:
     def read(self) -> Pin:
         """Return the variable's value."""
         value = self._environment.get(self._name, "")
-        return Pin(_cleaned(os.fsencode(value), f"pin variable {self._name}"))
+        return _cleaned(memoryview(os.fsencode(value)), f"pin variable {self._name}")
 
 
 class LiteralPin:
@@ -131,14 +163,14 @@ class LiteralPin:
     hidden_variables: tuple[str, ...] = ()
 
     def __init__(self, value: str) -> None:
-        self._pin = Pin(value.encode())
+        self._value = value
 
     def __repr__(self) -> str:
         return "LiteralPin(hidden)"
 
     def read(self) -> Pin:
         """Return the PIN."""
-        return self._pin
+        return Pin(self._value.encode())
 
 
 def pin_source(text: str, *, literal: bool, environment: Mapping[str, str] | None = None) -> PinSource:
@@ -171,8 +203,8 @@ def _by_url(scheme: str, rest: str, environment: Mapping[str, str]) -> PinSource
     return EnvironmentPin(rest, environment)
 
 
-def _read_private(path: Path) -> bytes:
-    """Read a small file that is nobody else's. Raises `BadConfig`."""
+def _read_private(path: Path, buffer: bytearray) -> int:
+    """Read a small file that is nobody else's; return how many bytes it has. Raises `BadConfig`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -185,16 +217,20 @@ def _read_private(path: Path) -> bytes:
             raise BadConfig(f"pin file {path}: belongs to uid {status.st_uid}; make it the server's own")
         if status.st_mode & _FORBIDDEN_MODE:
             raise BadConfig(f"pin file {path}: others may read or write it; chmod 0400 {path}")
-        return os.read(descriptor, _LARGEST_BYTES + 1)
+        return os.readv(descriptor, [buffer])
     finally:
         os.close(descriptor)
 
 
-def _cleaned(raw: bytes, source: str) -> bytes:
+def _cleaned(raw: memoryview, source: str) -> Pin:
     """Take the line feed of the last line away. Raises `BadConfig` for what is no PIN."""
-    value = raw.removesuffix(b"\n").removesuffix(b"\r")
+    end = len(raw)
+    for ending in b"\n\r":
+        if end and raw[end - 1] == ending:
+            end -= 1
+    value = raw[:end]
     if not value:
         raise BadConfig(f"{source}: is empty")
-    if len(value) > _LARGEST_BYTES or b"\n" in value or b"\0" in value:
+    if len(value) > _LARGEST_BYTES or any(byte in b"\n\0" for byte in value):
         raise BadConfig(f"{source}: must hold one line of at most {_LARGEST_BYTES} bytes")
-    return value
+    return Pin(value)

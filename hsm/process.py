@@ -28,7 +28,7 @@ from hsm.errors import AgentDied, BadConfig, HsmError, PinBlocked, SlotUnavailab
 from hsm.frames import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
 from hsm.launch import PROGRAM, Launch, last_words, start
 from hsm.operations import Operation
-from hsm.pin import Pin
+from hsm.pin import Pin, PinMark
 
 __all__ = ["LOADING_SECONDS", "MOST_WAITING", "PROGRAM", "AgentProcess", "Launch"]
 
@@ -81,7 +81,7 @@ class AgentProcess:
         """How many answers in a row said that the token cannot be reached."""
         self.refused: PinBlocked | None = None
         """Why the token takes no login with this PIN."""
-        self.tried: Pin | None = None
+        self.tried: PinMark | None = None
         """The PIN that it was given; the source may say something else by now."""
         self._channel, self._far = socket.socketpair()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -166,8 +166,9 @@ class AgentProcess:
             self._end(SlotUnavailable(f"the agent's thread failed with {type(error).__name__}"))
 
     def _read_pin(self) -> Pin:
-        self.tried = self._source()
-        return self.tried
+        pin = self._source()
+        self.tried = PinMark(pin)
+        return pin
 
     def _start(self) -> None:
         """Start the process and hand over what it needs to know. Raises `HsmError` and `OSError`."""

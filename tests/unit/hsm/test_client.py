@@ -13,7 +13,7 @@ from hsm.breaker import Breaker
 from hsm.client import AGAIN_SECONDS, DOUBTS, AgentClient
 from hsm.errors import PinBlocked, SlotUnavailable
 from hsm.operations import Operation, Random
-from hsm.pin import Pin
+from hsm.pin import Pin, PinMark
 from hsm.process import AgentProcess
 
 
@@ -22,7 +22,7 @@ class FakeAgent:
 
     def __init__(self, refused: PinBlocked | None = None) -> None:
         self.refused = refused
-        self.tried = Pin(b"first")
+        self.tried = PinMark(Pin(b"first"))
         self.dead = refused is not None
         self.reason = str(refused or "")
         self.doubts = 0

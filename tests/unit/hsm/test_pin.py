@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hsm.errors import BadConfig
-from hsm.pin import LiteralPin, Pin, pin_source
+from hsm.pin import LiteralPin, Pin, PinMark, pin_source
 
 SECRET = "3141-never-shown"
 
@@ -27,6 +27,20 @@ def test_a_pin_hides_in_texts_and_pickles() -> None:
     with pytest.raises(TypeError):
         pickle.dumps(pin)
     assert pin.reveal() == SECRET.encode()
+
+
+def test_a_pin_is_known_again_and_gone_once_it_is_handed_over() -> None:
+    reading, writing = os.pipe()
+    pin = Pin(SECRET.encode())
+    mark = PinMark(pin)
+    pin.hand_over(writing)
+    assert os.read(reading, 100) == SECRET.encode()
+    assert pin.reveal() == bytes(len(SECRET))
+    assert mark.matches(Pin(SECRET.encode()))
+    assert not mark.matches(pin)
+    assert not PinMark(pin).matches(Pin(SECRET.encode()))
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
