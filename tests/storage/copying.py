@@ -18,6 +18,9 @@ from vault.storage.protocol import StorageFailure
 from vault.storage.restore import Restored, restore
 from vault.storage.snapshot import Content
 
+DIGEST = 48
+"""Bytes that a backup ends with, behind its pages."""
+
 ROOT = Path(__file__).parents[2]
 
 

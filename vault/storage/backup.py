@@ -24,6 +24,7 @@ from vault.storage.snapshot import (
     files_told,
     is_regular,
     opened_backup,
+    sign_off,
     told,
     watched,
 )
@@ -46,6 +47,7 @@ def back_up(
             _copy(database, source, made, progress)
             with opened_backup(made.file) as copied:
                 found = examine(destination, copied, newest, progress)
+            sign_off(made)
             flush(made.file)
             made.place(destination, over=force)
     return found

@@ -50,7 +50,7 @@ _MEANING: Final = {
     sqlite3.SQLITE_IOERR: "the disk refused (full, over quota or failing); see the system log",
 }
 
-_WAL: Final = 2
+WAL: Final = 2
 """What bytes 18 and 19 of a database file say that is read with a journal beside it (SQLite file format, 1.3.3)."""
 
 _STAMP: Final = "SELECT stamp FROM head"
@@ -261,7 +261,7 @@ def _create(file: Path) -> None:
 def expects_journal(file: Path) -> bool:
     """Whether the file says of itself that it is read with a journal beside it. Raises `OSError`."""
     with file.open("rb") as head:
-        return head.read(20)[18:] == bytes((_WAL, _WAL))
+        return head.read(20)[18:] == bytes((WAL, WAL))
 
 
 def has_foreign_journal(file: Path) -> bool:

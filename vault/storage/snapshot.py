@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import sqlite3
 import stat
@@ -16,6 +17,7 @@ import msgspec
 
 from vault.storage.database import (
     APPLICATION_ID,
+    WAL,
     expects_journal,
     failure,
     has_foreign_journal,
@@ -31,6 +33,11 @@ _STEPS: Final = 2_000
 """Steps of SQLite's machine between two looks at signals and progress: some milliseconds."""
 PAGES: Final = 1_000
 """Pages that are copied between two."""
+_MARK: Final = b"Coffre backup 1\n"
+"""Stands behind the last page of a backup, and before the SHA-256 of all that is before it."""
+_SMALLEST_PAGE: Final = 512
+"""Every page is a multiple of it, and a digest with its mark is none: so what was cut off at any other byte is seen."""
+_CHUNK: Final = 1 << 20
 UNREADABLE: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 """What SQLite says of a file that it cannot make anything of."""
 
@@ -43,7 +50,7 @@ class Content(msgspec.Struct, frozen=True):
     entries: int
     timers: int
     bytes: int
-    """Size of the file."""
+    """Size of its pages."""
 
 
 @contextmanager
@@ -128,9 +135,48 @@ def opened_backup(file: Path) -> Iterator[sqlite3.Connection]:
         raise StorageFailure(
             f"backup {file}: the journal {real}-wal beside it belongs to another database; move that away"
         )
+    _check_digest(file)
     with told(file), closing(connect(file, "mode=ro" + "&immutable=1" * alone, 1.0)) as connection:
         connection.execute("BEGIN")
         yield connection
+
+
+def sign_off(made: Unfinished) -> None:
+    """End a finished copy with a digest of it, behind the last page, where SQLite does not look."""
+    size = made.size
+    end = _MARK + _digest(made.handle, size)
+    try:
+        written = os.pwrite(made.handle, end, size)
+    except OSError:
+        written = 0
+    if written != len(end):
+        raise StorageFailure(f"{made.file}: the disk is full or refused; free some space and begin anew")
+
+
+def _check_digest(file: Path) -> None:
+    """Raise `StorageFailure` if a backup is not what was written, which SQLite sees only where its own structure suffers.
+
+    A copy of a database itself ends without a digest; so does a backup whose pages a server wrote to, as it has a journal.
+    """
+    with file.open("rb") as content:
+        head = content.read(20)
+        size = os.fstat(content.fileno()).st_size
+        end = size - len(_MARK) - hashlib.sha256().digest_size
+        if end < 0 or head[18:] == bytes((WAL, WAL)) or not size % _SMALLEST_PAGE:
+            return
+        content.seek(end)
+        if content.read() == _MARK + _digest(content.fileno(), end):
+            return
+    raise StorageFailure(
+        f"backup {file}: it is damaged, or no backup of a vault; it is not what was written: take another one"
+    )
+
+
+def _digest(handle: int, size: int) -> bytes:
+    digest = hashlib.sha256()
+    for place in range(0, size, _CHUNK):
+        digest.update(os.pread(handle, min(_CHUNK, size - place), place))
+    return digest.digest()
 
 
 def examine(file: Path, connection: sqlite3.Connection, newest: int, progress: Progress) -> Content:
