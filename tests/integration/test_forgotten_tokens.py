@@ -6,29 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
+from tests.integration.memory import in_memory
 
 TOKENS = 40
-_LARGEST = 64 << 20
-"""Bytes that are read at once."""
 
 
 def left(vault: VaultProcess, tokens: list[str]) -> list[str]:
     """Return those of the tokens that are in the writable memory of the server."""
-    wanted = [token.encode() for token in tokens]
-    found: set[bytes] = set()
-    with Path(f"/proc/{vault.pid}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{vault.pid}/maps").read_text(encoding="ascii").splitlines():
-            where, rights = line.split()[:2]
-            begin, end = (int(part, 16) for part in where.split("-"))
-            if not rights.startswith("rw") or end - begin > _LARGEST:
-                continue
-            try:
-                memory.seek(begin)
-                content = memory.read(end - begin)
-            except OSError:
-                continue
-            found |= {token for token in wanted if token in content}
-    return [token.decode() for token in found]
+    return [token.decode() for token in in_memory(vault, [token.encode() for token in tokens])]
 
 
 def work(client: Client) -> None:

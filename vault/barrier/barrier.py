@@ -70,6 +70,7 @@ class Barrier:
         """Encryptions by term under keys that were forgotten, and that storage could not be told; by their owner."""
         self._reloading = asyncio.Lock()
         self._saving = asyncio.Lock()
+        self._moves = 0
 
     @property
     def sealed(self) -> bool:
@@ -95,6 +96,11 @@ class Barrier:
         """How many encryptions storage could not be told before keys were forgotten; they count once those are back."""
         return sum(left.total() for left in self._uncounted.values())
 
+    @property
+    def moves(self) -> int:
+        """How often root keys came or went."""
+        return self._moves + sum(ring.moves for ring in self._rings.values())
+
     async def create_in(self, tx: Tx, root_key: Key, keyring: Keyring) -> None:
         """Store `keyring` for a new vault, replacing what was there. The barrier stays as it is."""
         await tx.put(KEYRING_PATH, keyring.wrap(root_key, self._random))
@@ -108,6 +114,7 @@ class Barrier:
         """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""
         self._keyring = self._counted(_OWN, await _stored(self._storage.reader(), root_key))
         self._root_key = root_key
+        self._moves += 1
 
     def seal(self) -> None:
         """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first; what is left is `uncounted`."""
@@ -120,6 +127,7 @@ class Barrier:
         self._keyring = None
         self._root_key = None
         self._next_root_key = None
+        self._moves += 1
 
     async def replace_root_in(self, tx: Tx, root_key: Key) -> Key:
         """Store the keyring under another root key within `tx`, and return the one that it was under.
@@ -137,6 +145,7 @@ class Barrier:
         if self._root_key is not None:
             self._root_key = root_key
         self._next_root_key = None
+        self._moves += 1
 
     def keep_root(self) -> None:
         """Stay with the root key that there is by now, which another process's may be: ours did not commit."""
@@ -214,6 +223,7 @@ class Barrier:
         if ring is not None:
             self._forget(owner, ring.keyring)
             ring.drop()
+            self._moves += ring.moves + 1
 
     def _forget(self, owner: str, keyring: Keyring) -> None:
         """Keep in mind what storage does not know of `keyring`, which is about to be dropped."""

@@ -19,8 +19,8 @@ Random = Callable[[int], bytes]
 class Key:
     """An AES-256-GCM key: printed redacted, never pickled, compared only in constant time.
 
-    The cipher is built once, because building it costs more than using it. CPython cannot erase
-    memory reliably, so forgetting a key means dropping every reference to it, and no more.
+    The cipher is built once, because building it costs more than using it. Forgetting a key means dropping
+    every reference to it: what lies free in memory is written over soon after.
     """
 
     __slots__ = ("_bytes", "aead")

@@ -38,6 +38,8 @@ class Ring:
         self.keyring = keyring
         self.keyring.gone = NamespaceSealed(namespace_id)
         self.serving = False
+        self.moves = 1
+        """How often its root key came or went."""
         self._storage = storage
         self._path = keyring_path(namespace_id)
         self.root_key = root_key
@@ -68,6 +70,7 @@ class Ring:
     def adopt_root(self, root_key: Key) -> None:
         """As `Barrier.adopt_root`."""
         self.root_key, self._next_root_key = root_key, None
+        self.moves += 1
 
     def keep_root(self) -> None:
         """As `Barrier.keep_root`."""

@@ -58,6 +58,7 @@ from vault.server.failure import StartFailure
 from vault.server.gathering import Gathering
 from vault.server.origins import Origins
 from vault.server.parts import Parts, make
+from vault.server.remains import Remains
 from vault.server.seal_slots import new_slots, told_of_stanzas
 from vault.server.seal_watch import SealWatch
 from vault.server.settings import Config, Listener
@@ -108,6 +109,7 @@ class Vault:
         self._background = _background(parts)
         self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
+        self._remains = Remains(lambda: parts.barrier.moves, monotonic)
         self._leaving: asyncio.Task[None] | None = None
         self._seal_watch = SealWatch(
             parts.lifecycle,
@@ -323,6 +325,7 @@ class Vault:
             self._plans.tidy(self._parts.clock.millis())
             self._requests.settle()
             self._requests.refusals.settle()
+            await self._remains.look()
             ended = self._requests.end_overdue()
             if ended:
                 self._parts.log.caution(

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Memory that was given back is written over, so that no key, share or secret stays behind in it (SL-58).
+
+Python erases nothing: an object that ends leaves its bytes where they were until something else is put there, which may be
+never. So everything that lies free in this process is taken once, filled with zeros and given back: first from Python's own
+allocator, whose blocks have up to 512 bytes, by objects of each of its sizes, and then from the system's. What is in use is
+not touched, and neither is what the system's allocator keeps for other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import socket
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from vault.framework.pace import Pace
+
+_SECONDS: Final = 50.0
+"""Between two times that it is cleared, whatever happened."""
+_HEADER: Final = b"".__sizeof__()
+"""Bytes that an object of type `bytes` is longer than what is in it."""
+_SIZES: Final = (480, *range(48, 513, 16))
+"""Sizes of blocks of Python's allocator that hold 16 bytes of anybody's and more; first one that leaves nothing of a pool."""
+_MANY: Final = 64
+"""Blocks that are taken at once."""
+_LARGE: Final = (65536, 16384, 4096, 1024)
+"""Sizes of chunks of the system's allocator, below the one from which it asks for pages of their own."""
+_SMALL: Final = range(1032, 23, -16)
+"""Those of which it keeps some for each thread, down to the smallest."""
+_READ: Final = 256_000
+"""Bytes that uvloop reads at once."""
+_MAPS: Final = Path("/proc/self/maps")
+
+
+class Remains:
+    """What may have been left behind: cleared soon after keys came or went, and every now and then, for tokens and secrets."""
+
+    def __init__(self, moves: Callable[[], int], now: Callable[[], float]) -> None:
+        """`moves` is another number once keys came or went, `now` the seconds of a clock that nobody sets."""
+        self._moves = moves
+        self._now = now
+        self._seen = self._cleared = moves()
+        self._next = now() + _SECONDS
+
+    async def look(self) -> None:
+        """Clear if it is time. Keys of this moment are still on their way out, so theirs is the next look."""
+        if self._seen != self._cleared or self._now() >= self._next:
+            self._cleared = self._seen
+            with contextlib.suppress(
+                MemoryError, OSError
+            ):  # there is too little of it, or nothing says where it is
+                await clear()
+            self._next = self._now() + _SECONDS
+        self._seen = self._moves()
+
+
+async def clear() -> None:
+    """Write over what lies free, giving way to others in between, and what the loop read last."""
+    pace = Pace()
+    mapped = _Mapped()
+    for part in (_python(mapped), _system(mapped)):
+        for _ in part:
+            await pace.step()
+    await _read_zeros()
+
+
+class _Sink(asyncio.Protocol):
+    """Takes what is read, and says when that is over."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self.over.set_result(exc)
+
+
+async def _read_zeros() -> None:
+    """Have the loop read as much as a socket holds: uvloop reads whatever comes into one buffer, where the last requests stay."""
+    near, far = socket.socketpair()
+    with far:
+        far.setblocking(False)
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _READ)
+        far.send(bytes(_READ))
+    _, sink = await asyncio.get_running_loop().create_unix_connection(_Sink, sock=near)
+    await sink.over
+
+
+class _Mapped:
+    """Where this process has memory that it writes. Whoever gets some elsewhere has had all that lay free."""
+
+    def __init__(self) -> None:
+        self._ends: list[int] = []
+        self._begins: list[int] = []
+        for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+            place, rights = line.split(" ", 2)[:2]
+            if rights.startswith("rw"):
+                begin, end = place.split("-")
+                self._begins.append(int(begin, 16))
+                self._ends.append(int(end, 16))
+
+    def __contains__(self, address: int) -> bool:
+        place = bisect_right(self._begins, address) - 1
+        return place >= 0 and address < self._ends[place]
+
+
+def _python(mapped: _Mapped) -> Iterator[None]:
+    """Take all free blocks of each size, and with the first one what belongs to no size."""
+    held: list[list[bytes]] = []
+    for size in _SIZES:
+        taken = True
+        while taken:
+            held.append([bytes(size - _HEADER) for _ in range(_MANY)])
+            taken = id(held[-1][-1]) in mapped
+            yield
+    while held:
+        held.pop()
+        yield
+
+
+def _system(mapped: _Mapped) -> Iterator[None]:
+    """Take all free chunks, the large ones first, and give back pages."""
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "malloc_trim"):
+        return
+    library.malloc.restype = ctypes.c_void_p
+    library.malloc.argtypes = [ctypes.c_size_t]
+    library.free.argtypes = [ctypes.c_void_p]
+    library.malloc_trim.argtypes = [ctypes.c_size_t]
+    held: list[int] = []
+    try:
+        for size in (*_LARGE, *_SMALL):
+            held.append(_zeros(library, size))
+            while held[-1] in mapped:
+                held.append(_zeros(library, size))
+                yield
+    finally:
+        for chunk in held:
+            library.free(chunk)
+    library.malloc_trim(0)
+
+
+def _zeros(library: ctypes.CDLL, size: int) -> int:
+    chunk = library.malloc(size)
+    if not chunk:
+        raise MemoryError
+    ctypes.memset(chunk, 0, size)
+    return int(chunk)
