@@ -243,7 +243,7 @@ class Reply(Generic[T]):
     embed: bool = False
     unended: bool = False
     same: Hashable = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = None
     own_names: bool = False
     """Whether the names of the data's members are a client's own, and as secret as what they hold."""
     display_name: str = ""

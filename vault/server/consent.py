@@ -62,7 +62,10 @@ class ConsentPage:
     async def answer(self, request: Request) -> Response:
         """Show the page, or take what was filled in."""
         reply = await self._reply(request)
-        headers = {**reply.headers, "Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+        headers = {
+            **(reply.headers or {}),
+            "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+        }
         return Response(
             reply.raw, status_code=reply.status, media_type=reply.content_type or None, headers=headers
         )

@@ -399,7 +399,7 @@ def _answer(call: Call, reply: Reply[object] | None) -> Answer:
     if reply is None:
         return 204, b"", common
     if reply.raw is not None:
-        own = {name.encode(): value.encode() for name, value in reply.headers.items()}
+        own = {name.encode(): value.encode() for name, value in (reply.headers or {}).items()}
         usual = [header for header in (_COMMON[0], *common[2:]) if header[0] not in own]
         headers = [*usual, (b"content-type", reply.content_type.encode()), *own.items()]
         return reply.status or 200, reply.raw, headers

@@ -71,7 +71,7 @@ class RedeemingEngine(Engine):
             return await self._granted(call, params)
         except OAuthError as refused:
             reply = refused.reply()
-            reply.headers = {**reply.headers, **_FRESH}
+            reply.headers = {**(reply.headers or {}), **_FRESH}
             return reply
 
     @read("oidc/provider/{name:word}/userinfo", public=True)
