@@ -421,10 +421,15 @@ class Pipeline:
                 reply.warnings = [*reply.warnings, *call.warnings]
             if reply.long:
                 await self._audit.ahead(call, reply)
-        if not call.bound.route.access.unaudited:
-            later = (record or self._audit.response)(call, reply)
-            if later is not None:
-                await later
+        access = call.bound.route.access
+        if not access.unaudited:
+            try:
+                later = (record or self._audit.response)(call, reply)
+                if later is not None:
+                    await later
+            except Unavailable:
+                if not access.despite_audit:
+                    raise
         return reply
 
     def cut(self, call: Call, result: object) -> Reply[object] | None:

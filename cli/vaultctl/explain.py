@@ -20,6 +20,12 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
         return (
             "Key holders open it with `vaultctl operator unseal`; `vaultctl status` shows how far they are."
         )
+    if error.path == "sys/unseal" and any("migrate option not provided" in text for text in error.errors):
+        return (
+            "The server's configuration has a seal stanza that this vault does not use yet, or has none for what it uses. "
+            "The same shares open it and change it over with `vaultctl operator unseal -migrate`, each of them; "
+            "to leave it as it was, put the configuration back and restart."
+        )
     if error.path == "sys/unseal" and any("unable to retrieve stored keys" in text for text in error.errors):
         return (
             "At least one of the shares was wrong, and all given so far are forgotten: begin again "

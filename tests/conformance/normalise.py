@@ -54,6 +54,14 @@ _PNG = "iVBORw0KGgo"
 """How a picture begins in base64."""
 
 
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def _our_own(key: str, value: object) -> bool:
+    """Whether it is what our server says of itself beside all that OpenBao says (divergences.md)."""
+    return key == "coffre_version" and isinstance(value, str) and bool(_VERSION.fullmatch(value))
+
+
 class Normaliser:
     """Placeholders of one scenario on one server; `fractions` counts the digits of the times it saw."""
 
@@ -92,7 +100,11 @@ class Normaliser:
         return _SECOND_TIME.sub(lambda found: f"<time:s{found[1]}>", text)
 
     def _mapping(self, value: Mapping[str, object]) -> dict[str, object]:
-        return {self._string(key, ""): self.value(item, key) for key, item in value.items()}
+        return {
+            self._string(key, ""): self.value(item, key)
+            for key, item in value.items()
+            if not _our_own(key, item)
+        }
 
     def _string(self, value: str, key: str) -> str:
         if key in _BY_CONFIGURATION:

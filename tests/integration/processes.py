@@ -209,6 +209,7 @@ def certificate(
         hidden = serialization.BestAvailableEncryption(password)
     cert_file, key_file = folder / f"{name}.crt", folder / f"{name}.key"
     cert_file.write_bytes(made.public_bytes(pem))
+    key_file.touch(mode=0o600)
     key_file.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, hidden))
     return cert_file, key_file
 

@@ -87,6 +87,29 @@ def test_sl_53_what_cannot_be_recorded_has_not_happened(application: Application
             assert status >= 400 or target.route.access.unaudited, (kind, status)
 
 
+def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None:
+    with Application() as application:
+
+        def seen() -> tuple[object, float, int]:
+            health = application.request("GET", "/v1/sys/health").json()
+            metrics = application.request("GET", "/v1/sys/metrics?format=prometheus", token="root")
+            shown = {line.rpartition(b" ")[0]: line.rpartition(b" ")[2] for line in metrics.body.splitlines()}
+            secret = application.request("GET", "/v1/secret/config", token="root").status
+            return health.get("audit_blocked"), float(shown[b"vault_audit_blocked"]), secret
+
+        assert seen() == (None, 0, 200)
+        device = application.vault._parts.audit._open["file"]
+        heard = device.device
+        device.device = Deaf(heard, "response")  # type: ignore[assignment]  # it stands for one
+        assert seen()[2] == 500  # what no device took is seen by the next look
+        assert seen() == (True, 1, 500)
+        nobody = application.request("GET", "/v1/sys/metrics", token=application.key)
+        assert nobody.status == 500  # a refusal is recorded, or it is this one
+        device.device = heard
+        assert seen()[2] == 200
+        assert seen() == (None, 0, 200)
+
+
 def test_sl_53_shares_and_root_tokens_that_nobody_was_shown_do_not_exist() -> None:
     with Application() as application:  # of its own: another may have an attempt under way
         wishes = {

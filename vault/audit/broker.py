@@ -101,6 +101,9 @@ class Broker:
         self._claims = claims
         self._tried: dict[str, Writer] = {}
         """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer does."""
+        self.blocked = False
+        """Whether no device took the last record: then requests are refused until one does."""
+        metrics.gauge("audit.blocked", lambda: float(self.blocked))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
         self._devices = {path: self._opened(config) for path, config in self._declared.items()}
@@ -226,22 +229,23 @@ class Broker:
         else:
             self._written[kind].observe(spent)
         if taken:
+            self.blocked = False
             return None
         if later and not count:
             return self._first(later, kind)
-        self._failures[kind].count += count or 1
-        raise Unavailable(detail=_NOBODY)
+        raise self._nobody(kind, count or 1)
 
     def _send_sealed(self, line: bytes) -> Taken:
         """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
         now = self._clock.monotonic()
         outcomes = [self._write(device, line, now) for device in self._devices.values()]
         if True in outcomes:
+            self.blocked = False
             return None
         later = [outcome for outcome in outcomes if not isinstance(outcome, bool)]
         if later:
             return self._first(later, _KINDS[0])
-        raise Unavailable(detail=_NOBODY)
+        raise self._nobody(_KINDS[0])
 
     async def _first(self, outcomes: Sequence[Outcome], kind: str) -> None:
         """Wait for the first device that takes a record. Raises `Unavailable`."""
@@ -249,9 +253,15 @@ class Broker:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if any(outcome.result() is None for outcome in done):
+                self.blocked = False
                 return
-        self._failures[kind].count += 1
-        raise Unavailable(detail=_NOBODY)
+        raise self._nobody(kind)
+
+    def _nobody(self, kind: str, count: int = 1) -> Unavailable:
+        """Count records that no device took, and return the refusal."""
+        self.blocked = True
+        self._failures[kind].count += count
+        return Unavailable(detail=_NOBODY)
 
     def _write(self, device: Writer, line: bytes, now: float) -> Outcome | bool:
         """Return whether a line is taken, or what will tell."""

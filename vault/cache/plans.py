@@ -76,6 +76,7 @@ class Plans:
             or not (identity.kind == "service" if identity.narrowing is None else identity.narrowing.steady)
             or identity.uses
             or call.bound.route.access.unaudited
+            or call.bound.route.access.despite_audit
             or not (asks or (call.operation is Operation.READ and not call.data))
             or call.warnings
             or moment is not self._follower.moment

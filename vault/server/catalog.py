@@ -128,7 +128,7 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
     consents = _consents(parts)
     shares, root_tokens = _resharing(parts, consents), _root_tokens(parts, consents)
     return (
-        SealEngine(parts.lifecycle, parts.health, parts.genesis, passage),
+        SealEngine(parts.lifecycle, parts.health, parts.genesis, passage, lambda: parts.audit.blocked),
         RotationEngine(parts.barrier),
         shares,
         SealSlotEngine(

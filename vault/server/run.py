@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from vault import __version__
+from vault.engines.system.seal import VERSION
 from vault.framework.clock import Clock, Entropy
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
@@ -95,7 +97,7 @@ class Server:
         runtime_metrics.register(metrics, log)
         async with _storage(config.storage) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
-            warnings = [*config.warnings, *missing, *self._expiring(config)]
+            warnings = [*config.warnings, *missing, *self._expiring(config), *tls.exposed(config.listeners)]
             bound = [sockets.bind(listener) for listener in config.listeners]
             for listener, each in zip(config.listeners, bound, strict=True):
                 sockets.occupy(listener, each)
@@ -138,7 +140,7 @@ class Server:
                 address=address,
                 tls=bool(listener.tls_cert_file) and not listener.tls_disable,
             )
-        log.note("server", "started", storage=config.storage.kind)
+        log.note("server", "started", version=__version__, api=VERSION, storage=config.storage.kind)
         if guest is not None:
             guest.announce(listening.addresses)
         gc.collect()

@@ -10,6 +10,8 @@ import resource
 import sys
 import time
 
+from vault import __version__
+from vault.engines.system.seal import VERSION
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
 
@@ -17,6 +19,7 @@ from vault.framework.metrics import Metrics
 def register(metrics: Metrics, log: Log) -> None:
     """Add gauges under the names that OpenBao and Prometheus' own libraries use."""
     began = metrics.began / 1e9
+    metrics.gauge("build.info", lambda: 1.0, version=__version__, api=VERSION)
     metrics.gauge("runtime.alloc_bytes", _resident_bytes)
     metrics.gauge("runtime.sys_bytes", _resident_bytes)
     metrics.gauge("runtime.heap_objects", lambda: float(sys.getallocatedblocks()))

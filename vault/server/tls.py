@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import ssl
+import stat
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from vault.server.failure import StartFailure
@@ -69,6 +72,16 @@ def expiry(listener: Listener, now: datetime) -> datetime:
             f"tls_cert_file {name}: the certificate is not valid before {day}; check the clock"
         )
     return certificate.not_valid_after_utc
+
+
+def exposed(listeners: Sequence[Listener]) -> list[str]:
+    """Return a warning for each private key that users other than its owner and group may read."""
+    found: dict[str, None] = {}
+    for listener in listeners:
+        name = listener.tls_key_file
+        if name and not listener.tls_disable and Path(name).stat().st_mode & stat.S_IROTH:
+            found[f"tls_key_file {name} can be read by every user of this machine; chmod o-rwx {name}"] = None
+    return list(found)
 
 
 def utc(millis: int) -> datetime:

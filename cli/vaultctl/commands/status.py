@@ -87,6 +87,8 @@ def _leader(invocation: Invocation) -> Mapping[str, object]:
 def _document(seal: Mapping[str, object], leader: Mapping[str, object]) -> dict[str, object]:
     document = {key: seal.get(key, default) for key, default in _ALWAYS.items()}
     document = {key: value for key, value in document.items() if value is not None}
+    if seal.get("coffre_version"):
+        document["coffre_version"] = seal["coffre_version"]
     document["build_date"] = seal.get("build_date") or ""
     document["ha_enabled"] = bool(leader.get("ha_enabled"))
     if document["ha_enabled"]:
@@ -114,6 +116,7 @@ def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tupl
         rows.append(("Seal Migration in Progress", "true"))
     rows.append(("Version", str(seal.get("version") or "")))
     for title, key in (
+        ("Coffre Version", "coffre_version"),
         ("Commit Date", "commit_date"),
         ("Storage Type", "storage_type"),
         ("Cluster Name", "cluster_name"),

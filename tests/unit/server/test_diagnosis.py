@@ -62,6 +62,29 @@ def test_what_is_doubtful_warns(
     ] * 2
 
 
+def test_a_key_that_every_user_may_read_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = STORAGE + listener(tmp_path)
+    (key,) = tmp_path.glob("*.key")
+    for mode, code in ((0o600, 0), (0o640, 0), (0o644, 2)):
+        key.chmod(mode)
+        assert diagnosed(tmp_path, capsys, text)[0] == code
+    assert any(f"chmod o-rwx {key}" in line for line in diagnosed(tmp_path, capsys, text)[1])
+
+
+def test_each_key_slot_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "static.key"
+    key.write_bytes(bytes(range(32)))
+    key.chmod(0o600)
+    static = f'seal "static" {{ current_key = "file://{key}" current_key_id = "1" }}\n'
+    token = f'seal "pkcs11" {{ name = "hsm-b" lib = "{tmp_path}/none.so" token_label = "a" key_label = "b" pin = "file://{key}" }}\n'
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + static)
+    assert (code, next(line for line in lines if "Seal" in line).split("Seal ")[0]) == (0, "[ success ] ")
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + static + token)
+    (said,) = [line for line in lines if "hsm-b" in line]
+    assert (code, said.startswith("[ failure ] Seal hsm-b: ")) == (1, True)
+    assert diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + static + token, "autounseal")[0] == 0
+
+
 def test_what_a_start_would_fail_on_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

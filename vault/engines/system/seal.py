@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from hsm.errors import HsmError
+from vault import __version__
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal_shapes import (
     Health,
@@ -82,7 +83,16 @@ class Passage(msgspec.Struct, frozen=True):
 class SealEngine(Engine):
     """Initialising, unsealing and sealing, and how to see the state of it."""
 
-    def __init__(self, lifecycle: Lifecycle, health: SlotHealth, genesis: Genesis, passage: Passage) -> None:
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        health: SlotHealth,
+        genesis: Genesis,
+        passage: Passage,
+        audit_blocked: Callable[[], bool],
+    ) -> None:
+        """`audit_blocked` tells whether no audit device took the last record."""
+        self._audit_blocked = audit_blocked
         self._lifecycle = lifecycle
         self._health = health
         self._genesis = genesis
@@ -205,6 +215,8 @@ class SealEngine(Engine):
             version=VERSION,
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
+            coffre_version=__version__,
+            audit_blocked=self._audit_blocked(),
         )
         return Reply(data=health, plain=True, status=code)
 
@@ -236,6 +248,7 @@ class SealEngine(Engine):
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
             storage_type=self._passage.storage_kind,
+            coffre_version=__version__,
             slots=[
                 SlotStatus(
                     view.name,

@@ -111,6 +111,7 @@ class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     storage_type: str
     slots: list[SlotStatus] = []
     warnings: list[str] = []
+    coffre_version: str
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -125,6 +126,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str
     cluster_name: str = ""
     cluster_id: str = ""
+    coffre_version: str
+    audit_blocked: bool = False
+    """Whether no audit device took the last record: then requests are refused."""
 
 
 class Leader(msgspec.Struct, frozen=True):
