@@ -92,6 +92,10 @@ class Estate:
             *(self.restore, self.restore_under_load, self.restore_alone, self.start_again, self.tidy),
         ]
 
+    async def begin(self) -> None:
+        """Put something in: nobody backs up or restores what is empty."""
+        await self.rotate()
+
     async def step(self) -> None:
         """Do one thing, and compare what both say with what is there."""
         act = self.chance.choice(self._acts)

@@ -21,6 +21,7 @@ def play(folder: Path, seed: int, steps: int, loop: Callable[[], asyncio.Abstrac
     async def story() -> None:
         estate = Estate(folder, seed)
         try:
+            await estate.begin()
             for _ in range(steps):
                 await estate.step()
         except AssertionError as error:
