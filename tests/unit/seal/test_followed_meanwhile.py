@@ -22,7 +22,7 @@ from vault.seal.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 
-class _Reader:
+class Reader:
     """Reads from a storage where `meanwhile` is done once, before what is at `path` is read."""
 
     def __init__(self, inner: Storage, path: str, meanwhile: Callable[[], Awaitable[object]]) -> None:
@@ -30,8 +30,11 @@ class _Reader:
         self._path = path
         self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
 
-    def reader(self) -> "_Reader":
+    def reader(self) -> "Reader":
         return self
+
+    def write(self) -> AbstractAsyncContextManager[Tx]:
+        return self._inner.write()
 
     async def get(self, path: str) -> bytes | None:
         if path == self._path and self._meanwhile is not None:
@@ -152,7 +155,7 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
         await (
             _rotate_without(machine, slot) if path == link_path(1) else turnover.rotate_root(machine.keeper)
         )
-        reads = _Reader(other.storage, path, lambda: turnover.rotate_root(machine.keeper, links=links))
+        reads = Reader(other.storage, path, lambda: turnover.rotate_root(machine.keeper, links=links))
         other.life._storage = other.barrier._storage = reads  # type: ignore[assignment]  # all of a storage that these use
         await other.life.follow_root()
         assert reads._meanwhile is None
