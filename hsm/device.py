@@ -284,7 +284,10 @@ class Device:
                 continue
             self._few(found, key.version)
             if key.fingerprint:
-                same = [one for one in found if fingerprint(one) in {"", key.fingerprint}]
+                shown = [fingerprint(one) for one in found]
+                same = [one for one, mark in zip(found, shown, strict=True) if mark == key.fingerprint]
+                if not same and not any(shown) and not any(hasattr(one, "encrypt") for one in found):
+                    same = found  # one that only decrypts shows nothing, and wraps nothing
                 if not same:
                     raise KeyReplaced(
                         f"{self._name} id {key.version}: is another key than the slot's record names "

@@ -32,6 +32,9 @@ MOST_TWINS: Final = 8
 _MOST_STRANGERS: Final = 8
 """How many objects that do not count are named."""
 
+_LONGEST_SHOWN: Final = 32
+"""Bytes of an id that messages show of an object that does not count: whoever planted it chose how many it has."""
+
 _PROHIBITED: Final = "0x1b"
 """`CKR_ACTION_PROHIBITED`, which python-pkcs11 has no class for."""
 
@@ -165,23 +168,23 @@ def retire(held: Held, label: str, key_id: bytes, *, rehearse: bool = False) -> 
     With `rehearse` nothing is changed: the token is asked whether it lets the key change. Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
     """
     if exists(held, ObjectClass.SECRET_KEY, label, key_id):
-        key = find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)
+        encrypting = [find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)]
     else:
         private = find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
-        halves = _halves(held, private, label, key_id)
-        if not halves:
+        encrypting = _halves(held, private, label, key_id)
+        if not encrypting:
             raise KeyMissing(f"{name(label, key_id)}: the token has no public key that belongs to it")
-        key = halves[0]
     fixed = (
         f"{name(label, key_id)}: was made unmodifiable and cannot be retired on the token; "
         "nothing wraps with it while there is a newer version"
     )
     if rehearse:
-        if not flag(key, Attribute.MODIFIABLE, absent=True):
+        if not all(flag(key, Attribute.MODIFIABLE, absent=True) for key in encrypting):
             raise BadConfig(fixed, ckr="AttributeReadOnly")
         return
     try:
-        key[Attribute.ENCRYPT] = False
+        for key in encrypting:
+            key[Attribute.ENCRYPT] = False
     except pkcs11.PKCS11Error as error:
         if not isinstance(error, pkcs11.AttributeReadOnly) and _PROHIBITED not in str(error).lower():
             raise
@@ -244,22 +247,23 @@ def _objects(held: Held, wanted: dict[Attribute, Any]) -> Iterator[Any]:
 
 def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
     try:
-        return printable(bytes(key[Attribute.ID]))
+        found = bytes(key[Attribute.ID])
     except pkcs11.PKCS11Error:
         return "unknown"
+    shown = printable(found[:_LONGEST_SHOWN])
+    return shown if len(found) <= _LONGEST_SHOWN else f"{shown}… ({len(found)} bytes)"
 
 
 def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
     """Return what is known of a key that wraps."""
     secret = key.object_class is ObjectClass.SECRET_KEY
-    encrypts = key
-    if not secret:
-        encrypts = next(iter(_halves(held, key, label, key_id)), None)
+    encrypting = [key] if secret else _halves(held, key, label, key_id)
     return KeyVersion(
         version=printable(key_id),
         kind="aes" if secret else "rsa",
         bits=_bits(key, secret=secret),
-        retired=encrypts is not None and not flag(encrypts, Attribute.ENCRYPT, absent=True),
+        retired=bool(encrypting)
+        and not any(flag(each, Attribute.ENCRYPT, absent=True) for each in encrypting),
         protected=flag(key, Attribute.SENSITIVE, absent=False)
         and not flag(key, Attribute.EXTRACTABLE, absent=True)
         and flag(key, Attribute.NEVER_EXTRACTABLE, absent=False),
@@ -269,13 +273,13 @@ def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  #
 
 
 def _halves(held: Held, private: Any, label: str, key_id: bytes) -> list[Any]:  # noqa: ANN401 - as in `find`
-    """Return the public objects of an RSA key: those with its modulus, whatever else has its name."""
-    modulus = bytes(private[Attribute.MODULUS])
-    return [
-        public
-        for public in search(held, ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
-        if bytes(public[Attribute.MODULUS]) == modulus
-    ]
+    """Return the public objects of an RSA key: those with its modulus, whatever else has its name, and however much.
+
+    The token compares, so that nothing of what somebody planted is read. The first few are enough.
+    """
+    wanted = _template(ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
+    wanted[Attribute.MODULUS] = bytes(private[Attribute.MODULUS])
+    return list(itertools.islice(_objects(held, wanted), MOST_TWINS))
 
 
 def _bits(key: Any, *, secret: bool) -> int:  # noqa: ANN401 - as in `find`

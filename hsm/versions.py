@@ -61,8 +61,10 @@ def name(label: str, key_id: bytes | None) -> str:
 def newest(found: Iterable[KeyVersion], label: str) -> KeyVersion:
     """Return the version that wraps: the highest that is not retired.
 
-    Raises `KeyMissing`, and `KeyAmbiguous` where the ids do not tell an order.
+    Raises `KeyMissing`, and `KeyAmbiguous` where the ids do not tell an order, or where it would be older than an RSA key
+    that counts as retired: what says so is public, and nobody without the PIN chooses between versions.
     """
+    found = list(found)
     current = [version for version in found if not version.retired]
     if not current:
         raise KeyMissing(
@@ -73,7 +75,18 @@ def newest(found: Iterable[KeyVersion], label: str) -> KeyVersion:
     if len(current) > 1 and not numbered:
         ids = ", ".join(version.version for version in current)
         raise KeyAmbiguous(f"key {label}: the token has several (ids {ids}); set key_id")
-    return (numbered or current)[-1]
+    chosen = (numbered or current)[-1]
+    for later in found:
+        if later.kind == "rsa" and later.retired and _later(later, chosen):
+            raise KeyAmbiguous(
+                f"key {label}: its public half says that id {later.version} only decrypts, which anybody can set, and "
+                f"{chosen.version} is older; let it encrypt again, or set key_id"
+            )
+    return chosen
+
+
+def _later(one: KeyVersion, other: KeyVersion) -> bool:
+    return order(from_printable(one.version)) > order(from_printable(other.version))
 
 
 def next_version(found: Iterable[KeyVersion]) -> bytes:

@@ -94,6 +94,20 @@ def _point(what: Attack) -> dict[Attribute, Any]:
     }
 
 
+def _rsa(what: Attack) -> dict[Attribute, Any]:
+    return {
+        Attribute.CLASS: ObjectClass.PUBLIC_KEY,
+        Attribute.KEY_TYPE: KeyType.RSA,
+        Attribute.TOKEN: True,
+        Attribute.PRIVATE: False,
+        Attribute.LABEL: what.key_label,
+        Attribute.ID: what.key_id,
+        Attribute.ENCRYPT: True,
+        Attribute.MODULUS: bytes([0xC1]) * 384,
+        Attribute.PUBLIC_EXPONENT: b"\x01\x00\x01",
+    }
+
+
 def _plants(*templates: Callable[[Attack], dict[Attribute, Any]]) -> Callable[[Any, Attack], int]:
     def deed(session: Any, what: Attack) -> int:
         refusal: pkcs11.PKCS11Error | None = None
@@ -198,6 +212,7 @@ DEEDS: Final[Mapping[str, Callable[[Any, Attack], int]]] = {
     "make private": _change(Attribute.PRIVATE, value=True),
     "plant a public half": _plants(_point),
     "trust": _change(Attribute.TRUSTED, value=True),
+    "plant a public RSA key": _plants(_rsa),
     "delete": _delete,
     "retire": _change(Attribute.ENCRYPT, False),
     "rename": _change(Attribute.LABEL, "elsewhere"),

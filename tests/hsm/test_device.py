@@ -2,11 +2,12 @@
 """A device on SoftHSM: wrapping, versions, integrity, and everything that goes wrong with sessions."""
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Callable
 
 import pytest
-from pkcs11 import Attribute, AttributeTypeInvalid, KeyType, ObjectClass, PKCS11Error
+from pkcs11 import Attribute, AttributeTypeInvalid, KeyType, Mechanism, ObjectClass, PKCS11Error
 
 from hsm.device import Device
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing, SlotUnavailable
@@ -16,6 +17,7 @@ from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 
 DEK = bytes(range(32))
+_MECHANISM_INVALID = 0x70
 
 
 @pytest.fixture
@@ -206,6 +208,36 @@ def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> Non
     with pytest.raises(SlotUnavailable, match="key kek id v0007: the token has no such secret key"):
         device.wrap(DEK, KeyIdentity(version="v0007"))
     assert device.identify().fingerprint != key.fingerprint
+
+
+def test_an_exchanged_key_that_shows_nothing_takes_no_wrap(device: Device, module: Module) -> None:
+    """Whoever makes it can say which mechanisms it is for, and leave out the one that fingerprints are made by."""
+    device.generate_kek("aes", modifiable=False)
+    key = device.identify()
+    with device._sessions.token.open(rw=True) as session:
+        for one in session.get_objects({Attribute.LABEL: "kek"}):
+            one.destroy()
+    _twin(device)
+    device._sessions.start()
+
+    def without_cbc(real: Callable[..., int], *arguments: int) -> int:
+        cbc = ctypes.c_ulong.from_address(arguments[1]).value == Mechanism.AES_CBC_PAD
+        return _MECHANISM_INVALID if cbc else real(*arguments)
+
+    with spoiled(module, C_EncryptInit=without_cbc):
+        assert device.identify().fingerprint == ""
+        for ask in (device.identify, lambda found: device.wrap(DEK, found)):
+            with pytest.raises(IntegrityError, match="another key than the slot's record names"):
+                ask(key)
+
+
+def test_a_recorded_key_that_only_decrypts_is_told_as_such(device: Device) -> None:
+    device.generate_kek("aes", modifiable=True)
+    key = device.identify()
+    device.retire("v0001")
+    device._sessions.start()
+    with pytest.raises(BadConfig, match="may not encrypt"):
+        device.wrap(DEK, key)
 
 
 def test_randomness_is_counted_in_bytes(device: Device) -> None:

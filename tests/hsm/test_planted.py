@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hsm.errors import HsmError, IntegrityError, KeyMissing
+from hsm.errors import HsmError, IntegrityError, KeyAmbiguous, KeyMissing
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.proving import fingerprint_of
 from tests.hsm.places import Place, attacker
@@ -74,6 +74,51 @@ def test_a_flood_of_planted_keys_changes_nothing(place: Place) -> None:
         assert await slot.unwrap(wrapped) == _DEK
 
     place.told(story)
+
+
+def test_the_id_of_what_is_planted_may_be_as_long_as_it_likes(place: Place) -> None:
+    """It is shown, but not whole: an answer of an agent has a limit."""
+
+    async def story(slot: Pkcs11Slot) -> None:
+        await slot.generate_kek(place.algorithm)
+        outcome = await asyncio.to_thread(place.attack, "kek", b"\1" * 20_000, "plant", count=8)
+        assert (outcome["plant"] == "done: 8") is place.plants
+        state = await slot.probe()
+        assert state.up, state.reason
+        assert ("0101… (20000 bytes): it is not private" in state.remark) is place.plants
+        assert len(state.remark) < 2000
+
+    place.told(story)
+
+
+def test_who_changes_or_floods_what_is_public_of_an_rsa_key_chooses_no_version(softhsm: SoftHsm) -> None:
+    """Whether it is retired is said by its public half, which takes no PIN to change."""
+    reach = attacker(SOFTHSM, "a", environment=softhsm.environment)
+
+    async def story() -> None:
+        slot = slot_on(softhsm, rsa_oaep_hash="sha1")
+        try:
+            await slot.generate_kek("rsa3072", modifiable=True)
+            await slot.generate_kek("rsa3072", modifiable=True)
+            key = await slot.identify()
+            wrapped = await slot.wrap(_DEK)
+            half = ec.generate_private_key(ec.SECP256R1()).public_key()
+            point = half.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+            flood = {"point": b"\x04\x41" + point, "count": 300}
+            await asyncio.to_thread(reach, "kek", b"v0002", "plant a public half", **flood)
+            await asyncio.to_thread(reach, "kek", b"v0002", "plant a public RSA key", count=300)
+            assert (await slot.probe()).key_version == "v0002"
+            outcome = await asyncio.to_thread(reach, "kek", b"v0002", "retire")
+            assert outcome["retire"].startswith("done: ")
+            said = "id v0002 only decrypts, which anybody can set, and v0001 is older"
+            with pytest.raises(KeyAmbiguous, match=said):
+                await slot.identify()
+            assert said in (await slot.probe()).reason
+            assert await slot.unwrap(wrapped) == await slot.unwrap(await slot.wrap(_DEK, key)) == _DEK
+        finally:
+            await slot.close()
+
+    asyncio.run(story())
 
 
 def test_what_is_deleted_changed_or_renamed_without_the_pin_is_not_ours(place: Place) -> None:
