@@ -103,13 +103,19 @@ class Lifecycle(Beginning):
     async def status(self) -> Status:
         """Return the current facts; raises `SealFailure`."""
         reader = self._storage.reader()
-        config = await book.read_config(reader)
-        if config is None:
-            kind = self._kind()
-            return Status(kind, False, True, 0, 0, 0, "", recovery=kind != SHAMIR_SLOT)
+        while True:
+            config = await book.read_config(reader)
+            if config is None:
+                kind = self._kind()
+                return Status(kind, False, True, 0, 0, 0, "", recovery=kind != SHAMIR_SLOT)
+            try:
+                authority = await _authority(reader, config)
+                break
+            except SealFailure:
+                if await book.read_config(reader) == config:  # else the seal was changed between the two
+                    raise
         wanted = pending(config, self.slots)
         kind = self._kind_of(config, wanted)
-        authority = await _authority(reader, config)
         given = self._progress if self._progress.generation == config.generation else Progress()
         return Status(
             kind,
