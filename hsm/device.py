@@ -278,6 +278,7 @@ class Device:
                 f"{self._name}: what is stored is under key {key.label}; set key_label to that, or rewrap the slot"
             )
         key_id = from_printable(key.version)
+        others: list[Any] = []
         for kind, key_type in _TYPES:
             found = keys.search(held, kind, self._label, key_id, key_type)
             if not found:
@@ -289,11 +290,8 @@ class Device:
                 if not same and not any(shown) and not any(hasattr(one, "encrypt") for one in found):
                     same = found  # one that only decrypts shows nothing, and wraps nothing
                 if not same:
-                    raise KeyReplaced(
-                        f"{self._name} id {key.version}: is another key than the slot's record names "
-                        f"({keys.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
-                        "vaultctl operator seal-slots rewrap takes it"
-                    )
+                    others += found
+                    continue
                 found = same[:1]
             if len(found) > 1:
                 raise KeyAmbiguous(
@@ -305,6 +303,12 @@ class Device:
             if way == "aes-cbc-hmac":
                 self._recall_authenticator(held, key, key_id)
             return key_id, way
+        if others:
+            raise KeyReplaced(
+                f"{self._name} id {key.version}: is another key than the slot's record names "
+                f"({keys.handles(others)}); it was exchanged, or restored wrongly; where that was meant, "
+                "vaultctl operator seal-slots rewrap takes it"
+            )
         keys.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
         raise KeyMissing(f"{self._name}: the token has no version {key.version}", ckr="NoSuchKey")
 

@@ -151,13 +151,16 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
     Raises `KeyAmbiguous` when two of them have the same id, and python-pkcs11's exceptions.
     """
     found: dict[bytes, KeyVersion] = {}
+    seen: dict[bytes, Any] = {}
     for kind, key_type in ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA)):
         for key in search(held, kind, label, None, key_type):
             key_id = bytes(key[Attribute.ID])
             if key_id in found:
                 raise KeyAmbiguous(
-                    f"{name(label, key_id)}: the token has more than one; remove or rename all but one"
+                    f"{name(label, key_id)}: the token has more than one ({handles([seen[key_id], key])}); "
+                    "remove or rename all but one"
                 )
+            seen[key_id] = key
             found[key_id] = described(held, key, label, key_id)
     return [found[key_id] for key_id in sorted(found, key=order)]
 

@@ -159,12 +159,28 @@ def test_two_keys_of_one_id_are_refused(device: Device) -> None:
     device.probe()
     with pytest.raises(KeyAmbiguous, match="more than one"):
         device.wrap(DEK)
-    with pytest.raises(KeyAmbiguous, match="more than one"):
+    with pytest.raises(
+        KeyAmbiguous, match=r"more than one \(objects \d+, \d+\); remove or rename all but one"
+    ):
         device.identify()
     with pytest.raises(
         KeyAmbiguous, match=r"more than one \(objects \d+, \d+\), and the slot's record does not say"
     ):
         device.identify(KeyIdentity(version="v0001"))
+
+
+def test_an_aes_key_beside_the_rsa_key_of_a_record_is_told_from_it(softhsm: SoftHsm, module: Module) -> None:
+    device = softhsm.device("a", module=module, rsa_oaep_hash="sha1")
+    device.start()
+    device.generate_kek("rsa3072", modifiable=False)
+    key = device.identify()
+    _twin(device)
+    device._sessions.start()
+    assert device.identify(key) == key
+    wrapped = device.wrap(DEK, key)
+    assert (wrapped.m, device.unwrap(wrapped)) == ("rsa-oaep-sha1", DEK)
+    with pytest.raises(KeyAmbiguous, match=r"more than one \(objects \d+, \d+\)"):
+        device.identify()
 
 
 def test_a_twin_keeps_no_record_from_opening_and_takes_no_wrap(device: Device) -> None:
