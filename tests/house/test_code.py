@@ -19,7 +19,7 @@ _CLOCK = {"time.time", "datetime.now", "datetime.datetime.now", "dt.datetime.now
 _CHANCE = {"os.urandom", "secrets.token_bytes", "secrets.token_hex", "secrets.token_urlsafe", "uuid.uuid4"}
 _MAY_CALL = {
     "the clock": (_CLOCK, ("vault/framework/clock.py", "vault/server/", "cli/")),
-    "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/")),
+    "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/", "hsm/pin.py")),
 }
 _RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
 _MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/sockets.py", "cli/")

@@ -12,6 +12,8 @@ from tests.cli.servers import dev_server
 from tests.house.tree import ROOT
 from tests.integration.processes import PATIENCE
 from tests.ports import free_port
+from vault import __version__
+from vault.engines.system.seal import VERSION
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAMS = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -96,9 +98,8 @@ def test_a_server_for_real_use_starts_and_opens_as_printed(tmp_path: Path) -> No
     (tmp_path / "etc" / "config.hcl").write_text(config)
     test, serve = start.splitlines()
     run("sh", test, tmp_path, shell)
-    with subprocess.Popen(
-        ["bash", "-c", f"exec {serve}"], env=shell, cwd=tmp_path, stderr=subprocess.DEVNULL
-    ) as server:
+    log = (tmp_path / "server.log").open("w")
+    with subprocess.Popen(["bash", "-c", f"exec {serve}"], env=shell, cwd=tmp_path, stderr=log) as server:
         try:
             address, *steps = use.splitlines()
             script = "\n".join(
@@ -112,7 +113,10 @@ def test_a_server_for_real_use_starts_and_opens_as_printed(tmp_path: Path) -> No
             assert (tmp_path / "backup" / "coffre.db").stat().st_size > 0
         finally:
             server.terminate()
+    log.close()
+    said = (tmp_path / "server.log").read_text()
     assert server.returncode == 0
+    assert f"server: started: version={__version__} api={VERSION} storage=sqlite" in said
     assert (tmp_path / "log" / "audit.log").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc" / "tls.key").stat().st_mode & 0o777 == 0o640
 
