@@ -95,7 +95,7 @@ class RecordKind(Generic[T]):
         """Return the record. Raises `UnknownFormat`."""
         try:
             return self._newest(data) if self.version == 1 else self._of(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self.unknown(version_of(data)) from None
 
     def unknown(self, version: int) -> UnknownFormat:

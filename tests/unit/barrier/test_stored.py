@@ -89,6 +89,20 @@ def test_what_is_damaged_is_refused_by_its_kind_and_nothing_of_it_is_told(data: 
         kinds()[1].decode(data)
 
 
+def test_what_is_nested_without_end_is_refused_like_all_that_is_damaged() -> None:
+    """In text too: what says which records there are lies in the clear."""
+    _, _, third = kinds()
+    KINDS.pop("text", None)
+    text = RecordKind("text", First, json=True)
+    KINDS.pop("text")
+    for data in (b"\x81\xa1a" * 100_000, b"\x91" * 100_000, b"\xc1\x03" + b"\x81\xa1a" * 100_000):
+        with pytest.raises(UnknownFormat, match="it is not as its version"):
+            third.decode(data)
+    for data in (b'{"a":' * 100_000, b"[" * 100_000):
+        with pytest.raises(UnknownFormat, match="it is not as its version"):
+            text.decode(data)
+
+
 def test_a_version_without_a_reader_of_each_before_it_is_no_kind() -> None:
     for version, older in (
         (2, {}),
