@@ -4,7 +4,7 @@
 Python erases nothing: an object that ends leaves its bytes where they were until something else is put there, which may be
 never. So everything that lies free in this process is taken once, filled with zeros and given back: first from Python's own
 allocator, whose blocks have up to 512 bytes, by objects of each of its sizes, and then from the system's. What is in use is
-not touched, and neither is what the system's allocator keeps for other threads.
+not touched, even where it does not fill its block, and neither is what the system's allocator keeps for other threads.
 """
 
 from __future__ import annotations
@@ -95,14 +95,11 @@ class _Mapped:
     """Where this process has memory that it writes. Whoever gets some elsewhere has had all that lay free."""
 
     def __init__(self) -> None:
-        self._ends: list[int] = []
-        self._begins: list[int] = []
-        for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
-            place, rights = line.split(" ", 2)[:2]
-            if rights.startswith("rw"):
-                begin, end = place.split("-")
-                self._begins.append(int(begin, 16))
-                self._ends.append(int(end, 16))
+        lines = _MAPS.read_text(encoding="utf-8", errors="replace").splitlines()
+        places = [line.partition(" ")[0].split("-") for line in lines if " rw" in line]
+        # Tuples, as there is no room in them that nothing is written to.
+        self._begins = tuple([int(begin, 16) for begin, _ in places])
+        self._ends = tuple([int(end, 16) for _, end in places])
 
     def __contains__(self, address: int) -> bool:
         place = bisect_right(self._begins, address) - 1
@@ -132,22 +129,29 @@ def _system(mapped: _Mapped) -> Iterator[None]:
     library.malloc.argtypes = [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
     library.malloc_trim.argtypes = [ctypes.c_size_t]
-    held: list[int] = []
+    last = 0
     try:
         for size in (*_LARGE, *_SMALL):
-            held.append(_zeros(library, size))
-            while held[-1] in mapped:
-                held.append(_zeros(library, size))
+            last = _zeros(library, size, last)
+            while last in mapped:
+                last = _zeros(library, size, last)
                 yield
     finally:
-        for chunk in held:
+        while last:
+            chunk, last = last, _before(last).value or 0
             library.free(chunk)
     library.malloc_trim(0)
 
 
-def _zeros(library: ctypes.CDLL, size: int) -> int:
+def _zeros(library: ctypes.CDLL, size: int, last: int) -> int:
+    """Take a chunk and note in it which was the last: a list of them would take from what is to be written over."""
     chunk = library.malloc(size)
     if not chunk:
         raise MemoryError
     ctypes.memset(chunk, 0, size)
+    _before(chunk).value = last
     return int(chunk)
+
+
+def _before(chunk: int) -> ctypes.c_void_p:
+    return ctypes.c_void_p.from_address(chunk)
