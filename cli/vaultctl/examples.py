@@ -139,7 +139,7 @@ EXAMPLES = {
     "nhi issue": ("nhi issue billing", "nhi issue -ttl=10m -field=token billing"),
     "nhi register": (
         "nhi register -policy=billing-ro -ttl=1h -max-ttl=8h billing",
-        "nhi register -policy=billing-ro -secret billing",
+        "nhi register -policy=billing-ro -field=client_secret -secret billing > secret",
     ),
     "nhi report": ("nhi report", "nhi report -format=json"),
     "nhi revoke": ("nhi revoke -id=6c1f", "nhi revoke -workload=billing -reason=INC-12 -dry-run"),

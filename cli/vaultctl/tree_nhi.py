@@ -68,7 +68,7 @@ _WORKLOADS = (
         "[options] NAME [K=V...]",
         (1, None, "1"),
         "Make a registration, or change what is given: what a workload gets, and how",
-        output="format",
+        output="field",
         details="What is not given stays as it is. Further key=value arguments are settings of the registration, as the "
         "login method's own; those of another method go when the method changes. An empty value (cidrs=) takes one away; "
         "bound_claims go by null in JSON on standard input (-).",
@@ -114,8 +114,12 @@ _LINEAGE = (
         flags=(
             Flag("workload", "text", "Of this workload."),
             Flag("source", "text", "Presented from this address."),
-            Flag("since", "text", "First presented at or after this time (RFC 3339)."),
-            Flag("until", "text", "First presented before this time (RFC 3339)."),
+            Flag(
+                "since",
+                "text",
+                "First presented so long ago at most (24h), or at or after this time (RFC 3339).",
+            ),
+            Flag("until", "text", "First presented longer ago (1h), or before this time (RFC 3339)."),
             Flag("anomaly", "text", "With this anomaly; any for any at all."),
             Flag("limit", "int", "At most so many; default 100."),
             Flag("after", "text", "Where the listing before ended: its next."),

@@ -42,6 +42,7 @@ from nhi.biscuit.published import word
 from nhi.biscuit.registration_routes import names_in
 from nhi.biscuit.revoking import destroy, end_workload, forget_workload
 from nhi.biscuit.service import auth_of
+from nhi.biscuit.verify import is_biscuit
 from nhi.biscuit.wire import Algorithm
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View
@@ -251,7 +252,11 @@ class IssuingEngine(Engine):
         call.reader.epoch = max(core.epoch, call.reader.epoch)
         issued = found.issued if found is not None else None
         if found is None or issued is None or not self._here(call, found.owner):
-            return TokenInfo(active=False)
+            here = found is not None and self._here(call, found.owner)
+            foreign = "no key of this mount has signed it" if is_biscuit(params.token) else "it is no Biscuit"
+            return TokenInfo(
+                active=False, refusal=found.refusal.value if found is not None and here else foreign
+            )
         ended = ends(found.blocks)
         until = min(issued.expires, ended or issued.expires)
         refusal = found.refusal or (Refusal.EXPIRED if call.now >= until else Refusal.NONE)

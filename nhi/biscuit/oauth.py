@@ -16,7 +16,7 @@ from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.hops import hops
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
-from nhi.biscuit.oauth_client import ClientParams, Clients, each, metadata, refusal
+from nhi.biscuit.oauth_client import ClientParams, Clients, each, metadata, nobody, refusal
 from nhi.biscuit.oauth_exchange import BISCUIT_TYPE, EXCHANGE, JWT_TYPES, ExchangeParams, Narrower, kind
 from nhi.biscuit.possession import JKT, KINDS, X5T
 from nhi.biscuit.proving import Evidence, Proof, Prover
@@ -29,6 +29,10 @@ from vault.framework.route import read, write
 Answer = Reply[dict[str, Json]]
 
 GRANT: Final = "client_credentials"
+_UNPROVED: Final = {
+    "invalid_dpop_proof": "a DPoP proof is missing, or not good for this request: sign a new one",
+    "invalid_request": "the registration wants the certificate of the connection",
+}
 _NOBODY: Final = object()
 """In place of the proof of who proves nothing."""
 
@@ -65,21 +69,24 @@ class OAuthEngine(Engine):
         if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
             return await self._narrower.exchange(call, params)
         if params.grant_type not in {GRANT, EXCHANGE}:
-            return refusal(400, "unsupported_grant_type" if params.grant_type else "invalid_request")
+            error = "unsupported_grant_type" if params.grant_type else "invalid_request"
+            return refusal(400, error, f"grant_type must be {GRANT} or {EXCHANGE}")
         proof = prepared(call)
         unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, Proof) else ""
         if unproved:
-            return refusal(400, unproved)
+            return refusal(400, unproved, _UNPROVED[unproved])
         client = await self._granted(call)
         if client is None:
-            return refusal(401, "invalid_client")
+            return nobody()
         registration, workload = client
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):
-            return refusal(400, "invalid_scope")
+            return refusal(400, "invalid_scope", "scope must name policies of the registration")
         targets = {*each(call, "audience", params.audience), *each(call, "resource", params.resource)}
         if not targets <= set(registration.audiences):
-            return refusal(400, "invalid_target")
+            return refusal(
+                400, "invalid_target", "audience and resource must name audiences of the registration"
+            )
         registration = msgspec.structs.replace(
             registration,
             policies=tuple(sorted(wanted)) or registration.policies,
@@ -90,8 +97,8 @@ class OAuthEngine(Engine):
         try:
             pop = self._biscuits.possession.binding(call, registration.pop)
             token, issued = await self._mint.mint(call, place, registration, workload, 0, method, pop=pop)
-        except Malformed:
-            return refusal(400, "invalid_grant")
+        except Malformed as error:
+            return refusal(400, "invalid_grant", error.message)
         return _issued(params, token, issued)
 
     def _unproved(self, call: Call, wanted: str) -> str:
@@ -131,7 +138,7 @@ class OAuthEngine(Engine):
     async def introspect(self, call: Call, params: HintParams) -> Answer:
         """Say whether a token of this mount is good now, to any client of it; and what its checks, not asked, demand."""
         if await self._granted(call) is None:
-            return refusal(401, "invalid_client")
+            return nobody()
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = Place(call.namespace.id, call.mount.uuid)
         if found is None or found.owner != owner or call.now >= found.expires:
@@ -159,7 +166,7 @@ class OAuthEngine(Engine):
         """Revoke a token of the client that asks, with everything made from it; of any other, nothing."""
         client = await self._granted(call)
         if client is None:
-            return refusal(401, "invalid_client")
+            return nobody()
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = Place(call.namespace.id, call.mount.uuid)
         if found is not None and found.owner == owner and found.issued.registration == client[0].name:

@@ -2,6 +2,7 @@
 """Clients of the OAuth 2 endpoints: how they prove themselves, and what is told to them beforehand."""
 
 import base64
+import re
 from typing import Annotated, Final
 from urllib.parse import unquote_plus
 
@@ -15,6 +16,8 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.route import Params
 
+_UNTOLD: Final = re.compile(r"[^ !#-\[\]-~]")
+"""Characters that no description has (RFC 6749, section 5.2)."""
 ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -125,8 +128,14 @@ def each(call: Call, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in given if one)
 
 
-def refusal(status: int, error: str) -> Reply[dict[str, Json]]:
-    """Return a refusal in OAuth's words (RFC 6749, section 5.2)."""
+def refusal(status: int, error: str, described: str) -> Reply[dict[str, Json]]:
+    """Return a refusal in OAuth's words (RFC 6749, section 5.2). What `described` may not hold there is left out."""
     headers = {"www-authenticate": 'Basic realm="nhi"'} if status == 401 else {}
     reason = Unauthenticated(error) if status == 401 else Malformed(error)
-    return Reply({"error": error}, plain=True, status=status, headers=headers, refusal=reason)
+    answer: dict[str, Json] = {"error": error, "error_description": _UNTOLD.sub("", described)}
+    return Reply(answer, plain=True, status=status, headers=headers, refusal=reason)
+
+
+def nobody() -> Reply[dict[str, Json]]:
+    """Return the refusal of a client that is not known, or not proved: the same whatever is wrong."""
+    return refusal(401, "invalid_client", "the client is not known, or what it shows is not its proof")

@@ -65,24 +65,30 @@ class Narrower:
     async def exchange(self, call: Call, params: ExchangeParams) -> Reply[dict[str, Json]]:
         """Return a Biscuit with a block that narrows it as the request says."""
         if params.actor_token or params.requested_token_type not in {"", BISCUIT_TYPE}:
-            return refusal(400, "invalid_request")
+            return refusal(400, "invalid_request", "actor_token and other types than Biscuits are not taken")
         here = Place(call.namespace.id, call.mount.uuid)
         found = await self._biscuits.present(call.core, params.subject_token, call.now)
         if found is None or found.owner != here or call.now >= found.expires:
-            return refusal(400, "invalid_request")
+            return refusal(
+                400, "invalid_request", "subject_token is no Biscuit of this mount that is good now"
+            )
         if found.verified.chain.next_secret is None or len(found.verified.ids) >= found.issued.max_depth:
-            return refusal(400, "invalid_request")
+            return refusal(400, "invalid_request", "subject_token is sealed, or has as many blocks as it may")
         operations = frozenset(params.scope.split())
         if not operations <= _OPERATIONS:
-            return refusal(400, "invalid_scope")
+            return refusal(400, "invalid_scope", "scope must name operations")
         paths = _paths(each(call, "resource", params.resource), found.namespace.path)
         if paths is None or any(params.audience):
-            return refusal(400, "invalid_target")
+            return refusal(
+                400,
+                "invalid_target",
+                "resource must name paths of the token's namespace, and audience nobody",
+            )
         end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
         made = to_text(raw).rstrip("=") if raw is not None else ""
         if await self._biscuits.present(call.core, made, call.now) is None:  # it may have become too large
-            return refusal(400, "invalid_request")
+            return refusal(400, "invalid_request", "the narrower token would be larger than one may be")
         answer: dict[str, Json] = {
             "access_token": made,
             "issued_token_type": BISCUIT_TYPE,

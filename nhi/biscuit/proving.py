@@ -137,8 +137,12 @@ class Prover:
         return registration, workload
 
     async def _made_here(self, call: Call, registration: Registration | None, secret: str) -> Proof | None:
-        """Return a good proof by a secret that was made here; None for any other. Raises `Unauthenticated`."""
+        """Return a good proof by a secret that was made here; None for any other. Raises `Unauthenticated`.
+
+        None of these ends in a line break, so one that does was read from a file; it is taken without.
+        """
         kept = _kept(call, registration)
+        secret = secret.removesuffix("\n").removesuffix("\r")
         if (
             registration is None
             or origin(kept) != MADE

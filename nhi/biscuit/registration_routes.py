@@ -20,13 +20,15 @@ from nhi.biscuit.params import (
     SecretParams,
 )
 from nhi.biscuit.possession import KINDS
-from vault.framework.call import Call
+from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.policy.names import valid_name
+from vault.policy.store import PolicyStore
 from vault.token.addresses import NoAddress, canonical
 
 _DEEPEST: Final = 16
@@ -38,8 +40,9 @@ _HIDDEN: Final = ("token_reviewer_jwt",)
 class RegistrationEngine(Engine):
     """Registrations."""
 
-    def __init__(self, entropy: Entropy) -> None:
+    def __init__(self, entropy: Entropy, policies: PolicyStore) -> None:
         self._entropy = entropy
+        self._policies = policies
 
     @list_("registrations")
     async def list_registrations(self, call: Call) -> Names:
@@ -71,8 +74,11 @@ class RegistrationEngine(Engine):
         )
 
     @write("registrations/{name:name}", exists="has_registration")
-    async def write_registration(self, call: Call, params: RegistrationParams) -> None:
-        """Make a registration, or change what is given of one. Where its method changes, the old one's settings go."""
+    async def write_registration(self, call: Call, params: RegistrationParams) -> Reply[None] | None:
+        """Make a registration, or change what is given of one. Where its method changes, the old one's settings go.
+
+        It warns of policies that are not there: tokens that name one may do nothing by it until it is.
+        """
         old = await store.registration(call.tx, params.name)
         params = _complete(call, params, old)
         if await store.workload(call.tx, params.workload) is None:
@@ -111,6 +117,11 @@ class RegistrationEngine(Engine):
             secret_expires=old.secret_expires if old is not None else 0,
         )
         await store.put_registration(call.tx, new)
+        missing = [one for one in new.policies if await self._policies.get(call.core, one) is None]
+        warnings = [
+            f'policy "{quote(name)}" does not exist: its tokens may do nothing by it' for name in missing
+        ]
+        return Reply(warnings=warnings) if warnings else None
 
     @delete("registrations/{name:name}")
     async def delete_registration(self, call: Call, params: RegistrationPath) -> None:

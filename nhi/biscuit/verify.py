@@ -85,6 +85,15 @@ def decoded(text: str, longest: int = LARGEST) -> bytes:
     return raw
 
 
+def is_biscuit(token: str) -> bool:
+    """Whether a text is a token of this form at all, whoever has signed it."""
+    try:
+        opened(from_text(token), Limits())
+    except BiscuitError:
+        return False
+    return True
+
+
 def to_text(token: bytes) -> str:
     """Return a token in base64 for URLs."""
     return base64.urlsafe_b64encode(token).decode()

@@ -106,8 +106,7 @@ def sealed(token: str) -> str:
 
 def look(token: str, root: Key | None) -> Look:
     """Return what a token says, verified where its root key is known. Raises `BiscuitError`, also for a wrong key."""
-    raw = from_text(token, LARGEST)
-    chain = read_chain(raw)
+    raw, chain = _read(token)
     blocks = read_blocks(chain)
     cost = verify(raw, chain, root, AMBIENT, Limits(size=LARGEST)).cost if root is not None else 0
     ids = canonical_ids(chain, root.algorithm) if root is not None else ()
@@ -134,7 +133,16 @@ def look(token: str, root: Key | None) -> Look:
 
 
 def _chain(token: str) -> Chain:
-    return read_chain(from_text(token, LARGEST))
+    return _read(token)[1]
+
+
+def _read(token: str) -> tuple[bytes, Chain]:
+    """Return the bytes of a token, and what they are. Raises `BiscuitError` that says plainly what is none."""
+    try:
+        raw = from_text(token, LARGEST)
+        return raw, read_chain(raw)
+    except BiscuitError as error:
+        raise BiscuitError(f"this is no Biscuit, or not a whole one: {error}") from None
 
 
 def _written(raw: bytes) -> str:

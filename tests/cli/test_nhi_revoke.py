@@ -3,7 +3,9 @@
 
 import io
 from collections.abc import Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from pytest_socket import enable_socket
@@ -80,3 +82,31 @@ def test_nobody_is_asked_who_does_not_want_to_be(stage: Theatre, tmp_path: Path)
     assert _typed(stage, "yes\n", tmp_path, "-non-interactive")[:2] == (1, ["revoke/preview"])
     assert _typed(stage, "yes\n", tmp_path, "-dry-run")[:2] == (0, ["revoke/preview"])
     assert _typed(stage, "", tmp_path, "-output-policy")[:2] == (0, [])
+
+
+def _listed(stage: Theatre, home: Path, *flags: str) -> tuple[int, dict[str, str], str]:
+    """The exit code of a search, what it asked for, and what stands on stderr."""
+    stage.case, stage.asked = Case(""), []
+    stderr = io.StringIO()
+    environ = {"HOME": str(home), "BAO_ADDR": f"http://127.0.0.1:{stage.server_port}", "BAO_TOKEN": "s.x"}
+    code = run(
+        ["nhi", "credentials", *flags],
+        environ=environ,
+        stdin=io.StringIO(),
+        stdout=io.StringIO(),
+        stderr=stderr,
+    )
+    query = stage.asked[0][1].partition("?")[2] if stage.asked else ""
+    return code, dict(parse_qsl(query)), stderr.getvalue()
+
+
+def test_a_search_takes_how_long_ago_as_well_as_times(stage: Theatre, tmp_path: Path) -> None:
+    before = datetime.now(UTC)
+    asked = _listed(stage, tmp_path, "-since=24h", "-until=1h")[1]
+    for name, ago in (("since", timedelta(hours=24)), ("until", timedelta(hours=1))):
+        assert abs(datetime.fromisoformat(asked[name]) - (before - ago)) < timedelta(minutes=5)
+    own = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00+01:00"}
+    assert _listed(stage, tmp_path, *(f"-{name}={text}" for name, text in own.items()))[1] == own
+    for wrong in ("yesterday", "24x", "9" * 18 + "h"):
+        code, asked, told = _listed(stage, tmp_path, f"-since={wrong}")
+        assert (code, asked, "such as 24h" in told) == (1, {}, True)

@@ -225,6 +225,26 @@ def test_stock_clients_log_in_below_auth_and_get_a_biscuit(issuer: Issuer, tmp_p
     assert wrong.returncode == 2
 
 
+def test_hvac_looks_after_a_biscuit_that_names_no_more_than_its_own_policy(issuer: Issuer) -> None:
+    issuer.root.write(f"{issuer.name}/registrations/billing", workload="w", policies=[issuer.name], ttl="1h")
+    path = f"{issuer.name}/registrations/billing/secret"
+    own = {
+        "client_id": "billing",
+        "client_secret": issuer.root.write_data(path, data={})["data"]["client_secret"],
+    }
+    client = issuer.place.client("")
+    client.token = client.write_data(f"{issuer.name}/login", data=own)["auth"]["client_token"]
+    assert client.is_authenticated()
+    assert client.auth.token.lookup_self()["data"]["policies"] == [issuer.name]
+    assert client.secrets.kv.v2.read_secret_version("app/db", raise_on_deleted_version=True)
+    first = client.token
+    client.token = client.auth.token.renew_self(increment="30m")["auth"]["client_token"]
+    assert client.is_authenticated() and client.token != first
+    client.auth.token.revoke_self()
+    assert not client.is_authenticated()
+    client.adapter.close()
+
+
 def test_a_stock_agent_logs_in_below_auth_as_with_an_approle(issuer: Issuer, tmp_path: Path) -> None:
     issuer.root.sys.enable_auth_method("nhi", path=issuer.name)
     secret = issuer.root.write_data(f"{issuer.name}/registrations/r/secret", data={})["data"]["client_secret"]

@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 from time import thread_time
 from typing import Any
 
@@ -348,7 +349,10 @@ def test_what_makes_no_sense_is_refused(issuer: Issuer) -> None:
     ):
         answer = issuer.application.request("POST", f"/v1/{path}", body, token="root")
         assert (path, body, answer.status) == (path, body, 400)
-    assert issuer.root("nhi/introspect", {"token": "x"})["data"] == {"active": False}
+    assert issuer.root("nhi/introspect", {"token": "x"})["data"] == {
+        "active": False,
+        "refusal": "it is no Biscuit",
+    }
 
 
 def test_depth_is_what_the_registration_says(issuer: Issuer) -> None:
@@ -404,6 +408,7 @@ def test_an_oauth_client_gets_a_biscuit_by_changing_a_url(issuer: Issuer) -> Non
     )
     assert less.json()["scope"] == "default"
     assert issuer.status(less.json()["access_token"], DB) == 403
+    described: dict[str, set[str]] = {}
     for body, status, error in (
         ("grant_type=client_credentials", 401, "invalid_client"),
         ("grant_type=client_credentials&client_id=r1&client_secret=x", 401, "invalid_client"),
@@ -413,7 +418,11 @@ def test_an_oauth_client_gets_a_biscuit_by_changing_a_url(issuer: Issuer) -> Non
         (f"grant_type=client_credentials&scope=root&{own}", 400, "invalid_scope"),
     ):
         refused = _form(issuer, "token", body)
-        assert (body, refused.status, refused.json()) == (body, status, {"error": error})
+        told = refused.json()
+        assert (body, refused.status, told["error"]) == (body, status, error)
+        described.setdefault(error, set()).add(told["error_description"])
+        assert re.fullmatch(r"[ !#-\[\]-~]+", told["error_description"])  # RFC 6749, section 5.2
+    assert len(described["invalid_client"]) == 1  # it does not tell what is wrong
     assert _form(issuer, "token", "grant_type=client_credentials", authorization="Basic é").status == 401
     issuer.root("nhi/workloads/w1/revoke")
     assert _form(issuer, "token", f"grant_type=client_credentials&{own}").status == 401

@@ -61,6 +61,7 @@ def test_sl_22_whether_a_name_has_an_imported_secret_is_told_neither_by_work_nor
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     compared: list[str] = []
+    descriptions: set[str] = set()
     match = Passwords.match
 
     async def seen(self: Passwords, client: Client, password: str, secret: str | None) -> bool:
@@ -77,7 +78,8 @@ def test_sl_22_whether_a_name_has_an_imported_secret_is_told_neither_by_work_nor
         answer = issuer.application.request("POST", "/v1/nhi/login", body)
         told = {"grant_type": "client_credentials", **body}
         again = _form(issuer, "token", urlencode(told))
-        assert (answer.status, again.json()) == (403, {"error": "invalid_client"})
+        assert (answer.status, again.json()["error"]) == (403, "invalid_client")
+        descriptions.add(again.json()["error_description"])
         return [*compared, answer.body.decode()]
 
     names = ("r", "r1", "nobody")
@@ -90,6 +92,7 @@ def test_sl_22_whether_a_name_has_an_imported_secret_is_told_neither_by_work_nor
     r, r1, nobody = (refused(name) for name in names)
     assert r == r1 == nobody
     assert len(r) == 1  # they are locked, and nothing is compared
+    assert len(descriptions) == 1
     assert _login(issuer, client_id="r1", client_secret=made) == 200
     assert _login(issuer, client_secret="old") == 403
 

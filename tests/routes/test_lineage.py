@@ -397,7 +397,10 @@ def test_an_id_of_another_mount_revokes_nothing(issuer: Issuer) -> None:
     assert issuer.root("nhi2/revoke", {"id": block})["data"]["blocks"] == 0
     refused = issuer.application.request("POST", "/v1/nhi2/revoke", {"token": token}, token="root")
     assert refused.status == 400
-    assert issuer.root("nhi2/introspect", {"token": token})["data"] == {"active": False}
+    assert issuer.root("nhi2/introspect", {"token": token})["data"] == {
+        "active": False,
+        "refusal": "no key of this mount has signed it",
+    }
     assert issuer.status(token, DB) == 200
 
 

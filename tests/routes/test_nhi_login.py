@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Workloads log in below `auth/`, where stock clients look for logins; what they get is a Biscuit of the mount's namesake."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -102,6 +103,37 @@ def test_a_wrong_proof_is_refused_and_locks_an_imported_name_on_both_paths(door:
         )
     for path in ("auth/nhi/login", "nhi/login"):
         assert login(door, path, client_id="r1", client_secret="alice").status == 403
+
+
+def test_a_secret_from_a_file_that_ends_with_a_line_break_is_taken_if_it_was_made_here(door: Issuer) -> None:
+    secret = secret_of(door)
+    for sent, status in (
+        (f"{secret}\n", 200),
+        (f"{secret}\r\n", 200),
+        (f"{secret}\n\n", 403),
+        (f" {secret}", 403),
+    ):
+        for path in ("nhi/login", "auth/nhi/login"):
+            assert (sent, login(door, path, client_id="r1", client_secret=sent).status) == (sent, status)
+        body = {"grant_type": "client_credentials", "client_id": "r1", "client_secret": sent}
+        assert login(door, "nhi/oauth2/token", **body).status == (status if status == 200 else 401)
+    own = hashlib.sha256(b"alice\n").hexdigest()  # an imported one may end so itself
+    door.root("nhi/registrations/r1/secret", {"secret_hash": f"sha256:{own}"})
+    assert login(door, "nhi/login", client_id="r1", client_secret="alice").status == 403
+    assert login(door, "nhi/login", client_id="r1", client_secret="alice\n").status == 200
+
+
+def test_a_registration_that_names_a_policy_that_is_not_there_is_made_with_a_warning(door: Issuer) -> None:
+    fields = {"workload": "w1", "policies": "app,default,typo-ro"}
+    answer = door.application.request("POST", "/v1/nhi/registrations/r5", fields, token="root")
+    assert answer.json()["warnings"] == ['policy "typo-ro" does not exist: its tokens may do nothing by it']
+    assert door.root("nhi/registrations/r5", method="GET")["data"]["policies"] == [
+        "app",
+        "default",
+        "typo-ro",
+    ]
+    door.root("sys/policies/acl/typo-ro", {"policy": 'path "a" {}'})
+    assert door.application.request("POST", "/v1/nhi/registrations/r5", fields, token="root").status == 204
 
 
 def test_each_method_belongs_to_the_mount_of_its_name_and_namespace(door: Issuer) -> None:

@@ -331,7 +331,7 @@ def test_a_jwt_is_exchanged_for_a_biscuit(issuer: Issuer) -> None:
         ({"subject_token_type": "urn:x"}, "invalid_client"),
         ({"client_id": "r1"}, "invalid_client"),
     ):
-        assert _form(issuer, "token", urlencode({**asked, **changes})).json() == {"error": error}
+        assert _form(issuer, "token", urlencode({**asked, **changes})).json()["error"] == error
 
 
 def test_a_biscuit_is_exchanged_for_a_narrower_one_and_ends_with_it(issuer: Issuer) -> None:
@@ -359,7 +359,7 @@ def test_a_biscuit_is_exchanged_for_a_narrower_one_and_ends_with_it(issuer: Issu
         ({"actor_token": mine}, "invalid_request"),
         ({"requested_token_type": JWT}, "invalid_request"),
     ):
-        assert _form(issuer, "token", urlencode({**asked, **changes})).json() == {"error": error}
+        assert _form(issuer, "token", urlencode({**asked, **changes})).json()["error"] == error
     issuer.root("nhi/revoke", {"token": mine})
     assert issuer.status(narrow, DB) == 403
     assert READS
@@ -388,10 +388,10 @@ def test_several_resources_and_audiences_are_asked_for_as_oauth_has_it(issuer: I
     many = [("resource", f"secret/data/app/{place:x<80}") for place in range(16)]
     held = given(*exchange, *many, ("resource", ""))["access_token"]
     assert [issuer.status(held, path) for path in (DB, many[0][1])] == [403, 404]
-    assert given(*exchange, *many, ("resource", DB)) == {"error": "invalid_target"}
-    assert given(*exchange, *((name, one + "x" * 400) for name, one in many)) == {"error": "invalid_request"}
+    assert given(*exchange, *many, ("resource", DB))["error"] == "invalid_target"
+    assert given(*exchange, *((name, one + "x" * 400) for name, one in many))["error"] == "invalid_request"
     for bad in ("https://[", "https://vault.test/v1/%FF"):
-        assert given(*exchange, ("resource", DB), ("resource", bad)) == {"error": "invalid_target"}
+        assert given(*exchange, ("resource", DB), ("resource", bad))["error"] == "invalid_target"
 
     fields = {"workload": "w1", "policies": "app,default", "audiences": "vault,billing,mail"}
     issuer.root("nhi/registrations/r2", fields)
@@ -400,9 +400,9 @@ def test_several_resources_and_audiences_are_asked_for_as_oauth_has_it(issuer: I
     both = given(*grant, ("audience", "vault"), ("resource", "mail"), ("audience", "billing"))["access_token"]
     said = issuer.root("nhi/introspect", {"token": both})["data"]["blocks"][0]["narrowing"][0]
     assert said == "audience: billing, mail, vault"
-    assert given(*grant, ("resource", "vault"), ("resource", "x")) == {"error": "invalid_target"}
+    assert given(*grant, ("resource", "vault"), ("resource", "x"))["error"] == "invalid_target"
     twice = given(*grant, ("client_id", "r2"))
-    assert twice == {"error": "invalid_client"}
+    assert twice["error"] == "invalid_client"
 
 
 def test_a_resource_may_name_the_namespace_that_it_is_in() -> None:

@@ -69,7 +69,7 @@ def workloads(
         KeyEngine(mint, leaving),
         PublishingEngine(mint, clients, parts.clock),
         WorkloadEngine(parts.clock, parts.entropy),
-        RegistrationEngine(parts.entropy),
+        RegistrationEngine(parts.entropy, parts.policies),
         issuing,
         ApprovingEngine(mint),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy, children),

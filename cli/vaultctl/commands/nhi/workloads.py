@@ -6,6 +6,7 @@ from __future__ import annotations
 from vaultctl.body import parse_body
 from vaultctl.commands.generic import print_listing
 from vaultctl.commands.nhi.tokens import mount
+from vaultctl.errors import UsageError
 from vaultctl.invocation import Doing, Invocation, no_value
 
 
@@ -52,10 +53,16 @@ def register(invocation: Invocation) -> int:
     if invocation.number("max-depth") is not None:
         body["max_depth"] = invocation.number("max-depth")
     body |= parse_body(invocation.args[1:], invocation.stdin)
+    if invocation.text("field") and not invocation.truth("secret"):
+        raise UsageError("-field goes with -secret: nothing else is answered")
     with Doing(f"Error writing {path}"):
         response = invocation.client.send("PUT", path, body=body)
     if not invocation.truth("secret"):
+        if invocation.tabular:
+            invocation.print_warnings(response.json())
+            return invocation.succeed(f"Success! Data written to: {path}")
         return invocation.print_written(response, path)
+    invocation.print_warnings(response.json())
     with Doing(f"Error writing {path}/secret"):
         made = invocation.client.send("PUT", f"{path}/secret", body={})
     return invocation.print_answer(made.json())
