@@ -39,6 +39,28 @@ def test_sl_70_a_name_that_is_too_long_is_refused_by_its_field(target: Target, n
         assert refusal not in _answer(application, target, name, NAME)[1]
 
 
+@pytest.mark.parametrize(
+    ("field", "path", "body"),
+    [
+        ("path", "sys/mounts/LONG", {"type": "kv"}),
+        ("path", "sys/auth/LONG", {"type": "userpass"}),
+        ("path", "sys/namespaces/LONG", {}),
+        ("path", "sys/audit/LONG", {"type": "file", "options": {"file_path": "/dev/null"}}),
+        ("to", "sys/remount", {"from": "plain", "to": "LONG"}),
+    ],
+)
+def test_sl_70_nothing_is_mounted_at_a_path_that_is_too_long(
+    field: str, path: str, body: dict[str, object]
+) -> None:
+    refusal = f"field '{field}' may have at most {NAME} characters"
+    with Application() as application:
+        for length, refused in ((NAME + 1, True), (NAME, False)):
+            name = "a" * length
+            asked = {key: name if item == "LONG" else item for key, item in body.items()}
+            answer = application.request("POST", f"/v1/{path.replace('LONG', name)}", asked, token="root")
+            assert (refusal in answer.body.decode()) == refused, answer.body[:200]
+
+
 def test_names_are_where_they_are_looked_for() -> None:
     assert {name for _, name in NAMED} == NAMES
     assert set(OTHERWISE) <= {str(target) for target in TARGETS}

@@ -12,6 +12,7 @@ from vault.framework.call import ROOT, Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Pairs
+from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
 
@@ -126,6 +127,7 @@ class AuditEngine(Engine):
         Whoever may add a device chooses a file for the server to write to: declare devices in the
         configuration instead.
         """
+        check_length(path=params.path)
         if not self._allow_creation:
             raise Malformed(_REFUSED)
         config = DeviceConfig(

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, parse_duration, to_duration
+from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
@@ -41,6 +42,12 @@ _LISTS: Final = (
 def directory(path: str) -> str:
     """Return a mount's path with its one final slash."""
     return path.rstrip("/") + "/"
+
+
+def new_directory(path: str) -> str:
+    """As `directory`, of a mount that is to be made. Raises `Malformed` for a path that is longer than names are."""
+    check_length(path=path)
+    return directory(path)
 
 
 def check_place(path: str) -> None:

@@ -87,7 +87,7 @@ class MountsEngine(Engine):
     @write("mounts/{path:path}")
     async def enable(self, call: Call, params: EnableParams) -> None:
         """Enable a secrets engine at a path that is free."""
-        path = rules.directory(params.path)
+        path = rules.new_directory(params.path)
         config = rules.read_config(params.config or {}, auth=False, longest=self._max_ttl)
         kind, options = rules.choose_kind(params.type, params.plugin_name, params.options or {})
         if (params.config or {}).get("plugin_version"):
@@ -111,7 +111,7 @@ class MountsEngine(Engine):
     @write("auth/{path:path}", sudo=True)
     async def enable_auth(self, call: Call, params: EnableParams) -> None:
         """Enable an auth method at a path that is free. Needs sudo."""
-        path = "auth/" + rules.directory(params.path)
+        path = "auth/" + rules.new_directory(params.path)
         config = rules.read_config(params.config or {}, auth=True, longest=self._max_ttl)
         kind, options = rules.choose_kind(params.type, params.plugin_name, params.options or {})
         if (params.config or {}).get("plugin_version"):

@@ -14,6 +14,7 @@ from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound
 from vault.framework.fields import Doc, Json, Map, StringList
+from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
 from vault.mount.router import Router
@@ -211,6 +212,7 @@ class NamespaceEngine(NamespaceSeals):
         return NamespaceList(found, list(found))
 
     async def _make(self, call: Call, params: NamespaceWrite, metadata: Mapping[str, str]) -> NamespaceView:
+        check_length(path=params.path)
         name = params.path.rstrip("/")
         taken = self._router.of(call.namespace).conflict(f"{name}/")
         if taken:

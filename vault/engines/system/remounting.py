@@ -14,6 +14,7 @@ from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
+from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 from vault.mount.entry import MountEntry
@@ -97,6 +98,7 @@ class RemountEngine(Engine):
         """
         if not params.source or not params.to:
             raise Malformed("both 'from' and 'to' path must be specified as a string")
+        check_length(to=params.to)
         source = self._place(call, "from", params.source)
         target = self._place(call, "to", params.to)
         _check(source, target)
