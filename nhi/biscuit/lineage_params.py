@@ -184,10 +184,20 @@ class RegistrationReport(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     has_secret: bool
     uses_secret: bool
+    workload_disabled: bool
+    workload_expire_time: str
     methods: Mapping[str, MethodInfo]
 
 
+class ReportParams(Params, frozen=True):
+    """How much of the report."""
+
+    after: Annotated[str, Doc("What `next` of the page before said.")] = ""
+    limit: Annotated[int, Doc("At most so many registrations, up to 1000; 0 for all.")] = 0
+
+
 class Report(msgspec.Struct, frozen=True):
-    """Who still logs in by secret, first, and everybody else."""
+    """Who still logs in by secret, first, and everybody else; `next` is empty on the last page."""
 
     registrations: Sequence[RegistrationReport]
+    next: str

@@ -25,6 +25,7 @@ from nhi.biscuit.lineage_params import (
     RegistrationReport,
     RenewalInfo,
     Report,
+    ReportParams,
     SettingsInfo,
     SettingsParams,
     TreeInfo,
@@ -130,10 +131,13 @@ class LineageEngine(Engine):
         return OrphansInfo(shown, found.more)
 
     @read("report")
-    async def report(self, call: Call) -> Report:
-        """Show how the tokens of each registration come about; who still logs in by secret comes first."""
+    async def report(self, call: Call, params: ReportParams) -> Report:
+        """Show how the tokens of each registration come about; who still logs in by secret comes first on each page."""
+        if not 0 <= params.limit <= _MOST:
+            raise Malformed(f"limit: must be from 0 to {_MOST}")
         found = []
-        for name in await call.reader.list(store.REGISTRATIONS):
+        names = await call.reader.list(store.REGISTRATIONS, after=params.after, limit=params.limit)
+        for name in names:
             registration = await store.registration(call.reader, name)
             if registration is None:
                 continue
@@ -146,6 +150,8 @@ class LineageEngine(Engine):
                     owner=workload.owner if workload is not None else "",
                     has_secret=bool(registration.secret_hash),
                     uses_secret=bool(registration.secret_hash) and "client_secret" in logins.counts,
+                    workload_disabled=workload is not None and workload.disabled,
+                    workload_expire_time=when(workload.expires) if workload is not None else "",
                     methods={
                         method: MethodInfo(count, when(logins.last[method]))
                         for method, count in sorted(logins.counts.items())
@@ -153,7 +159,7 @@ class LineageEngine(Engine):
                 )
             )
         found.sort(key=lambda one: (not one.uses_secret, not one.has_secret, one.registration))
-        return Report(found)
+        return Report(found, names[-1] if params.limit and len(names) == params.limit else "")
 
     async def _credential(self, call: Call, tree: Tree) -> Credential:
         """Return a credential as it is shown."""

@@ -389,6 +389,30 @@ def test_a_report_names_who_still_logs_in_by_secret_first(issuer: Issuer) -> Non
     assert counts == {"client_secret": 2, "issue": 1}
 
 
+def test_a_report_comes_in_pages_and_says_when_workloads_end(issuer: Issuer) -> None:
+    for name in ("a1", "a2"):
+        issuer.root(f"nhi/registrations/{name}", {"workload": "w1", "policies": "app"})
+    held = issuer.root("nhi/workloads/w1", method="GET")["data"]
+
+    def report(query: str) -> tuple[list[str], str]:
+        data = issuer.root(f"nhi/report?{query}", method="GET")["data"]
+        ends = {(one["workload_expire_time"], one["workload_disabled"]) for one in data["registrations"]}
+        assert ends <= {(held["expire_time"], held["disabled"])}
+        return [one["registration"] for one in data["registrations"]], data["next"]
+
+    assert report("") == (["a1", "a2", "r1"], "")
+    assert report("limit=2") == (["a1", "a2"], "a2")
+    assert report("limit=2&after=a2") == (["r1"], "")
+    assert report("limit=3") == (["a1", "a2", "r1"], "r1")
+    assert report("after=r1") == ([], "")
+    for query in ("limit=-1", "limit=1001"):
+        assert issuer.application.request("GET", f"/v1/nhi/report?{query}", token="root").status == 400
+    issuer.root("nhi/workloads/w1/revoke", {})
+    held = issuer.root("nhi/workloads/w1", method="GET")["data"]
+    assert held["disabled"] is True
+    assert report("limit=1") == (["a1"], "a1")
+
+
 def test_an_id_of_another_mount_revokes_nothing(issuer: Issuer) -> None:
     token = issuer.issue()
     assert issuer.status(token, DB) == 200
