@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import hvac
+import requests
 from biscuit_auth import Biscuit, BlockBuilder, PublicKey
+from requests.adapters import HTTPAdapter
 
 TEAMS: Final = {
     "billing": "team-billing",
@@ -70,12 +72,36 @@ class Estate:
             held = held.append(BlockBuilder(source, terms))
         return str(held.to_base64())
 
-    def present(self, *tokens: str) -> None:
-        """Ask something of the server with each token; what it answers does not matter."""
+    def present(self, *tokens: str, source: str = "127.0.0.1") -> None:
+        """Ask something of the server with each token, from an address; what it answers does not matter."""
         for token in tokens:
-            client = hvac.Client(url=self.root.url, token=token, verify=self.root.adapter._kwargs["verify"])
-            client.adapter.get("/v1/auth/token/lookup-self", raise_exception=False)
-            client.adapter.close()
+            with requests.Session() as session:
+                for scheme in ("http://", "https://"):
+                    session.mount(scheme, _From(source))
+                session.verify = self.root.adapter._kwargs["verify"]
+                client = hvac.Client(url=self.root.url, token=token, session=session)
+                client.adapter.get("/v1/auth/token/lookup-self", raise_exception=False)
+
+    def odd(self, name: str) -> str:
+        """Have something go wrong with credentials of a registration, in each way; return the one that was used after its end.
+
+        The registration must have a `max_depth` of four at most.
+        """
+        copied, forged, dull, long = (self.issue(name) for _ in range(4))
+        self.present(copied)
+        self.present(copied, source="127.0.0.2")
+        self.present(self.narrowed(forged, f'workload("{name}-admin");'))
+        self.present(self.narrowed(dull, "check if true;"))
+        self.present(self.narrowed(long, *['check if operation("read");', 'check if method("GET");'] * 2))
+        far = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+        self.present(self.narrowed(self.issue(name), "check if time($t), $t < {far};", far=far))
+        kept = self.narrowed(copied, 'check if operation("read");')
+        self.present(kept)
+        identity = self.token_id(copied)
+        block = self.root.read(f"{self.mount}/credentials/{identity}")["data"]["nodes"][1]["id"]
+        self.root.write(f"{self.mount}/revoke", id=block, reason="lost laptop")
+        self.present(kept, source="127.0.0.2")
+        return identity
 
     def token_id(self, token: str) -> str:
         """Return the id of the credential that a token is of."""
@@ -101,3 +127,14 @@ class Estate:
             self.present(*(token for token, _ in grown))
             layer = grown
         return self.token_id(first)
+
+
+class _From(HTTPAdapter):
+    """Connections that come from an address of this machine."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        super().init_poolmanager(*args, **more, source_address=(self._source, 0))

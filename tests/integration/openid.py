@@ -28,7 +28,7 @@ CONTINUE = {"press": "Continue"}
 class Visit:
     """What a browser came to: the pages, the last one included, and what it complained of."""
 
-    pages: Sequence[Mapping[str, str]]
+    pages: Sequence[Mapping[str, Any]]
     complaints: Sequence[str]
 
 
@@ -61,7 +61,14 @@ def provider(*redirect_uris: str, settings: Mapping[str, str] | None = None, **m
             node.wait(PATIENCE)
 
 
-def visit(url: str, *steps: Mapping[str, Any], folder: Path, scripts: bool = False) -> Visit:
+def visit(
+    url: str,
+    *steps: Mapping[str, Any],
+    folder: Path,
+    scripts: bool = False,
+    width: int = 1280,
+    dark: bool = False,
+) -> Visit:
     """Open a URL in a browser and take the steps; pictures of all pages are left in `folder`."""
     browser = shutil.which(_BROWSER)
     assert browser, f"{_BROWSER} is missing: run `.ci/system-packages test`"
@@ -72,6 +79,8 @@ def visit(url: str, *steps: Mapping[str, Any], folder: Path, scripts: bool = Fal
         "PICTURES": str(folder),
         "SCRIPTS": "1" if scripts else "0",
         "STEPS": json.dumps(steps),
+        "WIDTH": str(width),
+        "DARK": "1" if dark else "0",
         "URL": url,
     }
     return Visit(**json.loads(run(["node", str(_NODE / "browser.cjs")], environment, folder)))

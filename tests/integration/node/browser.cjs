@@ -2,14 +2,29 @@
 // Headless Chromium, driven by playwright-core: opens URL and takes the steps of STEPS one by one. A step opens
 // what is folded up, fills in fields by their names, keeps a picture of what is there, and then presses the button with a
 // text, follows a link, goes to a path, or does with the keyboard alone what `keys` says (a name of a key, or a text to type).
-// Prints as JSON where it came to at last, what the pages said, and what the browser complained of.
+// Prints as JSON where it came to at last, what the pages said, what of each is wider than there is room for it (but for
+// what is made to be scrolled), and what the browser complained of. The window is WIDTH wide, and DARK where that is 1.
 'use strict';
 
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 
-const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS } = process.env;
+const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS, WIDTH, DARK } = process.env;
 const PATIENCE = 90_000; // milliseconds for whatever takes one
+
+function clipped() {
+  const room = document.documentElement.clientWidth;
+  const found = [];
+  const aside = [...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).clipPath !== 'none');
+  for (const one of document.querySelectorAll('body, body *')) {
+    if (one.closest('svg') || !one.checkVisibility({ visibilityProperty: true })) continue;
+    const box = one.getBoundingClientRect();
+    if (aside.some((hidden) => hidden.contains(one)) || box.right < 0) continue; // for readers of screens, or for the keyboard
+    const scrolled = one.clientWidth && one.scrollWidth > one.clientWidth && !one.matches('.picture');
+    if (scrolled || box.right > room + 0.5) found.push(`${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`);
+  }
+  return found;
+}
 
 async function main() {
   const browser = await chromium.launch({
@@ -17,7 +32,12 @@ async function main() {
     timeout: PATIENCE,
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
   });
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, javaScriptEnabled: SCRIPTS === '1' });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    javaScriptEnabled: SCRIPTS === '1',
+    viewport: { width: Number(WIDTH), height: 720 },
+    colorScheme: DARK === '1' ? 'dark' : 'light',
+  });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   const told = { pages: [], complaints: [] };
@@ -28,7 +48,12 @@ async function main() {
   const look = async () => {
     number += 1;
     await page.screenshot({ path: path.join(PICTURES, `${number}.png`), fullPage: true });
-    told.pages.push({ title: await page.title(), text: await page.innerText('body'), url: page.url() });
+    told.pages.push({
+      title: await page.title(),
+      text: await page.innerText('body'),
+      url: page.url(),
+      clipped: await page.evaluate(clipped),
+    });
   };
   for (const { open, fill = {}, press, follow, go, keys = [] } of JSON.parse(STEPS)) {
     if (open) await page.getByText(open).click();
