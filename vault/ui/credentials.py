@@ -4,31 +4,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from starlette.responses import Response
 
-from nhi.picture.lineage import ANOMALIES, grown, short_time
+from nhi.picture.lineage import grown
 from nhi.picture.node import Node, State, walk
 from nhi.picture.svg import as_svg
 from vault.framework.fields import Json
 from vault.ui.frame import href, link, page
 from vault.ui.html import Child, Html, el
 from vault.ui.inner import segment
-from vault.ui.parts import chooser, done, facts, field, further, lines, odd, row, short, state, table, when
+from vault.ui.parts import (
+    chooser,
+    counted,
+    done,
+    facts,
+    field,
+    further,
+    lines,
+    method,
+    row,
+    short,
+    state,
+    table,
+    when,
+)
+from vault.ui.severity import odd, options
+from vault.ui.times import asked, time_field
 from vault.ui.visit import Visit, objects, text, texts
+
+ACTIVE: Final = "active"
+"""The one state that can be asked for: what is good now."""
 
 
 async def credentials(visit: Visit) -> Response:
-    """Find credentials by workload, source, time and anomaly."""
+    """Find credentials by workload, source, time, anomaly and state."""
     names = ("workload", "source", "since", "until", "anomaly")
-    asked = {name: visit.text(name) for name in names}
-    found = await visit.get("credentials", **asked, after=visit.text("after"))
+    given = {name: visit.text(name) for name in names}
+    wanted = {**given, "since": asked(given["since"]), "until": asked(given["until"])}
+    found = await visit.get("credentials", **wanted, after=visit.text("after"))
+    active = visit.text("state") == ACTIVE
     return page(
         "Credentials",
         chooser(visit, "credentials"),
-        _filter(visit, asked),
-        listed(visit, found),
-        further(text(found, "next"), "credentials", mount=visit.mount, **asked),
+        _filter(visit, given, active=active),
+        listed(visit, found, active=active, empty="No credential that was presented here fits."),
+        further(
+            text(found, "next"), "credentials", mount=visit.mount, **given, state=ACTIVE if active else ""
+        ),
         session=visit.session,
         mount=visit.mount,
         here="credentials",
@@ -44,7 +68,9 @@ async def credential(visit: Visit) -> Response:
     owner = text(found, "workload")
     root = grown(answer)
     more = el(
-        "p", "More was made of it than is kept here; the audit log has the rest.", class_="note alarming"
+        "p",
+        "More copies were made of it than are kept here; the audit log has the rest.",
+        class_="note alarming",
     )
     return page(
         f"Credential of {owner}",
@@ -53,16 +79,21 @@ async def credential(visit: Visit) -> Response:
             ("Id", el("span", name, class_="id")),
             ("Workload", link(owner, "workload", mount=visit.mount, name=owner)),
             ("Registration", text(found, "registration")),
-            ("Obtained by", text(found, "method") or "—"),
+            ("Obtained by", method(text(found, "method"))),
             ("Policies", ", ".join(texts(found, "policies"))),
             ("State", state(text(found, "state"))),
-            ("Issued", short_time(text(found, "issue_time"))),
-            ("Expires", short_time(text(found, "expire_time"))),
+            ("Issued (UTC)", when(text(found, "issue_time"))),
+            ("Expires (UTC)", when(text(found, "expire_time"))),
         ),
         more if answer.get("more") else None,
-        el("h2", "What was made from it, as far as it was presented here"),
-        picture(root, f"Attenuation tree of a credential of {owner}"),
-        el("h2", "Each hop"),
+        el("h2", "How it was handed on"),
+        el(
+            "p",
+            "Whoever holds a token may narrow it and hand the copy on, without asking this server. "
+            "So this shows the copies that were presented here, and no others.",
+        ),
+        picture(root, f"The credential of {owner}, and the copies that were made of it"),
+        el("h2", "Each copy"),
         _hops(visit, answer, root),
         _renewals(visit, answer),
         _tokens(answer),
@@ -93,8 +124,8 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
         rows.append(
             row(
                 short(block.id),
-                str(depth),
-                lines(said) or "—",
+                "issued" if not depth else f"hop {depth}",
+                lines(said) or "nothing",
                 when(text(node, "first_seen")),
                 lines(texts(node, "sources") or [text(node, "source")], "id"),
                 [odd(texts(node, "anomalies")), f"refused: {refused}" if refused else None],
@@ -102,8 +133,11 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
                 id=f"b-{block.id}",
             )
         )
-    heads = ("Block", "Hop", "What it takes away", "First presented", "From", "Anomalies", "Its end")
-    caption = "Who attenuated a token nobody can know: this is who presented it first."
+    heads = (
+        *("Block", "Hop", "Limits that it adds", "First seen (UTC)", "From address", "Anomalies"),
+        "State or action",
+    )
+    caption = "A block is what one holder added. Nobody can know who that was: the address is who presented it first."
     return table(caption, heads, rows, empty="Nothing of it was presented here.")
 
 
@@ -111,11 +145,7 @@ def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
     """Return the tokens that were renewed from one; nothing where there are none."""
     rows = [
         row(
-            el(
-                "a",
-                short(text(one, "token_id")),
-                href=href("credential", mount=visit.mount, id=text(one, "token_id")),
-            ),
+            named(visit, one),
             short(text(one, "parent")),
             state(text(one, "state")),
             when(text(one, "expire_time")),
@@ -123,9 +153,9 @@ def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
         )
         for one in objects(answer, "renewals")
     ]
-    heads = ("Credential", "In place of block", "State", "Expires")
-    caption = "Each is a token of its own. Revoking a token ends what was renewed from it as well."
-    return [el("h2", "Renewed from it"), table(caption, heads, rows, empty="")] if rows else None
+    heads = ("Credential", "Replaces block", "State", "Expires (UTC)")
+    caption = "Each is a token of its own. Revoking a token ends its renewals as well."
+    return [el("h2", "Renewals of it"), table(caption, heads, rows, empty="")] if rows else None
 
 
 def _tokens(answer: Mapping[str, Json]) -> Child:
@@ -142,74 +172,100 @@ def _tokens(answer: Mapping[str, Json]) -> Child:
         )
         for one in objects(answer, "tokens")
     ]
-    heads = ("Accessor", "Made with", "Name", "Policies", "Made", "Expires")
-    caption = (
-        "Service tokens with its checks. They end with the block, or the token, that each was made with."
-    )
-    return [el("h2", "Made with it"), table(caption, heads, rows, empty="")] if rows else None
+    heads = ("Accessor", "Made with", "Name", "Policies", "Made (UTC)", "Expires (UTC)")
+    caption = "They have its limits, and end with the block or the token that each was made with."
+    return [el("h2", "Service tokens made with it"), table(caption, heads, rows, empty="")] if rows else None
 
 
 def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
     """Return how a block ended, or the way to end it."""
     if node.get("revoked"):
-        return [state("revoked"), f" {short_time(text(node, 'revoke_time'))} {text(node, 'reason')}"]
+        return [state("revoked"), " ", when(text(node, "revoke_time")), " ", text(node, "reason")]
     if block.state is State.REVOKED:
-        return el("span", "ended with what it was made from", class_="state ended")
+        return el("span", "ended with the block that it was made from", class_="state ended")
     if block.state is State.EXPIRED:
         return state("expired")
     return el("a", "Revoke…", class_="act", href=href("revoke", mount=visit.mount, id=block.id))
 
 
-def listed(
-    visit: Visit, found: Mapping[str, Json], *, empty: str = "No credential that was presented fits."
-) -> Html:
-    """Return a table of credentials; `empty` says that there are none, which no page says that others follow."""
+def named(visit: Visit, one: Mapping[str, Json]) -> Html:
+    """Return the id of a credential as a link to it."""
+    name = text(one, "token_id")
+    return el("a", short(name), href=href("credential", mount=visit.mount, id=name))
+
+
+def listed(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool = False) -> Html:
+    """Return a table of credentials, or of those that are good now.
+
+    `empty` says that there are none, which no page says that others follow.
+    """
     if text(found, "next"):
-        empty = "None among those that were looked at; there are further ones."
+        empty = "None among those that were looked at; there are others on the next page."
     rows = [
         row(
-            el(
-                "a",
-                short(text(one, "token_id")),
-                href=href("credential", mount=visit.mount, id=text(one, "token_id")),
-            ),
+            named(visit, one),
             link(text(one, "workload"), "workload", mount=visit.mount, name=text(one, "workload")),
-            state(text(one, "state")),
+            _until(one),
             when(text(one, "first_seen")),
-            when(text(one, "expire_time")),
             lines(texts(one, "sources"), "id"),
-            f"{text(one, 'blocks')}, {text(one, 'depth')} deep" if text(one, "depth") != "1" else "1",
+            _copies(one),
             text(one, "tokens") or "0",
             odd(texts(one, "anomalies")),
         )
         for one in objects(found, "credentials")
+        if not active or text(one, "state") == ACTIVE
     ]
     heads = (
-        *("Credential", "Workload", "State", "First presented", "Expires", "From", "Blocks", "Tokens made"),
-        "Anomalies",
+        *("Credential", "Workload", "State", "First seen (UTC)", "From address", "Copies"),
+        *("Service tokens", "Anomalies"),
     )
-    return table("The one first presented last comes first. Times are UTC.", heads, rows, empty=empty)
+    return table("The one that was first seen last comes first.", heads, rows, empty=empty)
 
 
-def _filter(visit: Visit, asked: Mapping[str, str]) -> Html:
-    chosen = asked["anomaly"]
-    options = [("", "all"), ("any", "with any"), *ANOMALIES.items()]
-    choice = el(
-        "select",
-        [el("option", words, value=name, selected=name == chosen) for name, words in options],
-        name="anomaly",
-    )
+def _until(one: Mapping[str, Json]) -> Child:
+    """Return the state of a credential, and while it is good its end."""
+    word, end = text(one, "state"), text(one, "expire_time")
+    shown = state(word)
+    return [shown, " until ", when(end)] if word == ACTIVE and end else shown
+
+
+def _copies(one: Mapping[str, Json]) -> str:
+    """Return how many narrowed copies of a credential were seen, and over how many hops."""
+    blocks, depth = one.get("blocks"), one.get("depth")
+    if not isinstance(blocks, int) or not isinstance(depth, int) or blocks < 2:
+        return "none"
+    return f"{blocks - 1}, over {counted(str(depth - 1), 'hop', 'hops')}"
+
+
+def _filter(visit: Visit, given: Mapping[str, str], *, active: bool) -> Html:
     return el(
         "form",
         el("input", type="hidden", name="mount", value=visit.mount),
-        field("Workload", "workload", value=asked["workload"]),
-        field("Presented from", "source", value=asked["source"], placeholder="10.0.0.7"),
-        field("First presented since", "since", value=asked["since"], placeholder="2026-12-01T00:00:00Z"),
-        field("and before", "until", value=asked["until"], placeholder="2026-12-02T00:00:00Z"),
-        el("label", "Anomalies", choice),
+        field("Workload", "workload", value=given["workload"]),
+        field("From address", "source", value=given["source"], placeholder="10.0.0.7"),
+        time_field("First seen from", "since", given["since"]),
+        time_field("First seen before", "until", given["until"]),
+        anomaly_field(given["anomaly"], "with or without"),
+        el(
+            "label",
+            "State",
+            el(
+                "select",
+                el("option", "any", value=""),
+                el("option", "active", value=ACTIVE, selected=active),
+                name="state",
+            ),
+        ),
         el("button", "Find", class_="main"),
         method="get",
         action="/ui/credentials",
         class_="filter",
         role="search",
     )
+
+
+def anomaly_field(chosen: str, without: str = "") -> Html:
+    """Return a choice of anomalies; `without` are the words for asking for none in particular."""
+    known = [*([("", without)] if without else []), ("any", "any"), *options()]
+    found = [el("option", words, value=name, selected=name == chosen) for name, words in known]
+    return el("label", "Anomaly", el("select", found, name="anomaly"))

@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from nhi.picture.node import cut
 from nhi.picture.svg import STYLE
 from vault.framework.page import come_again
-from vault.ui.html import Child, Html, el, joined
+from vault.ui.html import Child, Html, el
 from vault.ui.sessions import Session
 
 _COMMON: Final = {
@@ -31,11 +32,14 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _PLACES: Final = (
+    ("overview", "Overview"),
     ("workloads", "Workloads"),
     ("credentials", "Credentials"),
     ("anomalies", "Anomalies"),
-    ("secrets", "Secrets in use"),
+    ("secrets", "Client secrets"),
 )
+_LONGEST: Final = 48
+"""Characters of a name in the head."""
 
 
 def page(
@@ -99,16 +103,16 @@ def secret_field(secret: str) -> Html:
 
 def _bar(session: Session | None, mount: str, here: str) -> Html:
     if session is None:
-        return el("header", el("strong", "Coffre"), el("span", "Identities of workloads"))
+        return el("header", el("strong", "Coffre"), el("span", "Workload identities"))
     links = [
         el("a", text, href=href(path, mount=mount), aria_current="page" if path == here else False)
         for path, text in _PLACES
     ]
-    who = joined([session.name, f" in {session.namespace}" if session.namespace else ""])
+    who = session.name + (f" in {session.namespace}" if session.namespace else "")
     out = el(
         "form",
         secret_field(session.form.reveal()),
-        el("span", who, class_="who", title=session.name),
+        el("span", cut(who, _LONGEST), class_="who", title=who),
         el("button", "Sign out"),
         method="post",
         action="/ui/sign-out",

@@ -15,15 +15,17 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
-from vault.ui import credentials, revoking, views
+from vault.ui import anomalies, credentials, overview, registrations, revoking, views
 from vault.ui.forms import fields_of
 from vault.ui.frame import elsewhere, page, secret_field, style
 from vault.ui.html import el
 from vault.ui.inner import Answer, Inner, Told
 from vault.ui.parts import field
+from vault.ui.refusals import reason, refused_page, sentence
 from vault.ui.sessions import Session, Sessions
 from vault.ui.visit import Refused, Visit, engines
 
@@ -32,18 +34,23 @@ FORM_COOKIE: Final = "__Host-coffre-ui-form"
 _PATH: Final = "/ui/"
 _LONGEST_TOKEN: Final = 16_384
 _FORM_SECRET: Final = re.compile(r"[0-9A-Za-z]{43}")
+_POSTED: Final = frozenset({"sign-in", "sign-out", "revoke"})
 View = Callable[[Visit], Awaitable[Response]]
 _VIEWS: Final[dict[str, View]] = {
+    "overview": overview.overview,
     "workloads": views.workloads,
     "workload": views.workload,
     "credentials": credentials.credentials,
     "credential": credentials.credential,
-    "anomalies": views.anomalies,
-    "secrets": views.secrets,
+    "anomalies": anomalies.anomalies,
+    "ending": registrations.ending,
+    "secrets": registrations.secrets,
     "revoke": revoking.preview,
 }
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
 _WRONG: Final = "This token is not valid, has ended, or may not look itself up."
+_NO_PAGE: Final = "There is no page at this address."
+_NO_WAY: Final = "This address takes no request of this kind."
 _MANY: Final = "Too many people are signed in from where you are. Let somebody sign out first."
 _NO_COOKIE: Final = "Your browser did not keep the session: this page needs HTTPS, and a cookie."
 
@@ -64,14 +71,26 @@ class Pages:
             Route("/ui/", self.front_page, methods=["GET"]),
             Route("/ui/sign-in", self.sign_in, methods=["POST"]),
             Route("/ui/sign-out", self.sign_out, methods=["POST"]),
+            *(Route(f"/ui/{name}", _to_the_page, methods=["GET"]) for name in ("sign-in", "sign-out")),
             Route("/ui/revoke", self.revoke, methods=["POST"]),
             *(Route(f"/ui/{name}", self._shows(view), methods=["GET"]) for name, view in _VIEWS.items()),
+            Route("/ui/{rest:path}", _Elsewhere(self)),
         ]
 
+    def nothing(self, request: Request) -> Response:
+        """Say that there is no such page, or that it takes no such request."""
+        name = request.url.path.removeprefix(_PATH)
+        session = self._session(request)
+        if name not in {"", "style.css", "sign-in", "sign-out", *_VIEWS}:
+            return refused_page(404, _NO_PAGE, session)
+        answer = refused_page(405, _NO_WAY, session)
+        answer.headers["Allow"] = "GET, HEAD, POST" if name in _POSTED else "GET, HEAD"
+        return answer
+
     async def front_page(self, request: Request) -> Response:
-        """Ask for a token, or lead to the workloads."""
+        """Ask for a token, or lead to the overview."""
         if self._session(request) is not None:
-            return elsewhere("workloads")
+            return elsewhere("overview")
         return self._sign_in(request, _NO_COOKIE if "began" in request.query_params else "")
 
     async def sign_in(self, request: Request) -> Response:
@@ -79,7 +98,7 @@ class Pages:
         try:
             fields = await fields_of(request)
         except Malformed as refusal:
-            return self._sign_in(request, _sentence(refusal.message), 400)
+            return self._sign_in(request, sentence(refusal.message), 400)
         asked = Secret(request.cookies.get(FORM_COOKIE, ""))
         if not asked or not asked.matches(fields.get("form", "")):
             return self._sign_in(request, _NO_COOKIE, 403)
@@ -91,7 +110,7 @@ class Pages:
             "auth/token/lookup-self", {}
         )
         if told.status != 200:
-            why = _refusal(told) if told.status in {429, 503} else _WRONG
+            why = reason(told) if told.status in {429, 503} else _WRONG
             return self._sign_in(request, why, told.status)
         home, name = told.data.get("namespace_path"), told.data.get("display_name")
         namespace = fields.get("namespace", "").strip(" /") or str(home or "").strip("/")
@@ -116,7 +135,7 @@ class Pages:
         try:
             fields = await fields_of(request)
         except Malformed as refusal:
-            return page("Not possible", el("p", _sentence(refusal.message)), status=400)
+            return refused_page(400, sentence(refusal.message), session)
         if session is not None and not session.form.matches(fields.get("form", "")):
             return _stranger(session)
         return self._out(request, elsewhere(""))
@@ -135,30 +154,30 @@ class Pages:
         session = self._session(request)
         if session is None:
             return self._sign_in(request, "Sign in to see this.", 403)
+        mount = ""
         try:
             fields = await fields_of(request)
             if request.method == "POST" and not session.form.matches(fields.get("form", "")):
                 return _stranger(session)
             inner = Inner(self._front, request.scope, session.token, session.namespace)
             mounts = await engines(inner)
-            mount = fields.get("mount", "").strip("/") or next(iter(mounts), "")
-            if mount not in mounts:
+            wanted = fields.get("mount", "").strip("/") or next(iter(mounts), "")
+            if wanted not in mounts:
                 return _nothing(session)
-            return await view(Visit(inner, session, fields, mounts, mount))
+            mount = wanted
+            return await view(Visit(inner, session, fields, mounts, mount, self._sessions.now()))
         except Malformed as refusal:
-            return page("Not possible", el("p", _sentence(refusal.message)), session=session, status=400)
+            return refused_page(400, sentence(refusal.message), session, mount)
         except Refused as refused:
-            return await self._refused(request, session, refused.told)
+            return await self._refused(request, session, refused.told, mount)
 
-    async def _refused(self, request: Request, session: Session, told: Told) -> Response:
+    async def _refused(self, request: Request, session: Session, told: Told, mount: str) -> Response:
         if told.kind in {"unauthenticated", "sealed"}:
             if told.kind == "unauthenticated":
                 self._sessions.end_all(session)
-            why = _ENDED if told.status == 403 else _refusal(told)
+            why = _ENDED if told.status == 403 else reason(told)
             return self._out(request, self._sign_in(request, why, told.status))
-        return page(
-            "Not possible", el("p", _refusal(told), class_="problem"), session=session, status=told.status
-        )
+        return refused_page(told.status, reason(told), session, mount)
 
     def _sign_in(self, request: Request, problem: str = "", status: int = 200) -> Response:
         """Ask for a token, in a form that no other page can have made."""
@@ -177,6 +196,16 @@ class Pages:
         self._sessions.end(request.cookies.get(COOKIE, ""))
         answer.delete_cookie(COOKIE, path=_PATH, secure=True, httponly=True, samesite="strict")
         return answer
+
+
+class _Elsewhere:
+    """Answers whatever no other page does, by any method."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._pages.nothing(Request(scope, receive))(scope, receive, send)
 
 
 def whose_token(told: Told) -> str:
@@ -208,7 +237,7 @@ def _sign_in(secret: str, problem: str, status: int) -> Response:
         el("p", problem, class_="problem", role="alert") if problem else None,
         el(
             "p",
-            "With a token that may look at identities of workloads. You will see what it may see, and each look is audited.",
+            "Use a token that may read workload identities. You see what it may see, and the audit log keeps what you look at.",
         ),
         el(
             "form",
@@ -228,7 +257,7 @@ def _sign_in(secret: str, problem: str, status: int) -> Response:
                 field(
                     "Namespace",
                     "namespace",
-                    hint="The token's own, if you leave it empty.",
+                    hint="Leave this empty for the namespace of the token.",
                     autocomplete="off",
                 ),
             ),
@@ -241,28 +270,10 @@ def _sign_in(secret: str, problem: str, status: int) -> Response:
 
 
 def _stranger(session: Session) -> Response:
-    text = "This form is not of this session. Go back, load the page anew, and try again."
-    return page("Not possible", el("p", text, class_="problem"), session=session, status=403)
+    text = "This form belongs to another session. Go back, load the page again, and send it from there."
+    return refused_page(403, text, session)
 
 
 def _nothing(session: Session) -> Response:
-    text = "There is no engine of the kind nhi that this token may see here."
-    return page("No identities of workloads", el("p", text), session=session, status=404)
-
-
-def _refusal(told: Told) -> str:
-    """Say what a refusal means to whoever looks at the page."""
-    if told.kind == "sealed":
-        return "The vault is sealed."
-    if told.kind == "forbidden":
-        path, capability = told.text("path"), told.text("capability")
-        return f"This token may not {capability} {path}." if path else "This token may not do that."
-    if told.kind == "limited":
-        return "Too many requests; try again in a moment."
-    if told.kind == "not-found":
-        return "There is nothing of this name."
-    return _sentence(told.text("detail") or "the server could not do it")
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+    text = "This token sees no mount of the kind nhi with that name here. A policy may hide it, or it may be in another namespace."
+    return refused_page(404, text, session)

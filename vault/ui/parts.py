@@ -6,68 +6,114 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from nhi.picture.lineage import ANOMALIES, short_time
+import msgspec
+
+from nhi.picture.lineage import short_time
 from nhi.picture.node import SHORT
 from vault.ui.frame import href, link
-from vault.ui.html import Child, Html, el
+from vault.ui.html import Child, Html, el, joined
 from vault.ui.visit import Visit
 
 _STATES: Final = {
     "active": ("active", "active"),
+    "disabled": ("disabled", "revoked"),
     "expired": ("expired", "expired"),
     "revoked": ("revoked", "revoked"),
-    "workload-ended": ("ended with its workload", "ended"),
-    "mount-gone": ("ended with its mount", "ended"),
-    "key-destroyed": ("ended with its key", "ended"),
+    "workload-ended": ("ended: its workload was disabled, removed or made anew, or has expired", "ended"),
+    "mount-gone": ("ended: what it was issued through was removed", "ended"),
+    "key-destroyed": ("ended: the key that signed it was destroyed", "ended"),
+}
+_METHODS: Final = {
+    "client_secret": "client secret",
+    "private_key_jwt": "signed assertion (private_key_jwt)",
+    "jwt": "JWT of another issuer",
+    "kubernetes": "Kubernetes service account",
+    "cert": "TLS certificate",
+    "approle": "AppRole",
+    "issue": "issued by an operator",
+    "renewal": "renewal of another token",
 }
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Html], *, empty: str) -> Html:
-    """Return a table that scrolls by itself where it is too wide; what to say when there are no rows."""
+class Row(msgspec.Struct, frozen=True):
+    """A row of a table; its first cell says what it is about. `id` is where links lead to."""
+
+    first: Child
+    cells: Sequence[Child]
+    id: str
+
+
+def row(first: Child, *cells: Child, id: str = "") -> Row:
+    """Return a row."""
+    return Row(first, cells, id)
+
+
+def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, empty: str) -> Html:
+    """Return a table, each row of which is a card where there is no room; what to say when there are no rows.
+
+    A browser forgets that something is a table once it is laid out as cards, so the roles are said, and each cell
+    carries its heading.
+    """
     found = list(rows)
     if not found:
         return el("p", empty)
-    head = el("tr", [el("th", one, scope="col") for one in heads])
-    whole = el("table", el("caption", caption), el("thead", head), el("tbody", found))
-    return el("div", whole, class_="wide")
+    head = el("tr", [el("th", one, scope="col", role="columnheader") for one in heads], role="row")
+    body = [_row(heads, one) for one in found]
+    return el(
+        "table",
+        el("caption", caption),
+        el("thead", head, role="rowgroup"),
+        el("tbody", body, role="rowgroup"),
+        role="table",
+    )
 
 
-def row(first: Child, *cells: Child, id: str = "") -> Html:
-    """Return a row; its first cell says what it is about."""
-    cell = [one if isinstance(one, Html) and one.startswith("<td") else el("td", one) for one in cells]
-    return el("tr", el("th", first, scope="row"), cell, id=id or False)
+def _row(heads: Sequence[str], one: Row) -> Html:
+    first = el("th", el("div", one.first), scope="row", role="rowheader", data_label=heads[0])
+    cells = [_cell(head, cell) for head, cell in zip(heads[1:], one.cells, strict=True)]
+    return el("tr", first, cells, role="row", id=one.id or False)
+
+
+def _cell(head: str, child: Child) -> Html:
+    content = joined(child)
+    return el("td", el("div", content) if content else None, role="cell", data_label=head)
 
 
 def facts(*pairs: tuple[str, Child]) -> Html:
     """Return a list of things and what they are."""
-    return el("dl", [[el("dt", name), el("dd", value)] for name, value in pairs], class_="facts")
+    return el("dl", [el("div", el("dt", name), el("dd", value)) for name, value in pairs], class_="facts")
 
 
-def when(time: str) -> Html:
-    """Return a cell with a time in UTC."""
-    return el("td", el("time", short_time(time), datetime=time) if time else "—", class_="time")
+def when(time: str) -> Child:
+    """Return a time in UTC."""
+    return el("time", short_time(time), datetime=time) if time else "—"
 
 
 def state(word: str) -> Html:
-    """Return the state of a credential in words."""
+    """Return the state of a credential or a workload in words."""
     text, kind = _STATES.get(word, (word, "ended"))
     return el("span", text, class_=f"state {kind}")
 
 
+def method(name: str) -> str:
+    """Return how a token was obtained, in words."""
+    return _METHODS.get(name, name) or "—"
+
+
 def short(name: str) -> Html:
     """Return the beginning of an id; all of it for whoever points at it."""
-    return el("span", name[:SHORT], class_="id", title=name)
+    return el("span", name[:SHORT], class_="id short", title=name)
 
 
-def lines(texts: Iterable[str], kind: str = "says") -> Child:
+def lines(texts: Iterable[Child], kind: str = "says") -> Child:
     """Return texts one below the other."""
     found = [el("li", text, class_=kind) for text in texts]
     return el("ul", found) if found else None
 
 
-def odd(names: Iterable[str]) -> Child:
-    """Return anomalies in words."""
-    return lines([f"⚠ {ANOMALIES.get(name, name)}" for name in names], "odd")
+def counted(number: str, one: str, several: str) -> str:
+    """Return how many there are of something."""
+    return f"{number} {one if number == '1' else several}"
 
 
 def field(label: str, name: str, *, hint: str = "", **attributes: str | bool) -> Html:
@@ -80,7 +126,7 @@ def chooser(visit: Visit, here: str) -> Child:
     """Return the way to other engines, where there are several."""
     if len(visit.mounts) < 2:
         return None
-    links: list[Child] = ["Engines: "]
+    links: list[Child] = ["Mounts: "]
     for mount in visit.mounts:
         current = "true" if mount == visit.mount else False
         links += [el("a", f"{mount}/", href=href(here, mount=mount), aria_current=current), " "]
@@ -89,11 +135,11 @@ def chooser(visit: Visit, here: str) -> Child:
 
 def further(after: str, here: str, **fields: str) -> Child:
     """Return the way to the next page, where there is one."""
-    return el("p", link("Further ones", here, **fields, after=after)) if after else None
+    return el("p", link("Next page", here, **fields, after=after)) if after else None
 
 
 def done(visit: Visit) -> Child:
     """Say that something was revoked, to whoever has just done it."""
     if not visit.text("done"):
         return None
-    return el("p", "Revoked. It ends with the next request, on every node.", class_="note", role="status")
+    return el("p", "Revoked. Every node refuses it from its next request on.", class_="note", role="status")

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from nhi.picture.lineage import grown, line_of
+from nhi.picture.node import SHORT
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.ui.credentials import picture
 from vault.ui.frame import elsewhere, href, page, secret_field
 from vault.ui.html import Child, Html, el
 from vault.ui.inner import segment
-from vault.ui.parts import field, lines, row, short, table
+from vault.ui.parts import counted, field, lines, row, short, table
 from vault.ui.visit import Refused, Visit, objects, text, texts
 
 
@@ -26,20 +27,20 @@ async def preview(visit: Visit) -> Response:
     drawn: Child = None
     if "id" in what and dying:
         drawn = await _drawn(visit, text(dying[0], "token_id"), {text(one, "id") for one in dying})
-    subject = f"block {what['id'][:8]}" if "id" in what else f"all tokens of {what['workload']}"
+    subject = f"block {what['id'][:SHORT]}" if "id" in what else f"all tokens of {what['workload']}"
     return page(
         f"Revoke {subject}?",
         el("p", _sentence(what, found), class_="danger"),
         _question(visit, what, text(found, "blocks")),
         drawn,
         table(
-            "What was presented here and would end" + (", the first of it." if found.get("more") else "."),
-            ("Block", "Workload", "Hop", "What it takes away", "From"),
+            "Blocks that would end" + (": the first of them." if found.get("more") else "."),
+            ("Block", "Workload", "Hop", "Limits that it adds", "From address"),
             [
                 row(
                     short(text(one, "id")),
                     text(one, "workload"),
-                    text(one, "index"),
+                    "issued" if text(one, "index") == "0" else f"hop {text(one, 'index')}",
                     lines(texts(one, "narrowing")),
                     lines(texts(one, "sources"), "id"),
                 )
@@ -76,24 +77,21 @@ async def _drawn(visit: Visit, token_id: str, dying: set[str]) -> Child:
     except Refused:
         return None
     root = grown(answer, dying)
-    name = "What would end, and what it was made from"
+    name = "What would end, and the blocks before it"
     return [el("h2", name), picture(line_of(root, dying), name, links=False)] if root is not None else None
 
 
 def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
-    blocks, credentials = text(found, "blocks") or "0", text(found, "credentials") or "0"
-    made = text(found, "tokens") or "0"
-    tokens = (
-        f", and {made} service {'token' if made == '1' else 'tokens'} that they made" if made != "0" else ""
-    )
+    blocks, credentials, made = (text(found, name) or "0" for name in ("blocks", "credentials", "tokens"))
+    tokens = f", and {counted(made, 'service token', 'service tokens')} made with them" if made != "0" else ""
     ends = (
-        f"This ends {blocks} {'block' if blocks == '1' else 'blocks'} of {credentials} "
-        f"{'credential' if credentials == '1' else 'credentials'} that are known here{tokens}, with the next request and on "
-        "every node, and whatever else was or will be made or renewed from them. It cannot be undone."
+        f"This ends {counted(blocks, 'block', 'blocks')} of {counted(credentials, 'credential', 'credentials')} "
+        f"known here{tokens}. It also ends every copy, renewal and service token made from them that was not seen here "
+        "yet. Every node refuses all of it from the next request on. It cannot be undone."
     )
     if "workload" in what:
-        return ends + " The workload gets no other tokens until it is written again."
-    return ends + " Whoever holds the block before it can make another one: revoke what the holder has."
+        return ends + " The workload is disabled: it gets no other tokens until somebody writes it again."
+    return ends + " Whoever holds the block before it can make another copy: to stop them, revoke that block."
 
 
 def _question(visit: Visit, what: Mapping[str, str], blocks: str) -> Html:
@@ -107,11 +105,13 @@ def _question(visit: Visit, what: Mapping[str, str], blocks: str) -> Html:
         secret_field(visit.session.form.reveal()),
         el("input", type="hidden", name="mount", value=visit.mount),
         [el("input", type="hidden", name=name, value=value) for name, value in what.items()],
-        field("Why", "reason", hint="Kept with the revocation, for whoever asks later.", maxlength="200"),
+        field(
+            "Reason", "reason", hint="Shown beside what was revoked, to whoever looks later.", maxlength="200"
+        ),
         el(
             "div",
-            el("button", f"Revoke {blocks or '0'} {'block' if blocks == '1' else 'blocks'}", class_="stop"),
-            el("a", "Leave it", href=back),
+            el("button", f"Revoke {counted(blocks or '0', 'block', 'blocks')}", class_="stop"),
+            el("a", "Cancel", href=back),
             class_="actions",
         ),
         method="post",

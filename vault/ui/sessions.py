@@ -60,6 +60,10 @@ class Sessions:
         self._entropy = entropy
         self._kept: dict[bytes, Session] = {}
 
+    def now(self) -> int:
+        """Return the time in milliseconds, to compare with what the server tells of ends."""
+        return self._clock.millis()
+
     def secret(self) -> str:
         """Return a new random text, as numbers and forms have."""
         return self._entropy.base62(_CHARACTERS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Workloads, anomalies, secrets that are still in use. Each view asks for what it shows."""
+"""Workloads: all of them, and each with how it logs in and its credentials. Each view asks for what it shows."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Final
 
 from starlette.responses import Response
 
-from nhi.picture.lineage import short_time
 from nhi.picture.node import cut
 from vault.framework.fields import Json
 from vault.ui.credentials import listed
 from vault.ui.frame import href, link, page
 from vault.ui.html import Html, el
 from vault.ui.inner import segment
-from vault.ui.parts import chooser, done, facts, further, lines, row, short, state, table, when
+from vault.ui.parts import chooser, done, facts, further, row, state, table, when
+from vault.ui.registrations import logins
+from vault.ui.times import millis
 from vault.ui.visit import Refused, Visit, objects, text
 
 _PAGE: Final = 50
 _LONGEST: Final = 160
 """Characters of a description among others; the workload's own page has all of it."""
+_HEADS: Final = ("Workload", "Owner", "State", "Ends (UTC)", "Description")
 
 
 async def workloads(visit: Visit) -> Response:
@@ -35,7 +37,7 @@ async def workloads(visit: Visit) -> Response:
             row(
                 link(name, "workload", mount=visit.mount, name=name),
                 text(found, "owner"),
-                state("revoked") if found.get("disabled") else state("active"),
+                _state(visit, found),
                 when(text(found, "expire_time")),
                 cut(text(found, "description"), _LONGEST),
             )
@@ -45,10 +47,10 @@ async def workloads(visit: Visit) -> Response:
         "Workloads",
         chooser(visit, "workloads"),
         table(
-            f"{len(names)} workloads, each with whoever answers for it. Times are UTC.",
-            ("Workload", "Owner", "State", "Ends", "What it is"),
+            f"{len(names)} in all. A workload gets no tokens after its end. Its owner answers for it.",
+            _HEADS,
             rows,
-            empty="There are no workloads, or none that this token may see.",
+            empty="There are no workloads.",
         ),
         further(more, "workloads", mount=visit.mount),
         session=visit.session,
@@ -69,29 +71,19 @@ async def workload(visit: Visit) -> Response:
     credentials = await visit.get("credentials", workload=name, after=visit.text("after"))
     disabled = bool(found.get("disabled"))
     return page(
-        name,
+        f"Workload {name}",
         done(visit),
         facts(
             ("Owner", text(found, "owner")),
-            ("State", [state("revoked"), f" {text(found, 'reason')}"] if disabled else state("active")),
-            ("Ends", short_time(text(found, "expire_time"))),
-            ("What it is", text(found, "description") or "—"),
+            ("State", [_state(visit, found), " ", text(found, "reason") if disabled else None]),
+            ("Ends (UTC)", when(text(found, "expire_time"))),
+            ("Description", text(found, "description") or "—"),
         ),
-        None
-        if disabled
-        else el(
-            "p",
-            el(
-                "a",
-                "End all its tokens…",
-                class_="button",
-                href=href("revoke", mount=visit.mount, workload=name),
-            ),
-        ),
-        el("h2", "How it gets tokens") if ways else None,
-        _ways(ways) if ways else None,
+        None if disabled else el("p", _end_all(visit, name)),
+        el("h2", "How it logs in") if ways else None,
+        logins(ways) if ways else None,
         el("h2", "Credentials"),
-        listed(visit, credentials),
+        listed(visit, credentials, empty="None that was presented here is still on record."),
         further(text(credentials, "next"), "workload", mount=visit.mount, name=name),
         session=visit.session,
         mount=visit.mount,
@@ -99,84 +91,13 @@ async def workload(visit: Visit) -> Response:
     )
 
 
-async def anomalies(visit: Visit) -> Response:
-    """Show what is odd: tokens that nobody issued, and credentials with anything unusual."""
-    orphans = await visit.get("orphans")
-    found = await visit.get("credentials", anomaly="any", after=visit.text("after"))
-    strangers = [
-        row(
-            short(text(one, "token_id")),
-            text(one, "workload"),
-            text(one, "kid"),
-            when(text(one, "first_seen")),
-            text(one, "source"),
-        )
-        for one in objects(orphans, "orphans")
-    ]
-    alarm = el(
-        "p",
-        "Tokens with a good signature that were not issued here: somebody else may have an issuer's key. "
-        "Retire the key, destroy it, and find out.",
-        class_="danger",
-        role="alert",
-    )
-    return page(
-        "Anomalies",
-        chooser(visit, "anomalies"),
-        el("h2", "Tokens that nobody issued"),
-        alarm if strangers else None,
-        table(
-            "Not issued here, and signed by a key of ours.",
-            ("Token", "Says that it is of", "Key", "First presented", "From"),
-            strangers,
-            empty="None: every token that was presented was issued here.",
-        ),
-        el("h2", "Credentials with something unusual"),
-        listed(visit, found, empty="None."),
-        further(text(found, "next"), "anomalies", mount=visit.mount),
-        session=visit.session,
-        mount=visit.mount,
-        here="anomalies",
-    )
+def _end_all(visit: Visit, name: str) -> Html:
+    there = href("revoke", mount=visit.mount, workload=name)
+    return el("a", "Revoke all its tokens…", class_="button", href=there)
 
 
-async def secrets(visit: Visit) -> Response:
-    """Show who still logs in by client secret, first, and everybody else."""
-    found = await visit.get("report")
-    return page(
-        "Secrets in use",
-        chooser(visit, "secrets"),
-        el(
-            "p",
-            "Who still logs in by client secret comes first. A secret that nobody uses can be taken away.",
-        ),
-        _ways(objects(found, "registrations"), workload_link=visit.mount),
-        session=visit.session,
-        mount=visit.mount,
-        here="secrets",
-    )
-
-
-def _ways(found: list[Mapping[str, Json]], workload_link: str = "") -> Html:
-    rows = []
-    for one in found:
-        methods = one.get("methods")
-        methods = methods if isinstance(methods, dict) else {}
-        used = [
-            f"{method}: {text(info, 'count')}, last {short_time(text(info, 'last'))}"
-            for method, info in methods.items()
-            if isinstance(info, dict)
-        ]
-        has = "in use" if one.get("uses_secret") else "not used" if one.get("has_secret") else "none"
-        name = text(one, "workload")
-        rows.append(
-            row(
-                text(one, "registration"),
-                link(name, "workload", mount=workload_link, name=name) if workload_link else name,
-                text(one, "owner"),
-                el("span", has, class_="odd" if one.get("uses_secret") else ""),
-                lines(used, "") or "no token yet",
-            )
-        )
-    heads = ("Registration", "Workload", "Owner", "Client secret", "Tokens given")
-    return table("Registrations: how tokens come about.", heads, rows, empty="There are no registrations.")
+def _state(visit: Visit, found: Mapping[str, Json]) -> Html:
+    if found.get("disabled"):
+        return state("disabled")
+    end = millis(text(found, "expire_time"))
+    return state("expired" if end is not None and end <= visit.now else "active")

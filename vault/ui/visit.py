@@ -24,13 +24,17 @@ class Refused(Exception):
 
 
 class Visit(msgspec.Struct, frozen=True):
-    """What a view is given. `mounts` are the engines that the token may see, `mount` the one looked at."""
+    """What a view is given. `mounts` are the engines that the token may see, `mount` the one looked at.
+
+    `now` is in milliseconds, by the wall clock.
+    """
 
     inner: Inner
     session: Session
     fields: Mapping[str, str]
     mounts: Sequence[str]
     mount: str
+    now: int
 
     def text(self, name: str) -> str:
         """Return a field, trimmed; empty where there is none."""

@@ -2,71 +2,25 @@
 """What pages make of answers that are rare in life: strangers' tokens, more than is shown, refusals."""
 
 import asyncio
-import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from tests.unit.ui.house import BLOCK, CREDENTIAL, MOUNTS, Front, shown
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.ui import credentials, revoking, views
-from vault.ui.inner import Inner, Told
+from vault.ui import anomalies, credentials, registrations, revoking, views
+from vault.ui.inner import Told
 from vault.ui.pages import COOKIE, Pages, whose_token
-from vault.ui.sessions import Session, Sessions
-from vault.ui.visit import Refused, Visit
-
-BLOCK = "ab" * 16
-MOUNTS = {
-    "data": {"secret": {"nhi/": {"type": "nhi"}, "kv/": {"type": "kv"}, "more/": {"type": "nhi"}}, "auth": {}}
-}
-CREDENTIAL = {
-    "token_id": BLOCK,
-    "workload": "w",
-    "state": "key-destroyed",
-    "first_seen": "2026-11-26T18:00:01.5Z",
-    "expire_time": "",
-    "sources": ["10.0.0.7", "10.0.0.8"],
-    "blocks": 3,
-    "depth": 3,
-    "tokens": 4711,
-    "anomalies": ["several-sources", "something-new"],
-}
-
-
-class Front:
-    """Answers by path, as it was told to; everything else is missing."""
-
-    def __init__(self, **answers: tuple[int, object]) -> None:
-        self.answers = {path.replace("__", "/"): answer for path, answer in answers.items()}
-        self.asked: list[tuple[str, str, Mapping[str, list[str]], Any]] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """As the server behind `/v1/`."""
-        path = scope["path"].removeprefix("/v1/").removeprefix("nhi/")
-        body = (await receive())["body"]
-        query = parse_qs(scope["query_string"].decode())
-        self.asked.append((scope["method"], path, query, json.loads(body) if body else None))
-        status, answer = self.answers.get(path, (404, {"type": "urn:coffre:error:not-found"}))
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
-
-
-def _shown(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: str) -> str:
-    """The text of a page, for a signed-in visitor of `nhi`."""
-    session = Session(Secret("s.x"), "", "ann", Secret("form"), 0, 0)
-    visit = Visit(Inner(front, {}, session.token), session, fields, ["more", "nhi"], "nhi")
-
-    async def asked() -> Response:
-        return await view(visit)
-
-    page = asyncio.run(asked())
-    return bytes(page.body).decode() or page.headers["location"]
+from vault.ui.sessions import Sessions
+from vault.ui.visit import Refused
 
 
 def test_a_token_that_nobody_issued_is_an_alarm() -> None:
@@ -78,23 +32,23 @@ def test_a_token_that_nobody_issued_is_an_alarm() -> None:
         "source": "10.9.9.9",
     }
     none = (200, {"data": {"credentials": [], "next": ""}})
-    quiet = _shown(views.anomalies, Front(orphans=(200, {"data": {"orphans": []}}), credentials=none))
+    quiet = shown(anomalies.anomalies, Front(orphans=(200, {"data": {"orphans": []}}), credentials=none))
     assert 'role="alert"' not in quiet
-    loud = _shown(views.anomalies, Front(orphans=(200, {"data": {"orphans": [orphan]}}), credentials=none))
+    loud = shown(anomalies.anomalies, Front(orphans=(200, {"data": {"orphans": [orphan]}}), credentials=none))
     assert 'role="alert"' in loud
     assert "10.9.9.9" in loud
 
 
 def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> None:
     front = Front(credentials=(200, {"data": {"credentials": [CREDENTIAL], "next": "00-1&2"}}))
-    page = _shown(credentials.credentials, front, workload="w", anomaly="no-op", after="x y")
+    page = shown(credentials.credentials, front, workload="w", anomaly="no-op", after="x y")
     assert front.asked[0][2] == {"workload": ["w"], "anomaly": ["no-op"], "after": ["x y"]}
-    assert "ended with its key" in page
-    assert "<td>4711</td>" in page
+    assert "the key that signed it was destroyed" in page
+    assert '<td role="cell" data-label="Service tokens"><div>4711</div></td>' in page
     assert "came from several addresses" in page
     assert "something-new" in page
     assert '<option value="no-op" selected>' in page
-    further = re.search(r'<a href="([^"]*)">Further ones</a>', page)
+    further = re.search(r'<a href="([^"]*)">Next page</a>', page)
     assert further
     asked = parse_qs(unescape(further[1]).partition("?")[2])
     assert asked == {"mount": ["nhi"], "workload": ["w"], "anomaly": ["no-op"], "after": ["00-1&2"]}
@@ -105,17 +59,17 @@ def test_nothing_is_said_to_be_none_while_there_may_be_further_ones() -> None:
     orphans: tuple[int, object] = (200, {"data": {"orphans": []}})
     for after, words in (("", "None."), ("00-1", "None among those that were looked at")):
         found = (200, {"data": {"credentials": [], "next": after}})
-        assert words in _shown(views.anomalies, Front(orphans=orphans, credentials=found))
+        assert words in shown(anomalies.anomalies, Front(orphans=orphans, credentials=found))
 
 
 def test_a_tree_of_which_not_all_was_kept_says_so() -> None:
     nodes = [{"id": BLOCK, "parent": "", "index": 0}]
     answer = {"data": {"credential": CREDENTIAL, "more": True, "nodes": nodes}}
-    page = _shown(credentials.credential, Front(**{f"credentials__{BLOCK}": (200, answer)}), id=BLOCK)
-    assert "More was made of it" in page
+    page = shown(credentials.credential, Front(**{f"credentials__{BLOCK}": (200, answer)}), id=BLOCK)
+    assert "More copies were made of it" in page
     assert "Revoke…" not in page
     empty = {"data": {"credential": CREDENTIAL, "more": False, "nodes": []}}
-    page = _shown(credentials.credential, Front(**{f"credentials__{BLOCK}": (200, empty)}), id=BLOCK)
+    page = shown(credentials.credential, Front(**{f"credentials__{BLOCK}": (200, empty)}), id=BLOCK)
     assert page.count("Nothing of it was presented here.") == 2
 
 
@@ -123,33 +77,33 @@ def test_what_was_renewed_from_a_credential_is_named_beside_its_tree() -> None:
     renewed = {"token_id": "c2", "id": "d2", "parent": BLOCK, "expire_time": "", "state": "revoked"}
     answer = {"credential": CREDENTIAL, "nodes": [{"id": BLOCK, "parent": ""}], "renewals": [renewed]}
     front = Front(**{f"credentials__{BLOCK}": (200, {"data": answer})})
-    page = _shown(credentials.credential, front, id=BLOCK)
-    assert "Renewed from it" in page and "id=c2" in page and 'id="b-d2"' in page
+    page = shown(credentials.credential, front, id=BLOCK)
+    assert "Renewals of it" in page and "id=c2" in page and 'id="b-d2"' in page
     assert "renewed: another token" in page
     front = Front(**{f"credentials__{BLOCK}": (200, {"data": {**answer, "renewals": []}})})
-    assert "Renewed from it" not in _shown(credentials.credential, front, id=BLOCK)
+    assert "Renewals of it" not in shown(credentials.credential, front, id=BLOCK)
 
 
 def test_the_service_tokens_that_a_credential_has_made_are_named_beside_its_tree() -> None:
     made = {"accessor": "Qk3v", "parent": BLOCK, "display_name": "token-<job>", "policies": ["app"]}
     answer = {"credential": CREDENTIAL, "nodes": [{"id": BLOCK, "parent": ""}], "tokens": [made]}
     front = Front(**{f"credentials__{BLOCK}": (200, {"data": answer})})
-    page = _shown(credentials.credential, front, id=BLOCK)
-    assert "Made with it" in page and "token-&lt;job&gt;" in page and 'id="b-Qk3v"' in page
+    page = shown(credentials.credential, front, id=BLOCK)
+    assert "Service tokens made with it" in page and "token-&lt;job&gt;" in page and 'id="b-Qk3v"' in page
     front = Front(**{f"credentials__{BLOCK}": (200, {"data": {**answer, "tokens": []}})})
-    assert "Made with it" not in _shown(credentials.credential, front, id=BLOCK)
+    assert "Service tokens made with it" not in shown(credentials.credential, front, id=BLOCK)
 
 
 def test_many_workloads_come_in_pages() -> None:
     names = [f"w{number:03}" for number in range(120)]
     answers = {f"workloads__{name}": (200, {"data": {"owner": f"o-{name}"}}) for name in names}
     front = Front(workloads=(200, {"data": {"keys": names}}), **answers)
-    first = _shown(views.workloads, front)
-    assert ("o-w049" in first, "o-w050" in first, "120 workloads" in first) == (True, False, True)
-    assert 'after=w049">Further ones' in first
-    last = _shown(views.workloads, front, after="w099")
-    assert ("o-w119" in last, "o-w099" in last, "Further ones" in last) == (True, False, False)
-    assert "There are no workloads" in _shown(views.workloads, Front())
+    first = shown(views.workloads, front)
+    assert ("o-w049" in first, "o-w050" in first, "120 in all" in first) == (True, False, True)
+    assert 'after=w049">Next page' in first
+    last = shown(views.workloads, front, after="w099")
+    assert ("o-w119" in last, "o-w099" in last, "Next page" in last) == (True, False, False)
+    assert "There are no workloads" in shown(views.workloads, Front())
 
 
 def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> None:
@@ -158,19 +112,19 @@ def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> N
         "report": (403, {"type": "urn:coffre:error:forbidden"}),
         "credentials": (200, {"data": {"credentials": []}}),
     }
-    page = _shown(views.workload, Front(**answers), name="w")
+    page = shown(views.workload, Front(**answers), name="w")
     assert "team" in page
-    assert "How it gets tokens" not in page
-    assert "End all its tokens" not in page
+    assert "How it logs in" not in page
+    assert "Revoke all its tokens" not in page
     assert "a &lt;lost&gt; key" in page
 
 
 def test_what_was_never_presented_can_be_revoked_all_the_same() -> None:
     found = {"data": {"credentials": 0, "blocks": 0, "dying": [], "more": False}}
-    page = _shown(revoking.preview, Front(revoke__preview=(200, found)), id=BLOCK)
+    page = shown(revoking.preview, Front(revoke__preview=(200, found)), id=BLOCK)
     assert "This ends 0 blocks of 0 credentials" in page
     front = Front(revoke=(200, found))
-    assert _shown(revoking.revoke, front, id=BLOCK, reason="why") == "/ui/credentials?mount=nhi&done=1"
+    assert shown(revoking.revoke, front, id=BLOCK, reason="why") == "/ui/credentials?mount=nhi&done=1"
     assert front.asked == [("POST", "revoke", {}, {"id": BLOCK, "reason": "why"})]
 
 
@@ -207,7 +161,7 @@ def test_what_cannot_be_revoked_is_never_asked_about(fields: dict[str, str]) -> 
 
 def test_a_refusal_is_an_exception_that_shows_no_token() -> None:
     with pytest.raises(Refused) as refused:
-        _shown(views.secrets, Front())
+        shown(registrations.secrets, Front())
     assert "s.x" not in repr(refused.value)
 
 
@@ -249,3 +203,138 @@ def test_a_session_is_of_whom_the_server_says_and_not_of_whom_a_token_says(
     told: Mapping[str, object], whose: str
 ) -> None:
     assert whose_token(Told(200, {"data": told})) == whose
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/ui/nothing", "GET", 404),
+        ("/ui/workloads/", "GET", 404),
+        ("/ui/a/b/c", "DELETE", 404),
+        ("/ui/workloads", "POST", 405),
+        ("/ui/revoke", "PUT", 405),
+        ("/ui/style.css", "FOO", 405),
+    ],
+)
+def test_whatever_is_no_page_is_answered_by_one(path: str, method: str, status: int) -> None:
+    sessions = Sessions(Clock(), Entropy())
+    number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", 0)
+    for cookie, back in ((f"{COOKIE}={number}", "/ui/overview"), ("", "/ui/")):
+        page, text = _routed(Pages(Front(), sessions), path, method, cookie)
+        assert (page["status"], b"text/html; charset=utf-8" in dict(page["headers"]).values()) == (
+            status,
+            True,
+        )
+        assert dict(page["headers"])[b"content-security-policy"].startswith(b"default-src 'none'")
+        assert f'<a href="{back}">' in text
+        assert (b"allow" in dict(page["headers"])) is (status == 405)
+        assert ("Sign out" in text) is bool(cookie)
+
+
+@pytest.mark.parametrize("path", ["/ui/sign-in", "/ui/sign-out"])
+def test_where_a_form_was_sent_to_leads_to_the_page_when_it_is_opened_again(path: str) -> None:
+    page, _ = _routed(Pages(Front(), Sessions(Clock(), Entropy())), path, "GET", "")
+    assert (page["status"], dict(page["headers"])[b"location"]) == (307, b"/ui/")
+
+
+def _routed(pages: Pages, path: str, method: str, cookie: str) -> tuple[Any, str]:
+    """What the application of these pages answers: the start of it, and its text."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"vault.example"), (b"cookie", cookie.encode())],
+        "server": ("vault.example", 443),
+        "scheme": "https",
+    }
+    asyncio.run(Starlette(routes=list(pages.routes()))(scope, receive, send))
+    return sent[0], b"".join(message.get("body", b"") for message in sent[1:]).decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "title"),
+    [
+        (400, "malformed", "That was not understood"),
+        (403, "forbidden", "Not permitted"),
+        (404, "not-found", "Not found"),
+        (429, "limited", "Too many requests"),
+        (500, "internal", "Something went wrong"),
+    ],
+)
+def test_a_refusal_has_a_title_and_a_way_back_to_the_mount(status: int, kind: str, title: str) -> None:
+    refusal = (status, {"type": f"urn:coffre:error:{kind}", "detail": "no"})
+    page = _asked(
+        Front(sys__internal__ui__mounts=(200, MOUNTS), credentials=refusal), "credentials", mount="nhi"
+    )
+    text = bytes(page.body).decode()
+    assert f"<h1>{title}</h1>" in text
+    assert '<a href="/ui/overview?mount=nhi">Back to the overview</a>' in text
+
+
+def test_a_sealed_vault_is_told_on_a_page() -> None:
+    front = Front(sys__internal__ui__mounts=(503, {"type": "urn:coffre:error:sealed"}))
+    page = _asked(front, "overview")
+    assert (page.status_code, "The vault is sealed." in bytes(page.body).decode()) == (503, True)
+
+
+def test_a_time_is_utc_whether_or_not_it_says_so() -> None:
+    front = Front(credentials=(200, {"data": {"credentials": [], "next": "00-1"}}))
+    for given, sent, value in (
+        ("2026-12-01T08:30", "2026-12-01T08:30Z", "2026-12-01T08:30"),
+        ("2026-12-01T08:30:15", "2026-12-01T08:30:15Z", "2026-12-01T08:30:15"),
+        ("2026-12-01", "2026-12-01T00:00:00Z", "2026-12-01T00:00"),
+        ("2026-12-01T10:30:00+02:00", "2026-12-01T10:30:00+02:00", "2026-12-01T08:30"),
+        ("yesterday", "yesterday", ""),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59-14:00", ""),
+    ):
+        front.asked.clear()
+        for view in (credentials.credentials, anomalies.anomalies):
+            front.answers["orphans"] = (200, {"data": {"orphans": []}})
+            page = shown(view, front, since=given)
+            assert front.asked[-1][2]["since"] == [sent]
+            field = re.search(r'First seen from \(UTC\)<input name="since" ([^>]*)>', page)
+            assert field and field[1] == f'type="datetime-local" step="any" value="{value}"'
+            following = re.search(r'<a href="([^"]*)">Next page</a>', page)
+            assert following and parse_qs(unescape(following[1]).partition("?")[2])["since"] == [given]
+
+
+def test_a_table_that_is_laid_out_as_cards_is_a_table_all_the_same() -> None:
+    page = shown(
+        registrations.secrets,
+        Front(
+            report=(
+                200,
+                {
+                    "data": {
+                        "registrations": [
+                            {"registration": "w", "workload": "w", "owner": "team", "methods": {}}
+                        ]
+                    }
+                },
+            )
+        ),
+    )
+    head = re.findall(r'<th scope="col" role="columnheader">([^<]*)</th>', page)
+    cells = re.findall(r'role="(?:rowheader|cell)" data-label="([^"]*)"', page)
+    assert head == cells
+    assert page.count('role="table"') == 1
+    assert page.count('role="row"') == page.count('role="rowgroup"') == 2
+
+
+def test_a_workload_whose_end_has_come_is_not_said_to_be_active() -> None:
+    for end, words in (("2026-11-27T11:59:59Z", "expired"), ("2026-11-27T12:00:01Z", "active")):
+        front = Front(
+            workloads=(200, {"data": {"keys": ["w"]}}),
+            workloads__w=(200, {"data": {"owner": "team", "expire_time": end}}),
+        )
+        assert f'class="state {words}"' in shown(views.workloads, front)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is odd: tokens that nobody issued, and credentials with anything unusual, each with how grave it is and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from vault.framework.fields import Json
+from vault.ui.credentials import anomaly_field, named
+from vault.ui.frame import href, link, page
+from vault.ui.html import Child, Html, el
+from vault.ui.parts import chooser, further, lines, row, short, state, table, when
+from vault.ui.severity import explained, tally, worst
+from vault.ui.times import asked, time_field
+from vault.ui.visit import Visit, objects, text, texts
+
+_STRANGERS = "strangers"
+
+
+async def anomalies(visit: Visit) -> Response:
+    """Show tokens that were not issued here, and credentials with anything unusual, the gravest first."""
+    names = ("anomaly", "since", "until")
+    given = {name: visit.text(name) for name in names}
+    given["anomaly"] = given["anomaly"] or "any"
+    orphans = await visit.get("orphans")
+    wanted = {**given, "since": asked(given["since"]), "until": asked(given["until"])}
+    found = await visit.get("credentials", **wanted, after=visit.text("after"))
+    more = text(found, "next")
+    return page(
+        "Anomalies",
+        chooser(visit, "anomalies"),
+        el("h2", "Tokens that were not issued here", id=_STRANGERS),
+        _strangers(orphans),
+        el("h2", "Credentials with something unusual"),
+        _filter(visit, given),
+        _unusual(visit, found),
+        further(more, "anomalies", mount=visit.mount, **given),
+        session=visit.session,
+        mount=visit.mount,
+        here="anomalies",
+    )
+
+
+def _strangers(orphans: Mapping[str, Json]) -> Child:
+    """Return the tokens that nobody issued, with the alarm that they are."""
+    rows = [
+        row(
+            short(text(one, "token_id")),
+            text(one, "workload"),
+            text(one, "kid"),
+            when(text(one, "first_seen")),
+            el("span", text(one, "source"), class_="id"),
+        )
+        for one in objects(orphans, "orphans")
+    ]
+    if not rows:
+        return el("p", "None: this server issued every token that was presented to it.")
+    alarm = el(
+        "p",
+        "High: these tokens are signed with one of our keys, and this server has no record of issuing them. It refused "
+        "them. Somebody else may have the key: retire it, destroy it, and find out how they got it. A server that was "
+        "restored from an old backup has no record of what it issued after that backup either.",
+        class_="danger",
+        role="alert",
+    )
+    caption = "The first ones; there were others." if orphans.get("more") else "All that were seen."
+    heads = ("Token", "Claims to be", "Key number", "First seen (UTC)", "From address")
+    return [alarm, table(caption, heads, rows, empty="")]
+
+
+def _unusual(visit: Visit, found: Mapping[str, Json]) -> Child:
+    """Return the credentials of one page, the gravest first, each with what to do about it."""
+    shown = sorted(objects(found, "credentials"), key=lambda one: worst(texts(one, "anomalies")))
+    others = bool(text(found, "next"))
+    rows = [
+        row(
+            named(visit, one),
+            explained(texts(one, "anomalies")),
+            link(text(one, "workload"), "workload", mount=visit.mount, name=text(one, "workload")),
+            state(text(one, "state")),
+            when(text(one, "first_seen")),
+            lines(texts(one, "sources"), "id"),
+            _actions(visit, one),
+        )
+        for one in shown
+    ]
+    count = tally(texts(one, "anomalies") for one in shown)
+    caption = f"{'On this page' if others else 'In all'}: {count}. The gravest come first, then the newest."
+    heads = (
+        *("Credential", "Severity, and why", "Workload", "State", "First seen (UTC)", "From address"),
+        "Actions",
+    )
+    empty = "None among those that were looked at; there are others on the next page." if others else "None."
+    return table(caption, heads, rows, empty=empty)
+
+
+def _actions(visit: Visit, one: Mapping[str, Json]) -> Html:
+    name, owner = text(one, "token_id"), text(one, "workload")
+    look = href("credential", mount=visit.mount, id=name)
+    end = href("revoke", mount=visit.mount, workload=owner)
+    return el(
+        "ul",
+        el("li", el("a", "Look at it", href=look, aria_label=f"Look at credential {name}")),
+        el("li", el("a", "Revoke all tokens of the workload…", href=end)),
+    )
+
+
+def _filter(visit: Visit, given: Mapping[str, str]) -> Html:
+    return el(
+        "form",
+        el("input", type="hidden", name="mount", value=visit.mount),
+        anomaly_field(given["anomaly"]),
+        time_field("First seen from", "since", given["since"]),
+        time_field("First seen before", "until", given["until"]),
+        el("button", "Find", class_="main"),
+        method="get",
+        action="/ui/anomalies",
+        class_="filter",
+        role="search",
+    )

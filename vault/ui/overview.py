@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The first page: numbers, each of which leads to what it counts.
+
+It asks for one page of each list, however long that is; where there are more, the number says `100+`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from vault.framework.fields import Json
+from vault.ui.credentials import ACTIVE
+from vault.ui.frame import href, page
+from vault.ui.html import Child, Html, el
+from vault.ui.parts import chooser
+from vault.ui.registrations import LIMIT, soon, using
+from vault.ui.severity import tally
+from vault.ui.times import DAY, asked, millis, moment
+from vault.ui.visit import Refused, Visit, objects, text, texts
+
+_MOST: Final = "100"
+"""Credentials that are counted."""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    """What the server told; `missing` says what a token may not read."""
+
+    data: Mapping[str, Json]
+    missing: str = ""
+
+
+async def overview(visit: Visit) -> Response:
+    """Show how many credentials, anomalies, ends, client secrets and strangers' tokens there are."""
+    since = moment(visit.now - DAY)
+    seen = await _tried(visit, "credentials", since=asked(since), limit=_MOST)
+    odd = await _tried(visit, "credentials", anomaly="any", limit=_MOST)
+    report = await _tried(visit, "report", limit=str(LIMIT))
+    orphans = await _tried(visit, "orphans")
+    return page(
+        "Overview",
+        chooser(visit, "overview"),
+        el(
+            "ul",
+            _credentials(visit, seen, since),
+            _new(visit, odd, since),
+            _all(visit, odd),
+            _strangers(visit, orphans),
+            _ending(visit, report),
+            _secrets(visit, report),
+            class_="tiles",
+        ),
+        session=visit.session,
+        mount=visit.mount,
+        here="overview",
+    )
+
+
+async def _tried(visit: Visit, path: str, **fields: str) -> _Answer:
+    """Return an answer, or which one a token may not have. Raises `Refused` for any other refusal."""
+    try:
+        return _Answer(await visit.get(path, **fields))
+    except Refused as refused:
+        if refused.told.kind != "forbidden":
+            raise
+        return _Answer({}, f"This token may not read {visit.mount}/{path}.")
+
+
+def _credentials(visit: Visit, seen: _Answer, since: str) -> Html:
+    """Count what is good now: as no token lasts longer than a day, all of that was first seen since yesterday."""
+    active = [one for one in objects(seen.data, "credentials") if text(one, "state") == ACTIVE]
+    number = _number(len(active), more=bool(text(seen.data, "next")))
+    there = href("credentials", mount=visit.mount, state=ACTIVE, since=since)
+    says = "Tokens of workloads that were presented here and are valid now."
+    return _tile(seen, number, "active credentials", says, there)
+
+
+def _new(visit: Visit, odd: _Answer, since: str) -> Html:
+    """Count what came up since yesterday. Where an older one was reached, no newer one was left out."""
+    found, start = objects(odd.data, "credentials"), millis(since) or 0
+    new = [one for one in found if (millis(text(one, "first_seen")) or 0) >= start]
+    number = _number(len(new), more=bool(text(odd.data, "next")) and len(new) == len(found))
+    there = href("anomalies", mount=visit.mount, since=since)
+    says = _graves(new, "They were first seen in the last 24 hours.")
+    return _tile(odd, number, "new credentials with anomalies", says, there)
+
+
+def _all(visit: Visit, odd: _Answer) -> Html:
+    found = objects(odd.data, "credentials")
+    number = _number(len(found), more=bool(text(odd.data, "next")))
+    says = _graves(found, "Old and new, as long as they are on record.")
+    return _tile(odd, number, "credentials with anomalies in all", says, href("anomalies", mount=visit.mount))
+
+
+def _strangers(visit: Visit, orphans: _Answer) -> Html:
+    count = len(objects(orphans.data, "orphans"))
+    number = _number(count, more=bool(orphans.data.get("more")))
+    says = (
+        "High: signed with one of our keys, and no record of them. Somebody else may have the key."
+        if count
+        else "This server issued every token that was presented to it."
+    )
+    there = href("anomalies", mount=visit.mount)
+    return _tile(orphans, number, "tokens that were not issued here", says, there, alarming=bool(count))
+
+
+def _ending(visit: Visit, report: _Answer) -> Html:
+    found = soon(objects(report.data, "registrations"), visit.now)
+    number = _number(len(found), more=bool(text(report.data, "next")))
+    says = "They get no tokens after their end, unless their owner extends them."
+    return _tile(report, number, "workloads that end within 14 days", says, href("ending", mount=visit.mount))
+
+
+def _secrets(visit: Visit, report: _Answer) -> Html:
+    found = using(objects(report.data, "registrations"))
+    number = _number(len(found), more=bool(text(report.data, "next")))
+    there = href("secrets", mount=visit.mount, used="1")
+    says = "A client secret can be stolen and used anywhere."
+    return _tile(report, number, "registrations that log in by client secret", says, there)
+
+
+def _graves(found: list[Mapping[str, Json]], whose: str) -> str:
+    count = tally(texts(one, "anomalies") for one in found)
+    return f"{whose} By severity: {count}." if count else whose
+
+
+def _number(count: int, *, more: bool) -> str:
+    return f"{count}+" if more else str(count)
+
+
+def _tile(answer: _Answer, number: str, name: str, says: str, there: str, *, alarming: bool = False) -> Html:
+    """Return a number with what it counts, which leads to that; who may not know it is told so."""
+    head: Child = el("a", el("span", number, class_="number"), " ", name, href=there)
+    if answer.missing:
+        head, says = [el("span", "?", class_="number"), " ", name], answer.missing
+    return el("li", el("h2", head), el("p", says), class_="alarmed" if alarming else False)

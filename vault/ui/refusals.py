@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Pages that say why something is not shown, in the frame of all others, with a way on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.responses import Response
+
+from vault.ui.frame import link, page
+from vault.ui.html import el
+from vault.ui.inner import Told
+from vault.ui.sessions import Session
+
+_TITLES: Final = {
+    400: "That was not understood",
+    403: "Not permitted",
+    404: "Not found",
+    405: "Not possible",
+    429: "Too many requests",
+    503: "Not available now",
+}
+
+
+def refused_page(status: int, why: str, session: Session | None, mount: str = "") -> Response:
+    """Return a page that says why; it leads back to the first page, or to signing in."""
+    back = link(
+        "Back to the overview" if session is not None else "Sign in",
+        "overview" if session is not None else "",
+        mount=mount,
+    )
+    return page(
+        _TITLES.get(status, "Something went wrong"),
+        el("p", why, class_="problem", role="alert"),
+        el("p", back),
+        session=session,
+        mount=mount,
+        status=status,
+    )
+
+
+def reason(told: Told) -> str:
+    """Say what a refusal means to whoever looks at the page."""
+    if told.kind == "sealed":
+        return "The vault is sealed. Nobody can sign in until an operator unseals it."
+    if told.kind == "forbidden":
+        path, capability = told.text("path"), told.text("capability")
+        return f"This token may not {capability} {path}." if path else "This token may not do that."
+    if told.kind == "limited":
+        return "Too many requests; try again in a moment."
+    if told.kind == "not-found":
+        return "There is nothing of this name."
+    return sentence(told.text("detail") or "the server could not do it; its log says why")
+
+
+def sentence(text: str) -> str:
+    """Return a message as a sentence."""
+    return text[:1].upper() + text[1:] + "."
