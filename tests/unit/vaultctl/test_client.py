@@ -206,6 +206,8 @@ def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:
 
     assert "operator unseal" in explained("a/b", 503, "Vault is sealed")
     assert "begin again" in explained("sys/unseal", 400, "unable to retrieve stored keys: invalid key")
+    pending = "migrate option not provided and seal migration is pending"
+    assert "`vaultctl operator unseal -migrate`" in explained("sys/unseal", 400, pending)
     assert explained("a/b", 400, "some other refusal") == ""
 
 
