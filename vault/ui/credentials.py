@@ -93,7 +93,7 @@ async def credential(visit: Visit) -> Response:
             "So this shows the copies that were presented here, and no others.",
         ),
         picture(root, f"The credential of {owner}, and the copies that were made of it"),
-        el("h2", "Each copy"),
+        el("h2", "Each block"),
         _hops(visit, answer, root),
         _renewals(visit, answer),
         _tokens(answer),
@@ -137,7 +137,10 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
         *("Block", "Hop", "Limits that it adds", "First seen (UTC)", "From address", "Anomalies"),
         "State or action",
     )
-    caption = "A block is what one holder added. Nobody can know who that was: the address is who presented it first."
+    caption = (
+        "Each copy has a block more: the limits of whoever narrowed it. Nobody can know who that was; "
+        "the address is from where it was presented."
+    )
     return table(caption, heads, rows, empty="Nothing of it was presented here.")
 
 
