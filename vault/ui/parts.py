@@ -19,9 +19,9 @@ _STATES: Final = {
     "disabled": ("disabled", "revoked"),
     "expired": ("expired", "expired"),
     "revoked": ("revoked", "revoked"),
-    "workload-ended": ("ended: its workload was disabled, removed or made anew, or has expired", "ended"),
-    "mount-gone": ("ended: what it was issued through was removed", "ended"),
-    "key-destroyed": ("ended: the key that signed it was destroyed", "ended"),
+    "workload-ended": ("ended with its workload", "ended"),
+    "mount-gone": ("ended: its login mount was removed", "ended"),
+    "key-destroyed": ("ended: its signing key was destroyed", "ended"),
 }
 _METHODS: Final = {
     "client_secret": "client secret",

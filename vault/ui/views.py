@@ -20,6 +20,8 @@ from vault.ui.times import millis
 from vault.ui.visit import Refused, Visit, objects, text
 
 _PAGE: Final = 50
+_MOST: Final = "1000"
+"""Registrations among which those of one workload are looked for."""
 _LONGEST: Final = 160
 """Characters of a description among others; the workload's own page has all of it."""
 _HEADS: Final = ("Workload", "Owner", "State", "Ends (UTC)", "Description")
@@ -64,10 +66,11 @@ async def workload(visit: Visit) -> Response:
     name = segment(visit.text("name"))
     found = await visit.get(f"workloads/{name}")
     try:
-        report = await visit.get("report")
+        report = await visit.get("report", limit=_MOST)
     except Refused:
         report = {}
     ways = [one for one in objects(report, "registrations") if text(one, "workload") == name]
+    unknown = bool(text(report, "next"))
     credentials = await visit.get("credentials", workload=name, after=visit.text("after"))
     disabled = bool(found.get("disabled"))
     return page(
@@ -80,8 +83,9 @@ async def workload(visit: Visit) -> Response:
             ("Description", text(found, "description") or "—"),
         ),
         None if disabled else el("p", _end_all(visit, name)),
-        el("h2", "How it logs in") if ways else None,
+        el("h2", "How it logs in") if ways or unknown else None,
         logins(ways) if ways else None,
+        el("p", f"Only registrations among the first {_MOST} are shown here.") if unknown else None,
         el("h2", "Credentials"),
         listed(visit, credentials, empty="None that was presented here is still on record."),
         further(text(credentials, "next"), "workload", mount=visit.mount, name=name),

@@ -43,7 +43,7 @@ def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> No
     front = Front(credentials=(200, {"data": {"credentials": [CREDENTIAL], "next": "00-1&2"}}))
     page = shown(credentials.credentials, front, workload="w", anomaly="no-op", after="x y")
     assert front.asked[0][2] == {"workload": ["w"], "anomaly": ["no-op"], "after": ["x y"]}
-    assert "the key that signed it was destroyed" in page
+    assert "its signing key was destroyed" in page
     assert '<td role="cell" data-label="Service tokens"><div>4711</div></td>' in page
     assert "came from several addresses" in page
     assert "something-new" in page
@@ -338,3 +338,17 @@ def test_a_workload_whose_end_has_come_is_not_said_to_be_active() -> None:
             workloads__w=(200, {"data": {"owner": "team", "expire_time": end}}),
         )
         assert f'class="state {words}"' in shown(views.workloads, front)
+
+
+def test_a_workload_among_very_many_registrations_says_what_was_not_looked_at() -> None:
+    ways = [{"registration": "r", "workload": "w", "methods": {}}, {"registration": "x", "workload": "other"}]
+    for after, told in (("r999", True), ("", False)):
+        front = Front(
+            workloads__w=(200, {"data": {"owner": "team"}}),
+            report=(200, {"data": {"registrations": ways, "next": after}}),
+            credentials=(200, {"data": {"credentials": []}}),
+        )
+        page = shown(views.workload, front, name="w")
+        assert (">r</div>" in page, ">x</div>" in page) == (True, False)
+        assert ("among the first 1000" in page) is told
+        assert [query.get("limit") for _, path, query, _ in front.asked if path == "report"] == [["1000"]]
