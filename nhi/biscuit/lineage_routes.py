@@ -36,6 +36,7 @@ from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.pace import Pace
 from vault.framework.route import read, write
 
 _MOST: Final = 1000
@@ -78,8 +79,9 @@ class LineageEngine(Engine):
         since, until = _time("since", params.since), _time("until", params.until)
         after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
         found: list[Credential] = []
-        looked = 0
+        looked, pace = 0, Pace()
         async for name in _names(call.reader, params.workload, after):
+            await pace.step()
             tree = await lineage.tree(call.reader, lineage.token_of(name))
             after = name
             if tree is None:
@@ -137,7 +139,9 @@ class LineageEngine(Engine):
             raise Malformed(f"limit: must be from 0 to {_MOST}")
         found = []
         names = await call.reader.list(store.REGISTRATIONS, after=params.after, limit=params.limit)
+        pace = Pace()
         for name in names:
+            await pace.step()
             registration = await store.registration(call.reader, name)
             if registration is None:
                 continue

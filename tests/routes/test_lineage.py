@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Chains that are presented: kept when they are first seen, found again, shown as trees, and seen to die."""
 
+import asyncio
 import json
 
 import pytest
@@ -16,6 +17,7 @@ from nhi.holder.tokens import look
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
+from vault.framework import pace
 from vault.framework.clock import rfc3339
 from vault.storage.memory import MemoryStorage
 
@@ -374,6 +376,28 @@ def test_a_look_at_many_blocks_is_bounded_and_says_so(
     seen()
     later = issuer.root("nhi/revoke/preview", {"workload": "w1"})["data"]
     assert (later["credentials"], later["blocks"], later["more"]) == (1, 3, False)
+
+
+@pytest.mark.parametrize("path", ["nhi/credentials?anomaly=any", "nhi/report"])
+def test_a_look_at_many_gives_way_to_others(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for number in range(20):
+        issuer.root(f"nhi/registrations/r{number:02}", {"workload": "w1", "policies": "app"})
+        assert issuer.status(issuer.issue(), DB) == 200
+    monkeypatch.setattr(pace, "STRETCH", 0.0)
+    turns = 0
+
+    async def looked() -> None:
+        nonlocal turns
+        look = asyncio.ensure_future(issuer.application.ask("GET", f"/v1/{path}", token="root"))
+        while not look.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert (await look).status == 200
+
+    issuer.application.run(looked())
+    assert turns >= 20
 
 
 def test_a_report_names_who_still_logs_in_by_secret_first(issuer: Issuer) -> None:
