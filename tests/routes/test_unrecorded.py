@@ -110,6 +110,22 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
         assert seen() == (None, 0, 200)
 
 
+def test_sl_53_metrics_that_nobody_records_make_no_token() -> None:
+    """Only to be looked at they are answered then: wrapping them would leave a token that no record tells of."""
+    with Application() as application:
+        device = application.vault._parts.audit._open["file"]
+        before, heard = kept(application), device.device
+        for kind in ("request", "response"):
+            device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it stands for one
+            for headers in (
+                {"x-vault-wrap-ttl": "60"},
+                {"x-vault-wrap-ttl": "60", "x-vault-wrap-format": "jwt"},
+            ):
+                answer = application.request("GET", "/v1/sys/metrics", token="root", headers=headers)
+                assert (answer.status, kept(application)) == (500, before), (kind, headers)
+            assert application.request("GET", "/v1/sys/metrics", token="root").status == 200
+
+
 def test_sl_53_shares_and_root_tokens_that_nobody_was_shown_do_not_exist() -> None:
     with Application() as application:  # of its own: another may have an attempt under way
         wishes = {

@@ -74,7 +74,8 @@ class Access(msgspec.Struct, frozen=True):
     transaction, so that its request may be recorded with the response: both before the commit, which is the first
     that anything comes of it. What such a one does `before` only looks.
     `free_for` are the kinds of credentials that need no policy for it; one that denies it counts.
-    `despite_audit`: a read that is answered although no device takes its record, for by it one sees that none does.
+    `despite_audit`: a read that is answered although no device takes its record, for by it one sees that none does; not
+    where its answer is to be wrapped, which makes a token.
     """
 
     public: bool = False
