@@ -51,10 +51,8 @@ class Remains:
         """Clear if it is time. Keys of this moment are still on their way out, so theirs is the next look."""
         if self._seen != self._cleared or self._now() >= self._next:
             self._cleared = self._seen
-            with contextlib.suppress(
-                MemoryError, OSError
-            ):  # there is too little of it, or nothing says where it is
-                await clear()
+            with contextlib.suppress(MemoryError, OSError, RuntimeError):
+                await clear()  # there may be too little of it, or of threads, or nothing says where it is
             self._next = self._now() + _SECONDS
         self._seen = self._moves()
 
@@ -66,6 +64,7 @@ async def clear() -> None:
     for part in (_python(mapped), _system(mapped)):
         for _ in part:
             await pace.step()
+    await asyncio.to_thread(_trim)  # a quarter of a second for a gigabyte
     await _read_zeros()
 
 
@@ -121,14 +120,13 @@ def _python(mapped: _Mapped) -> Iterator[None]:
 
 
 def _system(mapped: _Mapped) -> Iterator[None]:
-    """Take all free chunks, the large ones first, and give back pages."""
+    """Take all free chunks, the large ones first, and give them back, one with each step: there may be a million."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "malloc_trim"):
         return
     library.malloc.restype = ctypes.c_void_p
     library.malloc.argtypes = [ctypes.c_size_t]
     library.free.argtypes = [ctypes.c_void_p]
-    library.malloc_trim.argtypes = [ctypes.c_size_t]
     last = 0
     try:
         for size in (*_LARGE, *_SMALL):
@@ -136,11 +134,20 @@ def _system(mapped: _Mapped) -> Iterator[None]:
             while last in mapped:
                 last = _zeros(library, size, last)
                 yield
+        while last:
+            last = _free(library, last)
+            yield
     finally:
         while last:
-            chunk, last = last, _before(last).value or 0
-            library.free(chunk)
-    library.malloc_trim(0)
+            last = _free(library, last)
+
+
+def _trim() -> None:
+    """Give whole pages that lie free back to the system."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):
+        library.malloc_trim.argtypes = [ctypes.c_size_t]
+        library.malloc_trim(0)
 
 
 def _zeros(library: ctypes.CDLL, size: int, last: int) -> int:
@@ -151,6 +158,13 @@ def _zeros(library: ctypes.CDLL, size: int, last: int) -> int:
     ctypes.memset(chunk, 0, size)
     _before(chunk).value = last
     return int(chunk)
+
+
+def _free(library: ctypes.CDLL, last: int) -> int:
+    """Give back the chunk that was taken last, and return the one before."""
+    before = _before(last).value or 0
+    library.free(last)
+    return before
 
 
 def _before(chunk: int) -> ctypes.c_void_p:

@@ -4,8 +4,11 @@
 import asyncio
 import ctypes
 import os
+import threading
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -81,7 +84,7 @@ def test_it_is_cleared_once_keys_are_out_and_every_now_and_then(monkeypatch: pyt
     assert [looks.look() for _ in range(3)] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("failure", [MemoryError(), OSError()])
+@pytest.mark.parametrize("failure", [MemoryError(), OSError(), RuntimeError("can't start new thread")])
 def test_where_memory_is_short_it_is_tried_again_later(
     monkeypatch: pytest.MonkeyPatch, failure: BaseException
 ) -> None:
@@ -116,6 +119,38 @@ def test_an_allocator_that_has_no_more_gets_back_what_it_gave(monkeypatch: pytes
     with pytest.raises(MemoryError):
         asyncio.run(remains.clear())
     assert given == []
+
+
+def test_what_was_taken_is_given_back_in_steps_and_the_system_gets_its_pages_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A million chunks may lie free: all that is done at once holds up everybody (SL-74)."""
+    room = (ctypes.c_char * (1 << 20))()
+    begin, many = ctypes.addressof(room), 1000
+    calls: list[str] = []
+
+    def malloc(size: int) -> int:
+        del size
+        calls.append("malloc")
+        return begin + 16 * calls.count("malloc")
+
+    def free(chunk: int) -> None:
+        del chunk
+        calls.append("free")
+
+    def trim(pad: int) -> None:
+        del pad
+        calls.append(threading.current_thread().name)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(malloc=malloc, free=free, malloc_trim=trim))
+    monkeypatch.setattr(ctypes, "memset", lambda *_: None)
+    mapped: Any = range(begin, begin + 16 * many)
+    steps = [len(calls) for _ in remains._system(mapped)]
+    assert calls.count("free") == calls.count("malloc") > many
+    assert max(later - before for before, later in pairwise(steps)) < 100
+    monkeypatch.setattr(remains, "_system", lambda _: iter(()))
+    asyncio.run(remains.clear())
+    assert calls[-1] != threading.main_thread().name
 
 
 def test_root_keys_that_come_or_go_are_moves() -> None:
