@@ -39,6 +39,8 @@ _READS: Final = frozenset({"GET", "LIST"})
 """Verbs of requests that are begun without a task."""
 _STAYS: Final = (b"connection", b"keep-alive")
 """Says to a client of HTTP/1.0 that the connection stays, as it wished: without it none would ask again."""
+_EMPTY: Final = frozenset({204, 304})
+"""Statuses of answers that never have a body, and so no length."""
 _LONGEST_KNOWN: Final = 16 * 1024
 """Most bytes of a request that is known by them (SL-71)."""
 
@@ -63,6 +65,36 @@ def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[A
                 waited = begun.send(sent)
     except StopIteration:
         return
+
+
+class _Former:
+    """Answers a client of HTTP/1.0: it is told where the connection stays, and knows no chunks.
+
+    What has no length ends with the connection (RFC 9112, sections 6.1 and 6.3).
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own types
+        self._cycle: Any = cycle
+        self._app = app
+        self._endless = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
+        del send
+        await self._app(scope, receive, self._send)
+
+    async def _send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            bodiless = message["status"] in _EMPTY or cycle.scope["method"] == "HEAD"
+            self._endless = not bodiless and all(name != b"content-length" for name, _ in headers)
+            if self._endless:
+                cycle.keep_alive = cycle.chunked_encoding = False
+            elif cycle.keep_alive:
+                message = {**message, "headers": [_STAYS, *headers]}
+        elif self._endless:  # each piece is all that uvicorn expects
+            cycle.expected_content_length = len(message.get("body", b""))
+        await cycle.send(message)
 
 
 class Connection(Framed):
@@ -224,10 +256,11 @@ class Connection(Framed):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own type
         """Begin a read at once: most finish without waiting, and need no task. What waits becomes one."""
         scope: dict[str, Any] = cast("Any", cycle.scope)
-        if scope["http_version"] == "1.0" and self.parser.should_keep_alive():
-            cycle.keep_alive = True
-            cycle.default_headers = [*cycle.default_headers, _STAYS]
-        else:
+        old = scope["http_version"] == "1.0"
+        cycle.keep_alive = cycle.keep_alive or (old and self.parser.should_keep_alive())
+        if old:
+            app = _Former(cycle, app)
+        if not old or not cycle.keep_alive:
             scope[RESPOND] = partial(self._respond, cycle)
         scope[HEAD], self._head = self._head, None  # of what came at once, the first request alone
         if scope["method"] not in _READS:

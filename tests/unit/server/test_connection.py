@@ -154,6 +154,36 @@ def test_a_client_of_http_1_0_that_asks_for_more_is_told_so_and_may(wish: bytes)
     assert received == head + b"/a!" + head + b"/b!"
 
 
+@pytest.mark.parametrize("wish", [b"keep-alive", b"close"])
+def test_to_a_client_of_http_1_0_what_has_no_length_ends_with_the_connection_and_has_no_chunks(
+    wish: bytes,
+) -> None:
+    """It does not know them, and would wait for more where the connection stays."""
+    request = b"GET /a HTTP/1.0\r\nconnection: " + wish + b"\r\n\r\n"
+
+    async def streamed(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for piece, more in ((b"first ", True), (b"second ", True), (b"last", False)):
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    received = asyncio.run(exchange(request + request, until=b"last", app=streamed))
+    assert received == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nfirst second last"
+
+
+@pytest.mark.parametrize(("verb", "status"), [(b"GET", 204), (b"HEAD", 200)])
+def test_to_a_client_of_http_1_0_a_connection_stays_where_there_is_no_body(verb: bytes, status: int) -> None:
+    request = verb + b" /a HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
+
+    async def empty(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body"})
+
+    received = asyncio.run(exchange(request, request, until=b"\r\n\r\n", app=empty))
+    assert received.count(b"\r\nconnection: keep-alive\r\n\r\n") == 2 and b"chunked" not in received
+
+
 class Held:
     """An application that answers each request once it may."""
 
