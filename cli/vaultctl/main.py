@@ -57,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _start_anew_in_utf8() -> None:
     """Secrets and paths are UTF-8 whatever the locale, and no byte of an argument may be read as another letter."""
-    if os.environ.get("PYTHONUTF8") != "1":
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONUTF8": "1"})  # noqa: S606  # itself
+    if not sys.flags.utf8_mode:  # said in no variable, which a program that `run` starts would have too
+        name, *rest = sys.orig_argv
+        os.execv(sys.executable, [name, "-X", "utf8", *rest])  # noqa: S606  # itself
 
 
 def _streams() -> tuple[TextIO, TextIO, TextIO]:
@@ -102,9 +103,11 @@ def run(
 ) -> int:
     """Run one command line against the given environment and streams; the exit code."""
     if words[:1] == [COMPLETE]:
-        from vaultctl.commands.candidates import candidates
+        from vaultctl.commands.candidates import candidates, in_time
 
-        stdout.write("".join(f"{one}\n" for one in candidates(words[1:], environ)))
+        with in_time():
+            found = candidates(words[1:], environ)
+        stdout.write("".join(f"{one}\n" for one in found))
         return EXIT_OK
     if words and words[0] in _VERSION:
         words = ["version", *words[1:]]
@@ -147,7 +150,7 @@ def _run_command(
     own = _before_dashes(rest) if command.program else rest
     values, args = parse(flags_of(command), own)
     _check_count(command, len(args))
-    _check_text(rest)
+    _check_text(own)  # what is to be started may take any bytes
     invocation = Invocation(
         args, values, form=form, environ=environ, stdin=stdin, stdout=stdout, stderr=stderr
     )

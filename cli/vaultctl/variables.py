@@ -16,10 +16,26 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OTHER = re.compile(r"[^A-Za-z0-9_]")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 _STEERING = frozenset(
-    ("BASH_ENV", "CDPATH", "ENV", "GCONV_PATH", "IFS", "JAVA_TOOL_OPTIONS", "NODE_OPTIONS", "NODE_PATH", "PATH",
-     "PERL5LIB", "PERL5OPT", "PROMPT_COMMAND", "PS4", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "BASHOPTS", "JDK_JAVA_OPTIONS")
+    ("AWS_CONFIG_FILE", "BASHOPTS", "BASH_ENV", "BROWSER", "CDPATH", "CLASSPATH", "CURL_HOME", "DOTNET_ADDITIONAL_DEPS",
+     "DOTNET_STARTUP_HOOKS", "EDITOR", "ENV", "ERL_AFLAGS", "ERL_FLAGS", "ERL_LIBS", "ERL_ZFLAGS", "GCONV_PATH",
+     "GLIBC_TUNABLES", "GRADLE_OPTS", "HOME", "HOSTALIASES", "IFS", "JAVA_OPTS", "JAVA_TOOL_OPTIONS",
+     "JDK_JAVA_OPTIONS", "JULIA_DEPOT_PATH", "JULIA_LOAD_PATH", "KUBECONFIG", "LESSCLOSE", "LESSOPEN", "LOCPATH",
+     "MAKEFLAGS", "MANPAGER", "MAVEN_OPTS", "NLSPATH", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "NODE_PATH",
+     "NODE_TLS_REJECT_UNAUTHORIZED", "PAGER", "PATH", "PHPRC", "PHP_INI_SCAN_DIR", "PROMPT_COMMAND", "PS4",
+     "REQUESTS_CA_BUNDLE", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "RUSTC_WRAPPER", "R_ENVIRON", "R_ENVIRON_USER",
+     "R_PROFILE", "R_PROFILE_USER", "SHELL", "SHELLOPTS", "SSH_ASKPASS", "SSLKEYLOGFILE", "SSL_CERT_DIR",
+     "SSL_CERT_FILE", "SUDO_ASKPASS", "TERMCAP", "TERMINFO", "TMPDIR", "VISUAL", "ZDOTDIR", "_JAVA_OPTIONS",
+     "ALL_PROXY", "FTP_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "CURL_CA_BUNDLE")
 )  # fmt: skip
-_STEERING_FAMILIES = ("LD_", "DYLD_", "PYTHON", "GIT_", "MALLOC_")
+"""What chooses the code that programs load or start, whom they trust, and where they connect."""
+_STEERING_FAMILIES = (
+    "BASH_FUNC_", "CORECLR_", "COR_", "DYLD_", "GIT_", "LD_", "LUA_", "MALLOC_", "NPM_CONFIG_", "OPENSSL_", "PERL5",
+    "PIP_", "PYTHON", "UV_", "XDG_",
+)  # fmt: skip
+_OUR_OWN = re.compile(
+    r"(?:BAO|VAULT)_(?:ADDR|AGENT_ADDR|CACERT|CACERT_BYTES|CAPATH|CONFIG_PATH|HTTP_PROXY|PROXY_ADDR|SKIP_VERIFY|TLS_SERVER_NAME)"
+)
+"""Where our own commands connect, and whom they take for the server: a token goes there."""
 
 
 def named(fields: Mapping[str, object], prefix: str, where: str) -> dict[str, str]:
@@ -38,7 +54,7 @@ def named(fields: Mapping[str, object], prefix: str, where: str) -> dict[str, st
             raise CommandError(
                 f'fields "{origin[name]}" and "{field}" of {where} would both be {name}: name one with -env'
             )
-        if name in _STEERING or name.startswith(_STEERING_FAMILIES):
+        if name in _STEERING or name.startswith(_STEERING_FAMILIES) or _OUR_OWN.fullmatch(name):
             raise CommandError(
                 f'field "{field}" of {where} would be {name}, which steers how programs run: '
                 "give a -prefix, or name it with -env if it is meant"

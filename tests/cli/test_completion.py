@@ -2,10 +2,13 @@
 """What a shell offers for arguments: mounts, paths, policies; and nothing that a shell would act on."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +26,10 @@ _MOUNTS = {
 }
 _ANSWERS: dict[str, tuple[int, object]] = {
     "GET /v1/sys/internal/ui/mounts": (200, _MOUNTS),
-    "GET /v1/sys/policies/acl?list=true": (200, {"data": {"keys": ["default", "reader", "root"]}}),
+    "GET /v1/sys/policies/acl?list=true": (
+        200,
+        {"data": {"keys": ["--help", "-address=http:", "=ls", "default", "reader", "root"]}},
+    ),
     "GET /v1/secret/metadata?list=true": (200, {"data": {"keys": ["app", "a b", "$(touch x)", "team/"]}}),
     "GET /v1/secret/metadata/team?list=true": (200, {"data": {"keys": ["x"]}}),
     "GET /v1/auth/approle/role?list=true": (200, {"data": {"keys": ["billing"]}}),
@@ -53,6 +59,8 @@ def stage() -> Generator[Theatre]:
         ("read auth/", "auth/token/ auth/userpass/"),
         ("read auth/approle/role/", "auth/approle/role/billing"),
         ("policy read r", "reader root"),
+        ("policy read ''", "default reader root"),
+        ("policy read -", ""),
         ("token create -policy = re", "reader"),
         ("token create -policy re", "reader"),
         ("secrets tune n", "nhi/"),
@@ -77,6 +85,32 @@ def test_nothing_is_offered_and_nobody_waits_where_no_server_is(stage: Theatre, 
     shown = stage.by_vaultctl(Case("__complete kv get secret/", environ=nowhere), tmp_path)
     assert (shown.stdout, shown.code, shown.stderr) == ("", 0, "")
     assert time.monotonic() - began < 2
+
+
+def test_nobody_waits_for_a_server_that_drips(tmp_path: Path) -> None:
+    """Each byte comes in time, and the answer never."""
+    enable_socket()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            with suppress(OSError):
+                near, _ = listener.accept()
+                with near:
+                    near.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+                    while True:
+                        near.sendall(b" ")
+                        time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        port = listener.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "vaultctl", "__complete", "kv", "get", "secret/"],
+            capture_output=True,
+            check=False,
+            timeout=30,
+            env={"HOME": str(tmp_path), "VAULT_ADDR": f"http://127.0.0.1:{port}", "PATH": os.environ["PATH"]},
+        )
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
 
 
 def test_a_refusal_offers_nothing(stage: Theatre, tmp_path: Path) -> None:

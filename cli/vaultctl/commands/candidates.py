@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import os
+from contextlib import contextmanager
 
 from vaultctl.errors import CommandError
 from vaultctl.flags import parse
@@ -12,7 +14,7 @@ from vaultctl.tree import Command, find_command, flags_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from vaultctl.invocation import Invocation
 
@@ -30,6 +32,23 @@ _REPEATED = ("env export", "run")
 """Commands all of whose arguments are of that kind."""
 _AUTH = "auth/"
 _POLICY_FLAGS = ("-policy", "--policy")
+
+
+@contextmanager
+def in_time() -> Generator[None]:
+    """End this process, which has said nothing yet, where a name server or a server that drips takes longer than that.
+
+    A signal's handler would wait for both.
+    """
+    import threading
+
+    timer = threading.Timer(int(_SECONDS), os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
@@ -80,8 +99,8 @@ def _kind_of(command: Command, given: int) -> str:
 
 
 def _needs_quotes(text: str) -> bool:
-    """Whether a shell would read something else: nothing that others named gets into a command line so."""
-    return any(not (sign.isalnum() or sign in "/._-@:+,=%") for sign in text)
+    """Whether a shell would read something else, or we a flag: nothing that others named gets into a command line so."""
+    return text.startswith(("-", "=")) or any(not (sign.isalnum() or sign in "/._-@:+,=%") for sign in text)
 
 
 def _mounts(asking: Invocation, kind: str) -> dict[str, object]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from vaultctl.commands.kv_paths import locate_key
 from vaultctl.commands.kv_read import fetch
@@ -36,6 +37,8 @@ def run(invocation: Invocation) -> int:
     invocation.close()
     invocation.stdout.flush()
     program = invocation.program
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and so would what it becomes
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execvpe(program[0], program, environment)  # noqa: S606 -- starting it is what the command is for
     except FileNotFoundError:

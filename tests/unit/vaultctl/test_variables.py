@@ -48,6 +48,23 @@ def test_fields_become_names_in_capitals() -> None:
         ({"Ld_Preload": ""}, "steers how programs run"),
         ({"path": ""}, "steers how programs run"),
         ({"pythonpath": ""}, "steers how programs run"),
+        *(
+            ({name: ""}, "steers how programs run")
+            for name in (
+                "vault_addr",
+                "bao-skip-verify",
+                "https_proxy",
+                "ssl_cert_file",
+                "perl5db",
+                "pager",
+                "_java_options",
+                "zdotdir",
+                "dotnet_startup_hooks",
+                "npm_config_script_shell",
+                "lua_init",
+                "openssl_conf",
+            )
+        ),
         ({"a": "hunter2\0"}, "has a NUL character"),
     ],
 )
@@ -69,6 +86,11 @@ def test_a_line_that_cannot_be_read_is_named_and_not_shown() -> None:
         with pytest.raises(CommandError, match=f"here, line {line}: ") as refused:
             parse_dotenv(text, "here")
         assert "hunter2" not in str(refused.value)
+
+
+def test_what_only_sounds_like_steering_is_a_secret_like_others() -> None:
+    names = ["VAULT_TOKEN", "VAULT_ROLE_ID", "DATABASE_URL", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "USER"]
+    assert list(named(dict.fromkeys(names, "x"), "", "y")) == names
 
 
 def test_a_number_is_spelled_as_it_was_stored() -> None:
