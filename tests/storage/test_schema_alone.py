@@ -7,10 +7,12 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.house.tree import ROOT
+from vault.storage import database
 from vault.storage.database import APPLICATION_ID, _migrations, newest_schema
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite import SqliteStorage
@@ -21,7 +23,7 @@ from pathlib import Path
 from vault.storage.sqlite import SqliteStorage
 
 async def story():
-    storage = SqliteStorage.open(Path(sys.argv[1]), patience=30.0)
+    storage = SqliteStorage.open(Path(sys.argv[1]), patience=10.0)
     assert await storage.reader().get("a") == b"1"
     await storage.close()
 
@@ -67,6 +69,37 @@ def test_a_schema_stays_as_it_is_while_somebody_has_the_file_open(older: Path) -
         await storage.close()
         await another.close()
 
+    asyncio.run(story())
+    assert _schema(older) == newest_schema()
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_who_is_kept_out_by_one_that_starts_as_well_tries_again(
+    changed: bool, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two may have what the other waits for; and the other may have changed the schema, and go on."""
+    made = database.Connection
+    tries: list[SqliteStorage | None] = []
+
+    def connect(file: Path, *given: Any, alone: bool = False, **more: Any) -> database.Connection:
+        if alone and not tries:
+            tries.append(None)
+            if changed:
+                tries.append(SqliteStorage.open(older, patience=10.0))
+            busy = sqlite3.OperationalError("locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise database.failure(file, busy) from busy
+        return made(file, *given, alone=alone, **more)
+
+    async def story() -> None:
+        storage = SqliteStorage.open(older, patience=10.0)
+        assert await storage.reader().get("a") == b"1"
+        await storage.close()
+        for other in tries:
+            if other is not None:
+                await other.close()
+
+    monkeypatch.setattr(database, "Connection", connect)
     asyncio.run(story())
     assert _schema(older) == newest_schema()
 

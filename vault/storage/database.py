@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -34,6 +35,9 @@ _PRAGMAS: Final = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA wal_autocheckpoint=8000",
 )
+
+_PAUSES: Final = (0.011, 0.017, 0.023, 0.031, 0.041, 0.053, 0.067)
+"""Seconds between two tries to have a file alone: of processes that try at one time, each has another."""
 
 _ALONE: Final = "PRAGMA locking_mode=EXCLUSIVE"
 """Before any other, which would make the file one of several connections."""
@@ -308,19 +312,45 @@ def _check_private(file: Path) -> None:
 
 
 def _alone(file: Path, version: int, newest: int, patience: float) -> Connection:
-    """Open a file whose schema is to change. Raises `StorageFailure` while anybody has it open.
+    """Open a file whose schema is to change; as others do, if one of them changed it meanwhile.
 
     A server of an older release that runs would go on with what it has in memory, and obey no revocation any more.
+    Two who begin at one time keep each other out, so both let go again and again. Raises `StorageFailure` while anybody
+    has it open.
     """
+    until = time.monotonic() + patience
+    while True:
+        for alone in (True, False):
+            connection = _begun(file, newest, patience, alone=alone)
+            if connection is not None:
+                return connection
+        if time.monotonic() >= until:
+            raise StorageFailure(
+                f"storage {file}: a server or another program has it open, and its schema is to change from {version} to"
+                f" {newest}; nothing was changed: stop every server that uses it, then start this release"
+            )
+        time.sleep(_PAUSES[os.getpid() % len(_PAUSES)])
+
+
+def _begun(file: Path, newest: int, patience: float, *, alone: bool) -> Connection | None:
+    """Open a file alone, or as others do if it has the newest schema; None where that cannot be at this moment."""
     try:
-        return Connection(file, None, patience=patience, alone=True)
+        connection = Connection(file, None, patience=0, alone=alone)
     except StorageFailure as problem:
         if not is_busy(problem):
             raise
-        raise StorageFailure(
-            f"storage {file}: a server or another program has it open, and its schema is to change from {version} to"
-            f" {newest}; nothing was changed: stop every server that uses it, then start this release"
-        ) from problem
+        return None
+    kept = False
+    try:
+        kept = alone or _check_ours(connection, newest=newest) == newest
+        connection.wait_for_lock(patience)
+    except StorageFailure as problem:
+        if not is_busy(problem):
+            raise
+    finally:
+        if not kept:
+            connection.raw.close()
+    return connection if kept else None
 
 
 def _check_ours(connection: Connection, *, newest: int) -> int:
