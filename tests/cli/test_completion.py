@@ -2,6 +2,7 @@
 """What a shell offers for arguments: mounts, paths, policies; and nothing that a shell would act on."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -134,6 +135,11 @@ def test_bash_offers_what_the_server_lists(tmp_path: Path) -> None:
         ["bash", "-c", f"{_bash()}\n{ask}"], capture_output=True, text=True, check=True, env={"PATH": path}
     )
     assert done.stdout.split() == ["secret/", "secret/app", "secret/team/"]
+
+
+def test_zsh_which_evaluates_it_too_takes_no_part_for_a_modifier() -> None:
+    """There neither offset nor length of a part may begin with a letter: zsh told of that at each TAB."""
+    assert not re.search(r"\$\{[^}]*\]:(?:[A-Za-z&]|[^:}]*:[A-Za-z&])", _bash())
 
 
 def test_the_command_itself_completes() -> None:
