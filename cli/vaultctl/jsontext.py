@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 from json.encoder import encode_basestring
 
 _CONTROLS = {
     code: f"\\u{code:04x}" for code in (*range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
+_HALF = re.compile("[\ud800-\udfff]")
+_MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +31,21 @@ class Number(float):
 
 
 def parse(text: str | bytes) -> object:
-    """The JSON value; ValueError when it is none."""
-    return json.loads(text, parse_float=Number)
+    """The JSON value; ValueError when it is none. Half a pair of surrogates becomes U+FFFD, as Go's decoder has it."""
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+    value = json.loads(text, parse_float=Number)
+    return _whole(value) if _MAYBE_HALF.search(text) else value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_HALF.sub("\ufffd", key): _whole(item) for key, item in value.items()}
+    return value
 
 
 def as_map(value: object) -> dict[str, object]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a shell offers for arguments: mounts, paths, policies; and nothing that a shell would act on."""
 
+import io
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ from pytest_socket import enable_socket
 from tests.cli.canned import Case, Theatre, theatre
 from tests.ports import free_port
 from vaultctl.commands.completion import _bash
+from vaultctl.main import run
 
 _MOUNTS = {
     "data": {
@@ -78,6 +80,36 @@ def test_arguments_are_offered_as_the_server_lists_them(
 ) -> None:
     shown = stage.by_vaultctl(Case(f"__complete {words}", _ANSWERS), tmp_path)
     assert (shown.stdout.split(), shown.code, shown.stderr) == (offered.split(), 0, "")
+
+
+def test_what_is_asked_for_a_shell_is_not_wrapped(tmp_path: Path) -> None:
+    """It would be a token in storage at each TAB, and nothing to offer."""
+    enable_socket()
+    heads: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hear() -> None:
+            near, _ = listener.accept()
+            with near:
+                heads.append(near.recv(65536))
+
+        heard = threading.Thread(target=hear)
+        heard.start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        run(
+            ["__complete", "kv", "get", "secret/"],
+            environ={
+                "HOME": str(tmp_path),
+                "BAO_ADDR": address,
+                "BAO_WRAP_TTL": "5m",
+                "VAULT_WRAP_TTL": "5m",
+            },
+            stdin=io.StringIO(),
+            stdout=io.StringIO(),
+            stderr=io.StringIO(),
+        )
+        heard.join(60)
+    assert heads[0].startswith(b"GET /v1/sys/internal/ui/mounts/") and b"wrap" not in heads[0].lower()
 
 
 def test_nothing_is_offered_and_nobody_waits_where_no_server_is(stage: Theatre, tmp_path: Path) -> None:

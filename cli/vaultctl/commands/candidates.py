@@ -67,7 +67,7 @@ def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     try:
         flags, given = parse(flags_of(command), rest)
         kind = kind or _kind_of(command, len(given))
-        quick = {**environ, "BAO_CLIENT_TIMEOUT": _SECONDS, "BAO_MAX_RETRIES": "0"}
+        quick = {**environ, "BAO_CLIENT_TIMEOUT": _SECONDS, "BAO_MAX_RETRIES": "0", "BAO_WRAP_TTL": ""}
         flags = {name: value for name, value in flags.items() if not name.startswith(("output-", "wrap-"))}
         asking = Invocation(
             given, flags, form="json", environ=quick, stdin=nowhere, stdout=nowhere, stderr=nowhere

@@ -44,7 +44,11 @@ def run(invocation: Invocation) -> int:
     except FileNotFoundError:
         raise CommandError(f"{program[0]}: no such program", _NOT_FOUND) from None
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "its name or an argument has a NUL character"
+        why = (
+            error.strerror
+            if isinstance(error, OSError)
+            else "its name is empty, or an argument has a NUL character"
+        )
         raise CommandError(f"{program[0]} cannot be started: {why}", _NOT_STARTED) from None
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vaultctl.errors import CommandError
-from vaultctl.jsontext import Number
+from vaultctl.jsontext import Number, compact, parse
 from vaultctl.variables import checked_name, dotenv_line, named, parse_dotenv, shell_line, spelled
 
 _VALUES = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=60)
@@ -91,6 +91,20 @@ def test_a_line_that_cannot_be_read_is_named_and_not_shown() -> None:
 def test_what_only_sounds_like_steering_is_a_secret_like_others() -> None:
     names = ["VAULT_TOKEN", "VAULT_ROLE_ID", "DATABASE_URL", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "USER"]
     assert list(named(dict.fromkeys(names, "x"), "", "y")) == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"a\uD800": ["x\udcff", "\ud83d\ude00", 1.50]}',
+        b'{"a\xed\xa0\x80": ["x\xed\xb3\xbf", "\xf0\x9f\x98\x80", 1.50]}',
+    ],
+)
+def test_half_a_letter_is_none_as_for_go_so_that_what_was_read_can_be_written(text: str | bytes) -> None:
+    """A field that nobody can encode ended the command with a traceback, or became a byte that was not there."""
+    value = parse(text)
+    assert value == {"a\ufffd": ["x\ufffd", "\U0001f600", 1.5]}
+    assert compact(value).encode().endswith(b"1.50]}")
 
 
 def test_a_number_is_spelled_as_it_was_stored() -> None:
