@@ -135,6 +135,7 @@ EXAMPLES = {
         "nhi attenuate -token-file=narrow.biscuit -cidr=10.20.0.0/16 -seal",
     ),
     "nhi credentials": ("nhi credentials -workload=billing", "nhi credentials -anomaly=several-sources -since=24h"),
+    "nhi failures": ("nhi failures", "nhi failures -registration=billing -format=json"),
     "nhi inspect": ("nhi inspect -token-file=narrow.biscuit", "nhi inspect -unverified -token-file=narrow.biscuit"),
     "nhi issue": ("nhi issue billing", "nhi issue -ttl=10m -field=token billing"),
     "nhi register": (

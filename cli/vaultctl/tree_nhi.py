@@ -105,6 +105,16 @@ _WORKLOADS = (
 )
 _LINEAGE = (
     Command(
+        "nhi failures",
+        "nhi.lineage:failures",
+        "[options]",
+        _NONE,
+        "Show which logins failed of late, and why",
+        output="format",
+        details="Whoever fails to log in is told nothing. Names that no registration has are counted together.",
+        flags=(Flag("registration", "text", "Of this registration only."), _MOUNT),
+    ),
+    Command(
         "nhi credentials",
         "nhi.lineage:credentials",
         "[options]",

@@ -14,6 +14,7 @@ from nhi.biscuit.attestation import PRIVATE_KEY, SECRET
 from nhi.biscuit.authenticator import Biscuits, policies_of
 from nhi.biscuit.datalog import Block
 from nhi.biscuit.failure import BiscuitError
+from nhi.biscuit.failures import Reason
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Refusal
 from nhi.biscuit.leaving import Leaving
@@ -228,7 +229,11 @@ class IssuingEngine(Engine):
         found = await self._prover.granted(call, proof, fresh=asked is None)
         if found is None:
             raise Unauthenticated("the registration has changed, or the proof was used before: log in again")
-        return await self._issue(call, *found, params.ttl, proof.method, door)
+        try:
+            return await self._issue(call, *found, params.ttl, proof.method, door)
+        except Malformed as error:
+            self._prover.lacks(call, proof, Reason.NOT_MADE, error.message)
+            raise
 
     async def _prove(self, call: Call, params: LoginParams) -> Proof:
         """Look at a proof that takes time, outside of any transaction. Raises `Malformed`, `Unauthenticated`."""
@@ -240,6 +245,8 @@ class IssuingEngine(Engine):
         registration = await store.registration(call.reader, params.client_id) if params.client_id else None
         method = registration.method if registration is not None else SECRET
         token = params.client_assertion if method == PRIVATE_KEY else params.jwt
+        if method == SECRET:
+            token = params.jwt or params.client_assertion  # it is none, and not what was to be shown
         return await self._prover.prove(
             call, params.client_id, Evidence(method=method, token=token, audiences=self._names(call))
         )

@@ -11,8 +11,9 @@ from typing import Annotated, Final, cast
 import msgspec
 
 from nhi.biscuit import store
-from nhi.biscuit.attestation import EXCHANGED
+from nhi.biscuit.attestation import EXCHANGED, JWT
 from nhi.biscuit.authenticator import Biscuits, policies_of
+from nhi.biscuit.failures import Reason
 from nhi.biscuit.hops import hops
 from nhi.biscuit.minting import Mint, prepared
 from nhi.biscuit.model import Issued, Place, Registration, Revoked, Workload
@@ -73,7 +74,8 @@ class OAuthEngine(Engine):
             return refusal(400, error, f"grant_type must be {GRANT} or {EXCHANGE}")
         proof = prepared(call)
         unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, Proof) else ""
-        if unproved:
+        if unproved and isinstance(proof, Proof):
+            self._prover.lacks(call, proof, Reason.POSSESSION)
             return refusal(400, unproved, _UNPROVED[unproved])
         client = await self._granted(call)
         if client is None:
@@ -93,11 +95,14 @@ class OAuthEngine(Engine):
             audiences=tuple(sorted(targets)) or registration.audiences,
         )
         place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        method = cast("Proof", proof).method
+        good = cast("Proof", proof)
         try:
             pop = self._biscuits.possession.binding(call, registration.pop)
-            token, issued = await self._mint.mint(call, place, registration, workload, 0, method, pop=pop)
+            token, issued = await self._mint.mint(
+                call, place, registration, workload, 0, good.method, pop=pop
+            )
         except Malformed as error:
+            self._prover.lacks(call, good, Reason.NOT_MADE, error.message)
             return refusal(400, "invalid_grant", error.message)
         return _issued(params, token, issued)
 
@@ -124,9 +129,11 @@ class OAuthEngine(Engine):
         if params.grant_type != EXCHANGE:
             return await self._clients.prove(call, params)
         if params.subject_token_type not in JWT_TYPES:
+            await self._prover.fail(call, params.client_id, JWT, Reason.OTHER_METHOD)
             return None
         registration = await store.registration(call.reader, params.client_id) if params.client_id else None
         if registration is None or registration.method not in EXCHANGED:
+            await self._prover.fail(call, params.client_id, JWT, Reason.OTHER_METHOD)
             return None
         try:
             shown = Evidence(method=registration.method, token=params.subject_token)

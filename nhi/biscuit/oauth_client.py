@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from nhi.biscuit import store
 from nhi.biscuit.attestation import CERT, PRIVATE_KEY, SECRET
+from nhi.biscuit.failures import Reason
 from nhi.biscuit.proving import Evidence, Proof, Prover
 from nhi.jose import signature
 from vault.framework import schema
@@ -53,9 +54,10 @@ class Clients:
         """Return the proof of the client that asks; None for nobody, and for one that proves itself twice over."""
         basic = _basic(call)
         shown = [basic is not None, bool(params.client_secret), bool(params.client_assertion)]
-        if sum(shown) > 1:
-            return None
         name, secret = basic or (params.client_id, params.client_secret)
+        if sum(shown) > 1:
+            await self._prover.fail(call, name, SECRET, Reason.TWO_PROOFS)
+            return None
         try:
             if params.client_assertion:
                 return await self._assertion(call, params)
@@ -68,13 +70,15 @@ class Clients:
             return None
 
     async def _assertion(self, call: Call, params: ClientParams) -> Proof | None:
-        if params.client_assertion_type != ASSERTION:
-            return None
         name = params.client_id
+        if params.client_assertion_type != ASSERTION:
+            await self._prover.fail(call, name, PRIVATE_KEY, Reason.OTHER_METHOD)
+            return None
         if not name:
             try:
                 claims = signature.read(params.client_assertion).unverified() or {}
             except Malformed:
+                await self._prover.fail(call, "", PRIVATE_KEY, Reason.MALFORMED)
                 return None
             name = str(claims.get("sub", ""))
         shown = Evidence(method=PRIVATE_KEY, token=params.client_assertion, audiences=self.audiences(call))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Proofs looked at: what a workload shows, against what its registration demands.
 
-It runs before any transaction, because keys and clusters have to be asked. Whoever is refused learns nothing of why; a
-proof that counts once is taken in the transaction that makes the token.
+It runs before any transaction, because keys and clusters have to be asked. Whoever is refused learns nothing of why, which
+is noted for operators; a proof that counts once is taken in the transaction that makes the token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -22,6 +23,7 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass import decoys
 from nhi.biscuit import once, store
 from nhi.biscuit.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
+from nhi.biscuit.failures import Failures, Reason, reason_of
 from nhi.biscuit.model import Place, Registration, Workload
 from nhi.biscuit.once import Once
 from nhi.biscuit.secrets import IMPORTED, MADE, Secrets, origin
@@ -44,6 +46,8 @@ _LONGEST_ASSERTION: Final = 3600
 _SKEW: Final = 60
 """Seconds for which a token that has ended is still taken, the last of them whole."""
 _WRONG: Final = "invalid client id or proof"
+_USUAL: Final = {CERT: Reason.CERTIFICATE, APPROLE: Reason.OTHER_LOGIN}
+"""What is wrong with a proof of a method where nothing more is said; of others it is a token that cannot be read."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +85,9 @@ class Prover:
         lockout: Lockout,
         clock: Clock,
         entropy: Entropy,
+        failures: Failures,
     ) -> None:
+        self._failures = failures
         self._entropy = entropy
         self._secrets = secrets
         self._lockout = lockout
@@ -95,13 +101,37 @@ class Prover:
         """Return a good proof of the registration `name`. Raises `Unauthenticated`, the same for every reason."""
         registration = await store.registration(call.reader, name) if name else None
         if shown.method == SECRET:
-            return await self._secret(call, name, registration, shown.secret)
-        if registration is None or shown.method != registration.method or not near(call, registration):
-            raise Unauthenticated(_WRONG)
+            return await self._secret(call, name, registration, shown)
+        if registration is None or shown.method != registration.method:
+            raise self._refused(call, registration, shown.method, Reason.OTHER_METHOD)
+        if not near(call, registration):
+            raise self._refused(call, registration, shown.method, Reason.ADDRESS)
+        usual = _USUAL.get(shown.method, Reason.MALFORMED if shown.token else Reason.NO_PROOF)
         try:
             return await self._other(call, registration, shown)
-        except (Malformed, Unreachable):
-            raise Unauthenticated(_WRONG) from None
+        except Unauthenticated as error:
+            self._refused(call, registration, shown.method, reason_of(error.detail, Reason.CLUSTER))
+            raise
+        except Malformed as error:
+            raise self._refused(call, registration, shown.method, reason_of(error.detail, usual)) from None
+        except Unreachable as error:
+            raise self._refused(call, registration, shown.method, Reason.UNREACHABLE, str(error)) from None
+
+    async def fail(self, call: Call, name: str, method: str, reason: Reason) -> None:
+        """Note that a login of the registration `name` fails before any proof is looked at."""
+        self._refused(call, await store.registration(call.reader, name) if name else None, method, reason)
+
+    def lacks(self, call: Call, proof: Proof, reason: Reason, detail: str = "") -> None:
+        """Note that no token comes of a good proof."""
+        self._refused(call, proof.registration, proof.method, reason, detail)
+
+    def _refused(
+        self, call: Call, registration: Registration | None, method: str, reason: Reason, detail: str = ""
+    ) -> Unauthenticated:
+        """Note why a login fails; return what the caller is told, which is the same for every reason."""
+        name = registration.name if registration is not None else ""
+        self._failures.note(call, name, method, reason if name else Reason.UNKNOWN, detail)
+        return Unauthenticated(_WRONG)
 
     async def at_hand(self, call: Call, name: str, secret: str) -> Proof | None:
         """Return a good proof by a secret that was made here; None where looking at it takes time.
@@ -111,7 +141,9 @@ class Prover:
         registration = await store.registration(call.reader, name) if name else None
         found = await self._made_here(call, registration, secret)
         if found is None and await decoys.known(call.reader) is None:
-            raise Unauthenticated(_WRONG)
+            raise self._refused(
+                call, registration, SECRET, _why(call, registration, Evidence(method=SECRET, secret=secret))
+            )
         return found
 
     async def granted(
@@ -123,9 +155,11 @@ class Prover:
         """
         registration = proof.registration
         if not fresh and await store.registration(call.tx, registration.name) != registration:
+            self.lacks(call, proof, Reason.CHANGED)
             return None
         workload = await store.workload(call.tx, registration.workload)
         if workload is None or not workload.alive(call.now):
+            self.lacks(call, proof, _ended(workload))
             return None
         if proof.method == SECRET and origin(registration.secret_hash) == IMPORTED:
             await self._lockout.succeeded(call, registration.name)
@@ -133,7 +167,10 @@ class Prover:
         if proof.once is not None:
             owner = Place(call.namespace.id, call.mount.uuid)
             if not await once.take(call.tx, owner, proof.once):
+                self.lacks(call, proof, Reason.REPLAYED)
                 return None
+        if self._failures.noted(call):
+            self._failures.pardon(call)
         return registration, workload
 
     async def _made_here(self, call: Call, registration: Registration | None, secret: str) -> Proof | None:
@@ -150,31 +187,40 @@ class Prover:
         ):
             return None
         if not near(call, registration):
-            raise Unauthenticated(_WRONG)
+            raise self._refused(call, registration, SECRET, Reason.ADDRESS)
         return Proof(registration=registration, method=SECRET)
 
-    async def _secret(self, call: Call, name: str, registration: Registration | None, secret: str) -> Proof:
+    async def _secret(
+        self, call: Call, name: str, registration: Registration | None, shown: Evidence
+    ) -> Proof:
         """Compare a secret. One that was imported may be a password, so its name is locked after wrong ones.
 
         Where there are such, a name that has none is looked at, counted and locked no otherwise (SL-22).
         """
-        found = await self._made_here(call, registration, secret)
+        found = await self._made_here(call, registration, shown.secret)
         if found is not None:
             return found
+        refused = partial(self._refused, call, registration, SECRET)
+        why = _why(call, registration, shown)
         kept = _kept(call, registration)
         guessed = origin(kept) == IMPORTED
         kinds = await decoys.known(call.reader)
         if not guessed and kinds is None:
-            raise Unauthenticated(_WRONG)
+            raise refused(why)
         counted = name if guessed else sha256(name.encode(errors="surrogatepass")).hexdigest()
-        await self._lockout.check(call, counted, known=guessed)
-        decoy = kinds.of(name) if kinds is not None else ""
-        right = await self._secrets.match(client_of(call), secret, kept if guessed else decoy)
-        if registration is None or not guessed or not right:
-            await self._lockout.failed(call, counted, known=guessed)
-            raise Unauthenticated(_WRONG)
+        try:
+            await self._lockout.check(call, counted, known=guessed)
+            decoy = kinds.of(name) if kinds is not None else ""
+            right = await self._secrets.match(client_of(call), shown.secret, kept if guessed else decoy)
+            if registration is None or not guessed or not right:
+                await self._lockout.failed(call, counted, known=guessed)
+                raise refused(why)
+        except Unauthenticated:
+            if not self._failures.noted(call):
+                refused(Reason.LOCKED)
+            raise
         if not near(call, registration):
-            raise Unauthenticated(_WRONG)
+            raise refused(Reason.ADDRESS)
         return Proof(registration=registration, method=SECRET)
 
     async def _other(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
@@ -203,15 +249,15 @@ class Prover:
         registered.check(claims, expected, now)
         expires, issued = registered.moment(claims, "exp"), registered.moment(claims, "iat")
         if not expires or not expected.audiences:
-            raise Malformed("a token without an end")
+            raise Malformed("a token without an end", detail=Reason.ENDLESS)
         if own and expires > now + _LONGEST_ASSERTION:
-            raise Malformed("an assertion that lasts too long")
+            raise Malformed("an assertion that lasts too long", detail=Reason.TOO_LONG)
         if not own and (not issued or now - issued > wanted.max_age):
-            raise Malformed("a token that is too old")
+            raise Malformed("a token that is too old", detail=Reason.TOO_OLD)
         for name, values in wanted.bound_claims.items():
             found = claim(claims, name)
             if not (isinstance(found, str) and found in values):
-                raise Malformed("a claim that is not as it must be")
+                raise Malformed("a claim that is not as it must be", detail=Reason.CLAIM)
         if not own and not wanted.one_time:
             return Proof(registration=registration, method=shown.method)
         return Proof(
@@ -232,7 +278,7 @@ class Prover:
         if claims is None:
             claims = token.claims(signature.named(token, await self._sets.newer(*asked)))
         if claims is None:
-            raise Malformed("nobody who is trusted signed it")
+            raise Malformed("nobody who is trusted signed it", detail=Reason.KEY)
         return claims
 
     async def _kubernetes(self, owner: Owner, wanted: Attestation, token: str) -> None:
@@ -246,16 +292,16 @@ class Prover:
         user = await self._server.review(owner, cluster, token.strip(), wanted.bound_audiences)
         allowed = {f"system:serviceaccount:{one.replace('/', ':')}" for one in wanted.service_accounts}
         if user.get("username") not in allowed:
-            raise Malformed("another service account")
+            raise Malformed("another service account", detail=Reason.SUBJECT)
 
     def _certificate(self, call: Call, wanted: Attestation) -> None:
         """Look at the certificate of the connection. Raises `Malformed`."""
         if not call.certificate:
-            raise Malformed("no certificate")
+            raise Malformed("no certificate", detail=Reason.NO_CERTIFICATE)
         leaf = chain.read(call.certificate)
         between = [chain.read(one) for one in call.intermediates]
         if not chain.path_of(leaf, wanted.cert_role(), self._clock.millis() // 1000, between):
-            raise Malformed("a certificate of nobody who is trusted")
+            raise Malformed("a certificate of nobody who is trusted", detail=Reason.CERTIFICATE)
         facts = Facts(leaf)
         for values, found in (
             (wanted.bound_common_names, [facts.common_name]),
@@ -263,7 +309,7 @@ class Prover:
             (wanted.bound_uri_sans, facts.uris),
         ):
             if values and not set(values) & set(found):
-                raise Malformed("a certificate of another name")
+                raise Malformed("a certificate of another name", detail=Reason.CERTIFICATE_NAME)
 
     async def _approle(self, call: Call, registration: Registration) -> Proof:
         """Look at the caller's own token: it must be what an AppRole login gave. Raises `Malformed`.
@@ -272,12 +318,12 @@ class Prover:
         """
         identity, wanted = call.identity, registration.attestation
         if identity is None or not identity.key or identity.namespace is not call.namespace:
-            raise Malformed("no token of a login")
+            raise Malformed("no token of a login", detail=Reason.NO_LOGIN)
         core = core_reader(self._barrier, identity.namespace)
         entry = await self._tokens.get(core, identity.key)
         came = entry is not None and entry.path == f"auth/{wanted.approle_mount}/login"
         if entry is None or not came or (entry.metadata or {}).get("role_name") != wanted.approle_role:
-            raise Malformed("a token of another login")
+            raise Malformed("a token of another login", detail=Reason.OTHER_LOGIN)
         return Proof(
             registration=registration,
             method=APPROLE,
@@ -297,6 +343,27 @@ def _kept(call: Call, registration: Registration | None) -> str:
     if registration is None or (registration.secret_expires and call.now >= registration.secret_expires):
         return ""
     return registration.secret_hash
+
+
+def _why(call: Call, registration: Registration | None, shown: Evidence) -> Reason:
+    """Return what is wrong with a secret that is not the one of its registration."""
+    if registration is None:
+        return Reason.UNKNOWN
+    if not shown.secret:
+        return Reason.OTHER_METHOD if shown.token else Reason.NO_PROOF
+    if not registration.secret_hash:
+        return Reason.NO_SECRET
+    if not _kept(call, registration):
+        return Reason.EXPIRED_SECRET
+    imported = origin(registration.secret_hash) == IMPORTED
+    return Reason.LINE_BREAK if imported and shown.secret.endswith("\n") else Reason.WRONG_SECRET
+
+
+def _ended(workload: Workload | None) -> Reason:
+    """Return why a workload has no tokens now."""
+    if workload is None:
+        return Reason.WORKLOAD_GONE
+    return Reason.DISABLED if workload.disabled else Reason.ENDED
 
 
 def near(call: Call, registration: Registration) -> bool:

@@ -55,7 +55,7 @@ class Sightings:
             new = _seen(old, judged, call, await _revocations(view, judged))
             if new is not None:
                 await lineage.put(view, judged.owner, old, new)
-                call.sighting = _told(old, new, judged)
+                call.noted = {**call.noted, "sighting": _told(old, new, judged)}
         return _sources(new or old, judged, call)
 
     async def _orphan(self, call: Call, place: ReadView, judged: Judged) -> frozenset[str]:
@@ -72,7 +72,8 @@ class Sightings:
             owner = judged.owner.namespace
             async with self._barrier.write(owner, core_prefix(owner)) as tx:
                 await lineage.put_orphan(judged.view(tx), new)
-        call.sighting = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
+        told = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
+        call.noted = {**call.noted, "sighting": told}
         return frozenset()
 
 

@@ -29,16 +29,22 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 def check(claims: Mapping[str, Json], expected: Expected, now: int) -> None:
-    """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds. Raises `Malformed`."""
+    """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds.
+
+    Raises `Malformed`, whose `detail` says in a word what is wrong.
+    """
     audiences = audience(claims)
     issuer, subject = _text(claims, "iss"), _text(claims, "sub")
     times = {name: moment(claims, name) for name in ("exp", "nbf", "iat")}
     if expected.issuer and issuer != expected.issuer:
-        raise Malformed("invalid issuer (iss) claim")
+        raise Malformed("invalid issuer (iss) claim", detail="wrong-issuer")
     if expected.subject and subject != expected.subject:
-        raise Malformed("invalid subject (sub) claim")
+        raise Malformed("invalid subject (sub) claim", detail="wrong-subject")
     if expected.audiences and not set(audiences) & set(expected.audiences):
-        raise Malformed("invalid audience (aud) claim: audience claim does not match any expected audience")
+        raise Malformed(
+            "invalid audience (aud) claim: audience claim does not match any expected audience",
+            detail="wrong-audience",
+        )
     check_times(times["exp"], times["nbf"], times["iat"], expected, now)
 
 
@@ -77,15 +83,18 @@ def _leeway(given: int, usual: int) -> int:
 def check_times(expires: int, begins: int, issued: int, expected: Expected, now: int) -> None:
     """A token that lacks one time gets it from the others; one that has none is refused."""
     if not (expires or begins or issued):
-        raise Malformed("no issued at (iat), not before (nbf), or expiration time (exp) claims in token")
+        raise Malformed(
+            "no issued at (iat), not before (nbf), or expiration time (exp) claims in token",
+            detail="endless-token",
+        )
     if not expires:
         expires = max(begins, issued) + _leeway(expected.expiration_leeway, _USUAL_LEEWAY)
     if not begins:
         begins = issued or expires - _leeway(expected.not_before_leeway, _USUAL_LEEWAY)
     skew = _leeway(expected.clock_skew_leeway, _USUAL_SKEW)
     if now + skew < begins:
-        raise Malformed("invalid not before (nbf) claim: token not yet valid")
+        raise Malformed("invalid not before (nbf) claim: token not yet valid", detail="early-token")
     if now > expires + skew:
-        raise Malformed(_EXPIRED)
+        raise Malformed(_EXPIRED, detail="expired-token")
     if issued and now + skew < issued:
-        raise Malformed("invalid issued at (iat) claim: token issued in the future")
+        raise Malformed("invalid issued at (iat) claim: token issued in the future", detail="early-token")

@@ -17,6 +17,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/children.py": "keep of",
         "nhi/biscuit/ending.py": "due",
         "nhi/biscuit/engine.py": "change_key introspect write_workload",
+        "nhi/biscuit/failures.py": "note",
         "nhi/biscuit/lineage_routes.py": "_state",
         "nhi/biscuit/minting.py": "_grants _make mint new_key",
         "nhi/biscuit/oauth.py": "revoke",

@@ -247,17 +247,19 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        """Return what is said about the answer, which external keys were used for it, and what was new about its token.
+        """Return what is said about the answer, which external keys were used for it, what was new about its token, and why
+        a login failed.
 
         Names, no secrets.
         """
         encoded = self._answer(call, reply, error)
-        if not call.used and call.sighting is None:
+        if not call.used and not call.noted:
             return encoded
-        for name, value in ((b"external_keys", call.used), (b"sighting", call.sighting)):
+        further = {"external_keys": call.used, **call.noted}
+        for name, value in further.items():
             if value:
                 separator = b"," if len(encoded) > 2 else b""
-                encoded = b'%b%b"%b":%b}' % (encoded[:-1], separator, name, schema.encode(value))
+                encoded = b'%b%b"%b":%b}' % (encoded[:-1], separator, name.encode(), schema.encode(value))
         return encoded
 
     def _answer(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:

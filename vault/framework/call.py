@@ -266,6 +266,7 @@ class Login(msgspec.Struct):
 
 
 _NOTHING = Secret("")
+_NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
 
 
 @dataclass(slots=True)
@@ -313,6 +314,7 @@ class Call:
         "method",
         "mount",
         "namespace",
+        "noted",
         "now",
         "offered",
         "operation",
@@ -327,7 +329,6 @@ class Call:
         "reader",
         "recorded",
         "sighted",
-        "sighting",
         "spent",
         "target",
         "token",
@@ -351,9 +352,8 @@ class Call:
     query: bytes
     body: bytes
     parsed: dict[str, Json] | None
-    """What the body says, None until it was decoded: that is done once, however often the call starts over."""
     limits: JsonLimits
-    """What the listener allows a body to be."""
+    """What the body says, None until it was decoded, once for all attempts; what the listener allows a body to be."""
     accept: bytes
     content_type: bytes
     token: Secret
@@ -383,9 +383,8 @@ class Call:
     key: tuple[bytes, bytes, str] | None
     """What a plain GET consists of, so that what is found out about it may be kept; see `vault.cache.plans`."""
     prepared: object
-    """What the route's `before` found out; None until it has run. It stays when the call starts over."""
     plan: Plan | None
-    """What was found out about another call like this one, and is still true; else None."""
+    """What the route's `before` found out, which stays when the call starts over; what is known of another call like it."""
     namespace: Namespace
     """Where the path leads; the root namespace until the mount table was asked."""
     client_address: str
@@ -422,8 +421,8 @@ class Call:
     batch: Batch | None
     """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
     sighted: bool
-    sighting: Mapping[str, object] | None
-    """Whether was looked what is new about the token, once for each call; and what that is, for the audit record."""
+    noted: Mapping[str, Mapping[str, object]]
+    """Whether was looked what is new about the token, once for each call; what the audit record says of it all, by name."""
     spent: bool
     """Whether a use of a use-limited token was already taken off for this request."""
     warnings: list[str]
@@ -444,7 +443,7 @@ class Call:
         self.facts = 0
         self.dpop = b""
         self.proved = None
-        self.sighting = None
+        self.noted = _NOT_NOTED
         self.bearer = False
         self.basic = _NOTHING
         self.echo = b""

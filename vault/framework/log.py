@@ -26,8 +26,8 @@ LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 FIELDS: Final = frozenset(
     {
         "accessor", "address", "api", "at", "cause", "cluster_name", "count", "device", "engine", "error", "exception",
-        "expires", "file", "key_version", "level", "library", "listener", "mount", "namespace_id", "pid", "reason",
-        "request_id", "seal", "seconds", "setting", "signal", "slot", "storage", "term", "tls", "type", "version",
+        "expires", "file", "key_version", "level", "library", "listener", "method", "mount", "namespace_id", "pid",
+        "reason", "registration", "request_id", "seal", "seconds", "setting", "signal", "slot", "storage", "term", "tls", "type", "version",
     }
 )  # fmt: skip
 """Fields that may be logged: what an operator configured, counts, and identifiers that are no secret."""

@@ -325,6 +325,7 @@ class Vault:
             self._plans.tidy(self._parts.clock.millis())
             self._requests.settle()
             self._requests.refusals.settle()
+            self._parts.failures.settle()
             await self._remains.look()
             ended = self._requests.end_overdue()
             if ended:

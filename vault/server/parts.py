@@ -9,6 +9,7 @@ import msgspec
 
 from nhi.biscuit.authenticator import Biscuits
 from nhi.biscuit.children import ChainOrigins
+from nhi.biscuit.failures import Failures
 from nhi.biscuit.possession import Possession
 from nhi.biscuit.verify import Limits as BiscuitLimits
 from nhi.identity.entering import Identities
@@ -86,6 +87,7 @@ class Parts(msgspec.Struct, frozen=True):
     factors: SecondFactors
     batch: BatchTokens
     biscuits: Biscuits
+    failures: Failures
     policies: PolicyStore
     gate: Gate
     wrapper: Wrapper
@@ -112,12 +114,11 @@ def make(
     slots = make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
-    lifecycle.on_seal(wraps.drop)
     lifecycle.keeper.wraps = wraps
     signing = signing_keys(wraps, barrier, entropy)
-    lifecycle.on_seal(signing.forget)
     safe = Safe(wraps, barrier, entropy.bytes)
-    lifecycle.on_seal(safe.keys.forget)
+    for forget in (wraps.drop, signing.forget, safe.keys.forget):
+        lifecycle.on_seal(forget)
     follower = Follower(storage)
     namespaces = Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
@@ -148,6 +149,7 @@ def make(
         factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         biscuits=biscuits,
+        failures=Failures(log, clock),
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, unescaped_body, escape_html, SignedTokens(signing, address(config))),

@@ -14,6 +14,7 @@ from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.biscuit.approving import ApprovingEngine
 from nhi.biscuit.children import Children
 from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
+from nhi.biscuit.failure_routes import FailureEngine
 from nhi.biscuit.held import Signers
 from nhi.biscuit.leaving import Leaving
 from nhi.biscuit.lineage_routes import LineageEngine
@@ -41,6 +42,7 @@ def workloads(
     """Return the engines of an `nhi` mount, its logins below `auth/`, and what Biscuits are to the other engines."""
     signers = Signers(parts.follower, parts.safe)
     parts.lifecycle.on_seal(signers.forget)
+    parts.lifecycle.on_seal(parts.failures.forget)
     mint = Mint(
         parts.clock,
         parts.entropy,
@@ -61,6 +63,7 @@ def workloads(
         lockout,
         parts.clock,
         parts.entropy,
+        parts.failures,
     )
     clients = Clients(prover, address(parts.config))
     issuing = IssuingEngine(mint, parts.biscuits, parts.barrier, prover, clients.audiences)
@@ -74,6 +77,7 @@ def workloads(
         ApprovingEngine(mint),
         RevokingEngine(parts.biscuits, parts.barrier, parts.entropy, children),
         LineageEngine(children, parts.router.takes),
+        FailureEngine(parts.failures),
         OAuthEngine(mint, parts.biscuits, prover, clients),
     )
     find = partial(_issuing, parts)

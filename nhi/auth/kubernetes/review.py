@@ -43,10 +43,12 @@ class ApiServer:
         status = _object(_document(answer).get("status"))
         if answer.status not in {200, 201} or status.get("authenticated") is not True or status.get("error"):
             self._log.caution("auth", "a token review was refused")
-            raise Unauthenticated
+            raise Unauthenticated(detail="refused-by-cluster")
         confirmed = status.get("audiences")
         if audiences and not (isinstance(confirmed, list) and set(audiences) & set(map(str, confirmed))):
-            raise Unauthenticated  # the API server did not look at audiences, or found another one
+            raise Unauthenticated(
+                detail="wrong-audience"
+            )  # the API server did not look at audiences, or found another one
         return _object(status.get("user"))
 
     async def labels(self, owner: Owner, config: Config, namespace: str) -> Mapping[str, str]:
@@ -88,7 +90,7 @@ class ApiServer:
             )
         except Unreachable as failure:
             self._log.caution("auth", "the Kubernetes API server cannot be asked", reason=str(failure))
-            raise Unauthenticated from None
+            raise Unauthenticated(detail="unreachable") from None
 
 
 def _document(answer: Answer) -> Mapping[str, Json]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""nhi credentials, tree, report and revoke: what was made of tokens, and the end of it."""
+"""nhi credentials, tree, report, failures and revoke: what was made of tokens, and the end of it."""
 
 from __future__ import annotations
 
@@ -121,6 +121,28 @@ def report(invocation: Invocation) -> int:
         )
     heads = ("Registration", "Workload", "Owner", "Client secret", "Tokens given")
     return _table(invocation, heads, rows, "", "There are no registrations.")
+
+
+def failures(invocation: Invocation) -> int:
+    """Show which logins failed of late, and why."""
+    name = invocation.text("registration")
+    data = _data(invocation, "failures", {"registration": name} if name else None)
+    if not invocation.tabular:
+        return invocation.print_value(data)
+    rows = [
+        (
+            _time(one, "time"),
+            _text(one, "registration") or "(no such name)",
+            _text(one, "method"),
+            _text(one, "count"),
+            _text(one, "source"),
+            _text(one, "reason"),
+            _text(one, "message"),
+        )
+        for one in map(as_map, as_list(data.get("failures")))
+    ]
+    heads = ("Last", "Registration", "Method", "Times", "From", "Reason", "What it means")
+    return _table(invocation, heads, rows, "", "No login has failed since the server was opened.")
 
 
 def revoke(invocation: Invocation) -> int:
