@@ -134,7 +134,11 @@ EXAMPLES = {
         "nhi attenuate -op=read -path='secret/data/billing/*' -ttl=5m > narrow.biscuit",
         "nhi attenuate -token-file=narrow.biscuit -cidr=10.20.0.0/16 -seal",
     ),
-    "nhi credentials": ("nhi credentials -workload=billing", "nhi credentials -anomaly=several-sources -since=24h"),
+    "nhi credentials": (
+        "nhi credentials -workload=billing",
+        "nhi credentials -anomaly=several-sources -since=24h",
+        "nhi credentials -never-presented -until=1h",
+    ),
     "nhi failures": ("nhi failures", "nhi failures -registration=billing -format=json"),
     "nhi inspect": ("nhi inspect -token-file=narrow.biscuit", "nhi inspect -unverified -token-file=narrow.biscuit"),
     "nhi issue": ("nhi issue billing", "nhi issue -ttl=10m -field=token billing"),

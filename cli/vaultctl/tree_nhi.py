@@ -119,8 +119,10 @@ _LINEAGE = (
         "nhi.lineage:credentials",
         "[options]",
         _NONE,
-        "Find credentials that were presented, the newest first",
+        "Find credentials, the newest first: presented, or alive and never presented",
         output="format",
+        details="When one was last seen is true to the hour. Of one that was never presented -since and -until are about "
+        "when it was issued.",
         flags=(
             Flag("workload", "text", "Of this workload."),
             Flag("source", "text", "Presented from this address."),
@@ -131,6 +133,7 @@ _LINEAGE = (
             ),
             Flag("until", "text", "First presented longer ago (1h), or before this time (RFC 3339)."),
             Flag("anomaly", "text", "With this anomaly; any for any at all."),
+            Flag("never-presented", "bool", "Only those that live and were never presented."),
             Flag("limit", "int", "At most so many; default 100."),
             Flag("after", "text", "Where the listing before ended: its next."),
             _MOUNT,

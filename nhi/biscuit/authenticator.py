@@ -26,7 +26,7 @@ from nhi.biscuit.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
 from nhi.biscuit.narrowing import AMBIENT, Narrowing, ends
 from nhi.biscuit.possession import Possession
 from nhi.biscuit.remembered import Remembered
-from nhi.biscuit.sighting import Sightings
+from nhi.biscuit.sighting import Sight, Sightings
 from nhi.biscuit.verify import PREFIX, Limits, Verified, from_text, opened, to_text, verify
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
@@ -119,7 +119,7 @@ class Biscuits:
         if sources and call.client_address not in sources:
             return None
         home = presented.namespace
-        if call.now >= identity.expires or self._live(home.id) is not home:
+        if call.now >= identity.expires or call.now >= identity.again or self._live(home.id) is not home:
             return None
         return identity if self._mounted(home, presented.owner.mount) else None
 
@@ -133,16 +133,17 @@ class Biscuits:
         if judged is None:
             raise Unauthenticated
         epoch = core.epoch
-        sources: frozenset[str] | None = None
+        sight: Sight | None = None
         if not call.sighted:
             call.sighted = True
-            sources = await self._sightings.note(call, core, judged)
+            sight = await self._sightings.note(call, core, judged)
         presented = self._good(judged)
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        if sources is not None and epoch == core.epoch == self._follower.epoch:
-            kept = (presented, identity, sources)
+        if sight is not None and epoch == core.epoch == self._follower.epoch:
+            identity.again = sight.again
+            kept = (presented, identity, sight.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity
 

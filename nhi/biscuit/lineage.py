@@ -209,16 +209,17 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None
     await view.put(TREES + old.issued.token_id, _TREE.encode(msgspec.structs.replace(old, nodes=nodes)))
 
 
-async def forget(view: View, token_id: str, now: int) -> None:
-    """Remove a tree whose time is over."""
+async def forget(view: View, token_id: str, now: int) -> bool:
+    """Remove a tree if its time is over; return whether it was."""
     old = await tree(view, token_id)
     if old is None or now < old.until:
-        return
+        return False
     for node in old.nodes:
         await view.delete(NODES + node.id)
     for path in _places(old):
         await view.delete(path)
     await view.delete(TREES + token_id)
+    return True
 
 
 async def page(view: ReadView, workload: str, after: str, limit: int) -> Sequence[str]:

@@ -29,9 +29,12 @@ class CredentialsParams(Params, frozen=True):
 
     workload: Annotated[str, Doc("Of this workload.")] = ""
     source: Annotated[str, Doc("Presented from this address.")] = ""
-    since: Annotated[str, Doc("First seen at or after this time (RFC 3339).")] = ""
-    until: Annotated[str, Doc("First seen before this time (RFC 3339).")] = ""
+    since: Annotated[str, Doc("First seen, or else issued, at or after this time (RFC 3339).")] = ""
+    until: Annotated[str, Doc("First seen, or else issued, before this time (RFC 3339).")] = ""
     anomaly: Annotated[str, Doc("With this anomaly; `any` for any at all.")] = ""
+    presented: Annotated[
+        str, Doc("yes, or no for those that live and were never presented, or any for these and those.")
+    ] = "yes"
     after: Annotated[str, Doc("What `next` of the page before said.")] = ""
     limit: Annotated[int, Doc("At most so many, up to 1000.")] = 100
 
@@ -45,7 +48,8 @@ class CredentialPath(Params, frozen=True):
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """An issued token with everything that was made from it, as far as it was presented.
 
-    `tokens` counts the service tokens that were made with any of it and live, as far as a tree names them.
+    `tokens` counts the service tokens that were made with any of it and live, as far as a tree names them. Of one that was
+    never `presented` there is neither `first_seen` nor `last_seen`, which is true to the hour.
     """
 
     token_id: str
@@ -57,7 +61,9 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     renewed_from: str
     issue_time: str
     expire_time: str
+    presented: bool
     first_seen: str
+    last_seen: str
     sources: Sequence[str]
     blocks: int
     depth: int
@@ -67,7 +73,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """A page of them, the one first seen last first; `next` is empty on the last page."""
+    """A page of them, the one first seen, or issued, last first; `next` is empty on the last page."""
 
     credentials: Sequence[Credential]
     next: str
@@ -177,7 +183,7 @@ class MethodInfo(msgspec.Struct, frozen=True):
 
 
 class RegistrationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """How the tokens of a registration come about."""
+    """How the tokens of a registration come about: how many were issued and presented, and when the last came, to the hour."""
 
     registration: str
     workload: str
@@ -187,6 +193,9 @@ class RegistrationReport(msgspec.Struct, frozen=True, kw_only=True):
     workload_disabled: bool
     workload_expire_time: str
     methods: Mapping[str, MethodInfo]
+    issued: int
+    presented: int
+    last_used: str
 
 
 class ReportParams(Params, frozen=True):

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from nhi.biscuit import lineage, renewals, store
+from nhi.biscuit import lineage, renewals, store, uses
 from nhi.biscuit.authenticator import Mounted
 from nhi.biscuit.children import Child, Children
 from nhi.biscuit.lineage import Node, Tree
@@ -71,23 +72,27 @@ class LineageEngine(Engine):
 
     @read("credentials")
     async def credentials(self, call: Call, params: CredentialsParams) -> Credentials:
-        """Find credentials that were presented, by workload, time, source or anomaly; the newest first."""
+        """Find credentials by workload, time, source or anomaly, the newest first: presented, or alive and never presented."""
         if not 1 <= params.limit <= _MOST:
             raise Malformed(f"limit: must be from 1 to {_MOST}")
+        if params.presented not in {"yes", "no", "any"}:
+            raise Malformed("presented: must be yes, no or any")
         if params.after and not _NAME.match(params.after):
             raise Malformed("after: must be what `next` of the page before said")
         since, until = _time("since", params.since), _time("until", params.until)
         after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
         found: list[Credential] = []
         looked, pace = 0, Pace()
-        async for name in _names(call.reader, params.workload, after):
+        async for name, presented in _found(call.reader, params, after):
             await pace.step()
-            tree = await lineage.tree(call.reader, lineage.token_of(name))
             after = name
-            if tree is None:
+            tree = await _tree(call.reader, lineage.token_of(name), presented=presented)
+            looked += len(tree.nodes) if tree is not None else 1
+            if tree is None or (not presented and params.workload not in {"", tree.issued.workload}):
+                if looked >= _LOOKED_AT:
+                    return Credentials(found, after)
                 continue
-            looked += len(tree.nodes)
-            if tree.first_seen < since:
+            if (tree.first_seen or tree.issued.created) < since:
                 break
             shown = await self._credential(call, tree)
             if _fits(shown, params):
@@ -147,6 +152,7 @@ class LineageEngine(Engine):
                 continue
             workload = await store.workload(call.reader, registration.workload)
             logins = await store.logins(call.reader, name)
+            used = await uses.of(call.reader, name)
             found.append(
                 RegistrationReport(
                     registration=name,
@@ -160,6 +166,9 @@ class LineageEngine(Engine):
                         method: MethodInfo(count, when(logins.last[method]))
                         for method, count in sorted(logins.counts.items())
                     },
+                    issued=sum(logins.counts.values()),
+                    presented=used.presented,
+                    last_used=when(used.last),
                 )
             )
         found.sort(key=lambda one: (not one.uses_secret, not one.has_secret, one.registration))
@@ -180,7 +189,9 @@ class LineageEngine(Engine):
             renewed_from=issued.parent,
             issue_time=when(issued.created),
             expire_time=when(issued.expires),
+            presented=bool(tree.first_seen),
             first_seen=when(tree.first_seen),
+            last_seen=when(await uses.last(call.reader, tree)),
             sources=sorted({source for node in tree.nodes for source in node.sources}),
             blocks=len(tree.nodes),
             depth=max(node.index for node in tree.nodes) + 1,
@@ -281,9 +292,34 @@ def _time(field: str, text: str) -> int:
     return round(found.timestamp() * 1000)
 
 
-async def _names(view: ReadView, workload: str, after: str) -> AsyncGenerator[str]:
+async def _tree(view: ReadView, token_id: str, *, presented: bool) -> Tree | None:
+    """Return what was seen of a token, which is nothing of one that was never presented."""
+    if presented:
+        return await lineage.tree(view, token_id)
+    issued = await store.issued(view, token_id)
+    return lineage.unseen(issued) if issued is not None else None
+
+
+async def _found(view: ReadView, params: CredentialsParams, after: str) -> AsyncGenerator[tuple[str, bool]]:
+    """Yield what may fit, the newest first, each with whether it was presented: two indexes as one."""
+    seen = _names(partial(lineage.page, view, params.workload), after)
+    unseen = _names(partial(uses.unseen, view), after)
+    one = None if params.presented == "no" else await anext(seen, None)
+    never = params.presented != "yes" and not (params.source or params.anomaly)
+    other = await anext(unseen, None) if never else None
+    while one is not None or other is not None:
+        if other is None or (one is not None and one < other):
+            assert one is not None
+            yield one, True
+            one = await anext(seen, None)
+        else:
+            yield other, False
+            other = await anext(unseen, None)
+
+
+async def _names(page: Callable[[str, int], Awaitable[Sequence[str]]], after: str) -> AsyncGenerator[str]:
     while True:
-        names = await lineage.page(view, workload, after, _PAGE)
+        names = await page(after, _PAGE)
         for name in names:
             yield name
         if len(names) < _PAGE:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from nhi.auth.userpass import decoys
-from nhi.biscuit import attestation, once, secrets, store
+from nhi.biscuit import attestation, once, secrets, store, uses
 from nhi.biscuit.attestation import Attestation
 from nhi.biscuit.model import LONGEST_TTL, Registration
 from nhi.biscuit.params import (
@@ -128,6 +128,7 @@ class RegistrationEngine(Engine):
         """Remove a registration. Tokens that it gave stay good until they end, and are not renewed."""
         await call.tx.delete(store.REGISTRATIONS + params.name)
         await call.tx.delete(store.LOGINS + params.name)
+        await call.tx.delete(uses.USES + params.name)
         await call.tx.delete(once.FORGOTTEN + params.name)
 
     @write("registrations/{name:name}/secret")

@@ -3,24 +3,27 @@
 
 A token that may be attenuated by its holder is told apart only by being presented: so it is "first presented by", and
 never "attenuated by". One that is for a single request (sealed, and bound to its body or gone in two minutes) leaves no
-node of its own.
+node of its own. When a token was last used is kept to the hour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Final, NamedTuple
 
 import msgspec
 
-from nhi.biscuit import lineage, store
+from nhi.biscuit import lineage, store, uses
 from nhi.biscuit.hops import hops
 from nhi.biscuit.judged import Judged, Refusal
 from nhi.biscuit.lineage import Node, Orphan, Tree
+from nhi.biscuit.model import Issued
 from nhi.biscuit.narrowing import ends
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call
+from vault.storage.protocol import StorageFailure
 
 _MOMENT: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
@@ -29,25 +32,37 @@ _UNSEEN: Final = frozenset({Refusal.EXPIRED})
 """What is refused for this says nothing that was not known."""
 
 
+class Sight(NamedTuple):
+    """Whence a chain is known to come, empty for from anywhere; and when (ms) it is to be noted again, 0 for never."""
+
+    sources: frozenset[str] = frozenset()
+    again: int = 0
+
+
 class Sightings:
     """Writes down what is presented."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
 
-    async def note(self, call: Call, core: ReadView, judged: Judged) -> frozenset[str]:
-        """Keep what `call` presents, unless that is known; return whence it is known to come.
+    async def note(self, call: Call, core: ReadView, judged: Judged) -> Sight:
+        """Keep what `call` presents, unless that is known.
 
         It opens a transaction of its own, once for each call.
         """
         place = judged.view(core)
         if judged.refusal is Refusal.ORPHAN:
-            return await self._orphan(call, place, judged)
+            await self._orphan(call, place, judged)
+            return Sight()
         if judged.issued is None or judged.refusal in _UNSEEN:
-            return frozenset()
+            return Sight()
         old = await lineage.tree(place, judged.issued.token_id)
         if not _is_new(old, judged) and _seen(old, judged, call, {}) is None:
-            return _sources(old, judged, call)
+            last = await uses.last(place, old) if old is not None else 0
+            if not judged.refusal and call.now - last >= uses.COARSE:
+                await self._used(judged, judged.issued, call.now)
+                last = call.now
+            return Sight(_sources(old, judged, call), last + uses.COARSE)
         owner = judged.owner.namespace
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
             view = judged.view(tx)
@@ -55,10 +70,19 @@ class Sightings:
             new = _seen(old, judged, call, await _revocations(view, judged))
             if new is not None:
                 await lineage.put(view, judged.owner, old, new)
+                if old is None:
+                    await uses.first(view, judged.issued, call.now)
                 call.noted = {**call.noted, "sighting": _told(old, new, judged)}
-        return _sources(new or old, judged, call)
+        return Sight(_sources(new or old, judged, call), call.now + uses.COARSE)
 
-    async def _orphan(self, call: Call, place: ReadView, judged: Judged) -> frozenset[str]:
+    async def _used(self, judged: Judged, issued: Issued, now: int) -> None:
+        """Keep that a token is used. A storage that takes nothing now is no reason to refuse it."""
+        owner = judged.owner.namespace
+        with suppress(StorageFailure):
+            async with self._barrier.write(owner, core_prefix(owner)) as tx:
+                await uses.again(judged.view(tx), issued, now)
+
+    async def _orphan(self, call: Call, place: ReadView, judged: Judged) -> None:
         known = await lineage.orphans(place)
         new = Orphan(
             id=judged.ids[-1].hex(),
@@ -74,7 +98,6 @@ class Sightings:
                 await lineage.put_orphan(judged.view(tx), new)
         told = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
         call.noted = {**call.noted, "sighting": told}
-        return frozenset()
 
 
 def _is_new(old: Tree | None, judged: Judged) -> bool:

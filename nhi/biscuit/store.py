@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from nhi.biscuit import lineage, renewals
+from nhi.biscuit import lineage, renewals, uses
 from nhi.biscuit.chain import Key
 from nhi.biscuit.model import (
     BISCUIT_KIND,
@@ -186,6 +186,7 @@ async def put_issued(view: View, owner: Place, new: Issued) -> None:
     """Keep that a token was issued, until it has expired, and count how its workload proved itself."""
     await view.put(ISSUED + new.token_id, _ISSUED.encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ISSUED + new.token_id), new.expires))
+    await uses.await_first(view, new)
     old = await logins(view, new.registration)
     count = old.counts.get(new.method, 0) + 1
     counted = Logins({**old.counts, new.method: count}, {**old.last, new.method: new.created})
@@ -264,7 +265,8 @@ async def expire(core: View, timer: str, now: int) -> None:
     view = core.space(namespace).sub(f"mnt/{mount}/")
     path = f"{folder}/{name}"
     if f"{folder}/" == lineage.TREES:
-        await lineage.forget(view, name, now)
+        if await lineage.forget(view, name, now):
+            await uses.forget(view, name)
         return
     if f"{folder}/" == renewals.LINES:
         await renewals.forget(view, name, now)
@@ -281,6 +283,11 @@ async def expire(core: View, timer: str, now: int) -> None:
         if now >= _MOMENT.decode(value) + LONGEST_TTL * 1000:
             await view.delete(path)
         return
-    until = _ISSUED.decode(value).expires if f"{folder}/" == ISSUED else _REVOKED.decode(value).until
-    if now >= until:
+    if f"{folder}/" == ISSUED:
+        issued = _ISSUED.decode(value)
+        if now >= issued.expires:
+            await view.delete(path)
+            await uses.overdue(view, issued)
+        return
+    if now >= _REVOKED.decode(value).until:
         await view.delete(path)

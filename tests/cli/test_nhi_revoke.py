@@ -53,7 +53,7 @@ def test_it_asks_first_and_revokes_at_yes(stage: Theatre, tmp_path: Path) -> Non
 
 def test_nothing_is_said_to_be_none_while_there_may_be_further_ones(stage: Theatre, tmp_path: Path) -> None:
     found = {"data": {"credentials": [], "next": "00-1"}}
-    stage.case, stage.asked = Case("", {"GET /v1/nhi/credentials": (200, found)}), []
+    stage.case, stage.asked = Case("", {"GET /v1/nhi/credentials?presented=any": (200, found)}), []
     stdout = io.StringIO()
     environ = {"HOME": str(tmp_path), "BAO_ADDR": f"http://127.0.0.1:{stage.server_port}", "BAO_TOKEN": "s.x"}
     code = run(
@@ -106,7 +106,11 @@ def test_a_search_takes_how_long_ago_as_well_as_times(stage: Theatre, tmp_path: 
     for name, ago in (("since", timedelta(hours=24)), ("until", timedelta(hours=1))):
         assert abs(datetime.fromisoformat(asked[name]) - (before - ago)) < timedelta(minutes=5)
     own = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00+01:00"}
-    assert _listed(stage, tmp_path, *(f"-{name}={text}" for name, text in own.items()))[1] == own
+    assert _listed(stage, tmp_path, *(f"-{name}={text}" for name, text in own.items()))[1] == {
+        **own,
+        "presented": "any",
+    }
+    assert _listed(stage, tmp_path, "-never-presented")[1] == {"presented": "no"}
     for wrong in ("yesterday", "24x", "9" * 18 + "h"):
         code, asked, told = _listed(stage, tmp_path, f"-since={wrong}")
         assert (code, asked, "such as 24h" in told) == (1, {}, True)

@@ -26,7 +26,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/registration_routes.py": "make_secret",
         "nhi/biscuit/revoking.py": "_shown _target destroy forget_workload revoke",
         "nhi/biscuit/service.py": "_present look revoke",
-        "nhi/biscuit/sighting.py": "_orphan _seen",
+        "nhi/biscuit/sighting.py": "_orphan _seen note",
         "nhi/identity/alias_routes.py": "_change",
         "nhi/identity/entering.py": "_refreshed alias fresh",
         "nhi/identity/entity_routes.py": "_write",

@@ -86,7 +86,7 @@ class Plans:
             return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
         plan = Plan(
             self._follower.era if identity.held else moment,
-            min(until or identity.ends, identity.ends or until),
+            min((moment for moment in (until, identity.ends, identity.again) if moment), default=0),
             call.namespace,
             call.path,
             call.mount,

@@ -139,6 +139,8 @@ class Identity:
     until: int = 0
     ttl: int = 0
     uses: int = 0
+    again: int = 0
+    """When whoever keeps it is to find out anew who calls, to know of its use (ms since the epoch); 0 for never."""
     cache: dict[object, object] = field(default_factory=dict, repr=False)
     """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
     mark: object = field(default_factory=object, repr=False)

@@ -17,12 +17,13 @@ _SHORT = 8
 
 
 def credentials(invocation: Invocation) -> int:
-    """Find credentials that were presented."""
+    """Find credentials, presented or not."""
     names = ("workload", "source", "since", "until", "anomaly", "after")
     query: dict[str, str | list[str]] = {
         name: invocation.text(name) for name in names if invocation.text(name)
     }
     query |= {name: _moment(name, invocation.text(name)) for name in ("since", "until") if name in query}
+    query["presented"] = "no" if invocation.truth("never-presented") else "any"
     if invocation.number("limit") is not None:
         query["limit"] = str(invocation.number("limit"))
     data = _data(invocation, "credentials", query)
@@ -34,7 +35,8 @@ def credentials(invocation: Invocation) -> int:
             _text(one, "token_id"),
             _text(one, "workload"),
             _text(one, "state"),
-            _time(one, "first_seen"),
+            _time(one, "first_seen") or "never",
+            _time(one, "last_seen") or "never",
             _time(one, "expire_time"),
             _text(one, "blocks"),
             _text(one, "tokens"),
@@ -48,15 +50,14 @@ def credentials(invocation: Invocation) -> int:
         "Workload",
         "State",
         "First seen",
+        "Last seen",
         "Expires",
         "Blocks",
         "Tokens",
         "From",
         "Anomalies",
     )
-    empty = (
-        "None among those that were looked at fits." if further else "No credential that was presented fits."
-    )
+    empty = "None among those that were looked at fits." if further else "No credential fits."
     return _table(invocation, heads, rows, further, empty)
 
 
@@ -116,10 +117,22 @@ def report(invocation: Invocation) -> int:
                 _text(one, "workload"),
                 _text(one, "owner"),
                 secret,
+                _text(one, "issued"),
+                _text(one, "presented"),
+                _time(one, "last_used") or "never",
                 ", ".join(used) or "none",
             )
         )
-    heads = ("Registration", "Workload", "Owner", "Client secret", "Tokens given")
+    heads = (
+        "Registration",
+        "Workload",
+        "Owner",
+        "Client secret",
+        "Issued",
+        "Presented",
+        "Last used",
+        "Tokens given",
+    )
     return _table(invocation, heads, rows, "", "There are no registrations.")
 
 
