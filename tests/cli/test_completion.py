@@ -97,7 +97,7 @@ def test_what_is_asked_for_a_shell_is_not_wrapped(tmp_path: Path) -> None:
         heard.start()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         run(
-            ["__complete", "kv", "get", "secret/"],
+            ["__complete", "policy", "read", ""],
             environ={
                 "HOME": str(tmp_path),
                 "BAO_ADDR": address,
@@ -109,7 +109,7 @@ def test_what_is_asked_for_a_shell_is_not_wrapped(tmp_path: Path) -> None:
             stderr=io.StringIO(),
         )
         heard.join(60)
-    assert heads[0].startswith(b"GET /v1/sys/internal/ui/mounts/") and b"wrap" not in heads[0].lower()
+    assert heads[0].startswith(b"GET /v1/sys/policies/acl?list=true") and b"wrap" not in heads[0].lower()
 
 
 def test_nothing_is_offered_and_nobody_waits_where_no_server_is(stage: Theatre, tmp_path: Path) -> None:

@@ -156,6 +156,17 @@ def test_words_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     )
 
 
+def test_words_are_made_utf_8_without_a_variable_that_other_programs_would_read(tmp_path: Path) -> None:
+    """What `run` starts, or a browser for a login, has the environment that there was."""
+    code = (
+        "import os, sys; from vaultctl.main import main; sys.argv[1:] = ['version']; main();"
+        "print(sys.flags.utf8_mode, os.environ['PYTHONUTF8'])"
+    )
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "1 0"
+
+
 def test_flags_before_the_command_are_no_unknown_command() -> None:
     shown = _shown("-format=json", "status")
     assert shown[0] == ""
