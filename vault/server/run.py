@@ -199,6 +199,10 @@ class Server:
         await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
         await self._kept(log, "certificates", self._exchange(listening))
         await self._kept(log, "application", application.reload(config))
+        for warning in (
+            await self._kept(log, "certificates", _now(lambda: tls.exposed(config.listeners))) or ()
+        ):
+            log.caution("server", "attention", reason=warning)
         log.note("server", "reloaded in part" if self._held_back else "reloaded")
 
     async def _exchange(self, listening: Listening) -> None:

@@ -71,7 +71,7 @@ def keys(config: Config) -> Iterator[str]:
 def _file(what: str, file: Path, *, folders_made: bool = False) -> Iterator[str]:
     """Tell why `file` could not be opened, or made; in a directory that is there already unless `folders_made`."""
     try:
-        yield from _hindrance(what, file, _nearest(file.parent) if folders_made else file.parent)
+        yield from _hindrance(what, file, nearest(file.parent) if folders_made else file.parent)
     except OSError as error:
         yield f"{what}: cannot be looked at: {error.strerror}; check the path"
 
@@ -87,7 +87,7 @@ def _hindrance(what: str, file: Path, folder: Path) -> Iterator[str]:
         yield f"{what}: is not a file that can be written; check its kind, owner and mode"
 
 
-def _nearest(folder: Path) -> Path:
+def nearest(folder: Path) -> Path:
     """Return the nearest directory that is there: the start makes the directories of an audit file."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

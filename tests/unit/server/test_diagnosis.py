@@ -54,7 +54,20 @@ def test_what_is_doubtful_warns(
     code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path, days=(-1, 5)))
     assert code == 2
     assert any("its certificate ends in" in line for line in lines)
+    audit = 'audit "file" "main" { options { file_path = "HERE/logs/audit.log" } }\n'
     monkeypatch.setattr(diagnosis, "_LITTLE", 1 << 62)
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit)
+    assert code == 2
+    assert any(
+        line.startswith("[ warning ] Audit: ") and line.endswith(f"MiB free in {tmp_path}") for line in lines
+    )
+    monkeypatch.setattr(diagnosis, "_NOTHING", 1 << 62)
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit)
+    assert (code, sum(line.startswith(("[ failure ] Audit: ", "[ failure ] Disk: ")) for line in lines)) == (
+        1,
+        2,
+    )
+    monkeypatch.setattr(diagnosis, "_NOTHING", 0)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
     code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path))
     assert [line.split("]")[0] for line in lines if "Disk" in line or "Open files" in line] == [

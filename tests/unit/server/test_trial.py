@@ -102,6 +102,22 @@ def test_a_certificate_that_has_expired_is_a_problem(
     assert f"error: tls_cert_file {cert}: the certificate expired on" in capsys.readouterr().out
 
 
+def test_a_key_that_every_user_may_read_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cert, key = certificate(tmp_path, "one")
+    listener = f'listener "tcp" {{ address = "127.0.0.1:1" tls_cert_file = "{cert}" tls_key_file = "{key}" }}'
+    arguments = [
+        "-test-config",
+        f"-config={written(tmp_path, STORAGE.replace('HERE', str(tmp_path)) + listener)}",
+    ]
+    key.chmod(0o640)
+    assert run(arguments, {}, None) == 0
+    key.chmod(0o644)
+    assert run(arguments, {}, None) == 2
+    assert f"warning: tls_key_file {key} can be read by every user" in capsys.readouterr().out
+
+
 def test_a_flag_that_a_start_would_refuse_is_a_problem_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
