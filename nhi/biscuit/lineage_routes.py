@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from nhi.biscuit import lineage, renewals, store, uses
+from nhi.biscuit import hops, lineage, renewals, store, uses
 from nhi.biscuit.authenticator import Mounted
 from nhi.biscuit.children import Child, Children
 from nhi.biscuit.lineage import Node, Tree
@@ -43,6 +43,18 @@ from vault.framework.route import read, write
 _MOST: Final = 1000
 _LOOKED_AT: Final = 5000
 """Blocks of credentials that one request looks at; what does not fit among them is on the next page."""
+_ANOMALIES: Final = (
+    "any",
+    lineage.AFTER,
+    hops.RESERVED_FACT,
+    lineage.SOURCES,
+    lineage.REFUSED,
+    lineage.TOO_DEEP,
+    lineage.MORE,
+    hops.NO_OP,
+    hops.OUTLIVES,
+)
+"""What can be asked for. Another word finds nothing, and would read as if all were well."""
 _PAGE: Final = 256
 _TOKENS: Final = 256
 """Service tokens that a tree names."""
@@ -79,6 +91,8 @@ class LineageEngine(Engine):
             raise Malformed("presented: must be yes, no or any")
         if params.after and not _NAME.match(params.after):
             raise Malformed("after: must be what `next` of the page before said")
+        if params.anomaly and params.anomaly not in _ANOMALIES:
+            raise Malformed(f"anomaly: must be one of {', '.join(_ANOMALIES)}")
         since, until = _time("since", params.since), _time("until", params.until)
         after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
         found: list[Credential] = []

@@ -132,7 +132,14 @@ def test_credentials_are_found_by_workload_time_source_and_anomaly_newest_first(
     assert _found(issuer, "until=1960-01-01T00:00:00Z") == []
     page = issuer.root("nhi/credentials?limit=1", method="GET")["data"]
     assert _found(issuer, f"limit=1&after={page['next']}") == [one]
-    for query in ("limit=0", "limit=1001", "since=yesterday", "until=2026-01-01T00:00:00", "after=x"):
+    for query in (
+        "limit=0",
+        "limit=1001",
+        "since=yesterday",
+        "until=2026-01-01T00:00:00",
+        "after=x",
+        "anomaly=no-opp",
+    ):
         target = f"/v1/nhi/credentials?{query}"
         assert issuer.application.request("GET", target, token="root").status == 400
     assert issuer.application.request("GET", "/v1/nhi/credentials/x", token="root").status == 404
