@@ -147,7 +147,7 @@ EXAMPLES = {
         "nhi register -policy=billing-ro -field=client_secret -secret billing > secret",
     ),
     "nhi report": ("nhi report", "nhi report -format=json"),
-    "nhi revoke": ("nhi revoke -id=6c1f", "nhi revoke -workload=billing -reason=INC-12 -dry-run"),
+    "nhi revoke": ("nhi revoke -id=6c1f0a52d94be8137705ce29b1f4a683", "nhi revoke -workload=billing -reason=INC-12 -dry-run"),
     "nhi seal": ("nhi seal -token-file=narrow.biscuit > sealed.biscuit", "nhi seal -token-file=- < narrow.biscuit"),
     "nhi tree": ("nhi tree 9a40", "nhi tree -format=svg 9a40 > tree.svg"),
     "nhi workload delete": ("nhi workload delete billing", "nhi workload delete -mount=team/nhi billing"),

@@ -60,10 +60,11 @@ def nearest(path: Sequence[str], word: str) -> str:
     """The known command closest to a mistyped one, or the empty string."""
     import difflib
 
-    prefix = " ".join(path)
+    prefix = "".join(f"{one} " for one in path)
     names = [*GROUPS, *(command.name for command in all_commands())]
-    found = difflib.get_close_matches(f"{prefix} {word}".strip(), names, n=1, cutoff=0.6)
-    return found[0] if found else ""
+    below = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    found = difflib.get_close_matches(word, below, n=1, cutoff=0.6)
+    return prefix + found[0] if found else ""
 
 
 def _flag(flag: Flag) -> str:

@@ -175,6 +175,5 @@ COMMANDS = (
         _ONE,
         "Print a shell completion script",
         remote=False,
-        details="For example: source <(vaultctl completion bash)",
     ),
 )

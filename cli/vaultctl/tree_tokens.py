@@ -23,7 +23,7 @@ COMMANDS = (
             Flag(
                 "method",
                 "text",
-                "token (default), userpass, approle, jwt, kubernetes, cert or oidc.",
+                "How; with a token when left out.",
                 words=("token", "userpass", "approle", "jwt", "kubernetes", "cert", "nhi", "oidc"),
             ),
             Flag("path", "text", "Mount path of the auth method; default: the method's name."),

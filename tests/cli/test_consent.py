@@ -38,6 +38,8 @@ def given(stage: Theatre, home: Path, answer: dict[str, Any], more: str = "") ->
 def test_new_keys_come_with_what_to_do_with_them(stage: Theatre, tmp_path: Path) -> None:
     shown = given(stage, tmp_path, _NEW)
     assert shown.stdout.startswith("\nKey 1: qg==\nKey 2: uw==\n\nOperation nonce: n-1\n")
+    shown = given(stage, tmp_path, {**_NEW, "nonce": ""})
+    assert shown.stdout.startswith("\nKey 1: qg==\nKey 2: uw==\n\nThe old keys no longer count.")
     assert "any 2 of them stand for all" in shown.stdout
     shown = given(stage, tmp_path, {**_NEW, "pgp_fingerprints": ["ff", "ee"], "backup": True})
     assert "Key 2 fingerprint: ee; value: uw==\n" in shown.stdout

@@ -189,7 +189,8 @@ def _print_new(invocation: Invocation, done: Mapping[str, object], before: Mappi
     for number, key in enumerate(keys, start=1):
         whose = f" fingerprint: {fingerprints[number - 1]}; value" if number <= len(fingerprints) else ""
         invocation.say(f"Key {number}{whose}: {key}")
-    invocation.say(f"\nOperation nonce: {done.get('nonce') or ''}")
+    if nonce := done.get("nonce"):
+        invocation.say(f"\nOperation nonce: {nonce}")
     if not keys:
         invocation.say("\nThe root key is new. Nobody's keys have changed.")
         return EXIT_OK
