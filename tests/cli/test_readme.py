@@ -8,12 +8,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.cli.servers import dev_server
 from tests.house.tree import ROOT
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _DEFAULT = "http://127.0.0.1:8200"
+_KEEPS = re.compile(r"\b(?:vaultctl|openssl)\b[^#]* > \w")
+"""A command whose answer, a secret mostly, goes into a file."""
 _BREAK = "-- the next command --"
 
 
@@ -69,3 +73,16 @@ def test_vaultctl_bao_and_hvac_do_what_it_prints(tmp_path: Path) -> None:
             check=True,
         ).stdout
         assert f"It prints `{printed.strip()}`." in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_what_a_command_leaves_in_a_file_is_its_users_alone(page: Path) -> None:
+    printed = [
+        text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind in {"sh", "console"}
+    ]
+    private = False
+    for line in "".join(printed).splitlines():
+        private = private or "umask 077" in line
+        assert private or not _KEEPS.search(line), line
