@@ -231,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table and the verdicts; exit 1 when a promised ratio is missed, 128 and the signal if stopped."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds of each operation")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a round")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a round")
     parser.add_argument("--connections", type=int, nargs="+", default=[16])
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
