@@ -22,6 +22,8 @@ from nhi.biscuit.printer import print_block, print_key
 from nhi.biscuit.verify import Limits, from_text, opened, to_text, verify
 from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm
 
+_BEGINS: Final = b"\x08\x12"
+"""What a token begins with: the number of its root key, or its authority."""
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "secp256r1": Algorithm.P256}
 
 
@@ -140,6 +142,11 @@ def _read(token: str) -> tuple[bytes, Chain]:
     """Return the bytes of a token, and what they are. Raises `BiscuitError` that says plainly what is none."""
     try:
         raw = from_text(token, LARGEST)
+    except BiscuitError as error:
+        raise BiscuitError(f"this is no Biscuit: {error}") from None
+    if raw[0] not in _BEGINS:
+        raise BiscuitError("this is no Biscuit")
+    try:
         return raw, read_chain(raw)
     except BiscuitError as error:
         raise BiscuitError(f"this is no Biscuit, or not a whole one: {error}") from None

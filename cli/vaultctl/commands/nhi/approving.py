@@ -29,7 +29,7 @@ def approve(invocation: Invocation) -> int:
         raise UsageError("Name one of -ask, -request and -block")
     if request and invocation.text("approver"):
         return _ask_server(invocation, text_of(invocation, request))
-    with Offline():
+    with Offline(invocation):
         from nhi.holder.approvals import approved, asked, given
 
         if asks:

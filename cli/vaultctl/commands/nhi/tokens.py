@@ -14,11 +14,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nhi.biscuit.chain import Key
 
+_NO_BISCUIT = "this is no Biscuit"
 _NEEDED = ("nhi", "msgspec", "biscuit_auth", "cryptography")
 
 
 class Offline:
-    """`with Offline():` turns what is wrong with a token, and a package that is not installed, into the command's error."""
+    """`with Offline(…):` turns what is wrong with a token, and a package that is not installed, into the command's error."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._hint = "" if invocation.text("token-file") else "; -token-file names a file with one"
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -31,7 +35,7 @@ class Offline:
             ) from None
         failure = sys.modules.get("nhi.biscuit.failure")
         if failure is not None and isinstance(error, failure.BiscuitError):
-            raise CommandError(str(error)) from None
+            raise CommandError(f"{error}{self._hint if str(error).startswith(_NO_BISCUIT) else ''}") from None
 
 
 def mount(invocation: Invocation) -> str:
