@@ -155,7 +155,8 @@ def failures(invocation: Invocation) -> int:
         for one in map(as_map, as_list(data.get("failures")))
     ]
     heads = ("Last", "Registration", "Method", "Times", "From", "Reason", "What it means")
-    return _table(invocation, heads, rows, "", "No login has failed since the server was opened.")
+    whose = " of this registration" if name else ""
+    return _table(invocation, heads, rows, "", f"No login{whose} has failed since the server was opened.")
 
 
 def revoke(invocation: Invocation) -> int:
