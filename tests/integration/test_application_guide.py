@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from hsm.runtime import runtime_directory
 from tests.cli.servers import dev_server
 from tests.house.tree import ROOT
 from tests.integration.processes import PATIENCE
@@ -119,6 +120,23 @@ def test_a_server_for_real_use_starts_and_opens_as_printed(tmp_path: Path) -> No
     assert f"server: started: version={__version__} api={VERSION} storage=sqlite" in said
     assert (tmp_path / "log" / "audit.log").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc" / "tls.key").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_unit_lets_its_user_write_what_the_guides_have_it_write() -> None:
+    """And what a wrong PIN leaves behind outlives a restart, which a private `/tmp` would not."""
+    guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (unit,) = [text for kind, text in _BLOCK.findall(guide) if kind == "ini" and "ExecReload=" in text]
+    settings = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
+    runtime = f"/run/{settings['RuntimeDirectory']}"
+    may = [*settings["ReadWritePaths"].split(), runtime]
+    written = re.findall(
+        r'\b(?:path|pid_file) += "(/[^"]+)"|\bfile_path = "(/[^"]+)"',
+        guide + (ROOT / "README.md").read_text(encoding="utf-8"),
+    )
+    assert {str(Path(one or other).parent) for one, other in written} == set(may)
+    assert f"$(cat {runtime}/coffre.pid)" in guide
+    assert runtime_directory({"RUNTIME_DIRECTORY": runtime}).is_relative_to(runtime)
+    assert (settings["RuntimeDirectoryPreserve"], settings["RuntimeDirectoryMode"]) == ("yes", "0700")
 
 
 def _answered(steps: list[str]) -> list[str]:
