@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from vault.framework.offload import Pool
 from vault.framework.pace import Pace
 
 _SECONDS: Final = 50.0
@@ -64,7 +65,7 @@ async def clear() -> None:
     for part in (_python(mapped), _system(mapped)):
         for _ in part:
             await pace.step()
-    await asyncio.to_thread(_trim)  # a quarter of a second for a gigabyte
+    await Pool(threads=1, name="trim").run(("", ""), _trim)  # a quarter of a second for a gigabyte
     await _read_zeros()
 
 
