@@ -210,6 +210,7 @@ class Pipeline:
                 if unprepared or not (call.bound.route.access.writes or call.wrap_ttl):
                     return _kept(await self.attempt(call))
                 await self.authenticate(call)
+                call.sighted = True  # in the transaction nobody opens another one to write down what is new
                 if call.operation in _BODIED:
                     await self.parse(call)  # now, as nobody's write is to wait for a long one
                 where = call.namespace.id

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens that were issued and never presented, and when those that are used came last: to the hour, and cheaply."""
+"""What is written down of tokens' use: those never presented, when the others came last, to the hour; and nothing in a turn."""
 
 from typing import Any
 
@@ -9,8 +9,10 @@ from nhi.biscuit import lineage_routes, uses
 from nhi.biscuit.sighting import Sight, Sightings
 from nhi.biscuit.uses import COARSE, LAST, UNSEEN, USES
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
-from vault.framework.call import ROOT
+from vault.barrier.view import View
+from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
+from vault.pipeline import Moved, Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
@@ -202,3 +204,30 @@ def test_when_a_token_was_last_used_is_forgotten_with_its_tree(issuer: Issuer) -
     clock.sleep(40 * 86_400)
     issuer.application.run(issuer.application.vault._background.work())
     assert (_kept(issuer, LAST), _ids(issuer)) == ([], [])
+
+
+def test_a_write_whose_token_is_revoked_while_it_waits_for_its_turn_is_refused_as_any_other(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = issuer.issue()
+    assert issuer.status(token, DB, "POST", {"data": {"a": "2"}}) == 200
+    attempt, parse = Pipeline.attempt, Pipeline.parse
+    parsed: list[str] = []
+
+    async def moved(self: Pipeline, call: Call, core: View | None = None) -> Reply[object] | None:
+        if not parsed and core is None:
+            await self.let_in(call, core)
+            raise Moved
+        return await attempt(self, call, core)
+
+    async def waits(self: Pipeline, call: Call) -> None:
+        await parse(self, call)
+        parsed.append(call.path)
+        if parsed == [DB, DB]:
+            revoked = await issuer.application.ask("POST", "/v1/nhi/revoke", {"token": token}, token="root")
+            assert revoked.status == 200
+
+    monkeypatch.setattr(Pipeline, "attempt", moved)
+    monkeypatch.setattr(Pipeline, "parse", waits)
+    assert issuer.status(token, DB, "POST", {"data": {"a": "3"}}) == 403
+    assert "nhi/revoke" in parsed
