@@ -112,6 +112,7 @@ def test_a_server_for_real_use_starts_and_opens_as_printed(tmp_path: Path) -> No
             )
             run("sh", script, tmp_path, shell)
             assert (tmp_path / "backup" / "coffre.db").stat().st_size > 0
+            _leave_root_and_make_it_again(address, tmp_path, shell)
         finally:
             server.terminate()
     log.close()
@@ -120,6 +121,22 @@ def test_a_server_for_real_use_starts_and_opens_as_printed(tmp_path: Path) -> No
     assert f"server: started: version={__version__} api={VERSION} storage=sqlite" in said
     assert (tmp_path / "log" / "audit.log").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "etc" / "tls.key").stat().st_mode & 0o777 == 0o640
+
+
+def _leave_root_and_make_it_again(address: str, where: Path, shell: Mapping[str, str]) -> None:
+    """What the guide for operators says to do with the root token, and how its holders get another one."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (body,) = re.findall(r"^## Initialise\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    *_, leave, again = [block for kind, block in _BLOCK.findall(body) if kind == "sh"]
+    run("sh", f"{address}\n{leave}", where, shell)
+    begin, give, decode = (line.partition(" # ")[0] for line in again.splitlines())
+    script = f"""{address} VAULT_TOKEN="$(cat admin.token)"
+{begin} > begun
+nonce=$(sed -n 's/^Nonce *//p' begun) otp=$(sed -n 's/^OTP   *//p' begun)
+for share in $(sed -n 's/^Unseal Key [123]: //p' shares); do {give} -nonce=$nonce $share; done > given
+encoded=$(sed -n 's/^Encoded Token *//p' given)
+VAULT_TOKEN=$({decode.replace("ENCODED", "$encoded").replace("OTP", "$otp")}) vaultctl token lookup"""
+    assert re.search(r"^policies +\[root\]$", run("sh", script, where, shell), re.MULTILINE)
 
 
 def test_the_unit_lets_its_user_write_what_the_guides_have_it_write() -> None:
