@@ -19,6 +19,7 @@ NAMED = {
     ("POST auth/token/create", "policies"),
     ("POST auth/token/create-orphan", "policies"),
     ("POST auth/token/create/{role_name}", "policies"),
+    ("POST nhi/registrations/{name:name}", "policies"),
     ("POST secret/metadata/{path:any}", "custom_metadata"),
     ("PATCH secret/metadata/{path:any}", "custom_metadata"),
     ("POST sys/plugins/reload/backend", "mounts"),
