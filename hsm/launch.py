@@ -27,7 +27,7 @@ _WORDS: Final[Mapping[str, str]] = {
         for name, kind in vars(builtins).items()
         if isinstance(kind, type) and issubclass(kind, Exception)
     },
-    _UNINSTALLED: "python-pkcs11 is not installed: install coffre with its extra, coffre[hsm]",
+    _UNINSTALLED: "python-pkcs11 is not installed: in a checkout, pip install '.[hsm]'",
 }
 """All that a message repeats of what a process said: names of Python's own exceptions, and what a missing extra means."""
 _OURS: Final = ("BAO_", "VAULT_", "COFFRE_")

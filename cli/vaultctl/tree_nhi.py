@@ -19,7 +19,7 @@ _ROOT = Flag(
     "text",
     "Public key of the issuer, as ed25519/HEX or secp256r1/HEX; asked of the server if not given.",
 )
-_OFFLINE = "Needs the package coffre[nhi]; no server is asked where -root-key is given."
+_OFFLINE = "Needs the extra nhi; no server is asked where -root-key is given."
 _CHECK = Flag("check", "texts", "A check in Datalog, or @FILE; may be repeated.")
 
 _WORKLOADS = (
@@ -202,7 +202,7 @@ _HOLDERS = (
         "Ask for, give or take somebody else's approval",
         details="The holder prints a request with -ask; the approver answers it with -request, and -key-file or "
         "-approver; the holder adds the answer with -block, which prints the approved token. All but -approver is done "
-        "offline, and needs the package coffre[nhi].",
+        "offline, and needs the extra nhi.",
         flags=(
             Flag("ask", "bool", "Print what an approver needs to know of the token."),
             Flag("request", "text", "File with a request, or -: print the approval of it."),
@@ -222,7 +222,7 @@ _HOLDERS = (
         "[options]",
         _NONE,
         "Close a token, offline: nobody can add to it",
-        details="Needs the package coffre[nhi].",
+        details="Needs the extra nhi.",
         flags=(_TOKEN,),
         remote=False,
     ),

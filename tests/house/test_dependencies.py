@@ -51,3 +51,16 @@ def test_every_import_from_outside_is_a_declared_dependency(folder: str) -> None
         if not allowed & {canonicalize_name(d) for d in distributions.get(name, [])}
     ]
     assert undeclared == []
+
+
+def test_no_text_names_a_package_that_a_registry_would_have_from_somebody_else() -> None:
+    """`coffre` is published nowhere: who types `pip install coffre[nhi]` gets whatever has that name by then."""
+    said = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("cli", "hsm", "nhi", "vault", "docs")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in {".py", ".md"}
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "coffre[" in line
+    ]
+    assert said == []

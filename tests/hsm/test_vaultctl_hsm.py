@@ -130,7 +130,7 @@ def test_without_the_package_for_tokens_it_says_what_to_install(shell: Shell) ->
     command = [sys.executable, "-S", "-m", "vaultctl", "hsm", "list-slots"]
     done = subprocess.run(command, env=shell.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "install coffre with its extra, coffre[hsm]" in done.stderr
+    assert "in a checkout, pip install '.[hsm]'" in done.stderr
 
 
 class _Liar:

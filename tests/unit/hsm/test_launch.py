@@ -78,7 +78,7 @@ _PIN = "4711-hunter2"
         (f"echo ModuleNotFoundError: No module named {_PIN} >&2", "ModuleNotFoundError"),
         (
             "echo \"ModuleNotFoundError: No module named 'pkcs11'\" >&2",
-            "python-pkcs11 is not installed: install coffre with its extra, coffre[hsm]",
+            "python-pkcs11 is not installed: in a checkout, pip install '.[hsm]'",
         ),
     ],
 )

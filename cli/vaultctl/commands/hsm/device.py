@@ -40,7 +40,7 @@ class Reaching:
         """Replace the error on its way out."""
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
             raise CommandError(
-                f"this command needs module {error.name}: install coffre with its extra, coffre[hsm]"
+                f"this command needs module {error.name}: in a checkout, pip install '.[hsm]'"
             ) from None
         errors = sys.modules.get("hsm.errors")
         if errors is not None and isinstance(error, errors.HsmError):

@@ -31,7 +31,7 @@ class Offline:
         """Replace the error on its way out."""
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
             raise CommandError(
-                f"this command needs module {error.name}: install coffre with its extra, coffre[nhi]"
+                f"this command needs module {error.name}: in a checkout, pip install '.[nhi]'"
             ) from None
         failure = sys.modules.get("nhi.biscuit.failure")
         if failure is not None and isinstance(error, failure.BiscuitError):
