@@ -117,3 +117,18 @@ def test_a_certificate_that_ends_soon_is_told_of_at_the_start(tmp_path: Path) ->
     with running(config(tmp_path, free_port(), pair(cert, key)), home=tmp_path) as server:
         line = server.wait_for("attention: reason=")
         assert re.search(rf"tls_cert_file {cert} expires on \d{{4}}-\d\d-\d\d; renew it", line)
+
+
+def test_a_key_that_every_user_may_read_is_told_of_at_a_reload(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "server")
+    key.chmod(0o600)
+    with running(config(tmp_path, free_port(), pair(cert, key)), home=tmp_path) as server:
+        key.chmod(0o644)
+        server.send(signal.SIGHUP)
+        assert f"chmod o-rwx {key}" in server.wait_for("attention: reason=")
+        server.wait_for("server: reloaded")
+        key.unlink()
+        server.send(signal.SIGHUP)
+        server.wait_for("server: reloaded in part")
+        assert server.end() == 0
+    assert sum("reload failed" in line for line in server.lines) == 1

@@ -199,9 +199,7 @@ class Server:
         await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
         await self._kept(log, "certificates", self._exchange(listening))
         await self._kept(log, "application", application.reload(config))
-        for warning in (
-            await self._kept(log, "certificates", _now(lambda: tls.exposed(config.listeners))) or ()
-        ):
+        for warning in tls.exposed(config.listeners):
             log.caution("server", "attention", reason=warning)
         log.note("server", "reloaded in part" if self._held_back else "reloaded")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import stat
 from collections.abc import Sequence
@@ -75,11 +76,17 @@ def expiry(listener: Listener, now: datetime) -> datetime:
 
 
 def exposed(listeners: Sequence[Listener]) -> list[str]:
-    """Return a warning for each private key that users other than its owner and group may read."""
+    """Return a warning for each private key that users other than its owner and group may read.
+
+    Of one that is not there whoever loads it tells.
+    """
     found: dict[str, None] = {}
     for listener in listeners:
-        name = listener.tls_key_file
-        if name and not listener.tls_disable and Path(name).stat().st_mode & stat.S_IROTH:
+        name, mode = listener.tls_key_file, 0
+        if name and not listener.tls_disable:
+            with contextlib.suppress(OSError):
+                mode = Path(name).stat().st_mode
+        if mode & stat.S_IROTH:
             found[f"tls_key_file {name} can be read by every user of this machine; chmod o-rwx {name}"] = None
     return list(found)
 
