@@ -15,4 +15,4 @@ def normalised(text: str) -> str:
     if text.startswith("curl "):  # bao prints the headers in a random order
         pattern = r' -H "(?:[^"\\]|\\.)*"'
         text = re.sub(pattern, "", text) + "".join(sorted(re.findall(pattern, text)))
-    return re.sub(r"(?m)^Coffre Version .*\n|^  \"coffre_version\": .*\n|^coffre_version: .*\n", "", text)
+    return re.sub(r"(?m)^Coffre  .*\n|^ +\"coffre_version\": .*\n|^coffre_version: .*\n", "", text)

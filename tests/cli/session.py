@@ -35,7 +35,7 @@ _PLACES = {
 _ROOT = Path(__file__).parents[2]
 _UPGRADING = "Upgrading from non-versioned"
 """What the field says of a new KV version 2 for a moment, in which nothing of a command was done."""
-_RELEASE = "Coffre Version"
+_RELEASE = "Coffre  "
 """The row of a status that only ours has."""
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=\$\((.*)\)", re.DOTALL)
 
@@ -127,13 +127,8 @@ class Shell:
 
 
 def _without_release(lines: list[str]) -> list[str]:
-    """The lines without the row that only our status has, and the table as narrow as it would be then."""
-    rows = [line for line in lines if not line.strip(' "').startswith((_RELEASE, "coffre_version"))]
-    if not any(line.startswith(_RELEASE) for line in lines):
-        return rows
-    widest = max(len(row.partition("  ")[0]) for row in rows)
-    spare = max(0, len(_RELEASE) - widest)
-    return [row[:widest] + row[widest + spare :] for row in rows]
+    """The lines without the row, or the field, that only our status has."""
+    return [line for line in lines if not line.strip(' "').startswith((_RELEASE, "coffre_version"))]
 
 
 def difference(expected: list[str], shown: list[str]) -> str:

@@ -284,7 +284,7 @@ status
 -{SHARES.root} policy list
 -{SHARES.root} read sys/rotate/config
 -{SHARES.root} read sys/leader
--{SHARES.root} read sys/seal-status
+-{SHARES.root} read -format=json sys/seal-status
 -{SHARES.root} operator seal
 status
 -{SHARES.root} operator seal

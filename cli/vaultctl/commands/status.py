@@ -116,7 +116,7 @@ def _rows(seal: Mapping[str, object], leader: Mapping[str, object]) -> list[tupl
         rows.append(("Seal Migration in Progress", "true"))
     rows.append(("Version", str(seal.get("version") or "")))
     for title, key in (
-        ("Coffre Version", "coffre_version"),
+        ("Coffre", "coffre_version"),
         ("Commit Date", "commit_date"),
         ("Storage Type", "storage_type"),
         ("Cluster Name", "cluster_name"),
