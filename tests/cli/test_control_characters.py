@@ -27,7 +27,7 @@ _KEPT = {"\n", "\t"}
 
 _LINES = (
     "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
-    "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials",
+    "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials", "nhi failures",
     "nhi inspect", "nhi issue a", "nhi register a", "nhi report", "nhi revoke -token-id=a -dry-run", "nhi tree a",
     "nhi workload delete a", "nhi workload list", "nhi workload read a", "nhi workload write a", "operator rekey -init",
     "operator rotate", "operator rotate-root", "operator seal-slots add a", "operator seal-slots demote a",

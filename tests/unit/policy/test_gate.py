@@ -10,6 +10,7 @@ from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
+from vault.framework.route import special
 from vault.policy import store as module
 from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry
@@ -40,7 +41,12 @@ def _call(house: House, path: str, identity: Identity | None, operation: Operati
     call = Call()
     call.path, call.operation, call.identity, call.now = path, operation, identity, house.clock.millis()
     call.wrap_ttl = 0
+    call.bound = special(_nothing, operation)
     return call
+
+
+async def _nothing(call: Call) -> None:
+    """Answer nothing, with a route that is free for nobody."""
 
 
 def test_a_verdict_is_asked_for_once_and_then_in_memory() -> None:
