@@ -85,9 +85,13 @@ _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What happened to a sign-in, until `until` (monotonic seconds); None of it: it was used. `size` in bytes."""
+    """What happened to a sign-in, until `until` (monotonic seconds). `size` in bytes.
 
-    sign_in: SignIn | None
+    One that was used is there for the request with the id `taker` alone, which may be tried again by newer facts.
+    """
+
+    sign_in: SignIn
+    taker: str
     until: float
     holder: tuple[str, str]
     size: int
@@ -123,7 +127,7 @@ class States:
     def take(self, call: Call, state: str) -> SignIn:
         """Return a sign-in that nobody can use again. Raises `Malformed`."""
         name, found = self._find(call, state)
-        self._keep(call, name, None)
+        self._keep(call, name, found, taker=call.id)
         return found
 
     def reopen(self, call: Call, state: str, confirmation: str) -> None:
@@ -179,11 +183,12 @@ class States:
         name = hashlib.sha256(begun).digest()
         known = self._known.get(name)
         found = known.sign_in if known is not None else _decode(begun)
-        if found is None or found.mount != call.mount.uuid:
+        taken = known is not None and known.taker not in {"", call.id}
+        if taken or found.mount != call.mount.uuid:
             raise Malformed(GONE)
         return name, found
 
-    def _keep(self, call: Call, name: bytes, sign_in: SignIn | None) -> None:
+    def _keep(self, call: Call, name: bytes, sign_in: SignIn, taker: str = "") -> None:
         """Keep what a sign-in has become. Raises `Busy` where whoever came back has too much kept."""
         now = self._clock.monotonic()
         while self._known and next(iter(self._known.values())).until <= now:
@@ -191,9 +196,10 @@ class States:
         old = self._known.get(name)
         new = _Known(
             sign_in=sign_in,
+            taker=taker,
             until=old.until if old is not None else now + LIFETIME + 1,
             holder=old.holder if old is not None else client_of(call),
-            size=_EACH + (len(schema.encode(sign_in)) if sign_in is not None else 0),
+            size=_EACH + len(schema.encode(sign_in)),
         )
         if not self._fits(new.holder, new.size - (old.size if old is not None else 0)):
             raise Busy("too many sign-ins are under way; try again", retry_after=LIFETIME)

@@ -113,7 +113,8 @@ def test_a_tenant_of_which_a_program_was_not_quick_has_a_process_for_each_until_
 def test_a_process_that_ended_while_it_was_asked_is_no_ones_fault(programs: Programs) -> None:
     async def scenario() -> None:
         for _ in range(3):
-            await programs.run("a", USUAL)
+            while not programs.pid:  # a busy machine may have given it up as too slow
+                await programs.run("a", USUAL)
             os.kill(programs.pid, signal.SIGKILL)
             assert _policies(await programs.run("b", USUAL)) == ("p",)
         assert programs.pid

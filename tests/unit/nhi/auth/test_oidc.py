@@ -16,13 +16,16 @@ from nhi.auth.jwt.exchange import Exchange
 from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.redirects import allowed
-from nhi.auth.jwt.states import LIFETIME, States, expire
+from nhi.auth.jwt.states import LIFETIME, SignIn, States, expire
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
 from tests.unit.nhi.auth.jwt_house import JwtHouse, _resolve
 from tests.unit.outbound.service import Service, service
 from tests.unit.token.house import DEFAULT
 from vault.barrier.stored import raw
+from vault.framework.call import NOWHERE, Call
+from vault.framework.clock import Clock, Entropy
+from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
@@ -447,3 +450,15 @@ def test_sl_35_the_browser_is_sent_to_a_listed_address_and_to_loopback_on_any_po
     uri: str, good: bool
 ) -> None:
     assert allowed(uri, ("https://app.example/back", "http://localhost:8250/cb")) is good
+
+
+def test_a_request_that_is_tried_again_finds_the_sign_in_that_it_took() -> None:
+    """By newer facts, as one that is refused is: nobody else finds it."""
+    states = States(Clock(), Entropy())
+    calls = [Call(), Call()]
+    for number, call in enumerate(calls):
+        call.id, call.mount, call.client_address = f"request-{number}", NOWHERE, "127.0.0.1"
+    state = states.begin(SignIn(mount="", role="people", mode="direct"))
+    assert states.take(calls[0], state) == states.take(calls[0], state)
+    with pytest.raises(Malformed, match="Expired or missing"):
+        states.take(calls[1], state)
