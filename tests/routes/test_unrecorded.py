@@ -103,6 +103,7 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
         device.device = Deaf(heard, "response")  # type: ignore[assignment]  # it stands for one
         assert seen()[2] == 500  # what no device took is seen by the next look
         assert seen() == (True, 1, 500)
+        assert application.request("GET", "/v1/sys/health").json()["audit_failing"] == 1
         nobody = application.request("GET", "/v1/sys/metrics", token=application.key)
         assert nobody.status == 500  # a refusal is recorded, or it is this one
         device.device = heard

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
@@ -13,16 +14,15 @@ import msgspec
 
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
-from vault.audit.record import Renderer
+from vault.audit.record import Renderer, sealed_line, trial_line
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
-from vault.framework import schema
 from vault.framework.batch import Batch
 from vault.framework.call import Call, Reply
-from vault.framework.clock import Clock, Entropy, rfc3339
+from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.log import Log
 from vault.framework.metrics import Metrics
@@ -104,6 +104,8 @@ class Broker:
         self.blocked = False
         """Whether no device took the last record: then requests are refused until one does."""
         metrics.gauge("audit.blocked", lambda: float(self.blocked))
+        self._failing: set[Writer] = set()
+        metrics.gauge("audit.failing", lambda: float(self.failing))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
         self._devices = {path: self._opened(config) for path, config in self._declared.items()}
@@ -115,6 +117,13 @@ class Broker:
     def devices(self) -> Sequence[DeviceConfig]:
         """What is recording now, or will once unsealed."""
         return [entry.config for entry in self._open.values()] or list(self._declared.values())
+
+    @property
+    def failing(self) -> int:
+        """How many devices did not take the last record that they were given, whether or not another one did."""
+        return len(
+            self._failing & {*self._devices.values(), *(entry.device for entry in self._open.values())}
+        )
 
     @property
     def headers(self) -> Mapping[str, bool]:
@@ -274,16 +283,22 @@ class Broker:
         try:
             outcome = device.write(line, now)
         except DeviceFailure as failure:
+            self._failing.add(device)
             self._complain(failure)
             return False
         if outcome is None:
+            if self._failing:
+                self._failing.discard(device)
             return True
-        outcome.add_done_callback(self._told)
+        outcome.add_done_callback(partial(self._told, device))
         return outcome
 
-    def _told(self, outcome: Outcome) -> None:
+    def _told(self, device: Writer, outcome: Outcome) -> None:
         failure = None if outcome.cancelled() else outcome.result()
-        if failure is not None:
+        if failure is None:
+            self._failing.discard(device)
+        else:
+            self._failing.add(device)
             self._complain(failure)
 
     def _complain(self, failure: DeviceFailure) -> None:
@@ -453,34 +468,6 @@ class Broker:
         if entry is None:
             raise Malformed(f'unknown audit backend "{quote(path)}"')
         return entry.hasher.text(value)
-
-
-def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> bytes:
-    """Return the line of a call while sealed: no token, no data, nothing that would have to be hashed."""
-    record: dict[str, object] = {
-        "time": rfc3339(now),
-        "type": kind,
-        "auth": {"token_type": "default"},
-        "request": {
-            "id": call.id,
-            "operation": call.operation.value,
-            "namespace": {"id": call.namespace.id},
-            "path": call.path,
-            "remote_address": call.client_address,
-            "remote_port": call.client_port,
-        },
-    }
-    if error is not None:
-        record["error"] = type(error).__name__
-    return schema.encode(record) + b"\n"
-
-
-def trial_line(now: int) -> bytes:
-    """Return the line that a new device must take."""
-    return (
-        b'{"time":"%b","type":"request","auth":{"token_type":"default"},"request":{"operation":"update",'
-        b'"namespace":{"id":"root"},"path":"sys/audit/test"}}\n' % rfc3339(now).encode()
-    )
 
 
 def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _Open:

@@ -419,3 +419,31 @@ def _answered(error: VaultError) -> bytes:
 
 def _without_empty(fields: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in fields.items() if value not in (None, "", 0, ())}
+
+
+def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> bytes:
+    """Return the line of a call while sealed: no token, no data, nothing that would have to be hashed."""
+    record: dict[str, object] = {
+        "time": rfc3339(now),
+        "type": kind,
+        "auth": {"token_type": "default"},
+        "request": {
+            "id": call.id,
+            "operation": call.operation.value,
+            "namespace": {"id": call.namespace.id},
+            "path": call.path,
+            "remote_address": call.client_address,
+            "remote_port": call.client_port,
+        },
+    }
+    if error is not None:
+        record["error"] = type(error).__name__
+    return schema.encode(record) + b"\n"
+
+
+def trial_line(now: int) -> bytes:
+    """Return the line that a new device must take."""
+    return (
+        b'{"time":"%b","type":"request","auth":{"token_type":"default"},"request":{"operation":"update",'
+        b'"namespace":{"id":"root"},"path":"sys/audit/test"}}\n' % rfc3339(now).encode()
+    )

@@ -128,7 +128,13 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
     consents = _consents(parts)
     shares, root_tokens = _resharing(parts, consents), _root_tokens(parts, consents)
     return (
-        SealEngine(parts.lifecycle, parts.health, parts.genesis, passage, lambda: parts.audit.blocked),
+        SealEngine(
+            parts.lifecycle,
+            parts.health,
+            parts.genesis,
+            passage,
+            lambda: (parts.audit.blocked, parts.audit.failing),
+        ),
         RotationEngine(parts.barrier),
         shares,
         SealSlotEngine(

@@ -92,6 +92,7 @@ def test_one_device_that_fails_is_logged_and_the_other_takes_the_record(tmp_path
         assert len(_records(files[1])) == 4
         assert stream.getvalue().count("did not take a record") == 1
         assert "taken again" not in stream.getvalue()
+        assert (house.audit.failing, house.audit.blocked) == (1, False)
 
     play(scenario)
 
@@ -110,10 +111,12 @@ def test_that_records_are_taken_again_is_logged_once(tmp_path: Path) -> None:
         device.write = refuse  # type: ignore[method-assign]  # a disk that is full for a while
         assert (await house("GET", "sys/audit")).status == 500
         assert (house.audit.blocked, "taken again" in stream.getvalue()) == (True, False)
+        assert house.audit.failing == 1
         device.write = write  # type: ignore[method-assign]  # and has room again
         for _ in range(2):
             assert (await house("GET", "sys/audit")).status == 200
         assert (house.audit.blocked, stream.getvalue().count("records are taken again")) == (False, 1)
+        assert house.audit.failing == 0
 
     play(scenario)
 

@@ -89,10 +89,10 @@ class SealEngine(Engine):
         health: SlotHealth,
         genesis: Genesis,
         passage: Passage,
-        audit_blocked: Callable[[], bool],
+        audit: Callable[[], tuple[bool, int]],
     ) -> None:
-        """`audit_blocked` tells whether no audit device took the last record."""
-        self._audit_blocked = audit_blocked
+        """`audit` tells whether no audit device took the last record, and how many did not."""
+        self._audit = audit
         self._lifecycle = lifecycle
         self._health = health
         self._genesis = genesis
@@ -204,6 +204,7 @@ class SealEngine(Engine):
         status = await self._seen()
         code = _code(status, params)
         cluster = self._passage.cluster()
+        blocked, failing = self._audit()
         state = "unknown" if status.sealed else "disabled"
         health = Health(
             initialized=status.initialized,
@@ -216,7 +217,8 @@ class SealEngine(Engine):
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
             coffre_version=__version__,
-            audit_blocked=self._audit_blocked(),
+            audit_blocked=blocked,
+            audit_failing=failing,
         )
         return Reply(data=health, plain=True, status=code)
 

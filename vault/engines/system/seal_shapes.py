@@ -129,6 +129,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     coffre_version: str
     audit_blocked: bool = False
     """Whether no audit device took the last record: then requests are refused."""
+    audit_failing: int = 0
+    """How many audit devices did not take theirs."""
 
 
 class Leader(msgspec.Struct, frozen=True):
