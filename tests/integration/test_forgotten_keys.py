@@ -64,7 +64,7 @@ def gone(vault: VaultProcess, wanted: Mapping[bytes, str]) -> None:
 
     def none() -> bool:
         nonlocal left
-        left = {wanted[each] for each in in_memory(vault, wanted)}
+        left = {wanted[each] for each in in_memory(vault.pid, wanted)}
         return not left
 
     wait_until(none, lambda: f"left in memory: {sorted(left)}")
@@ -106,7 +106,9 @@ def test_keys_and_shares_are_gone_from_memory_after_rotation_and_seal(vault: Vau
     asked = (vault.database, shares[:2], namespace["id"], namespace["key_shares"])
     before = asyncio.run(keys_of(*asked))
     held = {"root key", "key 1", "namespace's root key", "namespace's key"}
-    assert held <= {forms(before)[each] for each in in_memory(vault, forms(before))}  # or it looks elsewhere
+    assert held <= {
+        forms(before)[each] for each in in_memory(vault.pid, forms(before))
+    }  # or it looks elsewhere
     with vault.client() as client:
         for path in ("sys/rotate/root", "sys/rotate", "a/sys/rotate/root", "a/sys/rotate"):
             done(client, "POST", path, {})
@@ -114,7 +116,7 @@ def test_keys_and_shares_are_gone_from_memory_after_rotation_and_seal(vault: Vau
     replaced = {name: before[name] for name in ("root key", "namespace's root key")}
     assert all(key != after[name] for name, key in replaced.items())
     gone(vault, forms(replaced))
-    assert in_memory(vault, [before["key 1"], after["key 2"]]) == {before["key 1"], after["key 2"]}
+    assert set(in_memory(vault.pid, [before["key 1"], after["key 2"]])) == {before["key 1"], after["key 2"]}
     given = {f"share {number}": bytes.fromhex(share) for number, share in enumerate(shares)}
     given |= {f"namespace's {n}": sealing._share(share) for n, share in enumerate(namespace["key_shares"])}
     with vault.client() as client:
@@ -146,7 +148,7 @@ def test_recovery_shares_that_were_given_are_gone_from_memory(tmp_path: Path) ->
             done(client, "PUT", "sys/seal")
         keys = {f"share {number}": bytes.fromhex(share) for number, share in enumerate(shares)}
         keys["recovery key"] = shamir.combine([bytes.fromhex(share) for share in shares[:2]])
-        assert in_memory(vault, forms(keys))  # or it looks elsewhere
+        assert in_memory(vault.pid, forms(keys))  # or it looks elsewhere
         gone(vault, forms(keys))
     finally:
         vault.stop()

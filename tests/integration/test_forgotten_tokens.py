@@ -13,7 +13,7 @@ TOKENS = 40
 
 def left(vault: VaultProcess, tokens: list[str]) -> list[str]:
     """Return those of the tokens that are in the writable memory of the server."""
-    return [token.decode() for token in in_memory(vault, [token.encode() for token in tokens])]
+    return [token.decode() for token in in_memory(vault.pid, [token.encode() for token in tokens])]
 
 
 def work(client: Client) -> None:

@@ -6,28 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.hsm.tokens import PIN
+from tests.integration.memory import in_memory
 from tests.integration.processes import Running
 from tests.integration.two_makers import Makers, agents
-
-_LARGEST = 64 << 20
-"""Bytes that are read at once."""
-
-
-def _times(pid: int, secret: bytes) -> int:
-    """How often a text is in the writable memory of a process."""
-    found = 0
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
-            where, rights = line.split()[:2]
-            begin, end = (int(part, 16) for part in where.split("-"))
-            if not rights.startswith("rw") or end - begin > _LARGEST:
-                continue
-            try:
-                memory.seek(begin)
-                found += memory.read(end - begin).count(secret)
-            except OSError:
-                continue
-    return found
 
 
 @pytest.fixture
@@ -40,8 +21,8 @@ def test_a_pin_is_in_its_agent_s_memory_alone(makers: Makers) -> None:
 
     def known(server: Running) -> list[list[bool]]:
         """Which PINs each agent knows, once the server is seen to know none."""
-        assert [_times(server.process.pid, pin) for pin in pins] == [0, 0]
-        return sorted([_times(pid, pin) > 0 for pin in pins] for pid in agents(server))
+        assert in_memory(server.process.pid, pins) == {}
+        return sorted([pin in in_memory(pid, pins) for pin in pins] for pid in agents(server))
 
     with makers.serving() as server:
         makers.initialise()
@@ -66,7 +47,7 @@ def test_a_pin_that_was_refused_is_not_kept_and_another_one_is_told_from_it(make
     makers.pin_file("nss").write_bytes(wrong)
     with makers.serving() as server:
         server.wait_for("a key slot does not work: slot=nss")
-        assert _times(server.process.pid, wrong) == 0
+        assert in_memory(server.process.pid, [wrong]) == {}
         makers.pin_file("nss").write_text(right)
         makers.wait_for("nss", up=True)
-        assert [_times(server.process.pid, pin) for pin in (wrong, right.encode())] == [0, 0]
+        assert in_memory(server.process.pid, [wrong, right.encode()]) == {}
