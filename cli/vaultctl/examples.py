@@ -270,6 +270,4 @@ EXAMPLES = {
 
 def lines(name: str) -> list[str]:
     """The whole command lines of one command's examples."""
-    return [
-        line if "vaultctl" in line.split("completions")[0] else f"vaultctl {line}" for line in EXAMPLES[name]
-    ]
+    return [line if "vaultctl " in line else f"vaultctl {line}" for line in EXAMPLES[name]]

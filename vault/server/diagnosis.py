@@ -122,9 +122,11 @@ def _told(name: str, problems: Iterator[str]) -> list[Finding]:
 
 def _seals(config: Config) -> list[Finding]:
     """Ask each key slot to wrap something and give it back, as a start would."""
-    broken = _told("Seal", trial.keys(config))
-    slots = make_slots(config, Entropy()).enabled if broken[0].status == "ok" else ()
-    return asyncio.run(_probed(slots)) or broken
+    try:
+        slots = make_slots(config, Entropy()).enabled
+    except StartFailure as failure:
+        return [Finding("Seal", "fail", str(failure))]
+    return asyncio.run(_probed(slots)) or [Finding("Seal", "ok")]
 
 
 async def _probed(slots: Sequence[KeySlot]) -> list[Finding]:

@@ -6,15 +6,13 @@ from __future__ import annotations
 from vaultctl.body import read_file, read_stdin
 from vaultctl.commands.kv_write import write_data
 from vaultctl.commands.run import wanted_variables
-from vaultctl.errors import EXIT_OK, CommandError, UsageError
+from vaultctl.errors import EXIT_OK, CommandError
 from vaultctl.invocation import Invocation
 from vaultctl.variables import dotenv_line, parse_dotenv, shell_line
 
 
 def export(invocation: Invocation) -> int:
     """Print what `run` would set: as a `.env` file, for a shell, or as JSON or YAML."""
-    if not invocation.args and not invocation.pairs("env"):
-        raise UsageError("Name a secret, or a field with -env=NAME=SECRET#FIELD")
     found = wanted_variables(invocation)
     if invocation.form in ("json", "yaml"):
         return invocation.print_value(found)

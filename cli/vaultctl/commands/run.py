@@ -26,8 +26,6 @@ def run(invocation: Invocation) -> int:
     """Become the program behind `--`, with the secrets that were asked for in its environment, and there alone."""
     if not invocation.program:
         raise UsageError("What to run stands behind two dashes: vaultctl run SECRET -- COMMAND")
-    if not invocation.args and not invocation.pairs("env"):
-        raise UsageError("Name a secret, or a field with -env=NAME=SECRET#FIELD")
     wanted = wanted_variables(invocation)
     environment = dict(invocation.environ)
     if not invocation.truth("keep-token"):
@@ -54,6 +52,8 @@ def run(invocation: Invocation) -> int:
 
 def wanted_variables(invocation: Invocation) -> dict[str, str]:
     """The variables of all secrets that are named, the later ones first to count, and of -env, which counts most."""
+    if not invocation.args and not invocation.pairs("env"):
+        raise UsageError("Name a secret, or a field with -env=NAME=SECRET#FIELD")
     secrets = _Secrets(invocation)
     found: dict[str, str] = {}
     for key in invocation.args:
