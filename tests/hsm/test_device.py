@@ -207,7 +207,8 @@ def test_a_twin_keeps_no_record_from_opening_and_takes_no_wrap(device: Device) -
         device.unwrap(first)
 
 
-def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> None:
+def _exchanged(device: Device) -> KeyIdentity:
+    """Make a key, put another one of its name in its place, and return what the first was known by."""
     device.generate_kek("aes", modifiable=False)
     key = device.identify()
     with device._sessions.token.open(rw=True) as session:
@@ -215,6 +216,11 @@ def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> Non
             one.destroy()
     _twin(device)
     device._sessions.start()
+    return key
+
+
+def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> None:
+    key = _exchanged(device)
     for ask in (device.identify, lambda found: device.wrap(DEK, found)):
         with pytest.raises(IntegrityError, match=r"another key than the slot's record names \(objects \d+\)"):
             ask(key)
@@ -228,13 +234,7 @@ def test_an_exchanged_key_takes_no_wrap(device: Device, softhsm: SoftHsm) -> Non
 
 def test_an_exchanged_key_that_shows_nothing_takes_no_wrap(device: Device, module: Module) -> None:
     """Whoever makes it can say which mechanisms it is for, and leave out the one that fingerprints are made by."""
-    device.generate_kek("aes", modifiable=False)
-    key = device.identify()
-    with device._sessions.token.open(rw=True) as session:
-        for one in session.get_objects({Attribute.LABEL: "kek"}):
-            one.destroy()
-    _twin(device)
-    device._sessions.start()
+    key = _exchanged(device)
 
     def without_cbc(real: Callable[..., int], *arguments: int) -> int:
         cbc = ctypes.c_ulong.from_address(arguments[1]).value == Mechanism.AES_CBC_PAD
