@@ -3,6 +3,7 @@
 
 import os
 import resource
+import signal
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from tests import stalls
 from tests.shared import Shared
@@ -18,6 +20,12 @@ from tests.shared import Shared
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
 _LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
+# What this process does at signals, before any test.
+_HANDLERS = {
+    number: signal.getsignal(number)
+    for number in signal.Signals
+    if number not in {signal.SIGALRM, signal.SIGKILL, signal.SIGSTOP}
+}
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # What takes minutes comes first, so that nobody begins it when the others are done.
 _FIRST = (
@@ -60,6 +68,16 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Fail a test that leaves signals otherwise than they were: a later one would die of SIGPIPE, or not of SIGTERM."""
+    yield
+    changed = [number.name for number, handler in _HANDLERS.items() if signal.getsignal(number) != handler]
+    for number, handler in _HANDLERS.items():
+        signal.signal(number, handler)
+    assert not changed, f"{item.nodeid} left {', '.join(changed)} changed"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Fail a test in which the server held the event loop for longer than anybody should wait."""
@@ -91,9 +109,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
         module = nodeid.partition("::")[0]
         return module if shares(module) else nodeid
 
-    scheduler = LoadScopeScheduling(config, log)
+    scheduler = _Scheduling(config, log)
     scheduler._split_scope = unit
     return scheduler
+
+
+class _Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """One that goes on when a worker dies: xdist's own gives the next one the test that it died of, and units that are
+    done or too few to begin with, and waits for ever.
+    """
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Return the test that the worker died of, which is not run again."""
+        units = self.assigned_work[node]
+        left = [(unit, nodeid) for unit in units.values() for nodeid, done in unit.items() if not done]
+        killer = None
+        if left:
+            unit, killer = left[0]
+            unit[killer] = True
+        for scope in [scope for scope, tests in units.items() if all(tests.values())]:
+            del units[scope]
+        super().remove_node(node)
+        return killer
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a worker enough to begin: it runs a test when it knows the next, or that there is none."""
+        super()._reschedule(node)
+        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -55,6 +55,16 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def becoming() -> Iterator[None]:
+    """Take signals as before once a server had begun to take them."""
+    taken = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+    before = {number: signal.getsignal(number) for number in taken}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_an_interrupt_while_it_waits_ends_it_without_a_traceback(tmp_path: Path, interruptible: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -86,13 +96,15 @@ def test_a_word_that_is_no_text_is_named_by_its_place_and_not_repeated() -> None
     assert stderr == "argument 2 of the command is not UTF-8 text; encode it, as base64 say\n"
 
 
-def test_without_the_server_package_the_command_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_server_package_the_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, becoming: None
+) -> None:
     monkeypatch.setitem(sys.modules, "vault.server.__main__", None)
     told = "the server is not installed here: module vault.server.__main__ is missing\n"
     assert _shown("server", "-dev") == ("", told, 1)
 
 
-def test_help_of_the_server_is_the_servers_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_of_the_server_is_the_servers_own(capsys: pytest.CaptureFixture[str], becoming: None) -> None:
     assert _shown("server", "-help") == ("", "", 0)
     assert "-dev-storage=<path>" in capsys.readouterr().out
 

@@ -35,8 +35,8 @@ def run(invocation: Invocation) -> int:
     invocation.close()
     invocation.stdout.flush()
     program = invocation.program
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and so would what it becomes
-        signal.signal(number, signal.SIG_DFL)
+    # Python ignores these, and so would what it becomes.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGPIPE, signal.SIGXFSZ)}
     try:
         os.execvpe(program[0], program, environment)  # noqa: S606 -- starting it is what the command is for
     except FileNotFoundError:
@@ -48,6 +48,9 @@ def run(invocation: Invocation) -> int:
             else "its name is empty, or an argument has a NUL character"
         )
         raise CommandError(f"{program[0]} cannot be started: {why}", _NOT_STARTED) from None
+    finally:  # it is still this program
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def wanted_variables(invocation: Invocation) -> dict[str, str]:
