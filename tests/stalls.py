@@ -83,7 +83,7 @@ def measured(inner: Coroutine[Any, Any, Any], name: Callable[[], str]) -> Genera
 @cache
 def install() -> None:
     """Begin to measure the pipeline, and every task of the product."""
-    from vault.framework.hcl import parse
+    from vault.framework.hcl.parser import parse
     from vault.pipeline import Pipeline
 
     parse("a = 1")  # a server has built its parser by when it has read its configuration

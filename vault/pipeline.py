@@ -15,6 +15,7 @@ from vault.cache.follow import Follower
 from vault.cache.plans import Plans
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Identity, Operation, Refused, Reply
+from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
     Forbidden,
     Internal,
@@ -28,13 +29,12 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
-from vault.framework.external import AskFirst
+from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
-from vault.framework.log import Log
-from vault.framework.offload import Pool, client_of
 from vault.framework.plan import Plan
 from vault.framework.quote import quote
 from vault.framework.route import Access, Bound, special
+from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
 from vault.storage.protocol import StorageFailure, StorageLost

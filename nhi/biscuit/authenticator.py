@@ -34,8 +34,8 @@ from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import IdentityFacts
-from vault.framework.log import Log
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
 from vault.token.authenticator import core_reader
 
 _SHORTEST: Final = 200

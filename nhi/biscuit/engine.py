@@ -51,7 +51,7 @@ from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
-from vault.framework.external import AskFirst
+from vault.framework.keys.external import AskFirst
 from vault.framework.route import delete, list_, read, write
 from vault.token.authenticator import core_reader
 

@@ -18,7 +18,7 @@ import msgspec
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 
 _EACH: Final = 256
 """Entries of one mount; the one that failed longest ago leaves first."""

@@ -18,7 +18,7 @@ from nhi.biscuit.wire import Algorithm
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed
-from vault.framework.safe import Bare, Safe
+from vault.framework.keys.safe import Bare, Safe
 
 K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256

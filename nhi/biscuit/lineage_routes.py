@@ -35,9 +35,9 @@ from nhi.biscuit.model import Issued, KeyState, Place
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
+from vault.framework.concurrency.time_slice import Pace
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.pace import Pace
 from vault.framework.route import read, write
 
 _MOST: Final = 1000

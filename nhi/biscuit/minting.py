@@ -39,8 +39,8 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Mounted, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated, VaultError
-from vault.framework.external import AskFirst, ExternalKeys, PrivateKey
-from vault.framework.safe import Safe
+from vault.framework.keys.external import AskFirst, ExternalKeys, PrivateKey
+from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
 
 T = TypeVar("T")

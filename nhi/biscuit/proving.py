@@ -31,9 +31,9 @@ from nhi.jose import registered, signature
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
-from vault.framework.offload import client_of
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import Owner, owner_of
 from vault.token.addresses import within

@@ -27,8 +27,8 @@ from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
-from vault.framework.external import AskFirst
 from vault.framework.fields import Json
+from vault.framework.keys.external import AskFirst
 from vault.framework.route import read
 
 MAX_AGE: Final = 60

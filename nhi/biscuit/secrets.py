@@ -14,8 +14,8 @@ from hashlib import sha256
 from typing import Final
 
 from nhi.auth.userpass.passwords import Passwords, is_bcrypt
+from vault.framework.concurrency.offload import Client
 from vault.framework.errors import Malformed
-from vault.framework.offload import Client
 
 MADE: Final = "made-here"
 IMPORTED: Final = "imported"

@@ -18,8 +18,8 @@ from vault.barrier.view import View, core_prefix
 from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
-from vault.framework.external import AskFirst
 from vault.framework.fields import Doc
+from vault.framework.keys.external import AskFirst
 from vault.framework.quote import quote
 from vault.framework.route import Params, write
 from vault.token.factors import Factors

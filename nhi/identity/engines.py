@@ -23,8 +23,8 @@ from nhi.identity.provider.provider_routes import ProviderEngine
 from nhi.identity.provider.redeeming import RedeemingEngine
 from nhi.identity.shapes import Shapes
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
-from vault.framework.offload import Pool
 from vault.mount.router import Router
 from vault.token.batch import BatchTokens
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from tests.routes.driver import Ahead, Application
 from vault.framework.clock import Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.app import Vault
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.sqlite import SqliteStorage

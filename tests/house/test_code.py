@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT, files
-from vault.framework.log import FIELDS
+from vault.framework.telemetry.log import FIELDS
 
 _OURS = ("vault/", "hsm/", "nhi/", "cli/")
 _SAYS_NOTHING = ("Manager", "Core", "Context", "Helper", "Util", "Utils")
@@ -30,7 +30,7 @@ _MAY_HAVE_THREADS = {
     "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
     "vault/engines/system/external_keys_pkcs11.py": "wait for devices; each has so many",
-    "vault/framework/offload.py": "the pool in which clients take turns",
+    "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/storage/group.py": "commits",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
@@ -38,8 +38,8 @@ _DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}
 _MAY_HAVE_DEADLINES = {
     "cli/vaultctl/commands/login_callback.py": "a program of its own",
     "hsm/pkcs11_slot.py": "in a task of its own",
-    "vault/framework/deadline.py": "in a task of its own: what others use",
-    "vault/framework/watch.py": "a stream asks for each piece in a task of its own",
+    "vault/framework/concurrency/deadline.py": "in a task of its own: what others use",
+    "vault/framework/telemetry/log_tail.py": "a stream asks for each piece in a task of its own",
     "vault/lease/ending.py": "in the workers' tasks, and for writes",
     "vault/seal/lifecycle.py": "a vault is sealed by a write, or as the server ends",
     "vault/server/opening.py": "a vault is sealed by a write, or as the server ends",

@@ -22,7 +22,7 @@ _SPARE: Final = 0.25e-3
 _TRIES: Final = 8
 
 DYNAMIC: Final[Mapping[Dynamic, str]] = {
-    Dynamic("vault/framework/hcl_tokens.py", "_heredoc"): r"(?m)^([^\S\n]*)EOT\r*$",
+    Dynamic("vault/framework/hcl/lexer.py", "_heredoc"): r"(?m)^([^\S\n]*)EOT\r*$",
     Dynamic("vault/framework/route.py", "pattern"): "",
 }
 """Where a pattern is made at run time, and one like it: "" for those of routes, which are all driven."""

@@ -112,8 +112,8 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/audit/broker.py": "_try exchange request response",
         "vault/engines/system/seal.py": "read_health",
         "vault/engines/system/status.py": "_shown read_host",
-        "vault/framework/log.py": "_time",
-        "vault/framework/metrics.py": "__init__",
+        "vault/framework/telemetry/log.py": "_time",
+        "vault/framework/telemetry/metrics.py": "__init__",
     },
     "it is handed on as the moment of a request, whose readers are listed here by themselves": {
         "vault/server/initializing.py": "_call",

@@ -32,7 +32,7 @@ from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.clock import Entropy
 from vault.framework.errors import Failed, Unavailable
-from vault.framework.external import ExternalKey, PrivateKey
+from vault.framework.keys.external import ExternalKey, PrivateKey
 from vault.server.config import load
 from vault.server.external import ALIASES, external_key_providers
 

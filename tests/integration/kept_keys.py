@@ -17,7 +17,7 @@ from nhi.biscuit.model import Approver, IssuerKey
 from nhi.identity.oidc import model, signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
-from vault.framework.safe import Safe
+from vault.framework.keys.safe import Safe
 from vault.seal import book
 from vault.seal.sealwrap import PREFIX, SealWrap
 from vault.seal.slots import Slots

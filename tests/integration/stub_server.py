@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server import run as server_run
 from vault.server.__main__ import run
 from vault.server.application import Answer, DevResult, Message

@@ -11,8 +11,8 @@ from tests.unit.engines.driver import who
 from vault.barrier.view import View
 from vault.framework.call import Call, Mounted
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.parts import Parts, make
 from vault.server.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage

@@ -10,8 +10,8 @@ import sys
 
 from vault.barrier.view import ReadView
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease
 from vault.server import app
 from vault.server.__main__ import run

@@ -18,9 +18,9 @@ from hsm.wrapping import KeySlot
 from tests.clocks import MovedClock
 from vault.framework.call import Operation
 from vault.framework.clock import Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
 from vault.framework.route import Parameter, Route
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.app import Vault
 from vault.server.seal_settings import HsmPolicy
 from vault.server.settings import AuditDevice, Config, Listener, StorageSettings

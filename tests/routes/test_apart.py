@@ -16,9 +16,9 @@ from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
 from vault.engines.totp import engine as totp
 from vault.framework.batch import Batch
+from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits
-from vault.framework.offload import Pool
 from vault.wrap.wrapper import Wrapper
 
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}

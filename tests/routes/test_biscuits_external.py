@@ -13,7 +13,7 @@ from tests.routes.issuer import Issuer
 from vault.engines.system.external_keys import ExternalKeyEngine
 from vault.framework.call import Call
 from vault.framework.errors import Unavailable, VaultError
-from vault.framework.external import PrivateKey
+from vault.framework.keys.external import PrivateKey
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from nhi.auth.userpass.decoys import Decoys
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from tests.routes.issuer import Issuer
 from tests.routes.test_proofs import _form, _login, _register
-from vault.framework.offload import Client
+from vault.framework.concurrency.offload import Client
 
 
 def _imported(kind: str) -> str:

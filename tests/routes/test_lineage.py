@@ -17,8 +17,8 @@ from nhi.holder.tokens import look
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
-from vault.framework import pace
 from vault.framework.clock import rfc3339
+from vault.framework.concurrency import time_slice as pace
 from vault.storage.memory import MemoryStorage
 
 

@@ -19,8 +19,8 @@ from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
-from vault.framework.external import AskFirst
-from vault.framework.safe import Bare, Safe
+from vault.framework.keys.external import AskFirst
+from vault.framework.keys.safe import Bare, Safe
 from vault.server.gathering import Gathering
 from vault.storage.memory import MemoryStorage
 

@@ -23,11 +23,11 @@ from vault.barrier.view import ReadView, View
 from vault.framework.batch import Batch
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import Malformed, Unavailable, VaultError
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.offload import Pool, client_of
 from vault.framework.quote import quote
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
 """Option of a device: whether numbers and the names of members are hashed as strings are."""

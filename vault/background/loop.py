@@ -13,8 +13,8 @@ from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
-from vault.framework.external import AskFirst
-from vault.framework.log import Log
+from vault.framework.keys.external import AskFirst
+from vault.framework.telemetry.log import Log
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
 

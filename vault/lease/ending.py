@@ -19,9 +19,9 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.clock import Clock
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.pace import Pace
+from vault.framework.concurrency.time_slice import Pace
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns

@@ -7,7 +7,7 @@ from typing import Final
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 

@@ -16,7 +16,7 @@ from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation, Repl
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
-from vault.framework.help import show
+from vault.framework.help.path_help import show
 from vault.framework.route import Access, Bound, RouteTable, special
 from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from vault.barrier.view import View
 from vault.framework.clock import Clock
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND

@@ -19,7 +19,7 @@ from typing import Final
 import h11
 import msgspec
 
-from vault.framework.deadline import within
+from vault.framework.concurrency.deadline import within
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable
 from vault.outbound.names import Lookup, Names, machine

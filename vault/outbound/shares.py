@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from vault.framework.call import Call
-from vault.framework.offload import client_of
+from vault.framework.concurrency.offload import client_of
 
 Path = tuple[str, ...]
 _NOBODY: Final = "\0"

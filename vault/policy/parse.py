@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vault.framework.hcl import Block, HclError, Item, is_json, parse
+from vault.framework.hcl.parser import Block, HclError, Item, is_json, parse
 from vault.framework.quote import quote
 from vault.policy import decode
 from vault.policy.builtin import ROOT

@@ -15,8 +15,8 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
+from vault.framework.concurrency.offload import Pool
 from vault.framework.identity import IdentityFacts
-from vault.framework.offload import Pool
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import places
+from vault.framework.telemetry.log import places
 from vault.server import config as configuration
 from vault.server import flags, signals
 from vault.server.application import Build

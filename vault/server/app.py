@@ -38,9 +38,9 @@ from vault.engines.system.without_token import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.framework.call import Call, Identity, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.refusals import Refusals
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.framework.telemetry.refusals import Refusals
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND

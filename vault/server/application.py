@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.settings import Config, Listener
 from vault.storage.protocol import Storage
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vault.framework import hcl
+from vault.framework.hcl import parser as hcl
 from vault.server import config_seal
 from vault.server import config_stanzas as stanzas
 from vault.server.config_initialize import initialize

@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from vault.framework.hcl import Block, Item, Value
+from vault.framework.hcl.parser import Block, Item, Value
 from vault.server import config_values
 from vault.server.config_reader import Entry, Findings, body, read
 from vault.server.config_values import Setting, Unreadable

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from vault.framework.hcl import Block
+from vault.framework.hcl.parser import Block
 from vault.server.config_reader import Entry, Findings, body, names, read, unknown
 from vault.server.config_values import Unreadable, boolean, mode
 from vault.server.settings import AuditDevice, Listener, ListenerTelemetry, StorageSettings, UserLockout

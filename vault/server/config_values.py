@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from vault.framework import hcl
+from vault.framework.hcl import parser as hcl
 from vault.token.addresses import NoAddress, canonical
 
 

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vault.framework.call import Reply
+from vault.framework.display.page import facts, hidden, page
 from vault.framework.errors import Malformed
-from vault.framework.page import facts, hidden, page
 from vault.ui.forms import fields_of
 from vault.ui.inner import Answer, Inner, Told, segment
 

@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.metrics import Metrics
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
 from vault.token.origins import Origins

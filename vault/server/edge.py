@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
-from vault.framework.metrics import Metrics
-from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
+from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.application import Answer, Message
 from vault.server.forwarded import Forwarded
 from vault.server.settings import Listener, Telemetry

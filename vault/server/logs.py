@@ -10,7 +10,7 @@ import sys
 from typing import TextIO
 
 from vault.framework.clock import Clock
-from vault.framework.log import Log, places
+from vault.framework.telemetry.log import Log, places
 from vault.server.failure import StartFailure
 from vault.server.settings import Config
 

@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from vault.framework.call import Call
-from vault.framework.log import Log, place
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log, place
+from vault.framework.telemetry.metrics import Metrics
 
 BEAT: Final = 0.1
 """Seconds between two looks."""

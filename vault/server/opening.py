@@ -19,7 +19,7 @@ from vault.cache.follow import Drop
 from vault.engines.system.cors import CORS_KIND
 from vault.engines.system.genesis import CLUSTER, CLUSTER_PATH
 from vault.engines.system.seal import Cluster
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.table import accessor
 from vault.namespace.entry import NAMESPACE_KIND

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from vault.engines.system.cors import CorsSettings, CrossOrigins
-from vault.framework.refusals import Refused
+from vault.framework.telemetry.refusals import Refused
 from vault.server.application import Answer, Message
 from vault.wire.again import Again, Outlet
 from vault.wire.http import RESPOND

@@ -25,10 +25,10 @@ from vault.engines.system.cors import CrossOrigins
 from vault.engines.system.genesis import Genesis
 from vault.engines.system.seal import Cluster
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.offload import Pool
-from vault.framework.safe import Safe
+from vault.framework.concurrency.offload import Pool
+from vault.framework.keys.safe import Safe
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.lease.ending import Endings
 from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from vault.framework.batch import Batch
-from vault.framework.refusals import Reason, Refused
+from vault.framework.telemetry.refusals import Reason, Refused
 from vault.server.framing import Framed
 from vault.server.heads import HEAD_END
 from vault.server.settings import Listener

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from vault.framework.offload import Pool
-from vault.framework.pace import Pace
+from vault.framework.concurrency.offload import Pool
+from vault.framework.concurrency.time_slice import Pace
 
 _SECONDS: Final = 50.0
 """Between two times that it is cleared, whatever happened."""

@@ -17,8 +17,8 @@ import msgspec
 from vault import __version__
 from vault.engines.system.seal import VERSION
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server import logs, process, runtime_metrics, sockets, tls
 from vault.server.application import Application, Build
 from vault.server.failure import StartFailure

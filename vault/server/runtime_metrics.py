@@ -12,8 +12,8 @@ import time
 
 from vault import __version__
 from vault.engines.system.seal import VERSION
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 
 
 def register(metrics: Metrics, log: Log) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from hsm.measures import Counters
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.wrapping import KeySlot
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal.record import SealConfig
 
 

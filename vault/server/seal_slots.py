@@ -15,8 +15,8 @@ from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.wrapping import KeySlot
 from vault.barrier.key import Key
 from vault.framework.clock import Entropy
-from vault.framework.log import Log
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
 from vault.seal.record import SHAMIR_SLOT
 from vault.seal.slots import Slots
 from vault.seal.static_slot import StaticSlot, parse_key

@@ -15,8 +15,8 @@ from typing import Final
 
 from hsm.errors import HsmError
 from vault.barrier.failure import BarrierSealed
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal import sharing
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth

@@ -15,10 +15,10 @@ from typing import Final
 from vault.engines.system.seal import VERSION
 from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.openapi import document
+from vault.framework.help.openapi import document
 from vault.framework.route import Route
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.mount.table import Backend, Catalog
 from vault.server.app import Vault
 from vault.server.settings import Config, Listener, StorageSettings

@@ -31,7 +31,7 @@ from nhi.biscuit.service import BiscuitService
 from nhi.biscuit.signing_in import SigningInEngine
 from vault.framework.call import Mounted, Namespace
 from vault.framework.engine import Engine
-from vault.framework.external import ExternalKeys
+from vault.framework.keys.external import ExternalKeys
 from vault.server.parts import Parts, address
 from vault.token.lockout import Lockout
 

@@ -18,7 +18,7 @@ from vault.barrier.stored import MARK, RecordKind, raw
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
-from vault.framework.keyed import Keyed
+from vault.framework.keys.hmac import Keyed
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer

@@ -16,7 +16,7 @@ import msgspec
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
-from vault.framework.pace import Pace
+from vault.framework.concurrency.time_slice import Pace
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
 from vault.token.model import TOKEN, TOKEN_KIND

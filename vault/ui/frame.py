@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from nhi.picture.node import cut
 from nhi.picture.svg import STYLE
-from vault.framework.page import come_again
+from vault.framework.display.page import come_again
 from vault.ui.html import Child, Html, el
 from vault.ui.sessions import Session
 

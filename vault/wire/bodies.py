@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from vault.framework import schema
+from vault.framework.concurrency.offload import place_of
 from vault.framework.errors import Busy, Malformed
-from vault.framework.offload import place_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 

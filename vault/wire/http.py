@@ -15,6 +15,7 @@ from vault.cache.plans import Key, Plans
 from vault.framework import schema
 from vault.framework.call import Call, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
+from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import (
     Busy,
     Internal,
@@ -28,10 +29,9 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
-from vault.framework.offload import client_of
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
-from vault.framework.refusals import Reason
 from vault.framework.secret import Secret
+from vault.framework.telemetry.refusals import Reason
 from vault.wire import inline, native, v1
 from vault.wire.again import BODIED, HEAD, Heads, Known, Outlet
 from vault.wire.asked import (

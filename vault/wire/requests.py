@@ -10,11 +10,11 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from vault.framework.call import Call, Operation, Reply
+from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
-from vault.framework.metrics import Metrics, Timing
-from vault.framework.offload import Pool
-from vault.framework.refusals import Refusals
+from vault.framework.telemetry.metrics import Metrics, Timing
+from vault.framework.telemetry.refusals import Refusals
 from vault.wire.bodies import Bodies
 
 Handle = Callable[[Call], Awaitable[Reply[object] | None]]

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from vault.barrier.barrier import Barrier
 from vault.framework.clock import Entropy
-from vault.framework.numbered import NumberedKeys
+from vault.framework.keys.key_versions import NumberedKeys
 from vault.seal.sealwrap import SealWrap
 
 _PATH: Final = "wrapping/key"

@@ -14,8 +14,8 @@ from vault.barrier.stored import RecordKind, Stored
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
+from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.limits import AT_ONCE
-from vault.framework.offload import Pool, client_of
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.wrap.signed import SignedTokens

@@ -10,7 +10,7 @@ from nhi.auth.approle.model import Place, Role, SecretId, Usage
 from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
-from vault.framework.keyed import Keyed
+from vault.framework.keys.hmac import Keyed
 from vault.storage.protocol import Timer
 
 SECRET_ID_KIND: Final = "approle-secret-id"  # noqa: S105 -- the kind of timer that ends secret ids

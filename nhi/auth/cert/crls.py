@@ -18,9 +18,9 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
-from vault.framework.offload import Pool
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable

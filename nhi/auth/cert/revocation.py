@@ -17,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from nhi.auth.cert.model import Role
 from vault.framework.clock import Clock
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, Outgoing
 from vault.outbound.kept import Kept

@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 
 from vault.framework.call import Reply
-from vault.framework.page import facts, hidden, page
+from vault.framework.display.page import facts, hidden, page
 
 
 def confirm(*, role: str, address: str, state: str, code: str, confirmation: str) -> Reply[None]:

@@ -25,9 +25,9 @@ from vault.barrier.view import View
 from vault.framework import schema
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
-from vault.framework.offload import client_of
 
 STATE_KIND: Final = "oidc-state"
 """Kind of the timer of a sign-in that an earlier version kept in storage."""

@@ -11,7 +11,7 @@ from vault.framework import schema
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.limits import JsonLimits
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, Outgoing
 from vault.outbound.shares import Owner

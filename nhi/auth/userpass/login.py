@@ -11,10 +11,10 @@ from nhi.auth.userpass.passwords import Passwords
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.identity import LoginAlias
-from vault.framework.offload import client_of
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import Grant, Issuer, policies_of

@@ -15,7 +15,7 @@ import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from vault.framework.offload import Client, Pool
+from vault.framework.concurrency.offload import Client, Pool
 
 THREADS: Final = 2
 """Passwords that are hashed at one time."""

@@ -18,10 +18,10 @@ from nhi.auth.userpass.passwords import Passwords, is_bcrypt
 from nhi.records import Keys, ListParams
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
-from vault.framework.offload import client_of
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import OLD_NAMES, changed, shown
 

@@ -12,16 +12,16 @@ from nhi.identity.mfa import model, reach
 from nhi.identity.mfa.checking import HASHES
 from nhi.identity.mfa.model import Method, Seed
 from nhi.identity.mfa.reach import Chain
-from vault.framework.barcode import barcode
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.display.barcode import barcode
+from vault.framework.display.otpauth import otpauth
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.external import AskFirst
 from vault.framework.fields import Doc, Json, Span
+from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
-from vault.framework.offload import Pool, client_of
-from vault.framework.otpauth import otpauth
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router

@@ -17,8 +17,8 @@ from vault.cache.follow import Bounded
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Limited
-from vault.framework.external import AskFirst
-from vault.framework.safe import Bare, Safe
+from vault.framework.keys.external import AskFirst
+from vault.framework.keys.safe import Bare, Safe
 
 WAITING: Final = 32
 """Calls that may wait for their pairs."""

@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from vault.framework.safe import Safe
+from vault.framework.keys.safe import Safe
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
 """What keys can be made for (RFC 7518, RFC 8037); `none` and symmetric ones are not among them."""

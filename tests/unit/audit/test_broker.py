@@ -23,9 +23,9 @@ from vault.engines.system.auditing import AuditEngine
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots
 

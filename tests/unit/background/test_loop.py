@@ -16,7 +16,7 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.errors import Unavailable
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure, Timer
 

@@ -12,8 +12,8 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Mounted
 from vault.framework.clock import Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure
 from vault.lease.store import LeaseStore

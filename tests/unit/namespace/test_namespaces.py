@@ -15,7 +15,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.stored import raw
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.namespace import ids

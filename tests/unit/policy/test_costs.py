@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.framework.hcl import MAX_LEXEMES
+from vault.framework.hcl.parser import MAX_LEXEMES
 from vault.policy.acl import Acl, compile_acl
 from vault.policy.listing import check_filter, compile_filter
 from vault.policy.match import RuleTable, is_open, is_wildcard, priority

@@ -10,13 +10,13 @@ import pytest
 
 from hsm.errors import IntegrityError
 from tests.unit.barrier.stream import flips
-from tests.unit.framework.test_numbered import SAFE, SIGNING, Here, Kind
+from tests.unit.framework.keys.test_key_versions import SAFE, SIGNING, Here, Kind
 from tests.unit.seal.auto import named
 from tests.unit.seal.test_sealwrap import CORE, Wraps
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.stored import raw
 from vault.framework.errors import Failed, Unavailable
-from vault.framework.safe import Safe
+from vault.framework.keys.safe import Safe
 from vault.seal.failure import SealFailure
 from vault.seal.record import recovery_path
 from vault.seal.sealwrap import PREFIX

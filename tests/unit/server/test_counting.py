@@ -4,7 +4,7 @@
 import asyncio
 
 from tests.unit.engines.system.house import CORE, House
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.counting import CountedTokens, show_keys, show_state
 from vault.token.model import TokenEntry
 from vault.token.origins import NoOrigins

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from vault.framework.clock import Clock
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.edge import edge
 from vault.server.settings import Listener, ListenerTelemetry, Telemetry
 from vault.wire.http import Front

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.server.dev import _write_private
 from vault.server.failure import StartFailure
 from vault.server.logs import open_log

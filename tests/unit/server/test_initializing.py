@@ -12,8 +12,8 @@ import pytest
 
 from vault.framework.call import ROOT
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.app import Vault
 from vault.server.config import load
 from vault.server.failure import StartFailure

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from vault.framework.call import Call, Mounted
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics, Timing
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.server import loop_watch
 from vault.server.loop_watch import LoopWatch
 

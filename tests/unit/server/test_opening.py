@@ -9,7 +9,7 @@ import pytest
 
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 from vault.seal.health import SlotHealth
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots

@@ -7,7 +7,7 @@ import pytest
 from uvicorn.server import ServerState
 
 from tests.unit.server.test_connection import Wire, echo
-from vault.framework.refusals import Reason
+from vault.framework.telemetry.refusals import Reason
 from vault.server.listening import _uvicorn
 from vault.server.protocol import Connection
 from vault.server.settings import Listener

@@ -11,13 +11,13 @@ import pytest
 
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
-from vault.framework import refusals
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.limits import USUAL_LIMITS
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry import refusals
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.protocol import _rest as rest
 from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front

@@ -4,8 +4,8 @@
 from hsm.errors import SlotUnavailable
 from hsm.pkcs11_slot import Pkcs11Slot
 from hsm.settings import settings_from
-from vault.framework.metrics import Metrics
-from vault.framework.metrics_text import render_prometheus
+from vault.framework.telemetry.exposition import render_prometheus
+from vault.framework.telemetry.metrics import Metrics
 from vault.server.seal_metrics import SlotMetrics
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine
 from tests.unit.seal.soft import SoftSlot
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal.health import SlotHealth
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots, SlotView

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.routes.driver import Answer, Application
+from vault.framework.display.page import page
 from vault.framework.errors import Busy, Limited, Locked, Sealed, VaultError
-from vault.framework.page import page
 from vault.wire import v1
 
 HEALTH = "/v1/sys/health"

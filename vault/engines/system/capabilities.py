@@ -9,11 +9,11 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Narrowing, Reply
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.time_slice import Pace
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
-from vault.framework.offload import Pool, client_of
-from vault.framework.pace import Pace
 from vault.framework.route import BISCUITS, Params, read, write
 from vault.framework.secret import Secret
 from vault.policy.acl import Acl

@@ -18,8 +18,8 @@ from vault.engines.system.external_keys_store import Config, Key
 from vault.framework.call import Call, Mounted, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
-from vault.framework.external import ExternalKey
 from vault.framework.fields import Doc, Json, Kind
+from vault.framework.keys.external import ExternalKey
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, write
 from vault.token.authenticator import core_reader
@@ -118,7 +118,7 @@ class Names(msgspec.Struct, frozen=True):
 
 
 class ExternalKeyEngine(Engine):
-    """Configs, keys and grants of a namespace; also where engines find the keys (`vault.framework.external`)."""
+    """Configs, keys and grants of a namespace; also where engines find the keys (`vault.framework.keys.external`)."""
 
     def __init__(self, barrier: Barrier, providers: Mapping[str, Provider]) -> None:
         """`providers` are the plugins, by name."""

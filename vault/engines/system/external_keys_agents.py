@@ -21,7 +21,7 @@ from hsm.runtime import runtime_directory
 from hsm.signers import Agent
 from vault.engines.system.external_keys_token import Pair, Token
 from vault.framework.errors import Unavailable
-from vault.framework.external import PrivateKey
+from vault.framework.keys.external import PrivateKey
 
 MOST: Final = 8
 """Tokens that are kept open at once; the one that nobody uses and was used longest ago is closed for another."""

@@ -19,9 +19,9 @@ from vault.engines.system.external_keys import Options
 from vault.engines.system.external_keys_agents import MOST, TURNS, Agents, Found, Opened
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import Call
-from vault.framework.deadline import within
+from vault.framework.concurrency.deadline import within
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
-from vault.framework.external import ExternalKey, PrivateKey
+from vault.framework.keys.external import ExternalKey, PrivateKey
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc
-from vault.framework.log import Log
 from vault.framework.route import Params, delete, read, write
+from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.ids import bound
 from vault.seal.consent import Attempt, RootConsent

@@ -14,7 +14,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.fields import Doc
-from vault.framework.openapi import document
+from vault.framework.help.openapi import document
 from vault.framework.quote import quote
 from vault.framework.route import Params, Route, read, write
 from vault.framework.schema import encode

@@ -8,8 +8,8 @@ from vault.framework.call import Call, Identity, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Limited, Malformed
 from vault.framework.fields import Doc
-from vault.framework.log import LEVELS, Log
 from vault.framework.route import Params, read
+from vault.framework.telemetry.log import LEVELS, Log
 from vault.token.lasting import Lasting
 
 _FORMS: Final = ("standard", "json")

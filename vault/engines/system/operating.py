@@ -12,9 +12,9 @@ from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
-from vault.framework.log import LEVELS, MODULES, Log
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
+from vault.framework.telemetry.log import LEVELS, MODULES, Log
 from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
 from vault.token.store import TokenStore

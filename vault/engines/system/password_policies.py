@@ -11,11 +11,11 @@ from vault.engines.system.password_rules import Rules, RulesError, candidates, r
 from vault.engines.system.policy_shapes import listing_order
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.time_slice import Pace
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
-from vault.framework.offload import Pool, client_of
-from vault.framework.pace import Pace
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.decode import policy_text
 from vault.policy.model import PolicyError

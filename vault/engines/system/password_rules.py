@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from vault.framework.hcl import Block, HclError, Item, Value, parse
+from vault.framework.hcl.parser import Block, HclError, Item, Value, parse
 
 SHORTEST: Final = 4
 LONGEST: Final = 100

@@ -22,8 +22,8 @@ from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unavailable
 from vault.framework.fields import Doc, StringList
-from vault.framework.log import Log
 from vault.framework.route import Params, delete, read, write
+from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
 from vault.seal import rehearsal, turnover

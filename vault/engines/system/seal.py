@@ -28,8 +28,8 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Mismatch, to_bool, to_int
-from vault.framework.log import Log
 from vault.framework.route import read, write
+from vault.framework.telemetry.log import Log
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.init import InitPlan, InitRequest

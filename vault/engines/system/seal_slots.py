@@ -15,9 +15,9 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, VaultError
 from vault.framework.fields import Doc
-from vault.framework.log import Log
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
+from vault.framework.telemetry.log import Log
 from vault.seal import book, rehearsal
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth

@@ -12,14 +12,14 @@ from vault.engines.system.host import CpuFacts, CpuTimes, DiskFacts, HostFacts, 
 from vault.engines.system.seal import COMMIT_DATE, VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
+from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath
 from vault.framework.fields import Doc
-from vault.framework.metrics import Metrics
-from vault.framework.metrics_text import PROMETHEUS_TYPE, render_json, render_prometheus
-from vault.framework.offload import Pool, client_of
 from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
+from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
+from vault.framework.telemetry.metrics import Metrics
 
 
 class Server(msgspec.Struct, frozen=True):

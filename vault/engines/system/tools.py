@@ -11,10 +11,10 @@ import msgspec
 
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
-from vault.framework.offload import Pool, client_of
 from vault.framework.route import Params, write
 from vault.seal.encoding import NotBase64, from_base64
 

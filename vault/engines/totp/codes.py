@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import constant_time, hashes
 from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 from vault.engines.totp.model import Key, KeyParams
+from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
 from vault.framework.names import check_length
-from vault.framework.otpauth import otpauth
 
 _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] = {
     "SHA1": hashes.SHA1,

@@ -22,12 +22,12 @@ from vault.engines.totp.model import (
     Prepared,
     Validity,
 )
-from vault.framework.barcode import barcode
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.display.barcode import barcode
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.offload import Pool, client_of
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 

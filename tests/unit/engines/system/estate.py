@@ -15,10 +15,10 @@ from vault.engines.system.rotation import RotationEngine
 from vault.engines.system.status import Server, StatusEngine
 from vault.engines.system.tuning import TuningEngine
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
-from vault.framework.metrics import Metrics
-from vault.framework.offload import Pool
 from vault.framework.route import RouteTable
+from vault.framework.telemetry.metrics import Metrics
 from vault.mount.table import Backend, Catalog
 
 

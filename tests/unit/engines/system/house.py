@@ -26,10 +26,10 @@ from vault.framework.call import Call, Namespace, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, VaultError
-from vault.framework.log import Log
+from vault.framework.keys.safe import Safe
 from vault.framework.route import RouteTable
-from vault.framework.safe import Safe
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog, built_in

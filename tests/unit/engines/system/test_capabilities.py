@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.capabilities import CapabilityEngine
-from vault.framework.offload import Pool
+from vault.framework.concurrency.offload import Pool
 
 RULES = """
 path "cap/a" { capabilities = ["read", "update", "patch", "scan", "sudo"] }

@@ -14,7 +14,7 @@ from vault.engines.system.external_keys import ExternalKeyEngine, Options
 from vault.engines.system.external_keys_store import Config, Key, merged
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Malformed
-from vault.framework.external import ExternalKey, ExternalKeys, PrivateKey
+from vault.framework.keys.external import ExternalKey, ExternalKeys, PrivateKey
 
 T = TypeVar("T")
 CONFIGS = "sys/external-keys/configs"

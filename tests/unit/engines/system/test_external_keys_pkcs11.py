@@ -37,7 +37,7 @@ from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
 from vault.engines.system.external_keys_token import Pair, Token, read_pair, read_token
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
-from vault.framework.external import PrivateKey
+from vault.framework.keys.external import PrivateKey
 
 CONFIGS = "sys/external-keys/configs"
 MODULES = {"soft": "/usr/lib/soft.so", "hard": "/usr/lib/hard.so"}

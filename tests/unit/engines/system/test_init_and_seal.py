@@ -8,8 +8,8 @@ import pytest
 
 from tests.routes.driver import Application
 from vault.framework.clock import Clock, Entropy
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest
 from vault.server.app import Vault

@@ -12,8 +12,8 @@ from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.lease.bench import MOST_TURNS, OtherSystem
 from vault.engines.system.leases import LeaseEngine
 from vault.framework.call import Call, Mounted
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore

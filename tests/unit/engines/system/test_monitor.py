@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from tests.routes.driver import Application
-from vault.framework.watch import Watch
+from vault.framework.telemetry.log_tail import Watch
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.routes.driver import Application
-from vault.framework.log import MODULES
+from vault.framework.telemetry.log import MODULES
 
 LOGS = "/v1/sys/loggers"
 PLUGINS = "/v1/sys/plugins"

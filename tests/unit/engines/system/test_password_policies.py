@@ -10,7 +10,7 @@ from tests.unit.engines.system.house import House, play
 from vault.engines.system.password_policies import Password, PasswordPolicyEngine
 from vault.engines.system.password_rules import ROUND, Rule, Rules, RulesError, candidates, read_rules
 from vault.framework.clock import Entropy
-from vault.framework.offload import Pool
+from vault.framework.concurrency.offload import Pool
 
 FIVE = 'length = 20\nrule "charset" { charset = "abcde" min-chars = 2 }'
 PATH = "sys/policies/password"

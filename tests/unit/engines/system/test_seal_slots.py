@@ -16,9 +16,9 @@ from tests.routes.driver import Ahead, Answer, Application
 from vault.audit.device import DeviceConfig
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unavailable
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 from vault.seal.record import WrappedSlot, decode, encode, link_path
 from vault.server.app import Vault
 from vault.server.seal_settings import HsmPolicy, SealSettings, StaticSeal

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.tools import ToolEngine
 from vault.framework.clock import Entropy
-from vault.framework.offload import Client, Pool
+from vault.framework.concurrency.offload import Client, Pool
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from vault.engines.totp import codes
 from vault.engines.totp.engine import Totp
 from vault.engines.totp.model import Key
 from vault.framework.clock import Entropy
-from vault.framework.offload import Pool
+from vault.framework.concurrency.offload import Pool
 
 SECRET = base64.b32encode(b"12345678901234567890").decode()
 SEEDS = {

@@ -29,7 +29,7 @@ from vault.engines.system.remounting import RemountEngine
 from vault.engines.system.tuning import TuningEngine
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
-from vault.framework.offload import Pool
+from vault.framework.concurrency.offload import Pool
 from vault.framework.route import RouteTable
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog

@@ -21,8 +21,8 @@ from tests.unit.nhi.auth.jwt_house import _resolve
 from tests.unit.outbound.service import Service, service
 from tests.unit.token.house import DEFAULT
 from vault.framework.errors import Malformed
-from vault.framework.log import Log
 from vault.framework.route import RouteTable
+from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places

@@ -20,7 +20,7 @@ from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, SigningKey, gene
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened
 from tests.unit.token.house import HOUR, play
 from vault.background.loop import Background
-from vault.framework.log import Log
+from vault.framework.telemetry.log import Log
 
 OIDC = "identity/oidc/"
 DAY = 24 * HOUR

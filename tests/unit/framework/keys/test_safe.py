@@ -6,12 +6,12 @@ import os
 
 import pytest
 
-from tests.unit.framework.test_numbered import AWAY
+from tests.unit.framework.keys.test_key_versions import AWAY
 from tests.unit.seal.auto import named
 from tests.unit.seal.test_sealwrap import Wraps
 from vault.barrier.failure import BarrierSealed
 from vault.framework.errors import Failed, Unavailable
-from vault.framework.safe import Safe
+from vault.framework.keys.safe import Safe
 from vault.seal.sealwrap import SealWrap
 from vault.seal.slots import Slots
 

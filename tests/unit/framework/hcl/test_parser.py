@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.policy.test_costs import seconds
-from vault.framework.hcl import MAX_CHARACTERS, MAX_DEPTH, Block, HclError, Item, Value, parse
+from vault.framework.hcl.parser import MAX_CHARACTERS, MAX_DEPTH, Block, HclError, Item, Value, parse
 
 
 def plain(value: Value) -> Any:

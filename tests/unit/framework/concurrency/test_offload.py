@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from vault.framework.call import Call, Mounted
+from vault.framework.concurrency.offload import Client, Pool, client_of
 from vault.framework.errors import Busy
-from vault.framework.offload import Client, Pool, client_of
 
 NOBODY: Client = ("m", "a")
 

@@ -10,8 +10,8 @@ from collections import Counter as Counted
 from collections.abc import Callable
 from typing import Final, Literal
 
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
 
 Reason = Literal["body", "head", "path", "size", "time"]
 """A body that did not arrive whole; a head or header that is no good; a path; too many bytes; too slowly sent."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The grammar of HCL 1 and of its JSON form. Use `vault.framework.hcl.parse`, which imports this late."""
+"""The grammar of HCL 1 and of its JSON form. Use `vault.framework.hcl.parser`, which imports this late."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cache
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
-from vault.framework.hcl import Block, HclError, Item, Value
-from vault.framework.hcl_tokens import Lexeme, hcl_lexemes, json_lexemes
+from vault.framework.hcl.lexer import Lexeme, hcl_lexemes, json_lexemes
+from vault.framework.hcl.parser import Block, HclError, Item, Value
 
 _GRAMMAR = r"""
 hcl: _items

@@ -19,7 +19,7 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
-from vault.framework.numbered import NumberedKeys
+from vault.framework.keys.key_versions import NumberedKeys
 from vault.seal.sealwrap import SealWrap
 
 K = TypeVar("K")

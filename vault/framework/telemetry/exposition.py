@@ -11,7 +11,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from vault.framework.metrics import Labels, Metrics, Timing
+from vault.framework.telemetry.metrics import Labels, Metrics, Timing
 
 PROMETHEUS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of `render_prometheus`."""

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
-from vault.framework.watch import Watch
+from vault.framework.telemetry.log_tail import Watch
 from vault.storage.protocol import StorageFailure
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}

@@ -5,8 +5,8 @@ import asyncio
 
 import pytest
 
-from vault.framework import pace
-from vault.framework.pace import STRETCH, Pace
+from vault.framework.concurrency import time_slice as pace
+from vault.framework.concurrency.time_slice import STRETCH, Pace
 
 
 def _turns(monkeypatch: pytest.MonkeyPatch, *, parts: int, seconds: float) -> int:

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.clocks import MONTH, MovedClock
 from vault.framework.clock import Clock
-from vault.framework.metrics import Metrics, Timing
-from vault.framework.metrics_text import render_json, render_prometheus
+from vault.framework.telemetry.exposition import render_json, render_prometheus
+from vault.framework.telemetry.metrics import Metrics, Timing
 
 
 class Ticking(Clock):

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.call import Call, Operation, Reply
-from vault.framework.openapi import document
+from vault.framework.help.openapi import document
 from vault.framework.route import Bound, Route
 
 

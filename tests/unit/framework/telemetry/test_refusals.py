@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from vault.framework.log import Log
-from vault.framework.metrics import Metrics
-from vault.framework.refusals import QUIET, REASONS, Reason, Refusals
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.framework.telemetry.refusals import QUIET, REASONS, Reason, Refusals
 
 
 class Watched:

@@ -101,12 +101,12 @@ def parse(text: str) -> Body:
     JSON objects are flattened as OpenBao does: `{"path": {"a": {…}}}` reads like `path "a" {…}`.
     Raises HclError, and nothing else, for anything that is not well formed or exceeds the limits.
     """
-    from vault.framework import hcl_syntax  # the parser generator costs tens of milliseconds to import
+    from vault.framework.hcl import grammar  # the parser generator costs tens of milliseconds to import
 
     json = is_json(text)
     if len(text) > MAX_CHARACTERS:
         raise HclError(1, f"text is longer than {MAX_CHARACTERS} characters", json=json)
-    body = hcl_syntax.read(text, json=json)
+    body = grammar.read(text, json=json)
     return _flattened(body) if json else body
 
 

@@ -16,8 +16,8 @@ from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
 from vault.barrier.view import ReadView
 from vault.framework.clock import Entropy
-from vault.framework.numbered import NumberedKeys
-from vault.framework.safe import Safe
+from vault.framework.keys.key_versions import NumberedKeys
+from vault.framework.keys.safe import Safe
 from vault.seal.sealwrap import PREFIX, SealWrap
 from vault.seal.slots import Slots
 from vault.wrap.signing_key import signing_keys

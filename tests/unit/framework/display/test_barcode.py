@@ -10,9 +10,9 @@ import pytest
 import segno
 
 from tests.unit.policy.test_costs import seconds
-from vault.framework.barcode import barcode
+from vault.framework.display.barcode import barcode
+from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
-from vault.framework.otpauth import otpauth
 
 TEXT = "otpauth://totp/Rig:me@x?secret=JBSWY3DPEHPK3PXP"
 MODULES = segno.make(TEXT, error="m", micro=False).matrix
