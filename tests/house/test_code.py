@@ -29,7 +29,7 @@ _MAY_WAIT = ("hsm/pkcs11_slot.py",)
 _MAY_HAVE_THREADS = {
     "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
-    "vault/engines/system/external_keys_pkcs11.py": "wait for devices; each has so many",
+    "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/storage/group.py": "commits",
 }

@@ -40,7 +40,7 @@ BYTES = {
     "vault/engines/cubbyhole/engine.py": ["schema.encode(fields)"],
     "vault/engines/kv/plain.py": ["_text(call)"],
     "vault/engines/kv/store.py": ["data"],
-    "vault/engines/system/remounting.py": ["value"],
+    "vault/engines/system/mounts/remount.py": ["value"],
     "vault/token/rows.py": ["self._entropy.bytes(32)"],
     "vault/token/store.py": ["how"],
 }

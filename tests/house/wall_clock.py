@@ -47,19 +47,19 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
             "write_secret"
         ),
         "vault/engines/kv/metadata.py": "patch_metadata write_metadata",
-        "vault/engines/system/capabilities.py": (
+        "vault/engines/system/policies/capabilities.py": (
             "_answer _by_accessor _by_token _explained read_resultant_acl work"
         ),
-        "vault/engines/system/generate_root.py": "_make",
-        "vault/engines/system/genesis.py": "_fill",
-        "vault/engines/system/interface.py": (
+        "vault/engines/system/seal/generate_root.py": "_make",
+        "vault/engines/system/seal/genesis.py": "_fill",
+        "vault/engines/system/mounts/internal.py": (
             "_document reaches read_mount_of_path read_namespaces read_visible_mounts"
         ),
-        "vault/engines/system/leases.py": "_find_token _renew _revoke look_up",
-        "vault/engines/system/namespace_seals.py": "delete_sealed",
-        "vault/engines/system/namespaces.py": "_fill delete_namespace",
-        "vault/engines/system/policies.py": "_load _replace expire patch_policy prepare",
-        "vault/engines/system/tuning.py": "_tune",
+        "vault/engines/system/clients/leases.py": "_find_token _renew _revoke look_up",
+        "vault/engines/system/namespaces/seals.py": "delete_sealed",
+        "vault/engines/system/namespaces/namespaces.py": "_fill delete_namespace",
+        "vault/engines/system/policies/acl.py": "_load _replace expire patch_policy prepare",
+        "vault/engines/system/mounts/tune.py": "_tune",
         "vault/engines/token/engine.py": (
             "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"
         ),
@@ -97,8 +97,8 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/sighting.py": "_shown",
         "nhi/identity/mfa/checking.py": "_check",
         "nhi/identity/oidc/token_routes.py": "_problem",
-        "vault/engines/system/generate_root.py": "begin",
-        "vault/engines/system/resharing.py": "begin",
+        "vault/engines/system/seal/generate_root.py": "begin",
+        "vault/engines/system/seal/rotate_root.py": "begin",
         "vault/engines/totp/engine.py": "check_code read_code",
         "vault/server/dev_tls.py": "_builder",
         "vault/server/diagnosis.py": "_listener",
@@ -110,8 +110,8 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/published.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",
         "vault/audit/broker.py": "_try exchange request response",
-        "vault/engines/system/seal.py": "read_health",
-        "vault/engines/system/status.py": "_shown read_host",
+        "vault/engines/system/seal/seal.py": "read_health",
+        "vault/engines/system/operations/status.py": "_shown read_host",
         "vault/framework/telemetry/log.py": "_time",
         "vault/framework/telemetry/metrics.py": "__init__",
     },

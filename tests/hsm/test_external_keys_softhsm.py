@@ -26,9 +26,9 @@ from tests.hsm import pairs
 from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.unit.engines.system.house import House
-from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.external_keys_agents import IDLE_SECONDS, Agents, starter
-from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
+from vault.engines.system.external_keys.agents import IDLE_SECONDS, Agents, starter
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.external_keys.pkcs11 import Pkcs11Provider
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.clock import Entropy
 from vault.framework.errors import Failed, Unavailable

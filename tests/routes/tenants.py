@@ -11,7 +11,7 @@ from tests.routes.driver import Answer, Application, Target
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
-from vault.engines.system.mount_rules import LOCKABLE
+from vault.engines.system.mounts.rules import LOCKABLE
 from vault.framework.call import Call, Mounted
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage

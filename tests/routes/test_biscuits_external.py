@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.routes.driver import Answer, Application
 from tests.routes.issuer import Issuer
-from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.framework.call import Call
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.keys.external import PrivateKey

@@ -12,7 +12,7 @@ from tests.routes.driver import Application
 from tests.routes.test_unrecorded import kept, unheard
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
-from vault.engines.system.seal_slots import OUTSTANDING
+from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
 from vault.seal import book, sharing
 from vault.server.gathering import Gathering

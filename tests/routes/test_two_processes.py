@@ -11,7 +11,7 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.routes.test_biscuits_external import FakeDevice
 from tests.shared import Shared
-from vault.engines.system.external_keys import ExternalKeyEngine
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.framework.call import Call
 from vault.framework.errors import Malformed
 

@@ -31,10 +31,10 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
 from vault.engines.cubbyhole.store import purge as purge_cubbyhole
-from vault.engines.system.policies import PolicyEngine
-from vault.engines.system.rotation import keep_count
-from vault.engines.system.seal import Passage
-from vault.engines.system.without_token import REKEY_PATHS, ROOT_PATHS, TAKEN
+from vault.engines.system.policies.acl import PolicyEngine
+from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
+from vault.engines.system.seal.rotate_keyring import keep_count
+from vault.engines.system.seal.seal import Passage
 from vault.framework.call import Call, Identity, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits

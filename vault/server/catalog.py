@@ -14,28 +14,28 @@ from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
-from vault.engines.system.auditing import AuditEngine
-from vault.engines.system.capabilities import CapabilityEngine
-from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.generate_root import RootTokenEngine
-from vault.engines.system.host import machine
-from vault.engines.system.interface import InterfaceEngine, SpecsEngine
-from vault.engines.system.lockout import LockoutEngine
-from vault.engines.system.mounts import MountsEngine
-from vault.engines.system.namespaces import NamespaceEngine
-from vault.engines.system.plugins import PluginEngine, ProgramEngine
-from vault.engines.system.policies import PolicyEngine
-from vault.engines.system.remounting import RemountEngine
-from vault.engines.system.resharing import ResharingEngine
-from vault.engines.system.rotation import RotationEngine
-from vault.engines.system.seal import Passage, SealEngine
-from vault.engines.system.seal_slots import SealSlotEngine
-from vault.engines.system.status import Server, StatusEngine
-from vault.engines.system.tools import ToolEngine
-from vault.engines.system.tuning import TuningEngine
-from vault.engines.system.waiting_response import WaitingResponse
-from vault.engines.system.without_token import RekeyEngine, RootEngine
-from vault.engines.system.wrapping import WrappingEngine
+from vault.engines.system.clients.cubbyhole_response import WaitingResponse
+from vault.engines.system.clients.tools import ToolEngine
+from vault.engines.system.clients.wrapping import WrappingEngine
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.mounts import MountsEngine
+from vault.engines.system.mounts.plugins import PluginEngine, ProgramEngine
+from vault.engines.system.mounts.remount import RemountEngine
+from vault.engines.system.mounts.tune import TuningEngine
+from vault.engines.system.namespaces.locked_users import LockoutEngine
+from vault.engines.system.namespaces.namespaces import NamespaceEngine
+from vault.engines.system.operations.audit import AuditEngine
+from vault.engines.system.operations.host import machine
+from vault.engines.system.operations.status import Server, StatusEngine
+from vault.engines.system.policies.acl import PolicyEngine
+from vault.engines.system.policies.capabilities import CapabilityEngine
+from vault.engines.system.seal.generate_root import RootTokenEngine
+from vault.engines.system.seal.legacy_rekey import RekeyEngine, RootEngine
+from vault.engines.system.seal.rotate_keyring import RotationEngine
+from vault.engines.system.seal.rotate_root import ResharingEngine
+from vault.engines.system.seal.seal import Passage, SealEngine
+from vault.engines.system.seal.slots import SealSlotEngine
 from vault.engines.token.engine import TokenEngine
 from vault.engines.totp.engine import Totp
 from vault.framework.call import Call, Reply

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from vault.engines.system.external_keys import Provider
+from vault.engines.system.external_keys.engine import Provider
 from vault.framework.clock import Entropy
 from vault.server.failure import StartFailure
 from vault.server.seal_slots import agents_environment
@@ -28,8 +28,8 @@ def external_key_providers(
     modules = aliases(environment.get(ALIASES, ""))
     if importlib.util.find_spec("pkcs11") is None:
         return {}
-    from vault.engines.system.external_keys_agents import Agents, starter
-    from vault.engines.system.external_keys_pkcs11 import Pkcs11Provider
+    from vault.engines.system.external_keys.agents import Agents, starter
+    from vault.engines.system.external_keys.pkcs11 import Pkcs11Provider
 
     shown = agents_environment(config, environment)
     start = starter(shown, now=time.monotonic, chance=lambda: entropy.bytes(1)[0] / 256)

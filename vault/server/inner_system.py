@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Final
 
 from nhi.identity.mfa.validate_routes import ValidateEngine
-from vault.engines.system.capabilities import CapabilityEngine
-from vault.engines.system.external_keys import ExternalKeyEngine
-from vault.engines.system.generate_root import RootTokenEngine
-from vault.engines.system.interface import InterfaceEngine, SpecsEngine
-from vault.engines.system.leases import LeaseEngine
-from vault.engines.system.lockout import LockoutEngine
-from vault.engines.system.mounts import MountsEngine
-from vault.engines.system.namespaces import NamespaceEngine
-from vault.engines.system.operating import OperatingEngine
-from vault.engines.system.password_policies import PasswordPolicyEngine
-from vault.engines.system.plugins import PluginEngine
-from vault.engines.system.policies import PolicyEngine
-from vault.engines.system.remounting import RemountEngine
-from vault.engines.system.resharing import ResharingEngine
-from vault.engines.system.rotation import RotationEngine
-from vault.engines.system.seal import SealEngine
-from vault.engines.system.status import StatusEngine
-from vault.engines.system.tools import ToolEngine
-from vault.engines.system.tuning import TuningEngine
-from vault.engines.system.wrapping import WrappingEngine
+from vault.engines.system.clients.leases import LeaseEngine
+from vault.engines.system.clients.tools import ToolEngine
+from vault.engines.system.clients.wrapping import WrappingEngine
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.mounts import MountsEngine
+from vault.engines.system.mounts.plugins import PluginEngine
+from vault.engines.system.mounts.remount import RemountEngine
+from vault.engines.system.mounts.tune import TuningEngine
+from vault.engines.system.namespaces.locked_users import LockoutEngine
+from vault.engines.system.namespaces.namespaces import NamespaceEngine
+from vault.engines.system.operations.loggers import OperatingEngine
+from vault.engines.system.operations.status import StatusEngine
+from vault.engines.system.policies.acl import PolicyEngine
+from vault.engines.system.policies.capabilities import CapabilityEngine
+from vault.engines.system.policies.password import PasswordPolicyEngine
+from vault.engines.system.seal.generate_root import RootTokenEngine
+from vault.engines.system.seal.rotate_keyring import RotationEngine
+from vault.engines.system.seal.rotate_root import ResharingEngine
+from vault.engines.system.seal.seal import SealEngine
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, InnerBackend

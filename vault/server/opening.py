@@ -16,9 +16,9 @@ from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.stored import NewerFormat
 from vault.cache.follow import Drop
-from vault.engines.system.cors import CORS_KIND
-from vault.engines.system.genesis import CLUSTER, CLUSTER_PATH
-from vault.engines.system.seal import Cluster
+from vault.engines.system.operations.cors import CORS_KIND
+from vault.engines.system.seal.genesis import CLUSTER, CLUSTER_PATH
+from vault.engines.system.seal.seal import Cluster
 from vault.framework.telemetry.log import Log
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.table import accessor

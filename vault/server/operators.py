@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from nhi.identity.store import count as count_entities
-from vault.engines.system.cors import CorsEngine
-from vault.engines.system.leases import LeaseEngine
-from vault.engines.system.monitor import MonitorEngine
-from vault.engines.system.operating import LoggerEngine, OperatingEngine
-from vault.engines.system.password_policies import PasswordPolicyEngine
-from vault.engines.system.quotas import QuotaEngine
+from vault.engines.system.clients.leases import LeaseEngine
+from vault.engines.system.namespaces.quotas import QuotaEngine
+from vault.engines.system.operations.cors import CorsEngine
+from vault.engines.system.operations.loggers import LoggerEngine, OperatingEngine
+from vault.engines.system.operations.monitor import MonitorEngine
+from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
 from vault.lease.tidy import Tidy
 from vault.server.parts import Parts

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from vault.engines.system.cors import CorsSettings, CrossOrigins
+from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
 from vault.framework.telemetry.refusals import Refused
 from vault.server.application import Answer, Message
 from vault.wire.again import Again, Outlet

@@ -21,9 +21,9 @@ from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
-from vault.engines.system.cors import CrossOrigins
-from vault.engines.system.genesis import Genesis
-from vault.engines.system.seal import Cluster
+from vault.engines.system.operations.cors import CrossOrigins
+from vault.engines.system.seal.genesis import Genesis
+from vault.engines.system.seal.seal import Cluster
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.keys.safe import Safe

@@ -19,7 +19,7 @@ from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
 from vault.barrier.stored import raw
-from vault.engines.system.auditing import AuditEngine
+from vault.engines.system.operations.audit import AuditEngine
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError

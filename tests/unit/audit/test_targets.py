@@ -12,7 +12,7 @@ from tests.unit.engines.system.house import House, play
 from vault.audit import target
 from vault.audit.device import DeviceConfig, DeviceFailure, FileDevice, open_device
 from vault.audit.target import Claim, beside
-from vault.engines.system.auditing import AuditEngine
+from vault.engines.system.operations.audit import AuditEngine
 
 CLAIMED = r"file_path is a file that this server needs, path of storage; give the device one of its own$"
 

@@ -16,7 +16,7 @@ from tests.unit.engines.system.house import House, play
 from vault.audit import writer as module
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.writer import Writer
-from vault.engines.system.auditing import AuditEngine
+from vault.engines.system.operations.audit import AuditEngine
 from vault.framework.errors import Unavailable
 
 LONG = b"x" * 300_000 + b"\n"

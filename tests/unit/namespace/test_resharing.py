@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.namespace.tenancy import NS, ONE, TWO, Tenancy
 from tests.unit.seal.keys import Holder
-from vault.engines.system.generate_root import RootTokenEngine
+from vault.engines.system.seal.generate_root import RootTokenEngine
 from vault.namespace.consents import EveryConsent
 
 RE = "a/sys/rotate/root"

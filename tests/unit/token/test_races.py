@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from tests.unit.token.house import TokenHouse, opened, play
-from vault.engines.system.policies import PolicyEngine
+from vault.engines.system.policies.acl import PolicyEngine
 
 
 async def _overtaken(

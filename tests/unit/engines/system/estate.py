@@ -6,14 +6,14 @@ from vault.barrier.barrier import KEYRING_KIND
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
-from vault.engines.system.host import machine
-from vault.engines.system.interface import InterfaceEngine, SpecsEngine
-from vault.engines.system.mounts import MountsEngine
-from vault.engines.system.plugins import PluginEngine
-from vault.engines.system.remounting import RemountEngine
-from vault.engines.system.rotation import RotationEngine
-from vault.engines.system.status import Server, StatusEngine
-from vault.engines.system.tuning import TuningEngine
+from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.mounts import MountsEngine
+from vault.engines.system.mounts.plugins import PluginEngine
+from vault.engines.system.mounts.remount import RemountEngine
+from vault.engines.system.mounts.tune import TuningEngine
+from vault.engines.system.operations.host import machine
+from vault.engines.system.operations.status import Server, StatusEngine
+from vault.engines.system.seal.rotate_keyring import RotationEngine
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine

@@ -23,10 +23,10 @@ from nhi.identity.mfa.waiting import SecondFactors
 from nhi.identity.oidc.pairs import Pairs
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
-from vault.engines.system.lockout import LockoutEngine
-from vault.engines.system.mounts import MountsEngine
-from vault.engines.system.remounting import RemountEngine
-from vault.engines.system.tuning import TuningEngine
+from vault.engines.system.mounts.mounts import MountsEngine
+from vault.engines.system.mounts.remount import RemountEngine
+from vault.engines.system.mounts.tune import TuningEngine
+from vault.engines.system.namespaces.locked_users import LockoutEngine
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.concurrency.offload import Pool

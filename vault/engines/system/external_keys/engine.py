@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/external-keys`: keys in HSMs that engines use by reference, and which mounts may use them.
+
+A config says how to reach a device, a key which of its keys, a grant which mount may use it. What a config and a
+key are made of is the plugin's business: it takes any field. A device is asked before a transaction is begun, never within one:
+one that hangs keeps nobody else from writing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, Protocol
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
+from vault.engines.system.external_keys import store
+from vault.engines.system.external_keys.store import Config, Key
+from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
+from vault.framework.fields import Doc, Json, Kind
+from vault.framework.keys.external import ExternalKey
+from vault.framework.quote import quote
+from vault.framework.route import Params, delete, list_, patch, read, write
+from vault.token.authenticator import core_reader
+
+Options = Mapping[str, Json]
+"""A plugin's own fields, as the client gave them."""
+
+_ALL: Final = "external-keys/configs"
+_ONE: Final = "external-keys/configs/{config:name}"
+_KEYS: Final = "external-keys/configs/{config:name}/keys"
+_KEY: Final = "external-keys/configs/{config:name}/keys/{key:name}"
+_GRANTS: Final = "external-keys/configs/{config:name}/keys/{key:name}/grants"
+_GRANT: Final = "external-keys/configs/{config:name}/keys/{key:name}/grants/{mount:path}"
+_REDACTED: Final = "(redacted)"
+_CHANGED: Final = "it was changed while the device was asked; look at it and try again"
+
+
+class Provider(Protocol):
+    """One kind of device."""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The fields of a config that are never shown."""
+        ...
+
+    async def check_config(self, config: Options) -> None:
+        """Try a config. Raises `Malformed` for what cannot work, `Unavailable` when the device does not answer."""
+        ...
+
+    async def check_key(self, config: Options, key: Options) -> None:
+        """Try a key. Raises as `check_config`."""
+        ...
+
+    async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
+        """Return the key, ready for use. Raises as `check_config`."""
+        ...
+
+
+class ConfigPath(Params, frozen=True):
+    """Which config."""
+
+    config: Annotated[str, Doc("Name of the config.")]
+
+
+class ConfigWrite(ConfigPath, frozen=True):
+    """A config. The plugin's own fields come beside these."""
+
+    plugin: Annotated[str, Doc("Name of the KMS plugin: pkcs11.")] = ""
+    verify: Annotated[
+        bool, Kind("bool", keeps=True), Doc("Try the config with the device before it is stored.")
+    ] = True
+
+
+class Page(Params, frozen=True):
+    """Which part of a list."""
+
+    after: Annotated[str, Doc("Show only names after this one.")] = ""
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+
+
+class KeyPage(Page, frozen=True, kw_only=True):
+    """Which part of a config's list of keys."""
+
+    config: Annotated[str, Doc("Name of the config.")]
+
+
+class KeyPath(ConfigPath, frozen=True):
+    """Which key."""
+
+    key: Annotated[str, Doc("Name of the key.")]
+
+
+class KeyWrite(KeyPath, frozen=True):
+    """A key. The plugin's own fields come beside these."""
+
+    verify: Annotated[
+        bool, Kind("bool", keeps=True), Doc("Look for the key in the device before it is stored.")
+    ] = True
+
+
+class GrantPath(KeyPath, frozen=True):
+    """Which mount's use of which key."""
+
+    mount: Annotated[str, Doc("Path of the mount; auth/… for an auth method.")]
+
+    @property
+    def path(self) -> str:
+        """The mount's path with its one final slash."""
+        return self.mount.rstrip("/") + "/"
+
+
+class Names(msgspec.Struct, frozen=True):
+    """Names, in order."""
+
+    keys: Sequence[str]
+
+
+class ExternalKeyEngine(Engine):
+    """Configs, keys and grants of a namespace; also where engines find the keys (`vault.framework.keys.external`)."""
+
+    def __init__(self, barrier: Barrier, providers: Mapping[str, Provider]) -> None:
+        """`providers` are the plugins, by name."""
+        self._barrier = barrier
+        self._providers = providers
+
+    @list_(_ALL)
+    async def list_configs(self, call: Call, params: Page) -> Names:
+        """List configs."""
+        return await self._names(call, store.CONFIGS, params)
+
+    @read(_ONE)
+    async def read_config(self, call: Call, params: ConfigPath) -> Reply[Options]:
+        """Read a config. Its secrets are not shown."""
+        _check(params.config)
+        config = await store.load_config(core_reader(self._barrier, call.namespace), params.config)
+        if config is None:
+            raise Malformed(f'config "{quote(params.config)}" not found')
+        hidden = self._readable(config.plugin).secrets
+        shown = {name: _REDACTED if name in hidden else value for name, value in config.options.items()}
+        return Reply({**shown, "plugin": config.plugin})
+
+    @write(_ONE, before="try_config")
+    async def write_config(self, call: Call, params: ConfigWrite) -> None:
+        """Create or replace a config. Its keys and their grants stay."""
+        await self._put_config(call, params, _given(call, params))
+
+    async def try_config(self, call: Call, params: ConfigWrite) -> Config:
+        """Return the config that is to be stored, tried unless that was not wanted."""
+        return await self._tried(_given(call, params), params)
+
+    @patch(_ONE, before="try_patched_config")
+    async def patch_config(self, call: Call, params: ConfigWrite) -> None:
+        """Change a config: a field that is null is removed, one that is not given stays."""
+        await self._put_config(call, params, await _patched(call, call.core, params))
+
+    async def try_patched_config(self, call: Call, params: ConfigWrite) -> Config:
+        """As `try_config`."""
+        config = await _patched(call, core_reader(self._barrier, call.namespace), params)
+        return await self._tried(config, params)
+
+    @delete(_ONE)
+    async def delete_config(self, call: Call, params: ConfigPath) -> None:
+        """Remove a config with its keys and their grants. What is in the device stays there."""
+        _check(params.config)
+        await store.delete_config(call.core, params.config)
+
+    @list_(_KEYS)
+    async def list_keys(self, call: Call, params: KeyPage) -> Names:
+        """List the keys of a config."""
+        _check(params.config)
+        return await self._names(call, store.keys_of(params.config), params)
+
+    @read(_KEY)
+    async def read_key(self, call: Call, params: KeyPath) -> Reply[Options]:
+        """Read a key: which one in the device it stands for."""
+        _check(params.config, params.key)
+        view = core_reader(self._barrier, call.namespace)
+        key = await store.find_key(view, params.config, params.key)
+        self._readable((await store.owner(view, params.config)).plugin)
+        return Reply(key.options)
+
+    @write(_KEY, before="try_key")
+    async def write_key(self, call: Call, params: KeyWrite) -> None:
+        """Create or replace a key. Its grants stay."""
+        old = await store.load_key(call.core, params.config, params.key)
+        await self._put_key(call, params, _own(call, "verify"), old.grants if old else ())
+
+    async def try_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
+        """Return a key's config and what is to be stored of it, tried unless that was not wanted."""
+        _check(params.config, params.key)
+        return await self._tried_key(call, params, _own(call, "verify"))
+
+    @patch(_KEY, before="try_patched_key")
+    async def patch_key(self, call: Call, params: KeyWrite) -> None:
+        """Change a key: a field that is null is removed, one that is not given stays."""
+        old = await store.find_key(call.core, params.config, params.key)
+        options = store.merged(old.options, _own(call, "verify"))
+        await self._put_key(call, params, options, old.grants)
+
+    async def try_patched_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
+        """As `try_key`."""
+        _check(params.config, params.key)
+        view = core_reader(self._barrier, call.namespace)
+        await store.owner(view, params.config)
+        old = await store.find_key(view, params.config, params.key)
+        return await self._tried_key(call, params, store.merged(old.options, _own(call, "verify")))
+
+    @delete(_KEY)
+    async def delete_key(self, call: Call, params: KeyPath) -> None:
+        """Remove a key with its grants. What is in the device stays there."""
+        _check(params.config, params.key)
+        await store.delete_key(call.core, params.config, params.key)
+
+    @list_(_GRANTS)
+    async def list_grants(self, call: Call, params: KeyPath) -> Names:
+        """List the mounts that may use a key."""
+        _check(params.config, params.key)
+        view = core_reader(self._barrier, call.namespace)
+        key = await store.find_key(view, params.config, params.key)
+        if not key.grants:
+            raise NotFound
+        return Names(key.grants)
+
+    @write(_GRANT)
+    async def write_grant(self, call: Call, params: GrantPath) -> None:
+        """Let the mount at a path use a key. There need not be a mount yet, and it may change."""
+        await self._grant(call, params, granted=True)
+
+    @delete(_GRANT)
+    async def delete_grant(self, call: Call, params: GrantPath) -> None:
+        """Let the mount at a path use a key no longer."""
+        await self._grant(call, params, granted=False)
+
+    async def find(self, namespace: Namespace, mount: Mounted, ref: str) -> ExternalKey:
+        """See `ExternalKeys.find`."""
+        config_name, _, key_name = ref.partition(":")
+        if not config_name or not key_name or ":" in key_name:
+            raise Malformed('invalid key reference: must be "<config name>:<key name>"')
+        view = core_reader(self._barrier, namespace)
+        config = await store.load_config(view, config_name)
+        key = await store.load_key(view, config_name, key_name)
+        if config is None or key is None:
+            raise Malformed(f'key "{quote(ref)}" does not exist')
+        if mount.path not in key.grants:
+            raise Malformed(f'mount "{quote(mount.path)}" is missing grant for key "{quote(ref)}"')
+        return await self._provider(config.plugin).open(ref, config.options, key.options)
+
+    async def _names(self, call: Call, prefix: str, page: Page) -> Names:
+        view = core_reader(self._barrier, call.namespace)
+        names = await view.list(prefix, after=page.after, limit=max(page.limit, 0))
+        if not names:
+            raise NotFound
+        return Names(names)
+
+    async def _tried(self, config: Config, params: ConfigWrite) -> Config:
+        if params.verify:
+            await self._provider(config.plugin).check_config(config.options)
+        return config
+
+    async def _tried_key(self, call: Call, params: KeyWrite, options: Options) -> tuple[Config, Options]:
+        config = await store.owner(core_reader(self._barrier, call.namespace), params.config)
+        if params.verify:
+            await self._provider(config.plugin).check_key(config.options, options)
+        return config, options
+
+    @staticmethod
+    async def _put_config(call: Call, params: ConfigWrite, config: Config) -> None:
+        if params.verify and call.prepared != config:
+            raise Unavailable(_CHANGED)
+        await store.put_config(call.core, params.config, config)
+
+    @staticmethod
+    async def _put_key(
+        call: Call, params: KeyWrite, options: dict[str, Json], grants: tuple[str, ...]
+    ) -> None:
+        config = await store.owner(call.core, params.config)
+        if params.verify and call.prepared != (config, options):
+            raise Unavailable(_CHANGED)
+        await store.put_key(call.core, params.config, params.key, Key(options, grants))
+
+    async def _grant(self, call: Call, params: GrantPath, *, granted: bool) -> None:
+        _check(params.config, params.key)
+        await store.owner(call.core, params.config)
+        key = await store.find_key(call.core, params.config, params.key)
+        others = [path for path in key.grants if path != params.path]
+        grants = tuple(sorted([*others, params.path] if granted else others))
+        await store.put_key(call.core, params.config, params.key, msgspec.structs.replace(key, grants=grants))
+
+    def _provider(self, plugin: str) -> Provider:
+        provider = self._providers.get(plugin)
+        if provider is None:
+            raise Malformed("unknown plugin")
+        return provider
+
+    def _readable(self, plugin: str) -> Provider:
+        """Return the plugin that knows what may be shown. Raises `Malformed`: without it, nothing is."""
+        try:
+            return self._provider(plugin)
+        except Malformed as unknown:
+            raise Malformed(f"failed to read metadata: {unknown.message}") from None
+
+
+def _given(call: Call, params: ConfigWrite) -> Config:
+    """Return the config that a client gave."""
+    _check(params.config)
+    if not params.plugin:
+        raise Malformed('missing required field "plugin"')
+    return Config(params.plugin, _own(call, "plugin", "verify"))
+
+
+async def _patched(call: Call, view: ReadView, params: ConfigWrite) -> Config:
+    """Return the config in `view` with what a client gave."""
+    _check(params.config)
+    config = await store.load_config(view, params.config)
+    if config is None:
+        raise Malformed(f'config "{quote(params.config)}" not found')
+    options = store.merged(config.options, _own(call, "plugin", "verify"))
+    return Config(params.plugin or config.plugin, options)
+
+
+def _own(call: Call, *ours: str) -> dict[str, Json]:
+    """Return the body's fields but for `ours`: those are the plugin's."""
+    return {name: value for name, value in call.data.items() if name not in ours}
+
+
+def _check(*names: str) -> None:
+    """Refuse names that the field's paths do not take. Raises `UnsupportedPath`."""
+    if any("@" in name for name in names):
+        raise UnsupportedPath

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What operators and their tools ask of a running server."""
+
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated
+
+import msgspec
+
+from vault.barrier.barrier import Barrier
+from vault.engines.system.operations.host import (
+    CpuFacts,
+    CpuTimes,
+    DiskFacts,
+    HostFacts,
+    Machine,
+    MemoryFacts,
+)
+from vault.engines.system.seal.seal import COMMIT_DATE, VERSION
+from vault.framework.call import Call, Reply
+from vault.framework.clock import rfc3339
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.engine import Engine
+from vault.framework.errors import UnsupportedPath
+from vault.framework.fields import Doc
+from vault.framework.route import Params, list_, read
+from vault.framework.schema import encode
+from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
+from vault.framework.telemetry.metrics import Metrics
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What the rest of the process tells.
+
+    `settings` returns only what may be shown (SL-57), `in_flight` the calls that are running now; `prometheus`
+    says whether that form of the metrics is offered, `prefix` is the first part of their names.
+    """
+
+    api_addr: str
+    machine: Callable[[], Machine]
+    settings: Callable[[], Mapping[str, object]]
+    in_flight: Callable[[], Iterable[Call]]
+    prefix: str = "vault"
+    prometheus: bool = True
+
+
+class MetricsParams(Params, frozen=True):
+    """Which form."""
+
+    format: Annotated[str, Doc("prometheus for its text form; JSON otherwise.")] = ""
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One server of the cluster."""
+
+    hostname: str
+    api_address: str
+    cluster_address: str
+    active_node: bool
+    last_echo: str | None
+    version: str
+
+
+class Nodes(msgspec.Struct, frozen=True):
+    """The servers of the cluster."""
+
+    nodes: list[Node]
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """Since when a version is in use."""
+
+    commit_date: str
+    previous_version: str | None
+    timestamp_installed: str
+
+
+class VersionHistory(msgspec.Struct, frozen=True):
+    """The versions that this vault has been served by."""
+
+    key_info: dict[str, Installed]
+    keys: list[str]
+
+
+class HostInfo(msgspec.Struct, frozen=True):
+    """The machine."""
+
+    cpu: list[CpuFacts]
+    cpu_times: list[CpuTimes]
+    disk: list[DiskFacts]
+    host: HostFacts
+    memory: MemoryFacts
+    timestamp: str
+
+
+class InFlight(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is being answered."""
+
+    start_time: str
+    client_remote_address: str
+    request_path: str
+    request_method: str
+    client_id: str
+
+
+class StatusEngine(Engine):
+    """Nodes, versions, host, requests in flight, metrics, settings."""
+
+    guarded = ("raw/", "internal/inspect/")
+
+    def __init__(self, server: Server, barrier: Barrier, metrics: Metrics, pool: Pool) -> None:
+        self._server = server
+        self._barrier = barrier
+        self._metrics = metrics
+        self._pool = pool
+
+    @read("ha-status")
+    async def read_nodes(self, call: Call) -> Reply[Nodes]:
+        """Show the servers of the cluster."""
+        del call
+        node = Node(
+            hostname=socket.gethostname(),
+            api_address=self._server.api_addr,
+            cluster_address="",
+            active_node=True,
+            last_echo=None,
+            version=VERSION,
+        )
+        return Reply(data=Nodes([node]), embed=True)
+
+    @list_("version-history")
+    async def list_versions(self, call: Call) -> VersionHistory:
+        """Show which versions have served this vault, and since when."""
+        del call
+        first = min(self._barrier.keyring.terms.values(), key=lambda term: term.number)
+        since = rfc3339(first.install_time // 1000 * 1_000_000_000)
+        return VersionHistory({VERSION: Installed(COMMIT_DATE, None, since)}, [VERSION])
+
+    @read("host-info")
+    async def read_host(self, call: Call) -> HostInfo:
+        """Show the machine that this server runs on."""
+        found = await self._pool.run(client_of(call), self._server.machine)
+        when = rfc3339(call.now * 1_000_000)
+        return HostInfo(found.cpu, found.cpu_times, found.disk, found.host, found.memory, when)
+
+    @read("in-flight-req")
+    async def read_in_flight(self, call: Call) -> Reply[object]:
+        """Show the requests that are being answered now, this one included."""
+        running = {found.id: _shown(found) for found in (*self._server.in_flight(), call)}
+        return Reply(raw=encode(running))
+
+    @read("metrics", despite_audit=True)
+    async def read_metrics(self, call: Call, params: MetricsParams) -> Reply[object]:
+        """Show the metrics, as JSON or as Prometheus reads them."""
+        del call
+        if params.format == "prometheus":
+            if not self._server.prometheus:
+                return _text("prometheus is not enabled")
+            text = render_prometheus(self._metrics, prefix=self._server.prefix)
+            return Reply(raw=text, content_type=PROMETHEUS_TYPE)
+        if params.format:
+            return _text("metric response format unknown: it must be prometheus or absent")
+        return Reply(raw=render_json(self._metrics, prefix=self._server.prefix))
+
+    @read("replication/status", public=True)
+    async def read_replication(self, call: Call) -> None:
+        """Refuse, whoever asks: nothing is replicated here."""
+        del call
+        raise UnsupportedPath(chained=False)
+
+    @read("config/state/sanitized")
+    async def read_settings(self, call: Call) -> Reply[Mapping[str, object]]:
+        """Show the settings that are no secret."""
+        del call
+        return Reply(data=self._server.settings())
+
+
+def _text(message: str) -> Reply[object]:
+    return Reply(raw=message.encode(), content_type="text/plain", status=400)
+
+
+def _shown(call: Call) -> InFlight:
+    return InFlight(
+        start_time=rfc3339(call.now * 1_000_000),
+        client_remote_address=f"{call.client_address}:{call.client_port}",
+        request_path=f"/v1/{call.path}",
+        request_method=call.method,
+        client_id=call.identity.entity_id if call.identity else "",
+    )

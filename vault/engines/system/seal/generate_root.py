@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/generate-root-token`: a new root token, with the consent of those who hold shares, and `sys/decode-token`.
+
+Of the namespace that is asked: the root one, or one that is sealed by itself.
+"""
+
+import contextlib
+from functools import partial
+from typing import Annotated
+
+import msgspec
+
+from hsm.errors import HsmError
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import core_prefix
+from vault.engines.system.seal.rotate_root import alone, refusing, told
+from vault.framework.call import ROOT, Call, Namespace
+from vault.framework.clock import Clock, Entropy
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed
+from vault.framework.fields import Doc
+from vault.framework.route import Params, delete, read, write
+from vault.framework.telemetry.log import Log
+from vault.namespace.consents import EveryConsent
+from vault.namespace.ids import bound
+from vault.seal.consent import Attempt, RootConsent
+from vault.seal.encoding import NotBase64, from_base64
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
+from vault.token.store import TokenStore
+
+
+class AttemptParams(Params, frozen=True):
+    """How the token is hidden from everybody but whoever began."""
+
+    otp: Annotated[str, Doc("One-time pad as long as a token; made where neither it nor a key is given.")] = (
+        ""
+    )
+    pgp_key: Annotated[str, Doc("PGP public key to encrypt the token to.")] = ""
+
+
+class RootShareParams(Params, frozen=True):
+    """One share."""
+
+    key: Annotated[str, Doc("One share, in hexadecimal or base64.")] = ""
+    nonce: Annotated[str, Doc("Identifier of the attempt that it is for.")] = ""
+
+
+class DecodeParams(Params, frozen=True):
+    """A hidden token and its pad."""
+
+    encoded_token: Annotated[str, Doc("The token as the last step showed it.")] = ""
+    otp: Annotated[str, Doc("The pad that it was hidden with.")] = ""
+
+
+class AttemptState(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an attempt has come."""
+
+    started: bool
+    complete: bool
+    progress: int
+    required: int
+    otp: str | msgspec.UnsetType = msgspec.UNSET
+    """The pad, shown once to whoever began."""
+    otp_length: int | msgspec.UnsetType = msgspec.UNSET
+    nonce: str | msgspec.UnsetType = msgspec.UNSET
+    pgp_fingerprint: str | msgspec.UnsetType = msgspec.UNSET
+    encoded_token: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DecodedToken(msgspec.Struct, frozen=True):
+    """The token in the clear."""
+
+    token: str
+
+
+class RootTokenEngine(Engine):
+    """Making root tokens when there is none left, or nobody should have kept one."""
+
+    def __init__(
+        self,
+        consents: EveryConsent,
+        tokens: TokenStore,
+        barrier: Barrier,
+        clock: Clock,
+        entropy: Entropy,
+        log: Log,
+    ) -> None:
+        self._consents = consents
+        self._tokens = tokens
+        self._barrier = barrier
+        self._clock = clock
+        self._entropy = entropy
+        self._log = log
+
+    @read("generate-root-token/attempt")
+    async def read_attempt(self, call: Call) -> AttemptState:
+        """Show whether a root token is being made."""
+        return await self._state(call.namespace, "")
+
+    @write("generate-root-token/attempt", writes=False)
+    async def begin(self, call: Call, params: AttemptParams) -> AttemptState:
+        """Begin to make a root token; it takes the consent of those who hold shares."""
+        await alone(call)
+        length = _length(call.namespace)
+        made = "" if params.otp or params.pgp_key else self._entropy.base62(length)
+        with_pad = params.otp or made
+        with refusing():
+            consent = self._of(call.namespace)
+            consent.begin(with_pad, params.pgp_key, self._clock.millis(), length=length)
+        return await self._state(call.namespace, made)
+
+    @delete("generate-root-token/attempt", writes=False)
+    async def cancel(self, call: Call) -> None:
+        """Give it up."""
+        with contextlib.suppress(SealRefusal):
+            self._of(call.namespace).cancel()
+
+    @write("generate-root-token/update", writes=False)
+    async def submit(self, call: Call, params: RootShareParams) -> AttemptState:
+        """Give one share, as consent; the last one is answered with the hidden token."""
+        for name, value in (("nonce", params.nonce), ("key", params.key)):
+            if not value:
+                raise Malformed(f"{name} is required")
+        await alone(call)
+        try:
+            consent = self._of(call.namespace)
+            done = await consent.submit(params.key, params.nonce)
+        except SealRefusal as refusal:
+            raise Malformed(str(refusal), chained=True) from None
+        except (SealFailure, HsmError) as failure:
+            raise Failed(str(failure), chained=False) from None
+        required = await told(consent.required())
+        attempt = done or consent.attempt
+        return AttemptState(
+            started=True,
+            complete=done is not None,
+            progress=len(attempt.given),
+            required=required,
+            nonce=attempt.nonce,
+            pgp_fingerprint=attempt.fingerprint,
+            encoded_token=self._prepare(call, done) if done is not None else "",
+        )
+
+    @write("decode-token", public=True, writes=False)
+    async def decode(self, call: Call, params: DecodeParams) -> DecodedToken:
+        """Take a hidden token out of its pad."""
+        del call
+        if not params.encoded_token or not params.otp:
+            raise Malformed("provided 'encoded_token' or 'otp' is empty")
+        text = params.encoded_token
+        try:
+            hidden = from_base64(text + "=" * (-len(text) % 4))
+        except NotBase64 as failure:
+            raise Malformed(f"error decoding base64'd token: {failure}") from None
+        pad = params.otp.encode()
+        if len(hidden) != len(pad):
+            raise Malformed(
+                f"error xoring token: length of byte slices is not equivalent: {len(hidden)} != {len(pad)}"
+            )
+        return DecodedToken(bytes(a ^ b for a, b in zip(hidden, pad, strict=True)).decode(errors="replace"))
+
+    def _of(self, namespace: Namespace) -> RootConsent:
+        """Return who has to consent. Raises `SealRefusal`."""
+        return self._consents.of(namespace).root_token
+
+    def _prepare(self, call: Call, attempt: Attempt) -> str:
+        """Return a token as the answer shows it. It is made once that is recorded, and before it leaves."""
+        token = self._tokens.new_token(call.namespace)
+        call.after = partial(self._make, call.namespace, token)
+        return attempt.present(token)
+
+    async def _make(self, namespace: Namespace, token: str) -> None:
+        inner = namespace.id != ROOT.id
+        entry = TokenEntry(
+            accessor=self._tokens.new_accessor(namespace),
+            policies=("root",),
+            path=f"{self._consents.of(namespace).place}auth/token/root",
+            display_name=f"{namespace.id}_root" if inner else "root",
+            created=self._clock.nanos(),
+            orphan=True,
+            leased=False,
+        )
+        async with self._barrier.write(namespace.id, core_prefix(namespace.id)) as core:
+            await self._tokens.create(core, token, entry)
+        self._log.caution(
+            "core",
+            "a root token was made, with the consent of those who hold shares",
+            namespace_id=namespace.id,
+        )
+
+    async def _state(self, namespace: Namespace, pad: str) -> AttemptState:
+        with refusing():
+            consent = self._of(namespace)
+        required = await told(consent.required())
+        attempt = consent.attempt
+        begun = bool(attempt.nonce)
+        return AttemptState(
+            started=begun,
+            complete=False,
+            progress=len(attempt.given),
+            required=required,
+            otp=pad,
+            otp_length=_length(namespace),
+            nonce=attempt.nonce if begun else msgspec.UNSET,
+            pgp_fingerprint=attempt.fingerprint if begun else msgspec.UNSET,
+        )
+
+
+def _length(namespace: Namespace) -> int:
+    """Return how long a root token of a namespace is, and so the pad that hides it."""
+    return len(bound(PREFIX + "x" * TOKEN_LENGTH, namespace))

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/init`, `sys/unseal`, `sys/seal` and the states that go with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from hsm.errors import HsmError
+from vault import __version__
+from vault.engines.system.seal.genesis import Genesis
+from vault.engines.system.seal.params import (
+    Health,
+    HealthParams,
+    Initialized,
+    InitParams,
+    InitResult,
+    Leader,
+    SealStatus,
+    SlotStatus,
+    UnsealParams,
+)
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Failed, Malformed
+from vault.framework.fields import Mismatch, to_bool, to_int
+from vault.framework.route import read, write
+from vault.framework.telemetry.log import Log
+from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.health import SlotHealth
+from vault.seal.init import InitPlan, InitRequest
+from vault.seal.lifecycle import Lifecycle, Status
+from vault.seal.record import SHAMIR_SLOT
+
+VERSION: Final = "2.7.2"
+"""The OpenBao version whose API this is; clients switch features on it (`docs/adr/0004-version.md`)."""
+_CODES: Final = (
+    "activecode",
+    "sealedcode",
+    "uninitcode",
+    "standbycode",
+    "drsecondarycode",
+    "perfstandbycode",
+)
+SOFTWARE: Final = "software token: no hardware protection"
+LEFT: Final = (
+    "wrapped values that are held by slot {0} only, which is no part of the vault: {1}; keep it and its stanza until it "
+    "has given them, or have them deleted for good: vaultctl operator seal-slots remove -abandon {0}"
+)
+REMARKED: Final = (
+    "slot {0} works, and somebody should look at its token: vaultctl operator seal-slots list says why"
+)
+COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """The name and id that clients see once the vault is unsealed."""
+
+    name: str
+    id: str
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """What follows an unseal and precedes a seal in the rest of the server."""
+
+    opened: Callable[[], Awaitable[None]]
+    closing: Callable[[], Awaitable[None]]
+    sealing: Callable[[], Awaitable[None]]
+    """As `closing`, and it stays sealed until shares are given."""
+    open_by_slots: Callable[[], Awaitable[bool]]
+    """Unseals through a key slot, and says whether the vault is open; raises `SealFailure` when none answers."""
+    cluster: Callable[[], Cluster | None]
+    storage_kind: str
+    log: Log
+    turn: asyncio.Lock
+    """Held by whoever opens or closes the vault: one at a time."""
+
+
+class SealEngine(Engine):
+    """Initialising, unsealing and sealing, and how to see the state of it."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        health: SlotHealth,
+        genesis: Genesis,
+        passage: Passage,
+        audit: Callable[[], tuple[bool, int]],
+    ) -> None:
+        """`audit` tells whether no audit device took the last record, and how many did not."""
+        self._audit = audit
+        self._lifecycle = lifecycle
+        self._health = health
+        self._genesis = genesis
+        self._passage = passage
+
+    @read("init", public=True, when_sealed=True, unaudited=True)
+    async def read_init(self, call: Call) -> Reply[Initialized]:
+        """Tell whether this vault is initialised."""
+        del call
+        return Reply(data=Initialized(await self._lifecycle.is_initialized()), plain=True)
+
+    @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest")
+    async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
+        """Initialise a new vault: make its keys, and show the shares and the first token once.
+
+        Until the first unseal nothing but this can lie in the vault, so `replace_unconfirmed` may replace it:
+        an answer that never arrived loses nothing (SL-96).
+        """
+        del call
+        request = InitRequest(
+            secret_shares=params.secret_shares,
+            secret_threshold=params.secret_threshold,
+            pgp_keys=params.pgp_keys,
+            root_token_pgp_key=params.root_token_pgp_key,
+            recovery_shares=params.recovery_shares,
+            recovery_threshold=params.recovery_threshold,
+            recovery_pgp_keys=params.recovery_pgp_keys,
+        )
+        if params.replace_unconfirmed and await self._lifecycle.replaceable():
+            await self._passage.closing()
+        try:
+            plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
+        except SealRefusal as refusal:
+            raise Malformed(str(refusal)) from refusal
+        except (SealFailure, HsmError) as failure:
+            raise Failed(str(failure), chained=False) from failure
+        self._passage.log.note("core", "vault is initialized")
+        await self._open(plan)
+        return Reply(
+            data=InitResult(
+                keys=list(plan.keys),
+                keys_base64=list(plan.keys_base64),
+                recovery_keys=list(plan.recovery.keys),
+                recovery_keys_base64=list(plan.recovery.keys_base64),
+                root_token=token,
+            ),
+            plain=True,
+        )
+
+    async def _open(self, plan: InitPlan) -> None:
+        """Open a new vault that key slots open. It may fail: the keys are told all the same, and it is tried again."""
+        log = self._passage.log
+        for name, failure in plan.absent.items():
+            log.caution(
+                "seal", "a slot did not answer, and is not part of the vault", slot=name, reason=str(failure)
+            )
+        if not plan.config.wrapped:
+            return
+        await self._passage.closing()  # it may have opened as the vault that was replaced
+        if plan.slot is not None:
+            log.caution(
+                "seal", "recovery shares can unseal this vault without any key slot; see recovery_can_unseal"
+            )
+        try:
+            await self._passage.open_by_slots()
+        except SealFailure as failure:
+            log.caution("seal", "not unsealed; it will be tried again", reason=str(failure))
+
+    @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
+    async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
+        """Give one share of the unseal key; with enough of them the vault opens."""
+        del call
+        async with self._passage.turn:
+            return await self._unseal(params)
+
+    async def _unseal(self, params: UnsealParams) -> Reply[SealStatus]:
+        before = await self._lifecycle.status()
+        try:
+            status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)
+        except SealRefusal as refusal:
+            self._passage.log.caution("core", "an unseal request was refused", reason=str(refusal))
+            raise Malformed(str(refusal)) from refusal
+        except SealFailure as failure:
+            raise Failed(str(failure), chained=False) from failure
+        if before.sealed and not status.sealed:
+            await self._passage.opened()
+        return Reply(data=await self._status(status), plain=True)
+
+    @write("seal", when_sealed=True, writes=False, sudo=True)
+    async def seal(self, call: Call) -> None:
+        """Forget the keys. Needs update and sudo."""
+        call.after = self._passage.sealing
+
+    @read("seal-status", public=True, when_sealed=True, unaudited=True)
+    async def read_seal_status(self, call: Call) -> Reply[SealStatus]:
+        """Show the state of the seal."""
+        del call
+        return Reply(data=await self._status(await self._seen()), plain=True)
+
+    @read("leader", public=True, when_sealed=True, unaudited=True)
+    async def read_leader(self, call: Call) -> Reply[Leader]:
+        """Show who leads."""
+        del call
+        return Reply(data=Leader(ha_enabled=False), plain=True)
+
+    @read("health", public=True, when_sealed=True, unaudited=True)
+    async def read_health(self, call: Call, params: HealthParams) -> Reply[Health]:
+        """Show the health of this node, with a status that a load balancer understands."""
+        status = await self._seen()
+        code = _code(status, params)
+        cluster = self._passage.cluster()
+        blocked, failing = self._audit()
+        state = "unknown" if status.sealed else "disabled"
+        health = Health(
+            initialized=status.initialized,
+            sealed=status.sealed,
+            standby=status.sealed,
+            replication_performance_mode=state,
+            replication_dr_mode=state,
+            server_time_utc=call.now // 1000,
+            version=VERSION,
+            cluster_name=cluster.name if cluster else "",
+            cluster_id=cluster.id if cluster else "",
+            coffre_version=__version__,
+            audit_blocked=blocked,
+            audit_failing=failing,
+        )
+        return Reply(data=health, plain=True, status=code)
+
+    async def _seen(self) -> Status:
+        """Return the state as others are to see it.
+
+        Sealed until everything that an open vault needs is loaded, and from when it is found that the vault must be sealed.
+        """
+        status = await self._lifecycle.status()
+        between = not status.sealed and self._passage.turn.locked() and self._passage.cluster() is None
+        return replace(status, sealed=True) if between else status
+
+    async def _status(self, status: Status) -> SealStatus:
+        cluster = self._passage.cluster()
+        slots = await self._health.shown()
+        return SealStatus(
+            type=status.type,
+            initialized=status.initialized,
+            sealed=status.sealed,
+            t=status.t,
+            n=status.n,
+            progress=status.progress,
+            nonce=status.nonce,
+            recovery_seal=status.recovery,
+            recovery_seal_type=SHAMIR_SLOT if status.recovery else "",
+            version=VERSION,
+            commit_date=COMMIT_DATE,
+            migration=status.migration,
+            cluster_name=cluster.name if cluster else "",
+            cluster_id=cluster.id if cluster else "",
+            storage_type=self._passage.storage_kind,
+            coffre_version=__version__,
+            slots=[
+                SlotStatus(
+                    view.name,
+                    view.kind,
+                    view.up,
+                    view.key_version,
+                    view.behind,
+                    view.software,
+                    view.stored,
+                )
+                for view in slots
+            ],
+            warnings=[
+                *([SOFTWARE] if any(view.software and view.kind == "pkcs11" for view in slots) else []),
+                *(REMARKED.format(view.name) for view in slots if view.remark),
+                *(LEFT.format(*left) for left in sorted(self._health.left_to.items())),
+            ],
+        )
+
+
+def _code(status: Status, params: HealthParams) -> int:
+    """Choose the status. Raises `Malformed` without text for a code that is no number."""
+    codes = {}
+    try:
+        for name in ("standbyok", "perfstandbyok"):
+            to_bool(getattr(params, name) or "true")
+        for name in _CODES:
+            text = getattr(params, name)
+            if text is not None:
+                codes[name] = to_int(text or "none")
+    except Mismatch:
+        raise Malformed from None
+    if not status.initialized:
+        code = codes.get("uninitcode", 501)
+    else:
+        code = codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
+    if not 200 <= code <= 999:
+        raise Malformed  # no answer can carry it, or it would not be the last one
+    return code
