@@ -14,7 +14,7 @@ from tests.house.tree import ROOT
 from tests.integration.processes import PATIENCE
 from tests.ports import free_port
 from vault import __version__
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROGRAMS = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

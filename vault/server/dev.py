@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from vault import __version__
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 from vault.framework.clock import Clock
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.server import config as configuration

@@ -11,7 +11,7 @@ import sys
 import time
 
 from vault import __version__
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 

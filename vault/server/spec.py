@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.help.openapi import document

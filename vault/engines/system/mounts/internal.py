@@ -9,7 +9,7 @@ import msgspec
 from vault.engines.system.mounts import rules
 from vault.engines.system.mounts.access import touches
 from vault.engines.system.mounts.view import BriefRow, MountRow, show, show_briefly
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from vault.engines.system.seal.seal import VERSION
+from vault.engines.system.release import VERSION
 from vault.mount.entry import MountConfig, MountEntry
 
 Optional = tuple[str, ...] | msgspec.UnsetType

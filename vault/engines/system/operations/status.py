@@ -16,7 +16,7 @@ from vault.engines.system.operations.host import (
     Machine,
     MemoryFacts,
 )
-from vault.engines.system.seal.seal import COMMIT_DATE, VERSION
+from vault.engines.system.release import COMMIT_DATE, VERSION
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency.offload import Pool, client_of

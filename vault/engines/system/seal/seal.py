@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hsm.errors import HsmError
 from vault import __version__
+from vault.engines.system.release import COMMIT_DATE, VERSION
 from vault.engines.system.seal.genesis import Genesis
 from vault.engines.system.seal.params import (
     Health,
@@ -36,8 +37,6 @@ from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
 from vault.seal.record import SHAMIR_SLOT
 
-VERSION: Final = "2.7.2"
-"""The OpenBao version whose API this is; clients switch features on it (`docs/adr/0004-version.md`)."""
 _CODES: Final = (
     "activecode",
     "sealedcode",
@@ -54,7 +53,6 @@ LEFT: Final = (
 REMARKED: Final = (
     "slot {0} works, and somebody should look at its token: vaultctl operator seal-slots list says why"
 )
-COMMIT_DATE: Final = "2026-10-26T20:32:27Z"
 
 
 class Cluster(msgspec.Struct, frozen=True):
