@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import IntegrityError
-from hsm.wrapping import DEK_BYTES, KeyIdentity, KeySlot, Wrapped
+from hsm.key_slot import DEK_BYTES, KeyIdentity, KeySlot, Wrapped
 
 VERSION: Final = 1
 """The only layout so far; it is in the additional data, so nothing can be read as an older one."""

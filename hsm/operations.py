@@ -7,9 +7,9 @@ from typing import Final
 
 import msgspec
 
+from hsm.key_slot import KeyIdentity, Wrapped
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
-from hsm.wrapping import KeyIdentity, Wrapped
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     max_sessions: int = 4
     force_pin_final_try: bool = False
     guest: bool = False
-    """Whether the PIN came from a client; see `hsm.login`."""
+    """Whether the PIN came from a client; see `hsm.agent.session.login`."""
     runtime_directory: str = ""
 
 

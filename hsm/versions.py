@@ -37,7 +37,7 @@ class KeyVersion(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: bool = False
     """Whether an HMAC key belongs to it."""
     imported: bool = False
-    """Whether the token says that it was brought from outside, as `hsm.importing` does."""
+    """Whether the token says that it was brought from outside, as `hsm.agent.keys.key_import` does."""
 
 
 def printable(key_id: bytes) -> str:

@@ -24,7 +24,7 @@ _MAY_CALL = {
 _RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
 _MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/sockets.py", "cli/")
 """Where a name's look-up has a thread of its own, or nobody else waits yet."""
-_MAY_WAIT = ("hsm/pkcs11_slot.py",)
+_MAY_WAIT = ("hsm/client/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
 _MAY_HAVE_THREADS = {
     "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
@@ -37,7 +37,7 @@ _MAY_HAVE_THREADS = {
 _DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}
 _MAY_HAVE_DEADLINES = {
     "cli/vaultctl/commands/login_callback.py": "a program of its own",
-    "hsm/pkcs11_slot.py": "in a task of its own",
+    "hsm/client/pkcs11_slot.py": "in a task of its own",
     "vault/framework/concurrency/deadline.py": "in a task of its own: what others use",
     "vault/framework/telemetry/log_tail.py": "a stream asks for each piece in a task of its own",
     "vault/lease/ending.py": "in the workers' tasks, and for writes",
@@ -48,7 +48,7 @@ _MAY_HAVE_DEADLINES = {
 _MAY_IMPORT = {
     "sqlite3": ("vault/storage/",),
     "asyncpg": ("vault/storage/",),
-    "pkcs11": ("hsm/",),
+    "pkcs11": ("hsm/agent/",),
     "random": (),
     "pickle": (),
 }

@@ -12,12 +12,12 @@ from tests.house.tree import ROOT, files
 from vault.barrier.stored import KINDS, RecordKind
 
 CODECS = {
-    "hsm/agent.py": "frames between two processes",
-    "hsm/ceremony.py": "a transcript for people, no record of storage",
+    "hsm/agent/service.py": "frames between two processes",
+    "hsm/ceremony/transcript.py": "a transcript for people, no record of storage",
     "hsm/envelope.py": "listed in stored.txt; has a version of its own",
-    "hsm/errands.py": "what two processes say to each other",
-    "hsm/frames.py": "frames between two processes",
-    "hsm/report.py": "what two processes say to each other",
+    "hsm/agent/oneshot.py": "what two processes say to each other",
+    "hsm/protocol.py": "frames between two processes",
+    "hsm/agent/report.py": "what two processes say to each other",
     "nhi/auth/jwt/cel/talk.py": "what two processes say to each other",
     "nhi/auth/jwt/states.py": "encrypted for a browser, under a key that ends with the process",
     "nhi/biscuit/possession.py": "RFC 7638",

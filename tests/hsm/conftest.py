@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.module import Module, load
+from hsm.agent.session.module import Module, load
 from tests.hsm.places import PLACES, Place, placed
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 

@@ -18,9 +18,13 @@ from unittest import mock
 
 import msgspec
 
-from hsm import envelope, operations, pkcs11_slot
-from hsm.entropy import MixedEntropy
-from hsm.errands import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
+from hsm import envelope, operations
+from hsm.agent.oneshot import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
+from hsm.agent.session.token import Wanted
+from hsm.client import pkcs11_slot
+from hsm.client.entropy import MixedEntropy
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import Pkcs11Settings
 from hsm.errors import (
     BadConfig,
     HsmError,
@@ -30,13 +34,10 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
+from hsm.key_slot import KeyIdentity, Wrapped
 from hsm.operations import Operation
 from hsm.pin import FilePin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import Pkcs11Settings
-from hsm.token import Wanted
 from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
-from hsm.wrapping import KeyIdentity, Wrapped
 from tests.house.tree import ROOT
 from tests.hsm import faults
 from tests.hsm.faults import Fault, FaultPlan
@@ -185,7 +186,7 @@ class Trial:
         vars(self.slot)["settings"] = msgspec.structs.replace(self.slot.settings, timeout=self.timeout)
 
     def errand(self) -> tuple[Place, tuple[str, ...]]:
-        """What `hsm.errands` needs to reach the token, by way of the spoiled module."""
+        """What `hsm.agent.oneshot` needs to reach the token, by way of the spoiled module."""
         variables = (f"SOFTHSM2_CONF={self.token.softhsm.configuration}", f"PYTHONPATH={ROOT}")
         spoiled = ("tests.hsm.faulty_program", str(self.plan.folder), SOFTHSM, PROGRAM[-1])
         place = Place(

@@ -5,12 +5,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from hsm.breaker import Breaker
-from hsm.client import AgentClient
-from hsm.launch import PROGRAM, Launch
+from hsm.client.agent_client import AgentClient
+from hsm.client.backoff import Breaker
+from hsm.client.launch import PROGRAM, Launch
+from hsm.client.process import AgentProcess
 from hsm.operations import GenerateKeyPair, Opening
 from hsm.pin import Pin
-from hsm.process import AgentProcess
 from tests.hsm.tokens import PIN, SoftHsm
 
 IDS = {"p256": b"v0001", "p384": b"v0002", "ed25519": b"v0003", "rsa2048": b"v0004"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from tests.hsm.planting import Attack, attack
 from tests.hsm.slots import slot_on
 from tests.hsm.test_second_module import _slot

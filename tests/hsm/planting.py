@@ -15,8 +15,8 @@ import msgspec
 import pkcs11
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
-from hsm.module import load
-from hsm.signatures import CURVES
+from hsm.agent.keys.signatures import CURVES
+from hsm.agent.session.module import load
 from tests.house.tree import ROOT
 
 KNOWN_KEY: Final = bytes(range(100, 132))

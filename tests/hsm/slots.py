@@ -11,9 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import Pkcs11Settings
 from hsm.pin import pin_source
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 DEK = bytes(range(32))

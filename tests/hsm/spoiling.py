@@ -5,7 +5,7 @@ import contextlib
 import ctypes
 from collections.abc import Callable, Iterator
 
-from hsm.module import Module
+from hsm.agent.session.module import Module
 from tests.hsm.faults import FUNCTIONS
 
 _ENTRIES = {name: (index, count) for index, (name, count) in enumerate(FUNCTIONS)}

@@ -13,16 +13,16 @@ import pkcs11
 import pytest
 
 from hsm import operations
-from hsm.agent import Agent, failure, perform, quieter
-from hsm.classify import SessionLost, Undecided
+from hsm.agent.service import Agent, failure, perform, quieter
+from hsm.agent.session.exceptions import SessionLost, Undecided
+from hsm.agent.session.module import Module
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
-from hsm.frames import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
-from hsm.module import Module
+from hsm.key_slot import Wrapped
 from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
+from hsm.protocol import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
-from hsm.wrapping import Wrapped
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
@@ -204,7 +204,7 @@ def test_a_reply_that_no_frame_holds_is_a_failure(
     softhsm: SoftHsm, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.open(softhsm.opening("a"))
-    monkeypatch.setattr("hsm.frames.LARGEST", 1000)
+    monkeypatch.setattr("hsm.protocol.LARGEST", 1000)
     with pytest.raises(SlotUnavailable, match="the agent failed with BadFrame"):
         server.ask(operations.Random(2000), bytes)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hsm.client.process import AgentProcess, Launch
 from hsm.errors import SlotUnavailable
 from hsm.operations import Opening, Random
 from hsm.pin import Pin
-from hsm.process import AgentProcess, Launch
 from tests.hsm.slots import DEK, hurried, with_program
 from tests.hsm.tokens import SoftHsm
 
@@ -22,8 +22,8 @@ def agent_program(tmp_path: Path, body: str) -> tuple[str, ...]:
     path = tmp_path / "agent.py"
     path.write_text(
         "import os, socket, sys, time, msgspec\n"
-        "from hsm.frames import *\n"
-        "from hsm.frames import _LENGTH\n"
+        "from hsm.protocol import *\n"
+        "from hsm.protocol import _LENGTH\n"
         "channel = socket.socket(fileno=int(sys.argv[1]))\n"
         "raw = msgspec.Raw(b'\\xc0')\n"
         "reader, bodies = FrameReader(), []\n"

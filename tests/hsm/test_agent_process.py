@@ -16,13 +16,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from hsm.breaker import Breaker
-from hsm.client import AgentClient
+from hsm.client.agent_client import AgentClient
+from hsm.client.backoff import Breaker
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.process import MOST_WAITING, AgentProcess, Launch
 from hsm.errors import BadConfig, SlotUnavailable
 from hsm.operations import Random, Sign, Unwrap
 from hsm.pin import Pin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.process import MOST_WAITING, AgentProcess, Launch
 from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
 from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, stop, with_program
@@ -46,8 +46,8 @@ def test_a_module_that_crashes_costs_the_requests_under_way_and_no_more(softhsm:
 
 
 def test_a_call_that_hangs_is_over_at_the_deadline(softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsm.process._IDLE_SECONDS", 60.0)
-    monkeypatch.setattr("hsm.process._END_SECONDS", 60.0)
+    monkeypatch.setattr("hsm.client.process._IDLE_SECONDS", 60.0)
+    monkeypatch.setattr("hsm.client.process._END_SECONDS", 60.0)
 
     async def story(slot: Pkcs11Slot) -> None:
         wrapped = await slot.wrap(DEK)
@@ -116,9 +116,7 @@ def test_an_agent_leaves_no_core_and_takes_no_signals_of_the_terminal(softhsm: S
 
 def test_an_agent_cannot_be_traced() -> None:
     """Its memory is nobody's to read; the kernel answers `PR_GET_DUMPABLE` (3) to the process alone."""
-    program = (
-        "import ctypes, hsm.hardening; hsm.hardening.harden(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
-    )
+    program = "import ctypes, hsm.agent.hardening; hsm.agent.hardening.harden(); print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT)
     assert told.stdout == b"0\n"
 

@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 import pytest
 
-from hsm.device import Device
+from hsm.agent.device import Device
+from hsm.agent.keys.objects import MOST_TWINS
+from hsm.agent.keys.proof import authenticator, authenticator_of
+from hsm.agent.session.module import Module
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous
-from hsm.keys import MOST_TWINS
-from hsm.module import Module
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.proving import authenticator, authenticator_of
-from hsm.wrapping import Wrapped
+from hsm.key_slot import Wrapped
 from tests.hsm.places import Place, attacker
 from tests.hsm.planting import KNOWN_KEY
 from tests.hsm.spoiling import spoiled

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from hsm import ceremony
-from hsm.ceremony import CeremonyError, Participant, Receipt, Signature, Signed, Step, Transcript
-from hsm.ceremony_checks import deviations, fingerprint, plain, problems, shown
+from hsm.ceremony import transcript as ceremony
+from hsm.ceremony.transcript import CeremonyError, Participant, Receipt, Signature, Signed, Step, Transcript
+from hsm.ceremony.verification import deviations, fingerprint, plain, problems, shown
 
 _AT = "2026-11-25T10:00:00Z"
 _KEYS: dict[str, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey] = {

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from pkcs11 import Attribute, AttributeTypeInvalid, KeyType, Mechanism, ObjectClass, PKCS11Error
 
-from hsm.device import Device
+from hsm.agent.device import Device
+from hsm.agent.session.module import Module
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing, SlotUnavailable
-from hsm.module import Module
-from hsm.wrapping import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, Wrapped
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
-from hsm.client import AgentClient
-from hsm.pkcs11_slot import Pkcs11Slot
+from hsm.client.agent_client import AgentClient
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from tests.hsm import pairs
 from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm

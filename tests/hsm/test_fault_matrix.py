@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from hsm import envelope
-from hsm.client import AGAIN_SECONDS
+from hsm.client.agent_client import AGAIN_SECONDS
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.key_slot import Wrapped
 from hsm.operations import ANSWERS, Operation
 from hsm.pin import FilePin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.wrapping import Wrapped
 from tests.house.tree import ROOT
 from tests.hsm import fault_table, faults
 from tests.hsm.fault_table import PAYLOAD, PLACE, Token
@@ -34,7 +34,7 @@ _SLACK = 60.0
 _DOCUMENT = ROOT / "docs" / "hsm.md"
 _DESTROY = """
 import sys
-from hsm.module import load
+from hsm.agent.session.module import load
 from hsm.pin import Pin
 from pkcs11 import Attribute
 module = load(sys.argv[1])

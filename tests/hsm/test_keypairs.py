@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAl
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pkcs11 import Attribute, KeyType
 
-from hsm.device import Device
+from hsm.agent.device import Device
+from hsm.agent.session.module import Module
 from hsm.errors import BadConfig, KeyAmbiguous, KeyMissing, SlotUnavailable
-from hsm.module import Module
 from hsm.versions import printable
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm

@@ -10,7 +10,8 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute, ObjectClass
 
-from hsm.device import Device
+from hsm.agent.device import Device
+from hsm.agent.session.module import Module
 from hsm.errors import (
     BadConfig,
     HsmError,
@@ -20,8 +21,7 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
-from hsm.module import Module
-from hsm.wrapping import Wrapped
+from hsm.key_slot import Wrapped
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from hsm.agent.hardening import MOST_MEMORY
 from hsm.errors import SlotUnavailable
-from hsm.hardening import MOST_MEMORY
 from tests.hsm.faults import HUGE, Fault, FaultPlan
 from tests.hsm.slots import DEK, proc, slot_on, with_program
 from tests.hsm.tokens import SOFTHSM, SoftHsm

@@ -8,11 +8,11 @@ from pathlib import Path
 import pkcs11
 import pytest
 
-from hsm.device import tokens
+from hsm.agent.device import tokens
+from hsm.agent.session.module import Module, load
+from hsm.agent.session.token import Wanted, find, present, serial_of
 from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavailable
-from hsm.module import Module, load
 from hsm.pin import Pin
-from hsm.token import Wanted, find, present, serial_of
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
@@ -151,6 +151,6 @@ class Broken:
 
 
 def test_a_module_that_gives_no_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hsm.module.ctypes.CDLL", Broken)
+    monkeypatch.setattr("hsm.agent.session.module.ctypes.CDLL", Broken)
     with pytest.raises(pkcs11.FunctionFailed):
         load("/any.so")

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.agent.keys.proof import fingerprint_of
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import HsmError, IntegrityError, KeyAmbiguous, KeyMissing
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.proving import fingerprint_of
 from tests.hsm.places import Place, attacker
 from tests.hsm.planting import KNOWN_KEY
 from tests.hsm.slots import slot_on

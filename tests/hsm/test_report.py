@@ -7,17 +7,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hsm.errands import Place
+from hsm.agent.oneshot import Place
+from hsm.agent.report import SOFTWARE_WARNING, Report, probe
+from hsm.agent.session.token import Wanted
 from hsm.errors import PinBlocked, SlotUnavailable
-from hsm.report import SOFTWARE_WARNING, Report, probe
-from hsm.token import Wanted
 from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, GENERAL_ERROR, PIN_LOCKED, Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import opencryptoki_token
 
-_PROGRAM = (sys.executable, "-m", "hsm.report")
+_PROGRAM = (sys.executable, "-m", "hsm.agent.report")
 
 
 def _place(library: Path, label: str, pin: str, folder: Path, parameters: str = "") -> Place:
@@ -43,7 +43,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FaultPlan:
 
 
 def _faulty(plan: FaultPlan) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.report")
+    return (sys.executable, "-m", "tests.hsm.faulty_program", str(plan.folder), SOFTHSM, "hsm.agent.report")
 
 
 def _missing(report: Report) -> dict[str, str]:

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import Pkcs11Settings
 from hsm.errors import BadConfig, HsmError, IntegrityError, PinBlocked, SlotUnavailable
+from hsm.key_slot import Wrapped
 from hsm.pin import FilePin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import Pkcs11Settings
-from hsm.wrapping import Wrapped
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import NssToken, new_nss_token
 from tests.hsm.tokens_opencryptoki import OpenCryptokiToken, opencryptoki_token

@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
-from hsm.client import AgentClient
+from hsm.client.agent_client import AgentClient
+from hsm.client.signers import PrivateKey, TokenSigner, private_key
 from hsm.errors import BadConfig
 from hsm.operations import Opening
-from hsm.signers import PrivateKey, TokenSigner, private_key
 from nhi.biscuit.authority import build, root_public_key
 from tests.hsm import pairs
 from tests.hsm.tokens_nss import new_nss_token

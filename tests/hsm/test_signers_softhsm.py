@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from pkcs11 import Attribute, ObjectClass
 
-from hsm.client import AgentClient
+from hsm.agent.session.module import load
+from hsm.client.agent_client import AgentClient
+from hsm.client.signers import PrivateKey, TokenSigner, private_key
 from hsm.errors import KeyMissing
-from hsm.module import load
-from hsm.signers import PrivateKey, TokenSigner, private_key
 from nhi.biscuit.authority import build, root_public_key
 from nhi.biscuit.wire import parse
 from tests.hsm import pairs

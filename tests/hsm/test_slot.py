@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hsm.client.pkcs11_slot import Pkcs11Slot, list_tokens
 from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
+from hsm.key_slot import KeySlot, Wrapped
 from hsm.pin import FilePin, Pin
-from hsm.pkcs11_slot import Pkcs11Slot, list_tokens
-from hsm.wrapping import KeySlot, Wrapped
 from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.slots import DEK, gone, run, slot_on, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm

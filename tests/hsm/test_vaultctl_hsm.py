@@ -10,10 +10,10 @@ from typing import cast
 
 import pytest
 
-from hsm.importing import check_value, combined
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.report import SOFTWARE_WARNING
-from hsm.wrapping import Wrapped
+from hsm.agent.keys.key_import import check_value, combined
+from hsm.agent.report import SOFTWARE_WARNING
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.key_slot import Wrapped
 from tests.house.tree import ROOT
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN, SoftHsm

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from hsm.device import Device
-from hsm.login import LoginGate
-from hsm.module import Module, load
+from hsm.agent.device import Device
+from hsm.agent.session.login import LoginGate
+from hsm.agent.session.module import Module, load
 from hsm.operations import Opening
 from hsm.pin import Pin
 from tests.house.tree import ROOT
@@ -21,7 +21,7 @@ SO_PIN = "so-7c1d-test-pin"
 
 _DELETE = """
 import sys
-from hsm.module import load
+from hsm.agent.session.module import load
 from hsm.pin import Pin
 from pkcs11 import Attribute
 _, lib, pin, token_label, key_label = sys.argv

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from nhi.biscuit import held, store
 from nhi.biscuit.keys import RootKey
 from nhi.biscuit.model import Approver, IssuerKey

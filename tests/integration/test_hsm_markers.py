@@ -18,8 +18,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsm.errands import ImportKek, Place, import_key
-from hsm.token import Wanted
+from hsm.agent.oneshot import ImportKek, Place, import_key
+from hsm.agent.session.token import Wanted
 from tests.hsm.slots import proc, slot_on
 from tests.hsm.tokens import PIN, SOFTHSM
 from tests.integration.kept_keys import holds, kept_keys

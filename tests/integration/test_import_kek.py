@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.importing import check_value, combined
+from hsm.agent.keys.key_import import check_value, combined
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN
 from tests.integration.processes import PATIENCE

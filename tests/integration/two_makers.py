@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from hsm.launch import PROGRAM
+from hsm.client.launch import PROGRAM
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import Pkcs11Settings
 from hsm.pin import FilePin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import OpenCryptokiToken

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hsm.device import Device
+from hsm.agent.device import Device
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import Pkcs11Settings
 from hsm.pin import FilePin
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import Pkcs11Settings
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.perf import bench, programs
 from tests.perf.load import Target, run_round

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from tests.clocks import MovedClock
 from vault.framework.call import Operation
 from vault.framework.clock import Entropy

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hsm import envelope as slot_envelope
 from hsm.envelope import Place
 from hsm.errors import HsmError, IntegrityError
-from hsm.wrapping import KeyIdentity, KeySlot
+from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec.structs import replace
 
 from hsm.errors import HsmError, IntegrityError
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from vault.seal import book
 from vault.seal.failure import SealFailure
 from vault.seal.record import SHAMIR_SLOT, SealConfig

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from hsm.errors import HsmError
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View

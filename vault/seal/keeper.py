@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 
 from hsm.errors import HsmError, IntegrityError
-from hsm.wrapping import KeyIdentity, KeySlot
+from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random

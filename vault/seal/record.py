@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from hsm.wrapping import KeyIdentity
+from hsm.key_slot import KeyIdentity
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.wrapping import KeyIdentity, KeySlot
+from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal import book, sharing
 from vault.seal.failure import SealFailure, SealRefusal

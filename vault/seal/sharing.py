@@ -14,7 +14,7 @@ import msgspec
 
 from hsm import envelope
 from hsm.errors import HsmError
-from hsm.wrapping import KeyIdentity, KeySlot
+from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key
 from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal

@@ -12,7 +12,7 @@ import msgspec
 from hsm import envelope
 from hsm.envelope import Place
 from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
-from hsm.wrapping import KeyIdentity, KeySlot
+from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure
 from vault.seal.record import SHAMIR_SLOT, WrappedSlot, slot_path

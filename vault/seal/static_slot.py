@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 
 from hsm.errors import BadConfig, IntegrityError, KeyMissing
-from hsm.wrapping import KeyIdentity, SlotState, Wrapped
+from hsm.key_slot import KeyIdentity, SlotState, Wrapped
 from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.encoding import from_base64, from_hex

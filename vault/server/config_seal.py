@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hsm.client.settings import Pkcs11Settings, settings_from
 from hsm.errors import BadConfig
-from hsm.settings import Pkcs11Settings, settings_from
 from vault.server.config_reader import Entry, Findings, nearest, read
 from vault.server.config_unsupported import IGNORED
 from vault.server.config_values import Unreadable, boolean

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from vault.framework.clock import Clock, Entropy
 from vault.server import config as configuration
 from vault.server import tls, trial

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from hsm.measures import Counters
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.wrapping import KeySlot
+from hsm.client.counters import Counters
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.key_slot import KeySlot
 from vault.framework.telemetry.metrics import Metrics
 from vault.seal.record import SealConfig
 

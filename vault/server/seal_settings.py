@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from hsm.settings import Pkcs11Settings
+from hsm.client.settings import Pkcs11Settings
 from vault.framework.secret import Secret
 from vault.server import config_values as read
 from vault.server.config_values import Setting

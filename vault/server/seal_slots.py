@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from hsm.entropy import MixedEntropy, Policy
+from hsm.client.entropy import MixedEntropy, Policy
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import BadConfig, HsmError
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.wrapping import KeySlot
+from hsm.key_slot import KeySlot
 from vault.barrier.key import Key
 from vault.framework.clock import Entropy
 from vault.framework.secret import Secret

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import HsmError, IntegrityError, KeyMissing
-from hsm.wrapping import KeyIdentity, SlotState, Wrapped
+from hsm.key_slot import KeyIdentity, SlotState, Wrapped
 
 
 class SoftSlot:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hsm.errors import SlotUnavailable
-from hsm.wrapping import SlotState
+from hsm.key_slot import SlotState
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot

@@ -10,7 +10,7 @@ import pytest
 from hsm import envelope
 from hsm.envelope import Place
 from hsm.errors import IntegrityError, SlotUnavailable
-from hsm.wrapping import Wrapped
+from hsm.key_slot import Wrapped
 from tests.shared import Shared
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused

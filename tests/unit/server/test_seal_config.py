@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import SlotUnavailable
-from hsm.pkcs11_slot import Pkcs11Slot
 from vault.barrier.key import Key
 from vault.framework.clock import Clock, Entropy
 from vault.seal.static_slot import StaticSlot

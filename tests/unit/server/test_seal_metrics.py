@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the metrics tell of tokens."""
 
+from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.settings import settings_from
 from hsm.errors import SlotUnavailable
-from hsm.pkcs11_slot import Pkcs11Slot
-from hsm.settings import settings_from
 from vault.framework.telemetry.exposition import render_prometheus
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.seal_metrics import SlotMetrics

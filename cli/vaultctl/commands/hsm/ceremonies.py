@@ -20,14 +20,14 @@ _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hsm.ceremony import Evidence, Receipt, Script, Signed, Step
+    from hsm.ceremony.transcript import Evidence, Receipt, Script, Signed, Step
 
 
 def run(invocation: Invocation) -> int:
     """Go through a script step by step and write what happened."""
     script_path, target = (Path(argument) for argument in invocation.args)
     with Reaching():
-        from hsm import ceremony
+        from hsm.ceremony import transcript as ceremony
 
         script = ceremony.read_script(script_path)
         device = Device(invocation)
@@ -68,7 +68,7 @@ def sign(invocation: Invocation) -> int:
     if not name or not key:
         raise UsageError("-name and -key: say who signs, and with the private key in which file")
     with Reaching():
-        from hsm import ceremony
+        from hsm.ceremony import transcript as ceremony
 
         signed = ceremony.load(path)
         invocation.say(f"SHA-256 of what is signed: {ceremony.digest(signed)}")
@@ -91,7 +91,8 @@ def sign(invocation: Invocation) -> int:
 def verify(invocation: Invocation) -> int:
     """Show a transcript and say whether all its participants have signed it."""
     with Reaching():
-        from hsm import ceremony, ceremony_checks
+        from hsm.ceremony import transcript as ceremony
+        from hsm.ceremony import verification as ceremony_checks
 
         signed = ceremony.load(Path(invocation.args[0]))
         found = ceremony_checks.problems(signed)
@@ -129,7 +130,7 @@ def _go_through(
     invocation: Invocation, device: Device, script: Script
 ) -> tuple[list[Step], list[Receipt], bool]:
     """What was done, what was handed out, and whether it came to its end."""
-    from hsm.ceremony import Receipt
+    from hsm.ceremony.transcript import Receipt
 
     steps: list[Step] = []
     receipts: list[Receipt] = []
@@ -149,7 +150,7 @@ def _evidence(script: Script, path: Path, device: Device) -> list[Evidence]:
     """Digests of what the ceremony relies on: this program, the module, and the files that the script names."""
     import hsm
     import vaultctl
-    from hsm import ceremony
+    from hsm.ceremony import transcript as ceremony
 
     programs = [Path(str(module.__file__)).parent for module in (hsm, vaultctl)]
     named = [path.parent / name for name in script.evidence]
@@ -160,7 +161,7 @@ def _evidence(script: Script, path: Path, device: Device) -> list[Evidence]:
 
 
 def _document(signed: Signed, found: list[str]) -> dict[str, object]:
-    from hsm import ceremony
+    from hsm.ceremony import transcript as ceremony
     from vaultctl.jsontext import as_map, parse
 
     return {
@@ -172,8 +173,8 @@ def _document(signed: Signed, found: list[str]) -> dict[str, object]:
 
 
 def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
-    from hsm import ceremony
-    from hsm.ceremony_checks import fingerprint, plain, shown
+    from hsm.ceremony import transcript as ceremony
+    from hsm.ceremony.verification import fingerprint, plain, shown
     from vaultctl.output import columns
 
     transcript = shown(signed.read())

@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hsm.ceremony import Step, Task
-    from hsm.token import Wanted
+    from hsm.agent.session.token import Wanted
+    from hsm.ceremony.transcript import Step, Task
     from hsm.token_info import TokenInfo
 
 _UNWRAPS = 100
@@ -28,7 +28,7 @@ def perform(
     invocation: Invocation, device: Device, task: Task, steps: list[Step], now: Callable[[], str]
 ) -> None:
     """Have one step done and append what came of it to `steps`. Raises `Stopped`."""
-    from hsm.ceremony import Step
+    from hsm.ceremony.transcript import Step
     from hsm.errors import HsmError
 
     actions: dict[str, Callable[[], dict[str, str]]] = {
@@ -99,9 +99,9 @@ def _confirm(invocation: Invocation, who: str, found: dict[str, str]) -> None:
 
 
 def _token(device: Device) -> dict[str, str]:
+    from hsm.agent.report import SOFTWARE_WARNING
+    from hsm.client.pkcs11_slot import list_tokens
     from hsm.errors import SlotUnavailable
-    from hsm.pkcs11_slot import list_tokens
-    from hsm.report import SOFTWARE_WARNING
 
     wanted = device.wanted()
     tokens = asyncio.run(list_tokens(device.lib, device.parameters, seconds=device.seconds))

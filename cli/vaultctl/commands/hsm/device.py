@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
-    from hsm.errands import Place
+    from hsm.agent.oneshot import Place
+    from hsm.agent.session.token import Wanted
+    from hsm.client.pkcs11_slot import Pkcs11Slot
     from hsm.pin import PinSource
-    from hsm.pkcs11_slot import Pkcs11Slot
-    from hsm.token import Wanted
 
     Found = TypeVar("Found")
 
@@ -66,8 +66,8 @@ class Device:
 
     def wanted(self) -> Wanted:
         """Which token; by slot only where nothing else is given."""
-        from hsm.settings import slot_number
-        from hsm.token import Wanted
+        from hsm.agent.session.token import Wanted
+        from hsm.client.settings import slot_number
 
         slot = setting(self._invocation, "slot")
         found = Wanted(
@@ -85,7 +85,7 @@ class Device:
         """The token with its PIN, for a process of its own."""
         import os
 
-        from hsm.errands import Place
+        from hsm.agent.oneshot import Place
         from hsm.runtime import runtime_directory
 
         return Place(
@@ -114,8 +114,8 @@ class Device:
 
     def slot(self) -> Pkcs11Slot:
         """A key slot on the token, as a server has one."""
-        from hsm.pkcs11_slot import Pkcs11Slot
-        from hsm.settings import Pkcs11Settings
+        from hsm.client.pkcs11_slot import Pkcs11Slot
+        from hsm.client.settings import Pkcs11Settings
 
         wanted = self.wanted()
         if not self.key_label:

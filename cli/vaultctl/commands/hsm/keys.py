@@ -61,8 +61,8 @@ def retire(invocation: Invocation) -> int:
 def import_components(invocation: Invocation) -> int:
     """Store the key that two custodians' components make, as the next version of a label."""
     with Reaching():
-        from hsm.errands import ImportKek, import_key
-        from hsm.importing import KEY_BYTES, check_value, combined
+        from hsm.agent.keys.key_import import KEY_BYTES, check_value, combined
+        from hsm.agent.oneshot import ImportKek, import_key
 
         device = Device(invocation)
         found = device.run(lambda slot: slot.keys())
@@ -93,7 +93,7 @@ def make_first(invocation: Invocation, device: Device) -> KeyVersion | None:
 
 def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
     """What is known of a version, with its check value where the token gives one."""
-    from hsm.errands import CheckValue, check_value
+    from hsm.agent.oneshot import CheckValue, check_value
 
     value = ""
     if made.kind == "aes":
@@ -176,7 +176,7 @@ def _asked(custodian: str) -> str:
 
 
 def _component(invocation: Invocation, custodian: str) -> bytes:
-    from hsm.importing import KEY_BYTES, check_value
+    from hsm.agent.keys.key_import import KEY_BYTES, check_value
 
     typed = ask_hidden(invocation, _asked(custodian)).replace(" ", "")
     try:

@@ -11,7 +11,7 @@ from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hsm.report import Report
+    from hsm.agent.report import Report
     from hsm.token_info import TokenInfo
 
 _SHOWN = {
@@ -28,7 +28,7 @@ _SHOWN = {
 def list_slots(invocation: Invocation) -> int:
     """List the tokens of a module, without logging in."""
     with Reaching():
-        from hsm.pkcs11_slot import list_tokens
+        from hsm.client.pkcs11_slot import list_tokens
 
         device = Device(invocation)
         found = asyncio.run(list_tokens(device.lib, device.parameters, seconds=seconds(invocation)))
@@ -44,8 +44,8 @@ def list_slots(invocation: Invocation) -> int:
 def probe(invocation: Invocation) -> int:
     """Try everything that a seal and managed keys need of a token."""
     with Reaching():
-        from hsm import report
-        from hsm.checks import CHECKS
+        from hsm.agent import report
+        from hsm.agent.selftest import CHECKS
 
         device = Device(invocation)
         rehearse = invocation.truth("dry-run")
@@ -81,7 +81,7 @@ def _document(token: TokenInfo) -> dict[str, object]:
 
 
 def _row(token: TokenInfo) -> list[str]:
-    from hsm.report import SOFTWARE_WARNING
+    from hsm.agent.report import SOFTWARE_WARNING
 
     remarks = [*token.words, *([SOFTWARE_WARNING] if token.software else [])]
     return [

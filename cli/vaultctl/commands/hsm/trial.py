@@ -12,7 +12,7 @@ from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hsm.pkcs11_slot import Pkcs11Slot
+    from hsm.client.pkcs11_slot import Pkcs11Slot
 
 _DEFAULT_COUNT = 1000
 
@@ -23,7 +23,7 @@ def test(invocation: Invocation) -> int:
     if count is not None and count < 1:
         raise UsageError("-count: must be at least 1")
     with Reaching():
-        from hsm.wrapping import DEK_BYTES
+        from hsm.key_slot import DEK_BYTES
 
         device = Device(invocation)
         if invocation.truth("dry-run"):
@@ -44,7 +44,7 @@ def test(invocation: Invocation) -> int:
 async def use(slot: Pkcs11Slot, count: int) -> dict[str, object]:
     """Wrap once, unwrap `count` times; what was used and how long it took, in microseconds."""
     from hsm.errors import IntegrityError
-    from hsm.wrapping import DEK_BYTES
+    from hsm.key_slot import DEK_BYTES
 
     key = os.urandom(DEK_BYTES)
     began = time.perf_counter()

@@ -11,14 +11,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from hsm.breaker import Breaker
-from hsm.client import AgentClient
-from hsm.launch import Launch
+from hsm.client.agent_client import AgentClient
+from hsm.client.backoff import Breaker
+from hsm.client.launch import Launch
+from hsm.client.process import AgentProcess
+from hsm.client.signers import Agent
 from hsm.operations import Opening, TokenInfo
 from hsm.pin import Pin
-from hsm.process import AgentProcess
 from hsm.runtime import runtime_directory
-from hsm.signers import Agent
 from vault.engines.system.external_keys.pkcs11_config import Pair, Token
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import PrivateKey
@@ -36,7 +36,7 @@ _OPENING_SECONDS: Final = 10.0
 
 
 class Process(Agent, Protocol):
-    """An agent that can be ended: `hsm.client.AgentClient`."""
+    """An agent that can be ended: `hsm.client.agent_client.AgentClient`."""
 
     def end(self) -> object:
         """Take no more requests and let the agent end."""
@@ -121,7 +121,7 @@ class Agents:
 def starter(
     environment: Mapping[str, str], *, now: Callable[[], float], chance: Callable[[], float]
 ) -> Callable[[Token], AgentClient]:
-    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.breaker`.
+    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.client.backoff`.
 
     Their PINs come from clients, and are not to use up the tries of a token that a seal is on.
     """

@@ -11,9 +11,9 @@ from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hsm.client.signers import Agent, TokenSigner, private_key
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.operations import ListTokens, TokenInfo
-from hsm.signers import Agent, TokenSigner, private_key
 from hsm.versions import printable
 from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, Found, Opened
 from vault.engines.system.external_keys.engine import Options

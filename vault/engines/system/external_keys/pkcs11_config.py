@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.signers import Mechanism
+from hsm.client.signers import Mechanism
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hsm.client import AgentClient
+from hsm.client.agent_client import AgentClient
+from hsm.client.signers import Mechanism
 from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
 from hsm.operations import ListTokens, Operation, PublicHalf, PublicKey, Sign, TokenInfo
-from hsm.signers import Mechanism
 from tests.unit.engines.system.house import House, play
 from tests.unit.server.test_connection import INNER, exchange
 from vault.engines.system.external_keys.agents import (

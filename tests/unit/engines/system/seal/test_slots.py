@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hsm.errors import SlotUnavailable
-from hsm.wrapping import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, Wrapped
 from tests.routes.driver import Ahead, Answer, Application
 from vault.audit.device import DeviceConfig
 from vault.framework.clock import Entropy

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One key slot's token: everything an agent can be asked, done on its sessions. Used from many threads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from pkcs11 import KeyType, ObjectClass
+
+from hsm.agent.keys import generation, mechanisms, signatures
+from hsm.agent.keys import objects as keys
+from hsm.agent.keys.mechanisms import Entropy
+from hsm.agent.keys.proof import authenticator, fingerprint, prove
+from hsm.agent.session.exceptions import Undecided
+from hsm.agent.session.login import LoginGate
+from hsm.agent.session.module import Module
+from hsm.agent.session.pool import Held, Sessions
+from hsm.agent.session.token import Wanted, info_of, present, quirks
+from hsm.errors import (
+    BadConfig,
+    HsmError,
+    IntegrityError,
+    KeyAmbiguous,
+    KeyMissing,
+    KeyReplaced,
+    SlotUnavailable,
+)
+from hsm.key_slot import DEK_BYTES, KeyIdentity, Wrapped
+from hsm.operations import Opening, Probed, PublicHalf
+from hsm.pin import Pin
+from hsm.token_info import TokenInfo
+from hsm.versions import GONE, KeyVersion, from_printable, newest, printable
+
+Found = TypeVar("Found")
+
+_LARGEST_RANDOM: Final = 4096
+
+
+class Device:
+    """Wraps, unwraps, signs. Make it, then `start` it; every method raises `HsmError` and nothing else."""
+
+    def __init__(
+        self, opening: Opening, module: Module, pin: Pin, gate: LoginGate, *, entropy: Entropy
+    ) -> None:
+        self._opening = opening
+        self._label = opening.key_label
+        self._entropy = entropy
+        wanted = Wanted(serial=opening.token_serial, label=opening.token_label, slot=opening.slot)
+        self._name = f"{wanted}, key {opening.key_label}"
+        self._sessions = Sessions(module, wanted, pin, gate)
+        self._current: tuple[int, bytes, str] | None = None
+        self._last = Wrapped(m="", k="", ct=b"")
+        self._proved: set[tuple[int, bytes, str]] = set()
+        self._seen: set[tuple[str, bytes | None]] = set()
+
+    def start(self) -> None:
+        """Find the token and log in."""
+        self._sessions.start()
+
+    def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+        """Wrap under `key` or the newest version, and make sure that the token can take it back."""
+        if len(dek) != DEK_BYTES:
+            raise BadConfig(f"a slot wraps {DEK_BYTES} bytes, not {len(dek)}")
+        try:
+            return self._run(lambda held: self._wrap(held, dek, key), "wrap")
+        except KeyReplaced:
+            raise
+        except IntegrityError as error:
+            raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
+
+    def identify(self, key: KeyIdentity | None = None) -> KeyIdentity:
+        """Have `key`, or the newest version as it is now, prove itself; return all that it is known by."""
+        if key is None:
+            self._current = None
+        try:
+            return self._run(lambda held: self._identify(held, key), "identify")
+        except KeyReplaced:
+            raise
+        except IntegrityError as error:
+            raise SlotUnavailable(f"{error}, right after it was wrapped", ckr=error.ckr) from error
+
+    def unwrap(self, wrapped: Wrapped) -> bytes:
+        """Return what was wrapped, under whichever of several keys of one name opens it."""
+        try:
+            return self._unwrap_with_one(wrapped)
+        except KeyAmbiguous as several:
+            return self._unwrap_with_any(wrapped, several)
+
+    def _unwrap_with_any(self, wrapped: Wrapped, several: KeyAmbiguous) -> bytes:
+        """Try each key of the record's version, a bounded number: what opens the record proves to be its key."""
+        kind, key_type = _type_of(wrapped.m)
+        key_id = from_printable(wrapped.k)
+        count = len(self._run(lambda held: keys.search(held, kind, self._label, key_id, key_type), "unwrap"))
+        if count > keys.MOST_TWINS:
+            raise several
+        for place in range(count):
+
+            def attempt(held: Held, place: int = place) -> bytes:
+                found = keys.search(held, kind, self._label, key_id, key_type)
+                keys.remember(held, found[place], kind, self._label, key_id, key_type)
+                try:
+                    return self._unwrap(held, wrapped)
+                finally:
+                    keys.forget(held, kind, self._label, key_id, key_type)
+
+            with contextlib.suppress(IntegrityError, Undecided, BadConfig, IndexError):
+                return self._run(attempt, "unwrap", decrypting=True)
+        if count < 2:  # keys for HMAC are several, and one of them gave the record's code
+            raise several
+        raise IntegrityError(f"{several}, and none opens what was wrapped")
+
+    def _unwrap_with_one(self, wrapped: Wrapped) -> bytes:
+        """Return what was wrapped; a canary tells a changed record from a broken device.
+
+        A device may fail once and work again: the record is to blame only when it fails before and after
+        a canary that passed.
+        """
+        try:
+            return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
+        except Undecided as error:
+            problem = self._canary_of(wrapped)
+            if isinstance(problem, KeyAmbiguous):
+                raise problem from error
+            if problem is not None:
+                raise SlotUnavailable(f"{error}, and so does a canary: {problem}", ckr=error.ckr) from error
+        try:
+            return self._run(lambda held: self._unwrap(held, wrapped), "unwrap", decrypting=True)
+        except Undecided as error:
+            raise IntegrityError(
+                f"{error}, but the key works: the record was changed", ckr=error.ckr
+            ) from error
+
+    def probe(self) -> Probed:
+        """Look up the newest version again, and wrap and unwrap something fresh."""
+        self._current = None
+        try:
+            token = self._run(lambda _: info_of(self._sessions.token), "token information")
+            ignored = self._run(lambda held: keys.strangers(held, self._label), "other objects")
+        except HsmError as error:
+            return self._failed(None, error)
+        problem = self._canary()
+        if problem is not None:
+            return self._failed(token, problem)
+        return Probed(
+            token=token,
+            key_version=self._last.k,
+            way=self._last.m,
+            ignored=ignored,
+            logins=self._sessions.logins,
+            sessions=self._sessions.open,
+        )
+
+    def random(self, size: int) -> bytes:
+        """Return `size` bytes (at most 4096) of the token's own randomness."""
+        if not 0 < size <= _LARGEST_RANDOM:
+            raise BadConfig(f"random: the size must be between 1 and {_LARGEST_RANDOM} bytes")
+        return self._run(lambda held: signatures.random(held.session, size), "random")
+
+    def sign(self, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
+        """Sign `data`; see `hsm.agent.keys.signatures.sign`."""
+        return self._on_key(
+            lambda held: signatures.sign(held, label, key_id, mechanism, data), "sign", label, key_id
+        )
+
+    def public_key(self, label: str, key_id: bytes | None) -> PublicHalf:
+        """Return a pair's public half; see `hsm.agent.keys.signatures.public_key`."""
+        return self._on_key(
+            lambda held: signatures.public_key(held, label, key_id, self._entropy),
+            "public key",
+            label,
+            key_id,
+        )
+
+    def generate_key_pair(self, label: str, key_id: bytes, algorithm: str) -> bytes:
+        """Make a key pair and return its public half; see `hsm.agent.keys.generation.generate_pair`."""
+
+        def make(held: Held) -> bytes:
+            generation.generate_pair(held, label, key_id, algorithm, quirks(self._sessions.token))
+            return signatures.public_key(held, label, key_id, self._entropy).public
+
+        return self._run(make, f"generate {algorithm}", write=True)
+
+    def generate_kek(self, algorithm: str, *, modifiable: bool, rehearse: bool = False) -> KeyVersion:
+        """Make the next version of the slot's key; see `hsm.agent.keys.generation.generate_kek`."""
+
+        def make(held: Held) -> KeyVersion:
+            return generation.generate_kek(
+                held,
+                self._label,
+                algorithm,
+                quirks(self._sessions.token),
+                modifiable=modifiable,
+                rehearse=rehearse,
+            )
+
+        made = self._run(make, f"generate {algorithm}", write=True)
+        self._current = None
+        return made
+
+    def keys(self) -> list[KeyVersion]:
+        """Return all versions of the slot's key."""
+        return self._run(lambda held: keys.versions(held, self._label), "list keys")
+
+    def retire(self, version: str, *, rehearse: bool = False) -> None:
+        """Let a version decrypt only; with `rehearse` refuse what that would refuse."""
+        try:
+            key_id = from_printable(version)
+        except ValueError:
+            raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
+        self._run(
+            lambda held: keys.retire(held, self._label, key_id, rehearse=rehearse),
+            f"retire {version}",
+            write=True,
+        )
+        self._current = None
+
+    def _on_key(self, work: Callable[[Held], Found], doing: str, label: str, key_id: bytes | None) -> Found:
+        known = (label, key_id)
+        found = self._run(work, doing, known=known)
+        self._seen.add(known)
+        return found
+
+    def _run(
+        self,
+        work: Callable[[Held], Found],
+        doing: str,
+        *,
+        decrypting: bool = False,
+        write: bool = False,
+        known: tuple[str, bytes | None] | None = None,
+    ) -> Found:
+        """Do `work` on a session; `known` is the key that it uses, if not the slot's own."""
+        key = known or (self._label, None)
+        return self._sessions.run(
+            work,
+            f"{self._name}: {doing}",
+            decrypting=decrypting,
+            write=write,
+            seen=lambda: key in self._seen,
+        )
+
+    def _wrap(self, held: Held, dek: bytes, key: KeyIdentity | None) -> Wrapped:
+        key_id, way = self._newest(held) if key is None else self._recorded(held, key)
+        try:
+            return self._wrap_with(held, key_id, way, dek)
+        finally:
+            if key is not None:
+                held.keys.clear()  # a record may be under another key of the same name
+
+    def _identify(self, held: Held, key: KeyIdentity | None) -> KeyIdentity:
+        key_id, way = self._newest(held) if key is None else self._recorded(held, key)
+        kind, key_type = _type_of(way)
+        self._proved.discard(
+            (self._sessions.generation, key_id, way)
+        )  # it may be another one of the same name
+        try:
+            found = keys.find(held, kind, self._label, key_id, key_type)
+            self._wrap_with(held, key_id, way, self._entropy(DEK_BYTES))
+            codes = keys.find_authenticator(held, self._label, key_id) if way == "aes-cbc-hmac" else None
+            return KeyIdentity(
+                label=self._label,
+                version=printable(key_id),
+                fingerprint=fingerprint(found),
+                authenticator=authenticator(codes) if codes is not None else "",
+                imported=keys.described(held, found, self._label, key_id).imported,
+            )
+        finally:
+            held.keys.clear()
+
+    def _recorded(self, held: Held, key: KeyIdentity) -> tuple[bytes, str]:
+        """Return id and way of the key that is recorded; the one of its name that has its fingerprint.
+
+        Raises `KeyMissing`, `KeyAmbiguous`, `KeyReplaced` where other keys have taken its place.
+        """
+        if key.label not in {"", self._label}:
+            raise BadConfig(
+                f"{self._name}: what is stored is under key {key.label}; set key_label to that, or rewrap the slot"
+            )
+        key_id = from_printable(key.version)
+        others: list[Any] = []
+        for kind, key_type in _TYPES:
+            found = keys.search(held, kind, self._label, key_id, key_type)
+            if not found:
+                continue
+            self._few(found, key.version)
+            if key.fingerprint:
+                shown = [fingerprint(one) for one in found]
+                same = [one for one, mark in zip(found, shown, strict=True) if mark == key.fingerprint]
+                if not same and not any(shown) and not any(hasattr(one, "encrypt") for one in found):
+                    same = found  # one that only decrypts shows nothing, and wraps nothing
+                if not same:
+                    others += found
+                    continue
+                found = same[:1]
+            if len(found) > 1:
+                raise KeyAmbiguous(
+                    f"{self._name} id {key.version}: the token has more than one ({keys.handles(found)}), and the "
+                    "slot's record does not say which; remove all but one"
+                )
+            keys.remember(held, found[0], kind, self._label, key_id, key_type)
+            way = self._way(keys.described(held, found[0], self._label, key_id))
+            if way == "aes-cbc-hmac":
+                self._recall_authenticator(held, key, key_id)
+            return key_id, way
+        if others:
+            raise KeyReplaced(
+                f"{self._name} id {key.version}: is another key than the slot's record names "
+                f"({keys.handles(others)}); it was exchanged, or restored wrongly; where that was meant, "
+                "vaultctl operator seal-slots rewrap takes it"
+            )
+        keys.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
+        raise KeyMissing(f"{self._name}: the token has no version {key.version}", ckr="NoSuchKey")
+
+    def _few(self, found: list[Any], version: str) -> None:
+        """Refuse to wrap under one of more keys of a name than are tried to unwrap. Raises `KeyAmbiguous`."""
+        if len(found) > keys.MOST_TWINS:
+            raise KeyAmbiguous(
+                f"{self._name} id {version}: the token has more than {keys.MOST_TWINS} ({keys.handles(found)}); remove "
+                "those that are not needed"
+            )
+
+    def _recall_authenticator(self, held: Held, key: KeyIdentity, key_id: bytes) -> None:
+        """Take the HMAC key that is recorded, of several of its name; where none is, `find` refuses to choose."""
+        if not key.authenticator:
+            return
+        found = keys.authenticators(held, self._label, key_id)
+        self._few(found, key.version)
+        same = next((one for one in found if authenticator(one) == key.authenticator), None)
+        if same is None:
+            raise KeyReplaced(
+                f"{self._name} id {key.version}: its key for HMAC is another one than the slot's record names "
+                f"({keys.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
+                "vaultctl operator seal-slots rewrap takes it"
+            )
+        keys.remember_authenticator(held, same, self._label, key_id)
+
+    def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
+        """Wrap with a key that has proved itself, and see that the token takes it back."""
+        this = (self._sessions.generation, key_id, way)
+        if this not in self._proved:
+            prove(
+                lambda text: self._sealed(held, key_id, way, text),
+                lambda wrapped: self._unwrap(held, wrapped),
+                self._entropy(DEK_BYTES),
+                f"{self._name} id {printable(key_id)}",
+            )
+            self._proved.add(this)
+        wrapped = self._sealed(held, key_id, way, dek)
+        if not mechanisms.same(self._unwrap(held, wrapped), dek):
+            raise SlotUnavailable(f"{self._name}: the token gave back something else than was wrapped")
+        return wrapped
+
+    def _sealed(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
+        if way == "aes-gcm":
+            return mechanisms.wrap_gcm(held, self._label, key_id, dek, self._entropy)
+        if way == "aes-cbc-hmac":
+            return mechanisms.wrap_cbc_hmac(held, self._label, key_id, dek, self._entropy)
+        return mechanisms.wrap_oaep(held, self._label, key_id, dek, way.removeprefix("rsa-oaep-"))
+
+    def _unwrap(self, held: Held, wrapped: Wrapped) -> bytes:
+        if wrapped.m == "aes-gcm":
+            found = mechanisms.unwrap_gcm(held, self._label, wrapped)
+        elif wrapped.m == "aes-cbc-hmac":
+            found = mechanisms.unwrap_cbc_hmac(held, self._label, wrapped)
+        elif wrapped.m.startswith("rsa-oaep-"):
+            found = self._unwrap_oaep(held, wrapped)
+        else:
+            raise IntegrityError(f"{self._name}: no slot of PKCS#11 wraps by {wrapped.m!r}")
+        if len(found) != DEK_BYTES:
+            raise IntegrityError(f"{self._name}: what was wrapped is not a key of {DEK_BYTES} bytes")
+        self._seen.add((self._label, None))
+        return found
+
+    def _unwrap_oaep(self, held: Held, wrapped: Wrapped) -> bytes:
+        hash_name = wrapped.m.removeprefix("rsa-oaep-")
+        if hash_name not in {"sha256", "sha384", "sha512", self._opening.rsa_oaep_hash}:
+            raise BadConfig(
+                f"{self._name}: the record was wrapped with {hash_name}; "
+                f'accept it with rsa_oaep_hash="{hash_name}" if that is what this slot used'
+            )
+        return mechanisms.unwrap_oaep(held, self._label, wrapped, hash_name)
+
+    def _newest(self, held: Held) -> tuple[bytes, str]:
+        """Return id and way of the version that wraps; looked up again after every loss and every change."""
+        generation_now = self._sessions.generation
+        if self._current is None or self._current[0] != generation_now:
+            found = keys.versions(held, self._label)
+            try:
+                version = self._configured(found) if self._opening.key_id else newest(found, self._label)
+            except KeyMissing as error:
+                ignored = keys.told(keys.strangers(held, self._label))
+                raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
+            self._current = (generation_now, from_printable(version.version), self._way(version))
+            self._seen.add((self._label, None))
+        return self._current[1:]
+
+    def _configured(self, found: list[KeyVersion]) -> KeyVersion:
+        wanted = printable(self._opening.key_id)
+        for version in found:
+            if version.version == wanted:
+                return version
+        raise KeyMissing(f"{self._name}: the token has no version {wanted}; check key_id", ckr="NoSuchKey")
+
+    def _way(self, version: KeyVersion) -> str:
+        """Choose how to wrap with this version. Raises `BadConfig` when configuration and key do not fit."""
+        wanted = self._opening.mechanism
+        if version.kind == "rsa":
+            if wanted not in {"", "RSA_PKCS_OAEP"}:
+                raise BadConfig(f"{self._name}: is an RSA key; set mechanism to RSA_PKCS_OAEP or remove it")
+            return f"rsa-oaep-{self._opening.rsa_oaep_hash}"
+        if wanted == "RSA_PKCS_OAEP":
+            raise BadConfig(f"{self._name}: is an AES key; set mechanism to AES_GCM or remove it")
+        token = self._sessions.token
+        gcm = "AES_GCM" in info_of(token).mechanisms and not quirks(token).no_gcm
+        if wanted == "AES_GCM" or (gcm and not wanted):
+            return "aes-gcm"
+        if version.authenticated:
+            return "aes-cbc-hmac"
+        raise BadConfig(
+            f"{self._name}: without AES-GCM it needs a second key {self._label}{keys.HMAC_SUFFIX} for HMAC "
+            f"(a new slot gets both by vaultctl hsm generate-kek -etm; {GONE})"
+        )
+
+    def _canary_of(self, wrapped: Wrapped) -> HsmError | None:
+        """Wrap and unwrap something fresh with the key of `wrapped`, or with the newest if it only decrypts."""
+        key_id = from_printable(wrapped.k)
+        dek = self._entropy(DEK_BYTES)
+        try:
+            self._run(lambda held: self._wrap_with(held, key_id, wrapped.m, dek), "canary")
+        except BadConfig:
+            return self._canary()
+        except HsmError as error:
+            return error
+        return None
+
+    def _canary(self) -> HsmError | None:
+        """Wrap something fresh, which unwraps it too. Return what went wrong."""
+        try:
+            self._last = self.wrap(self._entropy(DEK_BYTES))
+        except HsmError as error:
+            return error
+        return None
+
+    def _failed(self, token: TokenInfo | None, error: HsmError) -> Probed:
+        return Probed(
+            token=token,
+            reason=str(error),
+            kind=type(error).__name__,
+            ckr=error.ckr,
+            logins=self._sessions.logins,
+            sessions=self._sessions.open,
+        )
+
+
+_TYPES: Final = ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA))
+
+
+def _type_of(way: str) -> tuple[ObjectClass, KeyType]:
+    """Return the class and the type of the keys that wrap this way."""
+    return _TYPES[way.startswith("rsa-")]
+
+
+def tokens(module: Module) -> list[TokenInfo]:
+    """Return what all tokens of a module say of themselves. Raises python-pkcs11's exceptions."""
+    return [info_of(token) for token in present(module)]
