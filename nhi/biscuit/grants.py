@@ -16,9 +16,9 @@ import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.quote import quote
-from vault.policy.acl import Acl, compile_acl
-from vault.policy.match import is_open, is_wildcard, priority
-from vault.policy.merge import MergedRule
+from vault.policy.decision.acl import Acl, compile_acl
+from vault.policy.decision.match import is_open, is_wildcard, priority
+from vault.policy.decision.merge import MergedRule
 from vault.policy.model import CAPABILITY_NAMES, Capability, Policy
 
 GRANT: Final = "grant"

@@ -28,7 +28,7 @@ CODECS = {
     "vault/framework/telemetry/log.py": "lines of the log",
     "vault/framework/telemetry/exposition.py": "an answer",
     "vault/framework/schema.py": "requests and answers",
-    "vault/policy/explain.py": "an answer",
+    "vault/policy/decision/explain.py": "an answer",
     "vault/server/dev.py": "a file of development mode",
     "vault/server/diagnosis.py": "an answer",
     "vault/server/spec.py": "a file of the repository",

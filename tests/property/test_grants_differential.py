@@ -12,7 +12,7 @@ from tests.patience import patient
 from tests.property.openbao import OpenBao
 from tests.property.test_policy_differential import NOW, SEED, near, policy_text
 from vault.framework.errors import Malformed
-from vault.policy.parse import Policy, parse_policy
+from vault.policy.text.parse import Policy, parse_policy
 
 pytestmark = pytest.mark.loopback
 

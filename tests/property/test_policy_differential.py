@@ -15,10 +15,10 @@ import pytest
 from tests.property.openbao import OpenBao
 from tests.property.policy_texts import ACCEPTED, REFUSED
 from vault.framework.identity import IdentityFacts
-from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
-from vault.policy.parse import Policy, PolicyError, parse_policy
-from vault.policy.resultant import resultant_acl
+from vault.policy.decision.acl import Acl, compile_acl
+from vault.policy.decision.resultant import resultant_acl
+from vault.policy.text.parse import Policy, PolicyError, parse_policy
 
 pytestmark = pytest.mark.loopback
 

@@ -6,9 +6,9 @@ import random
 import pytest
 
 from tests.property.test_policy_differential import SEED, constrained_policy, near, policy_text
-from vault.policy.acl import Acl, compile_acl
-from vault.policy.explain import EXPLAINED, Explained, explain
-from vault.policy.parse import parse_policy
+from vault.policy.decision.acl import Acl, compile_acl
+from vault.policy.decision.explain import EXPLAINED, Explained, explain
+from vault.policy.text.parse import parse_policy
 
 NOW = 1_800_000_000
 OPERATIONS = [word for word in EXPLAINED if word != "sudo"]

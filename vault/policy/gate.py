@@ -12,8 +12,8 @@ from vault.barrier.view import core_prefix
 from vault.framework import schema
 from vault.framework.call import Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
-from vault.policy.acl import Acl, Verdict
-from vault.policy.readable import readable
+from vault.policy.decision.acl import Acl, Verdict
+from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore
 
 _OUTSIDE: Final = Verdict(allowed=False)

@@ -17,10 +17,10 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.concurrency.offload import Pool
 from vault.framework.identity import IdentityFacts
-from vault.policy.acl import Acl, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
-from vault.policy.parse import Policy, parse_policy
+from vault.policy.decision.acl import Acl, compile_acl
+from vault.policy.text.parse import Policy, parse_policy
 
 POLICY_KIND: Final = "policy"
 """Kind of the cached fact, and of the timer, of one policy; the key is what `policy_key` makes."""

@@ -23,7 +23,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Kind
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
-from vault.policy.acl import Verdict
+from vault.policy.decision.acl import Verdict
 
 KEY = b"k" * 32
 MOUNT = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"}))

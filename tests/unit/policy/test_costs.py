@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.framework.hcl.parser import MAX_LEXEMES
-from vault.policy.acl import Acl, compile_acl
+from vault.policy.decision.acl import Acl, compile_acl
+from vault.policy.decision.match import RuleTable, is_open, is_wildcard, priority
+from vault.policy.decision.merge import MergedRule
 from vault.policy.listing import check_filter, compile_filter
-from vault.policy.match import RuleTable, is_open, is_wildcard, priority
-from vault.policy.merge import MergedRule
 from vault.policy.model import PolicyError
-from vault.policy.parse import parse_policy
+from vault.policy.text.parse import parse_policy
 
 SEGMENTS = st.sampled_from(["a", "b", "ab", "+", "+a", "", "aa"])
 RULES = st.tuples(st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join), st.sampled_from(["", "*"])).map(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.policy.acl import compile_acl
+from vault.policy.decision.acl import compile_acl
 from vault.policy.listing import ListFilter, check_filter, compile_filter
 from vault.policy.model import PolicyError
-from vault.policy.parse import parse_policy
+from vault.policy.text.parse import parse_policy
 
 PREFIX = "unable to compile template for list_scan_response_keys_filter_path: unable to parse template: template: template:1: "
 

@@ -4,9 +4,9 @@
 import pytest
 
 from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts
-from vault.policy.acl import compile_acl
-from vault.policy.parse import parse_policy
+from vault.policy.decision.acl import compile_acl
 from vault.policy.template import render
+from vault.policy.text.parse import parse_policy
 
 FACTS = IdentityFacts(
     entity_id="e1",

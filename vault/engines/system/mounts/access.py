@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from vault.policy.acl import Acl
-from vault.policy.match import is_wildcard
+from vault.policy.decision.acl import Acl
+from vault.policy.decision.match import is_wildcard
 from vault.policy.model import Capability
 
 

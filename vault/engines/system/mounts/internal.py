@@ -20,7 +20,7 @@ from vault.framework.route import Params, Route, read, write
 from vault.framework.schema import encode
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
-from vault.policy.acl import Acl
+from vault.policy.decision.acl import Acl
 from vault.policy.gate import Gate, seen_by
 
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})

@@ -16,10 +16,10 @@ from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
 from vault.framework.route import BISCUITS, Params, read, write
 from vault.framework.secret import Secret
-from vault.policy.acl import Acl
-from vault.policy.explain import EXPLAINED, Explained, explain
+from vault.policy.decision.acl import Acl
+from vault.policy.decision.explain import EXPLAINED, Explained, explain
+from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
-from vault.policy.resultant import resultant_acl
 from vault.token.authenticator import core_reader, identified
 from vault.token.foreign import Foreign, NoForeign
 from vault.token.model import TokenEntry

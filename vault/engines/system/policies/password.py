@@ -17,8 +17,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
 from vault.framework.route import Params, delete, list_, read, write
-from vault.policy.decode import policy_text
 from vault.policy.model import PolicyError
+from vault.policy.text.decode import policy_text
 from vault.token.authenticator import core_reader
 
 _STORED: Final = "policy/password/"

@@ -11,10 +11,10 @@ import msgspec
 
 from vault.framework.identity import IdentityFacts
 from vault.policy.builtin import ROOT
-from vault.policy.constraints import forced_limit, parameters_pass, wrapping_passes
+from vault.policy.decision.constraints import forced_limit, parameters_pass, wrapping_passes
+from vault.policy.decision.match import RuleTable
+from vault.policy.decision.merge import MergedRule, merge
 from vault.policy.listing import compile_filter
-from vault.policy.match import RuleTable
-from vault.policy.merge import MergedRule, merge
 from vault.policy.model import CAPABILITY_NAMES, Capability, PathRule, Policy, PolicyError
 from vault.policy.template import render
 

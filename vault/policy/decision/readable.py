@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from vault.policy.acl import Acl
+from vault.policy.decision.acl import Acl
 from vault.policy.model import Capability
 
 _ANY: Final = "~"

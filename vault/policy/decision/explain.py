@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vault.policy.acl import Acl, Verdict, capability_words
-from vault.policy.merge import MergedRule
+from vault.policy.decision.acl import Acl, Verdict, capability_words
+from vault.policy.decision.merge import MergedRule
+from vault.policy.decision.resultant import rule_shape
 from vault.policy.model import Capability, PolicyError
-from vault.policy.parse import parse_policy
-from vault.policy.resultant import rule_shape
+from vault.policy.text.parse import parse_policy
 
 EXPLAINED = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo")
 """The capabilities that can be asked about."""

@@ -3,11 +3,11 @@
 
 import pytest
 
-from vault.policy import acl as acl_module
-from vault.policy.acl import Acl, Verdict, compile_acl
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
-from vault.policy.parse import parse_policy
-from vault.policy.resultant import resultant_acl
+from vault.policy.decision import acl as acl_module
+from vault.policy.decision.acl import Acl, Verdict, compile_acl
+from vault.policy.decision.resultant import resultant_acl
+from vault.policy.text.parse import parse_policy
 
 
 def compiled(*texts: str, now: float = 0) -> Acl:

@@ -7,12 +7,12 @@ import msgspec
 
 from vault.framework.hcl.parser import Block, HclError, Item, is_json, parse
 from vault.framework.quote import quote
-from vault.policy import decode
 from vault.policy.builtin import ROOT
-from vault.policy.control import parse_control_group
 from vault.policy.listing import check_filter
 from vault.policy.model import CAPABILITY_NAMES, Capability, PathRule, Policy, PolicyError
 from vault.policy.template import is_templated
+from vault.policy.text import decode
+from vault.policy.text.control_group import parse_control_group
 
 __all__ = ["Policy", "PolicyError", "parse_policy"]
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from vault.policy.acl import compile_acl
-from vault.policy.parse import parse_policy
-from vault.policy.readable import readable
+from vault.policy.decision.acl import compile_acl
+from vault.policy.decision.readable import readable
+from vault.policy.text.parse import parse_policy
 
 NOW = 1_700_000_000.0
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from vault.policy.merge import MergedRule
+from vault.policy.decision.merge import MergedRule
 from vault.policy.model import PolicyError
 
 _MOST = 1 << 22

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from vault.policy.merge import MergedRule
+from vault.policy.decision.merge import MergedRule
 
 
 class _Pattern:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vault.policy.model import Capability, ControlFactor, ControlGroup, PathRule, Policy
-from vault.policy.parse import PolicyError, parse_policy
+from vault.policy.text.parse import PolicyError, parse_policy
 
 READ = 'path "a" { capabilities = ["read"] }'
 

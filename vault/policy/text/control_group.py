@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vault.framework.hcl.parser import Block, Item
-from vault.policy import decode
 from vault.policy.model import CAPABILITY_NAMES, ControlFactor, ControlGroup, PolicyError
+from vault.policy.text import decode
 
 
 def parse_control_group(item: Item) -> ControlGroup:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from vault.policy.acl import Acl, capability_words
-from vault.policy.match import is_open, open_prefixes
-from vault.policy.merge import MergedRule
+from vault.policy.decision.acl import Acl, capability_words
+from vault.policy.decision.match import is_open, open_prefixes
+from vault.policy.decision.merge import MergedRule
 
 
 def resultant_acl(acl: Acl) -> dict[str, object]:
