@@ -42,7 +42,7 @@ def test_every_package_of_the_wheel_is_typed(wheel: Path) -> None:
 
 
 def test_the_page_has_its_style_sheet(wheel: Path) -> None:
-    assert "vault/ui/style.css" in zipfile.ZipFile(wheel).namelist()
+    assert "vault/ui/html/style.css" in zipfile.ZipFile(wheel).namelist()
 
 
 def test_the_wheel_carries_its_licence(wheel: Path) -> None:

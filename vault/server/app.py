@@ -66,7 +66,7 @@ from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
-from vault.ui.sessions import Sessions
+from vault.ui.session.sessions import Sessions
 from vault.wire.http import Front
 from vault.wire.requests import Requests
 from vault.wrap.guard import WrappingGuard

@@ -20,8 +20,8 @@ from starlette.responses import Response
 from vault.framework.call import Reply
 from vault.framework.display.page import facts, hidden, page
 from vault.framework.errors import Malformed
-from vault.ui.forms import fields_of
-from vault.ui.inner import Answer, Inner, Told, segment
+from vault.ui.session.api_client import Answer, Inner, Told, segment
+from vault.ui.session.forms import fields_of
 
 _PLACE: Final = re.compile(r"(?:[^/]+/)*identity/oidc/provider/[^/]+/authorize")
 _ASKED: Final[tuple[str, ...]] = (

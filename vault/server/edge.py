@@ -15,7 +15,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.server.application import Answer, Message
 from vault.server.forwarded import Forwarded
 from vault.server.settings import Listener, Telemetry
-from vault.ui.sessions import Sessions
+from vault.ui.session.sessions import Sessions
 from vault.wire.http import RESPOND, Front
 
 Receive = Callable[[], Awaitable[Message]]

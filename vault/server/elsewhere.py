@@ -14,7 +14,7 @@ from starlette.routing import Route
 from vault.server.application import Answer, Message
 from vault.server.consent import ConsentPage
 from vault.ui.pages import Pages
-from vault.ui.sessions import Sessions
+from vault.ui.session.sessions import Sessions
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

@@ -19,15 +19,17 @@ from starlette.types import Receive, Scope, Send
 
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
-from vault.ui import anomalies, credentials, overview, registrations, revoking, views
-from vault.ui.forms import fields_of
-from vault.ui.frame import elsewhere, page, secret_field, style
-from vault.ui.html import el
-from vault.ui.inner import Answer, Inner, Told
-from vault.ui.parts import field
-from vault.ui.refusals import reason, refused_page, sentence
-from vault.ui.sessions import Session, Sessions
-from vault.ui.visit import Refused, Visit, engines
+from vault.ui.html.components import field
+from vault.ui.html.elements import el
+from vault.ui.html.layout import elsewhere, page, secret_field, style
+from vault.ui.html.refusals import reason, refused_page, sentence
+from vault.ui.session.api_client import Answer, Inner, Told
+from vault.ui.session.forms import fields_of
+from vault.ui.session.sessions import Session, Sessions
+from vault.ui.session.visit import Refused, Visit, engines
+from vault.ui.views import anomalies, credentials, overview, registrations
+from vault.ui.views import revocation as revoking
+from vault.ui.views import workloads as views
 
 COOKIE: Final = "__Secure-coffre-ui"
 FORM_COOKIE: Final = "__Host-coffre-ui-form"

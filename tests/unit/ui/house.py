@@ -10,10 +10,10 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from vault.framework.secret import Secret
-from vault.ui.inner import Inner
-from vault.ui.sessions import Session
-from vault.ui.times import millis
-from vault.ui.visit import Visit
+from vault.ui.html.times import millis
+from vault.ui.session.api_client import Inner
+from vault.ui.session.sessions import Session
+from vault.ui.session.visit import Visit
 
 BLOCK = "ab" * 16
 MOUNTS = {

@@ -12,11 +12,11 @@ from nhi.biscuit.model import LONGEST_TTL
 from nhi.picture.lineage import ANOMALIES
 from tests.house.tree import ROOT
 from tests.unit.ui.house import BLOCK, CREDENTIAL, NOW, Front, shown
-from vault.ui import anomalies, credentials, overview, registrations
-from vault.ui.html import joined
-from vault.ui.severity import explained, severity
-from vault.ui.times import DAY
-from vault.ui.visit import Refused
+from vault.ui.html.elements import joined
+from vault.ui.html.times import DAY
+from vault.ui.session.visit import Refused
+from vault.ui.views import anomalies, credentials, overview, registrations
+from vault.ui.views.severity import explained, severity
 
 
 def _seen(name: str, first_seen: str, *anomalies: str, state: str = "active") -> Mapping[str, object]:

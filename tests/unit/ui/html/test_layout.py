@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from nhi.picture.svg import STYLE
-from vault.ui.frame import style
+from vault.ui.html.layout import style
 
 _SHEET = bytes(style().body).decode().removesuffix(STYLE)
 _TEXTS = ("ink", "dim", "link", "good", "bad", "alarm")

@@ -7,10 +7,10 @@ from typing import Final
 
 from starlette.responses import Response
 
-from vault.ui.frame import link, page
-from vault.ui.html import el
-from vault.ui.inner import Told
-from vault.ui.sessions import Session
+from vault.ui.html.elements import el
+from vault.ui.html.layout import link, page
+from vault.ui.session.api_client import Told
+from vault.ui.session.sessions import Session
 
 _TITLES: Final = {
     400: "That was not understood",

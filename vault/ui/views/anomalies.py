@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.ui.credentials import anomaly_field, named
-from vault.ui.frame import href, link, page
-from vault.ui.html import Child, Html, el
-from vault.ui.parts import chooser, further, lines, row, short, state, table, when
-from vault.ui.severity import explained, tally, worst
-from vault.ui.times import asked, time_field
-from vault.ui.visit import Visit, objects, text, texts
+from vault.ui.html.components import chooser, further, lines, row, short, state, table, when
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.html.layout import href, link, page
+from vault.ui.html.times import asked, time_field
+from vault.ui.session.visit import Visit, objects, text, texts
+from vault.ui.views.credentials import anomaly_field, named
+from vault.ui.views.severity import explained, tally, worst
 
 _STRANGERS = "strangers"
 

@@ -16,11 +16,13 @@ from starlette.responses import Response
 from tests.unit.ui.house import BLOCK, CREDENTIAL, MOUNTS, Front, shown
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.ui import anomalies, credentials, registrations, revoking, views
-from vault.ui.inner import Told
 from vault.ui.pages import COOKIE, Pages, whose_token
-from vault.ui.sessions import Sessions
-from vault.ui.visit import Refused
+from vault.ui.session.api_client import Told
+from vault.ui.session.sessions import Sessions
+from vault.ui.session.visit import Refused
+from vault.ui.views import anomalies, credentials, registrations
+from vault.ui.views import revocation as revoking
+from vault.ui.views import workloads as views
 
 
 def test_a_token_that_nobody_issued_is_an_alarm() -> None:

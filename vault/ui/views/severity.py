@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import Final
 
 from nhi.picture.lineage import ANOMALIES
-from vault.ui.html import Child, Html, el
-from vault.ui.parts import lines
+from vault.ui.html.components import lines
+from vault.ui.html.elements import Child, Html, el
 
 
 class Severity(IntEnum):

@@ -13,14 +13,14 @@ import msgspec
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.ui.credentials import ACTIVE
-from vault.ui.frame import href, page
-from vault.ui.html import Child, Html, el
-from vault.ui.parts import chooser
-from vault.ui.registrations import LIMIT, soon, using
-from vault.ui.severity import tally
-from vault.ui.times import DAY, asked, millis, moment
-from vault.ui.visit import Refused, Visit, objects, text, texts
+from vault.ui.html.components import chooser
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.html.layout import href, page
+from vault.ui.html.times import DAY, asked, millis, moment
+from vault.ui.session.visit import Refused, Visit, objects, text, texts
+from vault.ui.views.credentials import ACTIVE
+from vault.ui.views.registrations import LIMIT, soon, using
+from vault.ui.views.severity import tally
 
 _MOST: Final = "100"
 """Credentials that are counted."""

@@ -6,8 +6,8 @@ import pytest
 from tests.clocks import MONTH
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.ui import sessions as module
-from vault.ui.sessions import IDLE, LONGEST, OF_TOKEN, Sessions
+from vault.ui.session import sessions as module
+from vault.ui.session.sessions import IDLE, LONGEST, OF_TOKEN, Sessions
 
 
 class _Clock(Clock):

@@ -11,12 +11,12 @@ from nhi.picture.lineage import grown, line_of
 from nhi.picture.node import SHORT
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
-from vault.ui.credentials import picture
-from vault.ui.frame import elsewhere, href, page, secret_field
-from vault.ui.html import Child, Html, el
-from vault.ui.inner import segment
-from vault.ui.parts import counted, field, lines, row, short, table
-from vault.ui.visit import Refused, Visit, objects, text, texts
+from vault.ui.html.components import counted, field, lines, row, short, table
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.html.layout import elsewhere, href, page, secret_field
+from vault.ui.session.api_client import segment
+from vault.ui.session.visit import Refused, Visit, objects, text, texts
+from vault.ui.views.credentials import picture
 
 
 async def preview(visit: Visit) -> Response:

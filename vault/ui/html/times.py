@@ -7,8 +7,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from vault.ui.html import Html
-from vault.ui.parts import field
+from vault.ui.html.components import field
+from vault.ui.html.elements import Html
 
 DAY: Final = 86_400_000
 """Milliseconds."""

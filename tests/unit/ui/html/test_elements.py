@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nhi.picture.node import shown
-from vault.ui.html import Html, el, joined
+from vault.ui.html.elements import Html, el, joined
 
 
 class _Seen(HTMLParser):

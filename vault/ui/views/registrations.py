@@ -9,11 +9,11 @@ from typing import Final
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.ui.frame import link, page
-from vault.ui.html import Child, Html, el
-from vault.ui.parts import chooser, further, lines, method, row, table, when
-from vault.ui.times import DAY, millis
-from vault.ui.visit import Visit, objects, text
+from vault.ui.html.components import chooser, further, lines, method, row, table, when
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.html.layout import link, page
+from vault.ui.html.times import DAY, millis
+from vault.ui.session.visit import Visit, objects, text
 
 SOON: Final = 14 * DAY
 LIMIT: Final = 200

@@ -10,9 +10,9 @@ import msgspec
 
 from nhi.picture.lineage import short_time
 from nhi.picture.node import SHORT
-from vault.ui.frame import href, link
-from vault.ui.html import Child, Html, el, joined
-from vault.ui.visit import Visit
+from vault.ui.html.elements import Child, Html, el, joined
+from vault.ui.html.layout import href, link
+from vault.ui.session.visit import Visit
 
 _STATES: Final = {
     "active": ("active", "active"),

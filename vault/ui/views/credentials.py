@@ -12,10 +12,7 @@ from nhi.picture.lineage import grown
 from nhi.picture.node import Node, State, walk
 from nhi.picture.svg import as_svg
 from vault.framework.fields import Json
-from vault.ui.frame import href, link, page
-from vault.ui.html import Child, Html, el
-from vault.ui.inner import segment
-from vault.ui.parts import (
+from vault.ui.html.components import (
     chooser,
     counted,
     done,
@@ -30,9 +27,12 @@ from vault.ui.parts import (
     table,
     when,
 )
-from vault.ui.severity import odd, options
-from vault.ui.times import asked, time_field
-from vault.ui.visit import Visit, objects, text, texts
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.html.layout import href, link, page
+from vault.ui.html.times import asked, time_field
+from vault.ui.session.api_client import segment
+from vault.ui.session.visit import Visit, objects, text, texts
+from vault.ui.views.severity import odd, options
 
 ACTIVE: Final = "active"
 """The one state that can be asked for: what is good now."""

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from nhi.picture.node import cut
 from nhi.picture.svg import STYLE
 from vault.framework.display.page import come_again
-from vault.ui.html import Child, Html, el
-from vault.ui.sessions import Session
+from vault.ui.html.elements import Child, Html, el
+from vault.ui.session.sessions import Session
 
 _COMMON: Final = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",

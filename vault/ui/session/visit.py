@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
-from vault.ui.inner import Inner, Told
-from vault.ui.sessions import Session
+from vault.ui.session.api_client import Inner, Told
+from vault.ui.session.sessions import Session
 
 KIND = "nhi"
 _FINE = frozenset({200, 204})

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from nhi.picture.node import cut
 from vault.framework.fields import Json
-from vault.ui.credentials import listed
-from vault.ui.frame import href, link, page
-from vault.ui.html import Html, el
-from vault.ui.inner import segment
-from vault.ui.parts import chooser, done, facts, further, row, state, table, when
-from vault.ui.registrations import logins
-from vault.ui.times import millis
-from vault.ui.visit import Refused, Visit, objects, text
+from vault.ui.html.components import chooser, done, facts, further, row, state, table, when
+from vault.ui.html.elements import Html, el
+from vault.ui.html.layout import href, link, page
+from vault.ui.html.times import millis
+from vault.ui.session.api_client import segment
+from vault.ui.session.visit import Refused, Visit, objects, text
+from vault.ui.views.credentials import listed
+from vault.ui.views.registrations import logins
 
 _PAGE: Final = 50
 _MOST: Final = "1000"
