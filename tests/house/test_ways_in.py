@@ -17,9 +17,9 @@ nothing is answered but by fixed pages."""
 _HEADERS = {
     "vault/audit/record.py",
     "vault/server/initializing.py",
-    "vault/wire/again.py",
+    "vault/wire/head_cache.py",
     "vault/wire/http.py",
-    "vault/wire/inline.py",
+    "vault/wire/inline_auth.py",
 }
 """Who reads or sets a call's headers: to take a login out of them, to hand them to a request of the same bytes, to
 give the server's own calls none, and to record those that an operator has named."""

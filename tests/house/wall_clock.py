@@ -118,7 +118,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
     "it is handed on as the moment of a request, whose readers are listed here by themselves": {
         "vault/server/initializing.py": "_call",
         "vault/wire/http.py": "_serve again",
-        "vault/wire/inline.py": "login_of",
+        "vault/wire/inline_auth.py": "login_of",
     },
 }
 """By reason: file, and the functions in it."""

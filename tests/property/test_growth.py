@@ -16,7 +16,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
 from vault.seal.encoding import from_base64, from_hex
-from vault.wire.asked import check_consistency, check_merge_patch, only_readable, within, wrap_ttl
+from vault.wire.options import check_consistency, check_merge_patch, only_readable, within, wrap_ttl
 
 _SIZE: Final = 1 << 18
 """A quarter of a megabyte: four times as much is one."""

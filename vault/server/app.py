@@ -68,7 +68,7 @@ from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
 from vault.ui.session.sessions import Sessions
 from vault.wire.http import Front
-from vault.wire.requests import Requests
+from vault.wire.in_flight import Requests
 from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0

@@ -14,7 +14,7 @@ from typing import Any, Final
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
 from vault.framework.telemetry.refusals import Refused
 from vault.server.application import Answer, Message
-from vault.wire.again import Again, Outlet
+from vault.wire.head_cache import Again, Outlet
 from vault.wire.http import RESPOND
 
 Receive = Callable[[], Awaitable[Message]]

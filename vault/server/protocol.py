@@ -26,7 +26,7 @@ from vault.server.framing import Framed
 from vault.server.heads import HEAD_END
 from vault.server.settings import Listener
 from vault.server.tls import presented
-from vault.wire.again import HEAD, Again
+from vault.wire.head_cache import HEAD, Again
 from vault.wire.http import RESPOND
 
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for

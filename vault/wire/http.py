@@ -32,9 +32,12 @@ from vault.framework.errors import (
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
-from vault.wire import inline, native, v1
-from vault.wire.again import BODIED, HEAD, Heads, Known, Outlet
-from vault.wire.asked import (
+from vault.wire import inline_auth as inline
+from vault.wire import native, v1
+from vault.wire.bodies import CUT
+from vault.wire.head_cache import BODIED, HEAD, Heads, Known, Outlet
+from vault.wire.in_flight import Lane
+from vault.wire.options import (
     ANYWHERE,
     ROOT_ONLY,
     check_consistency,
@@ -44,8 +47,6 @@ from vault.wire.asked import (
     within,
     wrap_ttl,
 )
-from vault.wire.bodies import CUT
-from vault.wire.requests import Lane
 from vault.wire.streaming import stream
 
 Scope = MutableMapping[str, Any]

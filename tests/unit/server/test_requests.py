@@ -21,7 +21,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.server.protocol import _rest as rest
 from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front
-from vault.wire.requests import Requests
+from vault.wire.in_flight import Requests
 
 SCOPE = {
     "type": "http",

@@ -16,7 +16,7 @@ from vault.framework.call import Call, Login, Operation
 from vault.framework.errors import Malformed, Unauthenticated, UnsupportedOperation, VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
-from vault.wire.asked import within
+from vault.wire.options import within
 
 PREFIX: Final = b"x-vault-inline-auth-"
 """Begins the names of these headers."""

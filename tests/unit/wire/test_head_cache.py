@@ -7,7 +7,7 @@ from typing import Any
 from vault.framework.call import Call
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.secret import Secret
-from vault.wire.again import Known
+from vault.wire.head_cache import Known
 
 
 def test_an_attempt_that_starts_over_finds_the_body_that_came() -> None:
