@@ -27,9 +27,7 @@ from vault.ui.session.api_client import Answer, Inner, Told
 from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, Sessions
 from vault.ui.session.visit import Refused, Visit, engines
-from vault.ui.views import anomalies, credentials, overview, registrations
-from vault.ui.views import revocation as revoking
-from vault.ui.views import workloads as views
+from vault.ui.views import anomalies, credentials, overview, registrations, revocation, workloads
 
 COOKIE: Final = "__Secure-coffre-ui"
 FORM_COOKIE: Final = "__Host-coffre-ui-form"
@@ -40,14 +38,14 @@ _POSTED: Final = frozenset({"sign-in", "sign-out", "revoke"})
 View = Callable[[Visit], Awaitable[Response]]
 _VIEWS: Final[dict[str, View]] = {
     "overview": overview.overview,
-    "workloads": views.workloads,
-    "workload": views.workload,
+    "workloads": workloads.workloads,
+    "workload": workloads.workload,
     "credentials": credentials.credentials,
     "credential": credentials.credential,
     "anomalies": anomalies.anomalies,
     "ending": registrations.ending,
     "secrets": registrations.secrets,
-    "revoke": revoking.preview,
+    "revoke": revocation.preview,
 }
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
 _WRONG: Final = "This token is not valid, has ended, or may not look itself up."
@@ -144,7 +142,7 @@ class Pages:
 
     async def revoke(self, request: Request) -> Response:
         """Revoke what the form names."""
-        return await self._show(request, revoking.revoke)
+        return await self._show(request, revocation.revoke)
 
     def _shows(self, view: View) -> Callable[[Request], Awaitable[Response]]:
         async def shown(request: Request) -> Response:

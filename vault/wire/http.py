@@ -32,8 +32,7 @@ from vault.framework.errors import (
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
-from vault.wire import inline_auth as inline
-from vault.wire import native, v1
+from vault.wire import inline_auth, native, v1
 from vault.wire.bodies import CUT
 from vault.wire.head_cache import BODIED, HEAD, Heads, Known, Outlet
 from vault.wire.in_flight import Lane
@@ -232,7 +231,7 @@ class Front:
                     wrap = value
                 elif name == b"x-vault-mfa":
                     call.factors = call.factors or _factors(call.headers)
-                elif name[:20] == inline.PREFIX:
+                elif name[:20] == inline_auth.PREFIX:
                     inlined = True
                 elif name == b"x-vault-wrap-format":
                     call.wrap_format = value.decode("latin-1")
@@ -262,7 +261,7 @@ class Front:
             call.wrap_ttl = wrap_ttl(wrap)
             call.wrap_asked = True
         call.login = (
-            Login() if inlined and call.path not in self._fixed and inline.named(call.headers) else None
+            Login() if inlined and call.path not in self._fixed and inline_auth.named(call.headers) else None
         )
         if call.within:
             call.path = call.within + call.path
@@ -278,16 +277,16 @@ class Front:
     async def _log_in(self, call: Call) -> None:
         """Do the login that a request brings along. Raises its refusal."""
         try:
-            login = inline.login_of(call, self._ids.next(), self._fixed)
+            login = inline_auth.login_of(call, self._ids.next(), self._fixed)
             await self._handle(login)
             call.login = login.login
             if call.login is None or call.login.identity is None:
                 raise Unauthenticated
         except VaultError as error:
-            known = inline.refusal(error)
+            known = inline_auth.refusal(error)
             call.login = None
-            if inline.told(known):
-                call.admission = [inline.FAILED]
+            if inline_auth.told(known):
+                call.admission = [inline_auth.FAILED]
             raise known from error
 
     def _namespace(self, call: Call, value: bytes) -> None:

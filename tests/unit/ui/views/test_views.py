@@ -20,9 +20,7 @@ from vault.ui.pages import COOKIE, Pages, whose_token
 from vault.ui.session.api_client import Told
 from vault.ui.session.sessions import Sessions
 from vault.ui.session.visit import Refused
-from vault.ui.views import anomalies, credentials, registrations
-from vault.ui.views import revocation as revoking
-from vault.ui.views import workloads as views
+from vault.ui.views import anomalies, credentials, registrations, revocation, workloads
 
 
 def test_a_token_that_nobody_issued_is_an_alarm() -> None:
@@ -100,12 +98,12 @@ def test_many_workloads_come_in_pages() -> None:
     names = [f"w{number:03}" for number in range(120)]
     answers = {f"workloads__{name}": (200, {"data": {"owner": f"o-{name}"}}) for name in names}
     front = Front(workloads=(200, {"data": {"keys": names}}), **answers)
-    first = shown(views.workloads, front)
+    first = shown(workloads.workloads, front)
     assert ("o-w049" in first, "o-w050" in first, "120 in all" in first) == (True, False, True)
     assert 'after=w049">Next page' in first
-    last = shown(views.workloads, front, after="w099")
+    last = shown(workloads.workloads, front, after="w099")
     assert ("o-w119" in last, "o-w099" in last, "Next page" in last) == (True, False, False)
-    assert "There are no workloads" in shown(views.workloads, Front())
+    assert "There are no workloads" in shown(workloads.workloads, Front())
 
 
 def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> None:
@@ -114,7 +112,7 @@ def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> N
         "report": (403, {"type": "urn:coffre:error:forbidden"}),
         "credentials": (200, {"data": {"credentials": []}}),
     }
-    page = shown(views.workload, Front(**answers), name="w")
+    page = shown(workloads.workload, Front(**answers), name="w")
     assert "team" in page
     assert "How it logs in" not in page
     assert "Revoke all its tokens" not in page
@@ -123,10 +121,10 @@ def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> N
 
 def test_what_was_never_presented_can_be_revoked_all_the_same() -> None:
     found = {"data": {"credentials": 0, "blocks": 0, "dying": [], "more": False}}
-    page = shown(revoking.preview, Front(revoke__preview=(200, found)), id=BLOCK)
+    page = shown(revocation.preview, Front(revoke__preview=(200, found)), id=BLOCK)
     assert "This ends 0 blocks of 0 credentials" in page
     front = Front(revoke=(200, found))
-    assert shown(revoking.revoke, front, id=BLOCK, reason="why") == "/ui/credentials?mount=nhi&done=1"
+    assert shown(revocation.revoke, front, id=BLOCK, reason="why") == "/ui/credentials?mount=nhi&done=1"
     assert front.asked == [("POST", "revoke", {}, {"id": BLOCK, "reason": "why"})]
 
 
@@ -339,7 +337,7 @@ def test_a_workload_whose_end_has_come_is_not_said_to_be_active() -> None:
             workloads=(200, {"data": {"keys": ["w"]}}),
             workloads__w=(200, {"data": {"owner": "team", "expire_time": end}}),
         )
-        assert f'class="state {words}"' in shown(views.workloads, front)
+        assert f'class="state {words}"' in shown(workloads.workloads, front)
 
 
 def test_a_workload_among_very_many_registrations_says_what_was_not_looked_at() -> None:
@@ -350,7 +348,7 @@ def test_a_workload_among_very_many_registrations_says_what_was_not_looked_at() 
             report=(200, {"data": {"registrations": ways, "next": after}}),
             credentials=(200, {"data": {"credentials": []}}),
         )
-        page = shown(views.workload, front, name="w")
+        page = shown(workloads.workload, front, name="w")
         assert (">r</div>" in page, ">x</div>" in page) == (True, False)
         assert ("among the first 1000" in page) is told
         assert [query.get("limit") for _, path, query, _ in front.asked if path == "report"] == [["1000"]]
