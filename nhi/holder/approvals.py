@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from nhi.biscuit.attenuate import append_approval, approve, request
-from nhi.biscuit.chain import read_chain, write_chain
-from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.guard import Term
-from nhi.biscuit.keys import RootKey
-from nhi.biscuit.verify import decoded, from_text, to_text
-from nhi.biscuit.wire import LARGEST
+from nhi.biscuit.format.authority import LARGEST
+from nhi.biscuit.format.chain import read_chain, write_chain
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.attenuate import append_approval, approve, request
+from nhi.biscuit.offline.guard import Term
+from nhi.biscuit.offline.keys import RootKey
+from nhi.biscuit.offline.verify import decoded, from_text, to_text
 from vault.framework.clock import Entropy
 
 _SECRET: Final = 32

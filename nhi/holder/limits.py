@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.guard import Term
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.guard import Term
 
 OPERATIONS: Final = frozenset({"create", "read", "update", "delete", "list", "patch", "scan"})
 

@@ -9,18 +9,19 @@ from typing import Final
 import msgspec
 from biscuit_auth import Biscuit, BlockBuilder
 
-from nhi.biscuit.attenuate import check_source, seal
-from nhi.biscuit.chain import Chain, Key, read_chain, write_chain
-from nhi.biscuit.datalog import Block, TermKind
-from nhi.biscuit.decode import read_blocks
-from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.guard import Term, guarded
-from nhi.biscuit.ids import canonical_ids
-from nhi.biscuit.keys import library_key
-from nhi.biscuit.narrowing import AMBIENT, ends
-from nhi.biscuit.printer import print_block, print_key
-from nhi.biscuit.verify import Limits, from_text, opened, to_text, verify
-from nhi.biscuit.wire import LARGEST, PUBLIC_KEY_BYTES, Algorithm
+from nhi.biscuit.format.authority import LARGEST, PUBLIC_KEY_BYTES, Algorithm
+from nhi.biscuit.format.chain import Chain, Key, read_chain, write_chain
+from nhi.biscuit.format.datalog import Block, TermKind
+from nhi.biscuit.format.decode import read_blocks
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.format.ids import canonical_ids
+from nhi.biscuit.format.printer import print_block, print_key
+from nhi.biscuit.offline.attenuate import check_source, seal
+from nhi.biscuit.offline.deadline import ends
+from nhi.biscuit.offline.facts import AMBIENT
+from nhi.biscuit.offline.guard import Term, guarded
+from nhi.biscuit.offline.keys import library_key
+from nhi.biscuit.offline.verify import Limits, from_text, opened, to_text, verify
 
 _BEGINS: Final = b"\x08\x12"
 """What a token begins with: the number of its root key, or its authority."""

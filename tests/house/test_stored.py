@@ -20,7 +20,7 @@ CODECS = {
     "hsm/agent/report.py": "what two processes say to each other",
     "nhi/auth/jwt/cel/talk.py": "what two processes say to each other",
     "nhi/auth/jwt/states.py": "encrypted for a browser, under a key that ends with the process",
-    "nhi/biscuit/possession.py": "RFC 7638",
+    "nhi/biscuit/credential/possession.py": "RFC 7638",
     "vault/barrier/stored.py": "where records are encoded",
     "vault/engines/kv/jsontext.py": "a user's own JSON",
     "vault/engines/kv/store.py": "a part of the KV row, listed with it",

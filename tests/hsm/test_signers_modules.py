@@ -18,7 +18,7 @@ from hsm.client.agent_client import AgentClient
 from hsm.client.signers import PrivateKey, TokenSigner, private_key
 from hsm.errors import BadConfig
 from hsm.operations import Opening
-from nhi.biscuit.authority import build, root_public_key
+from nhi.biscuit.offline.root_signature import build, root_public_key
 from tests.hsm import pairs
 from tests.hsm.tokens_nss import new_nss_token
 from tests.hsm.tokens_opencryptoki import opencryptoki_token

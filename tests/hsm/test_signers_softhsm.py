@@ -29,8 +29,8 @@ from hsm.agent.session.module import load
 from hsm.client.agent_client import AgentClient
 from hsm.client.signers import PrivateKey, TokenSigner, private_key
 from hsm.errors import KeyMissing
-from nhi.biscuit.authority import build, root_public_key
-from nhi.biscuit.wire import parse
+from nhi.biscuit.format.authority import parse
+from nhi.biscuit.offline.root_signature import build, root_public_key
 from tests.hsm import pairs
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.patience import patient

@@ -15,10 +15,10 @@ from typing import Any
 
 from biscuit_auth import AuthorizerBuilder, Biscuit, PublicKey
 
-from nhi.biscuit.chain import read_chain, write_chain
-from nhi.biscuit.decode import read_blocks
-from nhi.biscuit.failure import BiscuitError
-from nhi.biscuit.guard import guarded
+from nhi.biscuit.format.chain import read_chain, write_chain
+from nhi.biscuit.format.decode import read_blocks
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.guard import guarded
 
 _TIME = timedelta(seconds=10)
 

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from hsm.key_slot import KeySlot
-from nhi.biscuit import held, store
-from nhi.biscuit.keys import RootKey
-from nhi.biscuit.model import Approver, IssuerKey
+from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.offline.keys import RootKey
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import Approver, IssuerKey
 from nhi.identity.oidc import model, signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix

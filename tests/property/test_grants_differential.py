@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from biscuit_auth import AuthorizationError, AuthorizerBuilder, Biscuit, BiscuitBuilder, KeyPair
 
-from nhi.biscuit.grants import GRANT, LISTING, RULE, Grant, exported
+from nhi.biscuit.issue.grants import GRANT, LISTING, RULE, Grant, exported
 from tests.patience import patient
 from tests.property.openbao import OpenBao
 from tests.property.test_policy_differential import NOW, SEED, near, policy_text

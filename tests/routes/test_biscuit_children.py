@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from nhi.biscuit.chain import read_chain
-from nhi.biscuit.possession import certificate_thumbprint, key_thumbprint
-from nhi.biscuit.verify import from_text
+from nhi.biscuit.credential.possession import certificate_thumbprint, key_thumbprint
+from nhi.biscuit.format.chain import read_chain
+from nhi.biscuit.offline.verify import from_text
 from nhi.picture.lineage import grown
 from nhi.picture.node import walk
 from tests.routes.driver import Application

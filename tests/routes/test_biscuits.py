@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from nhi.biscuit import store
-from nhi.biscuit.attenuate import seal
-from nhi.biscuit.chain import read_chain, write_chain
-from nhi.biscuit.model import Issued, Place
-from nhi.biscuit.verify import from_text, to_text
+from nhi.biscuit.format.chain import read_chain, write_chain
+from nhi.biscuit.offline.attenuate import seal
+from nhi.biscuit.offline.verify import from_text, to_text
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import Issued, Place
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
-from tests.unit.nhi.biscuits import HOSTILE
+from tests.unit.nhi.biscuit.tokens import HOSTILE
 from vault.barrier.view import View
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from nhi.biscuit import held, store
-from nhi.biscuit.model import IssuerKey, KeyState
+from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import IssuerKey, KeyState
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 

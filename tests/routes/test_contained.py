@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nhi.biscuit.proving import Evidence, Proof, Prover
+from nhi.biscuit.login.proof import Evidence, Proof, Prover
 from tests.routes.driver import TARGETS, Application
 from tests.routes.issuer import Issuer
 from vault.audit.device import DeviceFailure

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from nhi.biscuit import failures as module
-from nhi.biscuit.failures import SENTENCES, Reason
+from nhi.biscuit.login import failures as module
+from nhi.biscuit.login.failures import SENTENCES, Reason
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.routes.test_proofs import (

@@ -7,12 +7,14 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nhi.biscuit import lineage, lineage_routes, revoking
-from nhi.biscuit.attenuate import append, seal
-from nhi.biscuit.chain import read_chain, write_chain
-from nhi.biscuit.keys import public_key
-from nhi.biscuit.printer import print_key
-from nhi.biscuit.verify import from_text, to_text
+from nhi.biscuit.format.chain import read_chain, write_chain
+from nhi.biscuit.format.printer import print_key
+from nhi.biscuit.offline.attenuate import append, seal
+from nhi.biscuit.offline.keys import public_key
+from nhi.biscuit.offline.verify import from_text, to_text
+from nhi.biscuit.routes import lineage_routes
+from nhi.biscuit.routes import revocation_routes as revoking
+from nhi.biscuit.stored import lineage
 from nhi.holder.tokens import look
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from nhi.biscuit import store
-from nhi.biscuit.children import end_children
-from nhi.biscuit.model import Place
+from nhi.biscuit.credential.children import end_children
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import Place
 from nhi.identity.mfa import model
 from nhi.identity.mfa.model import Enforcement
 from tests.routes.driver import Application

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from nhi.biscuit import possession
+from nhi.biscuit.credential import possession
 from nhi.holder.approvals import approved, asked
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from tests.tokens import EDWARDS, KEY, jwk, pem, token

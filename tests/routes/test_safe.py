@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from hsm.errors import SlotUnavailable
-from nhi.biscuit import held, store
-from nhi.biscuit.model import Approver, IssuerKey
+from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import Approver, IssuerKey
 from nhi.identity.oidc import model, pairs
 from nhi.identity.oidc.signing import SigningKey, generate, opened
 from tests.routes.driver import Application

@@ -47,7 +47,7 @@ MAKERS: Mapping[str, str] = {
     "vault/engines/system/seal/genesis.py": "the first root token",
     "vault/server/opening.py": "the root token of the development mode",
     "vault/wrap/wrapper.py": "a token that opens one answer",
-    "nhi/biscuit/service.py": "workloads, which have no second factor: no enforcement may be about their mounts",
+    "nhi/biscuit/issue/service.py": "workloads, which have no second factor: no enforcement may be about their mounts",
     "nhi/identity/mfa/waiting.py": "tells a login what it waits for: its token is empty",
     "nhi/identity/provider/redeeming.py": "opens `userinfo` of this provider, and nothing else",
 }

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from nhi.biscuit import published
+from nhi.biscuit.routes import publication_routes as published
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
 

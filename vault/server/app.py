@@ -18,8 +18,8 @@ from typing import Final
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
 from nhi.auth.jwt.states import STATE_KIND
 from nhi.auth.jwt.states import expire as expire_sign_in
-from nhi.biscuit.ending import Ending
-from nhi.biscuit.model import BISCUIT_KIND
+from nhi.biscuit.revocation.expiry import Ending
+from nhi.biscuit.stored.model import BISCUIT_KIND
 from nhi.identity.mfa.model import MFA_KIND
 from nhi.identity.mfa.waiting import forget
 from nhi.identity.oidc.model import KEY_KIND

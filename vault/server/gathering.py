@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from nhi.biscuit import held
+from nhi.biscuit.issue import key_store as held
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nhi.biscuit.authenticator import Biscuits
-from nhi.biscuit.children import ChainOrigins
-from nhi.biscuit.failures import Failures
-from nhi.biscuit.possession import Possession
-from nhi.biscuit.verify import Limits as BiscuitLimits
+from nhi.biscuit.credential.authenticator import Biscuits
+from nhi.biscuit.credential.children import ChainOrigins
+from nhi.biscuit.credential.possession import Possession
+from nhi.biscuit.login.failures import Failures
+from nhi.biscuit.offline.verify import Limits as BiscuitLimits
 from nhi.identity.entering import Identities
 from nhi.identity.mfa.checking import Codes
 from nhi.identity.mfa.waiting import SecondFactors

@@ -11,24 +11,24 @@ from nhi.auth.jwt.provider import Providers
 from nhi.auth.kubernetes.pod import Pod
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
-from nhi.biscuit.approving import ApprovingEngine
-from nhi.biscuit.children import Children
-from nhi.biscuit.engine import IssuingEngine, KeyEngine, WorkloadEngine
-from nhi.biscuit.failure_routes import FailureEngine
-from nhi.biscuit.held import Signers
-from nhi.biscuit.leaving import Leaving
-from nhi.biscuit.lineage_routes import LineageEngine
-from nhi.biscuit.minting import Mint
-from nhi.biscuit.model import Place
-from nhi.biscuit.oauth import OAuthEngine
-from nhi.biscuit.oauth_client import Clients
-from nhi.biscuit.proving import Prover
-from nhi.biscuit.published import PublishingEngine
-from nhi.biscuit.registration_routes import RegistrationEngine
-from nhi.biscuit.revoking import RevokingEngine
-from nhi.biscuit.secrets import Secrets
-from nhi.biscuit.service import BiscuitService
-from nhi.biscuit.signing_in import SigningInEngine
+from nhi.biscuit.credential.children import Children
+from nhi.biscuit.issue.issuer import Mint
+from nhi.biscuit.issue.key_store import Signers
+from nhi.biscuit.issue.service import BiscuitService
+from nhi.biscuit.login.client_secrets import Secrets
+from nhi.biscuit.login.proof import Prover
+from nhi.biscuit.revocation.mount_removal import Leaving
+from nhi.biscuit.routes.approval_routes import ApprovingEngine
+from nhi.biscuit.routes.engine import IssuingEngine, KeyEngine, WorkloadEngine
+from nhi.biscuit.routes.failure_routes import FailureEngine
+from nhi.biscuit.routes.lineage_routes import LineageEngine
+from nhi.biscuit.routes.login_mount import SigningInEngine
+from nhi.biscuit.routes.oauth_client import Clients
+from nhi.biscuit.routes.oauth_routes import OAuthEngine
+from nhi.biscuit.routes.publication_routes import PublishingEngine
+from nhi.biscuit.routes.registration_routes import RegistrationEngine
+from nhi.biscuit.routes.revocation_routes import RevokingEngine
+from nhi.biscuit.stored.model import Place
 from vault.framework.call import Mounted, Namespace
 from vault.framework.engine import Engine
 from vault.framework.keys.external import ExternalKeys

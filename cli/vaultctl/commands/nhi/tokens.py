@@ -12,7 +12,7 @@ from vaultctl.jsontext import as_list, as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nhi.biscuit.chain import Key
+    from nhi.biscuit.format.chain import Key
 
 _NO_BISCUIT = "this is no Biscuit"
 _NEEDED = ("nhi", "msgspec", "biscuit_auth", "cryptography")
@@ -33,7 +33,7 @@ class Offline:
             raise CommandError(
                 f"this command needs module {error.name}: in a checkout, pip install '.[nhi]'"
             ) from None
-        failure = sys.modules.get("nhi.biscuit.failure")
+        failure = sys.modules.get("nhi.biscuit.format.error")
         if failure is not None and isinstance(error, failure.BiscuitError):
             raise CommandError(f"{error}{self._hint if str(error).startswith(_NO_BISCUIT) else ''}") from None
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A token's own checks, asked about one request: they take away from what its policies allow, and never add.
+
+What is about the token itself (looking it up, giving it back, asking what it may) is let through until it ends, or no
+stock client could use a token that was narrowed to one path.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from ipaddress import IPv4Address, ip_address, ip_network
+from typing import Final
+
+from nhi.biscuit.credential.possession import Possession, bound_to
+from nhi.biscuit.format.datalog import Check
+from nhi.biscuit.offline.deadline import end_of, ends
+from nhi.biscuit.offline.facts import AMBIENT, NETS
+from nhi.biscuit.offline.guard import Term, holds
+from nhi.biscuit.offline.verify import Verified
+from vault.framework.call import Call, Namespace
+
+_PROVED: Final = "pop_proved"
+_ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
+
+
+class Narrowing:
+    """The checks of one verified token, whose policies are those of `home`."""
+
+    def __init__(self, verified: Verified, home: Namespace, audience: str, possession: Possession) -> None:
+        self._verified = verified
+        self._possession = possession
+        self.bound = bound_to(verified.blocks[0])
+        """The key that whoever uses the token must prove to have; None for none."""
+        self._home = home
+        self._audience = audience
+        names = sorted(verified.mentions & AMBIENT.keys() - {_PROVED})
+        self._asks_proof = _PROVED in verified.mentions
+        self._names = names
+        self._facts = " ".join(f"{name}({{{name}}});" for name in names)
+        self.expires = ends(verified.blocks)
+        """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
+        self.steady = not (self.bound or self._asks_proof) and all(
+            end_of(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
+        )
+        """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
+
+    def allows(self, call: Call, operation: str, path: str) -> bool:
+        """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included."""
+        if self.expires and call.now >= self.expires:
+            return False
+        if self.bound and not self._possession.holds(call, self.bound):
+            return False
+        if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
+            if path == call.namespace.path + call.path:
+                return True
+        inside = self._home.path
+        if not path.startswith(inside):
+            return False
+        terms: dict[str, Term] = {}
+        for name in self._names:
+            term = self._term(call, name, operation, path[len(inside) :])
+            if term is None:
+                return False  # asked about something that is not known of this request
+            terms[name] = term
+        facts = self._facts
+        if self._asks_proof:
+            for kind, thumbprint in self._possession.proved(call).items():
+                facts += f"{_PROVED}({{{kind}_kind}}, {{{kind}}});"
+                terms[f"{kind}_kind"], terms[kind] = kind, thumbprint
+        allowed = holds(self._verified.token, facts, terms)
+        if allowed and self._asks_proof:
+            self._possession.count(call)
+        return allowed
+
+    def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
+        if name == "time":
+            return datetime.fromtimestamp(call.now // 1000, UTC)
+        if name == "operation":
+            return operation
+        if name == "resource":
+            return path
+        if name == "audience_srv":
+            return self._audience
+        if name == "method":
+            return call.method
+        if name == "namespace_req":
+            return call.namespace.path.rstrip("/")
+        if name == "body_sha256":
+            return sha256(call.body).hexdigest()
+        try:
+            address = ip_address(call.client_address)
+        except ValueError:
+            return None
+        if name == NETS:
+            nets = (ip_network((address, size), strict=False) for size in range(address.max_prefixlen + 1))
+            return frozenset(map(str, nets))
+        return int(address) if isinstance(address, IPv4Address) else None
+
+
+def _asks(check: Check, name: str) -> bool:
+    return any(predicate.name == name for query in check.queries for predicate in query.body)

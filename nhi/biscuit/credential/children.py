@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Service tokens that were made with a Biscuit: the chain is kept for them, and they are worth what it is worth.
+
+A chain is found by its last block, and by all that it ends with: its key, its workload, each of its blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from nhi.biscuit.credential.authenticator import Biscuits, Presented, facts_of, tags_of
+from nhi.biscuit.offline.verify import from_text
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import KeptChain, Place
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView, View
+from vault.framework.call import Call, Namespace
+from vault.token.authenticator import core_reader
+from vault.token.model import TokenEntry
+from vault.token.origins import Origin
+from vault.token.rows import chain_hook, hook_of
+from vault.token.store import TokenStore
+
+_MILLI: Final = 1_000_000
+_ROUND: Final = 64
+"""Chains of which one transaction ends what was made with them."""
+
+
+class ChainOrigins:
+    """See `vault.token.origins.Origins`."""
+
+    def __init__(self, biscuits: Biscuits) -> None:
+        self._biscuits = biscuits
+
+    async def keep(self, call: Call) -> Origin | None:
+        """See `Origins.keep`."""
+        token = call.token.reveal()
+        presented = await self._biscuits.present(call.core, token, call.now)
+        if presented is None or call.now >= presented.expires:
+            return None
+        view = call.core.space(presented.owner.namespace).sub(f"mnt/{presented.owner.mount}/")
+        kept = KeptChain(from_text(token), tags_of(presented), presented.issued.expires)
+        await store.keep_chain(view, presented.owner, presented.verified.ids[-1].hex(), kept)
+        return _origin(presented)
+
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
+        """See `Origins.find`."""
+        mount, _, leaf = name.partition("/")
+        moment = now // _MILLI
+        presented = await self._biscuits.kept(core, Place(home.id, mount), leaf, moment)
+        return _origin(presented) if presented is not None and moment < presented.expires else None
+
+
+def _origin(presented: Presented) -> Origin:
+    leaf = presented.verified.ids[-1].hex()
+    issued = presented.issued
+    return Origin(
+        name=f"{presented.owner.mount}/{leaf}",
+        ends=presented.expires * _MILLI,
+        metadata={"workload": issued.workload, "token_id": issued.token_id, "chain": leaf},
+        narrowing=presented.narrowing,
+        facts=facts_of(issued),
+    )
+
+
+class Child(NamedTuple):
+    """A service token that lives, and the last block of the chain, or the accessor of the token, that made it."""
+
+    parent: str
+    entry: TokenEntry
+
+
+class Children:
+    """Looks at the service tokens that were made with the chains of a mount."""
+
+    def __init__(self, tokens: TokenStore, barrier: Barrier) -> None:
+        self._tokens = tokens
+        self._barrier = barrier
+
+    async def of(self, call: Call, tags: Sequence[str], most: int) -> list[Child]:
+        """Return tokens that end with any of these tags of the mount of `call`, each after its parent; at most so many."""
+        core = core_reader(self._barrier, call.namespace)
+        now = call.now * _MILLI
+        found: list[Child] = []
+        seen: set[str] = set()
+        for tag in tags:
+            for leaf in await store.chains(call.reader, tag):
+                if leaf in seen or len(found) >= most:
+                    continue
+                seen.add(leaf)
+                hook = chain_hook(leaf, call.namespace.id)
+                names = {hook: leaf}
+                for key, entry in await self._tokens.hanging(core, hook, most - len(found), now):
+                    names[key] = entry.accessor
+                    found.append(Child(names[hook_of(key, entry)], entry))
+        call.reader.epoch = max(core.epoch, call.reader.epoch)
+        return found
+
+
+async def end_children(core: View, tokens: TokenStore, owner: Place, tag: str) -> bool:
+    """Revoke what was made with chains that end with `tag`: some of it. Return whether there is more."""
+    view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+    leaves = await store.chains(view, tag, limit=_ROUND)
+    for leaf in leaves:
+        await tokens.revoke_made(core, f"{owner.mount}/{leaf}", owner.namespace)
+        await store.forget_chain(view, leaf, tag)
+    return len(leaves) == _ROUND

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Proof of possession: a token that is of no use to who has not also the key that it is bound to.
+
+The key of a client certificate, by its thumbprint (RFC 8705), or one that signs a proof for each request (RFC 9449).
+A proof counts once, for one method and URL of this server and for one token, for a minute. It is remembered by the key
+that signed it, and only once it has counted for something that names that key: so nobody without the key can use up
+what is kept for it, and nobody at all what is kept for others.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+
+from nhi.biscuit.format.datalog import Block, TermKind
+from nhi.jose import signature
+from vault.framework.call import Call
+from vault.framework.clock import Clock
+from vault.framework.errors import Malformed
+from vault.framework.fields import Json
+
+X5T: Final = "x5t"
+JKT: Final = "jkt"
+MTLS: Final = "mtls"
+DPOP: Final = "dpop"
+KINDS: Final = {"": "", MTLS: X5T, DPOP: JKT}
+"""What a registration calls it, and what a token does."""
+_WINDOW: Final = 60
+"""Seconds that a proof may be old, or ahead of this server's clock."""
+_MOST: Final = 100_000
+"""Proofs of one key that are remembered; while there are as many that still count, no other one of that key is taken."""
+_THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
+"""Members of a key that its thumbprint is made of, in their order (RFC 7638)."""
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """What a token is bound to."""
+
+    kind: str
+    thumbprint: str
+
+
+def bound_to(authority: Block) -> Bound | None:
+    """Return what the issuer has bound a token to; None for nothing."""
+    for fact in authority.facts:
+        if fact.name == "pop" and len(fact.terms) == 2:
+            kind, thumbprint = fact.terms
+            if kind.kind is TermKind.STRING and thumbprint.kind is TermKind.STRING:
+                return Bound(str(kind.value), str(thumbprint.value))
+    return None
+
+
+class _End(NamedTuple):
+    """When a proof is too old: in seconds by the monotonic clock, and by the wall clock that judges it.
+
+    It is forgotten once both say so. A wall clock that is set ahead makes nothing be forgotten that counts once it is
+    right again; one that is set back makes a proof count anew whose seconds are over.
+    """
+
+    monotonic: float
+    wall: int
+
+
+class _Shown(msgspec.Struct):
+    """What one request proves. `proof` is what its signed proof is known by, and `end` is when that is too old."""
+
+    keys: dict[str, str]
+    proof: bytes = b""
+    end: _End = _End(0.0, 0)
+    counted: bool = False
+    """Whether something that names the key has let this request through by the proof."""
+
+
+class _Used(msgspec.Struct):
+    """Proofs of one key that counted, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
+
+    last: float = 0.0
+    proofs: OrderedDict[bytes, _End] = msgspec.field(default_factory=OrderedDict)
+
+
+class Possession:
+    """Looks at proofs."""
+
+    def __init__(self, clock: Clock, address: str) -> None:
+        """`address` is the URL at which clients reach this server."""
+        self._clock = clock
+        self._address = urlsplit(address)
+        self._used: OrderedDict[str, _Used] = OrderedDict()
+
+    def proved(self, call: Call) -> Mapping[str, str]:
+        """Return the thumbprints of the keys that a request proves to have, by kind.
+
+        Whoever lets a request through because of one of them must `count` it.
+        """
+        shown = self._shown(call)
+        if JKT not in shown.keys or shown.counted or self._fresh(shown):
+            return shown.keys
+        return {kind: thumbprint for kind, thumbprint in shown.keys.items() if kind != JKT}
+
+    def count(self, call: Call) -> None:
+        """Remember the proof of a request that `proved` its key: no other request gets anything for it."""
+        shown = self._shown(call)
+        if JKT not in shown.keys or shown.counted:
+            return
+        shown.counted = True
+        now = self._clock.monotonic()
+        used = self._used.setdefault(shown.keys[JKT], _Used())
+        used.last = now
+        used.proofs[shown.proof] = shown.end
+        self._used.move_to_end(shown.keys[JKT])
+        while (oldest := next(iter(self._used.values()))).last + 2 * _WINDOW < now and not self._kept(oldest):
+            self._used.popitem(last=False)
+
+    def holds(self, call: Call, bound: Bound) -> bool:
+        """Whether a request proves to have the key that a token is bound to; its proof counts from then on."""
+        if self.proved(call).get(bound.kind) != bound.thumbprint:
+            return False
+        if bound.kind == JKT:
+            self.count(call)
+        return True
+
+    def flawed(self, call: Call) -> bool:
+        """Whether a request brings a signed proof that is not good for it."""
+        return bool(call.dpop) and JKT not in self.proved(call)
+
+    def binding(self, call: Call, wanted: str) -> Bound | None:
+        """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
+
+        Raises `Malformed` for a bad proof: whoever sends a proof wants no token that is good without one.
+        """
+        kind = KINDS[wanted] or JKT
+        proved = self.proved(call)
+        if self.flawed(call):
+            raise Malformed(
+                "DPoP: the proof is not good for this request: sign a new one, of now, for its method and URL"
+            )
+        bound = Bound(kind, proved[kind]) if kind in proved else None
+        return bound if bound is not None and self.holds(call, bound) else None
+
+    def _shown(self, call: Call) -> _Shown:
+        """Return what a request proves, whether or not that still counts; found out once for each."""
+        if not isinstance(call.proved, _Shown):
+            call.proved = self._dpop(call) or _Shown({})
+            if call.certificate:
+                call.proved.keys[X5T] = certificate_thumbprint(call.certificate)
+        return call.proved
+
+    def _fresh(self, shown: _Shown) -> bool:
+        """Whether a proof has counted for no request yet, and there is room to remember it."""
+        used = self._used.get(shown.keys[JKT])
+        if used is None:
+            return True
+        return self._kept(used) < _MOST and shown.proof not in used.proofs
+
+    def _kept(self, used: _Used) -> int:
+        """Return how many proofs of a key are remembered, after forgetting those that are too old."""
+        now, wall = self._clock.monotonic(), self._clock.millis() // 1000
+        while used.proofs:
+            end = next(iter(used.proofs.values()))
+            if end.monotonic >= now or end.wall >= wall:
+                break
+            used.proofs.popitem(last=False)
+        return len(used.proofs)
+
+    def _dpop(self, call: Call) -> _Shown | None:
+        """Return the proof that a request brings; None for one that is not good."""
+        if not call.dpop:
+            return None
+        try:
+            jwk, claims = signature.self_signed(call.dpop.decode(), "dpop+jwt")
+        except (Malformed, UnicodeDecodeError):
+            return None
+        issued, jti = claims.get("iat"), claims.get("jti")
+        if isinstance(issued, bool) or not isinstance(issued, int) or not isinstance(jti, str) or not jti:
+            return None
+        now = self._clock.millis() // 1000
+        fits = claims.get("htm") == call.method and self._here(call, claims.get("htu"))
+        if abs(now - issued) > _WINDOW or not fits:
+            return None
+        token = call.token.reveal()
+        if token and claims.get("ath") != _b64(sha256(token.encode()).digest()):
+            return None
+        thumbprint = key_thumbprint(jwk)
+        once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
+        last = issued + _WINDOW
+        end = _End(self._clock.monotonic() + last + 1 - now, last)
+        return _Shown({JKT: thumbprint}, once, end) if thumbprint else None
+
+    def _here(self, call: Call, url: Json) -> bool:
+        """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""
+        if not isinstance(url, str):
+            return False
+        try:
+            asked = urlsplit(url)
+            same = (asked.scheme, asked.hostname, _port(asked)) == (
+                self._address.scheme,
+                self._address.hostname,
+                _port(self._address),
+            )
+        except ValueError:
+            return False
+        return same and bool(call.target) and asked.path == call.target
+
+
+def certificate_thumbprint(der: bytes) -> str:
+    """Return what a token is bound to a certificate by (RFC 8705, section 3.1)."""
+    return _b64(sha256(der).digest())
+
+
+def key_thumbprint(jwk: Mapping[str, Json]) -> str:
+    """Return the thumbprint of a public key (RFC 7638); empty for what is none."""
+    names = _THUMBPRINT.get(str(jwk.get("kty")))
+    if names is None or not all(isinstance(jwk.get(name), str) for name in names):
+        return ""
+    text = json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
+    return _b64(sha256(text.encode()).digest())
+
+
+def _port(url: object) -> int:
+    port = getattr(url, "port", None)
+    return port or (443 if getattr(url, "scheme", "") == "https" else 80)
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

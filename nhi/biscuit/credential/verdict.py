@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is found out about a token whose signatures hold: whose it is, and why it is not taken."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar, cast
+
+import msgspec
+
+from nhi.biscuit.format.datalog import Block, TermKind
+from nhi.biscuit.offline.verify import Verified
+from nhi.biscuit.stored.model import Issued, Place
+from vault.barrier.view import ReadView
+from vault.framework.call import Namespace
+
+V = TypeVar("V", bound=ReadView)
+
+
+class Refusal(StrEnum):
+    """Why a genuine token is not good; `NONE` for one that is."""
+
+    NONE = ""
+    ORPHAN = "it was not issued here"
+    EXPIRED = "it has expired"
+    DEPTH = "it has more blocks than its registration allows"
+    KEY = "its key was destroyed"
+    WORKLOAD = "its workload was revoked, disabled or removed, or has ended"
+    MOUNT = "the mount that gave it was moved, or its login's is gone"
+    REVOKED = "a block of it was revoked"
+    BLOCK = "a block of it is not taken"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """A genuine token at `now` (ms). Of one that is refused for a block, `problem` says why, and nothing is verified."""
+
+    owner: Place
+    home: Namespace
+    kid: int
+    ids: tuple[bytes, ...]
+    blocks: tuple[Block, ...]
+    now: int
+    token_id: str
+    issued: Issued | None = None
+    verified: Verified | None = None
+    refusal: Refusal = Refusal.NONE
+    problem: str = ""
+    until: int = 0
+    """Of a good one, when it or its workload ends (ms)."""
+
+    def view(self, core: V) -> V:
+        """Return the data of the mount that the token is of."""
+        return cast("V", core.space(self.owner.namespace).sub(f"mnt/{self.owner.mount}/"))
+
+    def claimed(self, name: str) -> str:
+        """Return the one text of a fact of the authority; empty where there is none."""
+        for fact in self.blocks[0].facts if self.blocks else ():
+            if fact.name == name and len(fact.terms) == 1 and fact.terms[0].kind is TermKind.STRING:
+                return cast("str", fact.terms[0].value)
+        return ""

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is done with a Biscuit as a credential: looked up, renewed by another one, revoked with its subtree."""
+
+from __future__ import annotations
+
+import msgspec
+
+from nhi.biscuit.credential.authenticator import Biscuits, Presented, policies_of, to_identity
+from nhi.biscuit.credential.verdict import Refusal
+from nhi.biscuit.issue.issuer import Mint
+from nhi.biscuit.login.proof import near
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import LONGEST_TTL, Issued, Registration, Revoked
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import ReadView
+from vault.framework.call import Auth, Call, Namespace, Reply
+from vault.framework.errors import Forbidden, Malformed
+from vault.framework.secret import Secret
+from vault.token.authenticator import core_reader
+from vault.token.foreign import Known
+from vault.token.model import TokenEntry
+
+_MILLI = 1_000_000
+
+
+class BiscuitService:
+    """See `vault.token.foreign.Foreign`."""
+
+    def __init__(self, biscuits: Biscuits, mint: Mint, barrier: Barrier) -> None:
+        self._biscuits = biscuits
+        self._mint = mint
+        self._barrier = barrier
+        self.recognises = biscuits.recognises
+
+    async def look(self, call: Call, token: str) -> Known | None:
+        """See `Foreign.look`."""
+        core = core_reader(self._barrier, call.namespace)
+        presented = await self._biscuits.present(core, token, call.now)
+        call.reader.epoch = core.epoch
+        if (
+            presented is None
+            or call.now >= presented.expires
+            or not self._reaches(call, token, presented.namespace)
+        ):
+            return None
+        return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
+
+    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+        """See `Foreign.lives`."""
+        presented = await self._biscuits.present(core, token, now)
+        return presented is not None and now < presented.expires
+
+    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+        """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it.
+
+        All is asked again that was asked of its workload, but for the proof of what it is.
+        """
+        presented = await self._present(call, token)
+        if presented is None:
+            raise Malformed("token not found")
+        if len(presented.verified.blocks) > 1:
+            raise Malformed(
+                "a Biscuit that was attenuated cannot be renewed: renew the one that it was made from"
+            )
+        owner, issued = presented.owner, presented.issued
+        view = call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        registration = await store.registration(view, issued.registration)
+        workload = await store.workload(view, issued.workload)
+        if registration is None or workload is None or registration.workload != issued.workload:
+            raise Malformed("the registration that the Biscuit came from is gone")
+        bound = presented.narrowing.bound
+        if not near(call, registration) or (bound and not self._biscuits.possession.holds(call, bound)):
+            raise Forbidden(path=call.path, capability=call.operation)
+        made, record = await self._mint.mint(
+            call,
+            (owner, presented.namespace.path),
+            _no_wider(registration, issued),
+            workload,
+            increment,
+            "renewal",
+            issued,
+        )
+        return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
+
+    async def revoke(self, call: Call, token: str) -> None:
+        """See `Foreign.revoke`: the last block's id, and so whatever was made from it, though it has ended itself."""
+        judged = await self._biscuits.judge(call.core, token, call.now)
+        if judged is None or judged.refusal is Refusal.ORPHAN or not self._reaches(call, token, judged.home):
+            return
+        until = judged.issued.expires if judged.issued is not None else call.now + LONGEST_TTL * 1000
+        row = Revoked(call.now, until, "revoked by token")
+        await store.revoke(judged.view(call.core), judged.owner, judged.ids[-1].hex(), row)
+
+    async def _present(self, call: Call, token: str) -> Presented | None:
+        """Return a token of `call`'s namespace or below, or the caller's own, as the open transaction sees it."""
+        presented = await self._biscuits.present(call.core, token, call.now)
+        reached = presented is not None and self._reaches(call, token, presented.namespace)
+        return presented if reached else None
+
+    def _reaches(self, call: Call, token: str, home: Namespace) -> bool:
+        """Whether a token that is at home there may be asked about by `call`."""
+        own = call.identity is not None and call.identity.token.matches(token)
+        return own or call.namespace.holds(home)
+
+
+def _no_wider(registration: Registration, issued: Issued) -> Registration:
+    """Return what a token is renewed from: what it was issued with and its registration still gives.
+
+    Raises `Malformed` where nothing of that is left.
+    """
+    policies = tuple(name for name in issued.policies if name in registration.policies)
+    audiences = issued.audiences or registration.audiences
+    if issued.audiences and registration.audiences:
+        audiences = tuple(name for name in issued.audiences if name in registration.audiences)
+    if not policies or (issued.audiences and not audiences):
+        raise Malformed("its registration gives nothing any more of what the Biscuit was issued with")
+    return msgspec.structs.replace(registration, policies=policies, audiences=audiences)
+
+
+def auth_of(token: str, issued: Issued) -> Auth:
+    """Return the wire's description of a token that was just made."""
+    return Auth(
+        client_token=token,
+        accessor=issued.ids,
+        policies=issued.policies,
+        token_policies=issued.policies,
+        metadata={"workload": issued.workload, "token_id": issued.token_id},
+        lease_duration=-((issued.created - issued.expires) // 1000),
+        renewable=issued.expires < issued.latest,
+        token_type="biscuit",  # noqa: S106 -- the kind of token
+        orphan=True,
+    )
+
+
+def _entry(presented: Presented) -> TokenEntry:
+    issued = presented.issued
+    return TokenEntry(
+        accessor=presented.verified.ids[-1].hex(),
+        policies=policies_of(presented.verified.blocks[0]),
+        path="nhi/issue",
+        display_name=f"nhi-{issued.workload}",
+        created=issued.created * _MILLI,
+        metadata={
+            "workload": issued.workload,
+            "registration": issued.registration,
+            "token_id": issued.token_id,
+            "blocks": str(len(presented.verified.blocks)),
+        },
+        ttl=-((issued.created - issued.expires) // 1000),
+        renewable=len(presented.verified.blocks) == 1 and issued.expires < issued.latest,
+        expires=presented.expires * _MILLI,
+        orphan=True,
+    )

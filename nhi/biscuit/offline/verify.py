@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A token that somebody presents: what is refused, in the order of what it costs to find out.
+
+Size and spelling first, then signatures, then what the blocks would cost to evaluate. Nothing of a block is evaluated
+before its token was verified and linted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from biscuit_auth import Biscuit
+
+from nhi.biscuit.format.authority import LARGEST
+from nhi.biscuit.format.chain import Chain, Key, read_chain
+from nhi.biscuit.format.datalog import Block
+from nhi.biscuit.format.decode import read_blocks
+from nhi.biscuit.format.error import BiscuitError, RefusedBlock
+from nhi.biscuit.format.ids import canonical_ids, is_low
+from nhi.biscuit.offline.guard import guarded
+from nhi.biscuit.offline.keys import library_key
+from nhi.biscuit.offline.lint import MOST_COST, lint
+
+PREFIX: Final = "biscuit:"
+"""What some tools put before a token."""
+_TEXT: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}\Z")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a token may be. `size` is in bytes before base64; `cost` in units of `nhi.biscuit.offline.lint`."""
+
+    size: int = 8192
+    blocks: int = 16
+    cost: int = MOST_COST
+    parts: int = 600
+    """Statements, terms, steps of expressions: some three microseconds each to read."""
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """A token whose signatures hold and whose checks may be evaluated. Whether they hold is asked each time."""
+
+    token: Biscuit
+    chain: Chain
+    blocks: tuple[Block, ...]
+    ids: tuple[bytes, ...]
+    """The canonical id of each block."""
+    mentions: frozenset[str]
+    """Names of the facts that the checks ask about."""
+    cost: int
+    size: int
+    """Bytes of the token."""
+
+    def __repr__(self) -> str:
+        """Name the token without anything that it can be made from."""
+        return f"<Verified {self.ids[-1].hex()} of {len(self.blocks)} blocks>"
+
+
+def from_text(token: str, longest: int = Limits().size) -> bytes:
+    """Return the bytes of a token of at most `longest` bytes in base64 for URLs. Raises `BiscuitError`."""
+    text = token.removeprefix(PREFIX)
+    if len(text) > -(-longest // 3) * 4:
+        raise BiscuitError(f"the token has more than {longest} bytes")
+    if not _TEXT.match(text):
+        raise BiscuitError("the token is not base64 for URLs")
+    bare = text.rstrip("=")
+    raw = decoded(bare)
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != bare.encode():
+        raise BiscuitError("the token is not spelled as base64 is written")
+    return raw
+
+
+def decoded(text: str, longest: int = LARGEST) -> bytes:
+    """Return the bytes, `longest` at most, of a text in base64 for URLs, padded or not. Raises `BiscuitError`."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise BiscuitError("this is not base64 for URLs") from None
+    if len(raw) > longest:
+        raise BiscuitError(f"this has more than {longest} bytes")
+    return raw
+
+
+def is_biscuit(token: str) -> bool:
+    """Whether a text is a token of this form at all, whoever has signed it."""
+    try:
+        opened(from_text(token), Limits())
+    except BiscuitError:
+        return False
+    return True
+
+
+def to_text(token: bytes) -> str:
+    """Return a token in base64 for URLs."""
+    return base64.urlsafe_b64encode(token).decode()
+
+
+def opened(raw: bytes, limits: Limits) -> Chain:
+    """Read a token that is within limits and signed as ours are; no signature was checked. Raises `BiscuitError`."""
+    if len(raw) > limits.size:
+        raise BiscuitError(f"the token has more than {limits.size} bytes")
+    chain = read_chain(raw)
+    if len(chain.blocks) > limits.blocks:
+        raise BiscuitError(f"the token has more than {limits.blocks} blocks")
+    if any(not signed.version for signed in chain.blocks):
+        raise BiscuitError("a block is signed in a way that is not taken any more")
+    return chain
+
+
+def verify(
+    raw: bytes,
+    chain: Chain,
+    root: Key,
+    ambient: Mapping[str, int],
+    limits: Limits,
+) -> Verified:
+    """Verify a token that was `opened`; `ambient` tells how many facts the server adds to each evaluation, by name.
+
+    Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
+    """
+    if not is_low(chain.blocks[0].signature, root.algorithm):
+        raise BiscuitError("the issuer's signature is not in the form that issuers here make")
+    ids = canonical_ids(chain, root.algorithm)
+    token = guarded(lambda: Biscuit.from_bytes(raw, library_key(root)))
+    if token is None:
+        raise BiscuitError("a signature does not hold")
+    blocks: tuple[Block, ...] = ()
+    try:
+        blocks = read_blocks(chain, limits.parts)
+        cost = lint(blocks, ambient, limits.cost)
+    except BiscuitError as error:
+        raise RefusedBlock(str(error), blocks) from None
+    return Verified(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
+
+
+def mentioned(blocks: tuple[Block, ...]) -> frozenset[str]:
+    """Return the names of all facts that checks ask about."""
+    return frozenset(
+        predicate.name
+        for block in blocks
+        for check in block.checks
+        for query in check.queries
+        for predicate in query.body
+    )

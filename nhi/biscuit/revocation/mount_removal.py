@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a mount has given ends with it: the Biscuits of an `nhi` mount that is moved or removed, or of one below `auth/`.
+
+They are refused as soon as that is committed, on every node, and so is what was made with them; timers remove the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nhi.biscuit.stored import lineage, store
+from nhi.biscuit.stored.model import BISCUIT_KIND, Issued, Place
+from vault.barrier.view import View
+from vault.lease.store import LeaseStore
+from vault.token.store import TokenStore
+
+
+class Leaving:
+    """Ends it."""
+
+    def __init__(self, tokens: TokenStore, leases: LeaseStore) -> None:
+        self._tokens = tokens
+        self._leases = leases
+
+    async def end(self, core: View, owner: Place, logins: str) -> None:
+        """End everything of the mount `owner` that ends with a mount that calls its logins so, in the open transaction.
+
+        `core` is any view of a namespace's own data.
+        """
+        view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+        tag = store.mount_tag(logins)
+        await view.invalidate(BISCUIT_KIND, tag)
+        for leaf in await store.chains(view, tag):
+            await self._tokens.revoke_made(core, f"{owner.mount}/{leaf}", owner.namespace)
+            await store.forget_chain(view, leaf, tag)
+        await give_back(
+            core, owner, self._tokens, self._leases, lambda issued: logins in issued.hangs_on(owner)
+        )
+
+
+async def give_back(
+    core: View, owner: Place, tokens: TokenStore, leases: LeaseStore, ended: Callable[[Issued], bool]
+) -> None:
+    """Have the leases taken back that were made for Biscuits of a mount that have `ended`, in the open transaction.
+
+    It looks at those that have leases, however many others were issued.
+    """
+    home = core.space(owner.namespace)
+    view = home.sub(f"mnt/{owner.mount}/")
+    async for key, first in leases.chains(home):
+        token_id = await lineage.owner_of(view, first)
+        tree = await lineage.tree(view, token_id) if token_id is not None else None
+        if tree is not None and ended(tree.issued):
+            await tokens.revoke_hanging(core, key)

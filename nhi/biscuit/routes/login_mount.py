@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""An auth method by which workloads log in where stock clients look for logins: `auth/NAME/` belongs to the mount `NAME/`.
+
+It has nothing of its own. The proof is looked at, and the token made, by the `nhi` mount of the same name, whose answer
+is a login's. A client that only knows the fields of another method may use these: they are other names of the same.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Annotated
+
+from nhi.biscuit.revocation.mount_removal import Leaving
+from nhi.biscuit.routes.engine import IssuingEngine
+from nhi.biscuit.routes.params import LoginParams
+from nhi.biscuit.stored.model import Place
+from vault.barrier.barrier import Barrier
+from vault.barrier.view import View, core_prefix
+from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import Doc
+from vault.framework.keys.external import AskFirst
+from vault.framework.quote import quote
+from vault.framework.route import Params, write
+from vault.token.factors import Factors
+
+Issuing = Callable[[Namespace, str], Mounted | None]
+"""Finds the `nhi` mount at a path in a namespace."""
+
+
+class SignInParams(LoginParams, frozen=True):
+    """A registration and its proof, by these names or by those of other methods."""
+
+    role: Annotated[str, Doc("Name of the registration, as JWT and Kubernetes logins call it.")] = ""
+    role_id: Annotated[str, Doc("Name of the registration, as AppRole logins call it.")] = ""
+    name: Annotated[str, Doc("Name of the registration, as certificate logins call it.")] = ""
+    secret_id: Annotated[str, Doc("Its secret, as AppRole logins call it.")] = ""
+
+
+class PasswordParams(Params, frozen=True):
+    """A registration and its secret, as userpass logins send them."""
+
+    client_id: Annotated[str, Doc("Name of the registration.")]
+    password: Annotated[str, Doc("Its secret.")] = ""
+
+
+class SigningInEngine(Engine):
+    """Logins of workloads below `auth/`."""
+
+    def __init__(
+        self,
+        issuing: IssuingEngine,
+        barrier: Barrier,
+        find: Issuing,
+        leaving: Leaving,
+        factors: Factors,
+    ) -> None:
+        self._issuing = issuing
+        self._barrier = barrier
+        self._find = find
+        self._leaving = leaving
+        self._factors = factors
+
+    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+        """See `Engine.unmounting`: what was given by this way ends, as with any other auth method."""
+        owner = self._find(home, mount.path.removeprefix("auth/"))
+        if owner is not None:
+            await self._leaving.end(core, Place(home.id, owner.uuid), mount.logins)
+
+    @write("login", public=True, contained=True)
+    async def login(self, call: Call, params: SignInParams) -> Reply[None]:
+        """Make a Biscuit for whoever proves to be the workload of a registration, in the way that it demands."""
+        return await self._login(call, _plain(params))
+
+    @write("login/{client_id:name}", public=True, contained=True)
+    async def login_by_password(self, call: Call, params: PasswordParams) -> Reply[None]:
+        """Make a Biscuit for whoever has the secret of a registration."""
+        return await self._login(call, LoginParams(client_id=params.client_id, client_secret=params.password))
+
+    async def _login(self, call: Call, params: LoginParams) -> Reply[None]:
+        """Log in there; what has to be asked first is asked there too.
+
+        Raises `Malformed` where a second factor is demanded, whoever logs in: nothing is done then.
+        """
+        door = call.mount.logins
+        try:
+            with self._there(call, call.core):
+                reply = await self._issuing.log_in(call, params, door)
+        except AskFirst as again:
+            ask = again.ask
+
+            async def first() -> object:
+                with self._there(call):
+                    return await ask()
+
+            raise AskFirst(first) from None
+        if await self._factors.demanded(call):
+            raise Malformed("a login enforcement demands a second factor here, which no workload has")
+        return reply
+
+    @contextmanager
+    def _there(self, call: Call, transaction: View | None = None) -> Generator[None]:
+        """Have a call speak of the `nhi` mount and its data meanwhile. Raises `Malformed` where there is none."""
+        own, reader = call.mount, call.reader
+        place = own.path.removeprefix("auth/")
+        mount = self._find(call.namespace, place)
+        if mount is None:
+            raise Malformed(f"there is no nhi engine at {quote(place)}, whose tokens this method gives")
+        inside = f"mnt/{mount.uuid}/"
+        call.mount = mount
+        if transaction is None:
+            home = call.namespace.id
+            call.reader = self._barrier.reader(home, core_prefix(home) + inside)
+        else:
+            call.reader = call.tx = transaction.sub(inside)
+        try:
+            yield
+        finally:
+            call.mount, call.reader = own, reader
+
+
+def _plain(params: SignInParams) -> LoginParams:
+    """Return what was sent by its usual names. Raises `Malformed` for one thing by two names."""
+    return LoginParams(
+        client_id=_one(params.client_id, params.role, params.role_id, params.name),
+        client_secret=_one(params.client_secret, params.secret_id),
+        jwt=params.jwt,
+        client_assertion=params.client_assertion,
+        ttl=params.ttl,
+    )
+
+
+def _one(*given: str) -> str:
+    names = {name for name in given if name}
+    if len(names) > 1:
+        raise Malformed("the registration, or its secret, is given by two names: give it by one")
+    return names.pop() if names else ""

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""OAuth 2: the same requests to another URL answer with Biscuits. Their errors are OAuth's own (RFC 6749, 5.2).
+
+Client credentials (4.4) by secret, by a JWT that the client signed (RFC 7523) or by its certificate (RFC 8705); token
+exchange (RFC 8693) of somebody else's JWT, or of a Biscuit for a narrower one; introspection (RFC 7662), revocation
+(RFC 7009), metadata (RFC 8414).
+"""
+
+from typing import Annotated, Final, cast
+
+import msgspec
+
+from nhi.biscuit.credential.authenticator import Biscuits, policies_of
+from nhi.biscuit.credential.possession import JKT, KINDS, X5T
+from nhi.biscuit.issue.issuer import Mint, prepared
+from nhi.biscuit.login.failures import Reason
+from nhi.biscuit.login.proof import Evidence, Proof, Prover
+from nhi.biscuit.offline.attenuation import hops
+from nhi.biscuit.routes.oauth_client import ClientParams, Clients, each, metadata, nobody, refusal
+from nhi.biscuit.routes.oauth_exchange import (
+    BISCUIT_TYPE,
+    EXCHANGE,
+    JWT_TYPES,
+    ExchangeParams,
+    Narrower,
+    kind,
+)
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.attestation import EXCHANGED, JWT
+from nhi.biscuit.stored.model import Issued, Place, Registration, Revoked, Workload
+from vault.framework.call import Call, Reply
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.fields import Doc, Json
+from vault.framework.route import read, write
+
+Answer = Reply[dict[str, Json]]
+
+GRANT: Final = "client_credentials"
+_UNPROVED: Final = {
+    "invalid_dpop_proof": "a DPoP proof is missing, or not good for this request: sign a new one",
+    "invalid_request": "the registration wants the certificate of the connection",
+}
+_NOBODY: Final = object()
+"""In place of the proof of who proves nothing."""
+
+
+class TokenRequest(ExchangeParams, frozen=True):
+    """A token request: RFC 6749 4.4.2, or RFC 8693 2.1."""
+
+
+class HintParams(ClientParams, frozen=True):
+    """A token, with the client that asks about it."""
+
+    token: Annotated[str, Doc("The token.")] = ""
+    token_type_hint: Annotated[str, Doc("Not needed.")] = ""
+
+
+class OAuthEngine(Engine):
+    """The OAuth 2 endpoints of an `nhi` mount."""
+
+    def __init__(self, mint: Mint, biscuits: Biscuits, prover: Prover, clients: Clients) -> None:
+        self._mint = mint
+        self._biscuits = biscuits
+        self._prover = prover
+        self._clients = clients
+        self._narrower = Narrower(biscuits)
+
+    @read(".well-known/oauth-authorization-server", public=True)
+    async def describe(self, call: Call) -> Answer:
+        """Show where which endpoint is, and what it takes (RFC 8414)."""
+        return Reply(metadata(self._clients.issuer(call)), plain=True)
+
+    @write("oauth2/token", public=True, before="prove")
+    async def token(self, call: Call, params: TokenRequest) -> Answer:
+        """Make a token for whoever proves to be a client, or a narrower one of a token."""
+        if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
+            return await self._narrower.exchange(call, params)
+        if params.grant_type not in {GRANT, EXCHANGE}:
+            error = "unsupported_grant_type" if params.grant_type else "invalid_request"
+            return refusal(400, error, f"grant_type must be {GRANT} or {EXCHANGE}")
+        proof = prepared(call)
+        unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, Proof) else ""
+        if unproved and isinstance(proof, Proof):
+            self._prover.lacks(call, proof, Reason.POSSESSION)
+            return refusal(400, unproved, _UNPROVED[unproved])
+        client = await self._granted(call)
+        if client is None:
+            return nobody()
+        registration, workload = client
+        wanted = set(params.scope.split())
+        if not wanted <= set(registration.policies):
+            return refusal(400, "invalid_scope", "scope must name policies of the registration")
+        targets = {*each(call, "audience", params.audience), *each(call, "resource", params.resource)}
+        if not targets <= set(registration.audiences):
+            return refusal(
+                400, "invalid_target", "audience and resource must name audiences of the registration"
+            )
+        registration = msgspec.structs.replace(
+            registration,
+            policies=tuple(sorted(wanted)) or registration.policies,
+            audiences=tuple(sorted(targets)) or registration.audiences,
+        )
+        place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
+        good = cast("Proof", proof)
+        try:
+            pop = self._biscuits.possession.binding(call, registration.pop)
+            token, issued = await self._mint.mint(
+                call, place, registration, workload, 0, good.method, pop=pop
+            )
+        except Malformed as error:
+            self._prover.lacks(call, good, Reason.NOT_MADE, error.message)
+            return refusal(400, "invalid_grant", error.message)
+        return _issued(params, token, issued)
+
+    def _unproved(self, call: Call, wanted: str) -> str:
+        """Return how OAuth calls it that a client does not prove to have a key; empty where it does, or need not.
+
+        A DPoP proof is missing, or not good (RFC 9449, sections 5 and 5.2). Of a certificate that is missing RFC 8705
+        (section 3.4) leaves to the server what it answers: it is the request that lacks something.
+        """
+        if self._biscuits.possession.flawed(call):
+            return "invalid_dpop_proof"
+        key = KINDS[wanted]
+        if not key or key in self._biscuits.possession.proved(call):
+            return ""
+        return "invalid_dpop_proof" if key == JKT else "invalid_request"
+
+    async def prove(self, call: Call, params: TokenRequest) -> object:
+        """Find out who asks, before any transaction: once, as what is wrong is counted."""
+        return await self._prove(call, params) or _NOBODY
+
+    async def _prove(self, call: Call, params: TokenRequest) -> Proof | None:
+        if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
+            return None
+        if params.grant_type != EXCHANGE:
+            return await self._clients.prove(call, params)
+        if params.subject_token_type not in JWT_TYPES:
+            await self._prover.fail(call, params.client_id, JWT, Reason.OTHER_METHOD)
+            return None
+        registration = await store.registration(call.reader, params.client_id) if params.client_id else None
+        if registration is None or registration.method not in EXCHANGED:
+            await self._prover.fail(call, params.client_id, JWT, Reason.OTHER_METHOD)
+            return None
+        try:
+            shown = Evidence(method=registration.method, token=params.subject_token)
+            return await self._prover.prove(call, params.client_id, shown)
+        except Unauthenticated:
+            return None
+
+    @write("oauth2/introspect", public=True, before="prove_client")
+    async def introspect(self, call: Call, params: HintParams) -> Answer:
+        """Say whether a token of this mount is good now, to any client of it; and what its checks, not asked, demand."""
+        if await self._granted(call) is None:
+            return nobody()
+        found = await self._biscuits.present(call.core, params.token, call.now)
+        owner = Place(call.namespace.id, call.mount.uuid)
+        if found is None or found.owner != owner or call.now >= found.expires:
+            return Reply({"active": False}, plain=True)
+        issued = found.issued
+        answer: dict[str, Json] = {
+            "active": True,
+            "client_id": issued.registration,
+            "sub": issued.workload,
+            "jti": issued.token_id,
+            "scope": " ".join(policies_of(found.verified.blocks[0])),
+            "token_type": kind(issued),
+            "iat": issued.created // 1000,
+            "exp": found.expires // 1000,
+            "aud": list(issued.audiences),
+            "narrowing": [text for hop in hops(found.verified.blocks) for text in hop.narrowing],
+        }
+        if found.narrowing.bound is not None:
+            bound = found.narrowing.bound
+            answer["cnf"] = {"x5t#S256" if bound.kind == X5T else "jkt": bound.thumbprint}
+        return Reply(answer, plain=True)
+
+    @write("oauth2/revoke", public=True, before="prove_client")
+    async def revoke(self, call: Call, params: HintParams) -> Answer:
+        """Revoke a token of the client that asks, with everything made from it; of any other, nothing."""
+        client = await self._granted(call)
+        if client is None:
+            return nobody()
+        found = await self._biscuits.present(call.core, params.token, call.now)
+        owner = Place(call.namespace.id, call.mount.uuid)
+        if found is not None and found.owner == owner and found.issued.registration == client[0].name:
+            row = Revoked(call.now, found.issued.expires, "revoked by its client")
+            await store.revoke(call.tx, owner, found.verified.ids[-1].hex(), row)
+        return Reply({}, plain=True)
+
+    async def prove_client(self, call: Call, params: HintParams) -> object:
+        """Find out which client asks, before any transaction, as `prove`."""
+        return await self._clients.prove(call, params) or _NOBODY
+
+    async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
+        proof = prepared(call)
+        return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
+
+
+def _issued(params: TokenRequest, token: str, issued: Issued) -> Answer:
+    answer: dict[str, Json] = {
+        "access_token": token,
+        "token_type": kind(issued),
+        "expires_in": -((issued.created - issued.expires) // 1000),
+        "scope": " ".join(issued.policies),
+    }
+    if params.grant_type == EXCHANGE:
+        answer["issued_token_type"] = BISCUIT_TYPE
+    return Reply(answer, plain=True, display_name=f"nhi-{issued.workload}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Proofs that count once, remembered for as long as they could come again.
+
+By the wall clock a proof is too old to come again, and by the wall clock it is forgotten. One that was ahead, and is set
+right, makes proofs good again that are forgotten. So it is kept of each registration, and over restarts, up to where
+its proofs are: what was issued by then, and ends by then, may be one of these and counts no more.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+import msgspec
+
+from nhi.biscuit.stored import store
+from nhi.biscuit.stored.model import BISCUIT_KIND, Place
+from vault.barrier.stored import RecordKind
+from vault.barrier.view import View
+from vault.storage.protocol import Timer
+from vault.token.store import TokenStore
+
+ONCE: Final = "once/"
+FORGOTTEN: Final = "forgotten/"
+"""By registration, with which it goes."""
+_AGAIN: Final = 3600 * 1000
+"""Milliseconds after which it is looked again whether a token that has no end is still there."""
+
+
+class Once(msgspec.Struct, frozen=True, array_like=True):
+    """A proof that counts once: what it is known by, and when nobody takes it any more (ms).
+
+    `issued` is when it was made, in seconds, or 0 where it does not tell. `token` is the key of a token that is the proof:
+    it may be renewed, and is remembered until it is gone.
+    """
+
+    digest: str
+    until: int
+    registration: str
+    issued: int = 0
+    token: str = ""
+
+
+class _Forgotten(msgspec.Struct, frozen=True, array_like=True):
+    """The latest of the proofs that were forgotten: when one was issued (s), when one ended (ms)."""
+
+    issued: int = 0
+    until: int = 0
+
+
+_ONCE: Final[RecordKind[Once | int]] = RecordKind("Biscuit proof", cast("Any", Once | int))
+"""An integer, the end alone, is what was kept before."""
+_FORGOTTEN: Final = RecordKind("Biscuit proofs forgotten", _Forgotten)
+
+
+async def take(view: View, owner: Place, proof: Once) -> bool:
+    """Take a proof; False where it was taken before, or may have been."""
+    if await view.get(ONCE + proof.digest) is not None:
+        return False
+    forgotten = await _forgotten(view, proof.registration)
+    if not proof.token and proof.issued <= forgotten.issued and proof.until <= forgotten.until:
+        return False
+    await view.put(ONCE + proof.digest, _ONCE.encode(proof))
+    await view.at(_timer(owner, proof.digest, proof.until))
+    return True
+
+
+async def forget(core: View, owner: Place, digest: str, tokens: TokenStore) -> None:
+    """Forget a proof whose time is over. It may be gone. A token that has more time by now is not forgotten."""
+    view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
+    value = await view.get(ONCE + digest)
+    if value is None:
+        return
+    proof = _ONCE.decode(value)
+    if isinstance(proof, Once):
+        held = await tokens.get(core, proof.token) if proof.token else None
+        if held is not None:
+            later = held.expires // 1_000_000
+            await view.at(_timer(owner, digest, later if later > proof.until else proof.until + _AGAIN))
+            return
+        if not proof.token and await store.registration(view, proof.registration) is not None:
+            old = await _forgotten(view, proof.registration)
+            new = _Forgotten(max(old.issued, proof.issued), max(old.until, proof.until))
+            await view.put(FORGOTTEN + proof.registration, _FORGOTTEN.encode(new))
+    await view.delete(ONCE + digest)
+
+
+async def _forgotten(view: View, registration: str) -> _Forgotten:
+    value = await view.get(FORGOTTEN + registration)
+    return _Forgotten() if value is None else _FORGOTTEN.decode(value)
+
+
+def _timer(owner: Place, digest: str, until: int) -> Timer:
+    return Timer(BISCUIT_KIND, f"{owner.namespace}/{owner.mount}/{ONCE}{digest}", until)
