@@ -80,7 +80,7 @@ _DEVICES = (
     ),
     Command(
         "hsm generate-kek",
-        "hsm.keys:generate",
+        "hsm.agent.keys.objects:generate",
         "-lib=PATH -token-label=LABEL -key-label=LABEL [options]",
         _NONE,
         "Make the first version of a key that wraps",
@@ -91,7 +91,7 @@ _DEVICES = (
     ),
     Command(
         "hsm rotate-kek",
-        "hsm.keys:rotate",
+        "hsm.agent.keys.objects:rotate",
         "-lib=PATH -token-label=LABEL -key-label=LABEL [options]",
         _NONE,
         "Make the next version of a key that wraps",
@@ -102,7 +102,7 @@ _DEVICES = (
     ),
     Command(
         "hsm retire-kek",
-        "hsm.keys:retire",
+        "hsm.agent.keys.objects:retire",
         "-lib=PATH -token-label=LABEL -key-label=LABEL [options] VERSION",
         _ONE,
         "Let an old version of a key unwrap only",
@@ -113,7 +113,7 @@ _DEVICES = (
     ),
     Command(
         "hsm import-kek",
-        "hsm.keys:import_components",
+        "hsm.agent.keys.objects:import_components",
         "-lib=PATH -token-label=LABEL -key-label=LABEL [options]",
         _NONE,
         "Put the same AES key into a second token, from the components of two custodians",

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from tests.cli.tree_of_bao import RECORDED, recorded, version
-from vault.server.flags import USAGE
+from vault.server.config.flags import USAGE
 from vaultctl.tree import all_commands, flags_of
 
 _NOT_HERE = {

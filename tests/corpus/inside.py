@@ -9,8 +9,8 @@ from tests.routes.driver import Ahead, Application
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.app import Vault
-from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.server.compose.app import Vault
+from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.sqlite import SqliteStorage
 
 _LISTENER: Final = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)

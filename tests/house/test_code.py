@@ -22,7 +22,7 @@ _MAY_CALL = {
     "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/", "hsm/pin.py")),
 }
 _RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
-_MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/sockets.py", "cli/")
+_MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/http/sockets.py", "cli/")
 """Where a name's look-up has a thread of its own, or nobody else waits yet."""
 _MAY_WAIT = ("hsm/client/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
@@ -42,7 +42,7 @@ _MAY_HAVE_DEADLINES = {
     "vault/framework/telemetry/log_tail.py": "a stream asks for each piece in a task of its own",
     "vault/lease/ending.py": "in the workers' tasks, and for writes",
     "vault/seal/lifecycle.py": "a vault is sealed by a write, or as the server ends",
-    "vault/server/opening.py": "a vault is sealed by a write, or as the server ends",
+    "vault/server/compose/unsealing.py": "a vault is sealed by a write, or as the server ends",
 }
 """Modules that use asyncio's deadlines, and why they are in a task there. Reads are begun outside any."""
 _MAY_IMPORT = {

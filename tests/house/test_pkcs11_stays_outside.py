@@ -20,7 +20,7 @@ for package in (vault, nhi):
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not found.name.endswith("__main__"):
             importlib.import_module(found.name)
-print("vault.server.app" in sys.modules, "hsm.client.pkcs11_slot" in sys.modules)
+print("vault.server.compose.app" in sys.modules, "hsm.client.pkcs11_slot" in sys.modules)
 """
 
 

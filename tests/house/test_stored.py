@@ -29,8 +29,8 @@ CODECS = {
     "vault/framework/telemetry/exposition.py": "an answer",
     "vault/framework/schema.py": "requests and answers",
     "vault/policy/decision/explain.py": "an answer",
-    "vault/server/dev.py": "a file of development mode",
-    "vault/server/diagnosis.py": "an answer",
+    "vault/server/dev/server.py": "a file of development mode",
+    "vault/server/offline/diagnosis.py": "an answer",
     "vault/server/spec.py": "a file of the repository",
 }
 """Where something is encoded or decoded, and why that is no record of storage."""

@@ -9,14 +9,14 @@ from tests.house.tree import ROOT, files
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
 _LISTENERS = {
     "cli/vaultctl/commands/login_callback.py",
-    "vault/server/listening.py",
-    "vault/server/sockets.py",
+    "vault/server/http/listeners.py",
+    "vault/server/http/sockets.py",
 }
 """The server's own listeners: every request that comes through them is judged. And the port of a sign-in, on which
 nothing is answered but by fixed pages."""
 _HEADERS = {
     "vault/audit/record.py",
-    "vault/server/initializing.py",
+    "vault/server/compose/self_init.py",
     "vault/wire/head_cache.py",
     "vault/wire/http.py",
     "vault/wire/inline_auth.py",

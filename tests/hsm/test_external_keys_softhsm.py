@@ -33,8 +33,8 @@ from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.clock import Entropy
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.external import ExternalKey, PrivateKey
-from vault.server.config import load
-from vault.server.external import ALIASES, external_key_providers
+from vault.server.compose.external_keys import ALIASES, external_key_providers
+from vault.server.config.files import load
 
 CONFIGS = "sys/external-keys/configs"
 HSM = {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN}

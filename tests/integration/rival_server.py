@@ -10,9 +10,9 @@ from typing import Any
 from tests.integration.stub_server import Stub
 from tests.integration.stub_server import build as stub
 from vault.server.__main__ import run
+from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
-from vault.server.settings import Config
-from vault.server.sockets import bind
+from vault.server.http.sockets import bind
 
 KEPT: list[socket.socket] = []
 """The other one's socket, for as long as the process lives."""

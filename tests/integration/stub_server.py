@@ -10,10 +10,10 @@ from typing import Any
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server import run as server_run
 from vault.server.__main__ import run
 from vault.server.application import Answer, DevResult, Message
-from vault.server.settings import Config, Listener
+from vault.server.config.settings import Config, Listener
+from vault.server.process import run as server_run
 from vault.storage.protocol import Storage
 
 

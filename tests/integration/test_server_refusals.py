@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.integration.processes import certificate, config, get, pair, refused, running
 from tests.ports import free_port
-from vault.server.process import pid_file
+from vault.server.process.resources import pid_file
 
 
 def test_a_wrong_key_in_the_configuration_is_one_line_with_the_nearest_key(tmp_path: Path) -> None:

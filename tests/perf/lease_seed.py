@@ -13,8 +13,8 @@ from vault.framework.call import Call, Mounted
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.parts import Parts, make
-from vault.server.settings import Config, Listener, StorageSettings
+from vault.server.compose.parts import Parts, make
+from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
 from vault.storage.sqlite import SqliteStorage
 from vault.token.model import TokenEntry

@@ -13,9 +13,9 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease
-from vault.server import app
 from vault.server.__main__ import run
-from vault.server.settings import Config
+from vault.server.compose import app
+from vault.server.config.settings import Config
 from vault.storage.protocol import Storage
 
 KIND = "accounts"

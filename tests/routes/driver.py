@@ -21,9 +21,9 @@ from vault.framework.clock import Entropy
 from vault.framework.route import Parameter, Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.app import Vault
-from vault.server.seal_settings import HsmPolicy
-from vault.server.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.server.compose.app import Vault
+from vault.server.config.seal_settings import HsmPolicy
+from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite import SqliteStorage

@@ -13,10 +13,10 @@ import pytest
 from uvicorn.server import ServerState
 
 from tests.routes.driver import Application
-from tests.unit.server.test_connection import Wire
-from vault.server.listening import _uvicorn
-from vault.server.protocol import Connection
-from vault.server.settings import Listener
+from tests.unit.server.http.test_protocol import Wire
+from vault.server.config.settings import Listener
+from vault.server.http.listeners import _uvicorn
+from vault.server.http.protocol import Connection
 
 READER = 'path "secret/*" { capabilities = ["read"] }'
 LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)

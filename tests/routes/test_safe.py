@@ -22,7 +22,7 @@ from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import Bare, Safe
-from vault.server.gathering import Gathering
+from vault.server.compose.safe_migration import Gathering
 from vault.storage.memory import MemoryStorage
 
 MINUTE = 60

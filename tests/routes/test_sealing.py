@@ -9,7 +9,7 @@ import pytest
 
 from tests.routes.driver import Application
 from tests.unit.seal.soft import SoftSlot
-from vault.server.app import Vault
+from vault.server.compose.app import Vault
 from vault.storage.memory import MemoryStorage
 
 Step = Callable[[Vault], Awaitable[object]]

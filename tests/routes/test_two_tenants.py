@@ -23,7 +23,7 @@ from tests.routes.tenants import (
 )
 from vault.framework.call import Operation
 from vault.framework.route import Parameter
-from vault.server.inner_system import EVERYWHERE, PARTLY
+from vault.server.compose.namespace_system import EVERYWHERE, PARTLY
 
 ROOT_ONLY = "operation only available in root namespace"
 OUTSIDE = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})

@@ -15,16 +15,17 @@ import msgspec
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import places
-from vault.server import config as configuration
-from vault.server import flags, signals
 from vault.server.application import Build
+from vault.server.config import files as configuration
+from vault.server.config import flags
+from vault.server.config.flags import Options
+from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
-from vault.server.flags import Options
-from vault.server.settings import Config
+from vault.server.process import signals
 from vault.storage.protocol import StorageFailure
 
 if TYPE_CHECKING:
-    from vault.server.dev import Development
+    from vault.server.dev.server import Development
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,11 +75,12 @@ def _tried(options: Options, environment: Mapping[str, str]) -> tuple[Sequence[s
 
     Return what would fail, or else which private keys the start would warn of.
     """
-    from vault.server import tls, trial
+    from vault.server.http import tls
+    from vault.server.offline import preflight
 
     try:
         config = read(options, environment)
-        problems = trial.problems(config, Clock())
+        problems = preflight.problems(config, Clock())
         return problems, () if problems else tls.exposed(config.listeners)
     except StartFailure as failure:
         return (str(failure),), ()
@@ -100,7 +102,7 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
 
     import uvloop
 
-    from vault.server.run import Server
+    from vault.server.process.run import Server
 
     clock, entropy = Clock(), Entropy()
     guest = _development(options, environment, clock) if options.dev else None
@@ -120,13 +122,13 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
 
 
 def _development(options: Options, environment: Mapping[str, str], clock: Clock) -> Development:
-    from vault.server import dev
+    from vault.server.dev import server as dev
 
     return dev.Development(options, environment, clock=clock)
 
 
 def _vault() -> Build:
-    from vault.server import app
+    from vault.server.compose import app
 
     return app.build
 

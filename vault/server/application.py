@@ -11,7 +11,7 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.settings import Config, Listener
+from vault.server.config.settings import Config, Listener
 from vault.storage.protocol import Storage
 
 Message = MutableMapping[str, Any]

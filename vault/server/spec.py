@@ -20,8 +20,8 @@ from vault.framework.route import Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.mount.table import Backend, Catalog
-from vault.server.app import Vault
-from vault.server.settings import Config, Listener, StorageSettings
+from vault.server.compose.app import Vault
+from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.wire.v1 import STATUS
 

@@ -37,7 +37,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 def backup(invocation: Invocation) -> int:
     """Copy the database, while servers use it, to a file that is verified before it has its name."""
-    module = module_of_server("vault.server.backups")
+    module = module_of_server("vault.server.offline.backups")
     if invocation.args[0] == "-":
         raise CommandError("a backup is not written to standard output; name a file")
     try:
@@ -55,7 +55,7 @@ def backup(invocation: Invocation) -> int:
 
 def restore(invocation: Invocation) -> int:
     """Verify a backup, and bring it into the database that no server has open."""
-    module = module_of_server("vault.server.backups")
+    module = module_of_server("vault.server.offline.backups")
     try:
         with _ended_by_signals():
             done: Mapping[str, Any] = module.bring_back(

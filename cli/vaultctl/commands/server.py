@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> int:
     """Start the server with `argv` as it is; its exit code."""
-    module_of_server("vault.server.signals").hold()
+    module_of_server("vault.server.process.signals").hold()
     return _main(argv)
 
 
@@ -30,7 +30,7 @@ def validate_config(invocation: Invocation) -> int:
 def diagnose(invocation: Invocation) -> int:
     """Have the server look at everything that a start would meet; the exit code is its own."""
     skip = invocation.texts("skip")
-    module = module_of_server("vault.server.diagnosis")
+    module = module_of_server("vault.server.offline.diagnosis")
     unknown = sorted(set(skip) - set(module.SKIPPED))
     if unknown:
         raise CommandError(f"-skip takes {', '.join(module.SKIPPED)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vault.server.flags import Options
+from vault.server.config.flags import Options
 from vaultctl.commands.completion import SERVER_FLAGS, _bash, _fish
 from vaultctl.examples import lines
 from vaultctl.flags import parse

@@ -13,8 +13,8 @@ import pytest
 from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log, places
-from vault.server.logs import open_log, reopen
-from vault.server.settings import Config, StorageSettings
+from vault.server.config.settings import Config, StorageSettings
+from vault.server.process.logs import open_log, reopen
 from vault.storage.protocol import StorageFailure
 
 

@@ -23,7 +23,7 @@ from hsm.client.signers import Mechanism
 from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
 from hsm.operations import ListTokens, Operation, PublicHalf, PublicKey, Sign, TokenInfo
 from tests.unit.engines.system.house import House, play
-from tests.unit.server.test_connection import INNER, exchange
+from tests.unit.server.http.test_protocol import INNER, exchange
 from vault.engines.system.external_keys.agents import (
     IDLE_SECONDS,
     MOST,

@@ -12,8 +12,8 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest
-from vault.server.app import Vault
-from vault.server.settings import Config, Listener, StorageSettings
+from vault.server.compose.app import Vault
+from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 
 ONE = InitRequest(secret_shares=1, secret_threshold=1)

@@ -20,9 +20,9 @@ from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.seal.record import WrappedSlot, decode, encode, link_path
-from vault.server.app import Vault
-from vault.server.seal_settings import HsmPolicy, SealSettings, StaticSeal
-from vault.server.settings import Config, Listener, StorageSettings
+from vault.server.compose.app import Vault
+from vault.server.config.seal_settings import HsmPolicy, SealSettings, StaticSeal
+from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 
 RECOVERY = {"recovery_shares": 3, "recovery_threshold": 2}

@@ -1,0 +1,465 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Composition root: the only place that knows every concrete class.
+
+A vault is `build`t sealed. `start` begins the watch over requests; unsealing, by a request or by `bootstrap_dev`,
+loads what an open vault needs and begins background work; sealing ends both in the opposite order, and so does
+`stop`. `reload` follows SIGHUP. `at` says what one listener serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from time import monotonic, perf_counter_ns
+from typing import Final
+
+from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.auth.jwt.states import STATE_KIND
+from nhi.auth.jwt.states import expire as expire_sign_in
+from nhi.biscuit.revocation.expiry import Ending
+from nhi.biscuit.stored.model import BISCUIT_KIND
+from nhi.identity.mfa.model import MFA_KIND
+from nhi.identity.mfa.waiting import forget
+from nhi.identity.oidc.model import KEY_KIND
+from nhi.identity.provider.model import CODE_KIND, forget_code
+from vault.audit.device import DeviceFailure
+from vault.background.loop import Background
+from vault.barrier import formats
+from vault.barrier.failure import BarrierFailure
+from vault.barrier.stored import NewerFormat
+from vault.barrier.view import View
+from vault.engines.cubbyhole.store import purge as purge_cubbyhole
+from vault.engines.system.policies.acl import PolicyEngine
+from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
+from vault.engines.system.seal.rotate_keyring import keep_count
+from vault.engines.system.seal.seal import Passage
+from vault.framework.call import Call, Identity, Operation
+from vault.framework.clock import Clock, Entropy
+from vault.framework.limits import JsonLimits
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.framework.telemetry.refusals import Refusals
+from vault.lease.model import LEASE_KIND
+from vault.mount.table import Catalog, MountTable
+from vault.namespace.entry import NAMESPACE_KIND
+from vault.namespace.sweep import Sweeper
+from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
+from vault.pipeline import Pipeline
+from vault.policy.store import POLICY_KIND
+from vault.seal.failure import RootKeyReplaced, SealFailure
+from vault.seal.lifecycle import Lifecycle
+from vault.server.application import Answer, DevResult, Message
+from vault.server.compose import token_metrics, unsealing
+from vault.server.compose.catalog import catalog
+from vault.server.compose.parts import Parts, make
+from vault.server.compose.safe_migration import Gathering
+from vault.server.config.settings import Config, Listener
+from vault.server.failure import StartFailure
+from vault.server.http.cors import Origins
+from vault.server.http.listener_app import edge
+from vault.server.process.freed_memory import Remains
+from vault.server.seals.slots import new_slots, told_of_stanzas
+from vault.server.seals.watch import SealWatch
+from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.token.authenticator import ServiceTokens
+from vault.token.model import TOKEN_KIND
+from vault.token.store import GONE_KIND
+from vault.ui.session.sessions import Sessions
+from vault.wire.http import Front
+from vault.wire.in_flight import Requests
+from vault.wrap.guard import WrappingGuard
+
+_WATCH_SECONDS: Final = 1.0
+_LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
+_OUTDATED: Final = (
+    "a newer release was started on this database: this one is sealed, and cannot be unsealed again; stop it"
+)
+_EXCHANGED: Final = "the files of the storage were moved, removed or exchanged: it is sealed"
+
+
+class Vault:
+    """The application: an ASGI callable with a life of its own."""
+
+    def __init__(
+        self, config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+    ) -> None:
+        """Put everything together, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
+        self._turn = asyncio.Lock()
+        parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
+        pipeline = _pipeline(parts)
+        self._plans = pipeline.plans
+        self._sessions = Sessions(clock, entropy) if config.ui else None
+        self._requests = Requests(
+            metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
+        )
+        passage = Passage(
+            self._opened,
+            self._closing,
+            self._sealing,
+            self._open_by_slots,
+            lambda: parts.presence.cluster,
+            config.storage.kind,
+            log,
+            self._turn,
+        )
+        parts.router.catalog = catalog(parts, passage, self._requests.running)
+        parts.router.seal()
+        self._background = _background(parts)
+        self._fixed = _fixed(parts.router.root)
+        self._watch: asyncio.Task[None] | None = None
+        self._remains = Remains(lambda: parts.barrier.moves, monotonic)
+        self._leaving: asyncio.Task[None] | None = None
+        self._seal_watch = SealWatch(
+            parts.lifecycle,
+            parts.health,
+            parts.wraps,
+            config.hsm,
+            open_vault=self._open_by_slots,
+            close_vault=self._closing,
+            resume=partial(unsealing.resume, parts),
+            now=monotonic,
+            chance=lambda: entropy.bytes(1)[0] / 256,
+            log=log,
+            metrics=metrics,
+        )
+        self._answer = self.at(config.listeners[0])
+        unsealing.own_facts(parts, self._leave)
+        parts.tokens.on_revoke(self._purge_cubbyhole)
+        parts.tokens.on_revoke(parts.leases.token_gone)
+        parts.sealing.on_opening(self._resume)
+        token_metrics.show_state(metrics, parts.barrier, "")
+        token_metrics.show_keys(metrics, parts.barrier)
+
+    def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> Awaitable[None]:
+        """Answer one request as the first listener does."""
+        return self._answer(scope, receive, send)
+
+    def at(self, listener: Listener) -> Answer:
+        """Return what answers on `listener`: its limits, its headers, its metrics."""
+        parts = self._parts
+        lane = self._requests.lane(
+            longest=listener.max_request_duration or parts.config.default_max_request_duration,
+            max_body=listener.max_request_size,
+            json_limits=JsonLimits(
+                listener.max_request_json_strings,
+                listener.max_request_json_memory,
+                listener.max_unauthenticated_request_size,
+            ),
+        )
+        front = Front(
+            lane,
+            self._plans,
+            parts.clock,
+            parts.entropy,
+            fixed={**self._fixed, **dict.fromkeys(_offered(listener), TAKEN)},
+            sealed=lambda: parts.barrier.sealed,
+        )
+        return Origins(
+            edge(listener, front, parts.metrics, parts.config.telemetry, self._sessions),
+            parts.origins,
+            self._requests.refusals.count,
+        )
+
+    @property
+    def catalog(self) -> Catalog:
+        """Which kinds of mount there are."""
+        return self._parts.router.catalog
+
+    async def start(self) -> None:
+        """Begin to watch over requests and key slots, and let a new vault set itself up. Raises `StartFailure`.
+
+        Other background work begins when the vault is unsealed.
+        """
+        try:
+            with contextlib.suppress(
+                StorageFailure
+            ):  # it is told where it matters, and asked again at the unseal
+                await formats.check(self._parts.storage.reader())
+        except BarrierFailure as failure:
+            raise StartFailure(str(failure)) from failure
+        self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        first = self._parts.config.initialize
+        if first:
+            from vault.server.compose.self_init import Initializing
+
+            await Initializing(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
+                first
+            )
+        await self._tell_of_stanzas(self._parts.config)
+        self._seal_watch.start()
+
+    async def _tell_of_stanzas(self, config: Config) -> None:
+        with contextlib.suppress(SealFailure, StorageFailure):  # it is told where it matters
+            stored = await self._parts.lifecycle.config()
+            members = stored.wrapped if stored is not None else ()
+            told_of_stanzas(config, self._parts.lifecycle.slots, members, self._parts.log)
+
+    async def stop(self) -> None:
+        """End background work, forget keys, release audit devices. Requests have been answered by now."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        if self._leaving is not None:
+            await asyncio.wait([self._leaving])
+        await self._seal_watch.stop()
+        await self._closing()
+        self._parts.audit.close()
+
+    async def reload(self, config: Config) -> None:
+        """Take in key slots that are new, and open audit files anew. Raises `StartFailure` for what cannot be.
+
+        Levels, certificates and settings of listeners are exchanged by the process itself; everything else
+        that `config` may say differently takes a restart. A new slot becomes part of the vault when it is added.
+        """
+        slots = self._parts.lifecycle.slots
+        await self._tell_of_stanzas(config)
+        made = new_slots(config, slots, self._parts.entropy)
+        slots.join(made)
+        for slot in made:
+            self._parts.log.note("seal", "a key slot is configured and can be added", slot=slot.name)
+        if made:
+            self._seal_watch.start()
+        try:
+            await self._parts.audit.reopen()
+        except DeviceFailure as failure:
+            raise StartFailure(str(failure)) from failure
+
+    async def bootstrap_dev(
+        self, *, root_token_id: str | None, mount_kv: bool, unseal_key: str | None
+    ) -> DevResult:
+        """Initialise if needed, unseal with `unseal_key` otherwise, mount KV v2 at `secret/`, make the token.
+
+        With a key slot the vault opens by it, and the key is a recovery key. A second start with another
+        `root_token_id` makes that token too.
+        """
+        made = await unsealing.first_start(self._parts, root_token_id or "", mount_kv=mount_kv)
+        key = made.unseal_key if made is not None else unseal_key or ""
+        if not await self._open_by_slots():
+            await self._parts.lifecycle.unseal(key)
+            await self._opened()
+        if made is not None:
+            return made
+        if root_token_id:
+            await unsealing.ensure_root(self._parts, root_token_id)
+        return DevResult(unseal_key=key, root_token=root_token_id or "")
+
+    async def _opened(self) -> None:
+        """Load what the open vault needs. On any failure the vault is sealed again."""
+        began = perf_counter_ns()
+        try:
+            await unsealing.load(self._parts)
+        except BaseException:
+            await self._close()
+            raise
+        self._background.start()
+        self._parts.endings.start()
+        self._parts.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
+        self._parts.log.note("core", "vault is unsealed")
+
+    async def _open_by_slots(self) -> bool:
+        """Unseal through a key slot; return whether the vault is open. Raises `SealFailure` when none answers."""
+        async with self._turn:
+            reasons = await self._parts.lifecycle.auto_unseal()
+            if reasons is None:
+                return not self._parts.barrier.sealed
+            for name, failure in reasons.items():
+                self._parts.log.caution(
+                    "seal", "a key slot did not open the vault", slot=name, reason=str(failure)
+                )
+            await self._opened()
+        return True
+
+    async def _closing(self, *, kept: bool = False) -> None:
+        """Seal, once nobody is opening the vault; with `kept` no key slot opens it again."""
+        async with self._turn:
+            if kept:
+                self._parts.lifecycle.keep_sealed()
+            was_open = not self._parts.barrier.sealed
+            await self._close()
+        if was_open:
+            self._parts.log.note("core", "vault is sealed")
+
+    async def _sealing(self) -> None:
+        """Seal because somebody asks for it: no key slot opens it again."""
+        await self._closing(kept=True)
+
+    def _leave(self, failure: RootKeyReplaced | NewerFormat) -> None:
+        """Seal soon, as whoever found out may be anywhere. A key slot may open it where the root key was replaced."""
+        if self._leaving is None or self._leaving.done():
+            newer = isinstance(failure, NewerFormat)
+            self._parts.log.failure("seal", _OUTDATED if newer else _LEFT, reason=str(failure))
+            self._parts.presence.cluster = (
+                None  # so it is seen as sealed while this lasts, as requests are refused
+            )
+            self._leaving = asyncio.get_running_loop().create_task(self._left(kept=newer))
+
+    async def _left(self, *, kept: bool) -> None:
+        try:
+            with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
+                await self._closing(kept=kept)
+        finally:
+            if not kept:
+                self._seal_watch.open_again()
+
+    async def _close(self) -> None:
+        """Forget everything that came from the open vault, once nothing works with it in the background."""
+        try:
+            await self._background.stop()
+            await self._parts.endings.stop()
+        finally:
+            await unsealing.close(self._parts)
+            self._plans.tidy(self._parts.clock.millis())
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            await self._look_at_files()
+            self._plans.tidy(self._parts.clock.millis())
+            self._requests.settle()
+            self._requests.refusals.settle()
+            self._parts.failures.settle()
+            await self._remains.look()
+            ended = self._requests.end_overdue()
+            if ended:
+                self._parts.log.caution(
+                    "core", "requests took longer than they may and were ended", count=ended
+                )
+
+    async def _look_at_files(self) -> None:
+        """Seal where the storage's files are others than those that are open: what was read is not what is there."""
+        try:
+            await self._parts.storage.check()
+        except StorageFailure as failure:
+            if not self._parts.barrier.sealed and (self._leaving is None or self._leaving.done()):
+                self._parts.log.failure("storage", _EXCHANGED, reason=str(failure))
+                self._leaving = asyncio.get_running_loop().create_task(self._lost())
+
+    async def _lost(self) -> None:
+        with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
+            await self._sealing()
+
+    async def _resume(self, core: View, kind: str, key: str) -> None:
+        """Do what waited for a namespace to open."""
+        parts = self._parts
+        if kind == REVOKED_TOKEN:
+            await parts.tokens.revoke_tree(core, key)
+        elif kind == ORPHANED_TOKEN:
+            await parts.tokens.adopt(core, key)
+        elif kind == ENDED_LEASE:
+            await parts.leases.end(core, key)
+        else:
+            await core.at(Timer(kind.removeprefix(TIMER), key, parts.clock.millis()))
+
+    async def _purge_cubbyhole(self, core: View, key: str) -> bool:
+        home = self._parts.tokens.namespace(key)
+        for table in self._parts.router.within(home) if home is not None else ():
+            mount = table.get("cubbyhole/")
+            if mount is not None:
+                await purge_cubbyhole(core.space(table.namespace.id).sub(mount.entry.prefix), key)
+        return False
+
+
+async def build(
+    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+) -> Vault:
+    """Make the application, sealed and not started yet."""
+    return Vault(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
+
+
+def _pipeline(parts: Parts) -> Pipeline:
+    service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
+    return Pipeline(
+        barrier=parts.barrier,
+        router=parts.router,
+        authenticators=(
+            parts.batch,
+            parts.biscuits,
+            WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
+        ),
+        gate=parts.gate,
+        audit=parts.audit,
+        follower=parts.follower,
+        wrapper=parts.wrapper,
+        log=parts.log,
+        admit=parts.quotas.admit,
+    )
+
+
+class Witness:
+    """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
+
+    def __init__(self, inner: ServiceTokens, lifecycle: Lifecycle) -> None:
+        self._inner = inner
+        self._lifecycle = lifecycle
+        self.recognises = inner.recognises
+        self.known = inner.known
+
+    async def authenticate(self, call: Call) -> Identity:
+        """See `Authenticator.authenticate`."""
+        identity = await self._inner.authenticate(call)
+        self._lifecycle.prove()
+        return identity
+
+
+def _background(parts: Parts) -> Background:
+    policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
+
+    async def expire_token(core: View, key: str) -> None:
+        entry = await parts.tokens.get(core, key)
+        if entry is not None and not entry.alive(parts.clock.nanos()):
+            await parts.tokens.revoke_tree(core, key)
+
+    async def sweep_tokens(core: View, key: str) -> None:
+        await parts.tokens.due(core, key, parts.clock.millis())
+
+    async def expire_secret_id(core: View, key: str) -> None:
+        await expire(core, key, parts.clock.nanos())
+
+    async def count_encryptions() -> None:
+        await parts.follower.follow()
+        await keep_count(parts.barrier)
+
+    return Background(
+        parts.storage,
+        parts.barrier,
+        {
+            TOKEN_KIND: expire_token,
+            GONE_KIND: sweep_tokens,
+            POLICY_KIND: policies.expire,
+            NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
+            LEASE_KIND: parts.endings.due,
+            SECRET_ID_KIND: expire_secret_id,
+            BISCUIT_KIND: Ending(parts.clock, parts.leases, parts.tokens, parts.namespaces.live).due,
+            KEY_KIND: parts.pairs.rotate,
+            MFA_KIND: forget,
+            STATE_KIND: expire_sign_in,
+            CODE_KIND: forget_code,
+        },
+        {"keyring": count_encryptions, "safe": Gathering(parts)},
+        clock=parts.clock,
+        log=parts.log,
+    )
+
+
+def _offered(listener: Listener) -> tuple[str, ...]:
+    """Return the paths that a listener lets anybody use to begin what shares then decide."""
+    rekey = () if listener.disable_unauthed_rekey_endpoints else REKEY_PATHS
+    return rekey if listener.disable_unauthed_generate_root_endpoints else (*rekey, *ROOT_PATHS)
+
+
+def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:
+    """Return the paths that answer while sealed too, with the operations that they take."""
+    found: dict[str, set[Operation]] = {}
+    for mount in mounts:
+        for bound in mount.backend.routes.all:
+            if bound.route.access.when_sealed:
+                found.setdefault(mount.entry.path + bound.route.template, set()).add(bound.route.operation)
+    return found

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The parts that a vault is put together from, each made once; nothing here serves or runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from nhi.biscuit.credential.authenticator import Biscuits
+from nhi.biscuit.credential.children import ChainOrigins
+from nhi.biscuit.credential.possession import Possession
+from nhi.biscuit.login.failures import Failures
+from nhi.biscuit.offline.verify import Limits as BiscuitLimits
+from nhi.identity.entering import Identities
+from nhi.identity.mfa.checking import Codes
+from nhi.identity.mfa.waiting import SecondFactors
+from nhi.identity.oidc.pairs import Pairs
+from vault.audit.broker import Broker
+from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.salts import Salts
+from vault.barrier.barrier import Barrier
+from vault.cache.follow import Follower
+from vault.engines.system.operations.cors import CrossOrigins
+from vault.engines.system.seal.genesis import Genesis
+from vault.engines.system.seal.seal import Cluster
+from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.offload import Pool
+from vault.framework.keys.safe import Safe
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.lease.ending import Endings
+from vault.lease.store import LeaseStore
+from vault.mount.entry import SYSTEM_MAX_TTL
+from vault.mount.router import Router
+from vault.mount.table import Catalog
+from vault.namespace.book import Namespaces
+from vault.namespace.sealing import NamespaceSealing
+from vault.outbound.fetch import Fetcher
+from vault.outbound.places import Places
+from vault.policy.gate import Gate
+from vault.policy.store import PolicyStore
+from vault.quota.book import Quotas
+from vault.seal.health import SlotHealth
+from vault.seal.lifecycle import Lifecycle
+from vault.seal.sealwrap import SealWrap
+from vault.server.compose.token_metrics import CountedTokens
+from vault.server.config.collisions import claims
+from vault.server.config.settings import Config
+from vault.server.failure import StartFailure
+from vault.server.seals.slots import make_slots
+from vault.storage.protocol import Storage
+from vault.token.batch import BatchTokens
+from vault.token.lifetime import Limits
+from vault.token.store import TokenStore
+from vault.wire.v1 import escape_html, unescaped_body
+from vault.wrap.signed import SignedTokens
+from vault.wrap.signing_key import SigningKeys, signing_keys
+from vault.wrap.wrapper import Wrapper
+
+
+class Presence(msgspec.Struct):
+    """What is known of this server only while it is unsealed."""
+
+    cluster: Cluster | None = None
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """Everything that exists before the first request; each engine takes what it needs."""
+
+    config: Config
+    storage: Storage
+    clock: Clock
+    entropy: Entropy
+    metrics: Metrics
+    log: Log
+    barrier: Barrier
+    lifecycle: Lifecycle
+    health: SlotHealth
+    wraps: SealWrap
+    signing: SigningKeys
+    safe: Safe
+    follower: Follower
+    tokens: TokenStore
+    identities: Identities
+    pairs: Pairs
+    factors: SecondFactors
+    batch: BatchTokens
+    biscuits: Biscuits
+    failures: Failures
+    policies: PolicyStore
+    gate: Gate
+    wrapper: Wrapper
+    namespaces: Namespaces
+    sealing: NamespaceSealing
+    router: Router
+    audit: Broker
+    genesis: Genesis
+    limits: Limits
+    leases: LeaseStore
+    endings: Endings
+    quotas: Quotas
+    origins: CrossOrigins
+    fetcher: Fetcher
+    pool: Pool
+    presence: Presence = msgspec.field(default_factory=Presence)
+
+
+def make(
+    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+) -> Parts:
+    """Make every part, sealed. Raises `StartFailure` for an audit device or a static key that cannot be opened."""
+    barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
+    slots = make_slots(config, entropy)
+    lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
+    wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
+    lifecycle.keeper.wraps = wraps
+    signing = signing_keys(wraps, barrier, entropy)
+    safe = Safe(wraps, barrier, entropy.bytes)
+    for forget in (wraps.drop, signing.forget, safe.keys.forget):
+        lifecycle.on_seal(forget)
+    follower = Follower(storage)
+    namespaces = Namespaces(barrier)
+    router = Router(barrier, namespaces, Catalog({}, {}))
+    identities = Identities(clock, entropy, follower)
+    biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
+    tokens = CountedTokens(
+        entropy, namespaces.live, metrics, identities, router.takes, ChainOrigins(biscuits)
+    )
+    policies = PolicyStore(lambda: follower.epoch, Pool())
+    leases = LeaseStore(clock, entropy)
+    return Parts(
+        config=config,
+        storage=storage,
+        clock=clock,
+        entropy=entropy,
+        metrics=metrics,
+        log=log,
+        barrier=barrier,
+        lifecycle=lifecycle,
+        health=SlotHealth(storage, slots, now=clock.millis),
+        wraps=wraps,
+        signing=signing,
+        safe=safe,
+        follower=follower,
+        tokens=tokens,
+        identities=identities,
+        pairs=Pairs(clock, entropy, safe),
+        factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
+        batch=BatchTokens(tokens, barrier, entropy),
+        biscuits=biscuits,
+        failures=Failures(log, clock),
+        policies=policies,
+        gate=Gate(policies, barrier),
+        wrapper=Wrapper(tokens, clock, unescaped_body, escape_html, SignedTokens(signing, address(config))),
+        namespaces=namespaces,
+        sealing=_sealing(namespaces, storage, barrier, follower, clock, entropy),
+        router=router,
+        audit=_audit(config, Salts(wraps), clock, entropy, log, metrics),
+        genesis=Genesis(storage, lifecycle, policies, router.root, clock, entropy, config.cluster_name),
+        limits=_limits(config),
+        leases=leases,
+        quotas=Quotas(barrier, namespaces, clock),
+        origins=CrossOrigins(barrier),
+        pool=policies.pool,
+        fetcher=Fetcher(Places(config.outbound_allow)),
+        endings=_endings(barrier, leases, clock, entropy, log, metrics),
+    )
+
+
+def _endings(
+    barrier: Barrier, leases: LeaseStore, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
+) -> Endings:
+    return Endings(
+        barrier, leases, clock=clock, chance=lambda: entropy.bytes(1)[0] / 256, log=log, metrics=metrics
+    )
+
+
+def _biscuits(
+    config: Config,
+    barrier: Barrier,
+    follower: Follower,
+    namespaces: Namespaces,
+    router: Router,
+    clock: Clock,
+    log: Log,
+) -> Biscuits:
+    possession = Possession(clock, address(config))
+    return Biscuits(
+        barrier, follower, namespaces.live, router.has, router.takes, log, BiscuitLimits(), possession
+    )
+
+
+def _sealing(
+    namespaces: Namespaces,
+    storage: Storage,
+    barrier: Barrier,
+    follower: Follower,
+    clock: Clock,
+    entropy: Entropy,
+) -> NamespaceSealing:
+    return NamespaceSealing(
+        storage, barrier, namespaces, follower.follow, now=clock.millis, random=entropy.bytes
+    )
+
+
+def _limits(config: Config) -> Limits:
+    longest = int(config.max_lease_ttl) or SYSTEM_MAX_TTL
+    return Limits(default=min(int(config.default_lease_ttl) or SYSTEM_MAX_TTL, longest), longest=longest)
+
+
+def address(config: Config) -> str:
+    """Return the URL at which clients reach this server: `api_addr`, or one made of the first TCP listener."""
+    if config.api_addr:
+        return config.api_addr
+    for listener in config.listeners:
+        if listener.kind == "tcp":
+            return f"{'http' if listener.tls_disable else 'https'}://{listener.address}"
+    return ""
+
+
+def _audit(
+    config: Config, salts: Salts, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
+) -> Broker:
+    try:
+        return Broker(_devices(config), salts, clock, entropy, log, metrics, claims(config))
+    except DeviceFailure as failure:
+        raise StartFailure(str(failure)) from failure
+
+
+def _devices(config: Config) -> Sequence[DeviceConfig]:
+    return [
+        DeviceConfig(
+            path=device.path,
+            kind=device.kind,
+            description=device.description,
+            local=device.local,
+            options=device.options,
+        )
+        for device in config.audit
+    ]

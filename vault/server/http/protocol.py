@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One connection: uvicorn's HTTP/1.1 protocol, with what a vault adds per connection and never per request.
+
+An ASGI scope carries in `state`: `listener` (its `Listener`), `client_certificate` (DER, or None), and
+`client_intermediates` (DER of what the client has sent beside it, unverified), and `refused` where what came of the body
+was refused, and counted, here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import types
+from collections.abc import Coroutine, Generator
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final, cast
+
+from uvicorn.config import Config as UvicornConfig
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from vault.framework.batch import Batch
+from vault.framework.telemetry.refusals import Reason, Refused
+from vault.server.config.settings import Listener
+from vault.server.http.framing import Framed
+from vault.server.http.smuggling import HEAD_END
+from vault.server.http.tls import presented
+from vault.wire.head_cache import HEAD, Again
+from vault.wire.http import RESPOND
+
+for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
+    STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
+
+_HEAD_TOO_LARGE: Final = 431
+_ASKING: Final = frozenset({b"GET ", b"POST", b"PUT "})
+"""How requests begin that may only ask."""
+_READS: Final = frozenset({"GET", "LIST"})
+"""Verbs of requests that are begun without a task."""
+_STAYS: Final = (b"connection", b"keep-alive")
+"""Says to a client of HTTP/1.0 that the connection stays, as it wished: without it none would ask again."""
+_EMPTY: Final = frozenset({204, 304})
+"""Statuses of answers that never have a body, and so no length."""
+_LONGEST_KNOWN: Final = 16 * 1024
+"""Most bytes of a request that is known by them (SL-71)."""
+
+
+async def _rest(begun: Coroutine[Any, Any, None], waited: object) -> None:
+    """Go on with a coroutine that was begun outside any task and waits for `waited`.
+
+    A coroutine itself, for tasks of Python 3.12 and later take no generator.
+    """
+    await _carried_on(begun, waited)
+
+
+@types.coroutine
+def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
+    try:
+        while True:
+            try:
+                sent = yield waited
+            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's own affair
+                waited = begun.throw(error)
+            else:
+                waited = begun.send(sent)
+    except StopIteration:
+        return
+
+
+class _Former:
+    """Answers a client of HTTP/1.0: it is told where the connection stays, and knows no chunks.
+
+    What has no length ends with the connection (RFC 9112, sections 6.1 and 6.3).
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own types
+        self._cycle: Any = cycle
+        self._app = app
+        self._endless = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own types
+        del send
+        await self._app(scope, receive, self._send)
+
+    async def _send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            bodiless = message["status"] in _EMPTY or cycle.scope["method"] == "HEAD"
+            self._endless = not bodiless and all(name != b"content-length" for name, _ in headers)
+            if self._endless:
+                cycle.keep_alive = cycle.chunked_encoding = False
+            elif cycle.keep_alive:
+                message = {**message, "headers": [_STAYS, *headers]}
+        elif self._endless:  # each piece is all that uvicorn expects
+            cycle.expected_content_length = len(message.get("body", b""))
+        await cycle.send(message)
+
+
+class Connection(Framed):
+    """A client's connection; `stalled` is asked by the watch, so that timeouts cost a request nothing."""
+
+    def __init__(
+        self,
+        config: UvicornConfig,
+        server_state: ServerState,
+        listener: Listener,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(config, server_state, loop)
+        self.listener = listener
+        self._arrived = b""
+        self._again: Again | None = getattr(self.app, "again", None)
+        self._refused: Refused | None = getattr(self.app, "refused", None)
+        self._head: tuple[bytes, int] | None = None
+        self._repeating = False
+        self._batch: Batch | None = None
+        self._always: tuple[object, bytes] = (None, b"")
+        self._watched: object = self
+        self._watched_since = 0.0
+
+    def connection_made(  # type: ignore[override]  # asyncio's base class says less than uvicorn's
+        self, transport: asyncio.Transport
+    ) -> None:
+        super().connection_made(transport)
+        tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        shown = presented(tls)
+        self.app_state = {
+            "listener": self.listener,
+            "client_certificate": shown[0] if shown else None,
+            "client_intermediates": shown[1:],
+        }
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As uvicorn's, and no token stays with what the collector of garbage has yet to find (SL-58)."""
+        super().connection_lost(exc)
+        gone: Any = self
+        gone.cycle = gone.scope = self._head = None
+        self.headers, self._arrived = [], b""
+        self._rest = bytearray()
+        self._early.clear()
+
+    def _respond(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
+        """Send a whole answer at once: one TLS record, one system call. False where ASGI's messages must do it.
+
+        `head` holds finished header lines, without the content's length. It does what the cycle's `send` does
+        with a start and one body.
+        """
+        if cycle.response_started or cycle.disconnected or cycle.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(
+            b"%b%b%bcontent-length: %d\r\n%b%b"
+            % (STATUS_LINE[status], self._default_head(), head, len(body), ending, body)
+        )
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
+
+    def _default_head(self) -> bytes:
+        """Return the header lines of every answer; they change once a second."""
+        headers = self.server_state.default_headers
+        if self._always[0] is not headers:
+            self._always = (headers, b"".join([b"%b: %b\r\n" % header for header in headers]))
+        return self._always[1]
+
+    def respond(self, status: int, head: bytes, body: bytes) -> bool:
+        """Answer a request that came again, as `_respond` does; one that had to wait has a cycle by now."""
+        cycle: Any = self.cycle
+        self._batch = None
+        if cycle is not None and not cycle.response_complete:
+            return self._respond(cycle, status, head, body)
+        if self.transport.is_closing():
+            return True
+        self.server_state.total_requests += 1
+        self.transport.write(
+            b"%b%b%bcontent-length: %d\r\n\r\n%b"
+            % (STATUS_LINE[status], self._default_head(), head, len(body), body)
+        )
+        return True
+
+    def wait(self, batch: Batch) -> None:
+        """Know that an answer is ready and leaves with this batch."""
+        self._batch = batch
+
+    def close(self) -> None:
+        """End the connection of a request that cannot be answered."""
+        self._batch = None
+        self.transport.close()
+
+    def shutdown(self) -> None:
+        if self._batch is not None:
+            self._batch.flush()
+        super().shutdown()
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        """Answer a request that came again by ASGI's messages."""
+        await self._waiting_cycle().send(message)
+
+    def _waiting_cycle(self) -> RequestResponseCycle:
+        """Return the cycle of a request that came again, and was not answered at once."""
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            cycle = self.cycle = RequestResponseCycle(
+                scope={"type": "http", "method": "GET"},  # type: ignore[typeddict-item]  # nobody asks for more
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=False,
+                keep_alive=True,
+                on_response=self.on_response_complete,
+            )
+            cycle.more_body = False
+        return cast("RequestResponseCycle", cycle)
+
+    def _repeated(self, data: bytes) -> bool:
+        """Answer what only asks and came before, byte for byte, without parsing it; False where it has to be.
+
+        Only what comes whole, between requests and with nothing in flight, may be known from now on.
+        """
+        if self._again is None or self._busy() or self.flow.write_paused:
+            return False
+        head = sha256(data).digest()
+        begun = self._again(head, self.client or ("", 0), self)
+        if begun is None:
+            end = data.find(HEAD_END)
+            self._head = (head, len(data) - end - len(HEAD_END)) if end >= 0 else None
+            return False
+        self._repeating = True
+        self._arrived = data
+        try:
+            waited = begun.send(None)
+        except StopIteration:
+            return True
+        self._waiting_cycle()
+        self._go_on(begun, waited)
+        return True
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer of idle connections: the watch closes those, once a second."""
+        self.server_state.total_requests += 1
+        cycle: Any = self.cycle
+        cycle.scope.pop(RESPOND, None)  # it leads back to the cycle, and a token is in the scope (SL-58)
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self._rest:
+                self.loop.call_soon(self._resume)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - ASGI's own type
+        """Begin a read at once: most finish without waiting, and need no task. What waits becomes one."""
+        scope: dict[str, Any] = cast("Any", cycle.scope)
+        old = scope["http_version"] == "1.0"
+        cycle.keep_alive = cycle.keep_alive or (old and self.parser.should_keep_alive())
+        if old:
+            app = _Former(cycle, app)
+        if not old or not cycle.keep_alive:
+            scope[RESPOND] = partial(self._respond, cycle)
+        scope[HEAD], self._head = self._head, None  # of what came at once, the first request alone
+        if scope["method"] not in _READS:
+            super()._start_asgi_task(cycle, app)
+            return
+        begun = cycle.run_asgi(app)
+        try:
+            waited = begun.send(None)
+        except StopIteration:
+            return
+        self._go_on(begun, waited)
+
+    def _go_on(self, begun: Coroutine[Any, Any, None], waited: object) -> None:
+        task = self.loop.create_task(_rest(begun, waited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _should_upgrade(self) -> bool:
+        """Every wish for another protocol: llhttp takes what follows such a head for that protocol, a body too."""
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        self._head = None
+        if self._batch is not None:
+            self._batch.flush()
+        if self._rest:
+            self._hold(data)
+            return
+        fresh = self._between and not self._early and not self._over
+        if fresh and len(data) <= _LONGEST_KNOWN and data[:4] in _ASKING and self._repeated(data):
+            return
+        self._repeating = False
+        self._take(data)
+
+    def _refuse(self, status: int, text: bytes) -> None:
+        """As before, and counted: nobody else hears of what never became a request."""
+        if not self.transport.is_closing():
+            self._count("size" if status == _HEAD_TOO_LARGE else "head" if self._between else "body")
+        super()._refuse(status, text)
+
+    def _count(self, reason: Reason) -> None:
+        if self._refused is not None:
+            self._refused(reason, (self.client or ("", 0))[0])
+
+    def stalled(self, now: float) -> bool:
+        """Tell whether the client has kept us waiting for the rest of one request for too long.
+
+        `now` is in seconds of the event loop's clock. What is waited for is known by its identity.
+        """
+        waiting, patience = self._awaited()
+        if waiting is None or waiting is not self._watched:
+            self._watched, self._watched_since = waiting, now
+            return False
+        if now - self._watched_since <= patience:
+            return False
+        if (self._early or self._busy()) and not self._over:
+            self._count("time")
+        return True
+
+    def _awaited(self) -> tuple[object | None, float]:
+        cycle: Any = self.cycle
+        if self._repeating and not self.flow.write_paused and (cycle is None or cycle.response_complete):
+            return self._arrived, self.listener.http_idle_timeout
+        if cycle is None:
+            return self.parser, self.listener.http_read_header_timeout
+        if self.flow.write_paused:
+            return self.flow, self.listener.http_read_timeout  # a client that does not read its answers
+        if not cycle.response_complete:
+            return (cycle, self.listener.http_read_timeout) if cycle.more_body else (None, 0.0)
+        if self._early:
+            return self._early, self.listener.http_read_header_timeout
+        return (
+            cycle,
+            self.listener.http_idle_timeout if self._between else self.listener.http_read_header_timeout,
+        )

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The life of the process: start in order, serve, reload on SIGHUP, and leave without dropping anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from vault import __version__
+from vault.engines.system.release import VERSION
+from vault.framework.clock import Clock, Entropy
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.server.application import Application, Build
+from vault.server.config.settings import Config, StorageSettings
+from vault.server.failure import StartFailure
+from vault.server.http import sockets, tls
+from vault.server.http.listeners import Listening
+from vault.server.process import logs, resources, runtime_metrics
+from vault.server.process.loop_watch import LoopWatch
+from vault.server.process.signals import Signals
+from vault.storage.protocol import Storage
+
+DRAIN_SECONDS: Final = 10.0
+"""How long requests in flight may take once the process was asked to end."""
+
+T = TypeVar("T")
+_RELOADED: Final = frozenset({"files", "listeners", "log_file", "log_level", "seals", "storage", "warnings"})
+"""What a reload takes in, or speaks of by itself."""
+
+_SOON: Final = timedelta(days=14)
+
+
+_GARBAGE: Final = 10_000
+"""Containers more than there were before the collector looks at the young ones: requests make no cycles."""
+
+
+class Guest(Protocol):
+    """Somebody who works with the application before clients do, and speaks once they can: development mode."""
+
+    async def prepare(self, application: Application) -> None:
+        """Work with the application, which has started."""
+        ...
+
+    def announce(self, addresses: list[str]) -> None:
+        """Tell the user; the listeners are open."""
+        ...
+
+
+class Server:
+    """One process's server. `reread` reads the configuration again, for SIGHUP.
+
+    `signals` are those of the process, which have come and will.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        reread: Callable[[], Config],
+        build: Build,
+        clock: Clock,
+        entropy: Entropy,
+        signals: Signals,
+    ) -> None:
+        self._config = self._started = config
+        self._reread = reread
+        self._build = build
+        self._clock = clock
+        self._entropy = entropy
+        self._signals = signals
+        self._ending = asyncio.Event()
+        self._held_back = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._reload_asked = False
+
+    async def run(self, guest: Guest | None = None) -> None:
+        """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start.
+
+        Raises `SystemExit` where it was asked to end before that: nothing is left half done, and nobody was served.
+        """
+        config = self._config
+        missing = resources.harden(lock_memory=not config.disable_mlock)
+        log = logs.open_log(config, self._clock)
+        await self._with_storage(config, log, missing, guest)
+        log.note("server", "stopped")
+
+    async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
+        metrics = Metrics(self._clock)
+        runtime_metrics.register(metrics, log)
+        async with _storage(config.storage) as storage:
+            contexts = [tls.context_for(listener) for listener in config.listeners]
+            warnings = [*config.warnings, *missing, *self._expiring(config), *tls.exposed(config.listeners)]
+            bound = [sockets.bind(listener) for listener in config.listeners]
+            for listener, each in zip(config.listeners, bound, strict=True):
+                sockets.occupy(listener, each)
+            with resources.pid_file(
+                config.pid_file
+            ):  # not before: the addresses may be another server's, and so the file
+                application = await self._build(
+                    config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
+                )
+                await application.start()
+                watch = LoopWatch(log, metrics)
+                try:
+                    watch.start()
+                    if guest is not None:
+                        await guest.prepare(application)
+                    listening = Listening(application)
+                    await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
+                    await self._serve(application, listening, log, warnings, guest)
+                finally:
+                    watch.stop()
+                    await application.stop()
+
+    async def _serve(
+        self,
+        application: Application,
+        listening: Listening,
+        log: Log,
+        warnings: list[str],
+        guest: Guest | None,
+    ) -> None:
+        """Serve, with everything open, until asked to end."""
+        config = self._config
+        self._hear(application, listening, log)
+        for warning in warnings:
+            log.caution("server", "attention", reason=warning)
+        for address, listener in zip(listening.addresses, config.listeners, strict=True):
+            log.note(
+                "server",
+                "listening",
+                address=address,
+                tls=bool(listener.tls_cert_file) and not listener.tls_disable,
+            )
+        log.note("server", "started", version=__version__, api=VERSION, storage=config.storage.kind)
+        if guest is not None:
+            guest.announce(listening.addresses)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE)
+        gc.enable()
+        await self._ending.wait()
+        log.note(
+            "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
+        )
+        log.end_watches()
+        if self._reloading is not None:
+            self._reloading.cancel()
+            await asyncio.wait({self._reloading})
+        cut = await listening.stop(DRAIN_SECONDS)
+        if cut:
+            log.caution("server", "requests took too long and were cut off", count=cut)
+
+    def _hear(self, application: Application, listening: Listening, log: Log) -> None:
+        """Act on signals from now on, and on those that came before."""
+        loop = asyncio.get_running_loop()
+
+        def act(number: int) -> None:
+            if number in {signal.SIGTERM, signal.SIGINT}:
+                if self._ending.is_set():
+                    listening.hurry()
+                self._ending.set()
+            elif self._ending.is_set():
+                return  # there is nothing left to reload
+            elif number == signal.SIGUSR2:
+                log.caution("server", "a signal has no effect here", signal="SIGUSR2")
+            else:
+                self._reload_asked = True
+                if self._reloading is None or self._reloading.done():
+                    self._reloading = loop.create_task(self._reload_while_asked(application, listening, log))
+
+        self._signals.pass_on(loop, act)
+
+    async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
+        """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
+        while self._reload_asked and not self._ending.is_set():
+            self._reload_asked = False
+            await self._reload(application, listening, log)
+
+    async def _reload(self, application: Application, listening: Listening, log: Log) -> None:
+        """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
+        self._held_back = False
+        wanted = await self._kept(log, "configuration", _now(self._reread))
+        if wanted is not None:
+            self._config = _reloadable(self._config, wanted)
+            if wanted.storage != self._config.storage or _where(wanted) != _where(self._config):
+                log.caution("server", "storage and addresses of listeners change at the next start only")
+            for setting in _waiting(self._started, wanted):
+                log.caution("server", "a setting changes at the next start only", setting=setting)
+        config = self._config
+        await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
+        await self._kept(log, "certificates", self._exchange(listening))
+        await self._kept(log, "application", application.reload(config))
+        for warning in tls.exposed(config.listeners):
+            log.caution("server", "attention", reason=warning)
+        log.note("server", "reloaded in part" if self._held_back else "reloaded")
+
+    async def _exchange(self, listening: Listening) -> None:
+        self._expiring(self._config)
+        await listening.exchange([(each, tls.context_for(each)) for each in self._config.listeners])
+
+    async def _kept(self, log: Log, what: str, step: Coroutine[Any, Any, T]) -> T | None:
+        """Do one step of a reload; if it fails, say so and go on with what there is."""
+        try:
+            return await step
+        except StartFailure as failure:
+            log.failure(
+                "server", "reload failed, going on with the previous one", setting=what, error=str(failure)
+            )
+        except Exception as error:  # noqa: BLE001 - a reload must not end the server
+            log.crash("server", "reload failed, going on with the previous one", error, setting=what)
+        self._held_back = True
+        return None
+
+    def _expiring(self, config: Config) -> list[str]:
+        """Return warnings about certificates that expire soon. Raises `StartFailure` for one that is not valid."""
+        now = tls.utc(self._clock.millis())
+        warnings: list[str] = []
+        for listener in config.listeners:
+            if listener.tls_disable or not listener.tls_cert_file:
+                continue
+            end = tls.expiry(listener, now)
+            if end - now < _SOON:
+                warnings.append(f"tls_cert_file {listener.tls_cert_file} expires on {end:%Y-%m-%d}; renew it")
+        return warnings
+
+
+async def _now(step: Callable[[], T]) -> T:
+    return step()
+
+
+def _reloadable(config: Config, wanted: Config) -> Config:
+    """Take from `wanted` what may change while running: everything but storage and addresses."""
+    listeners = wanted.listeners if _where(wanted) == _where(config) else config.listeners
+    return msgspec.structs.replace(wanted, storage=config.storage, listeners=listeners)
+
+
+def _waiting(started: Config, wanted: Config) -> list[str]:
+    """Return the settings of `wanted` that hold after a start only, and are not what they were at the last one."""
+    names = (name for name in Config.__struct_fields__ if name not in _RELOADED)
+    return [name for name in names if getattr(started, name) != getattr(wanted, name)]
+
+
+def _where(config: Config) -> list[tuple[str, str, bool]]:
+    return [(listener.kind, listener.address, listener.tls_disable) for listener in config.listeners]
+
+
+@contextlib.asynccontextmanager
+async def _storage(settings: StorageSettings) -> AsyncIterator[Storage]:
+    """Open the storage, and close it at the end. Raises `StorageFailure`."""
+    storage: Storage
+    if settings.kind == "inmem":
+        from vault.storage.memory import MemoryStorage
+
+        storage = MemoryStorage()
+    else:
+        from vault.storage.sqlite import SqliteStorage
+
+        storage = SqliteStorage.open(Path(settings.path))
+    try:
+        yield storage
+    finally:
+        await storage.close()
