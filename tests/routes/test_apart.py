@@ -14,8 +14,8 @@ import pytest
 
 from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
+from vault.audit.batch import Batch
 from vault.engines.totp import engine as totp
-from vault.framework.batch import Batch
 from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits

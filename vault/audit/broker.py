@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from vault.audit.batch import Batch
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer, sealed_line, trial_line
@@ -20,7 +21,6 @@ from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
-from vault.framework.batch import Batch
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool, client_of

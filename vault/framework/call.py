@@ -18,8 +18,8 @@ from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
-    from vault.framework.batch import Batch
     from vault.framework.plan import Plan
+    from vault.framework.record_batch import RecordBatch
     from vault.framework.route import Bound
 
 T = TypeVar("T", covariant=True)
@@ -420,7 +420,7 @@ class Call:
     """Headers that tell of rate limits, or of a failed login; whether the limits, which are asked once, let it pass."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
-    batch: Batch | None
+    batch: RecordBatch | None
     """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
     sighted: bool
     noted: Mapping[str, Mapping[str, object]]

@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol
 
 from vault.cache.follow import Bounded
 from vault.cache.plans import Plans
-from vault.framework.batch import Batch
 from vault.framework.call import Call
 from vault.framework.plan import Plan
+from vault.framework.record_batch import RecordBatch
 
 HEAD: Final = "coffre.head"
 """Key of the ASGI scope: for a request that came at once, the digest of all bytes that came, and how many of them
@@ -40,7 +40,7 @@ class Outlet(Protocol):
         """Send one of ASGI's messages."""
         ...
 
-    def wait(self, batch: Batch, /) -> None:
+    def wait(self, batch: RecordBatch, /) -> None:
         """Know that the answer comes once this batch is written."""
         ...
 

@@ -20,7 +20,7 @@ from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from vault.framework.batch import Batch
+from vault.framework.record_batch import RecordBatch
 from vault.framework.telemetry.refusals import Reason, Refused
 from vault.server.config.settings import Listener
 from vault.server.http.framing import Framed
@@ -114,7 +114,7 @@ class Connection(Framed):
         self._refused: Refused | None = getattr(self.app, "refused", None)
         self._head: tuple[bytes, int] | None = None
         self._repeating = False
-        self._batch: Batch | None = None
+        self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
         self._watched: object = self
         self._watched_since = 0.0
@@ -182,7 +182,7 @@ class Connection(Framed):
         )
         return True
 
-    def wait(self, batch: Batch) -> None:
+    def wait(self, batch: RecordBatch) -> None:
         """Know that an answer is ready and leaves with this batch."""
         self._batch = batch
 

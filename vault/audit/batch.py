@@ -11,9 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from vault.framework.errors import Unavailable, VaultError
-
-Leave = Callable[[VaultError | None], object]
-"""Lets an answer go, or a refusal in its place."""
+from vault.framework.record_batch import Leave
 
 
 class Batch:

@@ -4,7 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from vault.framework.batch import Batch
+from vault.audit.batch import Batch
 from vault.framework.errors import Unavailable, VaultError
 
 
