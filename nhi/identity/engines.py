@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nhi.identity.alias_routes import AliasEngine
-from nhi.identity.entering import Identities
-from nhi.identity.entity_routes import EntityEngine
-from nhi.identity.group_alias_routes import GroupAliasEngine
-from nhi.identity.group_routes import GroupEngine
-from nhi.identity.lookup_routes import LookupEngine
-from nhi.identity.merge_routes import MergeEngine
+from nhi.identity.entities.alias_routes import AliasEngine
+from nhi.identity.entities.answers import Shapes
+from nhi.identity.entities.entity_routes import EntityEngine
+from nhi.identity.entities.group_alias_routes import GroupAliasEngine
+from nhi.identity.entities.group_routes import GroupEngine
+from nhi.identity.entities.lookup_routes import LookupEngine
+from nhi.identity.entities.merge_routes import MergeEngine
+from nhi.identity.identities import Identities
 from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.mfa.reach import Chain
@@ -20,8 +21,7 @@ from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
 from nhi.identity.provider.client_routes import ClientEngine
 from nhi.identity.provider.provider_routes import ProviderEngine
-from nhi.identity.provider.redeeming import RedeemingEngine
-from nhi.identity.shapes import Shapes
+from nhi.identity.provider.token_routes import RedeemingEngine
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine

@@ -15,7 +15,8 @@ from nhi.biscuit.issue import key_store as held
 from nhi.biscuit.offline.keys import RootKey
 from nhi.biscuit.stored import store
 from nhi.biscuit.stored.model import Approver, IssuerKey
-from nhi.identity.oidc import model, signing
+from nhi.identity.stored import oidc as model
+from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.framework.keys.safe import Safe

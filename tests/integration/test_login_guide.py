@@ -31,8 +31,8 @@ from tests.integration.openid import CONTINUE, SECRET, SIGN_IN, provider, visit
 from tests.integration.processes import PATIENCE
 from tests.ports import free_port
 from tests.tokens import token
-from tests.unit.nhi.auth.test_cert import response
-from tests.unit.nhi.auth.test_jwt_providers import GITHUB, GITLAB, KEYCLOAK
+from tests.unit.nhi.auth.cert.test_login import response
+from tests.unit.nhi.auth.jwt.test_provider import GITHUB, GITLAB, KEYCLOAK
 from tests.unit.outbound.authority import Authority, Leaf
 
 GUIDE = (ROOT / "docs" / "logins.md").read_text(encoding="utf-8")

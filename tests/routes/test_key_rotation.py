@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from nhi.identity.oidc.pairs import Pairs
-from nhi.identity.oidc.signing import SigningKey
+from nhi.jose.signing_key import SigningKey
 from tests.routes.driver import Application
 
 ALGORITHMS = ("ES256", "EdDSA", "ES384", "ES512", "RS256")

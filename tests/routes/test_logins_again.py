@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nhi.identity import store
+from nhi.identity.stored import store
 from tests.routes.driver import Application
 
 CHANGES: tuple[tuple[str, str, Mapping[str, object]], ...] = (

@@ -41,15 +41,15 @@ PUBLISHED = (
 """What anybody may read, and what operators do with key shares; a provider's own tokens open `userinfo` alone."""
 MAKERS: Mapping[str, str] = {
     "vault/token/issue.py": "asks `Factors.demand` before a token is made",
-    "vault/engines/token/making.py": "for a token that got in already, and holds `auth/token/create`",
+    "vault/engines/token/issue.py": "for a token that got in already, and holds `auth/token/create`",
     "vault/engines/token/engine.py": "renews a token that got in already",
     "vault/engines/system/seal/generate_root.py": "by the shares of the operators",
     "vault/engines/system/seal/genesis.py": "the first root token",
     "vault/server/compose/unsealing.py": "the root token of the development mode",
     "vault/wrap/wrapper.py": "a token that opens one answer",
     "nhi/biscuit/issue/service.py": "workloads, which have no second factor: no enforcement may be about their mounts",
-    "nhi/identity/mfa/waiting.py": "tells a login what it waits for: its token is empty",
-    "nhi/identity/provider/redeeming.py": "opens `userinfo` of this provider, and nothing else",
+    "nhi/identity/mfa/second_factors.py": "tells a login what it waits for: its token is empty",
+    "nhi/identity/provider/token_routes.py": "opens `userinfo` of this provider, and nothing else",
 }
 """The modules that make tokens, or describe new ones, and why no login gets past its second factor by them."""
 IDS = [f"{route} {which}".strip() for route, which in LOGINS]

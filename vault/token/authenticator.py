@@ -15,9 +15,9 @@ from vault.framework.errors import Unauthenticated
 from vault.framework.identity import Standing
 from vault.framework.secret import Secret
 from vault.token.addresses import within
+from vault.token.ancestors import Origin
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
-from vault.token.origins import Origin
 from vault.token.store import TokenStore
 
 _CACHED: Final = 10_000

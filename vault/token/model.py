@@ -61,7 +61,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claims_only: bool = False
     """Whether it is an access token of the OpenID provider: it shows claims to a client, and has no rights of its entity."""
     chain: str = ""
-    """Name of the credential, no token of the store, that it or what it hangs on was made with; see `vault.token.origins`."""
+    """Name of the credential, no token of the store, that it or what it hangs on was made with; see `vault.token.ancestors`."""
 
     def alive(self, now: int) -> bool:
         """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""

@@ -22,9 +22,9 @@ from vault.framework.keys.hmac import Keyed
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
+from vault.token.ancestors import NoOrigins, Origin, Origins
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
-from vault.token.origins import NoOrigins, Origin, Origins
 
 _SALT: Final = "token/salt"
 ENTRY: Final = "token/id/"

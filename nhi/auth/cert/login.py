@@ -12,9 +12,9 @@ from cryptography import x509
 
 from nhi.auth.cert import chain, constraints
 from nhi.auth.cert.constraints import Facts
-from nhi.auth.cert.crls import RevocationLists
+from nhi.auth.cert.crl_routes import RevocationLists
 from nhi.auth.cert.model import CONFIG, ROLES, Config, LoginParams, Role
-from nhi.auth.cert.revocation import Ocsp
+from nhi.auth.cert.ocsp import Ocsp
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock

@@ -16,9 +16,9 @@ from nhi.biscuit.stored.model import KeptChain, Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
+from vault.token.ancestors import Origin
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
-from vault.token.origins import Origin
 from vault.token.rows import chain_hook, hook_of
 from vault.token.store import TokenStore
 
@@ -28,7 +28,7 @@ _ROUND: Final = 64
 
 
 class ChainOrigins:
-    """See `vault.token.origins.Origins`."""
+    """See `vault.token.ancestors.Origins`."""
 
     def __init__(self, biscuits: Biscuits) -> None:
         self._biscuits = biscuits

@@ -17,14 +17,14 @@ from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
-from vault.token.foreign import Known
 from vault.token.model import TokenEntry
+from vault.token.other_credentials import Known
 
 _MILLI = 1_000_000
 
 
 class BiscuitService:
-    """See `vault.token.foreign.Foreign`."""
+    """See `vault.token.other_credentials.Foreign`."""
 
     def __init__(self, biscuits: Biscuits, mint: Mint, barrier: Barrier) -> None:
         self._biscuits = biscuits

@@ -5,11 +5,12 @@ from typing import Annotated, Final
 
 import msgspec
 
-from nhi.identity import groups, store
-from nhi.identity.entity_routes import KeyInfo, own
-from nhi.identity.mfa import model, reach
-from nhi.identity.mfa.model import Enforcement
+from nhi.identity.entities.entity_routes import KeyInfo, own
+from nhi.identity.mfa import reach
 from nhi.identity.mfa.reach import Chain
+from nhi.identity.stored import groups, store
+from nhi.identity.stored import mfa as model
+from nhi.identity.stored.mfa import Enforcement
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine

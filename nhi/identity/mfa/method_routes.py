@@ -6,12 +6,13 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity import store
-from nhi.identity.entity_routes import KeyInfo, own
-from nhi.identity.mfa import model, reach
-from nhi.identity.mfa.checking import HASHES
-from nhi.identity.mfa.model import Method, Seed
+from nhi.identity.entities.entity_routes import KeyInfo, own
+from nhi.identity.mfa import reach
+from nhi.identity.mfa.passcodes import HASHES
 from nhi.identity.mfa.reach import Chain
+from nhi.identity.stored import mfa as model
+from nhi.identity.stored import store
+from nhi.identity.stored.mfa import Method, Seed
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.mfa import model
-from nhi.identity.mfa.waiting import SecondFactors
-from nhi.identity.names import hashed
+from nhi.identity.mfa.second_factors import SecondFactors
+from nhi.identity.stored import mfa as model
+from nhi.identity.stored.names import hashed
 from vault.framework.call import Call, Refused, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.entity_routes import Keys, own
-from nhi.identity.oidc import model, template
-from nhi.identity.oidc.model import NamedKey, Role, named_key, put_key
+from nhi.identity.entities.entity_routes import Keys, own
+from nhi.identity.oidc import template
 from nhi.identity.oidc.pairs import Pairs
-from nhi.identity.oidc.signing import ALGORITHMS
-from nhi.identity.provider.model import clients_of
+from nhi.identity.stored import oidc as model
+from nhi.identity.stored.oidc import NamedKey, Role, named_key, put_key
+from nhi.identity.stored.provider import clients_of
+from nhi.jose.signing_key import ALGORITHMS
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from nhi.identity.oidc.model import KEYS, NamedKey, named_key, put_key
-from nhi.identity.oidc.signing import ALGORITHMS, SigningKey, closed, generate, opened, sign
+from nhi.identity.stored.oidc import KEYS, NamedKey, named_key, put_key
+from nhi.jose.signing_key import ALGORITHMS, SigningKey, closed, generate, opened, sign
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded
 from vault.framework.call import Call

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from nhi.identity import store
-from nhi.identity.entity_routes import own
-from nhi.identity.oidc import model
-from nhi.identity.oidc.model import named_key
+from nhi.identity.entities.entity_routes import own
 from nhi.identity.oidc.pairs import Pairs
-from nhi.identity.oidc.signing import ALGORITHMS, Illegitimate, verify
 from nhi.identity.oidc.template import populate
+from nhi.identity.stored import oidc as model
+from nhi.identity.stored import store
+from nhi.identity.stored.oidc import named_key
+from nhi.jose.signing_key import ALGORITHMS, Illegitimate, verify
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView
 from vault.framework import schema

@@ -4,14 +4,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from nhi.identity.entity_routes import KeyInfo, own
-from nhi.identity.names import hashed
-from nhi.identity.oidc.signing import ALGORITHMS
+from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.oidc.token_routes import IdentityTokenEngine, published
-from nhi.identity.provider import model
-from nhi.identity.provider.asking import CHALLENGE, OAuthError, answer, fits
 from nhi.identity.provider.client_routes import OPENID, Named
-from nhi.identity.provider.model import Client, Code, Provider
+from nhi.identity.provider.oauth import CHALLENGE, OAuthError, answer, fits
+from nhi.identity.stored import provider as model
+from nhi.identity.stored.names import hashed
+from nhi.identity.stored.provider import Client, Code, Provider
+from nhi.jose.signing_key import ALGORITHMS
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy

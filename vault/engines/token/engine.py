@@ -7,7 +7,8 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.engines.token.making import Maker, limits_of
+from vault.engines.token.biscuit_limits import within
+from vault.engines.token.issue import Maker, limits_of
 from vault.engines.token.model import (
     AccessorParams,
     CreateToken,
@@ -18,9 +19,8 @@ from vault.engines.token.model import (
     TokenInfo,
     TokenParams,
 )
-from vault.engines.token.narrowed import within
 from vault.engines.token.roles import RoleRoutes, role_named
-from vault.engines.token.wishes import lesser
+from vault.engines.token.spec import lesser
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
@@ -30,10 +30,10 @@ from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
-from vault.token.foreign import Foreign, NoForeign
 from vault.token.issue import Renewals, login_limits, to_auth
 from vault.token.lifetime import Limits, renewed_lifetime
 from vault.token.model import TokenEntry
+from vault.token.other_credentials import Foreign, NoForeign
 from vault.token.store import TokenStore
 
 _SECOND = 1_000_000_000

@@ -20,10 +20,10 @@ from nhi.auth.jwt.states import STATE_KIND
 from nhi.auth.jwt.states import expire as expire_sign_in
 from nhi.biscuit.revocation.expiry import Ending
 from nhi.biscuit.stored.model import BISCUIT_KIND
-from nhi.identity.mfa.model import MFA_KIND
-from nhi.identity.mfa.waiting import forget
-from nhi.identity.oidc.model import KEY_KIND
-from nhi.identity.provider.model import CODE_KIND, forget_code
+from nhi.identity.mfa.second_factors import forget
+from nhi.identity.stored.mfa import MFA_KIND
+from nhi.identity.stored.oidc import KEY_KIND
+from nhi.identity.stored.provider import CODE_KIND, forget_code
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier import formats

@@ -10,13 +10,13 @@ from typing import Final
 from nhi.auth.approle.login import LoginEngine as AppRoleLogin
 from nhi.auth.approle.login import renewal as renew_approle
 from nhi.auth.approle.roles import RoleEngine
-from nhi.auth.approle.secretids import SecretIdEngine
+from nhi.auth.approle.secret_ids import SecretIdEngine
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from nhi.auth.cert.config import ConfigEngine as CertConfigEngine
-from nhi.auth.cert.crls import CrlEngine, RevocationLists
+from nhi.auth.cert.crl_routes import CrlEngine, RevocationLists
 from nhi.auth.cert.login import LoginEngine as CertLogin
 from nhi.auth.cert.login import renewal as renew_cert
-from nhi.auth.cert.revocation import Ocsp
+from nhi.auth.cert.ocsp import Ocsp
 from nhi.auth.jwt.cel.login import CelLoginEngine
 from nhi.auth.jwt.cel.programs import Programs
 from nhi.auth.jwt.cel.roles import CelRoleEngine
@@ -29,7 +29,7 @@ from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.roles import RoleEngine as JwtRoleEngine
 from nhi.auth.jwt.states import States
-from nhi.auth.jwt.verifying import Verifier
+from nhi.auth.jwt.verifier import Verifier
 from nhi.auth.kubernetes.config import ConfigEngine as KubernetesConfigEngine
 from nhi.auth.kubernetes.login import LoginEngine as KubernetesLogin
 from nhi.auth.kubernetes.login import renewal as renew_kubernetes

@@ -53,7 +53,7 @@ from vault.server.compose.parts import Parts, address
 from vault.server.compose.safe_migration import Gathering
 from vault.server.compose.workloads import workloads
 from vault.server.config.sanitized import sanitized
-from vault.token.foreign import Foreign
+from vault.token.other_credentials import Foreign
 
 
 def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:

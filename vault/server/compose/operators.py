@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nhi.identity.store import count as count_entities
+from nhi.identity.stored.store import count as count_entities
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.namespaces.quotas import QuotaEngine
 from vault.engines.system.operations.cors import CorsEngine
@@ -13,8 +13,8 @@ from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
 from vault.lease.tidy import Tidy
 from vault.server.compose.parts import Parts
-from vault.token.foreign import Foreign
-from vault.token.lasting import Lasting
+from vault.token.other_credentials import Foreign
+from vault.token.still_valid import Lasting
 
 
 def operators(parts: Parts, biscuits: Foreign) -> tuple[Engine, ...]:

@@ -12,9 +12,9 @@ from nhi.biscuit.credential.children import ChainOrigins
 from nhi.biscuit.credential.possession import Possession
 from nhi.biscuit.login.failures import Failures
 from nhi.biscuit.offline.verify import Limits as BiscuitLimits
-from nhi.identity.entering import Identities
-from nhi.identity.mfa.checking import Codes
-from nhi.identity.mfa.waiting import SecondFactors
+from nhi.identity.identities import Identities
+from nhi.identity.mfa.passcodes import Codes
+from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.oidc.pairs import Pairs
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure

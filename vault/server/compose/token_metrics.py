@@ -9,9 +9,9 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.metrics import Metrics
+from vault.token.ancestors import Origins
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
-from vault.token.origins import Origins
 from vault.token.rows import Live, Mounted
 from vault.token.store import TokenStore
 

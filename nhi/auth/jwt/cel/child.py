@@ -2,7 +2,7 @@
 """The process that programs run in: it has no key, little memory and no files, and ends with whom it works for.
 
 It answers each question that comes through its standard input, in turn: `Question` and `Answer` in
-`nhi.auth.jwt.cel.talk`. The library bounds how often a program goes round; how long and large what it makes of a
+`nhi.auth.jwt.cel.protocol`. The library bounds how often a program goes round; how long and large what it makes of a
 claim may become it does not bound, so the one who asks ends this process when it takes too long. What programs leave
 behind in it (the library keeps some of what it compiled) may not be in another one's way: so it ends itself in time.
 """
@@ -27,9 +27,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import UInt64Value
 
-from nhi.auth.jwt.cel import talk
+from nhi.auth.jwt.cel import protocol as talk
 from nhi.auth.jwt.cel.messages import pool
-from nhi.auth.jwt.cel.talk import Answer, Json, Made, Question
+from nhi.auth.jwt.cel.protocol import Answer, Json, Made, Question
 
 Kept = Any
 """A value or a message as the library has it; its fields are known only at run time."""

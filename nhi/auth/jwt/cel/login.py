@@ -9,9 +9,9 @@ import msgspec
 
 from nhi.auth.jwt.cel.model import CEL_ROLES, LOGIN, CelRole
 from nhi.auth.jwt.cel.programs import Programs, tenant_of
-from nhi.auth.jwt.cel.talk import Answer, Made
+from nhi.auth.jwt.cel.protocol import Answer, Made
 from nhi.auth.jwt.model import CONFIG, Config, LoginParams
-from nhi.auth.jwt.verifying import Verifier
+from nhi.auth.jwt.verifier import Verifier
 from nhi.jose.registered import Expected
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock

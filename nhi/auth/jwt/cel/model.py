@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from nhi.auth.jwt.cel.talk import Question
+from nhi.auth.jwt.cel.protocol import Question
 from nhi.records import Records
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView

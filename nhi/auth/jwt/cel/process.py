@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from nhi.auth.jwt.cel import talk
-from nhi.auth.jwt.cel.talk import Answer
+from nhi.auth.jwt.cel import protocol as talk
+from nhi.auth.jwt.cel.protocol import Answer
 
 _BEGINNING: Final = 30.0
 """Seconds until the process must be ready."""

@@ -19,9 +19,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from nhi.auth.jwt.cel import talk
+from nhi.auth.jwt.cel import protocol as talk
 from nhi.auth.jwt.cel.process import Cost, Ended, Missing, Process
-from nhi.auth.jwt.cel.talk import Answer, Question
+from nhi.auth.jwt.cel.protocol import Answer, Question
 from vault.framework.call import Call
 from vault.framework.errors import Limited, Malformed
 

@@ -10,16 +10,16 @@ from argon2 import PasswordHasher
 from nhi.auth.approle.login import LoginEngine as AppRoleLogin
 from nhi.auth.approle.login import renewal as renew_approle
 from nhi.auth.approle.roles import RoleEngine
-from nhi.auth.approle.secretids import SecretIdEngine
+from nhi.auth.approle.secret_ids import SecretIdEngine
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from nhi.auth.userpass.login import LoginEngine as UserpassLogin
 from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.users import UserEngine
 from nhi.identity.engines import identity_store
-from nhi.identity.mfa.checking import Codes
+from nhi.identity.mfa.passcodes import Codes
+from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.mfa.validate_routes import ValidateEngine
-from nhi.identity.mfa.waiting import SecondFactors
 from nhi.identity.oidc.pairs import Pairs
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.nhi.auth.house import auth, play
-from tests.unit.nhi.auth.jwt_house import JwtHouse, opened
+from tests.unit.nhi.auth.jwt.house import JwtHouse, opened
 
 
 async def grouped() -> tuple[JwtHouse, str, str, str]:

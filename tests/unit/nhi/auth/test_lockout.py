@@ -8,7 +8,7 @@ import pytest
 
 from tests.clocks import MONTH
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
-from tests.unit.nhi.auth.test_userpass import Counting
+from tests.unit.nhi.auth.userpass.test_login import Counting
 from vault.framework.call import Call
 from vault.mount.entry import LockoutConfig
 

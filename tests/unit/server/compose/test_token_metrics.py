@@ -6,8 +6,8 @@ import asyncio
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
+from vault.token.ancestors import NoOrigins
 from vault.token.model import TokenEntry
-from vault.token.origins import NoOrigins
 
 _TIMED = ("token.lookup", "token.create", "token.revoke-tree")
 

@@ -10,7 +10,7 @@ from vault.framework.errors import Limited, Malformed
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read
 from vault.framework.telemetry.log import LEVELS, Log
-from vault.token.lasting import Lasting
+from vault.token.still_valid import Lasting
 
 _FORMS: Final = ("standard", "json")
 _LOOK_SECONDS: Final = 1.0

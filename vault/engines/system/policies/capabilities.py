@@ -21,8 +21,8 @@ from vault.policy.decision.explain import EXPLAINED, Explained, explain
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
 from vault.token.authenticator import core_reader, identified
-from vault.token.foreign import Foreign, NoForeign
 from vault.token.model import TokenEntry
+from vault.token.other_credentials import Foreign, NoForeign
 from vault.token.store import TokenStore
 
 _LISTING: Final = frozenset({"list", "scan"})

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tokens that a narrowed credential makes, a Biscuit or what was made with one: never worth more than it is.
+
+Its checks go with them (`vault.token.ancestors`). What is here is the rest: policies, lifetime, and what would outlive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault.engines.token.spec import Wish
+from vault.framework.call import Call, Identity
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.token.ancestors import Origin
+from vault.token.lifetime import Lifetime, Limits, capped
+from vault.token.store import TokenStore
+
+_SECOND = 1_000_000_000
+
+
+async def origin_of(call: Call, tokens: TokenStore, now: int) -> Origin:
+    """Return what a new token of a narrowed caller hangs on, at `now` (nanoseconds). Raises `Unauthenticated`."""
+    caller = call.caller()
+    if caller.origin:
+        found = await tokens.origins.find(call.core, caller.namespace, caller.origin, now)
+    else:
+        found = await tokens.origins.keep(call)
+    if found is None:
+        raise Unauthenticated
+    return found
+
+
+def refuse_more(wish: Wish, policies: Sequence[str], caller: Identity, *, orphaned: bool) -> None:
+    """Refuse a token that a narrowed caller may not make, whatever its policies allow. Raises `Malformed`."""
+    if orphaned:
+        raise Malformed("a token that is made with a Biscuit ends with it: it cannot be an orphan")
+    if wish.batch:
+        raise Malformed(
+            "a token that is made with a Biscuit cannot be a batch token, which nobody could revoke"
+        )
+    if wish.period:
+        raise Malformed("a token that is made with a Biscuit ends with it: it cannot be periodic")
+    if wish.params.entity_alias:
+        raise Malformed("a token that is made with a Biscuit stands for its workload, and for no entity")
+    if "root" in policies or not set(policies) <= set(caller.policies):
+        raise Malformed("child policies must be subset of parent")
+
+
+def outlived(limits: Limits, origin: Origin, now: int) -> Limits:
+    """Return the lifetimes of a new token at `now` (nanoseconds): not beyond what it hangs on. Raises `Malformed`."""
+    left = (origin.ends - now) // _SECOND
+    if left < 1:
+        raise Malformed("the Biscuit is about to end: nothing can be made with it any more")
+    return Limits(min(limits.default, left), min(limits.longest, left))
+
+
+def within(life: Lifetime, origin: Origin | None, now: int) -> Lifetime:
+    """Return a lifetime from `now` (nanoseconds) on that does not go beyond what a token hangs on."""
+    left = max(0, (origin.ends - now) // _SECOND) if origin is not None else 0
+    cut = capped("TTL", life.ttl, left)
+    return Lifetime(cut.ttl, life.warnings + cut.warnings)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Making a token: which policies, which lifetime, and what the caller may not ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.engines.token.biscuit_limits import origin_of, outlived, refuse_more
+from vault.engines.token.model import CreateToken
+from vault.engines.token.policies import choose_policies, role_policies
+from vault.engines.token.roles import TokenRole
+from vault.engines.token.spec import Wish, wished
+from vault.framework.call import ROOT, Call, Identity, Reply
+from vault.framework.clock import Clock
+from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.globs import fits_any
+from vault.framework.identity import LoginAlias, Standing
+from vault.framework.names import check_length, folded
+from vault.policy.store import PolicyStore
+from vault.token.ancestors import Origin
+from vault.token.batch import BatchTokens
+from vault.token.issue import to_auth
+from vault.token.lifetime import Lifetime, Limits, first_lifetime
+from vault.token.model import DEEPEST, TokenEntry
+from vault.token.store import TokenStore
+
+_SECOND = 1_000_000_000
+_NAME = re.compile(r"[^a-zA-Z0-9-]")
+
+
+def limits_of(call: Call, system: Limits, *, cap: bool = True) -> Limits:
+    """Return the lifetimes of the mount that a call came through; with `cap` the default is cut without a word."""
+    longest = call.mount.max_ttl or system.longest
+    default = call.mount.default_ttl or system.default
+    return Limits(min(default, longest) if cap else default, longest)
+
+
+class Maker:
+    """Makes tokens for callers."""
+
+    def __init__(
+        self, tokens: TokenStore, batch: BatchTokens, policies: PolicyStore, clock: Clock, limits: Limits
+    ) -> None:
+        self._batch = batch
+        self._tokens = tokens
+        self._policies = policies
+        self._clock = clock
+        self._limits = limits
+
+    async def make(
+        self, call: Call, params: CreateToken, *, orphan: bool, role: TokenRole | None = None
+    ) -> Reply[None]:
+        """Make a token and store it. Raises `Malformed` for what cannot be, or not by this caller."""
+        if call.data.get("policies") == "":
+            params = msgspec.structs.replace(params, policies=())
+        narrowed = call.caller().narrowing is not None
+        privileged = call.decision is not None and (call.decision.sudo or call.decision.root) and not narrowed
+        caller = _entitled(call, params, privileged=privileged)
+        inherits = caller.namespace.id == call.namespace.id
+        _check_kind(params, role)
+        _check_privileges(params, privileged=privileged, parent_too=role is None)
+        wish = wished(params, role)
+        if wish.own_period and not privileged:
+            raise Malformed("root or sudo privileges required to create periodic token")
+        if role is not None and role.restricts:
+            policies = role_policies(role, wish.params, caller, inherits=inherits)
+        else:
+            policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
+        orphaned = role.orphan if role is not None else orphan or params.no_parent
+        origin = None
+        if narrowed:
+            refuse_more(wish, policies, caller, orphaned=orphaned)
+            origin = await origin_of(call, self._tokens, self._clock.nanos())
+        if not orphaned and caller.depth >= DEEPEST:
+            raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
+        standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
+        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned, origin=origin)
+        if standing is not None:
+            entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
+        if wish.batch:
+            token = self._batch.make(call.namespace, entry)
+        else:
+            token = await self._store(call, params.id, entry)
+        warnings = [*wish.warnings, *warnings, *await self._unknown(call, policies)]
+        auth = to_auth(entry, token, entry.ttl, kind="batch" if wish.batch else "service", standing=standing)
+        return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
+
+    def _entry(
+        self,
+        call: Call,
+        wish: Wish,
+        policies: tuple[str, ...],
+        caller: Identity,
+        *,
+        orphan: bool,
+        origin: Origin | None,
+    ) -> tuple[TokenEntry, Sequence[str]]:
+        """Return what is kept of the token, and what its maker is told about its lifetime."""
+        params, role, batch = wish.params, wish.role, wish.batch
+        if batch and "root" in policies:
+            raise Malformed("batch tokens cannot be root tokens")
+        rootly = "root" in policies and not (wish.ttl or wish.period)
+        immortal = rootly and not wish.explicit_max
+        if immortal and caller.expires:
+            raise Malformed("expiring root tokens cannot create non-expiring root tokens")
+        life = Lifetime(wish.explicit_max)
+        now = self._clock.nanos()
+        now -= now % _SECOND if batch else 0
+        if not rootly:
+            limits = limits_of(call, self._limits, cap=role is None)
+            limits = limits if origin is None else outlived(limits, origin, now)
+            life = first_lifetime(wish.ttl, wish.period, wish.explicit_max, limits)
+        suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
+        entry = TokenEntry(
+            accessor="" if batch else self._tokens.new_accessor(call.namespace),
+            policies=policies,
+            path=f"auth/token/{call.local}{suffix}",
+            display_name=_display_name(params.display_name),
+            created=now,
+            parent="" if orphan else caller.key,
+            parent_created=0 if orphan else caller.created,
+            depth=0 if orphan else caller.depth + 1,
+            metadata={**(params.meta or {}), **(origin.metadata if origin is not None else {})} or None,
+            uses=0 if batch else wish.uses,
+            granted_uses=wish.uses,
+            ttl=life.ttl,
+            explicit_max_ttl=wish.own_explicit_max,
+            period=wish.own_period,
+            renewable=wish.renewable and not immortal and not batch,
+            expires=0 if immortal else now + life.ttl * _SECOND,
+            orphan=orphan,
+            bound_cidrs=role.bound_cidrs if role is not None else (),
+            role=role.name if role is not None else "",
+            chain=origin.name if origin is not None else "",
+        )
+        return entry, life.warnings
+
+    async def _owner(
+        self, call: Call, alias: str, role: TokenRole | None, caller: Identity, *, orphan: bool
+    ) -> Standing | None:
+        """Return whose the new token is: the entity of an alias that the role allows, or whose its parent is."""
+        if not alias or role is None:
+            within = caller.namespace.id == call.namespace.id
+            return caller.standing if within and not orphan else None
+        if not fits_any(folded(alias), map(folded, role.allowed_entity_aliases or ())):
+            raise Malformed("invalid 'entity_alias' value")
+        try:
+            return await self._tokens.entities.enter(call, LoginAlias(alias), call.mount.accessor)
+        except Unauthenticated:
+            raise Unauthenticated("entity from given entity alias is disabled") from None
+
+    async def _store(self, call: Call, wanted: str, entry: TokenEntry) -> str:
+        token = wanted or self._tokens.new_token(call.namespace)
+        if wanted and not await self._tokens.vacant(call.core, self._tokens.key(wanted)):
+            raise Malformed("cannot create a token with a duplicate ID")
+        await self._tokens.create(call.core, token, entry)
+        return token
+
+    async def _unknown(self, call: Call, policies: Sequence[str]) -> Sequence[str]:
+        return [
+            f'Policy "{name}" does not exist'
+            for name in policies
+            if name not in {"root", "default"} and await self._policies.get(call.core, name) is None
+        ]
+
+
+def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
+    """Return who makes the token. Raises `Malformed` for those who make none here."""
+    caller = call.caller()
+    if caller.kind == "batch":
+        raise Malformed("batch tokens cannot create more tokens")
+    if caller.fleeting:
+        raise Malformed("parent token lookup failed: no parent found")
+    if caller.uses:
+        raise Malformed("restricted use token cannot generate child tokens")
+    inner_root = call.decision is not None and call.decision.root and caller.namespace.id != ROOT.id
+    if caller.namespace.id != call.namespace.id and (inner_root or not privileged):
+        raise Malformed("root or sudo privileges required to directly generate a token in a child namespace")
+    if params.id and call.namespace.path:
+        raise Malformed("token IDs can only be manually specified in the root namespace")
+    return caller
+
+
+def _check_kind(params: CreateToken, role: TokenRole | None) -> None:
+    check_length(display_name=params.display_name, entity_alias=params.entity_alias)
+    if params.type not in {"", "service", "batch"}:
+        raise Malformed("invalid 'token_type' value")
+    if params.num_uses < 0:
+        raise Malformed("number of uses cannot be negative")
+    if params.entity_alias and role is None:
+        raise Malformed("'entity_alias' is only allowed in combination with token role")
+
+
+def _check_privileges(params: CreateToken, *, privileged: bool, parent_too: bool) -> None:
+    if not privileged:
+        if params.id:
+            raise Malformed("root or sudo privileges required to specify token id")
+        if params.no_parent and parent_too:
+            raise Malformed("root or sudo privileges required to create orphan token")
+    if params.id.startswith("s."):
+        raise Malformed("custom token ID cannot have the 's.' prefix")
+    if "." in params.id:
+        raise Malformed("custom token ID cannot have a '.' in the value")
+
+
+def _display_name(wanted: str) -> str:
+    name = _NAME.sub("-", wanted).rstrip("-")
+    return f"token-{name}" if name else "token"
