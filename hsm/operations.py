@@ -97,11 +97,11 @@ class GenerateKeyPair(msgspec.Struct, frozen=True, tag="generate_key_pair"):
 
 
 class GenerateKek(msgspec.Struct, frozen=True, tag="generate_kek"):
-    """Make the next version of the slot's key; answered by a `KeyVersion`. A rehearsal leaves none on the token."""
+    """Make the next version of the slot's key; answered by a `KeyVersion`. A dry run leaves none on the token."""
 
     algorithm: str
     modifiable: bool = False
-    rehearse: bool = False
+    dry_run: bool = False
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
@@ -109,10 +109,10 @@ class Keys(msgspec.Struct, frozen=True, tag="keys"):
 
 
 class Retire(msgspec.Struct, frozen=True, tag="retire"):
-    """Let a version of the slot's key decrypt only; answered by nothing. A rehearsal changes nothing."""
+    """Let a version of the slot's key decrypt only; answered by nothing. A dry run changes nothing."""
 
     version: str
-    rehearse: bool = False
+    dry_run: bool = False
 
 
 class ListTokens(msgspec.Struct, frozen=True, tag="list_tokens"):

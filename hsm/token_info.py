@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a token says of itself, as it is shown. Nothing here touches a token."""
+"""Which token is wanted, and what a token says of itself, as it is shown. Nothing here touches a token."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ FLAG_WORDS: Final = {
     LOCKED: "PIN locked",
     0x80000: "PIN to be changed",
 }
+
+
+class WantedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """Which token: by serial number and label, or by slot where neither is given."""
+
+    serial: str = ""
+    label: str = ""
+    slot: int | None = None
+
+    def __str__(self) -> str:
+        named = [
+            f"{what} {value}" for what, value in (("label", self.label), ("serial", self.serial)) if value
+        ]
+        return f"token with {' and '.join(named)}" if named else f"token in slot {self.slot}"
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from hsm.agent.session.exceptions import Undecided
 from hsm.agent.session.login import LoginGate
 from hsm.agent.session.module import Module
 from hsm.agent.session.pool import Held, Sessions
-from hsm.agent.session.token import Wanted, info_of, present, quirks
+from hsm.agent.session.token import info_of, present, quirks
 from hsm.errors import (
     BadConfig,
     HsmError,
@@ -30,7 +30,7 @@ from hsm.errors import (
 from hsm.key_slot import DEK_BYTES, KeyIdentity, Wrapped
 from hsm.operations import Opening, Probed, PublicHalf
 from hsm.pin import Pin
-from hsm.token_info import TokenInfo
+from hsm.token_info import TokenInfo, WantedToken
 from hsm.versions import GONE, KeyVersion, from_printable, newest, printable
 
 Found = TypeVar("Found")
@@ -47,7 +47,7 @@ class Device:
         self._opening = opening
         self._label = opening.key_label
         self._entropy = entropy
-        wanted = Wanted(serial=opening.token_serial, label=opening.token_label, slot=opening.slot)
+        wanted = WantedToken(serial=opening.token_serial, label=opening.token_label, slot=opening.slot)
         self._name = f"{wanted}, key {opening.key_label}"
         self._sessions = Sessions(module, wanted, pin, gate)
         self._current: tuple[int, bytes, str] | None = None
@@ -182,7 +182,7 @@ class Device:
 
         return self._run(make, f"generate {algorithm}", write=True)
 
-    def generate_kek(self, algorithm: str, *, modifiable: bool, rehearse: bool = False) -> KeyVersion:
+    def generate_kek(self, algorithm: str, *, modifiable: bool, dry_run: bool = False) -> KeyVersion:
         """Make the next version of the slot's key; see `hsm.agent.keys.generation.generate_kek`."""
 
         def make(held: Held) -> KeyVersion:
@@ -192,7 +192,7 @@ class Device:
                 algorithm,
                 quirks(self._sessions.token),
                 modifiable=modifiable,
-                rehearse=rehearse,
+                dry_run=dry_run,
             )
 
         made = self._run(make, f"generate {algorithm}", write=True)
@@ -203,14 +203,14 @@ class Device:
         """Return all versions of the slot's key."""
         return self._run(lambda held: keys.versions(held, self._label), "list keys")
 
-    def retire(self, version: str, *, rehearse: bool = False) -> None:
-        """Let a version decrypt only; with `rehearse` refuse what that would refuse."""
+    def retire(self, version: str, *, dry_run: bool = False) -> None:
+        """Let a version decrypt only; with `dry_run` refuse what that would refuse."""
         try:
             key_id = from_printable(version)
         except ValueError:
             raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
         self._run(
-            lambda held: keys.retire(held, self._label, key_id, rehearse=rehearse),
+            lambda held: keys.retire(held, self._label, key_id, dry_run=dry_run),
             f"retire {version}",
             write=True,
         )

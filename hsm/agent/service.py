@@ -167,12 +167,12 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
             return device.public_key(label, key_id)
         case operations.GenerateKeyPair(label, key_id, algorithm):
             return device.generate_key_pair(label, key_id, algorithm)
-        case operations.GenerateKek(algorithm, modifiable, rehearse):
-            return device.generate_kek(algorithm, modifiable=modifiable, rehearse=rehearse)
+        case operations.GenerateKek(algorithm, modifiable, dry_run):
+            return device.generate_kek(algorithm, modifiable=modifiable, dry_run=dry_run)
         case operations.Keys():
             return device.keys()
-        case operations.Retire(version, rehearse):
-            return device.retire(version, rehearse=rehearse)
+        case operations.Retire(version, dry_run):
+            return device.retire(version, dry_run=dry_run)
     raise BadConfig("a list of tokens is not the device's to give")
 
 

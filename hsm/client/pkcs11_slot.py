@@ -169,22 +169,22 @@ class Pkcs11Slot:
         return await self._ask(operation, bytes, GENERATION_SECONDS)
 
     async def generate_kek(
-        self, algorithm: str, *, modifiable: bool = False, rehearse: bool = False
+        self, algorithm: str, *, modifiable: bool = False, dry_run: bool = False
     ) -> KeyVersion:
         """Make the next version of the slot's key; see `hsm.agent.keys.generation.KEK_ALGORITHMS`.
 
-        `modifiable` lets it be retired on the token later. After a rehearsal the token has no key more.
+        `modifiable` lets it be retired on the token later. After a dry run the token has no key more.
         """
-        operation = operations.GenerateKek(algorithm, modifiable, rehearse)
+        operation = operations.GenerateKek(algorithm, modifiable, dry_run)
         return await self._ask(operation, KeyVersion, GENERATION_SECONDS)
 
     async def keys(self) -> list[KeyVersion]:
         """Return all versions of the slot's key, oldest first."""
         return await self._ask(operations.Keys(), list[KeyVersion])
 
-    async def retire(self, version: str, *, rehearse: bool = False) -> None:
-        """Let a version of the slot's key decrypt only; with `rehearse` refuse what that would refuse."""
-        await self._ask(operations.Retire(version, rehearse), type(None))
+    async def retire(self, version: str, *, dry_run: bool = False) -> None:
+        """Let a version of the slot's key decrypt only; with `dry_run` refuse what that would refuse."""
+        await self._ask(operations.Retire(version, dry_run), type(None))
 
     async def list_tokens(self) -> list[TokenInfo]:
         """Return what all tokens of the slot's module say of themselves."""

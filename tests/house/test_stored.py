@@ -18,6 +18,8 @@ CODECS = {
     "hsm/agent/oneshot.py": "what two processes say to each other",
     "hsm/protocol.py": "frames between two processes",
     "hsm/agent/report.py": "what two processes say to each other",
+    "hsm/client/oneshot.py": "what two processes say to each other",
+    "hsm/client/report.py": "what two processes say to each other",
     "nhi/auth/jwt/cel/protocol.py": "what two processes say to each other",
     "nhi/auth/jwt/states.py": "encrypted for a browser, under a key that ends with the process",
     "nhi/biscuit/credential/possession.py": "RFC 7638",

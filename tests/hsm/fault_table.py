@@ -19,10 +19,9 @@ from unittest import mock
 import msgspec
 
 from hsm import envelope, operations
-from hsm.agent.oneshot import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
-from hsm.agent.session.token import Wanted
 from hsm.client import pkcs11_slot
 from hsm.client.entropy import MixedEntropy
+from hsm.client.oneshot import PROGRAM, check_value, import_key
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.settings import Pkcs11Settings
 from hsm.errors import (
@@ -36,8 +35,9 @@ from hsm.errors import (
 )
 from hsm.key_slot import KeyIdentity, Wrapped
 from hsm.operations import Operation
+from hsm.orders import CheckValue, ImportKek, TokenAccess
 from hsm.pin import FilePin
-from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED
+from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED, WantedToken
 from tests.house.tree import ROOT
 from tests.hsm import faults
 from tests.hsm.faults import Fault, FaultPlan
@@ -185,13 +185,13 @@ class Trial:
         self.timeout = _TIME
         vars(self.slot)["settings"] = msgspec.structs.replace(self.slot.settings, timeout=self.timeout)
 
-    def errand(self) -> tuple[Place, tuple[str, ...]]:
+    def errand(self) -> tuple[TokenAccess, tuple[str, ...]]:
         """What `hsm.agent.oneshot` needs to reach the token, by way of the spoiled module."""
         variables = (f"SOFTHSM2_CONF={self.token.softhsm.configuration}", f"PYTHONPATH={ROOT}")
         spoiled = ("tests.hsm.faulty_program", str(self.plan.folder), SOFTHSM, PROGRAM[-1])
-        place = Place(
+        place = TokenAccess(
             lib=SOFTHSM,
-            wanted=Wanted(label="a"),
+            wanted=WantedToken(label="a"),
             pin=self.token.pin.read().reveal(),
             runtime=str(self.runtime),
         )

@@ -282,29 +282,29 @@ def test_os_urandom_is_fresh_each_time() -> None:
 def test_a_rehearsal_asks_the_token_for_a_key_and_leaves_none(
     device: Device, module: Module, algorithm: str, function: str
 ) -> None:
-    found = device.generate_kek(algorithm, modifiable=False, rehearse=True)
+    found = device.generate_kek(algorithm, modifiable=False, dry_run=True)
     assert device.keys() == []
     with spoiled(module, **{function: answer(0x70)}):
-        for rehearse in (True, False):
+        for dry_run in (True, False):
             with pytest.raises(BadConfig, match="MechanismInvalid"):
-                device.generate_kek(algorithm, modifiable=False, rehearse=rehearse)
+                device.generate_kek(algorithm, modifiable=False, dry_run=dry_run)
     assert device.generate_kek(algorithm, modifiable=False) == found
     assert device.keys() == [found]
 
 
 def test_a_rehearsal_of_both_keys_leaves_neither(device: Device) -> None:
     for _ in range(2):
-        assert device.generate_kek("aes+hmac", modifiable=True, rehearse=True).version == "v0001"
+        assert device.generate_kek("aes+hmac", modifiable=True, dry_run=True).version == "v0001"
     assert device.generate_kek("aes+hmac", modifiable=True).version == "v0001"
 
 
 def test_whether_a_version_can_be_retired_is_known_before(device: Device) -> None:
     for modifiable in (True, False):
         device.generate_kek("aes", modifiable=modifiable)
-    for rehearse in (True, False):
+    for dry_run in (True, False):
         with pytest.raises(BadConfig, match="v0002: was made unmodifiable and cannot be retired"):
-            device.retire("v0002", rehearse=rehearse)
-    device.retire("v0001", rehearse=True)
+            device.retire("v0002", dry_run=dry_run)
+    device.retire("v0001", dry_run=True)
     assert device.keys()[0].retired is False
     device.retire("v0001")
     assert (device.keys()[0].retired, device.keys()[1].retired) == (True, False)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pkcs11 import Attribute, ObjectClass
 
 from hsm.agent.device import Device
-from hsm.agent.keys.key_import import KEY_BYTES, check_value, combined, import_kek, token_check_value
+from hsm.agent.keys.key_import import import_kek, token_check_value
 from hsm.agent.session.module import Module
 from hsm.agent.session.pool import Held, Sessions
-from hsm.agent.session.token import Wanted
+from hsm.components import KEY_BYTES, check_value, combine
 from hsm.errors import BadConfig
 from hsm.pin import Pin
+from hsm.token_info import WantedToken
 from tests.hsm.tokens import PIN, SoftHsm
 
 _ONE, _OTHER = bytes(range(32)), bytes(range(100, 132))
@@ -25,7 +26,7 @@ _key = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 
 
 def _sessions(softhsm: SoftHsm, module: Module, label: str) -> Sessions:
-    made = Sessions(module, Wanted(label=label), Pin(PIN.encode()), softhsm.gate())
+    made = Sessions(module, WantedToken(label=label), Pin(PIN.encode()), softhsm.gate())
     made.start()
     return made
 
@@ -41,7 +42,7 @@ def _device(softhsm: SoftHsm, module: Module, label: str) -> Device:
 
 
 def test_what_one_token_wraps_the_other_unwraps(softhsm: SoftHsm, module: Module) -> None:
-    key = combined([_ONE, _OTHER])
+    key = combine([_ONE, _OTHER])
     for label in ("a", "b"):
         version = _sessions(softhsm, module, label).run(
             lambda held: import_kek(held, "kek", b"v0001", key), "import", write=True
@@ -53,7 +54,7 @@ def test_what_one_token_wraps_the_other_unwraps(softhsm: SoftHsm, module: Module
 
 
 def test_the_token_gives_the_same_check_value(softhsm: SoftHsm, module: Module) -> None:
-    key = combined([_ONE, _OTHER])
+    key = combine([_ONE, _OTHER])
     sessions = _sessions(softhsm, module, "a")
     sessions.run(_importing(key), "import", write=True)
     assert sessions.run(lambda held: token_check_value(held, "kek", b"v0001"), "look") == check_value(key)
@@ -128,10 +129,10 @@ def test_a_check_value_is_three_bytes_of_a_block_of_zeros() -> None:
 def test_components_combine_in_any_order_and_one_more_takes_it_back(one: bytes, other: bytes) -> None:
     if one == other or bytes(KEY_BYTES) in (one, other):
         return
-    key = combined([one, other])
-    assert key == combined([other, one])
+    key = combine([one, other])
+    assert key == combine([other, one])
     if key != one and key != bytes(KEY_BYTES):
-        assert combined([key, one]) == other
+        assert combine([key, one]) == other
 
 
 @pytest.mark.parametrize(
@@ -145,13 +146,13 @@ def test_components_combine_in_any_order_and_one_more_takes_it_back(one: bytes, 
 )
 def test_what_is_no_set_of_components_is_refused(components: list[bytes], says: str) -> None:
     with pytest.raises(BadConfig, match=says):
-        combined(components)
+        combine(components)
 
 
 def test_a_rehearsal_of_an_import_leaves_no_key(softhsm: SoftHsm, module: Module) -> None:
     sessions = _sessions(softhsm, module, "a")
     made = sessions.run(
-        lambda held: import_kek(held, "kek", b"v0001", os.urandom(KEY_BYTES), rehearse=True),
+        lambda held: import_kek(held, "kek", b"v0001", os.urandom(KEY_BYTES), dry_run=True),
         "import",
         write=True,
     )

@@ -10,9 +10,10 @@ import pytest
 
 from hsm.agent.device import tokens
 from hsm.agent.session.module import Module, load
-from hsm.agent.session.token import Wanted, find, present, serial_of
+from hsm.agent.session.token import find, present, serial_of
 from hsm.errors import BadConfig, HsmError, KeyAmbiguous, PinBlocked, SlotUnavailable
 from hsm.pin import Pin
+from hsm.token_info import WantedToken
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
@@ -59,7 +60,7 @@ def test_many_threads_use_one_module(softhsm: SoftHsm, module: Module) -> None:
 
 
 def test_closing_the_session_of_the_login_logs_nobody_out(module: Module) -> None:
-    token = find(module, Wanted(label="a"))
+    token = find(module, WantedToken(label="a"))
     first, second = token.open(), token.open()
     module.login(first, Pin(PIN.encode()))
     first.close()
@@ -68,7 +69,7 @@ def test_closing_the_session_of_the_login_logs_nobody_out(module: Module) -> Non
 
 
 def test_a_wrong_pin_and_a_dead_session_say_so(module: Module) -> None:
-    token = find(module, Wanted(label="a"))
+    token = find(module, WantedToken(label="a"))
     session = token.open()
     with pytest.raises(pkcs11.PinIncorrect):
         module.login(session, Pin(b"wrong"))
@@ -78,22 +79,22 @@ def test_a_wrong_pin_and_a_dead_session_say_so(module: Module) -> None:
 
 
 def test_a_token_is_found_by_label_serial_or_slot(module: Module) -> None:
-    by_label = find(module, Wanted(label="b"))
+    by_label = find(module, WantedToken(label="b"))
     serial, slot = serial_of(by_label), by_label.slot.slot_id
-    assert find(module, Wanted(serial=serial)).label == "b"
-    assert find(module, Wanted(serial=serial, label="b")).label == "b"
-    assert find(module, Wanted(slot=slot)).label == "b"
+    assert find(module, WantedToken(serial=serial)).label == "b"
+    assert find(module, WantedToken(serial=serial, label="b")).label == "b"
+    assert find(module, WantedToken(slot=slot)).label == "b"
     assert sorted(info.label for info in tokens(module)) == ["a", "b"]
 
 
 def test_a_name_goes_before_a_slot_whose_number_changes(module: Module) -> None:
-    elsewhere = find(module, Wanted(label="a")).slot.slot_id
-    assert find(module, Wanted(label="b", slot=elsewhere)).label == "b"
+    elsewhere = find(module, WantedToken(label="a")).slot.slot_id
+    assert find(module, WantedToken(label="b", slot=elsewhere)).label == "b"
 
 
-@pytest.mark.parametrize("wanted", [Wanted(label="c"), Wanted(serial="00"), Wanted(slot=4711)])
+@pytest.mark.parametrize("wanted", [WantedToken(label="c"), WantedToken(serial="00"), WantedToken(slot=4711)])
 def test_a_token_that_is_absent_is_unavailable_and_those_present_are_named(
-    module: Module, wanted: Wanted
+    module: Module, wanted: WantedToken
 ) -> None:
     with pytest.raises(SlotUnavailable, match=r"not present; the module shows .*a \(serial [0-9a-f]{16}\)"):
         find(module, wanted)
@@ -101,7 +102,7 @@ def test_a_token_that_is_absent_is_unavailable_and_those_present_are_named(
 
 def test_label_and_serial_must_be_of_one_token(module: Module) -> None:
     with pytest.raises(SlotUnavailable):
-        find(module, Wanted(label="a", serial=serial_of(find(module, Wanted(label="b")))))
+        find(module, WantedToken(label="a", serial=serial_of(find(module, WantedToken(label="b")))))
 
 
 def test_two_tokens_of_one_label_need_a_serial_or_a_slot(softhsm: SoftHsm) -> None:
@@ -109,11 +110,11 @@ def test_two_tokens_of_one_label_need_a_serial_or_a_slot(softhsm: SoftHsm) -> No
     module = load(SOFTHSM)
     try:
         with pytest.raises(KeyAmbiguous, match="set token_serial"):
-            find(module, Wanted(label="a"))
+            find(module, WantedToken(label="a"))
         twins = [token for token in present(module) if token.label == "a"]
         for twin in twins:
-            assert serial_of(find(module, Wanted(label="a", serial=serial_of(twin)))) == serial_of(twin)
-            assert serial_of(find(module, Wanted(label="a", slot=twin.slot.slot_id))) == serial_of(twin)
+            assert serial_of(find(module, WantedToken(label="a", serial=serial_of(twin)))) == serial_of(twin)
+            assert serial_of(find(module, WantedToken(label="a", slot=twin.slot.slot_id))) == serial_of(twin)
     finally:
         module.finish()
 
@@ -123,7 +124,7 @@ def test_a_module_without_tokens_says_none(tmp_path: Path, monkeypatch: pytest.M
     module = load(SOFTHSM)
     try:
         with pytest.raises(SlotUnavailable, match="the module shows none"):
-            find(module, Wanted(slot=0))
+            find(module, WantedToken(slot=0))
     finally:
         module.finish()
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hsm.agent.keys.key_import import check_value as expected_value
-from hsm.agent.oneshot import PROGRAM, CheckValue, ImportKek, Place, check_value, import_key
-from hsm.agent.report import probe
-from hsm.agent.session.token import Wanted
+from hsm.client.oneshot import PROGRAM, check_value, import_key
+from hsm.client.report import probe
+from hsm.components import check_value as expected_value
 from hsm.errors import KeyMissing, PinBlocked, SlotUnavailable
+from hsm.orders import CheckValue, ImportKek, TokenAccess
+from hsm.token_info import WantedToken
 from tests.house.tree import ROOT
 from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
@@ -20,17 +21,19 @@ _KEY = bytes(range(32))
 
 
 @pytest.fixture
-def place(softhsm: SoftHsm) -> Place:
-    return Place(lib=SOFTHSM, wanted=Wanted(label="a"), pin=PIN.encode(), runtime=str(softhsm.runtime))
+def place(softhsm: SoftHsm) -> TokenAccess:
+    return TokenAccess(
+        lib=SOFTHSM, wanted=WantedToken(label="a"), pin=PIN.encode(), runtime=str(softhsm.runtime)
+    )
 
 
-def test_a_key_is_imported_as_the_next_version_and_has_its_check_value(place: Place) -> None:
+def test_a_key_is_imported_as_the_next_version_and_has_its_check_value(place: TokenAccess) -> None:
     made = [import_key(place, ImportKek("kek", _KEY), seconds=30).version for _ in range(2)]
     assert made == ["v0001", "v0002"]
     assert check_value(place, CheckValue("kek", "v0002"), seconds=30) == expected_value(_KEY)
 
 
-def test_errors_keep_their_kind(place: Place) -> None:
+def test_errors_keep_their_kind(place: TokenAccess) -> None:
     with pytest.raises(KeyMissing, match="key kek id v0001"):
         check_value(place, CheckValue("kek", "v0001"), seconds=30)
     with pytest.raises(PinBlocked, match="the PIN is wrong"):
@@ -46,7 +49,7 @@ def test_errors_keep_their_kind(place: Place) -> None:
     ],
 )
 def test_a_module_that_fails_is_told(
-    place: Place,
+    place: TokenAccess,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
@@ -61,14 +64,14 @@ def test_a_module_that_fails_is_told(
         check_value(place, CheckValue("kek", "v0001"), seconds=seconds, program=program)
 
 
-def test_neither_pin_nor_key_is_shown(place: Place) -> None:
+def test_neither_pin_nor_key_is_shown(place: TokenAccess) -> None:
     assert PIN not in repr(place)
     assert repr(ImportKek("kek", _KEY)) == "ImportKek('kek')"
 
 
 @pytest.mark.parametrize("module", ["hsm.agent.oneshot", "hsm.agent.report"])
 def test_a_process_with_pin_and_key_leaves_no_core_and_has_none_of_our_variables(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+    place: TokenAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setenv("BAO_TOKEN", "s.token")
     seen = tmp_path / "seen"
@@ -86,7 +89,7 @@ def test_a_process_with_pin_and_key_leaves_no_core_and_has_none_of_our_variables
     assert seen.read_text(encoding="utf-8") == "(0, 0) 0 False"
 
 
-def test_a_module_that_prints_spoils_no_answer(place: Place) -> None:
+def test_a_module_that_prints_spoils_no_answer(place: TokenAccess) -> None:
     noisy = (
         "import os, hsm.agent.oneshot as errands\n"
         "load = errands.load\n"

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm.agent.keys.key_import import KEY_BYTES, import_kek
+from hsm.agent.keys.key_import import import_kek
 from hsm.agent.keys.proof import prove
 from hsm.agent.session.module import Module
+from hsm.components import KEY_BYTES
 from hsm.errors import BadConfig, HsmError
 from hsm.key_slot import Wrapped
 from tests.hsm.spoiling import Spoiler, spoiled

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hsm.agent.oneshot import Place
-from hsm.agent.report import SOFTWARE_WARNING, Report, probe
-from hsm.agent.session.token import Wanted
+from hsm.client.report import SOFTWARE_WARNING, Report, probe
 from hsm.errors import PinBlocked, SlotUnavailable
+from hsm.orders import TokenAccess
+from hsm.token_info import WantedToken
 from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, GENERAL_ERROR, PIN_LOCKED, Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
@@ -20,18 +20,18 @@ from tests.hsm.tokens_opencryptoki import opencryptoki_token
 _PROGRAM = (sys.executable, "-m", "hsm.agent.report")
 
 
-def _place(library: Path, label: str, pin: str, folder: Path, parameters: str = "") -> Place:
-    return Place(
+def _place(library: Path, label: str, pin: str, folder: Path, parameters: str = "") -> TokenAccess:
+    return TokenAccess(
         lib=str(library),
         parameters=parameters,
-        wanted=Wanted(label=label),
+        wanted=WantedToken(label=label),
         pin=pin.encode(),
         runtime=str(folder / "runtime"),
     )
 
 
 @pytest.fixture
-def soft(softhsm: SoftHsm, tmp_path: Path) -> Place:
+def soft(softhsm: SoftHsm, tmp_path: Path) -> TokenAccess:
     """How to reach a fresh token of SoftHSM."""
     return _place(Path(SOFTHSM), "a", PIN, tmp_path)
 
@@ -47,16 +47,16 @@ def _faulty(plan: FaultPlan) -> tuple[str, ...]:
 
 
 def _missing(report: Report) -> dict[str, str]:
-    return {row.name: row.detail for row in report.rows if row.outcome != "yes"}
+    return {row.name: row.detail for row in report.results if row.outcome != "yes"}
 
 
-def test_softhsm(soft: Place, tmp_path: Path) -> None:
+def test_softhsm(soft: TokenAccess, tmp_path: Path) -> None:
     report = probe(soft, seconds=30)
     assert _missing(report) == {"RSA-OAEP with SHA-256": "ArgumentsBad"}
     assert report.seals == ["AES_GCM", "AES_CBC_HMAC", "RSA_PKCS_OAEP with sha1"]
     assert report.warnings == [SOFTWARE_WARNING]
     assert report.token.label == "a"
-    assert all(row.microseconds > 0 for row in report.rows)
+    assert all(row.microseconds > 0 for row in report.results)
 
 
 def test_nss_wraps_keys_that_must_not_leave(tmp_path: Path) -> None:
@@ -90,11 +90,11 @@ def test_opencryptoki(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["crash", "hang"])
 def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
-    soft: Place, plan: FaultPlan, tmp_path: Path, kind: str
+    soft: TokenAccess, plan: FaultPlan, tmp_path: Path, kind: str
 ) -> None:
     plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
     report = probe(soft, seconds=60 if kind == "crash" else 30, program=_faulty(plan))
-    outcomes = {row.name: row.outcome for row in report.rows}
+    outcomes = {row.name: row.outcome for row in report.results}
     ended = "crashed" if kind == "crash" else "hung"
     assert [name for name, outcome in outcomes.items() if outcome == ended] == ["AES-GCM with bound data"]
     assert len(outcomes) == 17
@@ -102,7 +102,7 @@ def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
     assert report.seals == ["AES_CBC_HMAC", "RSA_PKCS_OAEP with sha1"]
 
 
-def test_data_that_come_back_wrong_are_seen(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
+def test_data_that_come_back_wrong_are_seen(soft: TokenAccess, plan: FaultPlan, tmp_path: Path) -> None:
     plan.put(
         Fault(function="C_Decrypt", kind="wrong"),
         Fault(function="C_Sign", kind="wrong"),
@@ -114,7 +114,9 @@ def test_data_that_come_back_wrong_are_seen(soft: Place, plan: FaultPlan, tmp_pa
     assert missing["random numbers"] == "two draws are alike"
 
 
-def test_a_wrong_pin_is_tried_once_and_never_again(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
+def test_a_wrong_pin_is_tried_once_and_never_again(
+    soft: TokenAccess, plan: FaultPlan, tmp_path: Path
+) -> None:
     plan.put()
     place = msgspec.structs.replace(soft, pin=b"not-the-pin")
     for _ in range(3):
@@ -123,10 +125,12 @@ def test_a_wrong_pin_is_tried_once_and_never_again(soft: Place, plan: FaultPlan,
     assert plan.calls("C_Login") == 1
 
 
-def test_what_fails_before_the_first_trial_is_told(soft: Place, plan: FaultPlan, tmp_path: Path) -> None:
+def test_what_fails_before_the_first_trial_is_told(
+    soft: TokenAccess, plan: FaultPlan, tmp_path: Path
+) -> None:
     program = _faulty(plan)
     with pytest.raises(SlotUnavailable, match="not present"):
-        probe(msgspec.structs.replace(soft, wanted=Wanted(label="absent")), seconds=30)
+        probe(msgspec.structs.replace(soft, wanted=WantedToken(label="absent")), seconds=30)
     for fault, says in (
         (Fault(function="C_Initialize", kind="crash"), "the module crashed before the first trial"),
         (Fault(function="C_GetMechanismList", kind="code", code=GENERAL_ERROR), "GeneralError"),
@@ -141,7 +145,7 @@ def test_what_fails_before_the_first_trial_is_told(soft: Place, plan: FaultPlan,
 
 
 def test_what_a_module_prints_goes_nowhere(
-    soft: Place, plan: FaultPlan, capfd: pytest.CaptureFixture[str]
+    soft: TokenAccess, plan: FaultPlan, capfd: pytest.CaptureFixture[str]
 ) -> None:
     plan.put(Fault(function="C_Login", kind="prints"))
     report = probe(soft, seconds=60, program=_faulty(plan))

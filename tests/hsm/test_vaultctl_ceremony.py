@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from hsm.agent.report import SOFTWARE_WARNING
+from hsm.client.report import SOFTWARE_WARNING
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 

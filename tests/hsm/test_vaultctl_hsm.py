@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
-from hsm.agent.keys.key_import import check_value, combined
-from hsm.agent.report import SOFTWARE_WARNING
 from hsm.client.pkcs11_slot import Pkcs11Slot
+from hsm.client.report import SOFTWARE_WARNING
+from hsm.components import check_value, combine
 from hsm.key_slot import Wrapped
 from tests.house.tree import ROOT
 from tests.hsm.shell import Shell, new_shell
@@ -113,7 +113,7 @@ def test_pin_and_components_are_typed_unseen(shell: Shell) -> None:
     one, other = bytes(range(32)), bytes(range(100, 132))
     shown, code = shell.typed(["import-kek"], [PIN, one.hex(), other.hex()])
     assert code == 0, shown
-    key = combined([one, other])
+    key = combine([one, other])
     assert f"Check value of this component: {check_value(one)}" in shown
     assert f"Check value of the key: {check_value(key)}" in shown
     assert not {PIN, one.hex(), other.hex(), key.hex()} & set(re.split(r"\s+", shown))

@@ -18,8 +18,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsm.agent.oneshot import ImportKek, Place, import_key
-from hsm.agent.session.token import Wanted
+from hsm.client.oneshot import import_key
+from hsm.orders import ImportKek, TokenAccess
+from hsm.token_info import WantedToken
 from tests.hsm.slots import proc, slot_on
 from tests.hsm.tokens import PIN, SOFTHSM
 from tests.integration.kept_keys import holds, kept_keys
@@ -132,7 +133,7 @@ def test_pins_and_keys_are_found_nowhere(makers: Makers, monkeypatch: pytest.Mon
     monkeypatch.setenv("SOFTHSM2_CONF", str(makers.softhsm.configuration))
     kek = secrets.token_bytes(32)
     runtime = str(makers.softhsm.runtime)
-    place = Place(lib=SOFTHSM, wanted=Wanted(label="a"), pin=PIN.encode(), runtime=runtime)
+    place = TokenAccess(lib=SOFTHSM, wanted=WantedToken(label="a"), pin=PIN.encode(), runtime=runtime)
     import_key(place, ImportKek("kek", kek), seconds=30)
     audit = makers.folder / "audit.log"
     sinks = Sinks(makers)

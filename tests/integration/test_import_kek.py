@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsm.agent.keys.key_import import check_value, combined
+from hsm.components import check_value, combine
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN
 from tests.integration.processes import PATIENCE
@@ -27,7 +27,7 @@ def imported(shell: Shell, label: str) -> None:
     shell.environment |= {"BAO_HSM_TOKEN_LABEL": label}
     shown, code = shell.typed(["import-kek"], [PIN, ONE.hex(), OTHER.hex()])
     assert code == 0, shown
-    assert shown.count(f"Check value of the key: {check_value(combined([ONE, OTHER]))}") == 1
+    assert shown.count(f"Check value of the key: {check_value(combine([ONE, OTHER]))}") == 1
     assert re.search(r"version +v0001", shown)
 
 

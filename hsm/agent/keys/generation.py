@@ -36,11 +36,11 @@ _REFUSED_TEMPLATE: Final = (
 
 
 def generate_kek(
-    held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool, rehearse: bool = False
+    held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool, dry_run: bool = False
 ) -> KeyVersion:
     """Make the next version of the key `label`; `algorithm` is one of `KEK_ALGORITHMS`.
 
-    `modifiable` lets it be retired on the token later. With `rehearse` the key is one of the session alone, and is
+    `modifiable` lets it be retired on the token later. With `dry_run` the key is one of the session alone, and is
     destroyed again. A version is passed over whose HMAC key is all that there is: its making was interrupted, and a
     second one of the same id could not be told from it. Raises `BadConfig`, `KeyAmbiguous` when somebody else made the
     same version meanwhile, and python-pkcs11's exceptions.
@@ -56,7 +56,7 @@ def generate_kek(
     while exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)):
         key_id = following(key_id)
     templates = _templates(quirks, modifiable=modifiable)
-    store = not rehearse
+    store = not dry_run
     made: list[Any] = []
     if algorithm.startswith("rsa"):
         made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates, store=store)
@@ -76,7 +76,7 @@ def generate_kek(
     except KeyAmbiguous:
         _destroy(made)
         raise
-    if rehearse:
+    if dry_run:
         _destroy(made)
     return version
 

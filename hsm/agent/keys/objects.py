@@ -165,10 +165,10 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
     return [found[key_id] for key_id in sorted(found, key=order)]
 
 
-def retire(held: Held, label: str, key_id: bytes, *, rehearse: bool = False) -> None:
+def retire(held: Held, label: str, key_id: bytes, *, dry_run: bool = False) -> None:
     """Let a version decrypt only, from now on. Needs a session that may write.
 
-    With `rehearse` nothing is changed: the token is asked whether it lets the key change. Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
+    With `dry_run` nothing is changed: the token is asked whether it lets the key change. Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
     """
     if exists(held, ObjectClass.SECRET_KEY, label, key_id):
         encrypting = [find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)]
@@ -181,7 +181,7 @@ def retire(held: Held, label: str, key_id: bytes, *, rehearse: bool = False) -> 
         f"{name(label, key_id)}: was made unmodifiable and cannot be retired on the token; "
         "nothing wraps with it while there is a newer version"
     )
-    if rehearse:
+    if dry_run:
         if not all(flag(key, Attribute.MODIFIABLE, absent=True) for key in encrypting):
             raise BadConfig(fixed, ckr="AttributeReadOnly")
         return

@@ -18,9 +18,10 @@ import pkcs11
 from hsm.agent.session.exceptions import SessionLost, classify
 from hsm.agent.session.login import LoginGate
 from hsm.agent.session.module import Module
-from hsm.agent.session.token import Wanted, find, flags_now, serial_of
+from hsm.agent.session.token import find, flags_now, serial_of
 from hsm.errors import HsmError, KeyMissing, SlotUnavailable
 from hsm.pin import Pin
+from hsm.token_info import WantedToken
 
 Found = TypeVar("Found")
 
@@ -37,7 +38,7 @@ class Held:
 class Sessions:
     """All sessions with one token. Its methods may be called from any thread."""
 
-    def __init__(self, module: Module, wanted: Wanted, pin: Pin, gate: LoginGate) -> None:
+    def __init__(self, module: Module, wanted: WantedToken, pin: Pin, gate: LoginGate) -> None:
         self._module = module
         self._wanted = wanted
         self._pin = pin

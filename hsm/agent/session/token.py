@@ -5,36 +5,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 import pkcs11
 
 from hsm.agent.session.exceptions import classify
 from hsm.agent.session.module import Module
 from hsm.agent.session.quirks import Quirks, quirks_of
 from hsm.errors import KeyAmbiguous, SlotUnavailable
-from hsm.token_info import TokenInfo
+from hsm.token_info import TokenInfo, WantedToken
 
 _INITIALIZED: Final = 0x400
-
-
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which token: by serial number and label, or by slot where neither is given."""
-
-    serial: str = ""
-    label: str = ""
-    slot: int | None = None
-
-    def __str__(self) -> str:
-        named = [
-            f"{what} {value}" for what, value in (("label", self.label), ("serial", self.serial)) if value
-        ]
-        return f"token with {' and '.join(named)}" if named else f"token in slot {self.slot}"
-
-    def matches(self, token: pkcs11.Token) -> bool:
-        """Tell whether `token` bears the wanted names, or sits in the wanted slot if no name is wanted."""
-        if not (self.serial or self.label):
-            return _slot(token) == self.slot
-        return self.serial in {"", serial_of(token)} and self.label in {"", token.label.strip()}
 
 
 def serial_of(token: pkcs11.Token) -> str:
@@ -55,7 +34,7 @@ def present(module: Module) -> list[pkcs11.Token]:
     return found
 
 
-def find(module: Module, wanted: Wanted) -> pkcs11.Token:
+def find(module: Module, wanted: WantedToken) -> pkcs11.Token:
     """Return the one token that is wanted.
 
     Raises `SlotUnavailable` when it is not there, and `KeyAmbiguous` when two could be meant.
@@ -64,7 +43,7 @@ def find(module: Module, wanted: Wanted) -> pkcs11.Token:
         tokens = present(module)
     except pkcs11.PKCS11Error as error:
         raise classify(error, f"{wanted}: listing slots") from error
-    matching = [token for token in tokens if wanted.matches(token)]
+    matching = [token for token in tokens if _matches(wanted, token)]
     if len(matching) > 1:
         matching = [token for token in matching if _slot(token) == wanted.slot] or matching
     if len(matching) == 1:
@@ -104,3 +83,10 @@ def quirks(token: pkcs11.Token) -> Quirks:
 
 def _slot(token: pkcs11.Token) -> int:
     return int(token.slot.slot_id)
+
+
+def _matches(wanted: WantedToken, token: pkcs11.Token) -> bool:
+    """Tell whether `token` bears the wanted names, or sits in the wanted slot if no name is wanted."""
+    if not (wanted.serial or wanted.label):
+        return _slot(token) == wanted.slot
+    return wanted.serial in {"", serial_of(token)} and wanted.label in {"", token.label.strip()}

@@ -13,9 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hsm.agent.session.token import Wanted
     from hsm.ceremony.transcript import Step, Task
-    from hsm.token_info import TokenInfo
+    from hsm.token_info import TokenInfo, WantedToken
 
 _UNWRAPS = 100
 
@@ -99,8 +98,8 @@ def _confirm(invocation: Invocation, who: str, found: dict[str, str]) -> None:
 
 
 def _token(device: Device) -> dict[str, str]:
-    from hsm.agent.report import SOFTWARE_WARNING
     from hsm.client.pkcs11_slot import list_tokens
+    from hsm.client.report import SOFTWARE_WARNING
     from hsm.errors import SlotUnavailable
 
     wanted = device.wanted()
@@ -142,7 +141,7 @@ def _test(device: Device) -> dict[str, str]:
     return _texts(device.run(lambda slot: use(slot, _UNWRAPS)))
 
 
-def _is(token: TokenInfo, wanted: Wanted) -> bool:
+def _is(token: TokenInfo, wanted: WantedToken) -> bool:
     if not (wanted.label or wanted.serial):
         return token.slot == wanted.slot
     return wanted.label in ("", token.label) and wanted.serial in ("", token.serial)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
-    from hsm.agent.oneshot import Place
-    from hsm.agent.session.token import Wanted
     from hsm.client.pkcs11_slot import Pkcs11Slot
+    from hsm.orders import TokenAccess
     from hsm.pin import PinSource
+    from hsm.token_info import WantedToken
 
     Found = TypeVar("Found")
 
@@ -64,13 +64,13 @@ class Device:
         """How long one operation may take."""
         return seconds(self._invocation)
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> WantedToken:
         """Which token; by slot only where nothing else is given."""
-        from hsm.agent.session.token import Wanted
         from hsm.client.settings import slot_number
+        from hsm.token_info import WantedToken
 
         slot = setting(self._invocation, "slot")
-        found = Wanted(
+        found = WantedToken(
             label=setting(self._invocation, "token-label"),
             serial=self._invocation.text("token-serial"),
             slot=slot_number("slot", slot) if slot else None,
@@ -81,14 +81,17 @@ class Device:
             )
         return found
 
-    def place(self) -> Place:
+    def place(self) -> TokenAccess:
         """The token with its PIN, for a process of its own."""
+        import importlib.util
         import os
 
-        from hsm.agent.oneshot import Place
+        if importlib.util.find_spec("pkcs11") is None:  # that process would die of it without a word
+            raise ModuleNotFoundError(name="pkcs11")
+        from hsm.orders import TokenAccess
         from hsm.runtime import runtime_directory
 
-        return Place(
+        return TokenAccess(
             lib=self.lib,
             parameters=self.parameters,
             wanted=self.wanted(),

@@ -51,9 +51,9 @@ def retire(invocation: Invocation) -> int:
             raise CommandError(f"key {device.key_label}: the token has no version {version}")
         if newest(found, device.key_label).version == version:
             raise CommandError(f"version {version} is the newest, which wraps: make another one first")
-        rehearse = invocation.truth("dry-run")
-        device.run(lambda slot: slot.retire(version, rehearse=rehearse))
-    if rehearse:
+        dry_run = invocation.truth("dry-run")
+        device.run(lambda slot: slot.retire(version, dry_run=dry_run))
+    if dry_run:
         return invocation.succeed(f"Would let version {version} of {device.key_label} unwrap only.")
     return invocation.succeed(f"Success! Version {version} of {device.key_label} only unwraps from now on.")
 
@@ -61,18 +61,19 @@ def retire(invocation: Invocation) -> int:
 def import_components(invocation: Invocation) -> int:
     """Store the key that two custodians' components make, as the next version of a label."""
     with Reaching():
-        from hsm.agent.keys.key_import import KEY_BYTES, check_value, combined
-        from hsm.agent.oneshot import ImportKek, import_key
+        from hsm.client.oneshot import import_key
+        from hsm.components import KEY_BYTES, check_value, combine
+        from hsm.orders import ImportKek
 
         device = Device(invocation)
         found = device.run(lambda slot: slot.keys())
         if invocation.truth("dry-run"):
             check_terminal(invocation, _asked(_CUSTODIANS[0]))
-            rehearsal = ImportKek(device.key_label, os.urandom(KEY_BYTES), rehearse=True)
-            import_key(device.place(), rehearsal, seconds=device.seconds)
+            trial = ImportKek(device.key_label, os.urandom(KEY_BYTES), dry_run=True)
+            import_key(device.place(), trial, seconds=device.seconds)
             return _say_next(invocation, device, found, "import")
         components = [_component(invocation, custodian) for custodian in _CUSTODIANS]
-        key = combined(components)
+        key = combine(components)
         task = ImportKek(device.key_label, key)
         made = import_key(device.place(), task, seconds=device.seconds)
         invocation.warn(f"Check value of the key: {check_value(key)}. The key was outside a token once.")
@@ -80,7 +81,7 @@ def import_components(invocation: Invocation) -> int:
 
 
 def make_first(invocation: Invocation, device: Device) -> KeyVersion | None:
-    """Make the first version, or refuse; None in a rehearsal."""
+    """Make the first version, or refuse; None in a dry run."""
     found = device.run(lambda slot: slot.keys())
     if found:
         versions = ", ".join(known.version for known in found)
@@ -93,7 +94,8 @@ def make_first(invocation: Invocation, device: Device) -> KeyVersion | None:
 
 def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
     """What is known of a version, with its check value where the token gives one."""
-    from hsm.agent.oneshot import CheckValue, check_value
+    from hsm.client.oneshot import check_value
+    from hsm.orders import CheckValue
 
     value = ""
     if made.kind == "aes":
@@ -114,9 +116,9 @@ def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
 def _make(
     invocation: Invocation, device: Device, found: Sequence[KeyVersion], algorithm: str
 ) -> KeyVersion | None:
-    modifiable, rehearse = invocation.truth("modifiable"), invocation.truth("dry-run")
-    made = device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable, rehearse=rehearse))
-    if rehearse:
+    modifiable, dry_run = invocation.truth("modifiable"), invocation.truth("dry-run")
+    made = device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable, dry_run=dry_run))
+    if dry_run:
         _say_next(invocation, device, found, f"generate ({algorithm})")
         return None
     return made
@@ -176,7 +178,7 @@ def _asked(custodian: str) -> str:
 
 
 def _component(invocation: Invocation, custodian: str) -> bytes:
-    from hsm.agent.keys.key_import import KEY_BYTES, check_value
+    from hsm.components import KEY_BYTES, check_value
 
     typed = ask_hidden(invocation, _asked(custodian)).replace(" ", "")
     try:

@@ -11,7 +11,7 @@ from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hsm.agent.report import Report
+    from hsm.client.report import Report
     from hsm.token_info import TokenInfo
 
 _SHOWN = {
@@ -44,16 +44,15 @@ def list_slots(invocation: Invocation) -> int:
 def probe(invocation: Invocation) -> int:
     """Try everything that a seal and managed keys need of a token."""
     with Reaching():
-        from hsm.agent import report
-        from hsm.agent.selftest import CHECKS
+        from hsm.client import report
 
         device = Device(invocation)
-        rehearse = invocation.truth("dry-run")
+        dry_run = invocation.truth("dry-run")
         allowed = max(device.seconds, report.TRIAL_SECONDS)
-        found = report.probe(device.place(), seconds=allowed, rehearse=rehearse)
-        if rehearse:
+        found = report.probe(device.place(), seconds=allowed, dry_run=dry_run)
+        if dry_run:
             invocation.say(f"Would try in {device.wanted()}, with keys of the session alone:")
-            invocation.say("\n".join(f"  {check.name}" for check in CHECKS))
+            invocation.say("\n".join(f"  {trial.name}" for trial in found.trials))
             return EXIT_OK
     if invocation.tabular:
         _print(invocation, found)
@@ -81,7 +80,7 @@ def _document(token: TokenInfo) -> dict[str, object]:
 
 
 def _row(token: TokenInfo) -> list[str]:
-    from hsm.agent.report import SOFTWARE_WARNING
+    from hsm.client.report import SOFTWARE_WARNING
 
     remarks = [*token.words, *([SOFTWARE_WARNING] if token.software else [])]
     return [
@@ -100,7 +99,7 @@ def _print(invocation: Invocation, found: Report) -> None:
 
     rows = [
         [row.name, row.purpose, row.outcome, f"{row.microseconds / 1000:.1f}", row.detail or "-"]
-        for row in found.rows
+        for row in found.results
     ]
     invocation.say(f"{found.token.description}, firmware {found.token.firmware}\n")
     invocation.say(columns([["Trial", "Needed for", "Passed", "ms", "Remark"], *rows]))
@@ -122,7 +121,7 @@ def _report_document(found: Report) -> dict[str, object]:
                 "detail": row.detail,
                 "microseconds": row.microseconds,
             }
-            for row in found.rows
+            for row in found.results
         ],
         "seal_mechanisms": found.seals,
         "warnings": found.warnings,
