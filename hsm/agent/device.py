@@ -9,8 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pkcs11 import KeyType, ObjectClass
 
-from hsm.agent.keys import generation, mechanisms, signatures
-from hsm.agent.keys import objects as keys
+from hsm.agent.keys import generation, mechanisms, objects, signatures
 from hsm.agent.keys.mechanisms import Entropy
 from hsm.agent.keys.proof import authenticator, fingerprint, prove
 from hsm.agent.session.exceptions import Undecided
@@ -92,18 +91,20 @@ class Device:
         """Try each key of the record's version, a bounded number: what opens the record proves to be its key."""
         kind, key_type = _type_of(wrapped.m)
         key_id = from_printable(wrapped.k)
-        count = len(self._run(lambda held: keys.search(held, kind, self._label, key_id, key_type), "unwrap"))
-        if count > keys.MOST_TWINS:
+        count = len(
+            self._run(lambda held: objects.search(held, kind, self._label, key_id, key_type), "unwrap")
+        )
+        if count > objects.MOST_TWINS:
             raise several
         for place in range(count):
 
             def attempt(held: Held, place: int = place) -> bytes:
-                found = keys.search(held, kind, self._label, key_id, key_type)
-                keys.remember(held, found[place], kind, self._label, key_id, key_type)
+                found = objects.search(held, kind, self._label, key_id, key_type)
+                objects.remember(held, found[place], kind, self._label, key_id, key_type)
                 try:
                     return self._unwrap(held, wrapped)
                 finally:
-                    keys.forget(held, kind, self._label, key_id, key_type)
+                    objects.forget(held, kind, self._label, key_id, key_type)
 
             with contextlib.suppress(IntegrityError, Undecided, BadConfig, IndexError):
                 return self._run(attempt, "unwrap", decrypting=True)
@@ -137,7 +138,7 @@ class Device:
         self._current = None
         try:
             token = self._run(lambda _: info_of(self._sessions.token), "token information")
-            ignored = self._run(lambda held: keys.strangers(held, self._label), "other objects")
+            ignored = self._run(lambda held: objects.strangers(held, self._label), "other objects")
         except HsmError as error:
             return self._failed(None, error)
         problem = self._canary()
@@ -201,7 +202,7 @@ class Device:
 
     def keys(self) -> list[KeyVersion]:
         """Return all versions of the slot's key."""
-        return self._run(lambda held: keys.versions(held, self._label), "list keys")
+        return self._run(lambda held: objects.versions(held, self._label), "list keys")
 
     def retire(self, version: str, *, dry_run: bool = False) -> None:
         """Let a version decrypt only; with `dry_run` refuse what that would refuse."""
@@ -210,7 +211,7 @@ class Device:
         except ValueError:
             raise BadConfig(f"version {version!r}: must be a CKA_ID as the list of keys shows it") from None
         self._run(
-            lambda held: keys.retire(held, self._label, key_id, dry_run=dry_run),
+            lambda held: objects.retire(held, self._label, key_id, dry_run=dry_run),
             f"retire {version}",
             write=True,
         )
@@ -256,15 +257,15 @@ class Device:
             (self._sessions.generation, key_id, way)
         )  # it may be another one of the same name
         try:
-            found = keys.find(held, kind, self._label, key_id, key_type)
+            found = objects.find(held, kind, self._label, key_id, key_type)
             self._wrap_with(held, key_id, way, self._entropy(DEK_BYTES))
-            codes = keys.find_authenticator(held, self._label, key_id) if way == "aes-cbc-hmac" else None
+            codes = objects.find_authenticator(held, self._label, key_id) if way == "aes-cbc-hmac" else None
             return KeyIdentity(
                 label=self._label,
                 version=printable(key_id),
                 fingerprint=fingerprint(found),
                 authenticator=authenticator(codes) if codes is not None else "",
-                imported=keys.described(held, found, self._label, key_id).imported,
+                imported=objects.described(held, found, self._label, key_id).imported,
             )
         finally:
             held.keys.clear()
@@ -281,7 +282,7 @@ class Device:
         key_id = from_printable(key.version)
         others: list[Any] = []
         for kind, key_type in _TYPES:
-            found = keys.search(held, kind, self._label, key_id, key_type)
+            found = objects.search(held, kind, self._label, key_id, key_type)
             if not found:
                 continue
             self._few(found, key.version)
@@ -296,28 +297,28 @@ class Device:
                 found = same[:1]
             if len(found) > 1:
                 raise KeyAmbiguous(
-                    f"{self._name} id {key.version}: the token has more than one ({keys.handles(found)}), and the "
+                    f"{self._name} id {key.version}: the token has more than one ({objects.handles(found)}), and the "
                     "slot's record does not say which; remove all but one"
                 )
-            keys.remember(held, found[0], kind, self._label, key_id, key_type)
-            way = self._way(keys.described(held, found[0], self._label, key_id))
+            objects.remember(held, found[0], kind, self._label, key_id, key_type)
+            way = self._way(objects.described(held, found[0], self._label, key_id))
             if way == "aes-cbc-hmac":
                 self._recall_authenticator(held, key, key_id)
             return key_id, way
         if others:
             raise KeyReplaced(
                 f"{self._name} id {key.version}: is another key than the slot's record names "
-                f"({keys.handles(others)}); it was exchanged, or restored wrongly; where that was meant, "
+                f"({objects.handles(others)}); it was exchanged, or restored wrongly; where that was meant, "
                 "vaultctl operator seal-slots rewrap takes it"
             )
-        keys.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
+        objects.find(held, ObjectClass.SECRET_KEY, self._label, key_id, KeyType.AES)
         raise KeyMissing(f"{self._name}: the token has no version {key.version}", ckr="NoSuchKey")
 
     def _few(self, found: list[Any], version: str) -> None:
         """Refuse to wrap under one of more keys of a name than are tried to unwrap. Raises `KeyAmbiguous`."""
-        if len(found) > keys.MOST_TWINS:
+        if len(found) > objects.MOST_TWINS:
             raise KeyAmbiguous(
-                f"{self._name} id {version}: the token has more than {keys.MOST_TWINS} ({keys.handles(found)}); remove "
+                f"{self._name} id {version}: the token has more than {objects.MOST_TWINS} ({objects.handles(found)}); remove "
                 "those that are not needed"
             )
 
@@ -325,16 +326,16 @@ class Device:
         """Take the HMAC key that is recorded, of several of its name; where none is, `find` refuses to choose."""
         if not key.authenticator:
             return
-        found = keys.authenticators(held, self._label, key_id)
+        found = objects.authenticators(held, self._label, key_id)
         self._few(found, key.version)
         same = next((one for one in found if authenticator(one) == key.authenticator), None)
         if same is None:
             raise KeyReplaced(
                 f"{self._name} id {key.version}: its key for HMAC is another one than the slot's record names "
-                f"({keys.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
+                f"({objects.handles(found)}); it was exchanged, or restored wrongly; where that was meant, "
                 "vaultctl operator seal-slots rewrap takes it"
             )
-        keys.remember_authenticator(held, same, self._label, key_id)
+        objects.remember_authenticator(held, same, self._label, key_id)
 
     def _wrap_with(self, held: Held, key_id: bytes, way: str, dek: bytes) -> Wrapped:
         """Wrap with a key that has proved itself, and see that the token takes it back."""
@@ -386,11 +387,11 @@ class Device:
         """Return id and way of the version that wraps; looked up again after every loss and every change."""
         generation_now = self._sessions.generation
         if self._current is None or self._current[0] != generation_now:
-            found = keys.versions(held, self._label)
+            found = objects.versions(held, self._label)
             try:
                 version = self._configured(found) if self._opening.key_id else newest(found, self._label)
             except KeyMissing as error:
-                ignored = keys.told(keys.strangers(held, self._label))
+                ignored = objects.told(objects.strangers(held, self._label))
                 raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
             self._current = (generation_now, from_printable(version.version), self._way(version))
             self._seen.add((self._label, None))
@@ -419,7 +420,7 @@ class Device:
         if version.authenticated:
             return "aes-cbc-hmac"
         raise BadConfig(
-            f"{self._name}: without AES-GCM it needs a second key {self._label}{keys.HMAC_SUFFIX} for HMAC "
+            f"{self._name}: without AES-GCM it needs a second key {self._label}{objects.HMAC_SUFFIX} for HMAC "
             f"(a new slot gets both by vaultctl hsm generate-kek -etm; {GONE})"
         )
 

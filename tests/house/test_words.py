@@ -20,16 +20,13 @@ _STILL: Final = frozenset(
         "vault.engines.token.making.Maker",
         "vault.engines.token.wishes",
         "vault.engines.token.wishes.Wish",
-        "vault.seal.rehearsal",
-        "vault.seal.resharing",
-        "vault.seal.resharing.Wish",
-        "vault.seal.turnover",
+        "vault.seal.consent.rekey.Wish",
         "vault.storage.rows",
         "vault.token.rows",
         "vaultctl.commands.hsm.trial",
     }
 )
-_HALLS: Final = frozenset({"cli/vaultctl", "cli/vaultctl/commands", "vault/seal", "vault/storage"})
+_HALLS: Final = frozenset({"cli/vaultctl", "cli/vaultctl/commands", "vault/storage"})
 _RETIRED: Final = re.compile(r"`(\w+)`")
 
 

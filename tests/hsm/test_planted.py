@@ -20,9 +20,10 @@ from tests.hsm.planting import KNOWN_KEY
 from tests.hsm.slots import slot_on
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 from tests.unit.seal.auto import Machine
-from vault.seal import book, turnover
+from vault.seal.changes import root_rotation
 from vault.seal.health import SlotHealth
-from vault.seal.slots import Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.slots import Slots
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}
@@ -258,11 +259,13 @@ def test_copied_storage_does_not_open_offline_by_a_planted_key(softhsm: SoftHsm)
                 outcome = await asyncio.to_thread(planter, "kek", key_id, "plant")
                 assert outcome == {"plant": "done: 1"}
             await machine.keeper.renew(slot.name)
-            await turnover.rotate_root(machine.keeper, links=False)
+            await root_rotation.rotate_root(machine.keeper, links=False)
             entry = (await machine.config()).entry(slot.name)
             assert (entry.key_version, len(entry.key_fingerprint)) == ("v0001", 32)
             assert entry.key_fingerprint != fingerprint_of(KNOWN_KEY)
-            record = await book.wrapped_slot(machine.storage.reader(), await machine.config(), slot.name)
+            record = await seal_store.wrapped_slot(
+                machine.storage.reader(), await machine.config(), slot.name
+            )
             for stored in (record.root, record.canary):
                 wrapped = msgspec.json.decode(stored[32:])["h"]["wrap"]
                 with pytest.raises(InvalidTag):

@@ -20,9 +20,9 @@ from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.framework.keys.safe import Safe
-from vault.seal import book
-from vault.seal.sealwrap import PREFIX, SealWrap
-from vault.seal.slots import Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.sealwrap import PREFIX, SealWrap
+from vault.seal.stored.slots import Slots
 from vault.storage.sqlite import SqliteStorage
 
 _ROOT = "root"
@@ -35,11 +35,11 @@ async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, byte
     """
     storage = SqliteStorage.open(database)
     try:
-        config = await book.read_config(storage.reader())
+        config = await seal_store.read_config(storage.reader())
         assert config is not None
         slots = Slots(enabled=[slot])
-        root_key = await book.unwrap_newest(storage.reader(), config, slot)
-        recovery = await book.unwrap_recovery(storage.reader(), config, slots)
+        root_key = await seal_store.unwrap_newest(storage.reader(), config, slot)
+        recovery = await seal_store.unwrap_recovery(storage.reader(), config, slots)
         barrier = Barrier(storage, now=int, random=bytes)
         await barrier.load(root_key)
         found = {"root key": root_key.reveal(), "recovery key": recovery.reveal()}

@@ -19,8 +19,8 @@ from vault.barrier.ring import stored
 from vault.barrier.view import core_prefix
 from vault.namespace import sealing
 from vault.namespace.book import Namespaces
-from vault.seal import shamir
 from vault.seal.lifecycle import Lifecycle
+from vault.seal.shares import shamir
 from vault.storage.sqlite import SqliteStorage
 
 NAMESPACE = 'seal "shamir" { shares = 2 threshold = 2 }'

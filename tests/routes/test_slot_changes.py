@@ -14,7 +14,8 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
-from vault.seal import book, sharing
+from vault.seal.changes import recovery_key
+from vault.seal.stored import seal_store
 from vault.server.compose.safe_migration import Gathering
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
@@ -117,8 +118,8 @@ def _shares_unheld(estate: Estate) -> None:
         parts = estate.application.vault._parts
         config = await parts.lifecycle.keeper.config()
         async with parts.storage.write() as tx:
-            without = await book.drop_recovery(tx, config.without("shamir"))
-            await book.write_config(tx, without)
+            without = await seal_store.drop_recovery(tx, config.without("shamir"))
+            await seal_store.write_config(tx, without)
 
     estate.application.run(forget())
 
@@ -130,7 +131,7 @@ def _sole_holder(estate: Estate) -> None:
         parts = estate.application.vault._parts
         config = await parts.lifecycle.keeper.config()
         async with parts.storage.write() as tx:
-            await sharing.take_recovery(tx, config, {"b"})
+            await recovery_key.take_recovery(tx, config, {"b"})
 
     estate.application.run(take())
     _full(estate)

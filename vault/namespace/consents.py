@@ -11,10 +11,10 @@ from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.book import Namespaces
 from vault.namespace.sealing import NOT_SEALABLE, NamespaceSealing
-from vault.seal.consent import RootConsent
+from vault.seal.consent.generate_root import RootConsent
+from vault.seal.consent.rekey import Resharing, ShareKind
+from vault.seal.consent.share_holders import Holders
 from vault.seal.failure import SealRefusal
-from vault.seal.holders import Holders
-from vault.seal.resharing import Resharing, ShareKind
 
 
 class Consents(msgspec.Struct, frozen=True):

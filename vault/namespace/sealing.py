@@ -28,11 +28,11 @@ from vault.framework.call import ROOT
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry, ShareSeal
 from vault.namespace.waiting import done, waiting
-from vault.seal.encoding import NotBase64, from_base64
 from vault.seal.failure import SealRefusal
 from vault.seal.init import Shown, check_shares, recipients, split
-from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
-from vault.seal.unbroken import Unbroken
+from vault.seal.shares.encoding import NotBase64, from_base64
+from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
+from vault.seal.shielded import Unbroken
 from vault.storage.protocol import Storage, StorageFailure
 
 KEYS_KIND: Final = "namespace-keys"

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from hsm.errors import HsmError, IntegrityError
 from hsm.key_slot import KeySlot
-from vault.seal import book
 from vault.seal.failure import SealFailure
-from vault.seal.record import SHAMIR_SLOT, SealConfig
-from vault.seal.slots import Slots, SlotView, check_canary
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import SHAMIR_SLOT, SealConfig
+from vault.seal.stored.slots import Slots, SlotView, check_canary
 from vault.storage.protocol import Storage
 
 
@@ -54,9 +54,9 @@ class SlotHealth:
 
         Raises `SealFailure` when the stored configuration is damaged.
         """
-        await book.read_config(self._storage.reader())
+        await seal_store.read_config(self._storage.reader())
         found = await asyncio.gather(*(self._try(slot) for slot in self._slots))
-        config = await book.read_config(self._storage.reader())
+        config = await seal_store.read_config(self._storage.reader())
         self._members = frozenset(config.wrapped if config is not None else ())
         changed = [
             view
@@ -73,7 +73,7 @@ class SlotHealth:
 
         Where there are no key slots, there is nothing to show.
         """
-        config = await book.read_config(self._storage.reader())
+        config = await seal_store.read_config(self._storage.reader())
         if not any(True for _ in self._slots) and (config is None or not config.wrapped):
             return []
         stored = config.slots if config is not None else ()
@@ -96,11 +96,11 @@ class SlotHealth:
         config: SealConfig | None = None
         while state.up:
             reader = self._storage.reader()
-            before, config = config, await book.read_config(reader)
+            before, config = config, await seal_store.read_config(reader)
             if config is None or slot.name not in config.slots:
                 break
             try:
-                record = await book.wrapped_slot(reader, config, slot.name)
+                record = await seal_store.wrapped_slot(reader, config, slot.name)
                 entry = config.entry(slot.name)
                 revision = entry.revision
                 await check_canary(slot, record, generation=config.generation, revision=revision)

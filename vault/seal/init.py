@@ -15,10 +15,12 @@ from hsm.key_slot import KeySlot
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View
-from vault.seal import book, shamir
 from vault.seal.failure import SealRefusal
-from vault.seal.pgp import Recipient, UnreadableKey
-from vault.seal.record import (
+from vault.seal.shares import shamir
+from vault.seal.shares.pgp import Recipient, UnreadableKey
+from vault.seal.shares.progress import fresh_nonce
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import (
     SHAMIR_SLOT,
     RecoveryEntry,
     SealConfig,
@@ -29,8 +31,7 @@ from vault.seal.record import (
     recovery_path,
     slot_path,
 )
-from vault.seal.slots import NoSlotAnswers, Reasons, Slots, key_version, unwrap_root, wrap_root
-from vault.seal.state import fresh_nonce
+from vault.seal.stored.slots import NoSlotAnswers, Reasons, Slots, key_version, unwrap_root, wrap_root
 from vault.storage.protocol import Tx
 
 _INVALID: Final = "invalid seal configuration: "
@@ -230,7 +231,7 @@ async def make_wrapped_plan(
     slot = None
     if shares > 0:
         recovery = RecoveryEntry(revision=1, shares=shares, threshold=threshold)
-        record = await book.wrap_recovery(key, generation, 1, entries, slots, random)
+        record = await seal_store.wrap_recovery(key, generation, 1, entries, slots, random)
         records[recovery_path(1)] = encode(recovery_path(1), record)
         if slots.recovery_can_unseal or slots.shamir_kept:
             slot = make_shamir_slot(

@@ -19,15 +19,16 @@ from msgspec.structs import replace
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal import book, turnover
-from vault.seal.beginning import Beginning
-from vault.seal.book import SEAL_KIND
+from vault.seal.changes import root_rotation
+from vault.seal.changes.migration import Pending, migrate, pending
+from vault.seal.changes.slot_changes import Keeper
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
-from vault.seal.keeper import Keeper
-from vault.seal.migration import Pending, migrate, pending
-from vault.seal.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
-from vault.seal.slots import Reasons, Slots
-from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
+from vault.seal.init_store import Beginning
+from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
+from vault.seal.stored.seal_store import SEAL_KIND
+from vault.seal.stored.slots import Reasons, Slots
 from vault.storage.protocol import ReadTx, Storage
 
 SAVE_SECONDS: Final = 2.0
@@ -104,7 +105,7 @@ class Lifecycle(Beginning):
         """Return the current facts; raises `SealFailure`."""
         reader = self._storage.reader()
         while True:
-            config = await book.read_config(reader)
+            config = await seal_store.read_config(reader)
             if config is None:
                 kind = self._kind()
                 return Status(kind, False, True, 0, 0, 0, "", recovery=kind != SHAMIR_SLOT)
@@ -112,7 +113,9 @@ class Lifecycle(Beginning):
                 authority = await _authority(reader, config)
                 break
             except SealFailure:
-                if await book.read_config(reader) == config:  # else the seal was changed between the two
+                if (
+                    await seal_store.read_config(reader) == config
+                ):  # else the seal was changed between the two
                     raise
         wanted = pending(config, self.slots)
         kind = self._kind_of(config, wanted)
@@ -153,7 +156,7 @@ class Lifecycle(Beginning):
         pending, or somebody has sealed it (`keep_sealed`). Raises `NoSlotAnswers` or another `SealFailure`; then the vault stays sealed.
         """
         reader = self._storage.reader()
-        config = await book.read_config(reader)
+        config = await seal_store.read_config(reader)
         if (
             config is None
             or not self._barrier.sealed
@@ -162,7 +165,7 @@ class Lifecycle(Beginning):
         ):
             return None
         enabled = replace(self.slots, disabled=())
-        root_key, _, reasons = await book.unwrap_any(reader, config, enabled)
+        root_key, _, reasons = await seal_store.unwrap_any(reader, config, enabled)
         async with self._lock:
             if self._stays_sealed():
                 return None
@@ -207,14 +210,14 @@ class Lifecycle(Beginning):
         reason = "nothing leads to it from the one in memory"
         if version < config.root_version:  # no link leads back, to a backup that was restored
             with suppress(SealFailure):
-                return await book.follow_links(reader, config, root_key, version)
+                return await seal_store.follow_links(reader, config, root_key, version)
         elif version == config.root_version:
             with suppress(BarrierFailure):
                 await self._barrier.check(root_key)
                 return root_key
             reason = _SAME_NUMBER
         try:
-            root_key, _, _ = await book.unwrap_any(reader, config, replace(self.slots, disabled=()))
+            root_key, _, _ = await seal_store.unwrap_any(reader, config, replace(self.slots, disabled=()))
         except SealFailure as failure:
             raise RootKeyReplaced(f"{reason}; {failure}") from failure
         return root_key
@@ -242,8 +245,8 @@ class Lifecycle(Beginning):
     async def references(self) -> dict[str, dict[str, int]]:
         """Count what is stored for the seal under each version of each slot's key; raises `SealFailure`."""
         reader = self._storage.reader()
-        config = await book.read_config(reader)
-        return {} if config is None else await book.references(reader, config)
+        config = await seal_store.read_config(reader)
+        return {} if config is None else await seal_store.references(reader, config)
 
     async def opens_itself(self) -> bool:
         """Whether a key slot is to unseal this vault, without anybody's share."""
@@ -272,7 +275,7 @@ class Lifecycle(Beginning):
     async def authority(self) -> Authority:
         """Return how many shares there are in people's hands, and how many it takes; zeros where there are none."""
         reader = self._storage.reader()
-        config = await book.read_config(reader)
+        config = await seal_store.read_config(reader)
         if config is None:
             raise SealFailure("storage holds no seal configuration")
         return await _authority(reader, config)
@@ -280,15 +283,15 @@ class Lifecycle(Beginning):
     async def vouches(self, key: bytes) -> bool:
         """Whether shares that combine to `key` are the ones in people's hands, if any are; raises `NoSlotAnswers`."""
         reader = self._storage.reader()
-        config = await book.read_config(reader)
+        config = await seal_store.read_config(reader)
         if config is None:
             raise SealFailure("storage holds no seal configuration")
         if config.shamir is not None:
-            slot = await book.shamir_slot(reader, config, config.shamir)
+            slot = await seal_store.shamir_slot(reader, config, config.shamir)
             return len(key) == KEY_BYTES and open_shamir_slot(slot, Key(key), config.shamir) is not None
         if config.recovery is None:
             return False
-        expected = await book.unwrap_recovery(reader, config, self.slots)
+        expected = await seal_store.unwrap_recovery(reader, config, self.slots)
         return hmac.compare_digest(expected.reveal(), key)
 
     def _kind_of(self, config: SealConfig, wanted: Pending) -> str:
@@ -312,7 +315,7 @@ class Lifecycle(Beginning):
     async def _submit(self, share: bytes, *, migrate: bool) -> bool:
         """Take a share; return whether the vault was opened and migrated."""
         reader = self._storage.reader()
-        config = await book.read_config(reader)
+        config = await seal_store.read_config(reader)
         wanted = pending(config, self.slots) if config is not None else Pending.NOTHING
         if migrate and wanted is Pending.NOTHING:
             raise SealRefusal(_NO_MIGRATION)
@@ -348,16 +351,16 @@ class Lifecycle(Beginning):
             if config.wrapped and len(value) != KEY_BYTES:
                 raise SealRefusal(_INVALID_RECOVERY)
             key = given.key()
-            slot = await book.shamir_slot(reader, config, config.shamir)
+            slot = await seal_store.shamir_slot(reader, config, config.shamir)
             root_key = open_shamir_slot(slot, key, config.shamir)
             if root_key is None:
                 raise SealRefusal(_INVALID_RECOVERY if config.wrapped else WRONG_KEY)
-            return await book.follow_links(reader, config, root_key, slot.root_version), key
+            return await seal_store.follow_links(reader, config, root_key, slot.root_version), key
         value = given.combined()
-        expected = await book.unwrap_recovery(reader, config, self.slots)
+        expected = await seal_store.unwrap_recovery(reader, config, self.slots)
         if not hmac.compare_digest(value, expected.reveal()):
             raise SealRefusal(_INVALID_RECOVERY)
-        root_key, _, _ = await book.unwrap_any(reader, config, self.slots)
+        root_key, _, _ = await seal_store.unwrap_any(reader, config, self.slots)
         return root_key, expected
 
     async def _settle(
@@ -370,7 +373,7 @@ class Lifecycle(Beginning):
         if wanted is not Pending.NOTHING:
             await migrate(keeper, wanted, key, authority.shares, authority.threshold)
         elif config.shamir in config.behind:
-            await turnover.bring_shares_up(keeper, key)
+            await root_rotation.bring_shares_up(keeper, key)
 
     async def _open(self, root_key: Key, config: SealConfig, *, confirm: bool) -> None:
         """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed.
@@ -393,7 +396,7 @@ async def _authority(tx: ReadTx, config: SealConfig) -> Authority:
         return Authority(config.recovery.shares, config.recovery.threshold)
     if config.shamir is None:
         return Authority(0, 0)
-    slot = await book.shamir_slot(tx, config, config.shamir)
+    slot = await seal_store.shamir_slot(tx, config, config.shamir)
     return Authority(slot.shares, slot.threshold)
 
 

@@ -16,14 +16,14 @@ If the unlock key is lost, sudo capability is required to unlock the namespace w
 
 def create(invocation: Invocation) -> int:
     """Make a namespace."""
-    from vaultctl.commands import namespace_seal as keys
+    from vaultctl.commands import namespace_seal
 
     body: dict[str, object] = {"custom_metadata": invocation.pairs("custom-metadata")}
-    body |= keys.wanted(invocation)
+    body |= namespace_seal.wanted(invocation)
     with Doing("Error creating namespace"):
         answer = invocation.client.send("POST", f"{_PATH}/{_name(invocation)}", body=body).json()
     if invocation.tabular and not answer.get("wrap_info"):
-        answer = {**answer, "data": keys.print_shares(invocation, as_map(answer.get("data")))}
+        answer = {**answer, "data": namespace_seal.print_shares(invocation, as_map(answer.get("data")))}
     return _show(invocation, answer)
 
 

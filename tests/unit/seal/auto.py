@@ -9,11 +9,11 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
 from vault.barrier.stored import raw
+from vault.seal.changes.slot_changes import Keeper
 from vault.seal.init import InitPlan, InitRequest
-from vault.seal.keeper import Keeper
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.record import SealConfig
-from vault.seal.slots import Slots
+from vault.seal.stored.record import SealConfig
+from vault.seal.stored.slots import Slots
 from vault.storage.protocol import StorageFailure
 
 RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)

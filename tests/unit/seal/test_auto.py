@@ -6,18 +6,18 @@ import os
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from hsm.errors import IntegrityError, KeyMissing, SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import Holder
 from tests.unit.seal.node import ONE, refused
 from tests.unit.seal.soft import SoftSlot
-from vault.seal import book, turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import CONFIG_PATH, encode, slot_path
-from vault.seal.slots import DRAWN_BYTES, NoSlotAnswers, Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import CONFIG_PATH, encode, slot_path
+from vault.seal.stored.slots import DRAWN_BYTES, NoSlotAnswers, Slots
 
 MISMATCH = "invalid key: failed to verify recovery key: recovery key does not match submitted values"
 AWAY = SlotUnavailable("the token is away")
@@ -233,7 +233,7 @@ def test_a_record_under_another_name_or_of_another_generation_opens_nothing() ->
         machine = Machine(Slots(enabled=[a, b]), os.urandom)
         await machine.init()
         config = await machine.config()
-        record = await book.wrapped_slot(machine.storage.reader(), config, "a")
+        record = await seal_store.wrapped_slot(machine.storage.reader(), config, "a")
         older = msgspec.structs.replace(record, root_version=2)
         for name, forged in (("b", record), ("a", older)):
             path = slot_path(name)
@@ -374,7 +374,7 @@ def test_shares_that_open_the_vault_bring_their_slot_up_to_the_newest_root_key()
         keys = (await machine.init()).recovery.keys
         await machine.life.auto_unseal()
         for _ in range(3):
-            await turnover.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.keeper)
         assert (await machine.config()).behind == ("shamir",)
         assert len(await machine.storage.reader().scan("core/seal/links/")) == 3
         again = machine.restart(slots)
@@ -395,14 +395,14 @@ def test_a_vault_of_shares_alone_follows_links_too() -> None:
         machine = Machine(Slots(), os.urandom)
         keys = (await machine.init(InitRequest(secret_shares=1, secret_threshold=1))).keys
         await machine.give(keys)
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         with pytest.raises(SealRefusal, match="no seal slot answers"):
-            await turnover.rotate_root(machine.keeper, links=False)
+            await root_rotation.rotate_root(machine.keeper, links=False)
         link = (await machine.storage.reader().scan("core/seal/links/"))[0]
         again = machine.restart(Slots())
         await again.give(keys)
         assert await again.reads()
-        await turnover.rotate_root(again.keeper)
+        await root_rotation.rotate_root(again.keeper)
         path = f"core/seal/links/{int(link) + 1}"
         data = await machine.storage.reader().get(path)
         assert data is not None
@@ -459,10 +459,10 @@ def test_what_is_stored_for_the_seal_may_be_changed_by_nobody_else_meanwhile() -
                 return await super().unwrap(wrapped)  # type: ignore[arg-type]  # what wrap gave
 
         b = Meddler("b")
-        machine.keeper.slots = replace(machine.keeper.slots, enabled=[a, b])
+        machine.keeper.slots = msgspec.structs.replace(machine.keeper.slots, enabled=[a, b])
         with pytest.raises(SealFailure, match="changed meanwhile"):
             await machine.keeper.add("b")
-        machine.keeper.slots = replace(machine.keeper.slots, enabled=[a, SoftSlot("b")])
+        machine.keeper.slots = msgspec.structs.replace(machine.keeper.slots, enabled=[a, SoftSlot("b")])
         assert stored != await machine.storage.reader().get(CONFIG_PATH)
         assert (await machine.config()).slots == ("a",)
         assert (await machine.keeper.add("b")).slots == ("a", "b")
@@ -486,7 +486,7 @@ def test_what_a_token_draws_makes_the_keys_and_runs_out_into_local_randomness() 
         plan = await machine.init()
         assert plan.root_key.reveal() == b"\7" * 32
         await machine.life.auto_unseal()
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         assert machine.barrier.root_key.reveal() == b"\7" * 32
         assert drawn == [DRAWN_BYTES] * 3
 

@@ -17,12 +17,12 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import SLOTS_PREFIX, slot_path
-from vault.seal.sealwrap import SealWrap
-from vault.seal.slots import Slots
+from vault.seal.stored.record import SLOTS_PREFIX, slot_path
+from vault.seal.stored.sealwrap import SealWrap
+from vault.seal.stored.slots import Slots
 from vault.storage.protocol import StorageFailure
 
 CORE = "ns/root/"
@@ -109,7 +109,7 @@ async def tokens_without_shares() -> Case:
 async def one_token_is_behind() -> Case:
     case = await tokens_without_shares()
     case.slots[1].away = SlotUnavailable("away")
-    await turnover.rotate_root(case.machine.keeper)
+    await root_rotation.rotate_root(case.machine.keeper)
     case.slots[1].away = None
     return case
 
@@ -151,7 +151,7 @@ async def before_migration_between_tokens() -> Case:
 async def new_shares(case: Case) -> None:
     key = Key(bytes(32))
     case.new_keys = [key.reveal().hex()]
-    await turnover.replace_shares(case.machine.keeper, key, 1, 1)
+    await root_rotation.replace_shares(case.machine.keeper, key, 1, 1)
 
 
 CHANGES: list[tuple[str, Prepare, Change]] = [
@@ -159,13 +159,13 @@ CHANGES: list[tuple[str, Prepare, Change]] = [
     ("second-token", first_token, lambda case: case.machine.keeper.add("b")),
     ("drop-shares", both_tokens, lambda case: case.machine.keeper.remove("shamir")),
     ("renew", both_tokens, lambda case: case.machine.keeper.renew("a")),
-    ("root", both_tokens, lambda case: turnover.rotate_root(case.machine.keeper)),
-    ("root-alone", shares_alone, lambda case: turnover.rotate_root(case.machine.keeper)),
-    ("root-tokens", tokens_without_shares, lambda case: turnover.rotate_root(case.machine.keeper)),
+    ("root", both_tokens, lambda case: root_rotation.rotate_root(case.machine.keeper)),
+    ("root-alone", shares_alone, lambda case: root_rotation.rotate_root(case.machine.keeper)),
+    ("root-tokens", tokens_without_shares, lambda case: root_rotation.rotate_root(case.machine.keeper)),
     (
         "root-no-links",
         tokens_without_shares,
-        lambda case: turnover.rotate_root(case.machine.keeper, links=False),
+        lambda case: root_rotation.rotate_root(case.machine.keeper, links=False),
     ),
     ("catch-up", one_token_is_behind, lambda case: case.machine.keeper.renew("b")),
     ("new-shares", tokens_and_shares, new_shares),
@@ -272,7 +272,7 @@ async def remove(machine: Machine, wraps: SealWrap) -> None:
 
 
 async def drop(machine: Machine, wraps: SealWrap) -> None:
-    await turnover.rotate_root(machine.keeper, links=False)
+    await root_rotation.rotate_root(machine.keeper, links=False)
 
 
 async def with_wrapped_values() -> tuple[Machine, SealWrap, list[SoftSlot]]:
@@ -384,7 +384,7 @@ def test_from_shares_to_one_token_to_another_and_back_all_without_a_pause() -> N
         again = case.machine.restart(Slots(enabled=[b]))
         await again.life.auto_unseal()
         key = Key(os.urandom(32))
-        await turnover.replace_shares(again.keeper, key, 1, 1)
+        await root_rotation.replace_shares(again.keeper, key, 1, 1)
         await again.keeper.add_shamir()
         await again.keeper.remove("b")
         last = case.machine.restart(Slots())

@@ -11,14 +11,14 @@ import pytest
 
 from tests.shared import Shared
 from tests.unit.seal.auto import Machine, named
+from tests.unit.seal.changes.test_slot_changes import AWAY, opened, opens
 from tests.unit.seal.soft import SoftSlot
-from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.barrier.keyring import KEYRING_PATH
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
+from vault.seal.changes.slot_changes import Moved
 from vault.seal.failure import RootKeyReplaced, SealFailure
-from vault.seal.keeper import Moved
-from vault.seal.record import link_path, slot_path
-from vault.seal.slots import Slots
+from vault.seal.stored.record import link_path, slot_path
+from vault.seal.stored.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 
@@ -91,7 +91,7 @@ async def _two_with_shares(shared: Shared) -> tuple[Machine, Machine, None]:
 async def _rotate_without(machine: Machine, slot: SoftSlot) -> None:
     """Replace the root key while a slot is away, which keeps what it had."""
     slot.away = AWAY
-    await turnover.rotate_root(machine.keeper)
+    await root_rotation.rotate_root(machine.keeper)
     slot.away = None
 
 
@@ -102,10 +102,10 @@ def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_aft
         machine, keys = await opened(Slots(), shared=shared)
         other = machine.restart(Slots())
         await other.give(keys)
-        await turnover.rotate_root(machine.keeper)  # committed, and not followed by `other` yet
+        await root_rotation.rotate_root(machine.keeper)  # committed, and not followed by `other` yet
         _meanwhile(other, other.life.follow_root)
         with suppress(Moved):
-            await turnover.rotate_root(other.keeper)
+            await root_rotation.rotate_root(other.keeper)
         again = machine.restart(Slots())
         await again.give(keys)
         assert await again.reads()
@@ -123,7 +123,7 @@ def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed
 
         _meanwhile(other, meanwhile, turn=3)  # the last one: both slots have their new record
         with pytest.raises(Moved):
-            await turnover.rotate_root(other.keeper)
+            await root_rotation.rotate_root(other.keeper)
         assert other.barrier.root_key.same(machine.barrier.root_key)
         await other.life.follow_root()
         await other.barrier.refresh()
@@ -153,9 +153,11 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
     async def scenario() -> None:
         machine, other, slot = await _two_processes(shared)
         await (
-            _rotate_without(machine, slot) if path == link_path(1) else turnover.rotate_root(machine.keeper)
+            _rotate_without(machine, slot)
+            if path == link_path(1)
+            else root_rotation.rotate_root(machine.keeper)
         )
-        reads = Reader(other.storage, path, lambda: turnover.rotate_root(machine.keeper, links=links))
+        reads = Reader(other.storage, path, lambda: root_rotation.rotate_root(machine.keeper, links=links))
         other.life._storage = other.barrier._storage = reads  # type: ignore[assignment]  # all of a storage that these use
         await other.life.follow_root()
         assert reads._meanwhile is None
@@ -169,9 +171,9 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
 async def _branched(machine: Machine, other: Machine) -> None:
     """Restore a backup under two processes, and replace the root key once before that, and once after it elsewhere."""
     backup = machine.shared.back_up()
-    await turnover.rotate_root(machine.keeper)
+    await root_rotation.rotate_root(machine.keeper)
     machine.shared.restore(backup)
-    await turnover.rotate_root(other.keeper)
+    await root_rotation.rotate_root(other.keeper)
     assert machine.keeper.root_version == other.keeper.root_version
 
 

@@ -10,8 +10,9 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
 from vault.barrier.key import Key
-from vault.seal import book, turnover
-from vault.seal.slots import Slots
+from vault.seal.changes import root_rotation
+from vault.seal.stored import seal_store
+from vault.seal.stored.slots import Slots
 
 
 @pytest.mark.parametrize("configured", [True, False])
@@ -49,17 +50,17 @@ def test_after_a_compromise_slots_that_are_away_leave_nothing_behind_and_take_no
         await machine.life.auto_unseal()
         a.away = SlotUnavailable("away")
         key = Key(os.urandom(32))
-        await turnover.replace_shares(machine.keeper, key, 1, 1)
+        await root_rotation.replace_shares(machine.keeper, key, 1, 1)
         a.away, b.away = None, SlotUnavailable("away")
         before = await machine.config()
-        told = await refused(turnover.rotate_root(machine.keeper, links=False))
+        told = await refused(root_rotation.rotate_root(machine.keeper, links=False))
         assert "only slot b holds the recovery key" in told
         assert await machine.config() == before
         b.away = None
         await machine.keeper.renew("a")
         b.away = SlotUnavailable("away")
-        config = await turnover.rotate_root(machine.keeper, links=False)
-        record = await book.recovery_record(machine.storage.reader(), config)
+        config = await root_rotation.rotate_root(machine.keeper, links=False)
+        record = await seal_store.recovery_record(machine.storage.reader(), config)
         assert set(record.wrapped) == {"a"}
         again = machine.restart(Slots(enabled=[a]))
         await again.give([key.reveal().hex()])
@@ -75,7 +76,7 @@ def test_a_slot_that_was_removed_keeps_no_wrap_of_the_recovery_key() -> None:
         await machine.init()
         await machine.life.auto_unseal()
         config = await machine.keeper.remove("a")
-        record = await book.recovery_record(machine.storage.reader(), config)
+        record = await seal_store.recovery_record(machine.storage.reader(), config)
         assert set(record.wrapped) == {"b"}
 
     asyncio.run(scenario())

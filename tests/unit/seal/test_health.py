@@ -11,11 +11,11 @@ from hsm.key_slot import SlotState
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
-from vault.seal.record import CONFIG_PATH, slot_path
-from vault.seal.slots import Slots
+from vault.seal.stored.record import CONFIG_PATH, slot_path
+from vault.seal.stored.slots import Slots
 
 
 def watched(machine: Machine) -> SlotHealth:
@@ -80,7 +80,7 @@ def test_what_is_shown_follows_the_order_of_the_vault() -> None:
         await machine.init()
         await machine.life.auto_unseal()
         b.away = SlotUnavailable("away")
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         again = machine.restart(Slots(enabled=[a, c]))
         health = watched(again)
         await health.look()

@@ -7,7 +7,7 @@ from tests.unit.barrier.stream import stream
 from tests.unit.seal.keys import NOW, SIGN_ONLY, Holder
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest, check, make_plan
-from vault.seal.pgp import UnreadableKey
+from vault.seal.shares.pgp import UnreadableKey
 
 INVALID = "invalid seal configuration: "
 HOLDER = Holder("holder").text

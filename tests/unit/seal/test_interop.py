@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.servers import OpenBaoServer
 from tests.conformance.wire import send
 from tests.unit.seal.keys import Holder
-from vault.seal.shamir import combine, interpolate
+from vault.seal.shares.shamir import combine, interpolate
 
 pytestmark = pytest.mark.loopback
 

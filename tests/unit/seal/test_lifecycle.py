@@ -9,7 +9,7 @@ from tests.unit.seal.node import FIVE_THREE, ONE, Vault, refused
 from vault.barrier.stored import raw
 from vault.seal import lifecycle as module
 from vault.seal.init import InitRequest
-from vault.seal.state import WRONG_KEY
+from vault.seal.shares.progress import WRONG_KEY
 from vault.storage.protocol import StorageFailure
 
 

@@ -12,18 +12,19 @@ from hsm.errors import IntegrityError
 from tests.shared import Shared
 from tests.unit.barrier.stream import flips
 from tests.unit.seal.auto import Machine, named
+from tests.unit.seal.changes.test_slot_changes import AWAY, opened, opens
 from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
-from tests.unit.seal.test_keeper import AWAY, opened, opens
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH
-from vault.seal import book, rehearsal, sharing, turnover
+from vault.seal.changes import dry_run, recovery_key, root_rotation
+from vault.seal.changes.slot_changes import Keeper, Moved
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.keeper import Keeper, Moved
-from vault.seal.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
+from vault.seal.stored.slots import NoSlotAnswers, Slots
 
 _HELPS = r"another slot, the recovery shares, or the key from a backup of the token does.*seal-slots rewrap a"
 
@@ -55,7 +56,7 @@ def test_a_slot_for_shares_whose_record_opens_nothing_is_not_relied_upon(
         machine, _ = await opened(Slots(enabled=[a], shamir="people"))
         config = await machine.keeper.add_shamir()
         if what == "link":
-            await turnover.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.keeper)
         await spoil(
             machine,
             slot_path("people", config.entry("people").revision) if what == "record" else link_path(1),
@@ -71,7 +72,7 @@ def test_a_slot_for_shares_behind_a_link_is_relied_upon() -> None:
         a, *_ = named("a")
         machine, keys = await opened(Slots(enabled=[a], shamir="people"))
         await machine.keeper.add_shamir()
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         await machine.keeper.remove("a")
         again = machine.restart(Slots())
         await again.give(keys[:2])
@@ -116,8 +117,8 @@ class _Twin:
 def _changes(keeper: Keeper) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "renew": lambda: keeper.renew("a"),
-        "rotate": lambda: turnover.rotate_root(keeper),
-        "rotate without links": lambda: turnover.rotate_root(keeper, links=False),
+        "rotate": lambda: root_rotation.rotate_root(keeper),
+        "rotate without links": lambda: root_rotation.rotate_root(keeper, links=False),
     }
 
 
@@ -160,7 +161,7 @@ def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(
         there = machine.restart(Slots(enabled=[twin.slot]))
         assert await there.life.auto_unseal() == {}
         told = await twin.between(
-            _changes(machine.keeper)[change](), "wrap", lambda: turnover.rotate_root(there.keeper)
+            _changes(machine.keeper)[change](), "wrap", lambda: root_rotation.rotate_root(there.keeper)
         )
         assert "changed meanwhile" in told
         a.hold, a.before = None, lambda _: 0
@@ -208,20 +209,20 @@ def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one(shared: 
         a, b, c = named("a", "b", "c")
         machine, _ = await opened(Slots(enabled=[a, b, c]), shared=shared)
         b.away = c.away = AWAY
-        await turnover.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
+        await root_rotation.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
         b.away = c.away = None
         twin = _Twin(b)
         there = machine.restart(Slots(enabled=[a, twin.slot, c]))
         assert await there.life.auto_unseal() == {}
         told = await twin.between(
-            sharing.give_recovery(machine.keeper, "b"),
+            recovery_key.give_recovery(machine.keeper, "b"),
             "wrap",
-            lambda: sharing.give_recovery(there.keeper, "c"),
+            lambda: recovery_key.give_recovery(there.keeper, "c"),
         )
         assert "wrapped for another slot meanwhile" in told
         b.hold, b.before = None, lambda _: 0
-        assert await sharing.give_recovery(machine.keeper, "b")
-        record = await book.recovery_record(machine.storage.reader(), await machine.config())
+        assert await recovery_key.give_recovery(machine.keeper, "b")
+        record = await seal_store.recovery_record(machine.storage.reader(), await machine.config())
         assert set(record.wrapped) == {"a", "b", "c"}
 
     shared.run(scenario())
@@ -321,7 +322,7 @@ def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_
         old = other.barrier.root_key
         await other.life.follow_root()
         assert other.barrier.root_key.same(old)
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         a.away = AWAY
         with pytest.raises(RootKeyReplaced):
             await other.life.follow_root()
@@ -373,7 +374,7 @@ def test_who_knows_an_old_root_key_gives_it_to_no_slot(shared: Shared, change: s
         other = machine.restart(Slots(enabled=[a, b]))
         await other.life.auto_unseal()
         a.away = AWAY
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         a.away = None
         with pytest.raises(Moved):
             await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
@@ -393,9 +394,9 @@ def test_a_rehearsal_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once()
         a.away = AWAY
         await machine.keeper.add("b")
         with pytest.raises(SealRefusal, match="or say abandon"):
-            await rehearsal.remove(machine.keeper, "a")
+            await dry_run.remove(machine.keeper, "a")
         a.calls.clear()
-        config, lost = await rehearsal.remove(machine.keeper, "a", abandon=True)
+        config, lost = await dry_run.remove(machine.keeper, "a", abandon=True)
         assert (a.calls, config.recovery, lost) == (["unwrap"], None, {})
         removed = await machine.keeper.remove("a", abandon=True)
         assert (removed.recovery, removed.slots) == (None, config.slots)

@@ -15,11 +15,12 @@ from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
-from vault.seal import book, turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealRefusal
 from vault.seal.health import SlotHealth
-from vault.seal.record import CONFIG_PATH
-from vault.seal.slots import Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import CONFIG_PATH
+from vault.seal.stored.slots import Slots
 
 _EARLIER = ROOT / "tests/vectors/seal_records_before_fingerprints.json"
 """A vault of commit 02ab284 with the slots `a`, renewed under its second key, and `b`, and the keys of both."""
@@ -34,7 +35,7 @@ async def _open(*slots: SoftSlot) -> Machine:
 
 async def _held(machine: Machine) -> dict[str, set[str]]:
     config = await machine.config()
-    found = await book.references(machine.storage.reader(), config)
+    found = await seal_store.references(machine.storage.reader(), config)
     return {name: set(versions) for name, versions in found.items()}
 
 
@@ -45,15 +46,15 @@ def test_a_newer_version_counts_when_somebody_orders_it_and_not_before() -> None
         first = (await machine.config()).entry("a")
         assert (first.key_label, first.key_version, len(first.key_fingerprint)) == ("kek", "v0001", 32)
         a.rotate()
-        await turnover.rotate_root(machine.keeper)
-        await turnover.replace_shares(machine.keeper, Key(bytes(range(32))), 3, 2)
+        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.replace_shares(machine.keeper, Key(bytes(range(32))), 3, 2)
         await machine.keeper.renew("a", ordered=False)  # as a slot that was away catches up
         assert await _held(machine) == {"a": {"v0001"}, "b": {"v0001"}}
         assert (await machine.config()).entry("a").key_fingerprint == first.key_fingerprint
         await machine.keeper.renew("a")
         assert await _held(machine) == {"a": {"v0002"}, "b": {"v0001"}}
         assert (await machine.config()).entry("a").key_fingerprint != first.key_fingerprint
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         assert await _held(machine) == {"a": {"v0002"}, "b": {"v0001"}}
         assert await machine.restart(Slots(enabled=[a])).life.auto_unseal() == {}
 
@@ -67,7 +68,7 @@ def test_another_key_in_the_place_of_the_recorded_one_gets_nothing_unless_ordere
         before = await machine.config()
         a.replace()
         with pytest.raises(SealRefusal, match="no seal slot answers"):
-            await turnover.rotate_root(machine.keeper, links=False)
+            await root_rotation.rotate_root(machine.keeper, links=False)
         with pytest.raises(IntegrityError, match="is another key than the slot's record names"):
             await machine.keeper.renew("a", ordered=False)
         assert await machine.config() == before
@@ -90,14 +91,14 @@ def test_what_an_earlier_entry_does_not_say_is_recorded_only_of_the_key_that_ope
             for name in ("a", "b"):
                 config = config.with_entry(name, msgspec.structs.replace(config.entry(name), **stale))
             async with machine.storage.write() as tx:
-                await book.write_config(tx, config)
+                await seal_store.write_config(tx, config)
             if "key_fingerprint" in stale:
                 a.replace()
             else:
                 a.codes = "c2"
             with pytest.raises(IntegrityError, match="does not open its stored canary"):
                 await machine.keeper.renew("a", ordered=False)
-            await turnover.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.keeper)
             config = await machine.config()
             assert config.behind == ("a",)
             assert [bool(config.entry(name).key_fingerprint) for name in "ab"] == [
@@ -162,7 +163,7 @@ def test_records_of_an_earlier_program_open_and_say_which_key_once_they_are_rene
         await health.look()
         assert health.well
         slots[1].rotate()
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         config = await machine.config()
         assert [config.entry(name).key_version for name in ("a", "b")] == ["v0002", "v0001"]
         for slot, version in zip(slots, ("v0002", "v0001"), strict=True):

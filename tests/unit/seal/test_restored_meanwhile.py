@@ -14,11 +14,11 @@ from tests.unit.seal.test_followed_meanwhile import Reader
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.keyring import KEYRING_PATH
 from vault.barrier.stored import raw
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import CONFIG_PATH, slot_path
-from vault.seal.slots import Slots
+from vault.seal.stored.record import CONFIG_PATH, slot_path
+from vault.seal.stored.slots import Slots
 
 TWO_OF_THREE = InitRequest(secret_shares=3, secret_threshold=2)
 
@@ -131,7 +131,7 @@ def test_what_is_told_of_a_seal_is_of_one_state_of_it(site: Site, restored: str)
     async def scenario() -> None:
         await site.make("b")
         made = await site.make("a")
-        await turnover.rotate_root(made.keeper)
+        await root_rotation.rotate_root(made.keeper)
         other = site.first.restart(Slots())
         await other.give(site.keys["a"][1:])  # so the shares lead to the new root key, by another record
 
@@ -157,7 +157,7 @@ def test_a_vault_is_never_opened_with_the_keys_of_before_a_backup_was_restored(
     async def scenario() -> None:
         await site.make("b")
         made = await site.make("a")
-        await turnover.rotate_root(made.keeper)
+        await root_rotation.rotate_root(made.keeper)
         await made.barrier.refresh()
         other = site.first.restart(Slots())
         await other.give(site.keys["a"][:1])

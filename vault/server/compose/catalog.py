@@ -44,7 +44,7 @@ from vault.framework.fields import Json
 from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.namespace.consents import Consents, EveryConsent
-from vault.seal.holders import VaultHolders
+from vault.seal.consent.share_holders import VaultHolders
 from vault.server.compose.auth_methods import auth_methods, lockout, make_issuer, renewals
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.namespace_system import inner_system

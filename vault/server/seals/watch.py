@@ -17,12 +17,12 @@ from hsm.errors import HsmError
 from vault.barrier.failure import BarrierSealed
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.seal import sharing
+from vault.seal.changes import recovery_key
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.sealwrap import SealWrap, ValuesLost
-from vault.seal.slots import NoSlotAnswers, SlotView, gist
+from vault.seal.stored.sealwrap import SealWrap, ValuesLost
+from vault.seal.stored.slots import NoSlotAnswers, SlotView, gist
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.seals.metrics import SlotMetrics
 from vault.storage.protocol import StorageFailure
@@ -198,7 +198,7 @@ class SealWatch:
             await keeper.renew(name, ordered=False)
             self._log.note("seal", "a slot has caught up with the root key", slot=name)
         count, lost = await self._wraps.rewrap(name, missing=True)
-        if await sharing.give_recovery(keeper, name) or count:
+        if await recovery_key.give_recovery(keeper, name) or count:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
         if lost:
             raise ValuesLost(lost)

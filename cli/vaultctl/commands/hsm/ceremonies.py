@@ -92,13 +92,13 @@ def verify(invocation: Invocation) -> int:
     """Show a transcript and say whether all its participants have signed it."""
     with Reaching():
         from hsm.ceremony import transcript as ceremony
-        from hsm.ceremony import verification as ceremony_checks
+        from hsm.ceremony import verification
 
         signed = ceremony.load(Path(invocation.args[0]))
-        found = ceremony_checks.problems(signed)
+        found = verification.problems(signed)
         script = invocation.text("script")
         if script:
-            found += ceremony_checks.deviations(signed.read(), ceremony.read_script(Path(script)))
+            found += verification.deviations(signed.read(), ceremony.read_script(Path(script)))
         document = _document(signed, found)
     if invocation.tabular:
         _print(invocation, signed, found)

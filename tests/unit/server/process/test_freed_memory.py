@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.unit.seal.auto import named
-from tests.unit.seal.test_keeper import opened
-from vault.seal import turnover
-from vault.seal.slots import Slots
+from tests.unit.seal.changes.test_slot_changes import opened
+from vault.seal.changes import root_rotation
+from vault.seal.stored.slots import Slots
 from vault.server.process import freed_memory
 from vault.server.process.freed_memory import Remains
 
@@ -157,7 +157,7 @@ def test_root_keys_that_come_or_go_are_moves() -> None:
     async def scenario() -> None:
         machine, _ = await opened(Slots(enabled=named("a")))
         seen = {machine.barrier.moves}
-        await turnover.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.keeper)
         seen.add(machine.barrier.moves)
         await machine.life.seal()
         seen.add(machine.barrier.moves)

@@ -8,8 +8,8 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import named
 from tests.unit.server.seals.watched import AWAY, Watched
 from vault.barrier.key import Key
-from vault.seal import turnover
-from vault.seal.record import CONFIG_PATH
+from vault.seal.changes import root_rotation
+from vault.seal.stored.record import CONFIG_PATH
 from vault.server.seals.watch import LONGEST_PAUSE
 from vault.storage.protocol import StorageFailure
 
@@ -102,7 +102,7 @@ def test_a_slot_that_comes_back_catches_up_with_the_root_key() -> None:
         await here.machine.init()
         await here.run(1)
         b.away = AWAY
-        await turnover.rotate_root(here.machine.keeper)
+        await root_rotation.rotate_root(here.machine.keeper)
         await here.run(120)
         assert (await here.machine.config()).behind == ("b",)
         b.away = None
@@ -114,7 +114,7 @@ def test_a_slot_that_comes_back_catches_up_with_the_root_key() -> None:
         assert (await here.machine.config()).behind == ()
         assert "a slot has caught up with the root key" in here.text.getvalue()
         b.away = AWAY
-        await turnover.rotate_root(here.machine.keeper)
+        await root_rotation.rotate_root(here.machine.keeper)
         await here.machine.life.seal()
         b.away = None
         await here.run(120)
@@ -136,7 +136,7 @@ def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
         await here.run(1)
         b.away = AWAY
         key = Key(os.urandom(32))
-        await turnover.replace_shares(here.machine.keeper, key, 1, 1)
+        await root_rotation.replace_shares(here.machine.keeper, key, 1, 1)
         value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
         async with here.machine.barrier.write("root", "ns/root/") as core:
             await here.wraps.put(core, "audit/salt/file", value)

@@ -16,7 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.route import Params, write
-from vault.seal.encoding import NotBase64, from_base64
+from vault.seal.shares.encoding import NotBase64, from_base64
 
 MAX_BYTES: Final = 131_072
 """Random bytes in one answer."""

@@ -23,9 +23,9 @@ from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.ids import bound
-from vault.seal.consent import Attempt, RootConsent
-from vault.seal.encoding import NotBase64, from_base64
+from vault.seal.consent.generate_root import Attempt, RootConsent
 from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
 from vault.token.store import TokenStore
 

@@ -25,7 +25,7 @@ from vault.framework.call import Call, Operation, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.route import delete, read, write
-from vault.seal.resharing import ShareKind
+from vault.seal.consent.rekey import ShareKind
 
 T = TypeVar("T")
 

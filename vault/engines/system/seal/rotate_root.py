@@ -26,11 +26,11 @@ from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
-from vault.seal import rehearsal, turnover
+from vault.seal.changes import dry_run, root_rotation
+from vault.seal.consent.rekey import Done, Resharing, ShareKind, State, Wish
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.resharing import Done, Resharing, ShareKind, State, Wish
-from vault.seal.sealwrap import deleted
+from vault.seal.stored.sealwrap import deleted
 from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
@@ -186,11 +186,11 @@ class ResharingEngine(Engine):
         """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
         _check_alone(params)
         keeper, links = self._lifecycle.keeper, not params.no_links
-        rehearsed = rehearsal.rotate_root(keeper, links=links, drop=params.drop, abandon=params.abandon)
+        rehearsed = dry_run.rotate_root(keeper, links=links, drop=params.drop, abandon=params.abandon)
         dropped, lost = await told(rehearsed)
         if not params.dry_run:
             rotation = partial(
-                turnover.rotate_root,
+                root_rotation.rotate_root,
                 keeper,
                 links=links,
                 drop=None if links else dropped,

@@ -18,13 +18,14 @@ from vault.framework.fields import Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.framework.telemetry.log import Log
-from vault.seal import book, rehearsal
+from vault.seal.changes import dry_run
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.record import SHAMIR_SLOT, SealConfig
-from vault.seal.sealwrap import Losses, SealWrap, deleted, told_lost
-from vault.seal.slots import SlotView
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import SHAMIR_SLOT, SealConfig
+from vault.seal.stored.sealwrap import Losses, SealWrap, deleted, told_lost
+from vault.seal.stored.slots import SlotView
 from vault.storage.protocol import ReadTx, StorageFailure
 
 NOBODY: Final = (
@@ -171,9 +172,9 @@ class SealSlotEngine(Engine):
         await alone(call)
         keeper = self._lifecycle.keeper
         if params.name == self._lifecycle.slots.shamir:
-            config = await told(rehearsal.add_shamir(keeper))
+            config = await told(dry_run.add_shamir(keeper))
         else:
-            config = await told(rehearsal.add(keeper, params.name))
+            config = await told(dry_run.add(keeper, params.name))
         reply: Reply[SlotInfo] = Reply()
         change = partial(self._add, reply)
         reply.data = await self._changing(call, params, config, change, "a slot was added")
@@ -211,7 +212,7 @@ class SealSlotEngine(Engine):
         """
         await alone(call)
         keeper = self._lifecycle.keeper
-        config, lost = await told(rehearsal.remove(keeper, params.name, abandon=params.abandon))
+        config, lost = await told(dry_run.remove(keeper, params.name, abandon=params.abandon))
         self._after(call, params, partial(keeper.remove, abandon=params.abandon), "a slot was removed")
         warnings = [*([NOBODY] if nobody_holds(config) else []), *deleted(lost)]
         return Reply(warnings=warnings) if warnings else None
@@ -237,7 +238,7 @@ class SealSlotEngine(Engine):
     async def _move(self, call: Call, params: SlotChange, done: str, *, first: bool) -> SlotInfo:
         await alone(call)
         keeper = self._lifecycle.keeper
-        config = await told(rehearsal.move(keeper, params.name, first=first))
+        config = await told(dry_run.move(keeper, params.name, first=first))
         return await self._changing(call, params, config, partial(keeper.move, first=first), done)
 
     @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
@@ -253,7 +254,7 @@ class SealSlotEngine(Engine):
             raise Malformed(f"there is no seal slot {quote(params.name)}")
         if config.entry(params.name).kind == SHAMIR_SLOT:
             raise Malformed(f"slot {quote(params.name)} has shares for a key; sys/rotate renews them")
-        after = await told(rehearsal.renew(self._lifecycle.keeper, params.name))
+        after = await told(dry_run.renew(self._lifecycle.keeper, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
         lost = await self._wraps.lost()
         holders, withheld = await self._recovery_withheld()
@@ -276,9 +277,9 @@ class SealSlotEngine(Engine):
         if config.recovery is None:
             return (), []
         try:
-            await book.unwrap_recovery(reader, config, self._lifecycle.slots)
+            await seal_store.unwrap_recovery(reader, config, self._lifecycle.slots)
         except SealFailure as failure:
-            held = await book.recovery_record(reader, config)
+            held = await seal_store.recovery_record(reader, config)
             return held.wrapped, [WITHHELD.format(failure)]
         return (), []
 
@@ -351,7 +352,7 @@ class SealSlotEngine(Engine):
 
     async def _references(self, config: SealConfig) -> dict[str, dict[str, int]]:
         try:
-            found = await book.references(self._reader(), config)
+            found = await seal_store.references(self._reader(), config)
         except SealFailure:
             return {}
         await self._wraps.count(found)

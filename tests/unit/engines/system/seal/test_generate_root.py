@@ -12,11 +12,11 @@ from tests.unit.engines.system.seal.test_slots import Estate, play
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, REVOKED, Holder
 from tests.unit.seal.node import refused
-from vault.seal.consent import RootConsent
+from vault.seal.consent.generate_root import RootConsent
+from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.failure import SealRefusal
-from vault.seal.holders import VaultHolders
 from vault.seal.init import InitRequest
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.stored.slots import NoSlotAnswers, Slots
 
 ATTEMPT = "generate-root-token/attempt"
 UPDATE = "generate-root-token/update"

@@ -19,9 +19,11 @@ from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
-from vault.seal import book, sharing
+from vault.seal.changes import recovery_key
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.record import (
+from vault.seal.shielded import Unbroken
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import (
     LINKS_PREFIX,
     SHAMIR_SLOT,
     SLOTS_PREFIX,
@@ -37,9 +39,8 @@ from vault.seal.record import (
     slot_path,
     told_holding,
 )
-from vault.seal.sealwrap import Losses, SealWrap
-from vault.seal.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
-from vault.seal.unbroken import Unbroken
+from vault.seal.stored.sealwrap import Losses, SealWrap
+from vault.seal.stored.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
@@ -124,11 +125,11 @@ class Keeper:
         async with self.lock:
             config = await self.config()
             entry = self.check_shares_wanted(config)
-            key = await book.unwrap_recovery(self.storage.reader(), config, self.slots)
+            key = await seal_store.unwrap_recovery(self.storage.reader(), config, self.slots)
             async with self.storage.write() as tx:
                 config = await self.unchanged(tx, config)
                 config = await self.put_shamir(tx, config, key, entry.shares, entry.threshold)
-                await book.write_config(tx, config)
+                await seal_store.write_config(tx, config)
             return config
 
     async def put_shamir(
@@ -174,9 +175,9 @@ class Keeper:
                 config = await self.unchanged(tx, config, proof)
                 config = await self.tidy(tx, config.without(name))
                 if not config.wrapped:
-                    config = await book.drop_recovery(tx, config)
+                    config = await seal_store.drop_recovery(tx, config)
                 config = await self.take(tx, config, {name}, lost)
-                await book.write_config(tx, config)
+                await seal_store.write_config(tx, config)
             return config
 
     async def leaving(self, config: SealConfig, name: str) -> Records:
@@ -190,7 +191,7 @@ class Keeper:
 
         Returns the configuration to store. Raises `SealFailure` where they alone hold something not `abandoned`.
         """
-        config = await sharing.take_recovery(tx, config, left)
+        config = await recovery_key.take_recovery(tx, config, left)
         if self.wraps is not None and left:
             await self.wraps.take(tx, left, abandoned)
         return config
@@ -203,9 +204,9 @@ class Keeper:
         With `rehearse` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
         Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it, and for values that go unless `abandon`.
         """
-        more = await sharing.recovery_to_leave(self, config, leaving, abandon=abandon)
+        more = await recovery_key.recovery_to_leave(self, config, leaving, abandon=abandon)
         if more is not None and not rehearse:
-            await sharing.store(self, config, more)
+            await recovery_key.store(self, config, more)
         return await self.hand_values_over(config, leaving, rehearse=rehearse, abandon=abandon)
 
     async def hand_values_over(
@@ -229,7 +230,7 @@ class Keeper:
         """Try slot `name` before all others from now on, or after them."""
         async with self.lock, self.storage.write() as tx:
             config = self.reordered(await self.config(tx), name, first=first)
-            await book.write_config(tx, config)
+            await seal_store.write_config(tx, config)
             return config
 
     async def verify(self, name: str) -> str:
@@ -244,9 +245,9 @@ class Keeper:
         config = await self.config()
         slot = self.tryable(config, name)
         reader = self.storage.reader()
-        record = await book.wrapped_slot(reader, config, name)
+        record = await seal_store.wrapped_slot(reader, config, name)
         await check_canary(slot, record, generation=config.generation, revision=config.entry(name).revision)
-        root_key = await book.unwrap_newest(reader, config, slot)
+        root_key = await seal_store.unwrap_newest(reader, config, slot)
         if not root_key.same(self.root_key):
             raise IntegrityError(f"seal slot {name}: holds another root key than the one in use; renew it")
         return key_version(record)
@@ -258,9 +259,11 @@ class Keeper:
             raise Moved
         root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
-        key = await (slot.identify() if ordered else book.recorded_key(self.storage.reader(), config, slot))
+        key = await (
+            slot.identify() if ordered else seal_store.recorded_key(self.storage.reader(), config, slot)
+        )
         record = await self.write(slot, root_key, config, config.root_version, old + 1, key)
-        recovery = await sharing.recovery_for(self, slot, config, key)
+        recovery = await recovery_key.recovery_for(self, slot, config, key)
         async with self.storage.write() as tx:
             written = {slot_path(slot.name, old + 1): record}
             config = await self.unchanged(tx, config, written, root_key)
@@ -269,7 +272,7 @@ class Keeper:
             )
             if recovery is not None:
                 await recovery.put(tx)
-            await book.write_config(tx, config)
+            await seal_store.write_config(tx, config)
         return config
 
     async def write(
@@ -322,9 +325,9 @@ class Keeper:
             path = slot_path(other, config.entry(other).revision)
             try:
                 if config.entry(other).kind == SHAMIR_SLOT:
-                    await book.check_shares(reader, config, other)
-                    return {path: await book.shamir_slot(reader, config, other)}
-                found = await book.wrapped_slot(reader, config, other)
+                    await seal_store.check_shares(reader, config, other)
+                    return {path: await seal_store.shamir_slot(reader, config, other)}
+                found = await seal_store.wrapped_slot(reader, config, other)
                 await self._verify(other)
             except (HsmError, SealFailure, SealRefusal):
                 continue
@@ -418,7 +421,7 @@ class Keeper:
 
     async def config(self, tx: ReadTx | None = None) -> SealConfig:
         """Return the stored configuration; raises `SealFailure`."""
-        config = await book.read_config(tx or self.storage.reader())
+        config = await seal_store.read_config(tx or self.storage.reader())
         if config is None:
             raise SealFailure("storage holds no seal configuration")
         return config

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.unit.seal.keys import EXPIRED, NOW, REVOKED, SIGN_ONLY, Holder
 from vault.seal.failure import SealRefusal
-from vault.seal.pgp import Recipient, UnreadableKey
+from vault.seal.shares.pgp import Recipient, UnreadableKey
 
 HOLDER = Holder("holder")
 PARSING = "error parsing given PGP key: "

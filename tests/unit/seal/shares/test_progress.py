@@ -6,8 +6,8 @@ import pytest
 from tests.unit.barrier.stream import stream
 from vault.barrier.key import Key
 from vault.seal.failure import SealRefusal
-from vault.seal.shamir import split
-from vault.seal.state import WRONG_KEY, Progress, check_length, parse_share
+from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
+from vault.seal.shares.shamir import split
 
 SECRET = bytes(range(32))
 

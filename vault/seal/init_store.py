@@ -16,11 +16,11 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
 from vault.barrier.keyring import KEYRING_PATH
-from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitPlan, InitRequest, check, make_plan, make_wrapped_plan
-from vault.seal.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
-from vault.seal.slots import Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
+from vault.seal.stored.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 _INITIALIZED: Final = "Vault is already initialized"
@@ -42,7 +42,7 @@ class Beginning:
 
     async def config(self) -> SealConfig | None:
         """Return the stored seal configuration, or None before initialisation; raises `SealFailure`."""
-        return await book.read_config(self._storage.reader())
+        return await seal_store.read_config(self._storage.reader())
 
     async def is_initialized(self) -> bool:
         """Return whether there is a vault here, confirmed or not; raises `SealFailure`."""
@@ -72,7 +72,7 @@ class Beginning:
         for path, record in plan.records.items():
             await tx.put(path, record)
         await self._barrier.create_in(tx, plan.root_key, plan.keyring)
-        await book.write_config(tx, plan.config)
+        await seal_store.write_config(tx, plan.config)
 
     def prove(self) -> None:
         """Note that somebody holds what came with the vault: from now on it is not replaced. See `confirm`."""
@@ -105,14 +105,14 @@ class Beginning:
                 await tx.put(CONFIG_PATH, encode(CONFIG_PATH, final))
 
     async def _expect(self, generation: str, tx: ReadTx | None = None) -> SealConfig:
-        config = await book.read_config(tx or self._storage.reader())
+        config = await seal_store.read_config(tx or self._storage.reader())
         if config is None or config.generation != generation:
             raise SealFailure("the stored seal configuration belongs to another initialisation")
         return config
 
     async def _refuse_replacing(self, tx: ReadTx) -> SealConfig | None:
         """Return the unconfirmed vault that may be replaced, or None where there is none; else raise."""
-        config = await book.read_config(tx)
+        config = await seal_store.read_config(tx)
         if config is not None and (config.confirmed or self._proven):
             raise SealRefusal(_INITIALIZED)
         if config is None and await tx.get(KEYRING_PATH) is not None:

@@ -14,13 +14,14 @@ import msgspec
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal import book, sharing
+from vault.seal.changes import recovery_key
+from vault.seal.changes.root_rotation import check_dropped
+from vault.seal.changes.slot_changes import Keeper
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.keeper import Keeper
-from vault.seal.record import SHAMIR_SLOT, SealConfig, SlotEntry
-from vault.seal.sealwrap import Losses
-from vault.seal.slots import unwrap_root, wrap_root
-from vault.seal.turnover import check_dropped
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, SlotEntry
+from vault.seal.stored.sealwrap import Losses
+from vault.seal.stored.slots import unwrap_root, wrap_root
 
 
 async def add(keeper: Keeper, name: str) -> SealConfig:
@@ -35,7 +36,7 @@ async def add_shamir(keeper: Keeper) -> SealConfig:
     async with keeper.lock:
         config = await keeper.config()
         keeper.check_shares_wanted(config)
-        await book.unwrap_recovery(keeper.storage.reader(), config, keeper.slots)
+        await seal_store.unwrap_recovery(keeper.storage.reader(), config, keeper.slots)
         entry = SlotEntry(
             kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=keeper.moment()
         )
@@ -47,9 +48,9 @@ async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[S
     async with keeper.lock:
         config = await keeper.config()
         await keeper.leaving(config, name)
-        more = await sharing.recovery_to_leave(keeper, config, {name}, abandon=abandon)
+        more = await recovery_key.recovery_to_leave(keeper, config, {name}, abandon=abandon)
         lost = await keeper.hand_values_over(config, {name}, rehearse=True, abandon=abandon)
-        ends = more is None and await sharing.only_held_by(keeper, config, {name})
+        ends = more is None and await recovery_key.only_held_by(keeper, config, {name})
         config = config.without(name)
         return msgspec.structs.replace(config, recovery=None) if ends or not config.wrapped else config, lost
 
@@ -105,7 +106,7 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
         return False
     key, revision = Key(keeper.random(KEY_BYTES)), config.entry(name).revision + 1
     try:
-        identity = await book.recorded_key(keeper.storage.reader(), config, slot)
+        identity = await seal_store.recorded_key(keeper.storage.reader(), config, slot)
         record = await wrap_root(
             slot,
             key,

@@ -19,13 +19,13 @@ from functools import partial
 from typing import Final, Literal
 
 from vault.barrier.key import KEY_BYTES, Key, Random
+from vault.seal.consent.share_holders import Holders
 from vault.seal.failure import SealRefusal
-from vault.seal.holders import Holders
 from vault.seal.init import Shown, check_shares, recipients, split
 from vault.seal.lifecycle import WRONG_RECOVERY_KEY
-from vault.seal.pgp import Recipient
-from vault.seal.shamir import CombineFailure, combine
-from vault.seal.state import fresh_nonce, parse_share
+from vault.seal.shares.pgp import Recipient
+from vault.seal.shares.progress import fresh_nonce, parse_share
+from vault.seal.shares.shamir import CombineFailure, combine
 
 ShareKind = Literal["root", "recovery"]
 

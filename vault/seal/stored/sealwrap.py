@@ -23,10 +23,10 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Random
 from vault.barrier.stored import NewerFormat, RecordKind, UnknownFormat, version_of
 from vault.barrier.view import ReadView, View
-from vault.seal import book
 from vault.seal.failure import SealFailure
-from vault.seal.record import SealConfig
-from vault.seal.slots import NoSlotAnswers, Reasons, Slots
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import SealConfig
+from vault.seal.stored.slots import NoSlotAnswers, Reasons, Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 PREFIX: Final = "sealwrap/"
@@ -259,7 +259,7 @@ class SealWrap:
         for path in await self._paths():
             data = await self._row(path)
             for name, wrap in _found(data).slots.items() if data is not None else ():
-                book.count(found.setdefault(name, {}), wrap)
+                seal_store.count(found.setdefault(name, {}), wrap)
 
     async def stuck(self, working: Collection[str]) -> dict[str, int]:
         """Return how many values each slot holds that none of the slots `working` holds; asks no slot."""
@@ -335,7 +335,7 @@ class SealWrap:
 
     @staticmethod
     async def _config(tx: ReadTx) -> SealConfig:
-        config = await book.read_config(tx)
+        config = await seal_store.read_config(tx)
         if config is None:
             raise SealFailure("storage holds no seal configuration")
         return config

@@ -12,8 +12,8 @@ from typing import Final
 
 import pysequoia
 
-from vault.seal.encoding import NotBase64, from_base64
 from vault.seal.failure import SealRefusal
+from vault.seal.shares.encoding import NotBase64, from_base64
 
 _PARSE: Final = "error parsing given PGP key: "
 _UNEXPECTED_END: Final = _PARSE + "unexpected EOF"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from enum import Enum
 
 from vault.barrier.key import Key
-from vault.seal import turnover
-from vault.seal.keeper import Keeper
-from vault.seal.record import SealConfig
-from vault.seal.slots import Slots
+from vault.seal.changes import root_rotation
+from vault.seal.changes.slot_changes import Keeper
+from vault.seal.stored.record import SealConfig
+from vault.seal.stored.slots import Slots
 
 
 class Pending(Enum):
@@ -43,5 +43,5 @@ async def migrate(keeper: Keeper, wanted: Pending, key: Key, shares: int, thresh
     `keeper` holds the root key. Raises what its steps raise; what was done until then stays, and works.
     """
     if wanted is Pending.TO_SHAMIR:
-        return await turnover.leave_slots(keeper, key, shares, threshold)
-    return await turnover.enter_slots(keeper, key, shares, threshold)
+        return await root_rotation.leave_slots(keeper, key, shares, threshold)
+    return await root_rotation.enter_slots(keeper, key, shares, threshold)

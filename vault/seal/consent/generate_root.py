@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vault.barrier.key import Random
+from vault.seal.consent.share_holders import Holders
 from vault.seal.failure import SealRefusal
-from vault.seal.holders import Holders
 from vault.seal.lifecycle import WRONG_RECOVERY_KEY
-from vault.seal.pgp import Recipient, UnreadableKey
-from vault.seal.shamir import CombineFailure, combine
-from vault.seal.state import check_length, fresh_nonce, parse_share
+from vault.seal.shares.pgp import Recipient, UnreadableKey
+from vault.seal.shares.progress import check_length, fresh_nonce, parse_share
+from vault.seal.shares.shamir import CombineFailure, combine
 
 _ABORTED: Final = "root generation aborted: unable to authenticate: "
 _WRONG_KEY: Final = (

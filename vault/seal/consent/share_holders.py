@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vault.barrier.key import Key, Random
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
 from vault.seal.lifecycle import Lifecycle
 
 
@@ -66,7 +66,7 @@ class VaultHolders:
 
     async def renew_root(self) -> None:
         """As `Holders`."""
-        await turnover.rotate_root(self._lifecycle.keeper)
+        await root_rotation.rotate_root(self._lifecycle.keeper)
 
     async def replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
         """As `Holders`."""
@@ -75,5 +75,5 @@ class VaultHolders:
     async def _replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
         keeper = self._lifecycle.keeper
         if root:
-            await turnover.rotate_root(keeper)
-        await turnover.replace_shares(keeper, key, shares, threshold)
+            await root_rotation.rotate_root(keeper)
+        await root_rotation.replace_shares(keeper, key, shares, threshold)

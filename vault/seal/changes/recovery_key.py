@@ -16,13 +16,13 @@ from hsm import envelope
 from hsm.errors import HsmError
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key
-from vault.seal import book
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
 from vault.storage.protocol import Tx
 
 if TYPE_CHECKING:
-    from vault.seal.keeper import Keeper
+    from vault.seal.changes.slot_changes import Keeper
 
 
 async def give_recovery(keeper: Keeper, name: str) -> bool:
@@ -34,7 +34,7 @@ async def give_recovery(keeper: Keeper, name: str) -> bool:
         config = await keeper.config()
         if config.recovery is None or name not in config.wrapped:
             return False
-        if name in (await book.recovery_record(keeper.storage.reader(), config)).wrapped:
+        if name in (await seal_store.recovery_record(keeper.storage.reader(), config)).wrapped:
             return False
         await store(keeper, config, await _extended(keeper, keeper.configured(name), config))
         return True
@@ -75,7 +75,7 @@ async def _given(keeper: Keeper, config: SealConfig) -> tuple[Key, bytes]:
     assert config.recovery is not None
     reader = keeper.storage.reader()
     data = await reader.get(recovery_path(config.recovery.revision))
-    key = await book.unwrap_recovery(reader, config, keeper.slots)
+    key = await seal_store.unwrap_recovery(reader, config, keeper.slots)
     assert data is not None
     return key, data
 
@@ -87,7 +87,7 @@ async def _with(
     assert config.recovery is not None
     path = recovery_path(config.recovery.revision)
     record = decode(path, data, RecoveryKey)
-    place = book.recovery_place(slot.name, config.generation, path)
+    place = seal_store.recovery_place(slot.name, config.generation, path)
     value = await envelope.seal(slot, place, key.reveal(), keeper.random, identity)
     more = msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
     return Extended(path, data, more)
@@ -104,7 +104,7 @@ async def recovery_to_leave(
     staying = [name for name in config.wrapped if name not in leaving]
     if config.recovery is None or not staying or not set(leaving) & set(config.wrapped):
         return None
-    held = await book.recovery_record(keeper.storage.reader(), config)
+    held = await seal_store.recovery_record(keeper.storage.reader(), config)
     if not held.wrapped.keys().isdisjoint(staying):
         return None
     refusal = SealRefusal(
@@ -128,7 +128,7 @@ async def only_held_by(keeper: Keeper, config: SealConfig, names: Collection[str
     """Whether there is a recovery key, and it is wrapped for no slot but `names`. No device is asked."""
     if config.recovery is None:
         return False
-    record = await book.recovery_record(keeper.storage.reader(), config)
+    record = await seal_store.recovery_record(keeper.storage.reader(), config)
     return record.wrapped.keys() <= set(names)
 
 
@@ -139,10 +139,10 @@ async def take_recovery(tx: Tx, config: SealConfig, left: Collection[str]) -> Se
     """
     if config.recovery is None:
         return config
-    record = await book.recovery_record(tx, config)
+    record = await seal_store.recovery_record(tx, config)
     kept = {name: wrap for name, wrap in record.wrapped.items() if name not in left}
     if record.wrapped and not kept:
-        return await book.drop_recovery(tx, config)
+        return await seal_store.drop_recovery(tx, config)
     if len(kept) < len(record.wrapped):
         path = recovery_path(config.recovery.revision)
         await tx.put(path, encode(path, msgspec.structs.replace(record, wrapped=kept)))

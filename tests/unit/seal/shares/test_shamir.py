@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.barrier.stream import stream, stream_of, vectors
-from vault.seal.shamir import CombineFailure, combine, interpolate, split
+from vault.seal.shares.shamir import CombineFailure, combine, interpolate, split
 
 
 def test_splitting_gives_the_shares_of_the_vectors() -> None:

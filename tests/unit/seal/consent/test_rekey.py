@@ -10,10 +10,10 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, Holder
 from tests.unit.seal.node import refused
-from vault.seal.holders import VaultHolders
+from vault.seal.consent.rekey import Done, Resharing, ShareKind, Wish
+from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.init import InitRequest
-from vault.seal.resharing import Done, Resharing, ShareKind, Wish
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.stored.slots import NoSlotAnswers, Slots
 
 THREE = Wish(shares=3, threshold=2)
 

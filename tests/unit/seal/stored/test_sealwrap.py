@@ -11,12 +11,12 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
-from vault.seal import turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import CONFIG_PATH
-from vault.seal.sealwrap import KEPT_SECONDS, PREFIX, Losses, SealWrap
-from vault.seal.slots import NoSlotAnswers, Slots
+from vault.seal.stored.record import CONFIG_PATH
+from vault.seal.stored.sealwrap import KEPT_SECONDS, PREFIX, Losses, SealWrap
+from vault.seal.stored.slots import NoSlotAnswers, Slots
 
 CORE = "ns/root/"
 
@@ -309,12 +309,12 @@ def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
             SealRefusal,
             match="slot b holds wrapped values that no slot opens: x; repair that, or say abandon",
         ):
-            await turnover.rotate_root(here.machine.keeper, links=False)
+            await root_rotation.rotate_root(here.machine.keeper, links=False)
         assert (await here.machine.config()).slots == ("a", "b")
         b.away = None
         await here.get("x")
         b.away = SlotUnavailable("away")
-        await turnover.rotate_root(here.machine.keeper, links=False)
+        await root_rotation.rotate_root(here.machine.keeper, links=False)
         here.wraps.drop()
         assert (await here.machine.config()).slots == ("a",)
         assert await here.get("x") == b"secret"
@@ -343,7 +343,7 @@ def test_a_value_made_for_a_slot_that_leaves_just_then_stays(
                 await here.machine.keeper.remove("b")
             else:
                 b.away = SlotUnavailable("away")
-                await turnover.rotate_root(here.machine.keeper, links=False)
+                await root_rotation.rotate_root(here.machine.keeper, links=False)
 
         monkeypatch.setattr(here.wraps, "carry", made_meanwhile)
         with pytest.raises(SealFailure, match="changed meanwhile"):
@@ -365,7 +365,7 @@ def test_a_slot_that_is_dropped_keeps_no_value() -> None:
         here = await Wraps(a, b).open()
         await here.put("x", b"secret")
         b.away = SlotUnavailable("away")
-        await turnover.rotate_root(here.machine.keeper, links=False)
+        await root_rotation.rotate_root(here.machine.keeper, links=False)
         found: dict[str, dict[str, int]] = {}
         await here.wraps.count(found)
         assert found == {"a": {"v0001": 1}}

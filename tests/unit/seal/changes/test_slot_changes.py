@@ -17,11 +17,12 @@ from tests.unit.seal.node import refused
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.key import Key
-from vault.seal import book, turnover
+from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.record import CONFIG_PATH, link_path, slot_path
-from vault.seal.slots import NoSlotAnswers, Slots, unwrap_root
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import CONFIG_PATH, link_path, slot_path
+from vault.seal.stored.slots import NoSlotAnswers, Slots, unwrap_root
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, StorageFailure
 
@@ -119,7 +120,7 @@ def test_a_slot_joins_even_if_nobody_knows_the_recovery_key() -> None:
         await machine.keeper.add("b")
         assert await opens(machine, b)
         with pytest.raises(NoSlotAnswers):
-            await book.unwrap_recovery(
+            await seal_store.unwrap_recovery(
                 machine.storage.reader(), await machine.config(), Slots(enabled=[a, b])
             )
 
@@ -190,12 +191,12 @@ def test_a_new_version_of_a_slots_key_wraps_for_that_slot_alone() -> None:
         before = await machine.storage.reader().get(slot_path("b"))
         a.rotate()
         reader = machine.storage.reader()
-        assert (await book.references(reader, await machine.config()))["a"] == {"v0001": 3}
+        assert (await seal_store.references(reader, await machine.config()))["a"] == {"v0001": 3}
         b.calls.clear()
         config = await machine.keeper.renew("a")
         assert config.entry("a").key_version == "v0002"
         assert b.calls == []
-        assert await book.references(reader, config) == {"a": {"v0002": 3}, "b": {"v0001": 3}}
+        assert await seal_store.references(reader, config) == {"a": {"v0002": 3}, "b": {"v0001": 3}}
         assert await machine.storage.reader().get(slot_path("b")) == before
         del a.keys["v0001"]
         assert await opens(machine, a)
@@ -211,7 +212,7 @@ def test_another_root_key_opens_through_every_slot_and_the_old_one_opens_nothing
         machine, _ = await opened(Slots(enabled=[a, b]))
         old = machine.barrier.root_key
         records = [await machine.storage.reader().get(slot_path(name)) for name in ("a", "b")]
-        config = await turnover.rotate_root(machine.keeper)
+        config = await root_rotation.rotate_root(machine.keeper)
         assert (config.root_version, config.behind) == (2, ())
         assert not machine.barrier.root_key.same(old)
         assert await machine.reads()
@@ -235,7 +236,7 @@ def test_a_slot_that_is_away_follows_links_until_it_is_renewed() -> None:
         machine, _ = await opened(Slots(enabled=[a, b]))
         b.away = AWAY
         for _ in range(2):
-            await turnover.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.keeper)
         config = await machine.config()
         assert (config.root_version, config.behind) == (3, ("b",))
         b.away = None
@@ -256,7 +257,7 @@ def test_a_link_that_was_changed_leads_nowhere() -> None:
         machine, _ = await opened(Slots(enabled=[a, b]))
         b.away = AWAY
         for _ in range(2):
-            await turnover.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.keeper)
         b.away = None
         reader = machine.storage.reader()
         first = await reader.get(link_path(1))
@@ -267,7 +268,7 @@ def test_a_link_that_was_changed_leads_nowhere() -> None:
                 await (tx.put(link_path(2), damage) if damage else tx.delete(link_path(2)))
             with pytest.raises(NoSlotAnswers):
                 await opens(machine, b)
-        forged = book.link(Key(bytes(32)), Key(bytes(32)), config, 2, os.urandom)
+        forged = seal_store.link(Key(bytes(32)), Key(bytes(32)), config, 2, os.urandom)
         async with machine.storage.write() as tx:
             await tx.put(link_path(2), forged)
         with pytest.raises(NoSlotAnswers, match="link between two root keys"):
@@ -281,11 +282,11 @@ def test_after_a_compromise_slots_that_are_away_are_dropped_and_nothing_leads_to
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b], recovery_can_unseal=True))
         b.away = AWAY
-        config = await turnover.rotate_root(machine.keeper, links=False)
+        config = await root_rotation.rotate_root(machine.keeper, links=False)
         assert config.slots == ("a",)
         assert list(await machine.storage.reader().scan("core/seal/links/")) == []
         a.away = AWAY
-        text = await refused(turnover.rotate_root(machine.keeper, links=False))
+        text = await refused(root_rotation.rotate_root(machine.keeper, links=False))
         assert "no seal slot answers" in text
         a.away = None
         assert await opens(machine, a)
@@ -303,7 +304,7 @@ def test_a_root_key_that_could_not_be_stored_is_not_used() -> None:
             root = machine.barrier.root_key
             machine.fail_statement(statement)
             try:
-                await turnover.rotate_root(machine.keeper)
+                await root_rotation.rotate_root(machine.keeper)
             except StorageFailure:
                 machine.fail_statement(0)
                 assert machine.barrier.root_key.same(root)
@@ -343,7 +344,7 @@ def test_other_shares_replace_the_old_ones_wherever_those_were_used() -> None:
             slots = Slots(enabled=[a], recovery_can_unseal=can_unseal)
             machine, old = await opened(slots)
             key = Key(os.urandom(32))
-            await turnover.replace_shares(machine.keeper, key, 1, 1)
+            await root_rotation.replace_shares(machine.keeper, key, 1, 1)
             assert (await machine.life.status()).n == 1
             await machine.life.seal()
             await refused(machine.life.unseal(old[0]))
@@ -351,7 +352,7 @@ def test_other_shares_replace_the_old_ones_wherever_those_were_used() -> None:
             assert await machine.reads()
             a.away = AWAY
             with pytest.raises(NoSlotAnswers):
-                await turnover.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
+                await root_rotation.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
             a.away = None
 
     asyncio.run(scenario())
@@ -363,7 +364,7 @@ def test_a_sealed_vault_gives_its_root_key_to_no_slot() -> None:
         await machine.life.seal()
         for change in (
             machine.keeper.renew("a"),
-            turnover.rotate_root(machine.keeper),
+            root_rotation.rotate_root(machine.keeper),
             machine.keeper.verify("a"),
         ):
             with pytest.raises(BarrierSealed):
@@ -382,9 +383,9 @@ def test_a_slot_that_is_not_configured_is_passed_over() -> None:
         machine, keys = await opened(Slots(enabled=[a, b]))
         alone = machine.restart(Slots(enabled=[b]))
         assert await alone.life.auto_unseal() == {}
-        config = await turnover.rotate_root(alone.keeper)
+        config = await root_rotation.rotate_root(alone.keeper)
         assert config.behind == ("a",)
-        await turnover.replace_shares(alone.keeper, Key(bytes.fromhex("11" * 32)), 1, 1)
+        await root_rotation.replace_shares(alone.keeper, Key(bytes.fromhex("11" * 32)), 1, 1)
         await alone.life.seal()
         await alone.give(["11" * 32])
         assert await alone.reads()
@@ -433,13 +434,13 @@ def test_a_vault_with_slots_of_both_kinds_and_no_recovery_key_goes_back_to_its_s
         machine.keeper.slots = Slots(enabled=[a])
         await machine.keeper.add("a")
         reader = machine.storage.reader()
-        assert await book.references(reader, await machine.config()) == {"a": {"v0001": 2}}
+        assert await seal_store.references(reader, await machine.config()) == {"a": {"v0001": 2}}
         back = machine.restart(Slots(disabled=[a]))
         assert (await back.life.status()).migration
         await back.give(keys, migrate=True)
         assert (await back.config()).slots == ("shamir",)
         assert await back.reads()
-        await turnover.bring_shares_up(back.keeper, Key(bytes(32)))
+        await root_rotation.bring_shares_up(back.keeper, Key(bytes(32)))
         assert (await back.config()).entry("shamir").revision == 1
 
     asyncio.run(scenario())
@@ -450,7 +451,7 @@ def test_a_record_that_holds_something_else_is_no_root_key() -> None:
         (a,) = named("a")
         machine, _ = await opened(Slots(enabled=[a]))
         config = await machine.config()
-        record = await book.wrapped_slot(machine.storage.reader(), config, "a")
+        record = await seal_store.wrapped_slot(machine.storage.reader(), config, "a")
         place = Place("a", "root", config.generation, "root", slot_path("a"), 1)
         short = await envelope.seal(a, place, b"short", os.urandom)
         forged = msgspec.structs.replace(record, root=short)
@@ -467,14 +468,14 @@ def test_a_root_key_that_is_being_replaced_is_replaced_even_if_nobody_waits_for_
         old = machine.barrier.root_key
         a.hold = asyncio.Event()
         a.entered.clear()
-        waiting = asyncio.create_task(turnover.rotate_root(machine.keeper))
+        waiting = asyncio.create_task(root_rotation.rotate_root(machine.keeper))
         await a.entered.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         a.hold.set()
         a.hold = None
-        assert (await turnover.rotate_root(machine.keeper)).root_version == 3
+        assert (await root_rotation.rotate_root(machine.keeper)).root_version == 3
         assert not machine.barrier.root_key.same(old)
         await machine.barrier.refresh()
         assert await opens(machine, a)

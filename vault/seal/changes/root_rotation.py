@@ -9,10 +9,10 @@ import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal import book
+from vault.seal.changes.slot_changes import Keeper, Moved
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.keeper import Keeper, Moved
-from vault.seal.record import (
+from vault.seal.stored import seal_store
+from vault.seal.stored.record import (
     SHAMIR_SLOT,
     RecoveryEntry,
     RecoveryKey,
@@ -22,7 +22,7 @@ from vault.seal.record import (
     link_path,
     slot_path,
 )
-from vault.seal.slots import NoSlotAnswers, Reasons
+from vault.seal.stored.slots import NoSlotAnswers, Reasons
 from vault.storage.protocol import Tx
 
 Renewed = dict[str, tuple[SlotEntry, WrappedSlot]]
@@ -61,11 +61,11 @@ async def _rotate_root(
                 config = await keeper.unchanged(tx, config, written)
                 old = await keeper.barrier.replace_root_in(tx, new)
                 if links:
-                    step = book.link(old, new, config, version - 1, keeper.random)
+                    step = seal_store.link(old, new, config, version - 1, keeper.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
                 config = await keeper.take(tx, config, dropped, lost)
-                await book.write_config(tx, config)
+                await seal_store.write_config(tx, config)
         except BaseException:
             keeper.barrier.keep_root()
             raise
@@ -101,10 +101,10 @@ async def replace_shares(keeper: Keeper, key: Key, shares: int, threshold: int) 
         async with keeper.storage.write() as tx:
             config = await keeper.unchanged(tx, config)
             if record is not None:
-                config = await book.store_recovery(tx, config, record, entry)
+                config = await seal_store.store_recovery(tx, config, record, entry)
             if config.shamir is not None:
                 config = await keeper.put_shamir(tx, config, key, shares, threshold)
-            await book.write_config(tx, config)
+            await seal_store.write_config(tx, config)
         return config
 
 
@@ -131,13 +131,13 @@ async def enter_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> 
         record = await _recovery(keeper, staying, key, entry)
         async with keeper.storage.write() as tx:
             config = await keeper.unchanged(tx, config)
-            config = await book.store_recovery(tx, config, record, entry)
+            config = await seal_store.store_recovery(tx, config, record, entry)
             config = _without(config, left & set(config.slots))
             if keeper.slots.recovery_can_unseal or keeper.slots.shamir_kept:
                 config = await keeper.put_shamir(tx, config, key, shares, threshold)
             elif config.shamir is not None:
                 config = config.without(config.shamir)
-            await book.write_config(tx, await keeper.tidy(tx, config))
+            await seal_store.write_config(tx, await keeper.tidy(tx, config))
         return config
 
 
@@ -149,8 +149,8 @@ async def leave_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> 
             config = await keeper.unchanged(tx, config)
             config = await keeper.put_shamir(tx, config, key, shares, threshold)
             config = _without(config, set(config.wrapped))
-            config = await book.drop_recovery(tx, config)
-            await book.write_config(tx, await keeper.tidy(tx, config))
+            config = await seal_store.drop_recovery(tx, config)
+            await seal_store.write_config(tx, await keeper.tidy(tx, config))
         return config
 
 
@@ -161,11 +161,11 @@ async def bring_shares_up(keeper: Keeper, key: Key) -> None:
         name = config.shamir
         if name is None or name not in config.behind:
             return
-        slot = await book.shamir_slot(keeper.storage.reader(), config, name)
+        slot = await seal_store.shamir_slot(keeper.storage.reader(), config, name)
         async with keeper.storage.write() as tx:
             config = await keeper.unchanged(tx, config)
             config = await keeper.put_shamir(tx, config, key, slot.shares, slot.threshold)
-            await book.write_config(tx, config)
+            await seal_store.write_config(tx, config)
 
 
 async def _wrap_everywhere(
@@ -182,7 +182,7 @@ async def _wrap_everywhere(
             continue
         revision = config.entry(name).revision + 1
         try:
-            identity = await book.recorded_key(keeper.storage.reader(), config, slot)
+            identity = await seal_store.recorded_key(keeper.storage.reader(), config, slot)
             record = await keeper.write(slot, root_key, config, version, revision, identity)
         except Moved:
             raise
@@ -214,6 +214,6 @@ def _next_recovery(config: SealConfig, shares: int, threshold: int) -> RecoveryE
 
 async def _recovery(keeper: Keeper, config: SealConfig, key: Key, entry: RecoveryEntry) -> RecoveryKey:
     entries = {name: config.entry(name) for name in config.wrapped}
-    return await book.wrap_recovery(
+    return await seal_store.wrap_recovery(
         key, config.generation, entry.revision, entries, keeper.slots, keeper.random
     )

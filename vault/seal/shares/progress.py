@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal.encoding import NotBase64, from_base64, from_hex
 from vault.seal.failure import SealRefusal
-from vault.seal.shamir import CombineFailure, combine
+from vault.seal.shares.encoding import NotBase64, from_base64, from_hex
+from vault.seal.shares.shamir import CombineFailure, combine
 
 SHORTEST_SHARE: Final = 16
 LONGEST_SHARE: Final = KEY_BYTES + 1
