@@ -14,7 +14,7 @@ from vault.barrier.view import ReadView, View, core_prefix
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Identity, Operation, Refused, Reply
+from vault.framework.call import ROOT, Call, Identity, Operation, RefusedReply, Reply
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
     Forbidden,
@@ -33,7 +33,7 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
 from vault.framework.plan import Plan
 from vault.framework.quote import quote
-from vault.framework.route import Access, Bound, special
+from vault.framework.route import Access, BoundRoute, special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
@@ -365,7 +365,7 @@ class Pipeline:
         if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
             raise Moved  # what the caller may do depends on whether there is something: it changed since
         result = await self.invoke(call, core)
-        if isinstance(result, Refused):
+        if isinstance(result, RefusedReply):
             await self.release(call)
             return result
         return await self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
@@ -469,12 +469,12 @@ class Pipeline:
 
 def _kept(reply: Reply[object] | None) -> Reply[object] | None:
     """Refuse what was to be refused, now that what it wrote is kept. Raises `VaultError`."""
-    if isinstance(reply, Refused):
+    if isinstance(reply, RefusedReply):
         raise reply.reason
     return reply
 
 
-def _refusing(error: VaultError, access: Access | None = None) -> Bound:
+def _refusing(error: VaultError, access: Access | None = None) -> BoundRoute:
     async def answer(call: Call) -> None:
         del call
         raise error

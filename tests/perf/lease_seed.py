@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.perf.lease_server import KIND
 from tests.unit.engines.driver import who
 from vault.barrier.view import View
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -55,7 +55,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
     async def lease(core: View, path: str) -> None:
         call = Call()
         call.path, call.now = f"{LEASES}/{path}", parts.clock.millis()
-        call.mount = Mounted(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0)
+        call.mount = MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0)
         call.identity = who("somebody")
         call.identity.key = parts.tokens.key("s.nobody")
         made = parts.leases.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")

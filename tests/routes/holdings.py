@@ -2,7 +2,7 @@
 """What hangs on a token, made and looked for in an application's storage: to be run with `Application.run`."""
 
 from tests.routes.driver import Application
-from vault.framework.call import ROOT, Call, Mounted
+from vault.framework.call import ROOT, Call, MountFacts
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
 
@@ -12,7 +12,7 @@ async def new_lease(application: Application, token: str) -> str:
     parts = application.vault._parts
     call = Call()
     call.namespace, call.path, call.now = ROOT, "fake/creds/x", parts.clock.millis()
-    call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+    call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
     call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)

@@ -12,7 +12,7 @@ from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
 
@@ -128,7 +128,7 @@ class Tenants(Application):
         namespace = parts.namespaces.live(identifier)
         assert namespace is not None
         call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
-        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
         call.identity = who("somebody")
         call.identity.key = ""
         lease = parts.leases.new(call, ttl=3600, longest=7200, detail=MARK.encode())

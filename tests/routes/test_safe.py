@@ -22,7 +22,7 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
-from vault.framework.keys.safe import Bare, Safe
+from vault.framework.keys.safe import BareKeys, Safe
 from vault.server.compose.safe_migration import Gathering
 from vault.storage.memory import MemoryStorage
 
@@ -202,10 +202,10 @@ def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
     shut = [inner.id]
     bare = sealed.parts.pairs.bare
 
-    def sealed_now(namespace_id: str) -> Bare[model.NamedKey]:
+    def sealed_now(namespace_id: str) -> BareKeys[model.NamedKey]:
         if namespace_id in shut:
             raise NamespaceSealed(inner.id)
-        found: Bare[model.NamedKey] = bare(namespace_id)
+        found: BareKeys[model.NamedKey] = bare(namespace_id)
         return found
 
     monkeypatch.setattr(sealed.parts.pairs, "bare", sealed_now)

@@ -17,7 +17,7 @@ import msgspec
 from vault.audit.hasher import Hasher, TooMany
 from vault.cache.follow import Bounded
 from vault.framework import schema
-from vault.framework.call import ROOT, Auth, Call, Decision, Identity, Mounted, Reply, WrapInfo
+from vault.framework.call import ROOT, Auth, Call, Decision, Identity, MountFacts, Reply, WrapInfo
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
@@ -50,7 +50,7 @@ class _Place(NamedTuple):
 
     mark: object
     decision: Decision | None
-    mount: Mounted
+    mount: MountFacts
     auth: bytes
     place: bytes
 
@@ -64,10 +64,10 @@ class Renderer:
         """`raw` says that the hasher keeps values readable: then nothing of an answer is kept in memory."""
         self._hasher = hasher
         self._raw = raw
-        self._replies: Bounded[tuple[Mounted, Hashable], bytes] = Bounded(_REPLIES)
+        self._replies: Bounded[tuple[MountFacts, Hashable], bytes] = Bounded(_REPLIES)
         self._prefix = prefix
         self._elide_lists = elide_lists
-        self._mounts: dict[Mounted, tuple[bytes, bytes]] = {}
+        self._mounts: dict[MountFacts, tuple[bytes, bytes]] = {}
         self._places: Bounded[tuple[str, str, str], _Place] = Bounded(_REPLIES)
         self._addresses: Bounded[str, bytes] = Bounded(_ADDRESSES)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
     from vault.framework.plan import Plan
     from vault.framework.record_batch import RecordBatch
-    from vault.framework.route import Bound
+    from vault.framework.route import BoundRoute
 
 T = TypeVar("T", covariant=True)
 
@@ -56,7 +56,7 @@ class Namespace(msgspec.Struct, frozen=True):
 ROOT = Namespace("root", "")
 
 
-class Mounted(msgspec.Struct, frozen=True, eq=False):
+class MountFacts(msgspec.Struct, frozen=True, eq=False):
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
     `path` ends in `/`, an auth mount's begins with `auth/`; its logins' tokens hang on `logins`. TTLs: seconds, 0 for default.
@@ -77,7 +77,7 @@ class Mounted(msgspec.Struct, frozen=True, eq=False):
     logins: str = ""
 
 
-NOWHERE = Mounted("", "", "", "", "", {}, 0, 0)
+NOWHERE = MountFacts("", "", "", "", "", {}, 0, 0)
 """Stands for the mount of a path that has none."""
 
 
@@ -272,7 +272,7 @@ _NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
 
 
 @dataclass(slots=True)
-class Refused(Reply[T]):
+class RefusedReply(Reply[T]):
     """The answer of a write that is refused for `reason`, and keeps what it wrote: a failure that was counted."""
 
     reason: VaultError = field(default_factory=Unauthenticated)
@@ -394,10 +394,10 @@ class Call:
     certificate: bytes
     intermediates: Sequence[bytes]
     """The certificate (DER) that the client has shown, empty for planned reads; and unverified ones that came with it."""
-    mount: Mounted
+    mount: MountFacts
     local: str
     """The part of the path after the mount."""
-    bound: Bound
+    bound: BoundRoute
     """The route, or one that refuses where there is none; set once the mount table was asked."""
     captures: Mapping[str, str]
     data: Mapping[str, Json]

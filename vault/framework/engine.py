@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.route import Route, collect
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Engine:
     async def mounted(self, view: View) -> None:
         """Prepare a new mount, inside the transaction that creates it."""
 
-    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+    async def unmounting(self, core: View, home: Namespace, mount: MountFacts) -> None:
         """End what a mount has given, inside the transaction that moves or removes it; `core` is its namespace's data."""
 
     stays: ClassVar[bool] = False

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.framework.call import Call, Decision, Identity, Mounted, Namespace, Operation
+from vault.framework.call import Call, Decision, Identity, MountFacts, Namespace, Operation
 from vault.framework.fields import Json
-from vault.framework.route import Bound, Params
+from vault.framework.route import BoundRoute, Params
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -20,10 +20,10 @@ class Plan(msgspec.Struct, frozen=True):
     until: int
     namespace: Namespace
     path: str
-    mount: Mounted
+    mount: MountFacts
     prefix: str
     local: str
-    bound: Bound
+    bound: BoundRoute
     captures: Mapping[str, str]
     identity: Identity
     decision: Decision | None

@@ -133,7 +133,7 @@ def _pattern(template: str, *, listing: bool) -> str:
     return text + "/?" if listing and not text.endswith(".*)") else text
 
 
-class Bound(msgspec.Struct, frozen=True):
+class BoundRoute(msgspec.Struct, frozen=True):
     """A route on a live engine: `invoke` runs its handler, `exists` its create-or-update question, `before` as `Access`."""
 
     route: Route
@@ -146,7 +146,7 @@ def special(
     answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]],
     operation: Operation,
     access: Access = _USUAL,
-) -> Bound:
+) -> BoundRoute:
     """Return a route outside any engine: it takes no parameters and `answer` says or raises what there is to say."""
     route = Route(operation, "", access, NoParams, {}, None, "", "", "")
 
@@ -154,7 +154,7 @@ def special(
         del params
         return await answer(call)
 
-    return Bound(route, invoke, None)
+    return BoundRoute(route, invoke, None)
 
 
 class WrongDeclaration(TypeError):
@@ -336,7 +336,7 @@ def _invoker(handler: Handler, params: type[Params]) -> Handler:
 class _Shape:
     """The operations that share one template, and its regular expression, compiled once a path asks for it."""
 
-    def __init__(self, text: str, group: dict[Operation, Bound]) -> None:
+    def __init__(self, text: str, group: dict[Operation, BoundRoute]) -> None:
         self._text = text
         self.group = group
 
@@ -350,12 +350,14 @@ class RouteTable:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._by_head: dict[str, list[_Shape]] = {}
-        shapes: dict[str, dict[Operation, Bound]] = {}
+        shapes: dict[str, dict[Operation, BoundRoute]] = {}
         for engine in engines:
             for route in engine.routes:
                 exists = getattr(engine, route.access.exists) if route.access.exists else None
                 before = getattr(engine, route.access.before) if route.access.before else None
-                bound = Bound(route, _invoker(getattr(engine, route.handler), route.params), exists, before)
+                bound = BoundRoute(
+                    route, _invoker(getattr(engine, route.handler), route.params), exists, before
+                )
                 group = shapes.setdefault(route.pattern, {})
                 if route.operation in group:
                     raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
@@ -364,18 +366,18 @@ class RouteTable:
         for pattern, group in ordered:
             head = next(iter(group.values())).route.template.partition("/")[0]
             self._by_head.setdefault("" if "{" in head else head, []).append(_Shape(pattern, group))
-        self.all: tuple[Bound, ...] = tuple(bound for _, group in ordered for bound in group.values())
+        self.all: tuple[BoundRoute, ...] = tuple(bound for _, group in ordered for bound in group.values())
 
-    def matching(self, path: str) -> tuple[Bound, ...]:
+    def matching(self, path: str) -> tuple[BoundRoute, ...]:
         """Return every operation on `path`, those of the nearest template first."""
-        found: list[Bound] = []
+        found: list[BoundRoute] = []
         for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
             for shape in candidates or ():
                 if shape.pattern.fullmatch(path):
                     found += shape.group.values()
         return tuple(found)
 
-    def helping(self, path: str) -> tuple[Bound, ...]:
+    def helping(self, path: str) -> tuple[BoundRoute, ...]:
         """Return the operations that help on `path` is about: those of the nearest template, and what lists there."""
         found = self.matching(path)
         lists = {Operation.LIST, Operation.SCAN}
@@ -383,7 +385,7 @@ class RouteTable:
         first = next((one.route.template for one in found if one.route.template in nearest), "")
         return tuple(one for one in found if one.route.template == first or one.route.operation in lists)
 
-    def match(self, path: str, operation: Operation) -> tuple[Bound, Mapping[str, str]]:
+    def match(self, path: str, operation: Operation) -> tuple[BoundRoute, Mapping[str, str]]:
         """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         known = False
         for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):

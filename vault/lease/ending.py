@@ -19,7 +19,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.clock import Clock
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease, LeaseFailure, Revoker
@@ -137,7 +137,7 @@ class Endings:
         """As `end`, for leases of one namespace, which are removed together; return what became of each."""
         place = home(lease_ids[0])
         reader = self._barrier.reader(place, core_prefix(place))
-        pace = Pace()
+        pace = TimeSlice()
         leases = []
         for lease_id in lease_ids:
             leases.append(await self._store.get(reader, lease_id))
@@ -169,7 +169,7 @@ class Endings:
     async def _remove(self, place: str, leases: Sequence[Lease]) -> None:
         """Remove leases in one transaction. Whoever reads gets a turn in between; whoever writes waits."""
         async with self._barrier.write(place, core_prefix(place)) as core:
-            pace = Pace()
+            pace = TimeSlice()
             for lease in leases:
                 await self._store.remove(core, lease)
                 await pace.step()

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.framework.call import Mounted
+from vault.framework.call import MountFacts
 
 SYSTEM_MAX_TTL: Final = 2_764_800
 """Seconds: the default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""
@@ -81,10 +81,10 @@ class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Where the mount's data lies below its namespace. The uuid is never used again (SL-07)."""
         return f"mnt/{self.uuid}/"
 
-    def as_mounted(self) -> Mounted:
+    def as_mounted(self) -> MountFacts:
         """Return what the pipeline needs."""
         config = self.config
-        return Mounted(
+        return MountFacts(
             logins=self.logins,
             uuid=self.uuid,
             path=self.path,

@@ -12,7 +12,7 @@ from vault.barrier.barrier import Barrier
 from vault.framework.call import ROOT, Call, Namespace, Operation
 from vault.framework.errors import Locked, NotFound, VaultError
 from vault.framework.quote import quote
-from vault.framework.route import Bound
+from vault.framework.route import BoundRoute
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
@@ -37,7 +37,7 @@ class Found(msgspec.Struct, frozen=True):
     path: str
     mount: Mount
     local: str
-    bound: Bound
+    bound: BoundRoute
     captures: Mapping[str, str]
 
 

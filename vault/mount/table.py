@@ -12,12 +12,12 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
-from vault.framework.call import ROOT, Call, Mounted, Namespace, Operation, Reply
+from vault.framework.call import ROOT, Call, MountFacts, Namespace, Operation, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.help.path_help import show
-from vault.framework.route import Access, Bound, RouteTable, special
+from vault.framework.route import Access, BoundRoute, RouteTable, special
 from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
 
 _PREFIX: Final = "mount/"
@@ -38,7 +38,7 @@ class Backend(msgspec.Struct, frozen=True):
     engines: Sequence[Engine]
     routes: RouteTable
 
-    def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
+    def match(self, call: Call) -> tuple[BoundRoute, Mapping[str, str]]:
         """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         if call.operation is Operation.HELP:
             found = self.routes.helping(call.local) if call.local else ()
@@ -87,7 +87,7 @@ class InnerBackend(Backend, frozen=True):
 
     whole: RouteTable
 
-    def match(self, call: Call) -> tuple[Bound, Mapping[str, str]]:
+    def match(self, call: Call) -> tuple[BoundRoute, Mapping[str, str]]:
         """Return the route of a call. Raises `UnsupportedPath` or `UnsupportedOperation`."""
         if self.whole.matching(call.local) and not self.routes.matching(call.local):
             return special(_root_only, call.operation, Access(public=True)), {}
@@ -133,7 +133,7 @@ class Mount(msgspec.Struct):
     """A mount that is being served."""
 
     entry: MountEntry
-    mounted: Mounted
+    mounted: MountFacts
     backend: Backend
     prefix: str
     """Where its data lies in storage."""

@@ -18,7 +18,7 @@ from vault.barrier.stored import MARK, RecordKind, raw
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
-from vault.framework.keys.hmac import Keyed
+from vault.framework.keys.hmac import HmacKey
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
@@ -91,7 +91,7 @@ class TokenRows:
         self._entropy = entropy
         self._live = live
         self._mounted = mounted
-        self._keyed: Keyed | None = None
+        self._keyed: HmacKey | None = None
 
     async def prepare(self, core: View) -> None:
         """Store the salt of a new vault."""
@@ -100,7 +100,7 @@ class TokenRows:
     async def load(self, core: ReadView) -> None:
         """Read the salt."""
         salt = await core.get(_SALT)
-        self._keyed = Keyed(salt) if salt else None
+        self._keyed = HmacKey(salt) if salt else None
 
     def forget(self) -> None:
         """Drop the salt at seal."""

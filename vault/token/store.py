@@ -16,7 +16,7 @@ import msgspec
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
 from vault.token.model import TOKEN, TOKEN_KIND
@@ -62,7 +62,7 @@ class TokenStore(TokenRows):
 
     async def revoke_trees(self, core: View, keys: Sequence[str]) -> None:
         """Revoke several tokens, as `revoke_tree`. Whoever reads gets a turn in between; whoever writes waits."""
-        pace = Pace()
+        pace = TimeSlice()
         for key in keys:
             if await self._end(core, key):
                 await self.go_on(core, key, REVOKED)
@@ -130,7 +130,7 @@ class TokenStore(TokenRows):
 
     async def _sweep(self, core: View, top: str, now: int) -> bool:
         """Remove some of what is below a token; return whether there is more directly below it."""
-        pending, left, more, pace = [top], _ROUND, False, Pace()
+        pending, left, more, pace = [top], _ROUND, False, TimeSlice()
         while pending:
             key = pending.pop()
             names = await at(core, key).list(f"{CHILD}{key}/", limit=max(left, 1))

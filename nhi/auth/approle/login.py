@@ -10,7 +10,7 @@ import msgspec
 from nhi.auth.approle import store
 from nhi.auth.approle.model import LoginParams, Role, SecretId, Usage
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Refused, Reply
+from vault.framework.call import Call, RefusedReply, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
@@ -55,7 +55,7 @@ class LoginEngine(Engine):
             secret = await self._secret(call.tx, role or _NOBODY, digest)
             if role is None or secret is None:
                 await self._lockout.count(call, call.tx, params.role_id, known=role is not None)
-                return Refused(reason=Malformed(_WRONG))
+                return RefusedReply(reason=Malformed(_WRONG))
             _admit(call, secret.cidrs, "secret ID")
             metadata, blocks = dict(secret.metadata), addresses(secret.token_cidrs)
             await _use(call, role, digest, secret, now)

@@ -10,7 +10,7 @@ from nhi.auth.approle.model import Place, Role, SecretId, Usage
 from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
-from vault.framework.keys.hmac import Keyed
+from vault.framework.keys.hmac import HmacKey
 from vault.storage.protocol import Timer
 
 SECRET_ID_KIND: Final = "approle-secret-id"  # noqa: S105 -- the kind of timer that ends secret ids
@@ -32,12 +32,12 @@ async def prepare(view: View, salt: bytes) -> None:
     await view.put(_SALT, raw(salt))
 
 
-async def keyed(view: ReadView) -> Keyed:
+async def keyed(view: ReadView) -> HmacKey:
     """Return what hashes under the key of a mount, for whoever has several texts."""
-    return Keyed(await view.get(_SALT) or b"")
+    return HmacKey(await view.get(_SALT) or b"")
 
 
-def hashed(by: Keyed, what: str, text: str) -> str:
+def hashed(by: HmacKey, what: str, text: str) -> str:
     """Return the keyed hash (HMAC-SHA256) of a text of the sort `what`."""
     return by.digest(f"{what}\0{text}".encode()).hex()
 
@@ -53,7 +53,7 @@ async def role(view: ReadView, name: str) -> Role | None:
     return _ROLE.decode(value) if value is not None else None
 
 
-async def role_by_id(view: ReadView, role_id: str, by: Keyed) -> Role | None:
+async def role_by_id(view: ReadView, role_id: str, by: HmacKey) -> Role | None:
     """Return the role with this role id; that there is none takes as long to find out (SL-22)."""
     name = await view.get(_ROLE_ID + hashed(by, "role-id", role_id))
     return await role(view, name.decode() if name is not None else "")

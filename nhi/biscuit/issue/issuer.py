@@ -36,7 +36,7 @@ from nhi.biscuit.stored.model import (
     Workload,
 )
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call, Mounted, Namespace
+from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated, VaultError
 from vault.framework.keys.external import AskFirst, ExternalKeys, PrivateKey
@@ -44,7 +44,7 @@ from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
-Where = Callable[[Place], tuple[Namespace, Mounted] | None]
+Where = Callable[[Place], tuple[Namespace, MountFacts] | None]
 Longest = Callable[[str, Sequence[str]], int]
 
 _KEY_NUMBERS: Final = 4

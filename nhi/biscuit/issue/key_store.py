@@ -18,7 +18,7 @@ from nhi.biscuit.stored.model import Approver, IssuerKey, KeyState, Place
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed
-from vault.framework.keys.safe import Bare, Safe
+from vault.framework.keys.safe import BareKeys, Safe
 
 K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256
@@ -71,7 +71,7 @@ class Signers:
         self._known.drop(None)
 
 
-def bare(namespace_id: str, mount: str, safe: Safe) -> tuple[Bare[IssuerKey], Bare[Approver]]:
+def bare(namespace_id: str, mount: str, safe: Safe) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
     """Return what a mount may have kept without the safe; it is named by its uuid."""
     prefix = f"mnt/{mount}/"
 
@@ -91,8 +91,8 @@ def bare(namespace_id: str, mount: str, safe: Safe) -> tuple[Bare[IssuerKey], Ba
         await store.put_approver(view, _kept(safe, approver))
 
     return (
-        Bare(namespace_id, prefix, issuers, issuer, _is_bare, put_issuer),
-        Bare(namespace_id, prefix, approvers, store.approver, _is_bare, put_approver),
+        BareKeys(namespace_id, prefix, issuers, issuer, _is_bare, put_issuer),
+        BareKeys(namespace_id, prefix, approvers, store.approver, _is_bare, put_approver),
     )
 
 

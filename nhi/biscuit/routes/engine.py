@@ -47,7 +47,7 @@ from nhi.biscuit.stored.attestation import PRIVATE_KEY, SECRET
 from nhi.biscuit.stored.model import IssuerKey, KeyState, Place, Registration, Workload
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View
-from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unauthenticated
@@ -79,7 +79,7 @@ class KeyEngine(Engine):
         self._mint = mint
         self._leaving = leaving
 
-    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+    async def unmounting(self, core: View, home: Namespace, mount: MountFacts) -> None:
         """See `Engine.unmounting`: whatever the keys have signed ends."""
         await self._leaving.end(core, Place(home.id, mount.uuid), mount.logins)
 

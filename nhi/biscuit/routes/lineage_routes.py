@@ -36,7 +36,7 @@ from nhi.biscuit.stored.model import Issued, KeyState, Place
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import read, write
@@ -97,7 +97,7 @@ class LineageEngine(Engine):
         since, until = _time("since", params.since), _time("until", params.until)
         after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
         found: list[Credential] = []
-        looked, pace = 0, Pace()
+        looked, pace = 0, TimeSlice()
         async for name, presented in _found(call.reader, params, after):
             await pace.step()
             after = name
@@ -159,7 +159,7 @@ class LineageEngine(Engine):
             raise Malformed(f"limit: must be from 0 to {_MOST}")
         found = []
         names = await call.reader.list(store.REGISTRATIONS, after=params.after, limit=params.limit)
-        pace = Pace()
+        pace = TimeSlice()
         for name in names:
             await pace.step()
             registration = await store.registration(call.reader, name)

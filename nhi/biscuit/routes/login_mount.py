@@ -15,7 +15,7 @@ from nhi.biscuit.routes.params import LoginParams
 from nhi.biscuit.stored.model import Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
-from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
@@ -24,7 +24,7 @@ from vault.framework.quote import quote
 from vault.framework.route import Params, write
 from vault.token.factors import Factors
 
-Issuing = Callable[[Namespace, str], Mounted | None]
+Issuing = Callable[[Namespace, str], MountFacts | None]
 """Finds the `nhi` mount at a path in a namespace."""
 
 
@@ -61,7 +61,7 @@ class SigningInEngine(Engine):
         self._leaving = leaving
         self._factors = factors
 
-    async def unmounting(self, core: View, home: Namespace, mount: Mounted) -> None:
+    async def unmounting(self, core: View, home: Namespace, mount: MountFacts) -> None:
         """See `Engine.unmounting`: what was given by this way ends, as with any other auth method."""
         owner = self._find(home, mount.path.removeprefix("auth/"))
         if owner is not None:

@@ -13,7 +13,7 @@ from nhi.identity.stored import mfa as model
 from nhi.identity.stored.mfa import Enforcement, Waiting
 from nhi.identity.stored.names import hashed
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Auth, Call, Namespace, Refused, Reply
+from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import Standing
@@ -45,13 +45,15 @@ class SecondFactors:
         if not found:
             return None
         if standing is None:
-            return Refused(reason=Unauthenticated())  # nobody in particular has a second factor
+            return RefusedReply(reason=Unauthenticated())  # nobody in particular has a second factor
         given = _given(call)
         if given is not None:
             problem = await self.satisfied(call, found, given, standing)
-            return Refused(reason=Unauthenticated()) if problem else None
+            return RefusedReply(reason=Unauthenticated()) if problem else None
         if call.login is not None:
-            return Refused(reason=Unauthenticated())  # a login that is part of a request has no second half
+            return RefusedReply(
+                reason=Unauthenticated()
+            )  # a login that is part of a request has no second half
         return await self._wait(call, candidate, found)
 
     async def demanded(self, call: Call) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.stored import mfa as model
 from nhi.identity.stored.names import hashed
-from vault.framework.call import Call, Refused, Reply
+from vault.framework.call import Call, RefusedReply, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed
@@ -58,7 +58,7 @@ class ValidateEngine(Engine):
         found = await self._factors.applying(core, call.namespace, waits.accessor, waits.mount_kind, standing)
         problem = await self._factors.satisfied(call, found, given, standing)
         if problem:
-            return Refused(reason=Forbidden(problem, chained=False))
+            return RefusedReply(reason=Forbidden(problem, chained=False))
         await core.delete(model.WAITING + request)
         await core.cancel(model.MFA_KIND, f"{call.namespace.id}:{request}")
         now = self._clock.nanos()

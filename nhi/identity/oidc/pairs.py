@@ -18,7 +18,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Limited
 from vault.framework.keys.external import AskFirst
-from vault.framework.keys.safe import Bare, Safe
+from vault.framework.keys.safe import BareKeys, Safe
 
 WAITING: Final = 32
 """Calls that may wait for their pairs."""
@@ -78,7 +78,7 @@ class Pairs:
         """Return a JWT of these claims."""
         return sign(await opened(self._safe, key), claims)
 
-    def bare(self, namespace_id: str) -> Bare[NamedKey]:
+    def bare(self, namespace_id: str) -> BareKeys[NamedKey]:
         """Return what a namespace may have kept without the safe."""
 
         async def names(view: ReadView) -> Sequence[str]:
@@ -87,7 +87,7 @@ class Pairs:
         async def put(view: View, key: NamedKey) -> None:
             await put_key(view, namespace_id, self._kept(key))
 
-        return Bare(namespace_id, "", names, named_key, _bare, put)
+        return BareKeys(namespace_id, "", names, named_key, _bare, put)
 
     def _kept(self, key: NamedKey) -> NamedKey:
         """Return a key with its pairs in the safe. Raises `Unavailable`."""

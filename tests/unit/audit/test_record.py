@@ -18,7 +18,7 @@ from vault.audit import record as module
 from vault.audit.hasher import Hasher, TooMany
 from vault.audit.record import Renderer
 from vault.framework import schema
-from vault.framework.call import NOWHERE, Auth, Call, Mounted, Operation, Reply
+from vault.framework.call import NOWHERE, Auth, Call, MountFacts, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Kind
 from vault.framework.route import Access, Parameter, Params, Route
@@ -26,7 +26,9 @@ from vault.framework.secret import Secret
 from vault.policy.decision.acl import Verdict
 
 KEY = b"k" * 32
-MOUNT = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"}))
+MOUNT = MountFacts(
+    "u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"})
+)
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 _TREES = st.recursive(
     _LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
@@ -305,7 +307,7 @@ def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_MOUNTS", 3)
     renderer = _renderer()
     for number in range(10):
-        mount = Mounted(str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, 0, 0)
+        mount = MountFacts(str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, 0, 0)
         record = json.loads(renderer.request(_call(mount=mount), 1, {}, None))
         assert record["request"]["mount_point"] == f"m{number}/"
         assert len(renderer._mounts) <= 4
@@ -313,7 +315,7 @@ def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
 
 def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
     renderer, kept = _renderer(), _renderer()
-    moved = Mounted("u", "secret/", "kv", "kv_2", "secret", {}, 0, 0)
+    moved = MountFacts("u", "secret/", "kv", "kv_2", "secret", {}, 0, 0)
     allowed, refused = Verdict(True, granting=("one",)), Verdict(False)
     first, second = who("x"), who("x")
     second.policies = ("two",)

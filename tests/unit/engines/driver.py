@@ -12,7 +12,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework import schema
-from vault.framework.call import WRITES, Call, Identity, Mounted, Operation, Reply
+from vault.framework.call import WRITES, Call, Identity, MountFacts, Operation, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.route import RouteTable
@@ -51,7 +51,7 @@ class Driver:
         self.table = RouteTable([engine])
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=clock.millis, random=os.urandom)
-        self.mount = Mounted("one", "secret/", "kv", "kv_1", "secret", {}, default_ttl, 0)
+        self.mount = MountFacts("one", "secret/", "kv", "kv_1", "secret", {}, default_ttl, 0)
         self.identity: Identity | None = who("first")
 
     async def start(self) -> "Driver":

@@ -10,7 +10,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Identity, Mounted
+from vault.framework.call import Call, Identity, MountFacts
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -109,7 +109,7 @@ class Bench:
         call = Call()
         call.path = path
         call.now = self.clock.millis()
-        call.mount = Mounted(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, 0, 0)
+        call.mount = MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, 0, 0)
         call.identity = identity or who("first")
         return call
 

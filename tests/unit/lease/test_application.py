@@ -9,7 +9,7 @@ import pytest
 from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, MOST_TURNS, OtherSystem
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 
 
 class Leasing:
@@ -25,7 +25,7 @@ class Leasing:
         """Make an account for the holder of a token; return its lease."""
         call = Call()
         call.path, call.now = "fake/creds/role", self.parts.clock.millis()
-        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
         call.identity = who("holder")
         call.identity.key = self.parts.tokens.key(token)
         self.other.accounts.add("account")

@@ -12,7 +12,7 @@ from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
         namespace = parts.namespaces.live(identifier)
         assert namespace is not None
         call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
-        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
         call.identity = who("holder")
         call.identity.key = parts.tokens.key(holder)
         ttl = 0 if how == "over" else 3600

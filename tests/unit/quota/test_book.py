@@ -12,7 +12,7 @@ from tests.unit.engines.driver import FakeClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
-from vault.framework.call import NOWHERE, ROOT, Call, Mounted, Namespace
+from vault.framework.call import NOWHERE, ROOT, Call, MountFacts, Namespace
 from vault.framework.errors import Limited
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
@@ -57,7 +57,7 @@ class Bench:
         call.now = self.clock.millis()
         call.client_address = "192.0.2.1"
         call.namespace = namespace
-        call.mount = Mounted(mount, "kv/", "kv", "kv_1", "", {}, 0, 0) if mount else NOWHERE
+        call.mount = MountFacts(mount, "kv/", "kv", "kv_1", "", {}, 0, 0) if mount else NOWHERE
         call.path = f"kv/{local}" if mount else local
         if mount:
             call.local = local

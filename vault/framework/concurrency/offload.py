@@ -46,7 +46,7 @@ def place_of(address: str) -> str:
     return str(found.ipv4_mapped or found.packed[:8].hex())
 
 
-class Turns(Generic[J]):
+class FairQueue(Generic[J]):
     """Jobs that wait: the next is of the mount, and of that the address, that has waited longest for its turn."""
 
     def __init__(self) -> None:
@@ -105,8 +105,8 @@ class Pool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = threads
         self._most = waiting
-        self._turns: Turns[asyncio.Future[None]] = Turns()
-        self._owed: Turns[asyncio.Future[None]] = Turns()
+        self._turns: FairQueue[asyncio.Future[None]] = FairQueue()
+        self._owed: FairQueue[asyncio.Future[None]] = FairQueue()
         self._owing = False
         """Whether the last turn was of what is owed: that and what may be refused take turns too."""
         weakref.finalize(self, self._threads.shutdown, wait=False)

@@ -11,7 +11,7 @@ STRETCH: Final = 0.002
 """Seconds of work after which others have their turn: about what requests that wait cost together."""
 
 
-class Pace:
+class TimeSlice:
     """The pace of one piece of work; `step` is called after each part of it, however small."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.help.openapi import document
-from vault.framework.route import Bound, Route
+from vault.framework.route import BoundRoute, Route
 
 
 class Help(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ _PATHS: Final = (
 )
 
 
-async def show(bounds: Sequence[Bound], about: str, call: Call) -> Reply[Help]:
+async def show(bounds: Sequence[BoundRoute], about: str, call: Call) -> Reply[Help]:
     """Describe everything that can be done at the path of `call`; on a mount's root, everything that it can do.
 
     `about` says what the mount is for. Paths of the document are below the mount, as those of the text are.

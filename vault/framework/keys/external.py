@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from vault.framework.call import Call, Mounted, Namespace
+from vault.framework.call import Call, MountFacts, Namespace
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class ExternalKey(Protocol):
 class ExternalKeys(Protocol):
     """Where engines find external keys."""
 
-    async def find(self, namespace: Namespace, mount: Mounted, ref: str) -> ExternalKey:
+    async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> ExternalKey:
         """Return the key `<config>:<key>` of `namespace` for the engine that is mounted there as `mount`.
 
         Raises `Malformed`, in the field's words, where `ref` is no reference, there is no such key or config, or the

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 
-class Keyed:
+class HmacKey:
     """HMAC-SHA256 under one key (RFC 2104)."""
 
     __slots__ = ("_begun",)

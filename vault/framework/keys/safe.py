@@ -64,7 +64,7 @@ class Safe:
             raise Failed("a signing key fails its integrity check", chained=False) from None
 
 
-class Bare(msgspec.Struct, Generic[K], frozen=True):
+class BareKeys(msgspec.Struct, Generic[K], frozen=True):
     """Signing keys of one kind that a version without the safe may have kept without it, at one place."""
 
     namespace_id: str

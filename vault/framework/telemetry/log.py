@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
-from vault.framework.telemetry.log_tail import Watch
+from vault.framework.telemetry.log_tail import LogTail
 from vault.storage.protocol import StorageFailure
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
@@ -61,7 +61,7 @@ class Log:
         self._clock = clock or Clock()
         self._line: Callable[[str, str, str, dict[str, Value]], str]
         self._line = self._json if form == "json" else self._standard
-        self._watches: list[Watch] = []
+        self._watches: list[LogTail] = []
         self.stream = stream or sys.stderr
         self.dropped = 0
         self.set_level(level)
@@ -89,16 +89,16 @@ class Log:
         """Whether as many read along as may."""
         return len(self._watches) >= _MOST_WATCHES
 
-    def watch(self, level: str, form: str) -> Watch:
+    def watch(self, level: str, form: str) -> LogTail:
         """Return what reads along from now on, whatever is written. Give it to `unwatch` in the end.
 
         `level` and `form` are the reader's own.
         """
-        watch = Watch(LEVELS[level], self._json if form == "json" else self._standard)
+        watch = LogTail(LEVELS[level], self._json if form == "json" else self._standard)
         self._watches.append(watch)
         return watch
 
-    def unwatch(self, watch: Watch) -> None:
+    def unwatch(self, watch: LogTail) -> None:
         """Let nobody read along there any more."""
         if watch in self._watches:
             self._watches.remove(watch)

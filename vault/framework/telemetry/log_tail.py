@@ -14,7 +14,7 @@ _MOST: Final = 1024
 Line = Callable[[str, str, str, dict[str, str | int | float | bool]], str]
 
 
-class Watch:
+class LogTail:
     """Lines of at least `weight` that were logged and not read yet."""
 
     def __init__(self, weight: int, line: Line) -> None:

@@ -15,7 +15,7 @@ from vault.framework.telemetry.metrics import Metrics
 
 Reason = Literal["body", "head", "path", "size", "time"]
 """A body that did not arrive whole; a head or header that is no good; a path; too many bytes; too slowly sent."""
-Refused = Callable[[Reason, str], None]
+CountRefusal = Callable[[Reason, str], None]
 """Told of the class and the address of each."""
 REASONS: Final[tuple[Reason, ...]] = ("body", "head", "path", "size", "time")
 QUIET: Final = 10.0

@@ -29,7 +29,7 @@ from nhi.biscuit.routes.publication_routes import PublishingEngine
 from nhi.biscuit.routes.registration_routes import RegistrationEngine
 from nhi.biscuit.routes.revocation_routes import RevokingEngine
 from nhi.biscuit.stored.model import Place
-from vault.framework.call import Mounted, Namespace
+from vault.framework.call import MountFacts, Namespace
 from vault.framework.engine import Engine
 from vault.framework.keys.external import ExternalKeys
 from vault.server.compose.parts import Parts, address
@@ -85,7 +85,7 @@ def workloads(
     return engines, signing_in, BiscuitService(parts.biscuits, mint, parts.barrier)
 
 
-def _issuing(parts: Parts, namespace: Namespace, path: str) -> Mounted | None:
+def _issuing(parts: Parts, namespace: Namespace, path: str) -> MountFacts | None:
     """Return the `nhi` mount at a path in a namespace; None where there is none."""
     found = parts.router.of(namespace).get(path)
     return found.mounted if found is not None and found.mounted.kind == "nhi" else None
@@ -99,7 +99,7 @@ def _longest(parts: Parts, namespace_id: str, doors: Sequence[str]) -> int:
     return min((one for one in tuned if one), default=parts.limits.longest)
 
 
-def _where(parts: Parts, owner: Place) -> tuple[Namespace, Mounted] | None:
+def _where(parts: Parts, owner: Place) -> tuple[Namespace, MountFacts] | None:
     """Return the namespace and the mount that a place names; None where one is gone."""
     home = parts.namespaces.live(owner.namespace)
     table = parts.router.of(home) if home is not None and parts.router.has(home, owner.mount) else ()

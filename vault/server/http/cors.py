@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
-from vault.framework.telemetry.refusals import Refused
+from vault.framework.telemetry.refusals import CountRefusal
 from vault.server.application import Answer, Message
 from vault.wire.head_cache import Again, Outlet
 from vault.wire.http import RESPOND
@@ -31,7 +31,7 @@ _REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
 class Origins:
     """Stands before what answers on a listener."""
 
-    def __init__(self, inner: Answer, origins: CrossOrigins, refused: Refused | None = None) -> None:
+    def __init__(self, inner: Answer, origins: CrossOrigins, refused: CountRefusal | None = None) -> None:
         """`refused` is told of what never becomes a request."""
         self._inner = inner
         self.refused: Final = refused

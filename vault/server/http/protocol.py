@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from vault.framework.record_batch import RecordBatch
-from vault.framework.telemetry.refusals import Reason, Refused
+from vault.framework.telemetry.refusals import CountRefusal, Reason
 from vault.server.config.settings import Listener
 from vault.server.http.framing import Framed
 from vault.server.http.smuggling import HEAD_END
@@ -111,7 +111,7 @@ class Connection(Framed):
         self.listener = listener
         self._arrived = b""
         self._again: Again | None = getattr(self.app, "again", None)
-        self._refused: Refused | None = getattr(self.app, "refused", None)
+        self._refused: CountRefusal | None = getattr(self.app, "refused", None)
         self._head: tuple[bytes, int] | None = None
         self._repeating = False
         self._batch: RecordBatch | None = None

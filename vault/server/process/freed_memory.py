@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.framework.concurrency.offload import Pool
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 
 _SECONDS: Final = 50.0
 """Between two times that it is cleared, whatever happened."""
@@ -60,7 +60,7 @@ class Remains:
 
 async def clear() -> None:
     """Write over what lies free, giving way to others in between, and what the loop read last."""
-    pace = Pace()
+    pace = TimeSlice()
     mapped = _Mapped()
     for part in (_python(mapped), _system(mapped)):
         for _ in part:

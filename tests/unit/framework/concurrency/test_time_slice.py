@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from vault.framework.concurrency import time_slice as pace
-from vault.framework.concurrency.time_slice import STRETCH, Pace
+from vault.framework.concurrency.time_slice import STRETCH, TimeSlice
 
 
 def _turns(monkeypatch: pytest.MonkeyPatch, *, parts: int, seconds: float) -> int:
@@ -25,7 +25,7 @@ def _turns(monkeypatch: pytest.MonkeyPatch, *, parts: int, seconds: float) -> in
         nonlocal now
         beside = asyncio.create_task(others())
         await asyncio.sleep(0)
-        work = Pace()
+        work = TimeSlice()
         for _ in range(parts):
             now += seconds
             await work.step()

@@ -11,7 +11,7 @@ from nhi.identity.stored import store
 from tests.unit.engines.system.house import CORE
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 from vault.framework.identity import LoginAlias
 from vault.policy.store import PolicyEntry
 
@@ -224,7 +224,7 @@ def test_sl_34_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -
 async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     """Log in as an auth method does once it knows who it is; return the entity's id."""
     call = Call()
-    call.mount = Mounted("u", "auth/x/", "x", accessor, "auth", {}, 0, 0)
+    call.mount = MountFacts("u", "auth/x/", "x", accessor, "auth", {}, 0, 0)
     async with house.barrier.write("root", CORE) as core:
         call.core = core
         standing = await house.identities.enter(call, alias, accessor)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.server.process import loop_watch
@@ -34,7 +34,7 @@ def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple
         watch = LoopWatch(Log(stream=stream), metrics)
         watch.start()
         call = Call()
-        call.mount = Mounted("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0)
+        call.mount = MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0)
         call.client_address = "192.0.2.7"
         for number in range(times):
             hold(watch, call)

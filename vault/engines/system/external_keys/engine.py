@@ -15,7 +15,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.system.external_keys import store
 from vault.engines.system.external_keys.store import Config, Key
-from vault.framework.call import Call, Mounted, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
 from vault.framework.fields import Doc, Json, Kind
@@ -233,7 +233,7 @@ class ExternalKeyEngine(Engine):
         """Let the mount at a path use a key no longer."""
         await self._grant(call, params, granted=False)
 
-    async def find(self, namespace: Namespace, mount: Mounted, ref: str) -> ExternalKey:
+    async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> ExternalKey:
         """See `ExternalKeys.find`."""
         config_name, _, key_name = ref.partition(":")
         if not config_name or not key_name or ":" in key_name:

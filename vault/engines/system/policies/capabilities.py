@@ -10,7 +10,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Narrowing, Reply
 from vault.framework.concurrency.offload import Pool, client_of
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
@@ -230,7 +230,7 @@ class CapabilityEngine(Engine):
             raise Malformed("missing path", chained=True)
         acl = await self._gate.acl(identity, call.now)
         found: Capabilities = {}
-        pace = Pace()
+        pace = TimeSlice()
         for path in sorted(set(paths)):
             await pace.step()
             seen = seen_by(identity, call.namespace.path + path)

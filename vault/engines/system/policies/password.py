@@ -12,7 +12,7 @@ from vault.engines.system.policies.password_rules import Rules, RulesError, cand
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
-from vault.framework.concurrency.time_slice import Pace
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
@@ -97,7 +97,7 @@ class PasswordPolicyEngine(Engine):
     async def generate_password(self, call: Call, params: PasswordPolicyName) -> Reply[Password]:
         """Make a password by a policy. All passwords that the policy allows are equally likely."""
         rules = read_rules(await self._text(call, params.name))
-        pace = Pace()
+        pace = TimeSlice()
         for candidate in candidates(rules, self._entropy.bytes):
             if candidate is not None:
                 return Reply(Password(candidate))

@@ -11,7 +11,7 @@ from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.lease.bench import MOST_TURNS, OtherSystem
 from vault.engines.system.clients.leases import LeaseEngine
-from vault.framework.call import Call, Mounted
+from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.ending import MOST_ATTEMPTS, Endings
@@ -65,7 +65,7 @@ class Leased(House):
         self.other.accounts.add(account)
         call = Call()
         call.path, call.now = path, self.clock.millis()
-        call.mount = Mounted("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
         call.identity = who("somebody")
         call.identity.key = self.tokens.key(token) if token else ""
         lease = self.leases.new(call, ttl=60, longest=600, detail=account.encode(), renewable=renewable)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import pytest
 
 from tests.routes.driver import Application
-from vault.framework.telemetry.log_tail import Watch
+from vault.framework.telemetry.log_tail import LogTail
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ class Reader:
         return text
 
 
-def watches(server: Application) -> list[Watch]:
+def watches(server: Application) -> list[LogTail]:
     return server.vault._parts.log._watches
 
 
@@ -202,7 +202,7 @@ def test_no_more_read_along_than_may(server: Application) -> None:
 
 def test_whoever_reads_too_slowly_is_told_how_much_is_missing() -> None:
     async def scenario() -> None:
-        watch = Watch(0, lambda *event: event[2])
+        watch = LogTail(0, lambda *event: event[2])
         for number in range(1030):
             watch.take(str(number))
         lines = (await watch.read(0)).splitlines()
