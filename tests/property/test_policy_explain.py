@@ -7,7 +7,7 @@ import pytest
 
 from tests.property.test_policy_differential import SEED, constrained_policy, near, policy_text
 from vault.policy.decision.acl import Acl, compile_acl
-from vault.policy.decision.explain import EXPLAINED, Explained, explain
+from vault.policy.decision.explain import EXPLAINED, AclExplanation, explain
 from vault.policy.text.parse import parse_policy
 
 NOW = 1_800_000_000
@@ -57,7 +57,7 @@ def test_the_suggested_rule_allows_and_takes_nothing_away(cases: int) -> None:
             more = acl.with_policy(parse_policy("more", said.grant), now=NOW)
             after = {one.capability: one for one in explain(more, EXPLAINED, said.path, now=NOW)}
             assert after[said.capability].allowed, said
-            before: list[Explained] = explain(acl, EXPLAINED, said.path, now=NOW)
+            before: list[AclExplanation] = explain(acl, EXPLAINED, said.path, now=NOW)
             lost = [one for one in before if one.allowed and not after[one.capability].allowed]
             assert not lost, (said, lost)
     assert suggested > 2 * cases

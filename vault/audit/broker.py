@@ -48,7 +48,7 @@ Taken = Awaitable[None] | None
 """What tells whether a record is taken where that is not known yet; it raises `Unavailable`. None: it is."""
 
 
-class _Open(msgspec.Struct):
+class _OpenDevice(msgspec.Struct):
     config: DeviceConfig
     device: Writer
     hasher: Hasher
@@ -93,8 +93,8 @@ class Broker:
         self._clock = clock
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
-        self._open: dict[str, _Open] = {}
-        self._recording: Sequence[_Open] = ()
+        self._open: dict[str, _OpenDevice] = {}
+        self._recording: Sequence[_OpenDevice] = ()
         self._pool = Pool(threads=1, name="record")
         self._batch: Batch | None = None
         self._headers: dict[str, bool] = {}
@@ -174,7 +174,7 @@ class Broker:
         held, call.held = call.held, 0
         if self._open:
             headers = self._headers
-            lines: list[tuple[_Open, bytes]] = []
+            lines: list[tuple[_OpenDevice, bytes]] = []
             for entry in self._recording:
                 renderer = entry.renderer
                 line = (
@@ -214,7 +214,7 @@ class Broker:
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
 
-    def _send(self, lines: Sequence[tuple[_Open, bytes]], kind: str, count: int = 0) -> Taken:
+    def _send(self, lines: Sequence[tuple[_OpenDevice, bytes]], kind: str, count: int = 0) -> Taken:
         """Write one call's lines, or `count` calls' in one; what waits to be written goes first.
 
         A record is taken as soon as one device has it. Raises `Unavailable`, or what is returned does.
@@ -355,7 +355,7 @@ class Broker:
             value = await core.get(_DEVICE + path)
             if value is not None and path not in configs:
                 configs[path] = _CONFIG.decode(value)
-        opened: dict[str, _Open] = {}
+        opened: dict[str, _OpenDevice] = {}
         for path, config in configs.items():
             salt = await self._readable(core, path)
             device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._opened(config)
@@ -379,7 +379,7 @@ class Broker:
         self._salts.forget()
         self._headers = {}
 
-    def _record_on(self, opened: dict[str, _Open]) -> None:
+    def _record_on(self, opened: dict[str, _OpenDevice]) -> None:
         """Exchange the devices; what waits goes to those that it was written for."""
         if self._batch is not None:
             self._batch.flush()
@@ -470,7 +470,7 @@ class Broker:
         return entry.hasher.text(value)
 
 
-def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _Open:
+def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _OpenDevice:
     raw = config.flag("log_raw", default=False)
     hasher = Hasher(
         salt,
@@ -480,4 +480,4 @@ def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _Open:
     )
     prefix = config.options.get("prefix", "").encode()
     elide = config.flag("elide_list_responses", default=False)
-    return _Open(config, device, hasher, Renderer(hasher, raw=raw, prefix=prefix, elide_lists=elide))
+    return _OpenDevice(config, device, hasher, Renderer(hasher, raw=raw, prefix=prefix, elide_lists=elide))

@@ -37,7 +37,7 @@ _MOST: Final = 10_000
 """Values of one record that are hashed one by one; of more there is one hash, for each takes its time (SL-55)."""
 
 
-class TooMany(Exception):
+class TooManyValues(Exception):
     """A record holds more values than are hashed one by one."""
 
 
@@ -144,14 +144,14 @@ class Hasher:
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
-            raise TooMany
+            raise TooManyValues
 
     def request(
         self, data: Mapping[str, Json], clear: frozenset[str], known: Mapping[str, Parameter]
     ) -> Mapping[str, Json]:
         """Hash what came with a request, but for the top-level keys that the mount declared clear.
 
-        `known` are the parameters of the route by name; those that are numbers stay. Raises `TooMany`.
+        `known` are the parameters of the route by name; those that are numbers stay. Raises `TooManyValues`.
         """
         if self._strings_only:
             return self._strings(data, clear)
@@ -168,7 +168,7 @@ class Hasher:
     def answer(self, data: object, plain: Json, clear: Collection[str], *, own: bool) -> Json:
         """Hash the data of an answer and `plain`, which it is on the wire, but for the keys that the mount declared clear.
 
-        `own` says that the names of its members are a client's. Raises `TooMany`.
+        `own` says that the names of its members are a client's. Raises `TooManyValues`.
         """
         self._left = _MOST
         if not isinstance(plain, dict):

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from vault.audit.hasher import Hasher, TooMany
+from vault.audit.hasher import Hasher, TooManyValues
 from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import ROOT, Auth, Call, Decision, Identity, MountFacts, Reply, WrapInfo
@@ -214,7 +214,7 @@ class Renderer:
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
             return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
-        except TooMany:
+        except TooManyValues:
             return schema.encode(self._many(call.data))
 
     def _many(self, data: object) -> Mapping[str, object]:
@@ -323,7 +323,7 @@ class Renderer:
             }
         try:
             return self._hasher.answer(reply.data, plain, call.mount.clear_response_keys, own=reply.own_names)
-        except TooMany:
+        except TooManyValues:
             return self._many(plain)
 
     def _new_auth(self, auth: Auth, reply: Reply[object]) -> object:

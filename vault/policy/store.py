@@ -56,7 +56,7 @@ def policy_key(namespace_id: str, name: str) -> str:
 _KIND: Final = RecordKind("policy", PolicyEntry)
 
 
-class _Compiled(msgspec.Struct, frozen=True):
+class _CachedAcl(msgspec.Struct, frozen=True):
     """The ACL of some policies for whoever has no entity; `until` is in milliseconds, 0 for as long as the epoch."""
 
     acl: Acl
@@ -77,7 +77,7 @@ class PolicyStore:
         self._read_size = 0
         self.generation = 0
         """Moves when anything compiled becomes untrue."""
-        self._compiled: dict[tuple[str, tuple[str, ...]], _Compiled] = {}
+        self._compiled: dict[tuple[str, tuple[str, ...]], _CachedAcl] = {}
 
     async def drop(self, key: str | None) -> None:
         """Forget what was cached; compiled sets are few and all of them go."""
@@ -137,11 +137,11 @@ class PolicyStore:
 
     async def _compile(
         self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
-    ) -> _Compiled:
+    ) -> _CachedAcl:
         policies, until = await self.texts(core, namespace_id, names, now)
         templated = tuple(policies) if any(policy.templated for policy in policies) else ()
         acl = await self._compiled_for(namespace_id, policies, now)
-        return _Compiled(acl, _sooner(until, acl), templated)
+        return _CachedAcl(acl, _sooner(until, acl), templated)
 
     async def _compiled_for(
         self, namespace_id: str, policies: Sequence[Policy], now: int, facts: IdentityFacts | None = None

@@ -23,10 +23,10 @@ from vault.ui.html.components import field
 from vault.ui.html.elements import el
 from vault.ui.html.layout import elsewhere, page, secret_field, style
 from vault.ui.html.refusals import reason, refused_page, sentence
-from vault.ui.session.api_client import Answer, Inner, Told
+from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient
 from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, Sessions
-from vault.ui.session.visit import Refused, Visit, engines
+from vault.ui.session.visit import ApiRefusal, Visit, engines
 from vault.ui.views import anomalies, credentials, overview, registrations, revocation, workloads
 
 COOKIE: Final = "__Secure-coffre-ui"
@@ -74,7 +74,7 @@ class Pages:
             *(Route(f"/ui/{name}", _to_the_page, methods=["GET"]) for name in ("sign-in", "sign-out")),
             Route("/ui/revoke", self.revoke, methods=["POST"]),
             *(Route(f"/ui/{name}", self._shows(view), methods=["GET"]) for name, view in _VIEWS.items()),
-            Route("/ui/{rest:path}", _Elsewhere(self)),
+            Route("/ui/{rest:path}", _UnknownPage(self)),
         ]
 
     def nothing(self, request: Request) -> Response:
@@ -106,9 +106,9 @@ class Pages:
         if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable():
             return self._sign_in(request, _WRONG, 403)
         secret = Secret(token)
-        told = await Inner(self._front, request.scope, secret, fields.get("namespace", "").strip(" /")).get(
-            "auth/token/lookup-self", {}
-        )
+        told = await ApiClient(
+            self._front, request.scope, secret, fields.get("namespace", "").strip(" /")
+        ).get("auth/token/lookup-self", {})
         if told.status != 200:
             why = reason(told) if told.status in {429, 503} else _WRONG
             return self._sign_in(request, why, told.status)
@@ -159,7 +159,7 @@ class Pages:
             fields = await fields_of(request)
             if request.method == "POST" and not session.form.matches(fields.get("form", "")):
                 return _stranger(session)
-            inner = Inner(self._front, request.scope, session.token, session.namespace)
+            inner = ApiClient(self._front, request.scope, session.token, session.namespace)
             mounts = await engines(inner)
             wanted = fields.get("mount", "").strip("/") or next(iter(mounts), "")
             if wanted not in mounts:
@@ -168,10 +168,10 @@ class Pages:
             return await view(Visit(inner, session, fields, mounts, mount, self._sessions.now()))
         except Malformed as refusal:
             return refused_page(400, sentence(refusal.message), session, mount)
-        except Refused as refused:
+        except ApiRefusal as refused:
             return await self._refused(request, session, refused.told, mount)
 
-    async def _refused(self, request: Request, session: Session, told: Told, mount: str) -> Response:
+    async def _refused(self, request: Request, session: Session, told: ApiAnswer, mount: str) -> Response:
         if told.kind in {"unauthenticated", "sealed"}:
             if told.kind == "unauthenticated":
                 self._sessions.end_all(session)
@@ -198,7 +198,7 @@ class Pages:
         return answer
 
 
-class _Elsewhere:
+class _UnknownPage:
     """Answers whatever no other page does, by any method."""
 
     def __init__(self, pages: Pages) -> None:
@@ -208,7 +208,7 @@ class _Elsewhere:
         await self._pages.nothing(Request(scope, receive))(scope, receive, send)
 
 
-def whose_token(told: Told) -> str:
+def whose_token(told: ApiAnswer) -> str:
     """Return the entity or the workload that a token belongs to; empty for neither.
 
     What a token says of itself in its metadata anybody may choose, but for a Biscuit and what was made with one.

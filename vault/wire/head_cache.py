@@ -53,7 +53,7 @@ Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | N
 """Serves a request by the digest of its bytes, its client and the way back; None where it has to be parsed."""
 
 
-class Known:
+class CachedHead:
     """What a head says, and the plan of what it asks for."""
 
     __slots__ = ("accept", "body", "content_type", "headers", "limits", "method", "plan")
@@ -77,15 +77,15 @@ class Known:
         self.plan.fill(call)
 
 
-class Heads:
+class HeadCache:
     """The heads that are known, of one listener."""
 
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
-        self._kept: Bounded[tuple[bytes, str], Known] = Bounded(_KEPT)
+        self._kept: Bounded[tuple[bytes, str], CachedHead] = Bounded(_KEPT)
         plans.accompany(self._tidy)
 
-    def find(self, head: bytes, client: str, now: int) -> Known | None:
+    def find(self, head: bytes, client: str, now: int) -> CachedHead | None:
         """Return what is known of a request by the digest of its bytes; None when that is no longer true."""
         known = self._kept.get((head, client))
         return known if known is not None and self._plans.holds(known.plan, now) else None
@@ -106,4 +106,4 @@ class Heads:
                 lengths.append(value)
         head, behind = came
         if lengths == ([b"%d" % behind] if call.method in BODIED else []) and len(call.body) == behind:
-            self._kept.put((head, call.client_address), Known(call.plan, call))
+            self._kept.put((head, call.client_address), CachedHead(call.plan, call))

@@ -34,8 +34,8 @@ from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
 from vault.wire import inline_auth, native, v1
 from vault.wire.bodies import CUT
-from vault.wire.head_cache import BODIED, HEAD, Heads, Known, Outlet
-from vault.wire.in_flight import Lane
+from vault.wire.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
+from vault.wire.in_flight import ListenerRequests
 from vault.wire.options import (
     ANYWHERE,
     ROOT_ONLY,
@@ -98,7 +98,7 @@ class Front:
 
     def __init__(
         self,
-        lane: Lane,
+        lane: ListenerRequests,
         plans: Plans,
         clock: Clock,
         entropy: Entropy,
@@ -111,7 +111,7 @@ class Front:
         self._sealed = sealed
         self._lane = lane
         self._plans = plans
-        self._heads = Heads(plans)
+        self._heads = HeadCache(plans)
         self._handle = lane.handle
         self._clock = clock
         self._ids = Ids(entropy)
@@ -129,7 +129,7 @@ class Front:
         return self._serve(scope, _nothing, outlet.send, known, outlet)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, known: Known | None, outlet: Outlet | None
+        self, scope: Scope, receive: Receive, send: Send, known: CachedHead | None, outlet: Outlet | None
     ) -> None:
         lane = self._lane
         running = lane.running

@@ -25,10 +25,12 @@ _MOST_ROUTES: Final = 1000
 """Pairs of mount and operation that are timed apart."""
 
 
-class Lane:
+class ListenerRequests:
     """The requests of one listener. `Front` writes what runs and how long it took: a call would cost too much."""
 
-    def __init__(self, requests: Requests, longest: float, max_body: int, json_limits: JsonLimits) -> None:
+    def __init__(
+        self, requests: RunningRequests, longest: float, max_body: int, json_limits: JsonLimits
+    ) -> None:
         """`longest` is how many seconds a request may take, `max_body` how many bytes its body."""
         self.longest: Final = longest
         self.bodies: Final = Bodies(max_body, min(max_body, json_limits.unknown))
@@ -55,7 +57,7 @@ class Lane:
         return late
 
 
-class Requests:
+class RunningRequests:
     """All lanes, and the timings that they share: `route.read.secret-` and their sums."""
 
     def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse, refusals: Refusals) -> None:
@@ -69,16 +71,16 @@ class Requests:
         """Durations that no timing has counted yet, by path of the mount and operation."""
         self._routes: dict[tuple[str, Operation], Timing] = {}
         self._metrics = metrics
-        self._lanes: WeakSet[Lane] = WeakSet()
+        self._lanes: WeakSet[ListenerRequests] = WeakSet()
         metrics.summary("core.handle_request", lambda: self._timings(login=False))
         metrics.summary("core.handle_login_request", lambda: self._timings(login=True))
         metrics.gauge(
             "core.in_flight_requests", lambda: float(sum(len(lane.running) for lane in self._lanes))
         )
 
-    def lane(self, *, longest: float, max_body: int, json_limits: JsonLimits) -> Lane:
-        """Return a lane; see `Lane` for what limits its requests. It lives as long as its front."""
-        lane = Lane(self, longest, max_body, json_limits)
+    def lane(self, *, longest: float, max_body: int, json_limits: JsonLimits) -> ListenerRequests:
+        """Return a lane; see `ListenerRequests` for what limits its requests. It lives as long as its front."""
+        lane = ListenerRequests(self, longest, max_body, json_limits)
         self._lanes.add(lane)
         return lane
 

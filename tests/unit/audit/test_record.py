@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.engines.driver import who
 from vault.audit import hasher as hashing
 from vault.audit import record as module
-from vault.audit.hasher import Hasher, TooMany
+from vault.audit.hasher import Hasher, TooManyValues
 from vault.audit.record import Renderer
 from vault.framework import schema
 from vault.framework.call import NOWHERE, Auth, Call, MountFacts, Operation, Reply
@@ -119,7 +119,7 @@ def test_sl_50_no_name_and_no_scalar_but_booleans_and_null_of_a_client_is_readab
 
 def test_sl_55_what_one_record_may_hold_is_its_own() -> None:
     hasher = Hasher(KEY, raw=False, hash_accessor=True)
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyValues):
         hasher.request({"a": [0] * 10_000}, frozenset(), {})
     assert hasher.answer(["b"], ["b"], frozenset(), own=False) == [_hashed("b")]
 

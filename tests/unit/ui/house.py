@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from vault.framework.secret import Secret
 from vault.ui.html.times import millis
-from vault.ui.session.api_client import Inner
+from vault.ui.session.api_client import ApiClient
 from vault.ui.session.sessions import Session
 from vault.ui.session.visit import Visit
 
@@ -57,7 +57,9 @@ NOW = "2026-11-27T12:00:00Z"
 def shown(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: str) -> str:
     """The text of a page, for a signed-in visitor of `nhi`."""
     session = Session(Secret("s.x"), "", "ann", Secret("form"), 0, 0)
-    visit = Visit(Inner(front, {}, session.token), session, fields, ["more", "nhi"], "nhi", in_millis(NOW))
+    visit = Visit(
+        ApiClient(front, {}, session.token), session, fields, ["more", "nhi"], "nhi", in_millis(NOW)
+    )
 
     async def asked() -> Response:
         return await view(visit)

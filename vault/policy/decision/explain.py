@@ -24,14 +24,14 @@ _LISTING = frozenset({"list", "scan"})
 _SUGGESTED = "what would be added"
 
 
-class Share(msgspec.Struct, frozen=True):
+class PolicyContribution(msgspec.Struct, frozen=True):
     """What one policy says on the deciding path."""
 
     policy: str
     capabilities: Sequence[str]
 
 
-class Explained(msgspec.Struct, frozen=True):
+class AclExplanation(msgspec.Struct, frozen=True):
     """The answer about one capability.
 
     `path` is what was asked about: a listing's ends in a slash. `rule` is the deciding rule's path, templates
@@ -44,13 +44,13 @@ class Explained(msgspec.Struct, frozen=True):
     path: str
     allowed: bool
     rule: str
-    grants: Sequence[Share]
+    grants: Sequence[PolicyContribution]
     constraints: Mapping[str, object]
     missing: str
     grant: str
 
 
-def explain(acl: Acl, capabilities: Sequence[str], path: str, *, now: float) -> list[Explained]:
+def explain(acl: Acl, capabilities: Sequence[str], path: str, *, now: float) -> list[AclExplanation]:
     """Explain what `acl` says of a request without parameters or wrapping for `path`, which has no leading slash.
 
     `capabilities` are among `EXPLAINED`; `now` is Unix time.
@@ -58,18 +58,18 @@ def explain(acl: Acl, capabilities: Sequence[str], path: str, *, now: float) -> 
     return [_explained(acl, capability, path, now) for capability in capabilities]
 
 
-def _explained(acl: Acl, capability: str, path: str, now: float) -> Explained:
+def _explained(acl: Acl, capability: str, path: str, now: float) -> AclExplanation:
     path = _asked(capability, path)
     verdict = verdict_on(acl, capability, path, now=now)
     pattern = acl.deciding(_operation(capability), path, now=now)
     rule = None if pattern is None else acl.rules[pattern]
     sources = [] if pattern is None else acl.sources(pattern, now=now)
-    return Explained(
+    return AclExplanation(
         capability=capability,
         path=path,
         allowed=verdict.allowed,
         rule=pattern or "",
-        grants=[Share(name, _words(one.capabilities)) for name, one in sources],
+        grants=[PolicyContribution(name, _words(one.capabilities)) for name, one in sources],
         constraints={} if rule is None else _constraints(rule),
         missing=_missing(verdict, rule),
         grant="" if verdict.allowed else _grant(acl, capability, path, rule, now=now),

@@ -34,7 +34,7 @@ from vault.engines.cubbyhole.store import purge as purge_cubbyhole
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.engines.system.seal.rotate_keyring import keep_count
-from vault.engines.system.seal.seal import Passage
+from vault.engines.system.seal.seal import SealHooks
 from vault.framework.call import Call, Identity, Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits
@@ -68,7 +68,7 @@ from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
 from vault.ui.session.sessions import Sessions
 from vault.wire.http import Front
-from vault.wire.in_flight import Requests
+from vault.wire.in_flight import RunningRequests
 from vault.wrap.guard import WrappingGuard
 
 _WATCH_SECONDS: Final = 1.0
@@ -91,10 +91,10 @@ class Vault:
         pipeline = _pipeline(parts)
         self._plans = pipeline.plans
         self._sessions = Sessions(clock, entropy) if config.ui else None
-        self._requests = Requests(
+        self._requests = RunningRequests(
             metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
         )
-        passage = Passage(
+        passage = SealHooks(
             self._opened,
             self._closing,
             self._sealing,

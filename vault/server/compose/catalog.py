@@ -14,16 +14,16 @@ from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
-from vault.engines.system.clients.cubbyhole_response import WaitingResponse
+from vault.engines.system.clients.cubbyhole_response import CubbyholeResponseEngine
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
-from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.plugins import PluginEngine, ProgramEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
-from vault.engines.system.namespaces.locked_users import LockoutEngine
+from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
 from vault.engines.system.operations.audit import AuditEngine
 from vault.engines.system.operations.host import machine
@@ -32,9 +32,9 @@ from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.engines.system.seal.generate_root import RootTokenEngine
 from vault.engines.system.seal.legacy_rekey import RekeyEngine, RootEngine
-from vault.engines.system.seal.rotate_keyring import RotationEngine
-from vault.engines.system.seal.rotate_root import ResharingEngine
-from vault.engines.system.seal.seal import Passage, SealEngine
+from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
+from vault.engines.system.seal.rotate_root import RootRotationEngine
+from vault.engines.system.seal.seal import SealEngine, SealHooks
 from vault.engines.system.seal.slots import SealSlotEngine
 from vault.engines.token.engine import TokenEngine
 from vault.engines.totp.engine import Totp
@@ -56,7 +56,7 @@ from vault.server.config.sanitized import sanitized
 from vault.token.other_credentials import Foreign
 
 
-def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]]) -> Catalog:
+def catalog(parts: Parts, passage: SealHooks, running: Callable[[], Iterable[Call]]) -> Catalog:
     """Return every kind of mount. `running` tells the calls that are being answered."""
     plain = backend(PlainKV(parts.entropy, parts.limits.default))
     external = ExternalKeyEngine(
@@ -80,7 +80,7 @@ def catalog(parts: Parts, passage: Passage, running: Callable[[], Iterable[Call]
         *_rights(parts, external, biscuits),
         *_status(parts, running),
         *operators(parts, biscuits),
-        LockoutEngine(lock, parts.router, parts.barrier),
+        LockedUsersEngine(lock, parts.router, parts.barrier),
         ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.router, parts.clock),
     )
     return Catalog(
@@ -121,10 +121,10 @@ def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
     def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
         return entries.read_entry(call, EntryPath(path="response"))
 
-    return (WaitingResponse(parts.wrapper, parts.barrier, own_entry), entries)
+    return (CubbyholeResponseEngine(parts.wrapper, parts.barrier, own_entry), entries)
 
 
-def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
+def _seal(parts: Parts, passage: SealHooks) -> tuple[Engine, ...]:
     consents = _consents(parts)
     shares, root_tokens = _resharing(parts, consents), _root_tokens(parts, consents)
     return (
@@ -135,7 +135,7 @@ def _seal(parts: Parts, passage: Passage) -> tuple[Engine, ...]:
             passage,
             lambda: (parts.audit.blocked, parts.audit.failing),
         ),
-        RotationEngine(parts.barrier),
+        KeyringRotationEngine(parts.barrier),
         shares,
         SealSlotEngine(
             parts.lifecycle,
@@ -161,8 +161,8 @@ def _root_tokens(parts: Parts, consents: EveryConsent) -> RootTokenEngine:
     return RootTokenEngine(consents, parts.tokens, parts.barrier, parts.clock, parts.entropy, parts.log)
 
 
-def _resharing(parts: Parts, consents: EveryConsent) -> ResharingEngine:
-    return ResharingEngine(parts.lifecycle, parts.barrier, consents, parts.sealing, parts.clock, parts.log)
+def _resharing(parts: Parts, consents: EveryConsent) -> RootRotationEngine:
+    return RootRotationEngine(parts.lifecycle, parts.barrier, consents, parts.sealing, parts.clock, parts.log)
 
 
 def _mounts(parts: Parts) -> tuple[Engine, ...]:
@@ -172,7 +172,7 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
         MountsEngine(router, parts.entropy, parts.tokens, max_ttl=limits.longest),
         TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
         RemountEngine(router, namespaces, parts.barrier, parts.entropy, parts.tokens),
-        InterfaceEngine(router, namespaces, parts.gate),
+        InternalEngine(router, namespaces, parts.gate),
         SpecsEngine(router, parts.gate),
         PluginEngine(router),
         ProgramEngine(router),

@@ -13,12 +13,12 @@ from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
-from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.plugins import PluginEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
-from vault.engines.system.namespaces.locked_users import LockoutEngine
+from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
 from vault.engines.system.operations.loggers import OperatingEngine
 from vault.engines.system.operations.status import StatusEngine
@@ -26,8 +26,8 @@ from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.engines.system.seal.generate_root import RootTokenEngine
-from vault.engines.system.seal.rotate_keyring import RotationEngine
-from vault.engines.system.seal.rotate_root import ResharingEngine
+from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
+from vault.engines.system.seal.rotate_root import RootRotationEngine
 from vault.engines.system.seal.seal import SealEngine
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
@@ -36,9 +36,9 @@ from vault.mount.table import Backend, InnerBackend
 EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     CapabilityEngine,
     ExternalKeyEngine,
-    InterfaceEngine,
+    InternalEngine,
     LeaseEngine,
-    LockoutEngine,
+    LockedUsersEngine,
     MountsEngine,
     NamespaceEngine,
     PasswordPolicyEngine,
@@ -46,7 +46,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     PolicyEngine,
     RemountEngine,
     RootTokenEngine,
-    RotationEngine,
+    KeyringRotationEngine,
     SpecsEngine,
     ToolEngine,
     TuningEngine,
@@ -55,7 +55,7 @@ EVERYWHERE: Final[tuple[type[Engine], ...]] = (
 )
 """Engines whose every route works on the namespace of the call alone."""
 PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
-    ResharingEngine: frozenset(
+    RootRotationEngine: frozenset(
         {"rotate/root"}
         | {
             f"rotate/{kind}/{what}"

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from vault.framework.call import Reply
 from vault.framework.display.page import facts, hidden, page
 from vault.framework.errors import Malformed
-from vault.ui.session.api_client import Answer, Inner, Told, segment
+from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient, segment
 from vault.ui.session.forms import fields_of
 
 _PLACE: Final = re.compile(r"(?:[^/]+/)*identity/oidc/provider/[^/]+/authorize")
@@ -79,7 +79,7 @@ class ConsentPage:
         if not _PLACE.fullmatch(place):
             return _problem("there is no such provider", 404)
         asked: dict[str, str] = {name: given[name] for name in _ASKED if name in given}
-        inner = Inner(self._front, request.scope)
+        inner = ApiClient(self._front, request.scope)
         known = await inner.get(f"{place}/client", asked)
         if known.status != 200:
             return _told(known, asked)
@@ -91,7 +91,12 @@ class ConsentPage:
         return await self._signed_in(inner, known, place, asked, given)
 
     async def _signed_in(
-        self, inner: Inner, known: Told, place: str, asked: Mapping[str, str], given: Mapping[str, str]
+        self,
+        inner: ApiClient,
+        known: ApiAnswer,
+        place: str,
+        asked: Mapping[str, str],
+        given: Mapping[str, str],
     ) -> Reply[None]:
         own = not given.get("token")
         try:
@@ -110,7 +115,7 @@ class ConsentPage:
         return _form(known, asked, _FORM, problem=why)
 
 
-async def _logged_in(inner: Inner, place: str, given: Mapping[str, str]) -> Told:
+async def _logged_in(inner: ApiClient, place: str, given: Mapping[str, str]) -> ApiAnswer:
     """Return what a login answered: a token, or that a second factor is needed. Raises `Refused` and `Malformed`."""
     request_id = given.get("mfa_request_id", "")
     if request_id:
@@ -128,7 +133,7 @@ async def _logged_in(inner: Inner, place: str, given: Mapping[str, str]) -> Told
     return answer
 
 
-def _second(login: Told) -> Mapping[str, str]:
+def _second(login: ApiAnswer) -> Mapping[str, str]:
     """Return what has to come back with a one-time code."""
     needs = login.auth.get("mfa_requirement")
     needs = needs if isinstance(needs, dict) else {}
@@ -149,7 +154,7 @@ def _beside(place: str, path: str) -> str:
     return place.partition("identity/oidc/provider/")[0] + path
 
 
-def _form(known: Told, asked: Mapping[str, str], inputs: str, *, problem: str = "") -> Reply[None]:
+def _form(known: ApiAnswer, asked: Mapping[str, str], inputs: str, *, problem: str = "") -> Reply[None]:
     target = urlsplit(asked["redirect_uri"])
     shown = facts(
         (
@@ -166,7 +171,7 @@ def _form(known: Told, asked: Mapping[str, str], inputs: str, *, problem: str = 
     )
 
 
-def _told(refused: Told, asked: Mapping[str, str]) -> Reply[None]:
+def _told(refused: ApiAnswer, asked: Mapping[str, str]) -> Reply[None]:
     """Tell a refusal to the client where that may be, else to whoever looks at the page."""
     error = refused.text("error")
     if refused.text("redirect_uri") and error:

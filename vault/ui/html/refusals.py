@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from vault.ui.html.elements import el
 from vault.ui.html.layout import link, page
-from vault.ui.session.api_client import Told
+from vault.ui.session.api_client import ApiAnswer
 from vault.ui.session.sessions import Session
 
 _TITLES: Final = {
@@ -39,7 +39,7 @@ def refused_page(status: int, why: str, session: Session | None, mount: str = ""
     )
 
 
-def reason(told: Told) -> str:
+def reason(told: ApiAnswer) -> str:
     """Say what a refusal means to whoever looks at the page."""
     if told.kind == "sealed":
         return "The vault is sealed. Nobody can sign in until an operator unseals it."

@@ -26,7 +26,7 @@ _ANSWER: Final = JsonLimits(strings=1_000_000)
 """Our own answers have no need of the limits that requests have; a tree of 256 blocks has some thousand texts."""
 
 
-class Told(msgspec.Struct, frozen=True):
+class ApiAnswer(msgspec.Struct, frozen=True):
     """A status, and the JSON object that came with it."""
 
     status: int
@@ -57,7 +57,7 @@ class Told(msgspec.Struct, frozen=True):
         return found if isinstance(found, dict) else {}
 
 
-class Inner:
+class ApiClient:
     """The server as a page asks it, from the connection of whoever looks at the page.
 
     With a `token` refusals come in the native profile, which says what was missing.
@@ -72,19 +72,19 @@ class Inner:
         if namespace:
             self._headers.append((b"x-vault-namespace", namespace.encode("latin-1", "replace")))
 
-    async def get(self, path: str, fields: Mapping[str, str]) -> Told:
+    async def get(self, path: str, fields: Mapping[str, str]) -> ApiAnswer:
         """Read something."""
         return await self._send("GET", path, b"", urlencode(fields).encode(), self._token.reveal())
 
-    async def names(self, path: str) -> Told:
+    async def names(self, path: str) -> ApiAnswer:
         """List something."""
         return await self._send("GET", path, b"", b"list=true", self._token.reveal())
 
-    async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> Told:
+    async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> ApiAnswer:
         """Write something."""
         return await self._send("POST", path, schema.encode(fields), b"", token or self._token.reveal())
 
-    async def _send(self, method: str, path: str, body: bytes, query: bytes, token: str) -> Told:
+    async def _send(self, method: str, path: str, body: bytes, query: bytes, token: str) -> ApiAnswer:
         raw = b"/v1/" + quote(path, safe="/").encode()
         headers = [_JSON, *self._headers]
         if token:
@@ -110,7 +110,7 @@ class Inner:
             parts.append(message.get("body", b""))
 
         await self._front(scope, receive, send)
-        return Told(status, _object(b"".join(parts)))
+        return ApiAnswer(status, _object(b"".join(parts)))
 
 
 def _object(body: bytes) -> Mapping[str, Json]:

@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
-from vault.ui.session.api_client import Inner, Told
+from vault.ui.session.api_client import ApiAnswer, ApiClient
 from vault.ui.session.sessions import Session
 
 KIND = "nhi"
 _FINE = frozenset({200, 204})
 
 
-class Refused(Exception):
+class ApiRefusal(Exception):
     """The server refused what a page asked it."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: ApiAnswer) -> None:
         super().__init__(told.status)
         self.told = told
 
@@ -29,7 +29,7 @@ class Visit(msgspec.Struct, frozen=True):
     `now` is in milliseconds, by the wall clock.
     """
 
-    inner: Inner
+    inner: ApiClient
     session: Session
     fields: Mapping[str, str]
     mounts: Sequence[str]
@@ -41,22 +41,22 @@ class Visit(msgspec.Struct, frozen=True):
         return self.fields.get(name, "").strip()
 
     async def get(self, path: str, **fields: str) -> Mapping[str, Json]:
-        """Read something of the engine. Raises `Refused`."""
+        """Read something of the engine. Raises `ApiRefusal`."""
         given = {name: value for name, value in fields.items() if value}
         return taken(await self.inner.get(f"{self.mount}/{path}", given)).data
 
     async def names(self, path: str) -> list[str]:
-        """List something of the engine; nothing where there is none. Raises `Refused`."""
+        """List something of the engine; nothing where there is none. Raises `ApiRefusal`."""
         told = await self.inner.names(f"{self.mount}/{path}")
         return [] if told.status == 404 else texts(taken(told).data, "keys")
 
     async def post(self, path: str, **fields: str) -> Mapping[str, Json]:
-        """Write something of the engine. Raises `Refused`."""
+        """Write something of the engine. Raises `ApiRefusal`."""
         return taken(await self.inner.post(f"{self.mount}/{path}", fields)).data
 
 
-async def engines(inner: Inner) -> list[str]:
-    """Return where engines are mounted that the token may see. Raises `Refused`."""
+async def engines(inner: ApiClient) -> list[str]:
+    """Return where engines are mounted that the token may see. Raises `ApiRefusal`."""
     found = taken(await inner.get("sys/internal/ui/mounts", {})).data
     mounts = found.get("secret")
     mounts = mounts if isinstance(mounts, dict) else {}
@@ -67,10 +67,10 @@ async def engines(inner: Inner) -> list[str]:
     )
 
 
-def taken(told: Told) -> Told:
-    """Return an answer that is none of refusal. Raises `Refused`."""
+def taken(told: ApiAnswer) -> ApiAnswer:
+    """Return an answer that is none of refusal. Raises `ApiRefusal`."""
     if told.status not in _FINE:
-        raise Refused(told)
+        raise ApiRefusal(told)
     return told
 
 

@@ -17,7 +17,7 @@ from vault.ui.html.components import chooser
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, page
 from vault.ui.html.times import DAY, asked, millis, moment
-from vault.ui.session.visit import Refused, Visit, objects, text, texts
+from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import ACTIVE
 from vault.ui.views.registrations import LIMIT, soon, using
 from vault.ui.views.severity import tally
@@ -60,10 +60,10 @@ async def overview(visit: Visit) -> Response:
 
 
 async def _tried(visit: Visit, path: str, **fields: str) -> _Answer:
-    """Return an answer, or which one a token may not have. Raises `Refused` for any other refusal."""
+    """Return an answer, or which one a token may not have. Raises `ApiRefusal` for any other refusal."""
     try:
         return _Answer(await visit.get(path, **fields))
-    except Refused as refused:
+    except ApiRefusal as refused:
         if refused.told.kind != "forbidden":
             raise
         return _Answer({}, f"This token may not read {visit.mount}/{path}.")

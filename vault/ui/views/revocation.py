@@ -15,7 +15,7 @@ from vault.ui.html.components import counted, field, lines, row, short, table
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import elsewhere, href, page, secret_field
 from vault.ui.session.api_client import segment
-from vault.ui.session.visit import Refused, Visit, objects, text, texts
+from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import picture
 
 
@@ -74,7 +74,7 @@ def _what(visit: Visit) -> dict[str, str]:
 async def _drawn(visit: Visit, token_id: str, dying: set[str]) -> Child:
     try:
         answer = await visit.get(f"credentials/{token_id}")
-    except Refused:
+    except ApiRefusal:
         return None
     root = grown(answer, dying)
     name = "What would end, and the blocks before it"

@@ -15,7 +15,7 @@ from vault.ui.html.elements import Html, el
 from vault.ui.html.layout import href, link, page
 from vault.ui.html.times import millis
 from vault.ui.session.api_client import segment
-from vault.ui.session.visit import Refused, Visit, objects, text
+from vault.ui.session.visit import ApiRefusal, Visit, objects, text
 from vault.ui.views.credentials import listed
 from vault.ui.views.registrations import logins
 
@@ -67,7 +67,7 @@ async def workload(visit: Visit) -> Response:
     found = await visit.get(f"workloads/{name}")
     try:
         report = await visit.get("report", limit=_MOST)
-    except Refused:
+    except ApiRefusal:
         report = {}
     ways = [one for one in objects(report, "registrations") if text(one, "workload") == name]
     unknown = bool(text(report, "next"))

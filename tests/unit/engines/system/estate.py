@@ -6,14 +6,14 @@ from vault.barrier.barrier import KEYRING_KIND
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
-from vault.engines.system.mounts.internal import InterfaceEngine, SpecsEngine
+from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.plugins import PluginEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.operations.host import machine
 from vault.engines.system.operations.status import Server, StatusEngine
-from vault.engines.system.seal.rotate_keyring import RotationEngine
+from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
@@ -47,10 +47,10 @@ async def estate(*, prometheus: bool = True) -> House:
         MountsEngine(house.router, house.entropy, house.tokens),
         TuningEngine(house.router, house.clock, upgrade),
         RemountEngine(house.router, house.namespaces, house.barrier, house.entropy, house.tokens),
-        InterfaceEngine(house.router, house.namespaces, house.gate),
+        InternalEngine(house.router, house.namespaces, house.gate),
         SpecsEngine(house.router, house.gate),
         PluginEngine(house.router),
-        RotationEngine(house.barrier),
+        KeyringRotationEngine(house.barrier),
         StatusEngine(server, house.barrier, metrics, Pool()),
     )
     await house.open(*engines)

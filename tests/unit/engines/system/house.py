@@ -20,7 +20,7 @@ from vault.barrier.keyring import Keyring
 from vault.cache.follow import Follower
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
-from vault.engines.system.clients.cubbyhole_response import WaitingResponse
+from vault.engines.system.clients.cubbyhole_response import CubbyholeResponseEngine
 from vault.framework import schema
 from vault.framework.call import Call, Namespace, Operation, Reply
 from vault.framework.clock import Entropy
@@ -126,7 +126,7 @@ class House:
     async def open(self, *engines: Engine) -> "House":
         """Serve `engines` below sys/, with a root token and the first policies."""
         entries = Cubbyhole()
-        waiting = WaitingResponse(
+        waiting = CubbyholeResponseEngine(
             self.wrapper,
             self.barrier,
             lambda call: entries.read_entry(call, EntryPath(path="response")),

@@ -26,7 +26,7 @@ from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
-from vault.engines.system.namespaces.locked_users import LockoutEngine
+from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.concurrency.offload import Pool
@@ -86,7 +86,7 @@ class AuthHouse(TokenHouse):
             MountsEngine(self.router, self.entropy, self.tokens),
             TuningEngine(self.router, self.clock, _no_upgrade),
             RemountEngine(self.router, self.namespaces, self.barrier, self.entropy, self.tokens),
-            LockoutEngine(self.lockout, self.router, self.barrier),
+            LockedUsersEngine(self.lockout, self.router, self.barrier),
             ValidateEngine(self.factors, self.identities, issuer, self.router, self.clock),
         )
         token = TokenEngine(

@@ -21,7 +21,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.server.http.protocol import _rest as rest
 from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front
-from vault.wire.in_flight import Requests
+from vault.wire.in_flight import RunningRequests
 
 SCOPE = {
     "type": "http",
@@ -70,12 +70,12 @@ async def done(call: Call) -> Reply[object] | None:
     return None
 
 
-def front(requests: Requests, longest: float) -> Front:
+def front(requests: RunningRequests, longest: float) -> Front:
     lane = requests.lane(longest=longest, max_body=10, json_limits=USUAL_LIMITS)
     return Front(lane, Plans(Follower(MemoryStorage())), Clock(), Entropy(), fixed={}, sealed=lambda: False)
 
 
-async def overdue(requests: Requests, longest: float) -> tuple[int, Sent]:
+async def overdue(requests: RunningRequests, longest: float) -> tuple[int, Sent]:
     """Let a request run for a turn of the loop, and end what is overdue."""
     sent = Sent()
     task = asyncio.create_task(front(requests, longest)(dict(SCOPE), sent.receive, sent.send))
@@ -95,7 +95,7 @@ async def overdue(requests: Requests, longest: float) -> tuple[int, Sent]:
 
 def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
     refused = Refusals()
-    requests = Requests(Metrics(), stuck, refused, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, unheard())
     ended, sent = asyncio.run(overdue(requests, 0))
     assert ended == 1
     assert sent.messages[0]["status"] == 500
@@ -108,7 +108,7 @@ def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
 
 def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
     async def begun() -> tuple[int, Sent]:
-        requests, sent = Requests(Metrics(), stuck, Refusals(), unheard()), Sent()
+        requests, sent = RunningRequests(Metrics(), stuck, Refusals(), unheard()), Sent()
         reading = front(requests, 0)(dict(SCOPE), sent.receive, sent.send)
         task = asyncio.create_task(rest(reading, reading.send(None)))
         for _ in range(3):
@@ -127,21 +127,21 @@ def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> 
     async def unrecorded(call: Call, error: VaultError) -> None:
         raise Unavailable
 
-    _, sent = asyncio.run(overdue(Requests(Metrics(), stuck, unrecorded, unheard()), 0))
+    _, sent = asyncio.run(overdue(RunningRequests(Metrics(), stuck, unrecorded, unheard()), 0))
     assert sent.messages[0]["status"] == 500
     assert b"deadline" not in sent.messages[1]["body"]
 
 
 def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
     refused = Refusals()
-    requests = Requests(Metrics(), stuck, refused, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, unheard())
     assert asyncio.run(overdue(requests, 60))[0] == 0
     assert refused.errors == []
 
 
 def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
     metrics = Metrics()
-    requests = Requests(metrics, done, Refusals(), unheard())
+    requests = RunningRequests(metrics, done, Refusals(), unheard())
     serve = front(requests, 60)
     sent = Sent()
     for _ in range(3):
@@ -151,7 +151,7 @@ def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
 
 
 def test_mounts_beyond_the_first_thousand_are_timed_together() -> None:
-    requests = Requests(Metrics(), done, Refusals(), unheard())
+    requests = RunningRequests(Metrics(), done, Refusals(), unheard())
     for number in range(1005):
         call = Call()
         call.operation = Operation.READ

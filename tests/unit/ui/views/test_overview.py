@@ -14,7 +14,7 @@ from tests.house.tree import ROOT
 from tests.unit.ui.house import BLOCK, CREDENTIAL, NOW, Front, shown
 from vault.ui.html.elements import joined
 from vault.ui.html.times import DAY
-from vault.ui.session.visit import Refused
+from vault.ui.session.visit import ApiRefusal
 from vault.ui.views import anomalies, credentials, overview, registrations
 from vault.ui.views.severity import explained, severity
 
@@ -97,7 +97,7 @@ def test_a_number_that_a_token_may_not_know_is_said_to_be_that_and_the_others_ar
     assert [number for number, *_ in _numbers(page)] == ["0", "0", "0", "0"]
     assert page.count("This token may not read nhi/report.") == 2
     front.answers["orphans"] = (429, {"type": "urn:coffre:error:limited"})
-    with pytest.raises(Refused):
+    with pytest.raises(ApiRefusal):
         shown(overview.overview, front)
 
 

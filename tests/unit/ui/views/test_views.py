@@ -17,9 +17,9 @@ from tests.unit.ui.house import BLOCK, CREDENTIAL, MOUNTS, Front, shown
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 from vault.ui.pages import COOKIE, Pages, whose_token
-from vault.ui.session.api_client import Told
+from vault.ui.session.api_client import ApiAnswer
 from vault.ui.session.sessions import Sessions
-from vault.ui.session.visit import Refused
+from vault.ui.session.visit import ApiRefusal
 from vault.ui.views import anomalies, credentials, registrations, revocation, workloads
 
 
@@ -160,7 +160,7 @@ def test_what_cannot_be_revoked_is_never_asked_about(fields: dict[str, str]) -> 
 
 
 def test_a_refusal_is_an_exception_that_shows_no_token() -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiRefusal) as refused:
         shown(registrations.secrets, Front())
     assert "s.x" not in repr(refused.value)
 
@@ -202,7 +202,7 @@ def _asked(front: Front, view: str, **fields: str) -> Response:
 def test_a_session_is_of_whom_the_server_says_and_not_of_whom_a_token_says(
     told: Mapping[str, object], whose: str
 ) -> None:
-    assert whose_token(Told(200, {"data": told})) == whose
+    assert whose_token(ApiAnswer(200, {"data": told})) == whose
 
 
 @pytest.mark.parametrize(

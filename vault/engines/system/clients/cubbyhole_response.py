@@ -17,7 +17,7 @@ Otherwise = Callable[[Call], Awaitable[Reply[Mapping[str, Json]]]]
 """Reads the caller's own entry `response`, for a caller without anything waiting."""
 
 
-class WaitingResponse(Engine):
+class CubbyholeResponseEngine(Engine):
     """Part of the cubbyhole mount, beside the engine that keeps its entries."""
 
     def __init__(self, wrapper: Wrapper, barrier: Barrier, otherwise: Otherwise) -> None:

@@ -43,7 +43,7 @@ class Process(Agent, Protocol):
         ...
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class TokenKeyPair(msgspec.Struct, frozen=True, kw_only=True):
     """A key pair that a token has; nothing of it is secret."""
 
     private: PrivateKey
@@ -55,7 +55,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What the token said of itself."""
 
 
-class Opened(msgspec.Struct):
+class TokenAgent(msgspec.Struct):
     """A token's agent, and the key pairs that were found through it."""
 
     agent: Process
@@ -64,9 +64,9 @@ class Opened(msgspec.Struct):
     users: int = 0
     """How many wait for its answers; as long as there are any it stays."""
     turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(TURNS))
-    pairs: dict[Pair, Found] = msgspec.field(default_factory=dict)
+    pairs: dict[Pair, TokenKeyPair] = msgspec.field(default_factory=dict)
 
-    def remember(self, pair: Pair, found: Found) -> None:
+    def remember(self, pair: Pair, found: TokenKeyPair) -> None:
         """Keep what was found, so that the next use asks the token for its signature alone."""
         if len(self.pairs) >= MOST_PAIRS:
             self.pairs.clear()
@@ -80,11 +80,11 @@ class Agents:
         """`start` makes a token's agent, which runs once it is asked; `now` counts seconds."""
         self._start = start
         self._now = now
-        self._open: OrderedDict[Token, Opened] = OrderedDict()
+        self._open: OrderedDict[Token, TokenAgent] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def using(self, token: Token) -> Iterator[Opened]:
+    def using(self, token: Token) -> Iterator[TokenAgent]:
         """Hold the token's agent and what is known through it. Raises `Unavailable` while all others are in use."""
         opened = self._open.pop(token, None) or self._another(token)
         self._open[token] = opened
@@ -106,13 +106,13 @@ class Agents:
         if self._open:
             self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
 
-    def _another(self, token: Token) -> Opened:
+    def _another(self, token: Token) -> TokenAgent:
         if len(self._open) >= MOST:
             idle = next((held for held, opened in self._open.items() if not opened.users), None)
             if idle is None:
                 raise Unavailable(f"{MOST} tokens are in use at once, and no more are opened")
             self._end(idle)
-        return Opened(self._start(token), 0.0)
+        return TokenAgent(self._start(token), 0.0)
 
     def _end(self, token: Token) -> None:
         self._open.pop(token).agent.end()

@@ -15,7 +15,7 @@ from hsm.client.signers import Agent, TokenSigner, private_key
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.operations import ListTokens, TokenInfo
 from hsm.versions import printable
-from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, Found, Opened
+from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, TokenAgent, TokenKeyPair
 from vault.engines.system.external_keys.engine import Options
 from vault.engines.system.external_keys.pkcs11_config import Pair, Token, read_pair, read_token
 from vault.framework.call import Call
@@ -47,7 +47,7 @@ class Pkcs11Provider:
         """Log in. Raises `Malformed` and `Unavailable`."""
         token = read_token(config, self._modules)
 
-        async def check(opened: Opened) -> None:
+        async def check(opened: TokenAgent) -> None:
             await self._run(opened, lambda: _information(opened.agent, token), Malformed)
 
         await self._with(token, check)
@@ -61,7 +61,7 @@ class Pkcs11Provider:
         """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
         token, pair = read_token(config, self._modules), read_pair(key)
 
-        async def find(opened: Opened) -> Found:
+        async def find(opened: TokenAgent) -> TokenKeyPair:
             return opened.pairs.get(pair) or await self._found(opened, token, pair)
 
         return _Key(self, ref, token, pair, _description(ref, await self._with(token, find)))
@@ -71,7 +71,7 @@ class Pkcs11Provider:
     ) -> T:
         """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
 
-        async def work_with(opened: Opened) -> T:
+        async def work_with(opened: TokenAgent) -> T:
             found = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
             if description != _description(description["ref"], found):
                 raise Failed("the token has another key of this name by now")
@@ -83,7 +83,7 @@ class Pkcs11Provider:
 
         return await self._with(token, work_with)
 
-    async def _with(self, token: Token, ask: Callable[[Opened], Coroutine[Any, Any, T]]) -> T:
+    async def _with(self, token: Token, ask: Callable[[TokenAgent], Coroutine[Any, Any, T]]) -> T:
         """Hold the token for the time that whoever asks has. Raises `Unavailable` when that is over."""
 
         async def hold() -> T:
@@ -96,13 +96,13 @@ class Pkcs11Provider:
             raise Unavailable(f"the token did not answer in time: {self._deadline:g} s") from error
 
     async def _found(
-        self, opened: Opened, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
-    ) -> Found:
+        self, opened: TokenAgent, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
+    ) -> TokenKeyPair:
         """Find a key pair in the token, and remember it."""
 
-        def look() -> Found:
+        def look() -> TokenKeyPair:
             signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
-            return Found(
+            return TokenKeyPair(
                 private=private_key(signer),
                 label=signer.label,
                 key_id=signer.key_id,
@@ -113,7 +113,7 @@ class Pkcs11Provider:
         opened.remember(pair, found)
         return found
 
-    async def _run(self, opened: Opened, work: Callable[[], T], refusal: type[VaultError]) -> T:
+    async def _run(self, opened: TokenAgent, work: Callable[[], T], refusal: type[VaultError]) -> T:
         """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers.
 
         A thread cannot be stopped: it keeps its turn until the agent has answered, or was killed.
@@ -153,7 +153,7 @@ class _Key:
         return await self._provider.use(self._token, self._pair, self._description, work)
 
 
-def _description(ref: str, found: Found) -> Mapping[str, str]:
+def _description(ref: str, found: TokenKeyPair) -> Mapping[str, str]:
     """Which key it is, for the audit log: what the token has, whatever of it the config names."""
     der = found.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {

@@ -46,7 +46,7 @@ class VisibleMounts(msgspec.Struct, frozen=True):
     secret: Mapping[str, MountRow | BriefRow]
 
 
-class InterfaceEngine(Engine):
+class InternalEngine(Engine):
     """What a user interface asks on behalf of whoever looks at it."""
 
     def __init__(self, router: Router, namespaces: Namespaces, gate: Gate) -> None:

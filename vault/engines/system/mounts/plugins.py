@@ -97,7 +97,7 @@ class RegisterParams(ProgramParams, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Its name.")]
 
 
-class Reloaded(msgspec.Struct, frozen=True):
+class ReloadResult(msgspec.Struct, frozen=True):
     """What to call this reload."""
 
     reload_id: str
@@ -174,7 +174,7 @@ class ProgramEngine(Engine):
         return _older(f'cannot deregister plugin from catalog for "{quote(params.kind)}"')
 
     @write("plugins/reload/backend", writes=False)
-    async def reload_plugins(self, call: Call, params: ReloadParams) -> Reply[Reloaded]:
+    async def reload_plugins(self, call: Call, params: ReloadParams) -> Reply[ReloadResult]:
         """Reload plugins: done at once, as they are part of the server."""
         if params.plugin and params.mounts:
             raise Malformed("plugin and mounts cannot be set at the same time")
@@ -184,7 +184,7 @@ class ProgramEngine(Engine):
             raise Malformed('scope must be unset or "global"')
         self._check_plugin(params.plugin)
         self._check_mounts(params.mounts)
-        return Reply(Reloaded(call.id))
+        return Reply(ReloadResult(call.id))
 
     @write("plugins/catalog/{kind}/{name}", sudo=True)
     async def register_plugin(self, call: Call, params: RegisterParams) -> None:

@@ -46,7 +46,7 @@ class StatusParams(Params, frozen=True):
     id: Annotated[str, Doc("The migration_id that the move answered.")]
 
 
-class Queued(msgspec.Struct, frozen=True):
+class RemountResult(msgspec.Struct, frozen=True):
     """How to ask for a move's status."""
 
     migration_id: str
@@ -70,7 +70,7 @@ class MigrationStatus(msgspec.Struct, frozen=True):
     migration_info: Migration
 
 
-class Place(msgspec.Struct, frozen=True):
+class MountLocation(msgspec.Struct, frozen=True):
     """Where a mount is or is to be: `path` in the table of its namespace, `shown` as the caller sees it."""
 
     table: MountTable
@@ -91,7 +91,7 @@ class RemountEngine(Engine):
         self._entropy = entropy
 
     @write("remount", sudo=True)
-    async def remount(self, call: Call, params: RemountParams) -> Reply[Queued]:
+    async def remount(self, call: Call, params: RemountParams) -> Reply[RemountResult]:
         """Move a mount with all its data. Needs sudo. The tokens that it has given are revoked.
 
         Done when it answers; clients that poll `remount/status` find it finished.
@@ -127,7 +127,7 @@ class RemountEngine(Engine):
         done = Migration(above + source.shown, above + target.shown, "success")
         await call.core.put(_PREFIX + identifier, _MIGRATION.encode(done))
         return Reply(
-            data=Queued(identifier),
+            data=RemountResult(identifier),
             embed=True,
             warnings=[_QUEUED],
         )
@@ -140,7 +140,7 @@ class RemountEngine(Engine):
             raise NotFound
         return MigrationStatus(params.id, _MIGRATION.decode(stored))
 
-    def _place(self, call: Call, name: str, path: str) -> Place:
+    def _place(self, call: Call, name: str, path: str) -> MountLocation:
         """Return the place that a path names, in the caller's namespace or below. Raises `Malformed`."""
         if path.strip() != path:
             raise Malformed(f"'{name}' path cannot contain trailing whitespace")
@@ -155,7 +155,7 @@ class RemountEngine(Engine):
             raise Malformed(
                 f'invalid {"destination" if name == "to" else "source"} mount path "{quote(shown)}"'
             )
-        return Place(self._router.of(namespace), inside, shown)
+        return MountLocation(self._router.of(namespace), inside, shown)
 
 
 async def _carry(core: View, source: MountTable, target: MountTable, entry: MountEntry) -> None:
@@ -168,7 +168,7 @@ async def _carry(core: View, source: MountTable, target: MountTable, entry: Moun
             await new.put(name, raw(value))
 
 
-def _check(source: Place, target: Place) -> None:
+def _check(source: MountLocation, target: MountLocation) -> None:
     """Refuse places that cannot be moved from or to. Raises `Malformed`."""
     moving_auth = source.path.startswith("auth/")
     if moving_auth and not target.path.startswith("auth/"):

@@ -54,7 +54,7 @@ class LockedUsers(msgspec.Struct, frozen=True):
     total: int
 
 
-class LockoutEngine(Engine):
+class LockedUsersEngine(Engine):
     """Names that are locked out."""
 
     def __init__(self, lockout: Lockout, router: Router, barrier: Barrier) -> None:

@@ -67,7 +67,7 @@ class Nodes(msgspec.Struct, frozen=True):
     nodes: list[Node]
 
 
-class Installed(msgspec.Struct, frozen=True):
+class InstalledVersion(msgspec.Struct, frozen=True):
     """Since when a version is in use."""
 
     commit_date: str
@@ -78,7 +78,7 @@ class Installed(msgspec.Struct, frozen=True):
 class VersionHistory(msgspec.Struct, frozen=True):
     """The versions that this vault has been served by."""
 
-    key_info: dict[str, Installed]
+    key_info: dict[str, InstalledVersion]
     keys: list[str]
 
 
@@ -134,7 +134,7 @@ class StatusEngine(Engine):
         del call
         first = min(self._barrier.keyring.terms.values(), key=lambda term: term.number)
         since = rfc3339(first.install_time // 1000 * 1_000_000_000)
-        return VersionHistory({VERSION: Installed(COMMIT_DATE, None, since)}, [VERSION])
+        return VersionHistory({VERSION: InstalledVersion(COMMIT_DATE, None, since)}, [VERSION])
 
     @read("host-info")
     async def read_host(self, call: Call) -> HostInfo:

@@ -17,7 +17,7 @@ from vault.framework.fields import CommaList, Doc
 from vault.framework.route import BISCUITS, Params, read, write
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import Acl
-from vault.policy.decision.explain import EXPLAINED, Explained, explain
+from vault.policy.decision.explain import EXPLAINED, AclExplanation, explain
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
 from vault.token.authenticator import core_reader, identified
@@ -62,7 +62,7 @@ class ExplainParams(Params, frozen=True):
     policies: Annotated[CommaList, Doc("Names of the policies that are asked about; needs sudo.")] = ()
 
 
-class Named(msgspec.Struct, frozen=True):
+class NamedPolicy(msgspec.Struct, frozen=True):
     """A policy that counts, what gave it (token, identity or request), and whether there is one of this name."""
 
     name: str
@@ -75,8 +75,8 @@ class Explanation(msgspec.Struct, frozen=True):
 
     path: str
     namespace: str
-    policies: Sequence[Named]
-    verdicts: Sequence[Explained]
+    policies: Sequence[NamedPolicy]
+    verdicts: Sequence[AclExplanation]
 
 
 class CapabilityEngine(Engine):
@@ -158,14 +158,14 @@ class CapabilityEngine(Engine):
         return Explanation(
             path=seen or "",
             namespace=inside,
-            policies=[Named(name, source, name in known) for name, source in named],
+            policies=[NamedPolicy(name, source, name in known) for name, source in named],
             verdicts=verdicts,
         )
 
-    async def _explain(self, call: Call, acl: Acl, asked: Sequence[str], path: str) -> list[Explained]:
+    async def _explain(self, call: Call, acl: Acl, asked: Sequence[str], path: str) -> list[AclExplanation]:
         """Explain off the loop, by an ACL of its own: every rule that would help is tried out on all others."""
 
-        def work() -> list[Explained]:
+        def work() -> list[AclExplanation]:
             return explain(acl.copy(now=call.now / 1000), asked, path, now=call.now // 1000)
 
         return await self._pool.run(client_of(call), work)
@@ -243,7 +243,7 @@ class CapabilityEngine(Engine):
         return Reply(found, embed=True)
 
 
-def _held_back(call: Call, narrowing: Narrowing, path: str, said: Explained) -> Explained:
+def _held_back(call: Call, narrowing: Narrowing, path: str, said: AclExplanation) -> AclExplanation:
     """Return what is said of a capability once the credential's own checks were asked about it."""
     if not said.allowed or said.capability in _narrowed(call, narrowing, path, [said.capability, "read"]):
         return said

@@ -17,9 +17,9 @@ from vault.engines.system.seal.generate_root import AttemptParams, RootSharePara
 from vault.engines.system.seal.rotate_root import (
     NewShares,
     ReshareParams,
-    ResharingEngine,
+    RootRotationEngine,
     ShareParams,
-    Verified,
+    VerificationResult,
 )
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.engine import Engine
@@ -78,7 +78,7 @@ class RekeyState(msgspec.Struct, frozen=True, kw_only=True):
     verification_nonce: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class Rekeyed(msgspec.Struct, frozen=True, kw_only=True):
+class RekeyResult(msgspec.Struct, frozen=True, kw_only=True):
     """The new shares, shown once."""
 
     nonce: str | msgspec.UnsetType
@@ -101,7 +101,7 @@ class RekeyVerification(msgspec.Struct, frozen=True, kw_only=True):
     progress: int
 
 
-class RekeyVerified(msgspec.Struct, frozen=True):
+class RekeyVerificationResult(msgspec.Struct, frozen=True):
     """Enough of the new shares were given back: they count."""
 
     nonce: str
@@ -126,7 +126,7 @@ class RootAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class RekeyEngine(Engine):
     """New shares, begun by anybody, for those who hold the old ones."""
 
-    def __init__(self, shares: ResharingEngine) -> None:
+    def __init__(self, shares: RootRotationEngine) -> None:
         """`shares` makes them."""
         self._shares = shares
 
@@ -138,7 +138,7 @@ class RekeyEngine(Engine):
 
     @write("rekey/init", public=True, writes=False)
     @write("rekey-recovery-key/init", public=True, writes=False)
-    async def begin(self, call: Call, params: ReshareParams) -> Reply[RekeyState] | Reply[Rekeyed]:
+    async def begin(self, call: Call, params: ReshareParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Begin to make new shares; it takes the consent of those who hold the old ones."""
         kind = await self._kind(call)
         if params.backup and not params.pgp_keys:
@@ -167,7 +167,7 @@ class RekeyEngine(Engine):
 
     @write("rekey/update", public=True, writes=False)
     @write("rekey-recovery-key/update", public=True, writes=False)
-    async def submit(self, call: Call, params: ShareParams) -> Reply[RekeyState] | Reply[Rekeyed]:
+    async def submit(self, call: Call, params: ShareParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
         _offered(call)
         if not params.key:
@@ -187,7 +187,7 @@ class RekeyEngine(Engine):
     @write("rekey-recovery-key/verify", public=True, writes=False)
     async def verify(
         self, call: Call, params: ShareParams
-    ) -> Reply[RekeyVerification] | Reply[RekeyVerified]:
+    ) -> Reply[RekeyVerification] | Reply[RekeyVerificationResult]:
         """Give back one of the new shares; with enough of them they count, and the old ones no longer do."""
         kind = await self._kind(call)
         if not params.key:
@@ -195,8 +195,8 @@ class RekeyEngine(Engine):
         if not self._shares.state(kind).nonce:
             raise Malformed("no rekey in progress")
         given = msgspec.structs.replace(params, nonce=params.nonce or _NO_NONCE)
-        if isinstance(await _worded(kind, self._shares.verify(kind, call, given)), Verified):
-            return Reply(RekeyVerified(params.nonce, complete=True), plain=True)
+        if isinstance(await _worded(kind, self._shares.verify(kind, call, given)), VerificationResult):
+            return Reply(RekeyVerificationResult(params.nonce, complete=True), plain=True)
         return self._verification(kind)
 
     @delete("rekey/verify", public=True, writes=False)
@@ -303,8 +303,8 @@ def _named(call: Call) -> ShareKind:
     return "recovery" if call.path.startswith("sys/rekey-recovery-key/") else "root"
 
 
-def _made(made: NewShares) -> Reply[Rekeyed]:
-    shown = Rekeyed(
+def _made(made: NewShares) -> Reply[RekeyResult]:
+    shown = RekeyResult(
         nonce=made.nonce,
         complete=True,
         keys=made.keys,

@@ -60,7 +60,7 @@ class HealthParams(Params, frozen=True):
     uninitcode: Annotated[str | None, Doc("Status while not initialised.")] = None
 
 
-class Initialized(msgspec.Struct, frozen=True):
+class InitStatus(msgspec.Struct, frozen=True):
     """Whether there is a vault."""
 
     initialized: bool

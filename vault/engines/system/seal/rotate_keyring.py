@@ -40,7 +40,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
     term: int
 
 
-class RotationEngine(Engine):
+class KeyringRotationEngine(Engine):
     """Replacing the keys that encrypt storage, or one namespace that has keys of its own. What was written under older keys stays readable."""
 
     def __init__(self, barrier: Barrier) -> None:

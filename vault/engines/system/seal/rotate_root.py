@@ -122,7 +122,7 @@ class VerificationState(msgspec.Struct, frozen=True, kw_only=True):
     progress: int
 
 
-class Verified(msgspec.Struct, frozen=True):
+class VerificationResult(msgspec.Struct, frozen=True):
     """Enough of the new shares were given back: they count."""
 
     complete: bool
@@ -140,7 +140,7 @@ class Backup(msgspec.Struct, frozen=True):
 _BACKUP: Final = RecordKind("backup of shares", Backup, json=True)
 
 
-class ResharingEngine(Engine):
+class RootRotationEngine(Engine):
     """Replacing the root key, and the shares that people hold."""
 
     def __init__(
@@ -231,7 +231,7 @@ class ResharingEngine(Engine):
         return self._verification("root", call.namespace)
 
     @write("rotate/root/verify", writes=False)
-    async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | Verified:
+    async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | VerificationResult:
         """Give back one of the new shares; with enough of them they count, and the old ones no longer do."""
         return await self.verify("root", call, params)
 
@@ -278,7 +278,9 @@ class ResharingEngine(Engine):
         return self._verification("recovery", call.namespace)
 
     @write("rotate/recovery/verify", writes=False)
-    async def verify_recovery(self, call: Call, params: ShareParams) -> VerificationState | Verified:
+    async def verify_recovery(
+        self, call: Call, params: ShareParams
+    ) -> VerificationState | VerificationResult:
         """Give back one of the new recovery shares; with enough of them they count."""
         return await self.verify("recovery", call, params)
 
@@ -323,13 +325,15 @@ class ResharingEngine(Engine):
         done = await told(self._of(kind, call.namespace).submit(params.key, params.nonce))
         return await self._shown(kind, call, done)
 
-    async def verify(self, kind: ShareKind, call: Call, params: ShareParams) -> VerificationState | Verified:
+    async def verify(
+        self, kind: ShareKind, call: Call, params: ShareParams
+    ) -> VerificationState | VerificationResult:
         """Take one of the new shares back. Raises `Malformed` or `Failed`."""
         await alone(call)
         apply = await told(self._of(kind, call.namespace).give_back(params.key, params.nonce))
         if apply is not None:
             call.after = partial(self._apply, apply)
-            return Verified(complete=True, nonce=params.nonce)
+            return VerificationResult(complete=True, nonce=params.nonce)
         return self._verification(kind, call.namespace)
 
     def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> State:

@@ -17,9 +17,9 @@ from vault.engines.system.seal.genesis import Genesis
 from vault.engines.system.seal.params import (
     Health,
     HealthParams,
-    Initialized,
     InitParams,
     InitResult,
+    InitStatus,
     Leader,
     SealStatus,
     SlotStatus,
@@ -62,7 +62,7 @@ class Cluster(msgspec.Struct, frozen=True):
     id: str
 
 
-class Passage(msgspec.Struct, frozen=True):
+class SealHooks(msgspec.Struct, frozen=True):
     """What follows an unseal and precedes a seal in the rest of the server."""
 
     opened: Callable[[], Awaitable[None]]
@@ -86,7 +86,7 @@ class SealEngine(Engine):
         lifecycle: Lifecycle,
         health: SlotHealth,
         genesis: Genesis,
-        passage: Passage,
+        passage: SealHooks,
         audit: Callable[[], tuple[bool, int]],
     ) -> None:
         """`audit` tells whether no audit device took the last record, and how many did not."""
@@ -97,10 +97,10 @@ class SealEngine(Engine):
         self._passage = passage
 
     @read("init", public=True, when_sealed=True, unaudited=True)
-    async def read_init(self, call: Call) -> Reply[Initialized]:
+    async def read_init(self, call: Call) -> Reply[InitStatus]:
         """Tell whether this vault is initialised."""
         del call
-        return Reply(data=Initialized(await self._lifecycle.is_initialized()), plain=True)
+        return Reply(data=InitStatus(await self._lifecycle.is_initialized()), plain=True)
 
     @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest")
     async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
