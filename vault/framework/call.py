@@ -59,7 +59,7 @@ ROOT = Namespace("root", "")
 class MountFacts(msgspec.Struct, frozen=True, eq=False):
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
-    `path` ends in `/`, an auth mount's begins with `auth/`; its logins' tokens hang on `logins`. TTLs: seconds, 0 for default.
+    `path` ends in `/`, and begins with `auth/` for an auth mount, whose tokens depend on `logins`. TTLs: seconds, 0 for default.
     """
 
     uuid: str
@@ -120,7 +120,7 @@ class Identity:
     """Who calls: the verified credential behind a request. Compared by identity, cached by the token's digest.
 
     `expires` is in milliseconds since the epoch, 0 for never. `uses` is what remains, 0 for unlimited.
-    `until` is when the first of it and all that it hangs on expires; 0 where that is `expires`.
+    `until` is when the first of the credential and its ancestors expires; 0 where that is `expires`.
     """
 
     token: Secret
@@ -133,23 +133,23 @@ class Identity:
     entity_id: str = ""
     orphan: bool = True
     depth: int = 0
-    """How many tokens it hung on when it was made."""
+    """How many ancestors it had when it was issued."""
     created: int = 0
     expires: int = 0
     until: int = 0
     ttl: int = 0
     uses: int = 0
     again: int = 0
-    """When whoever keeps it is to find out anew who calls, to know of its use (ms since the epoch); 0 for never."""
+    """When a cache must authenticate it again, so that its use is noticed (ms since the epoch); 0 for never."""
     cache: dict[object, object] = field(default_factory=dict, repr=False)
-    """Facts derived from this credential (compiled ACL, encoded audit parts); dies with it."""
+    """Facts derived from this credential (compiled ACL, encoded audit parts). They are dropped together with it."""
     mark: object = field(default_factory=object, repr=False)
-    """Stands for this very object where it must not be kept alive."""
+    """Identifies this object where a reference would keep it alive."""
     fleeting: bool = False
     held: bool = False
-    """Whether it is of one request alone and can own nothing; whether who keeps it ends this when it becomes untrue."""
+    """Whether it serves one request only and can own nothing; whether its cache drops it once it is no longer true."""
     namespace: Namespace = ROOT
-    """Where the credential lives: its policies are this namespace's, and it can act here and below, nowhere else."""
+    """The namespace of the credential: its policies come from here, and it can act here and below only."""
     standing: Standing | None = field(default=None, repr=False)
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
     narrowing: Narrowing | None = field(default=None, repr=False)
@@ -157,7 +157,7 @@ class Identity:
     facts: IdentityFacts | None = field(default=None, repr=False)
     chain: tuple[str, ...] = ()
     origin: str = ""
-    """What templates see without an entity; all that it was made from, and itself; of a token, the chain that it hangs on."""
+    """Facts for templates without an entity; the credential and its ancestors; the Biscuit chain behind a token."""
 
     @property
     def ends(self) -> int:
@@ -177,15 +177,15 @@ class Identity:
 
 
 class Narrowing(Protocol):
-    """What a credential says of itself that it may not do, although its policies would let it."""
+    """What a credential forbids itself, although its policies would allow it."""
 
     @property
     def steady(self) -> bool:
-        """Whether what it says of a request stays true of the same one until the credential ends."""
+        """Whether its verdict on a request stays the same until the credential ends."""
         ...
 
     def allows(self, call: Call, operation: str, path: str) -> bool:
-        """Whether `call` may do `operation` on `path`, which is whole: from the root namespace on."""
+        """Whether `call` may do `operation` on `path`, which is the full path from the root namespace."""
         ...
 
 
@@ -222,12 +222,12 @@ class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(Generic[T]):
     """What a handler answers.
 
-    `data` None with no `auth` is an empty object, unlike returning None (nothing at all: 204). `status` 0 lets
+    `data` None with no `auth` is an empty object; returning None instead means 204, no body. `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
-    `stream` is sent piece by piece after the rest, without a type, until it ends or nobody listens any more.
-    `embed` repeats the data's keys on the envelope's top level, for old clients; `unended` leaves out the line
-    break that most bodies end in. `same`, if set, stands for `data`: replies of one mount with equal `same` have
-    equal data, so that what was derived from it (and holds no secret) may be used again.
+    `stream` is sent in pieces after the rest, without a content type, until it ends or the client is gone.
+    `embed` repeats the data's keys on the envelope's top level, for old clients. `unended` leaves out the line
+    break at the end of the body. `same`, if set, identifies `data`: replies of one mount with equal `same` have
+    equal data, so results derived from it (without secrets) may be reused.
     """
 
     data: T | None = field(default=None, repr=False)
@@ -247,21 +247,21 @@ class Reply(Generic[T]):
     same: Hashable = None
     headers: Mapping[str, str] | None = None
     own_names: bool = False
-    """Whether the names of the data's members are a client's own, and as secret as what they hold."""
+    """Whether the client chose the names of the data's members, which are then as secret as their values."""
     display_name: str = ""
     """Name of the token in `auth`, for the audit record alone."""
     long: bool = False
-    """Whether there is so much data that it is encoded off the event loop."""
+    """Whether the data is so large that it is encoded off the event loop."""
     recorded: Mapping[object, bytes] | None = field(default=None, repr=False)
-    """What the record on each audit device is to say of a long one, where that is encoded already."""
+    """For a long reply: what each audit device records of it, where that is encoded already."""
     refusal: VaultError | None = None
-    """What a `raw` answer in the words of another protocol refuses, for the audit record alone."""
+    """The refusal behind a `raw` answer of another protocol; only for the audit record."""
     issued: int = 0
-    """When the token in `auth` was made (nanoseconds), where it was made before: for the audit record alone."""
+    """When the token in `auth` was issued (nanoseconds), if before this call; only for the audit record."""
 
 
 class Login(msgspec.Struct):
-    """A login that is part of one request: no token is kept of it."""
+    """A login that is part of one request. Its token is not stored."""
 
     identity: Identity | None = None
     """Who logged in, once that is known."""
@@ -273,7 +273,7 @@ _NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
 
 @dataclass(slots=True)
 class RefusedReply(Reply[T]):
-    """The answer of a write that is refused for `reason`, and keeps what it wrote: a failure that was counted."""
+    """The answer of a write that is refused for `reason` and still commits: a failed login is counted."""
 
     reason: VaultError = field(default_factory=Unauthenticated)
 
@@ -355,19 +355,19 @@ class Call:
     body: bytes
     parsed: dict[str, Json] | None
     limits: JsonLimits
-    """What the body says, None until it was decoded, once for all attempts; what the listener allows a body to be."""
+    """The decoded body, None until then; it is decoded once for all attempts. The listener's limits on a body."""
     accept: bytes
     content_type: bytes
     token: Secret
     wrap_ttl: int
     """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
     wrap_asked: bool
-    """Whether the caller said anything about wrapping, 0 seconds included: the ACL tells that from nothing."""
+    """Whether the caller asked for wrapping, 0 seconds included: the ACL treats 0 and no header differently."""
     wrap_format: str
     readable: bool
     """Whether a listing is to show only what the caller may read."""
     offered: bool
-    """Whether the listener serves this path by itself: what answers in every state, and what it was told to offer."""
+    """Whether the listener serves this path itself: it answers in every state, or was configured to be offered."""
     bearer: bool
     """Whether the token came as OAuth sends it, in an `Authorization: Bearer` header."""
     basic: Secret
@@ -375,20 +375,20 @@ class Call:
     dpop: bytes
     target: str
     proved: object
-    """A proof in the head (RFC 9449); the path as it came with that; what is found out of it, None until somebody asks."""
+    """A DPoP proof in the head (RFC 9449); the path as it came; the result of checking the proof, None until then."""
     factors: Sequence[str]
     """The second factors that came in the head, each `method:code`."""
     echo: bytes
     """The namespace header as it came, which answers repeat."""
     within: str
-    """The namespace that the header names, as the path begins with it; empty for none."""
+    """The namespace that the header names, as the prefix of the path; empty for none."""
     key: tuple[bytes, bytes, str] | None
-    """What a plain GET consists of, so that what is found out about it may be kept; see `vault.cache.plans`."""
+    """The key under which a plan for this plain GET is cached; see `vault.cache.plans`."""
     prepared: object
     plan: Plan | None
-    """What the route's `before` found out, which stays when the call starts over; what is known of another call like it."""
+    """The result of the route's `before`, which stays when the call starts over; the plan for calls like this one."""
     namespace: Namespace
-    """Where the path leads; the root namespace until the mount table was asked."""
+    """The namespace of the path; the root namespace until the mount table was asked."""
     client_address: str
     client_port: int
     certificate: bytes
@@ -406,7 +406,7 @@ class Call:
     identity: Identity | None
     decision: Decision | None
     facts: int
-    """The epoch of the facts (tokens, policies, mounts) by which this call was let in."""
+    """The epoch of the facts (tokens, policies, mounts) by which this call was authorised."""
     reader: ReadView
     """This mount's data; committed data, or the open transaction's in a write."""
     tx: View
@@ -414,28 +414,28 @@ class Call:
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
     login: Login | None
-    """For a request that brings its login along, and for that login: what is found out; None for all others."""
+    """For a request with inline authentication, and for its login: the state of that login; None for all others."""
     admission: Sequence[tuple[bytes, bytes]]
     admitted: bool
-    """Headers that tell of rate limits, or of a failed login; whether the limits, which are asked once, let it pass."""
+    """Headers on rate limits or a failed login; whether the rate limits, which are asked once, admitted the call."""
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
     batch: RecordBatch | None
-    """Where the audit lines of this call wait to be written: its answer leaves through it. None: leave at once."""
+    """The batch that holds the audit lines of this call; the answer waits for its write. None: answer at once."""
     sighted: bool
     noted: Mapping[str, Mapping[str, object]]
-    """Whether was looked what is new about the token, once for each call; what the audit record says of it all, by name."""
+    """Whether first sight of the token was checked, once for each call; additions to the audit record, by name."""
     spent: bool
-    """Whether a use of a use-limited token was already taken off for this request."""
+    """Whether this request already used up one use of a use-limited token."""
     warnings: list[str]
     recorded: tuple[object, object, bytes] | None
-    """What an audit device has encoded of this call already: for which device, and which decision."""
+    """The part of the record that is encoded already: for which device, for which decision, and the bytes."""
     used: list[Mapping[str, str]]
     """The external keys that were used for this call, as `ExternalKey.describe` names them; for the audit log."""
     held: int
-    """When the request came (nanoseconds), where its audit line goes out with the response's; else 0."""
+    """When the request came (nanoseconds), where its audit line is written together with the response's; else 0."""
     after: Callable[[], Awaitable[None]] | None
-    """What is to follow once the answer is recorded and everything is committed."""
+    """Runs once the answer is recorded and everything is committed."""
 
     def __init__(self) -> None:
         self.mount = NOWHERE
@@ -477,13 +477,13 @@ class Call:
         self.readable = False
 
     def caller(self) -> Identity:
-        """Return who calls. Raises `Unauthenticated` where a route that is open to all needs to know."""
+        """Return who calls. Raises `Unauthenticated` where a public route needs a caller and there is none."""
         if self.identity is None:
             raise Unauthenticated
         return self.identity
 
     def start_over(self) -> None:
-        """Forget what an attempt found out and decided: the facts that it stood on have changed."""
+        """Forget the results and decisions of an attempt, because the facts behind them have changed."""
         if self.operation is Operation.CREATE:
             self.operation = Operation.UPDATE
         self.path, self.namespace = self.namespace.path + self.path, ROOT

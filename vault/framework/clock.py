@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Time and randomness, as arguments: nothing else in the server asks the machine for either."""
+"""Time and randomness, passed as arguments. No other module of the server asks the operating system for them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Clock:
         return time.time_ns()
 
     def monotonic(self) -> float:
-        """Return seconds since a moment that means nothing; they go on evenly whatever the wall clock is set to."""
+        """Return seconds since an arbitrary moment. They grow evenly, even when the wall clock is set."""
         return time.monotonic()
 
 
@@ -80,7 +80,7 @@ def uuid(random: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def remembered_rfc3339(nanos: int) -> str:
-    """As `rfc3339`, for times that are shown again and again."""
+    """As `rfc3339`, cached for times that are shown often."""
     return rfc3339(nanos)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Engine:
     """Base of every engine. Creating a subclass checks its declarations, so a wrong one fails at import.
 
-    An engine holds no data of its own: what it knows is in the mount's view, so one object serves all mounts.
+    An engine holds no data: its data is in the mount's view, so one object serves all mounts.
     """
 
     routes: ClassVar[tuple[Route, ...]] = ()
@@ -29,16 +29,16 @@ class Engine:
         """Prepare a new mount, inside the transaction that creates it."""
 
     async def unmounting(self, core: View, home: Namespace, mount: MountFacts) -> None:
-        """End what a mount has given, inside the transaction that moves or removes it; `core` is its namespace's data."""
+        """End what a mount has issued, in the transaction that moves or removes it. `core`: its namespace's data."""
 
     stays: ClassVar[bool] = False
     """Whether its mounts cannot be moved into another namespace."""
 
     guarded: ClassVar[tuple[str, ...]] = ()
-    """Beginnings of paths that only sudo may ask about, even where there is no route."""
+    """Prefixes of paths that need sudo, even where there is no route."""
 
     wrong_verb: Callable[[Call], Awaitable[Reply[object] | None]] | None = None
-    """Refuses a verb that a public path does not take, where the field says more than 'unsupported operation'."""
+    """Refuses a verb that a public path does not take, where OpenBao says more than 'unsupported operation'."""
 
     missing: Callable[[Call], Awaitable[Reply[object] | None]] | None = None
-    """Answers on a path that no route matches, where the field says more than 'unsupported path'."""
+    """Answers on a path that no route matches, where OpenBao says more than 'unsupported path'."""

@@ -2,7 +2,7 @@
 """The kinds of refusal. Nothing else is raised to the edge, and no kind knows of HTTP.
 
 A `message` is for the client and never holds an input value (SL-51); names that the client chose for
-paths, mounts and policies may appear, as the field's clients match on them. `detail` is for the log.
+paths, mounts and policies may appear, because clients of OpenBao match on them. `detail` is for the log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 class VaultError(Exception):
     """Base of every refusal.
 
-    `message` is empty where the field answers with an empty list of errors. `chained` asks the v1 wire for
+    `message` is empty where OpenBao answers with an empty list of errors. `chained` asks the v1 wire for
     the list form (``1 error occurred: …``) that OpenBao uses for errors of its request path.
     """
 
@@ -55,7 +55,7 @@ class Forbidden(VaultError):
 
 
 class NotFound(VaultError):
-    """There is nothing at this path. The field answers without text."""
+    """There is nothing at this path. OpenBao answers without text."""
 
 
 class UnsupportedPath(VaultError):
@@ -85,7 +85,7 @@ class TooLarge(VaultError):
 
 
 class Limited(VaultError):
-    """Too many requests; `retry_after` is in seconds, `recorded` says whether the audit log takes it."""
+    """Too many requests; `retry_after` is in seconds, `recorded` says whether it goes to the audit log."""
 
     def __init__(self, message: str, *, retry_after: int = 1, recorded: bool = True) -> None:
         super().__init__(message)
@@ -94,7 +94,7 @@ class Limited(VaultError):
 
 
 class Busy(VaultError):
-    """Too much work waits; it is worth trying again in `retry_after` seconds."""
+    """Too much work waits; the client may try again in `retry_after` seconds."""
 
     def __init__(self, message: str = "too much work is waiting; try again", *, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -102,7 +102,7 @@ class Busy(VaultError):
 
 
 class Sealed(VaultError):
-    """The keys are not in memory: nothing but unsealing is possible."""
+    """The keys are not in memory: only unsealing is possible."""
 
     def __init__(self, message: str = "Vault is sealed") -> None:
         super().__init__(message)
@@ -120,13 +120,13 @@ class Unavailable(VaultError):
 
 
 class Failed(VaultError):
-    """The engine could not do it, and says why: the field answers 500 with the engine's words."""
+    """The engine failed and says why: OpenBao answers 500 with the engine's words."""
 
     chained = True
 
 
 class Internal(VaultError):
-    """A defect of ours. The client learns nothing but that it happened."""
+    """A defect of this server. The client learns only that it happened."""
 
     def __init__(self, *, detail: str = "") -> None:
         super().__init__("internal error", detail=detail)

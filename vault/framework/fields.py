@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Parameters: how a declared field is described, and how the field's weak typing turns JSON into it.
+"""Parameters: how a declared field is described, and how OpenBao's weak typing turns JSON into it.
 
 OpenBao accepts `"5"` for 5 and `"a,b"` for a list, and words its refusals in a fixed way; clients match on
 both. Messages name the field and what it should have been, never the value (SL-51).
@@ -16,7 +16,7 @@ from vault.framework.errors import Malformed
 T = TypeVar("T")
 
 Json = Any
-"""A decoded JSON value: its type is known only at run time."""
+"""A decoded JSON value, whose type is known only at run time."""
 
 
 class Doc(msgspec.Struct, frozen=True):
@@ -28,10 +28,9 @@ class Doc(msgspec.Struct, frozen=True):
 class Kind(msgspec.Struct, frozen=True):
     """How a field is coerced.
 
-    `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names the field's
-    struct where its type is strict: the few endpoints that answer while sealed take no other type. `needs` names
-    the field without which this one is not known. With `keeps`, null is as if nothing had been given: where what
-    is empty says more than nothing.
+    `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names OpenBao's struct where
+    the type is strict: the few endpoints that answer while sealed take no other type. `needs` names the field without
+    which this one is unknown. With `keeps`, null means "not given": these fields tell empty from not given.
     """
 
     name: str
@@ -73,18 +72,18 @@ EMPTY: Final[Mapping[str, Json]] = {
     "ints": (),
     "pairs": {},
 }
-"""What null is, by kind: who sends it empties the field. For other kinds, times and objects, nothing was given."""
+"""The value that null stands for, by kind. For other kinds (times, objects) null is "not given"."""
 
 
 class Mismatch(Exception):
-    """A value that does not convert; the text follows the field's own wording."""
+    """A value that does not convert; the text follows OpenBao's wording."""
 
 
 _GO_TYPES: Final = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool"}
 
 
 def go_type(value: Json) -> str:
-    """Name a JSON value's type as the field's clients know it."""
+    """Name the type of a JSON value as OpenBao names it: by Go's types."""
     return _GO_TYPES.get(type(value), "json.Number")
 
 
@@ -214,7 +213,7 @@ def to_span(value: Json, at: str = "") -> int:
 
 
 MAX_ITEMS: Final = 10_000
-"""Entries of one list, whether it comes as a list or as a text with commas: each may cost its field some work."""
+"""Entries of one list, given as a list or as a text with commas. Each may cost its field some work."""
 
 
 def _items(value: Json, *, commas: bool) -> list[Json]:
@@ -257,7 +256,7 @@ def to_ints(value: Json, at: str = "") -> tuple[int, ...]:
 
 
 def to_map(value: Json, at: str = "") -> Mapping[str, Json]:
-    """Coerce to an object; an empty list counts as one, as the field has it."""
+    """Coerce to an object; an empty list counts as one, as in OpenBao."""
     if isinstance(value, dict):
         return value
     if value == []:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Patterns in which `*` stands for any text, and nothing else is special.
 
-Texts come from strangers, some before anybody knows who they are. So a pattern is no regular expression: each of its
-parts is looked for once, and neither pattern nor text can make that slow (SL-75).
+Texts come from clients, some of them not authenticated yet. So a pattern is no regular expression: each of its
+parts is searched for once, and neither pattern nor text can make that slow (SL-75).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 def fits(text: str, glob: str) -> bool:
-    """Whether a text fits a pattern, as a whole."""
+    """Whether a whole text fits a pattern."""
     first, *rest = glob.split("*")
     if not rest:
         return text == glob

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is known of the entity behind a request: who it is, and which policies that gives."""
+"""The entity behind a request: its identity, and the policies that it gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AliasFacts(msgspec.Struct, frozen=True):
 
 
 class GroupFacts(msgspec.Struct, frozen=True):
-    """A group that an entity is in, itself or through another group."""
+    """A group that an entity belongs to, directly or through another group."""
 
     name: str
     metadata: Mapping[str, str] = {}
@@ -51,10 +51,10 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class LoginAlias(msgspec.Struct, frozen=True):
-    """Who logged in, as their authority calls them and never as they were typed (SL-21).
+    """The alias of a login, named by its authority and never as typed by the client (SL-21).
 
-    `groups` are the names of the groups that the authority puts them in; None where it says nothing of groups,
-    and then their membership stays as it is.
+    `groups` are the names of the groups that the authority reports. None means that it reports no groups: then the
+    memberships stay as they are.
     """
 
     name: str

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a request may be."""
+"""Limits on requests."""
 
 from typing import Final
 
 import msgspec
 
 AT_ONCE: Final = 1 << 18
-"""Bytes that are decoded or encoded on the event loop: of more that takes milliseconds, of 32 MiB a quarter of a second."""
+"""Bytes that are decoded or encoded on the event loop: more takes milliseconds, 32 MiB a quarter of a second."""
 
 NAME: Final = 4096
-"""Characters of a name that somebody gives: it is folded, hashed or spelled in a URL on the event loop."""
+"""Characters of a name that a client chooses: it is folded, hashed or spelled in a URL on the event loop."""
 
 
 class JsonLimits(msgspec.Struct, frozen=True):
     """What a JSON body may contain: strings, keys included, and bytes of memory once parsed.
 
-    `unknown` is how many bytes any body may have whose sender is not known, by no token or by one that is none.
+    `unknown` is how many bytes a body may have whose sender has no token or an invalid one.
     """
 
     strings: int = 1000
@@ -24,4 +24,4 @@ class JsonLimits(msgspec.Struct, frozen=True):
 
 
 USUAL_LIMITS = JsonLimits()
-"""OpenBao's defaults, and for senders who are not known ours."""
+"""OpenBao's defaults; the limit for unknown senders is ours."""

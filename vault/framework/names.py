@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How long names are, and names without case."""
+"""The length of names, and case folding."""
 
 from vault.framework.errors import Malformed
 from vault.framework.limits import NAME
 
 
 def check_length(**names: str | None) -> None:
-    """Make sure that names, by their fields, are no longer than `NAME`. Raises `Malformed`."""
+    """Raise `Malformed` for a name, given by its field, that is longer than `NAME`."""
     for field, name in names.items():
         if name is not None and len(name) > NAME:
             raise Malformed(f"field '{field}' may have at most {NAME} characters")
 
 
 def folded(name: str) -> str:
-    """Return a name without case: each letter as the small one of its own pair.
+    """Return a name in lower case: each letter as the lower case letter of its own pair.
 
-    A letter that only looks like the large one of a pair (the Kelvin sign, the ohm sign) stays what it is: it makes
+    A letter that only looks like an upper case letter (the Kelvin sign, the ohm sign) stays as it is: it makes
     another name (SL-21).
     """
     if name.isascii():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the pipeline found out about a call that only asks, kept for the next one like it; see `vault.cache.plans`."""
+"""The plan of a read: what the pipeline found out about a call, for the next one like it; see `vault.cache.plans`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vault.framework.route import BoundRoute, Params
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is known of one read; `until` in milliseconds since the epoch, 0 for as long as what it `stands` on."""
+    """The plan of one read. It is true `until` then (ms since the epoch), 0 for as long as what it `stands` on."""
 
     stands: object
     """The follower's era for an identity that is held, its moment for any other."""
@@ -32,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True):
     data: Mapping[str, Json]
 
     def fill(self, call: Call) -> None:
-        """Fill in what is known of a call."""
+        """Fill a call from this plan."""
         call.plan = self
         call.operation, call.data = self.operation, self.data
         call.namespace, call.path, call.mount, call.local = self.namespace, self.path, self.mount, self.local

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The one way in which a refusal or a warning repeats what a client sent (SL-51).
+"""The only way in which a refusal or a warning repeats what a client sent (SL-51).
 
-What may be repeated is a name: one that stands in the request's path (of a mount, role, key, policy, user), which the
-audit record has in clear too, and names of mounts, policies, parameters and keys of metadata, which are no secrets either. Any other
-value of a body, a query or a header never is: whoever puts a password into the wrong field would find it in logs. A message says
-which field is wrong, and what would be right. `tests/house/test_refusals.py` holds every message to this.
+Only names may be repeated: names in the request's path (of a mount, role, key, policy, user), which the audit record
+has in clear too, and names of mounts, policies, parameters and metadata keys, which are no secrets either. Other
+values of a body, a query or a header are never repeated: a password in the wrong field would end up in logs. A
+message names the wrong field and says what would be right. `tests/house/test_refusals.py` checks every message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 LONGEST = 128
 """Characters that are repeated of a name."""
 MOST = 100
-"""Names that are repeated of a list of unknown length."""
+"""Names of a list that are repeated, however long the list is."""
 
 
 def quote(name: str) -> str:
@@ -33,7 +33,7 @@ def quoted_list(names: Iterable[str]) -> str:
 
 
 def quoted_words(names: Iterable[str]) -> str:
-    """Return names in order with blanks between, as many as a reader would look at."""
+    """Return the first names of a sorted list, separated by blanks."""
     words = sorted(names)
     joined = " ".join(words)
     if len(joined) <= LONGEST and joined.isprintable():

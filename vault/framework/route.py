@@ -2,7 +2,7 @@
 """One typed declaration per operation, from which routing, validation, help and OpenAPI derive.
 
 A wrong declaration is refused when its class is created, not when it is first called. Modules that declare parameters
-do without `from __future__ import annotations`: their types are compiled with them, not anew at every start.
+have no `from __future__ import annotations`: so their types are compiled with the module, not at every start.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CAPTURE: Final = {
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
     "word": r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*+(?<=[0-9A-Za-z_]))?",
 }
-"""What a place takes. Words are taken whole and looked at once: what follows one in a template is never part of it."""
+"""The pattern of each style of capture. Words are matched possessively: text after a capture is never part of it."""
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,19 +63,20 @@ class Parameter(msgspec.Struct, frozen=True):
 class Access(msgspec.Struct, frozen=True):
     """Who may call, and in which state. Everything is off by default: a token is required.
 
-    `sudo` also asks for the sudo capability. `unaudited` keeps a read out of the audit log (health and status
-    only). `exists` names the method that tells create from update. `before` names the method that does what takes time
-    (asking others, hashing) for a caller who may, once that is recorded and before a transaction is begun; what it
-    returns is in `call.prepared`. `body` is how the field calls the type of
-    the body when it refuses one that is no object. `own`: it is about the caller's own token alone, and answered
-    in that token's namespace whichever the request names. `asks`: it takes a body and only looks something up, by
-    nothing secret, so that what was found out about one such call may be kept for the next. `reads`, of a listing, is what stands before a name in
-    the path that it is read by, where that is not the listing's own. `contained`: a write whose every effect is in its
-    transaction, so that its request may be recorded with the response: both before the commit, which is the first
-    that anything comes of it. What such a one does `before` only looks.
-    `free_for` are the kinds of credentials that need no policy for it; one that denies it counts.
-    `despite_audit`: a read that is answered although no device takes its record, for by it one sees that none does; not
-    where its answer is to be wrapped, which makes a token.
+    `sudo` also asks for the sudo capability.
+    `unaudited` keeps a read out of the audit log (health and status only).
+    `exists` names the method that tells create from update.
+    `before` names the method that does slow work (asking others, hashing). It runs for an authorised caller, after the
+    request is recorded and before the transaction begins; its result is in `call.prepared`.
+    `body` is OpenBao's name for the type of the body, used when it refuses a body that is no object.
+    `own`: the route is about the caller's own token, and is answered in the namespace of that token.
+    `asks`: it takes a body and only looks something up, by nothing secret, so a plan of one call serves the next.
+    `reads`, of a listing, is the prefix of the path that reads a listed name, where that is not the listing's path.
+    `contained`: a write whose every effect is in its transaction. Its request is recorded with the response, before
+    the commit, which is the first effect. The `before` of such a route only reads.
+    `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
+    `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
+    It is refused where its answer would be wrapped, because that issues a token.
     """
 
     public: bool = False
@@ -95,7 +96,7 @@ class Access(msgspec.Struct, frozen=True):
 
 
 BISCUITS: Final = ("biscuit",)
-"""`free_for`, of what is about the credential itself: Biscuits have no `default` policy."""
+"""`free_for` of routes about the credential itself: Biscuits have no `default` policy."""
 _USUAL: Final = Access()
 
 
@@ -114,7 +115,7 @@ class Route(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        """The template as people read it: places without their style."""
+        """The template as people read it: captures without their style."""
         return _PLACE.sub(r"{\1}", self.template)
 
     @property
@@ -125,7 +126,7 @@ class Route(msgspec.Struct, frozen=True):
 
 @functools.cache
 def _pattern(template: str, *, listing: bool) -> str:
-    """Return the regular expression of a template; each of the declared ones is asked for at every new mount."""
+    """Return the regular expression of a template, cached because every new mount asks for all of them."""
     parts = _PLACE.split(template)
     text = re.escape(parts[0])
     for name, style, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
@@ -134,7 +135,7 @@ def _pattern(template: str, *, listing: bool) -> str:
 
 
 class BoundRoute(msgspec.Struct, frozen=True):
-    """A route on a live engine: `invoke` runs its handler, `exists` its create-or-update question, `before` as `Access`."""
+    """A route on a live engine: `invoke` runs the handler; `exists` and `before` are as in `Access`."""
 
     route: Route
     invoke: Callable[[Call, Any], Awaitable[Reply[object] | msgspec.Struct | None]]
@@ -147,7 +148,7 @@ def special(
     operation: Operation,
     access: Access = _USUAL,
 ) -> BoundRoute:
-    """Return a route outside any engine: it takes no parameters and `answer` says or raises what there is to say."""
+    """Return a route outside any engine. It takes no parameters; `answer` returns or raises the answer."""
     route = Route(operation, "", access, NoParams, {}, None, "", "", "")
 
     async def invoke(call: Call, params: Params) -> Reply[object] | msgspec.Struct | None:
@@ -276,7 +277,7 @@ def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping
 
 @functools.cache
 def _fields(params: type[Params]) -> Sequence[Parameter]:
-    """Return the fields of a struct that many routes may share, as they are where no path has them."""
+    """Return the fields of a struct, for routes whose path captures none of them; many routes share a struct."""
     types: dict[str, object] = {}
     for base in reversed(params.__mro__):
         hints = inspect.get_annotations(base)
@@ -297,9 +298,9 @@ def _fields(params: type[Params]) -> Sequence[Parameter]:
 def _meant(
     hints: Sequence[object], names: dict[str, Any], inner: Mapping[str, object] = {}
 ) -> Sequence[object]:
-    """Return what annotations mean among the `names` of their module and the `inner` ones of their class.
+    """Return the values of annotations, given the `names` of their module and the `inner` ones of their class.
 
-    All are compiled as one expression: a start reads thousands.
+    All are compiled as one expression, because a start evaluates thousands.
     """
     spelled = ",".join(hint for hint in hints if isinstance(hint, str))
     found = iter(eval(f"({spelled},)", names, inner) if spelled else ())  # noqa: S307 - our own source
@@ -322,7 +323,7 @@ def _unpack(hint: object) -> tuple[object, Kind, str]:
             (hint,) = [part for part in get_args(hint) if part is not type(None)]
     if kind is None:
         try:
-            kind = _KINDS[hint]  # type: ignore[index]  # a hint that is no class is not in the table either
+            kind = _KINDS[hint]  # type: ignore[index]  # a hint that is no class is not in the table
         except (KeyError, TypeError):
             raise WrongDeclaration(f"no coercion for the type {hint}") from None
     return hint, kind, doc
@@ -334,7 +335,7 @@ def _invoker(handler: Handler, params: type[Params]) -> Handler:
 
 
 class _Shape:
-    """The operations that share one template, and its regular expression, compiled once a path asks for it."""
+    """The operations that share one template, and its regular expression, compiled when a path first needs it."""
 
     def __init__(self, text: str, group: dict[Operation, BoundRoute]) -> None:
         self._text = text
@@ -378,7 +379,7 @@ class RouteTable:
         return tuple(found)
 
     def helping(self, path: str) -> tuple[BoundRoute, ...]:
-        """Return the operations that help on `path` is about: those of the nearest template, and what lists there."""
+        """Return the operations that help on `path` describes: those of the nearest template, and listings there."""
         found = self.matching(path)
         lists = {Operation.LIST, Operation.SCAN}
         nearest = {one.route.template for one in found if one.route.operation not in lists} or {""}

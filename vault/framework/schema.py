@@ -37,22 +37,22 @@ _VALUE_BYTES: Final = 40
 _decode: Final = msgspec.json.Decoder().decode
 _decode_raw: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 encode: Final = msgspec.json.Encoder().encode
-"""Encode a value as JSON. Structs keep their fields' order."""
+"""Encode a value as JSON. Structs keep the order of their fields."""
 to_plain: Final = partial(msgspec.to_builtins, builtin_types=(msgspec.Raw,))
-"""Turn structs into dicts, lists and scalars; numbers that have a spelling of their own keep it."""
+"""Turn structs into dicts, lists and scalars; numbers kept as text keep their spelling."""
 
 _SPACED: Final = bytes.maketrans(b"+", b" ")
 _MASKED: Final = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
-"""Every digit as 0, and all else as a blank."""
+"""Maps every digit to 0 and everything else to a blank."""
 _LONG: Final = b"0" * (MAX_DIGITS + 1)
 _STEPS: Final = bytes({0x5B: 1, 0x7B: 1, 0x5D: 255, 0x7D: 255}.get(byte, 0) for byte in range(256))
-"""By byte how much deeper it leads, as a signed byte."""
+"""For each byte, how it changes the nesting depth, as a signed byte."""
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if not _STEPS[byte])
 _COMPLEX: Final = "refused JSON input due to high complexity: exceeded maximum "
 
 
 def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
-    """Refuse a body that would be costly to parse, in steps that each take it once. Raises `Malformed`."""
+    """Raise `Malformed` for a body that would be costly to parse. Each check reads the body once."""
     opened = body.count(b"{") + body.count(b"[")
     values = body.count(b",") + opened
     costly = len(body) + _VALUE_BYTES * values > limits.memory or values > MAX_VALUES
@@ -62,7 +62,7 @@ def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:
 
 
 def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
-    """Count what `check_limits` has only estimated: without the text of strings, an unended one included."""
+    """Count exactly what `check_limits` estimated: without the text of strings, including one that does not end."""
     size = len(body)
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -74,7 +74,7 @@ def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
         raise Malformed(_COMPLEX + "estimated memory limits")
     if values > MAX_VALUES:
         raise Malformed(_COMPLEX + "number of values")
-    brackets = bare.translate(_STEPS, _NO_BRACKETS)[: 2 * opened]  # more than so many are not balanced
+    brackets = bare.translate(_STEPS, _NO_BRACKETS)[: 2 * opened]  # longer ones are not balanced
     if max(accumulate(memoryview(brackets).cast("b")), default=0) > MAX_DEPTH:
         raise Malformed(_COMPLEX + "depth")
     if _LONG in bare.translate(_MASKED):
@@ -95,7 +95,7 @@ _TYPES: Final = {
 def decode_object(
     body: bytes, wanted: str = "map[string]interface {}", limits: JsonLimits = USUAL_LIMITS
 ) -> dict[str, Json]:
-    """Decode a JSON object, by the field's name a `wanted`; empty and `null` are an empty one. Raises `Malformed`."""
+    """Decode a JSON object, which OpenBao calls a `wanted`; empty and `null` are an empty one. Raises `Malformed`."""
     if not body or body.isspace():
         return {}
     check_limits(body, limits)
@@ -114,19 +114,19 @@ def decode_object(
 
 
 def decode_kept(text: bytes) -> dict[str, Json]:
-    """Decode a JSON object that was checked when it came, by limits that may have been others."""
+    """Decode a JSON object that was checked on arrival, perhaps by other limits."""
     value: dict[str, Json] = _decode(text)
     return value
 
 
 def is_form(call: Call) -> bool:
-    """Whether the body is a URL-encoded form, and no JSON that is called so."""
+    """Whether the body is a URL-encoded form, and not JSON with the content type of a form."""
     form = call.content_type.startswith(b"application/x-www-form-urlencoded")
     return form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
 def read_body(call: Call) -> dict[str, Json]:
-    """Return what the call's body says. Raises `Malformed`, and `TooLarge` for a large one of a caller who is not known."""
+    """Return the decoded body of a call. Raises `Malformed`, and `TooLarge` for a large body of an unknown caller."""
     if call.parsed is None:
         refuse_unknown(call)
         call.parsed = (
@@ -168,7 +168,7 @@ def decode_form(body: bytes) -> dict[str, Json]:
 def decode_query(query: bytes) -> dict[str, Json]:
     """Decode a query string; a name that comes once is a string, else a list. Raises `Malformed`.
 
-    A field that is not URL-encoded is left out, as the field's own decoder does.
+    A field that is not URL-encoded is left out, as OpenBao's decoder does.
     """
     if not query:
         return {}
@@ -180,9 +180,9 @@ def decode_query(query: bytes) -> dict[str, Json]:
 
 
 def decode_pairs(text: bytes) -> dict[str, list[str]]:
-    """Return the values of each name of a URL-encoded text, in order, without the fields that are not encoded so.
+    """Return the values of each name of a URL-encoded text, in order, without fields that are not URL-encoded.
 
-    Raises `ValueError` for more than `MAX_STRINGS` fields, and for what is no UTF-8.
+    Raises `ValueError` for more than `MAX_STRINGS` fields, and for text that is not UTF-8.
     """
     text.decode()
     if text.count(b"&") >= MAX_STRINGS:
@@ -190,7 +190,7 @@ def decode_pairs(text: bytes) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for field in text.translate(_SPACED).split(
         b"&"
-    ):  # twenty times as fast as `replace` where all is plus signs
+    ):  # twenty times as fast as `replace` for a text of plus signs
         if field and b";" not in field and whole(field):
             name, _, value = field.partition(b"=")
             found.setdefault(_unescaped(name), []).append(_unescaped(value))
@@ -204,7 +204,7 @@ def _unescaped(text: bytes) -> str:
 def build_params(
     route: Route, captures: Mapping[str, str], data: Mapping[str, Json], warnings: list[str]
 ) -> Params:
-    """Coerce what came into the route's parameter struct; unknown names become a warning, as in the field.
+    """Coerce the request into the route's parameter struct; unknown names become a warning, as in OpenBao.
 
     A name captured from the path wins over one in the body. Raises `Malformed` that names the field.
     """
@@ -241,12 +241,12 @@ def build_params(
 
 
 def refuse_unknown(call: Call) -> None:
-    """Refuse the large body of a caller who is not known. Raises `TooLarge`."""
+    """Raise `TooLarge` for a large body of an unknown caller."""
     if call.identity is None:
         refuse_over(call.limits.unknown, len(call.body))
 
 
 def refuse_over(limit: int, size: int) -> None:
-    """Refuse a body of more than `limit` bytes. Raises `TooLarge`."""
+    """Raise `TooLarge` for a body of more than `limit` bytes."""
     if size > limit:
         raise TooLarge("http: request body too large")

@@ -24,7 +24,7 @@ class Secret:
         return hmac.compare_digest(self._value.encode(), other.encode())
 
     def __repr__(self) -> str:
-        """Return a fixed text."""
+        """Return a fixed text, whatever the secret is."""
         return "Secret(…)"
 
     def __bool__(self) -> bool:

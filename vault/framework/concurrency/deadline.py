@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Waiting that has an end, for whoever answers a request."""
+"""A deadline for what a handler waits for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Return what `work` does. Raises `TimeoutError` once it has taken so many seconds, and ends it.
+    """Return the result of `work`. Cancels it and raises `TimeoutError` after so many seconds.
 
-    It gets a task of its own: only in a task can asyncio end what takes too long, and reads are begun outside any.
+    It runs in a task of its own: asyncio can cancel only tasks, and the pipeline begins reads outside any task.
     """
     return await asyncio.get_running_loop().create_task(_timed(seconds, work))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Work that takes more than a few milliseconds, off the event loop: a few threads, a bounded queue, clients take turns.
 
-Work in C that lets go of the interpreter (hashing, compression) costs the loop nothing there. Work in Python still
-shares the interpreter, so the loop waits for a switch (5 ms) at each of its turns, but no longer than that.
+Work in C that releases the interpreter lock (hashing, compression) costs the loop nothing there. Work in Python
+shares the interpreter: the loop may wait one switch interval (5 ms) at each of its turns, but no longer.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from vault.framework.errors import Busy
 T = TypeVar("T")
 J = TypeVar("J")
 Client = tuple[str, str]
-"""Whose work it is: what it is done for (a mount), and who asked (an address). Turns are taken between both."""
+"""Whose work it is: the mount that it is done for, and the address that asked. Mounts take turns, then addresses."""
 
 THREADS: Final = 2
-"""Pieces of work that are done at one time."""
+"""Jobs that run at one time."""
 WAITING: Final = 128
-"""Pieces of work that may wait for a thread."""
+"""Jobs that may wait for a thread."""
 _RETRY: Final = 1
 
 
 def client_of(call: Call) -> Client:
-    """Return whose work a call's is: its mount's, which is one namespace's, and of that its place's."""
+    """Return the client of a call: its mount, which belongs to one namespace, and the place of its address."""
     return call.mount.uuid, place_of(call.client_address)
 
 
@@ -47,7 +47,7 @@ def place_of(address: str) -> str:
 
 
 class FairQueue(Generic[J]):
-    """Jobs that wait: the next is of the mount, and of that the address, that has waited longest for its turn."""
+    """Waiting jobs. The next job belongs to the mount that has waited longest, and there to the address that has."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, OrderedDict[str, deque[J]]] = OrderedDict()
@@ -75,7 +75,7 @@ class FairQueue(Generic[J]):
         return job
 
     def crowd_out(self, client: Client) -> J | None:
-        """Return the newest job of who has most of them waiting, and forget it; None if `client` would have as many."""
+        """Take the newest job away from the client with most waiting jobs; None if `client` would have as many."""
         own = self._waiting.get(client[0], OrderedDict())
         mount = max(self._waiting, key=lambda name: _size(self._waiting[name]), default=client[0])
         inner = self._waiting.get(mount, own)
@@ -101,14 +101,14 @@ class Pool:
     """Threads that work for clients in turn. All methods belong to one event loop."""
 
     def __init__(self, *, threads: int = THREADS, waiting: int = WAITING, name: str = "work") -> None:
-        """Of work that waits and is not owed there is never more than `waiting`; `name` is the threads' own."""
+        """At most `waiting` jobs wait, not counting those that are owed. `name` is the name of the threads."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._free = threads
         self._most = waiting
         self._turns: FairQueue[asyncio.Future[None]] = FairQueue()
         self._owed: FairQueue[asyncio.Future[None]] = FairQueue()
         self._owing = False
-        """Whether the last turn was of what is owed: that and what may be refused take turns too."""
+        """Whether the last turn went to a job that is owed: those and the others alternate too."""
         weakref.finalize(self, self._threads.shutdown, wait=False)
 
     @property
@@ -119,9 +119,9 @@ class Pool:
     async def run(self, client: Client, work: Callable[[], T], *, owed: bool = False) -> T:
         """Return what `work` returns, done in a thread once it is the client's turn.
 
-        Raises what it raises, and `Busy` where too much waits: then whoever has most waiting loses the newest of it.
-        What is `owed`, as something was done already, waits for its turn however much waits.
-        Work that has begun goes on when nobody waits for it any more, and holds its thread until it is done.
+        Raises what `work` raises, and `Busy` when the queue is full: the client with most waiting jobs loses its
+        newest one. A job is `owed` when its call has already changed something: it waits however long the queue is.
+        A job that has begun runs to its end and holds its thread, even if its caller was cancelled.
         """
         await self._turn(client, owed=owed)
         try:
@@ -149,17 +149,17 @@ class Pool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._next()  # it had its turn, and leaves it to the next
+                self._next()  # it had its turn, and gives the thread to the next
             raise
 
     def _over(self, done: asyncio.Future[T]) -> None:
-        """Give the thread to who is next; a failure that nobody waits for is nobody's."""
+        """Give the thread to the next job. A failure without a waiting caller is dropped."""
         if not done.cancelled():
             done.exception()
         self._next()
 
     def _next(self) -> None:
-        """Give a thread that is free to the next that still wants it."""
+        """Give a free thread to the next job whose caller still waits."""
         while self._turns or self._owed:
             self._owing = not self._owing
             first, second = (self._owed, self._turns) if self._owing else (self._turns, self._owed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Pictures of text that a telephone reads (ISO/IEC 18004)."""
+"""QR codes (ISO/IEC 18004), which the API of OpenBao calls barcodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault.framework.errors import Malformed
 _MOST: Final = 5596
 """Characters of the longest text for which there is a code: digits alone (ISO/IEC 18004, table 7: version 40, level M)."""
 _QUIET: Final = 4
-"""Modules of nothing around a code, where there is room for them (ISO/IEC 18004, 9.1)."""
+"""White modules around a code, the quiet zone, where there is room (ISO/IEC 18004, 9.1)."""
 
 
 def barcode(text: str, size: int, *, refusal: str) -> str:
@@ -26,7 +26,7 @@ def barcode(text: str, size: int, *, refusal: str) -> str:
         return ""
     if len(text) > _MOST:
         raise Malformed(refusal)
-    import segno  # few servers ever draw one, and none does while it starts
+    import segno  # imported late: few servers ever draw one
 
     try:
         modules = segno.make(text, error="m", micro=False).matrix
@@ -40,7 +40,7 @@ def barcode(text: str, size: int, *, refusal: str) -> str:
 def _png(modules: Sequence[bytearray], size: int) -> bytes:
     """Return a picture with one bit for each pixel, 1 for white (PNG specification, sections 5 and 11).
 
-    segno draws pictures of whole modules only; what is asked for are pixels.
+    segno draws whole modules only, but clients ask for a size in pixels.
     """
     scale = max(size // (len(modules) + 2 * _QUIET), 1)
     before = (size - scale * len(modules)) // 2
@@ -61,5 +61,5 @@ def _png(modules: Sequence[bytearray], size: int) -> bytes:
 
 
 def _packed(bits: str, width: int) -> bytes:
-    """Return a line of bits in so many bytes; what is left over at its end is white."""
+    """Return a line of bits in so many bytes, padded with white."""
     return int(bits.ljust(8 * width, "1"), 2).to_bytes(width, "big")

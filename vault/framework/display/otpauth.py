@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What an authenticator takes in: `otpauth` URLs (Key URI Format), spelled as OpenBao spells them."""
+"""`otpauth` URLs (Key URI Format) for authenticator apps, spelled as OpenBao spells them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import quote
 
 _LABEL: Final = "$&+,/:;=@"
-"""What stays as it is in the label beside letters, digits and `-._~`: much that a path may hold (RFC 3986, 3.3)."""
+"""Characters of the label that are not escaped, beside letters, digits and `-._~` (RFC 3986, 3.3)."""
 _VALUE: Final = "$:@"
-"""The same within a value, where nothing that parts values may stay."""
+"""The same for a value, where no separator of values may stay."""
 
 
 def otpauth(issuer: str, account: str, *, algorithm: str, digits: int, period: int, secret: bytes) -> str:

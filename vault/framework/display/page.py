@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The few pages that people see in a browser: no script, no picture, nothing from elsewhere, not to be framed."""
+"""The few pages that people see in a browser: no script, no picture, nothing from other servers, never in a frame."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def page(title: str, content: str, *, status: int = 200, leads_to: str = "") -> 
             f"default-src 'none'; style-src 'sha256-{_DIGEST}'; form-action 'self'{_origin(leads_to)}; "
             "frame-ancestors 'none'; base-uri 'none'"
         ),
-        "Referrer-Policy": "same-origin",  # with less a browser hides where a form comes from
+        "Referrer-Policy": "same-origin",  # a stricter policy would hide where a form comes from
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
         "cache-control": "no-store",
@@ -44,12 +44,12 @@ def page(title: str, content: str, *, status: int = 200, leads_to: str = "") -> 
 
 
 def come_again(status: int) -> Mapping[str, str]:
-    """Return the header of an answer that says not now: when it is worth trying again (RFC 9110, section 10.2.3)."""
+    """Return `Retry-After` for an answer that means "not now" (RFC 9110, section 10.2.3), else nothing."""
     return {"retry-after": "1"} if status in {429, 503} else {}
 
 
 def hidden(fields: Mapping[str, str]) -> str:
-    """Return the inputs of a form that nobody sees."""
+    """Return the hidden inputs of a form."""
     return "".join(
         f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
         for name, value in fields.items()
@@ -57,13 +57,13 @@ def hidden(fields: Mapping[str, str]) -> str:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return a list of things and what they are."""
+    """Return a description list of names and values."""
     rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>" for name, value in pairs)
     return f"<dl>{rows}</dl>"
 
 
 def _origin(url: str) -> str:
-    """Return where a form may lead to beside here, as a source of the policy: a browser follows no answer elsewhere."""
+    """Return the further origin that forms may lead to, as a source of the policy: it holds for redirects too."""
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"}:
         return f" {parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -98,7 +98,7 @@ class _Builder(Transformer[Token, object]):
         first, last = children
         assert isinstance(first, list)
         assert isinstance(last, list)
-        first += last  # in its place: a copy for each key would make many keys cost their square
+        first += last  # changed in place: a copy for each key would make the cost of many keys quadratic
         return first
 
     def item(self, children: list[object]) -> Item:

@@ -18,7 +18,7 @@ MAX_CHARACTERS = 1 << 19
 """Longest accepted text, in characters."""
 
 MAX_LEXEMES = 65_536
-"""Most words, signs and values of a text, which is what reading it costs by: about seven thousand rules of a policy."""
+"""Most words, signs and values of a text. The cost of reading grows with them; this is about 7,000 policy rules."""
 
 MAX_DEPTH = 64
 """Deepest accepted nesting of objects and lists."""

@@ -52,7 +52,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the document of these mounts' routes, paths in order.
 
-    Mounts named in `generic` get a parameter for their path, whose default is where they are.
+    Mounts named in `generic` get a parameter for their path; its default is their present path.
     """
     paths: dict[str, dict[str, Any]] = {}
     components: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def _mount_parameter(place: str, mount: str) -> dict[str, Any]:
 
 
 def _unique(wanted: str, names: set[str]) -> str:
-    """Return `wanted`, with a number where it is taken: an operation's identifier is its own in a document."""
+    """Return `wanted`, with a number appended where it is taken: operation identifiers are unique in a document."""
     name, number = wanted, 2
     while name in names:
         name, number = f"{wanted}-{number}", number + 1
@@ -176,7 +176,7 @@ def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
     except TypeError:
         return {"200": {"description": "OK"}}
     for described in found.values():
-        if "description" in described:  # a docstring, whose indentation some versions of Python keep
+        if "description" in described:  # some versions of Python keep the indentation of docstrings
             described["description"] = inspect.cleandoc(described["description"])
     components.update(found)
     return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
@@ -188,7 +188,7 @@ def _optional(hint: object) -> bool:
 
 
 def _result(hint: object) -> Any:
-    """Return the declared data type of an answer: None for none, `object` where it is not said."""
+    """Return the declared data type of an answer: None for no answer, `object` where none is declared."""
     if hint is None or hint is type(None):
         return None
     if get_origin(hint) in (Union, types.UnionType):

@@ -32,9 +32,9 @@ _ORDER: Final = (
     Operation.DELETE,
     Operation.HEADER,
 )
-"""Operations, those that only ask first."""
+"""Operations in the order of the help text, reads first."""
 _REASON: Final = re.compile(r" \((?:SL-\d+(?:, )?)+\)")
-"""What documentation says to those who read the code."""
+"""Parts of docstrings that are for readers of the code, not for users."""
 _PATHS: Final = (
     "## PATHS\n\nWhat this mount answers, as patterns of paths below it. Ask for help on a path that fits one to see\n"
     "its parameters. Whether you may call it is for your token's policies to say.\n\n"
@@ -42,9 +42,9 @@ _PATHS: Final = (
 
 
 async def show(bounds: Sequence[BoundRoute], about: str, call: Call) -> Reply[Help]:
-    """Describe everything that can be done at the path of `call`; on a mount's root, everything that it can do.
+    """Describe all operations on the path of `call`; on a mount's root, all operations of the mount.
 
-    `about` says what the mount is for. Paths of the document are below the mount, as those of the text are.
+    `about` says what the mount is for. Paths are relative to the mount, in the document and in the text.
     """
     routes = sorted((bound.route for bound in bounds), key=lambda route: _ORDER.index(route.operation))
     text = _of_path(routes, call) if call.local else f"## DESCRIPTION\n\n{about}\n\n{_PATHS}{_listed(routes)}"
@@ -68,7 +68,7 @@ def _pattern(route: Route) -> str:
 
 
 def _of_path(routes: Sequence[Route], call: Call) -> str:
-    """Return what can be done at one path, and with which parameters."""
+    """Return the operations on one path with their parameters."""
     parameters = _parameters(routes)
     gap = "" if parameters else "\n"
     parts = [

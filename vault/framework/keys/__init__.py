@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Keys of long standing: in the safe, versioned, in a device, or for a keyed hash. It may use barrier and seal."""
+"""Long-lived keys: in the safe, versioned, in a device, or for a keyed hash. These modules may use barrier and seal."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Keys that stay in their device, as engines see them: found by reference, used by handing over the work."""
+"""Keys that stay in their device, as engines see them: an engine finds a key by reference and hands it the work."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PrivateKey = EllipticCurvePrivateKey | RSAPrivateKey | Ed25519PrivateKey
 
 
 class AskFirst(Exception):
-    """Raised by a handler within its transaction: a device must be asked, and nobody else's write is to wait for that.
+    """Raised by a handler within its transaction when it needs a device: other writes must not wait for the device.
 
-    The transaction is undone, `ask` is awaited, and the call begins again with what came of it as `call.prepared`.
+    The pipeline undoes the transaction, awaits `ask`, and begins the call again with the result in `call.prepared`.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
@@ -46,7 +46,7 @@ class ExternalKey(Protocol):
 
         Never within a transaction: see `AskFirst`.
 
-        That it was used is part of the audit record of `call`, however this ends.
+        The audit record of `call` names the key, whether this succeeds or fails.
         Raises `Unavailable` when the device does not answer, and `Failed` when it refuses.
         """
         ...
@@ -58,7 +58,7 @@ class ExternalKeys(Protocol):
     async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> ExternalKey:
         """Return the key `<config>:<key>` of `namespace` for the engine that is mounted there as `mount`.
 
-        Raises `Malformed`, in the field's words, where `ref` is no reference, there is no such key or config, or the
+        Raises `Malformed`, in OpenBao's words, where `ref` is no reference, there is no such key or config, or the
         mount has no grant; `Unavailable` when the device does not answer.
         """
         ...

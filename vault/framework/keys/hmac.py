@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A keyed hash that is asked again and again: the key is taken in once."""
+"""A keyed hash for many values: the key is set up once."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Long-lived keys of the vault itself: wrapped for the seal's slots, numbered, in memory while the vault is open.
 
-Without key slots they lie behind the barrier only. A key that no slot opens any more takes what hangs on it along;
-where none opens, there is another one from then on. A number is never given twice, whatever was deleted: what was
-made under one key must not meet another one of its number.
+Without key slots they lie behind the barrier only. When no slot can unwrap a key any more, everything under it is
+lost; when none can be unwrapped, a new key is made. A number is never used twice, even after deletion: a value made
+under one key must not be taken for one of another key with the same number.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from vault.seal.stored.sealwrap import PREFIX, SealWrap
 T = TypeVar("T")
 
 _NEWEST: Final = "newest/"
-"""Below this, in the root namespace's own data, the highest number that was ever given to each kind of key."""
+"""Below this path in the root namespace's own data: the highest number ever used, for each kind of key."""
 _ROOT: Final = "root"
 _MAKING: Final = 0
-"""Stands for a new key where what fails is told by number."""
+"""Stands for a new key in `unopened`, which is indexed by number."""
 
 
 class NumberedKeys(Generic[T]):
-    """Keys of one kind. `prepare` them when the vault was opened and at each look at the slots, `forget` when sealed."""
+    """Keys of one kind. `prepare` runs after each unseal and at each check of the slots, `forget` when sealed."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class NumberedKeys(Generic[T]):
     ) -> None:
         """`make` gives a new key's bytes, and `read` what they stand for.
 
-        Key `n` lies at `folder/n`, the first one at `first` if given. At `bare` an earlier version kept one without
-        the slots: that becomes the next one.
+        Key `n` lies at `folder/n`, the first one at `first` if given. An earlier version kept a key at `bare`, not
+        wrapped by slots: that becomes the next key.
         """
         self._wraps = wraps
         self._barrier = barrier
@@ -59,7 +59,7 @@ class NumberedKeys(Generic[T]):
         self._told: dict[int, str] = {}
         self._sealed = 0
         self.unopened: dict[int, SealFailure] = {}
-        """Why keys did not open when they were last tried, by their numbers; 0 for a new one that no slot took."""
+        """Why keys could not be unwrapped at the last attempt, by number; 0 for a new key that no slot wrapped."""
 
     @property
     def known(self) -> Mapping[int, T]:
@@ -67,9 +67,8 @@ class NumberedKeys(Generic[T]):
         return self._keys
 
     async def prepare(self) -> None:
-        """Read every key that is not in memory, and make one where none opens.
-
-        What fails is in `unopened`. Raises `BarrierSealed` while sealed, and whatever storage does.
+        """Read every key that is not in memory, and make one if none can be unwrapped. Failures are in `unopened`.
+        Raises `BarrierSealed` while sealed, and whatever storage does.
         """
         core = self._reader()
         self.unopened.clear()
@@ -80,14 +79,14 @@ class NumberedKeys(Generic[T]):
         try:
             wrapped = b"" if self._keys else await self._new(core, newest + 1)
             async with self._barrier.write(_ROOT, core_prefix(_ROOT)) as tx:
-                if await self._newest(tx) == newest:  # else another server was faster
+                if await self._newest(tx) == newest:  # otherwise another server was faster
                     await self._store(tx, newest, wrapped)
         except SealFailure as failure:
             self.unopened[_MAKING] = failure
         await self.look()
 
     async def look(self) -> None:
-        """Read what others have made meanwhile, and forget what they deleted. What did not open is not tried again.
+        """Read keys that other servers have made, forget keys that they deleted. Failed keys are not tried again.
 
         Raises `BarrierSealed`.
         """
@@ -104,10 +103,11 @@ class NumberedKeys(Generic[T]):
         return numbers
 
     async def find(self, number: int) -> T | None:
-        """Return a key; one that is not known yet, since another server has just made it, is read now.
+        """Return a key, reading it if another server has just made it.
 
-        None for one that does not open or is not there. Raises `BarrierSealed` where the vault was sealed meanwhile: it
-        may be another one by now.
+        None if it cannot be unwrapped or does not exist. Raises `BarrierSealed` if the vault was sealed meanwhile,
+        since
+        another vault may have been opened then.
         """
         if number in self._keys or number in self.unopened:
             return self._keys.get(number)
@@ -125,7 +125,7 @@ class NumberedKeys(Generic[T]):
         return self._keys.setdefault(number, self._read(value))
 
     def news(self) -> Mapping[int, SealFailure]:
-        """Return what is in `unopened` and was not returned before, or with another reason."""
+        """Return the entries of `unopened` that are new, or have another reason than at the last call."""
         news = {
             number: failure
             for number, failure in self.unopened.items()

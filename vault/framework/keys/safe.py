@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The safe: where long-lived signing keys lie. Storage and the root key together do not open it.
+"""The safe: it holds long-lived signing keys. Storage and the root key together do not open it.
 
-A safe key (`numbered.py`) is wrapped for the slots; every signing key is encrypted under it. So making or using one
-asks no device, not even within a transaction, and a rotation of a slot's key rewraps one value.
+A safe key (`key_versions.py`) is wrapped for the slots; every signing key is encrypted under it. So making or using
+a signing key asks no device, not even within a transaction, and rotating a slot's key rewraps one value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vault.seal.stored.sealwrap import SealWrap
 
 K = TypeVar("K")
 _NUMBER: Final = 4
-"""Bytes of a safe key's number, which everything under it begins with."""
+"""Bytes of a safe key's number. Every value in the safe begins with the number of its key."""
 
 _SHUT: Final = "no slot opens the safe that signing keys are kept in"
 
@@ -35,13 +35,13 @@ class Safe:
     """Encrypts and decrypts under `keys`."""
 
     def __init__(self, wraps: SealWrap, barrier: Barrier, random: Random) -> None:
-        """`random` gives entropy."""
+        """`random` returns so many random bytes."""
         self._random = random
         self._barrier = barrier
         self.keys: Final = NumberedKeys(wraps, barrier, Key, lambda: random(KEY_BYTES), folder="safe")
 
     def close(self, about: tuple[str, ...], value: bytes) -> bytes:
-        """Encrypt `value`, bound to what `about` says of it. Raises `Unavailable`, and `BarrierSealed` while sealed."""
+        """Encrypt `value`; `about` is authenticated with it. Raises `Unavailable`, and `BarrierSealed` while sealed."""
         known = self.keys.known
         if self._barrier.sealed:
             raise BarrierSealed
@@ -51,9 +51,9 @@ class Safe:
         return number.to_bytes(_NUMBER, "big") + wrap(known[number], about, value, self._random)
 
     async def open(self, about: tuple[str, ...], closed: bytes) -> bytes:
-        """Decrypt what `close` made, here or just now on another server: then a slot is asked once.
+        """Decrypt a value from `close`, of this server or another; a key that is new here costs one slot operation.
 
-        Raises `Unavailable`, and `Failed` for what was altered or is of something else.
+        Raises `Unavailable`, and `Failed` for a value that was altered or belongs to another `about`.
         """
         key = await self.keys.find(int.from_bytes(closed[:_NUMBER], "big"))
         if key is None:
@@ -65,21 +65,21 @@ class Safe:
 
 
 class BareKeys(msgspec.Struct, Generic[K], frozen=True):
-    """Signing keys of one kind that a version without the safe may have kept without it, at one place."""
+    """Signing keys that an earlier version, which had no safe, kept at one place behind the barrier alone."""
 
     namespace_id: str
     prefix: str
-    """Where they are, below the namespace's own data."""
+    """Where they lie, below the namespace's own data."""
     names: Callable[[ReadView], Awaitable[Sequence[str]]]
     read: Callable[[ReadView, str], Awaitable[K | None]]
     is_bare: Callable[[K], bool]
     put: Callable[[View, K], Awaitable[None]]
-    """Store a key, what was bare of it in the safe now. Raises `Unavailable`."""
+    """Store a key whose secret part is now in the safe. Raises `Unavailable`."""
 
     async def gather(self, core: ReadView, write: Write) -> int:
-        """Put those that are bare into the safe; return how many. Raises `Unavailable`.
+        """Move bare keys into the safe; return how many. Raises `Unavailable`.
 
-        `core` and `write` are of the root namespace's own data.
+        `core` and `write` work on the root namespace's own data.
         """
         done = 0
         view = core.space(self.namespace_id).sub(self.prefix)

@@ -36,7 +36,7 @@ Value = str | int | float | bool
 """What a field may hold."""
 
 MODULES: Final = ("audit", "background", "core", "expiration", "seal", "server")
-"""What events are about."""
+"""Modules: what an event is about."""
 
 _LONGEST: Final = 400
 _MOST_WATCHES: Final = 16
@@ -86,11 +86,11 @@ class Log:
 
     @property
     def crowded(self) -> bool:
-        """Whether as many read along as may."""
+        """Whether the highest number of readers is reached."""
         return len(self._watches) >= _MOST_WATCHES
 
     def watch(self, level: str, form: str) -> LogTail:
-        """Return what reads along from now on, whatever is written. Give it to `unwatch` in the end.
+        """Return a tail of everything that is logged from now on. Give it to `unwatch` in the end.
 
         `level` and `form` are the reader's own.
         """
@@ -99,17 +99,17 @@ class Log:
         return watch
 
     def unwatch(self, watch: LogTail) -> None:
-        """Let nobody read along there any more."""
+        """Stop writing to this tail."""
         if watch in self._watches:
             self._watches.remove(watch)
 
     def end_watches(self) -> None:
-        """Let everybody who reads along come to an end."""
+        """End all tails."""
         for watch in self._watches:
             watch.end()
 
     def detail(self, module: str, message: str, /, **fields: Value) -> None:
-        """Log what helps to find a problem."""
+        """Log a detail that helps to find a problem."""
         self.event("debug", module, message, **fields)
 
     def note(self, module: str, message: str, /, **fields: Value) -> None:
@@ -127,7 +127,7 @@ class Log:
     def crash(self, module: str, message: str, error: BaseException, /, **fields: Value) -> None:
         """Log an unexpected exception by type and place; its message may quote a request, so it is left out.
 
-        What storage and barrier say is ours: it names the file and what to do, and nothing of a request.
+        Messages of storage and barrier are ours: they name the file and what to do, and nothing of a request.
         """
         shown: dict[str, Value] = {"exception": type(error).__name__, "at": places(error)}
         if isinstance(error, StorageFailure | BarrierFailure):

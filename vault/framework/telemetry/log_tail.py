@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Somebody who reads the log as it is written, line by line, and not faster than they can."""
+"""A reader of the log as it is written. Lines wait for a slow reader, up to a limit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST: Final = 1024
-"""Lines that wait for whoever reads; the oldest are dropped, and it is said how many."""
+"""Lines that wait for the reader. Older ones are dropped, and the reader sees how many."""
 
 Line = Callable[[str, str, str, dict[str, str | int | float | bool]], str]
 
 
 class LogTail:
-    """Lines of at least `weight` that were logged and not read yet."""
+    """Logged lines of at least `weight` that the reader has not read yet."""
 
     def __init__(self, weight: int, line: Line) -> None:
         """`line` writes an event's level, module, message and fields as one line."""
@@ -27,7 +27,7 @@ class LogTail:
         self._news = asyncio.Event()
 
     def take(self, line: str) -> None:
-        """Keep a line for whoever reads."""
+        """Keep a line for the reader."""
         if len(self._lines) >= _MOST:
             self._lines.popleft()
             self._dropped += 1
@@ -35,12 +35,12 @@ class LogTail:
         self._news.set()
 
     def end(self) -> None:
-        """Let whoever reads come to an end."""
+        """End the reader."""
         self.ended = True
         self._news.set()
 
     async def read(self, seconds: float) -> str:
-        """Return what was logged since the last time, "" where nothing is for `seconds`."""
+        """Return the lines logged since the last call, "" if there are none within `seconds`."""
         if not self._lines and not self.ended:
             try:
                 async with asyncio.timeout(seconds):

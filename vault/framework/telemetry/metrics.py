@@ -76,7 +76,7 @@ class Timing:
         waiting.clear()
 
     def add(self, other: Timing) -> None:
-        """Count what `other` counted too."""
+        """Add the durations of `other`."""
         self._add_up()
         other._add_up()
         self._total += other._total
@@ -116,7 +116,7 @@ class Timing:
         return sum(self._slots)
 
     def quantile(self, share: float) -> float:
-        """Return the duration, in nanoseconds, that `share` of all stayed within; 0 when there were none."""
+        """Return the quantile `share` of the durations, in nanoseconds; 0 when there were none."""
         wanted = share * self.count
         seen = 0
         for slot, count in enumerate(self._slots):
@@ -137,13 +137,13 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """Every metric of the process, made once by name and kept by those who count.
+    """Every metric of the process, made once by name and kept by its users.
 
     Names are OpenBao's with dots (`core.handle_request`), without the prefix.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        """Begin to count now, by `clock`, or else the system's."""
+        """Begin to count now; `clock` is the system's unless given."""
         self.clock: Final = clock or Clock()
         self.began: Final = self.clock.nanos()
         self._since: Final = self.clock.monotonic()
@@ -154,7 +154,7 @@ class Metrics:
 
     @property
     def seconds(self) -> float:
-        """For how long they have counted."""
+        """Seconds since counting began."""
         return self.clock.monotonic() - self._since
 
     def counter(self, name: str, **labels: str) -> Counter:
@@ -173,11 +173,11 @@ class Metrics:
         self._summaries[name] = parts
 
     def gauge(self, name: str, read: Callable[[], float], **labels: str) -> None:
-        """Show what `read` returns, asked each time the metrics are."""
+        """Show the result of `read`, which is called each time that metrics are read."""
         self._gauges[name, tuple(labels.items())] = read
 
     def forget(self, name: str, **labels: str) -> None:
-        """Show this gauge no longer."""
+        """Remove this gauge."""
         self._gauges.pop((name, tuple(labels.items())), None)
 
     def counters(self) -> Iterator[tuple[str, Labels, Counter]]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests that are refused before the pipeline: no audit device hears of them, so they are counted and told here.
+"""Requests that are refused before the pipeline. No audit device records them, so they are counted and logged here.
 
-By class of what was wrong and by address, never by anything that was sent. However many come, the lines stay few.
+They are counted by reason and by address, never by anything that was sent. However many come, log lines stay few.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 
 Reason = Literal["body", "head", "path", "size", "time"]
-"""A body that did not arrive whole; a head or header that is no good; a path; too many bytes; too slowly sent."""
+"""An incomplete body; an invalid head or header; an invalid path; too many bytes; too slow."""
 CountRefusal = Callable[[Reason, str], None]
-"""Told of the class and the address of each."""
+"""Called with the reason and the address of each refused request."""
 REASONS: Final[tuple[Reason, ...]] = ("body", "head", "path", "size", "time")
 QUIET: Final = 10.0
-"""Seconds between two lines of the log about one reason."""
+"""Seconds between two log lines about one reason."""
 _MOST: Final = 256
-"""Addresses that are told apart between two lines."""
+"""Addresses that are counted apart between two log lines."""
 _OTHERS: Final = "others"
 
 
 class Refusals:
-    """Counts, and tells at once of the first, and then once in a while of how many there were."""
+    """Counts refused requests. It logs the first at once, and later ones together once in a while."""
 
     def __init__(self, log: Log, metrics: Metrics, now: Callable[[], float]) -> None:
         """`now` is in seconds, and never goes back."""
@@ -44,7 +44,7 @@ class Refusals:
         self._tell(reason)
 
     def settle(self) -> None:
-        """Tell of what was counted some time ago; called once in a while."""
+        """Log the counts whose time has come; called once in a while."""
         for reason in list(self._untold):
             self._tell(reason)
 
