@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Records of reads that came in together go out in one write, and their answers only behind it.
+"""The audit batch: records of reads that arrived together are written together, and their answers leave after that.
 
-A call that changes nothing may leave its lines here and its answer with them. Whoever came in by the same turn
-of the event loop shares the write; at its end every answer leaves, or is refused where no device took the lines.
+1. A call that changes nothing leaves its lines here, and its answer waits with them.
+2. All calls of one turn of the event loop share one write.
+3. After the write every answer leaves, or a refusal where no device took the lines.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ class Batch:
         write: Callable[[Sequence[bytes], int], VaultError | None],
         report: Callable[[Exception], None],
     ) -> None:
-        """`write` takes the lines of each device and how many calls they are of; it returns what went wrong.
+        """`write` takes the lines of each device and the number of calls; it returns the refusal if no device took
+        them.
 
-        `report` is told what nobody expected: it keeps no other answer from leaving, and no line from being refused.
+        `report` takes an unexpected exception. The other answers leave all the same.
         """
         self._report = report
         self._lines: Sequence[list[bytes]] = [[] for _ in range(devices)]
@@ -43,11 +45,11 @@ class Batch:
             of_device.append(line)
 
     def then(self, leave: Leave) -> None:
-        """Call `leave` once everything that was added so far is written."""
+        """Call `leave` once everything added so far is written."""
         self._leaving.append(leave)
 
     def flush(self) -> VaultError | None:
-        """Write what there is now, and let go what waited for it. Returns the refusal where no device took it."""
+        """Write now, and let the waiting answers go. Returns the refusal where no device took the lines."""
         held, leaving = self._lines, self._leaving
         count = len(held[0])
         if not count:
@@ -56,12 +58,12 @@ class Batch:
         failure: VaultError | None
         try:
             failure = self._write([b"".join(of_device) for of_device in held], count)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody is answered unrecorded, nor left waiting
+        except Exception as error:  # noqa: BLE001 -- no call may be answered unrecorded, and none may wait for ever
             self._report(error)
             failure = Unavailable(detail=type(error).__name__)
         for leave in leaving:
             try:
                 leave(failure)
-            except Exception as error:  # noqa: BLE001 -- it is this one's own affair; the others wait behind it
+            except Exception as error:  # noqa: BLE001 -- a failure of one answer must not keep the others waiting
                 self._report(error)
         return failure

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Records every request and every response on every device, and refuses to go on when none takes the record."""
+"""Records every request and response on every audit device, and refuses a request when no device takes its record."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
-"""Option of a device: whether numbers and the names of members are hashed as strings are."""
+"""Option of a device: whether numbers and names of members are hashed too, like strings."""
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _SALT: Final = "audit/salt/"
-"""Where salts lay before they were wrapped for the seal's slots."""
+"""Where earlier versions kept salts, before salts were wrapped for the key slots."""
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
 _KINDS: Final = ("request", "response")
@@ -45,7 +45,7 @@ _COMPLAIN_EVERY: Final = 1.0
 
 
 Taken = Awaitable[None] | None
-"""What tells whether a record is taken where that is not known yet; it raises `Unavailable`. None: it is."""
+"""Tells later whether a record is taken, and raises `Unavailable` if not. None: it is taken already."""
 
 
 class _OpenDevice(msgspec.Struct):
@@ -63,9 +63,9 @@ class Broker:
     """All audit devices of this server.
 
     With at least one device, a record that no device takes refuses the request (SL-53); without any device
-    requests proceed, as in the field. A device whose salt no slot opens records with another one until it does:
-    its hashes then differ from earlier ones, and nothing is recorded in clear. While sealed there are no keys to hash with: the devices that the
-    configuration declares take records without any value.
+    requests proceed, as in OpenBao. A device whose salt no slot can unwrap uses a temporary salt until one can: its
+    hashes then differ from earlier ones, and nothing is recorded in clear. While sealed there are no keys to hash with:
+    the devices that the configuration declares then take records without any value.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Broker:
         metrics: Metrics | None = None,
         claims: Sequence[Claim] = (),
     ) -> None:
-        """Open the declared devices. Raises `DeviceFailure`. `metrics` count what the devices did, if given.
+        """Open the declared devices. Raises `DeviceFailure`. `metrics` count the work of the devices, if given.
 
-        `claims` are the files that no device may write to, however it is asked for.
+        `claims` are the files that no device may write to.
         """
         metrics = metrics or Metrics(clock)
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
@@ -89,7 +89,7 @@ class Broker:
         self._complained = -_COMPLAIN_EVERY
         self._salts = salts
         self._unopened: set[str] = set()
-        """Devices whose salt no slot opened when it was last asked for."""
+        """Devices whose salt no slot could unwrap at the last attempt."""
         self._clock = clock
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
@@ -100,7 +100,7 @@ class Broker:
         self._headers: dict[str, bool] = {}
         self._claims = claims
         self._tried: dict[str, Writer] = {}
-        """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer does."""
+        """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer closes it."""
         self.blocked = False
         """Whether no device took the last record: then requests are refused until one does."""
         metrics.gauge("audit.blocked", lambda: float(self.blocked))
@@ -115,12 +115,12 @@ class Broker:
 
     @property
     def devices(self) -> Sequence[DeviceConfig]:
-        """What is recording now, or will once unsealed."""
+        """The devices that record now, or will once unsealed."""
         return [entry.config for entry in self._open.values()] or list(self._declared.values())
 
     @property
     def failing(self) -> int:
-        """How many devices did not take the last record that they were given, whether or not another one did."""
+        """How many devices did not take their last record, even if another device took it."""
         return len(
             self._failing & {*self._devices.values(), *(entry.device for entry in self._open.values())}
         )
@@ -131,9 +131,10 @@ class Broker:
         return self._headers
 
     def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> Taken:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, or what it returns does.
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it; the returned wait may
+        too.
 
-        `hold` keeps its line until the response's: a call that changes nothing has both in one write.
+        `hold` keeps the line until the response's: a call that changes nothing writes both together.
         """
         now = self._clock.nanos()
         if hold:
@@ -142,7 +143,7 @@ class Broker:
         return self._request(call, now, error)
 
     def release(self, call: Call) -> Taken:
-        """Record a request that was held: it is refused, and yet something comes of it. As `request`."""
+        """Record the held request of a refused call that has an effect all the same. As `request`."""
         held, call.held = call.held, 0
         return self._request(call, held, None) if held else None
 
@@ -190,9 +191,9 @@ class Broker:
         return None
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:
-        """Record a held request and its response with those of others, in `call.batch`: the answer has to wait there.
+        """Record a held request and its response in the audit batch `call.batch`; the answer waits there.
 
-        Where no device writes at once, it waits as any other response.
+        Where no device writes at once, it waits like any other response.
         """
         batch = self._batch
         if batch is None or not self._prompt:
@@ -215,9 +216,9 @@ class Broker:
         self._log.crash("audit", "a batch of records met a defect", error)
 
     def _send(self, lines: Sequence[tuple[_OpenDevice, bytes]], kind: str, count: int = 0) -> Taken:
-        """Write one call's lines, or `count` calls' in one; what waits to be written goes first.
+        """Write the lines of one call, or of `count` calls together; the waiting batch goes first, to keep the order.
 
-        A record is taken as soon as one device has it. Raises `Unavailable`, or what is returned does.
+        A record counts as taken as soon as one device has it. Raises `Unavailable`; the returned wait may too.
         """
         if self._batch is not None and not count:
             self._batch.flush()
@@ -245,7 +246,7 @@ class Broker:
         raise self._nobody(kind, count or 1)
 
     def _send_sealed(self, line: bytes) -> Taken:
-        """Record without keys to hash with: that it happened, where and from whom, and no value at all (SL-53)."""
+        """Record without keys for hashes: that it happened, where and from which address, and no value (SL-53)."""
         now = self._clock.monotonic()
         outcomes = [self._write(device, line, now) for device in self._devices.values()]
         if True in outcomes:
@@ -267,7 +268,7 @@ class Broker:
         raise self._nobody(kind)
 
     def _somebody(self) -> None:
-        """Note that a device took a record, and say so after a time in which none did."""
+        """Note that a device took a record; log it after a time in which none did."""
         if self.blocked:
             self.blocked = False
             self._log.note("audit", "records are taken again, and requests are served")
@@ -279,7 +280,7 @@ class Broker:
         return Unavailable(detail=_NOBODY)
 
     def _write(self, device: Writer, line: bytes, now: float) -> Outcome | bool:
-        """Return whether a line is taken, or what will tell."""
+        """Return whether a device took a line, or the future that will tell."""
         try:
             outcome = device.write(line, now)
         except DeviceFailure as failure:
@@ -308,7 +309,7 @@ class Broker:
             self._log.failure("audit", "a device did not take a record", error=str(failure))
 
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
-        """Give each declared device a salt that has none. It may ask a token, so only storing is done in `write`."""
+        """Make a salt for each declared device without one. It may ask an HSM; only storing is done in `write`."""
         for path in self._declared:
             wrapped = await self.salt_for(core, path)
             if wrapped:
@@ -317,9 +318,9 @@ class Broker:
                     await tx.delete(_SALT + path)
 
     async def salt_for(self, core: ReadView, path: str) -> bytes:
-        """Return a wrapped salt for a device without one; nothing where it has one, or no slot answers for now.
+        """Return a wrapped salt for a device without one; None where it has one, or where no slot answers.
 
-        It may ask a token, so call it outside transactions.
+        It may ask an HSM, so call it outside transactions.
         """
         earlier = await core.get(_SALT + path)
         try:
@@ -335,7 +336,7 @@ class Broker:
         return wrapped
 
     async def _readable(self, core: ReadView, path: str) -> bytes:
-        """Return a device's salt; one for this time only where no slot opens it. Raises `DeviceFailure`."""
+        """Return a device's salt; a temporary one where no slot can unwrap it. Raises `DeviceFailure`."""
         try:
             salt = await self._salts.get(core, path) or await core.get(_SALT + path)
         except SaltUnreadable:
@@ -349,7 +350,7 @@ class Broker:
         return self._entropy.bytes(32).hex().encode()
 
     async def load(self, core: ReadView) -> None:
-        """Start recording with hashed values, after unseal or when the configuration of devices changed."""
+        """Start recording with hashed values, after an unseal or a change of the devices."""
         configs = dict(self._declared)
         for path in await core.scan(_DEVICE):
             value = await core.get(_DEVICE + path)
@@ -369,7 +370,7 @@ class Broker:
         self._headers = _AUDITED.decode(headers) if headers else {}
 
     def _forget_tried(self) -> None:
-        """Release what took a test line, and was not enabled after all."""
+        """Close a device that took a test line and was not enabled in the end."""
         while self._tried:
             self._tried.popitem()[1].close()
 
@@ -380,7 +381,7 @@ class Broker:
         self._headers = {}
 
     def _record_on(self, opened: dict[str, _OpenDevice]) -> None:
-        """Exchange the devices; what waits goes to those that it was written for."""
+        """Exchange the devices; waiting lines go to the devices that they were written for."""
         if self._batch is not None:
             self._batch.flush()
         self._open = opened
@@ -412,7 +413,7 @@ class Broker:
         self._devices = {}
 
     async def enable(self, core: View, config: DeviceConfig, salt: bytes) -> None:
-        """Store a device that was asked for through the API, after it took a test line; `salt` is of `salt_for`."""
+        """Store a device that was enabled through the API, after it took a test line; `salt` comes from `salt_for`."""
         if config.path in self._open:
             raise Malformed("path already in use")
         place = target(config.options)
@@ -422,7 +423,7 @@ class Broker:
             device = self._opened(config)
             try:
                 await self._try(device)
-            except BaseException:  # whoever asked may have been ended while it waited
+            except BaseException:  # the caller may have been revoked while the device was tried
                 device.close()
                 raise
         except DeviceFailure as failure:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Where audit records go. A device takes a whole line or raises; it never takes half of one silently.
 
-What is here waits for what it writes to: `vault.audit.writer` keeps that from whoever must not wait.
+These functions block while they write. `vault.audit.writer` keeps that from the event loop.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import msgspec
 from vault.audit.target import DISCARD, Claim, is_file, is_local, refusal, target
 
 _CHECK_EVERY: Final = 1.0
-"""Seconds between two looks at whether the file is still there (SL-56)."""
+"""Seconds between two checks that the file is still there (SL-56)."""
 _FIXES: Final = {
     errno.ELOOP: "it is a link, and none is followed; name the file itself",
     errno.EISDIR: "it is a directory; name a file",
     errno.ENXIO: "nobody reads this pipe; start its reader",
     errno.EMFILE: "this process has too many files open; raise its limit (LimitNOFILE)",
 }
-"""What helps where the system's words would lead astray."""
+"""Advice for errors whose text from the system would mislead."""
 _LOOK_BACK: Final = 1 << 16
-"""Bytes that are read at a time, from the end, to find the last whole line."""
+"""Bytes of each read from the end, to find the last whole line."""
 
 
 class DeviceFailure(Exception):
@@ -38,7 +38,7 @@ class DeviceFailure(Exception):
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared device. `options` are the field's, all strings; `managed` ones come from the configuration."""
+    """A declared device. `options` are those of OpenBao, all strings; `managed` ones come from the configuration."""
 
     path: str
     kind: str
@@ -60,11 +60,11 @@ class Device(Protocol):
 
     @property
     def prompt(self) -> bool:
-        """Whether a write cannot take long."""
+        """Whether a write returns promptly."""
         ...
 
     def write(self, line: bytes, now: float) -> None:
-        """Take one whole line. `now` in seconds that only grow. Raises `DeviceFailure`."""
+        """Take one whole line. `now` is in seconds of a monotonic clock. Raises `DeviceFailure`."""
         ...
 
     def reopen(self) -> None:
@@ -82,7 +82,7 @@ class FileDevice:
     def __init__(self, config: DeviceConfig, claims: Sequence[Claim] = ()) -> None:
         """Open the file, if it is none of the `claims`. Raises `DeviceFailure`.
 
-        A pipe whose reader is yet to come is opened with the first line.
+        A pipe without a reader is opened with the first line.
         """
         self._name = config.path
         self._path = target(config.options)
@@ -101,7 +101,7 @@ class FileDevice:
         self.prompt = False
         """See `Device.prompt`."""
         self._unread = False
-        """Whether it is a pipe that nobody has open to read."""
+        """Whether it is a pipe without a reader."""
         self.reopen()
 
     def reopen(self) -> None:
@@ -125,7 +125,7 @@ class FileDevice:
         return DeviceFailure(f'audit device "{self._name}": {error.strerror}')
 
     def _open(self) -> int:
-        """Return a descriptor; -1 for a pipe that nobody reads yet. Raises `DeviceFailure` and `OSError`."""
+        """Return a descriptor; -1 for a pipe without a reader. Raises `DeviceFailure` and `OSError`."""
         if self._path == DISCARD:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         if not is_file(self._path):
@@ -144,7 +144,7 @@ class FileDevice:
             fix = _FIXES.get(error.errno or 0, f"{error.strerror}; make it writable")
             raise DeviceFailure(f'audit device "{self._name}": cannot open {path}: {fix}') from error
         try:
-            os.set_blocking(fd, True)  # only opening it was not to wait
+            os.set_blocking(fd, True)  # non-blocking was needed for opening only
             if self._mode:
                 os.fchmod(fd, self._mode)
         except OSError:
@@ -176,13 +176,13 @@ class FileDevice:
                 self._finish(line, written)
         except BrokenPipeError as error:
             self.close()
-            self._unread = True  # its next reader begins with a whole line
+            self._unread = True  # so that its next reader begins with a whole line
             raise self._failure(error) from error
         except OSError as error:
             raise self._failure(error) from error
 
     def _finish(self, line: bytes, written: int) -> None:
-        """Write what a short write left over; if that fails, take back what was written of the line."""
+        """Write the rest after a short write; if that fails, cut off the written part of the line."""
         try:
             while written < len(line):
                 written += os.write(self._fd, line[written:])
@@ -196,17 +196,15 @@ class FileDevice:
         """See `Device.close`."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            with contextlib.suppress(
-                OSError
-            ):  # it is closed all the same, and its number may be another's by now
+            with contextlib.suppress(OSError):  # it is closed even so, and its number may be in use again
                 os.close(fd)
 
 
 def _cut(fd: int, size: int) -> bool:
     """Cut the file back to `size` if no other process has it open: one that has may be writing.
 
-    Only ever the beginning of a line is cut off, whose writer was killed or met a full disk: what it was to
-    record was never done, or never answered. Every process keeps a shared lock on its open file.
+    It only cuts off an incomplete line, whose writer was killed or met a full disk: its request was never acted on, or
+    never answered. Every process keeps a shared lock on its open file.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -220,12 +218,12 @@ def _cut(fd: int, size: int) -> bool:
 
 
 def _mended(fd: int, path: str) -> bool:
-    """Let the file end with a whole line, or tell that it does not. Takes the shared lock."""
+    """Make the file end with a whole line, or raise. Takes the shared lock."""
     size = os.fstat(fd).st_size
     try:
         whole = _whole(path, size)
     except OSError:
-        whole = size  # it may be appended to and not read: its lines are taken to be whole
+        whole = size  # it may be append-only for us: then its lines are taken to be whole
     if whole == size:
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -248,7 +246,7 @@ def _whole(path: str, size: int) -> int:
 
 
 def open_device(config: DeviceConfig, claims: Sequence[Claim] = ()) -> FileDevice:
-    """Open a device that is to write to none of the `claims`. Raises `DeviceFailure`."""
+    """Open a device, which must write to none of the `claims`. Raises `DeviceFailure`."""
     if config.kind != "file":
         raise DeviceFailure(f'unknown backend type: "{config.kind}"; this server has: file')
     return FileDevice(config, claims)

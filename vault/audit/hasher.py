@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The keyed hash that stands in audit records for every value and name that came from outside (SL-50).
+"""The keyed hash that replaces every value and name from outside in audit records (SL-50).
 
-What the API defines stays readable: names of parameters and of fields of answers, and numbers that such a field holds.
-All else is a client's own: strings, numbers and the names of members are hashed; booleans and null stay. A number's hash
-is that of its JSON text, so that who knows it finds it with `sys/audit-hash`.
+Names and numbers that the API defines stay readable: names of parameters, names of fields of answers, and numbers in
+such fields. Everything else comes from a client: strings, numbers and names of members are hashed; booleans and null
+stay. The hash of a number is that of its JSON text, so an operator who knows it finds it with `sys/audit-hash`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _LONGEST_TIME: Final = 30
 _TIMES: Final = 1024
 _LONGEST_NAME: Final = 64
 _PIECE: Final = 1 << 20
-"""What is hashed in one go: others have their turn between two pieces, where a thread hashes."""
+"""Characters hashed in one go: a thread that hashes lets the event loop run between two pieces."""
 _NUMBERS: Final = frozenset({int, float})
 _NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
-"""Kinds of values of a field of an answer that stay readable."""
+"""Types of fields of an answer whose values stay readable."""
 _MOST: Final = 10_000
-"""Values of one record that are hashed one by one; of more there is one hash, for each takes its time (SL-55)."""
+"""Values of one record that are hashed one by one; more get one hash together, because each costs time (SL-55)."""
 
 
 class TooManyValues(Exception):
@@ -42,21 +42,21 @@ class TooManyValues(Exception):
 
 
 class Hasher:
-    """The keyed hash of one device. `raw` keeps values as they are, for the operator who asked for it."""
+    """The keyed hash of one device. `raw` keeps values readable, where the operator configured `log_raw`."""
 
     def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool, strings_only: bool = False) -> None:
         """With `strings_only` numbers and the names of members stay readable, as in OpenBao's records."""
         self.twin: Final = partial(
             Hasher, key, raw=raw, hash_accessor=hash_accessor, strings_only=strings_only
         )
-        """Makes another one with the same key and a memory of its own, for a thread."""
+        """Makes another hasher with the same key and a cache of its own, for a thread."""
         self._keyed = HMAC(key, SHA256())
         self._raw = raw
         self._strings_only = strings_only or raw
         self._left = _MOST
         self._hash_accessor = hash_accessor
         self._times: dict[str, str] = {}
-        """Hashes of what is no secret and comes again and again: the empty string, and times."""
+        """Cached hashes of frequent values that are no secrets: the empty string, and times."""
         self._names: dict[str, str] = {}
         if not raw:
             self._times[""] = _MARK + hmac.digest(key, b"", "sha256").hex()
@@ -87,7 +87,7 @@ class Hasher:
         return _MARK + keyed.finalize().hex()
 
     def raw(self, body: bytes) -> str:
-        """Return the hash of bytes, of which each is taken for a character."""
+        """Return the hash of bytes, each taken as one character."""
         if self._raw or len(body) <= _PIECE:
             return self.text(body.decode("latin-1"))
         keyed = self._keyed.copy()
@@ -96,7 +96,7 @@ class Hasher:
         return _MARK + keyed.finalize().hex()
 
     def name(self, value: str) -> str:
-        """Return the hash of a member's name; names come again and again, and are remembered until the seal."""
+        """Return the hash of a member's name, cached until the seal."""
         known = self._names.get(value)
         if known is None:
             known = self.text(value)
@@ -107,11 +107,11 @@ class Hasher:
         return known
 
     def accessor(self, value: str) -> str:
-        """Return the hash of an accessor, unless there is none or the device keeps accessors readable."""
+        """Return the hash of an accessor, unless it is empty or the device keeps accessors readable."""
         return self.text(value) if self._hash_accessor and value else value
 
     def tree(self, value: Json) -> Json:
-        """Return a copy in which every string leaf is hashed; keys, numbers and booleans stay."""
+        """Return a copy with every string value hashed; keys, numbers and booleans stay."""
         kind = type(value)
         if kind is str:
             return self.text(value)
@@ -123,7 +123,7 @@ class Hasher:
         return value
 
     def hidden(self, value: Json) -> Json:
-        """Return a copy of what is a client's own: no name and no scalar but booleans and null is readable."""
+        """Return a copy of client data: all names and values are hashed but booleans and null."""
         kind = type(value)
         if kind is str:
             return self.text(value)
@@ -149,9 +149,9 @@ class Hasher:
     def request(
         self, data: Mapping[str, Json], clear: frozenset[str], known: Mapping[str, Parameter]
     ) -> Mapping[str, Json]:
-        """Hash what came with a request, but for the top-level keys that the mount declared clear.
+        """Hash the data of a request, except top-level keys that the mount declares clear.
 
-        `known` are the parameters of the route by name; those that are numbers stay. Raises `TooManyValues`.
+        `known` are the parameters of the route by name; numbers among them stay. Raises `TooManyValues`.
         """
         if self._strings_only:
             return self._strings(data, clear)
@@ -166,9 +166,9 @@ class Hasher:
         }
 
     def answer(self, data: object, plain: Json, clear: Collection[str], *, own: bool) -> Json:
-        """Hash the data of an answer and `plain`, which it is on the wire, but for the keys that the mount declared clear.
+        """Hash the data of an answer, and `plain`, its form on the wire, except keys that the mount declares clear.
 
-        `own` says that the names of its members are a client's. Raises `TooManyValues`.
+        `own` says that a client chose the names of its members. Raises `TooManyValues`.
         """
         self._left = _MOST
         if not isinstance(plain, dict):
@@ -192,7 +192,7 @@ class Hasher:
         }
 
     def _field(self, value: object, plain: Json) -> Json:
-        """Hash what a field of an answer holds: names that its type defines stay, and so does a number of its own."""
+        """Hash the value of an answer's field. Names that its type defines stay, and so does a number in it."""
         kind = type(plain)
         if kind is str:
             return self.text(plain)
@@ -209,7 +209,7 @@ class Hasher:
         return self.hidden(plain)
 
     def _member(self, value: object, plain: Json) -> Json:
-        """Hash one of many: its own type says which of its names stay."""
+        """Hash one element of a list or mapping; its own type says which names stay."""
         return self._field(value, plain) if isinstance(value, msgspec.Struct) else self.hidden(plain)
 
     def _strings(self, data: Mapping[str, Json], clear: Collection[str]) -> Mapping[str, Json]:
@@ -225,7 +225,7 @@ def _is_number(parameter: Parameter | None) -> bool:
 
 
 def _value(data: object, name: str) -> object:
-    """Return what is behind a name on the wire."""
+    """Return the value behind a name on the wire."""
     if isinstance(data, msgspec.Struct):
         return getattr(data, _fields(type(data))[name])
     return data.get(name) if isinstance(data, Mapping) else None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Audit records: OpenBao's JSON shape, with a keyed hash in place of every string that came from outside.
+"""Audit records: OpenBao's JSON shape, with a keyed hash in place of every string from outside.
 
-Built from bytes that are encoded once: the caller's part once per credential, the request's once per call.
+A record is joined from encoded parts: the caller's part is encoded once per credential, the request's once per call.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from vault.framework.fields import Json
 from vault.framework.route import Parameter
 
 _REPLIES: Final = 4096
-"""Encoded answers that are kept, hashes only."""
+"""Encoded answers in the cache, hashes only."""
 _LONGEST_KEPT: Final = 4096
-"""Bytes of the longest of them."""
+"""Bytes of the longest answer in the cache."""
 _MOUNTS: Final = 4096
-"""Mounts whose encoded part is kept."""
+"""Mounts whose encoded part is cached."""
 _ADDRESSES: Final = 1024
-"""Addresses of clients whose encoded form is kept."""
+"""Client addresses whose encoded form is cached."""
 _LARGEST: Final = 4 << 20
 """Bytes of data in one record; more is replaced by its hash and length (SL-55)."""
 _VERSION: Final = b"v2.7.2+builtin.bao"
 _LONGEST_PATH: Final = 512
-"""Characters of the longest path whose place is kept."""
+"""Characters of the longest path whose encoded part is cached."""
 _PLACE: Final = b'%b,"operation":"%b"%b%b,"namespace":%b,"path":%b%b%b,"remote_address":'
 _SHARED: Final = b'"auth":%b,"request":{"id":"%b"%b%b,"remote_port":%d%b}'
 _EXCHANGE: Final = (
@@ -46,7 +46,7 @@ _NO_AUTH: Final = b'{"token_type":"default"}'
 
 
 class _Place(NamedTuple):
-    """The encoded part of a record that a caller's calls to one path have in common, and what it holds for."""
+    """The encoded part that a caller's records of one path have in common, with what it is valid for."""
 
     mark: object
     decision: Decision | None
@@ -61,7 +61,7 @@ class Renderer:
     def __init__(
         self, hasher: Hasher, *, raw: bool = False, prefix: bytes = b"", elide_lists: bool = False
     ) -> None:
-        """`raw` says that the hasher keeps values readable: then nothing of an answer is kept in memory."""
+        """`raw` says that the hasher keeps values readable: then no answer is cached."""
         self._hasher = hasher
         self._raw = raw
         self._replies: Bounded[tuple[MountFacts, Hashable], bytes] = Bounded(_REPLIES)
@@ -93,7 +93,7 @@ class Renderer:
         )
 
     def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
-        """Return the line of a request, before anything was done."""
+        """Return the line of a request, before it is acted on."""
         return b'%b{"time":"%b","type":"request",%b%b}\n' % (
             self._prefix,
             rfc3339(now).encode(),
@@ -109,7 +109,7 @@ class Renderer:
         headers: Mapping[str, bool],
         error: VaultError | None,
     ) -> bytes:
-        """Return the line of a response, before anybody sees it."""
+        """Return the line of a response, before it leaves."""
         return b'%b{"time":"%b","type":"response",%b,"response":%b%b}\n' % (
             self._prefix,
             rfc3339(now).encode(),
@@ -119,7 +119,7 @@ class Renderer:
         )
 
     def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
-        """Return what request and response have in common; encoded once, unless the caller became known since."""
+        """Return the common part of request and response; encoded once, and again once the caller is known."""
         recorded = call.recorded
         if recorded is not None and recorded[0] is self and recorded[1] is call.decision:
             return recorded[2]
@@ -134,7 +134,7 @@ class Renderer:
         return shared
 
     def _place(self, call: Call, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
-        """Return who calls, and what and where; kept for a caller who asks again and sends no data."""
+        """Return caller, operation and path; cached for a caller who repeats a request without data."""
         identity = call.identity
         if identity is None or not identity.key or call.data or headers:
             return self._auth(call), self._request(call, headers)
@@ -210,7 +210,7 @@ class Renderer:
         )
 
     def _sent(self, call: Call) -> bytes:
-        """Return the data of a request; where it has too many values, one hash of them all."""
+        """Return the data of a request; one hash of it all where it has too many values."""
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
             return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
@@ -247,8 +247,9 @@ class Renderer:
         return b',"headers":' + schema.encode(found) if found else b""
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        """Return what is said about the answer, which external keys were used for it, what was new about its token, and why
-        a login failed.
+        """Return the answer's part of the record, with the external keys that were used, what was new about the
+        token, and
+        why a login failed.
 
         Names, no secrets.
         """
@@ -263,7 +264,7 @@ class Renderer:
         return encoded
 
     def _answer(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
-        """Return what is said about the answer. What is kept of one that came before are hashes only."""
+        """Return the answer's part of the record. The cache holds hashes only."""
         if error is not None and error.message and (not error.chained or isinstance(error, Forbidden)):
             return self._mounted(call, schema.encode({"data": {"error": self._hasher.text(error.message)}}))
         if reply is None:
@@ -283,7 +284,7 @@ class Renderer:
         return _bounded(self._reply(call, reply)) if known is None else known
 
     def ahead(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
-        """Return what makes for a thread what is said about a long answer; None where that is known."""
+        """Return the function that a thread runs to encode a long answer's part; None where that is encoded already."""
         if reply.same is not None and self._replies.get((call.mount, reply.same)) is not None:
             return None
         twin = Renderer(self._hasher.twin(), raw=self._raw, elide_lists=self._elide_lists)
@@ -377,7 +378,7 @@ def _namespace(call: Call) -> Mapping[str, str]:
 
 
 def _client_id(identity: Identity) -> bytes:
-    """Name the caller across tokens: the entity, or a digest of the policies, as the field counts clients."""
+    """Name the caller across tokens: the entity, or a digest of the policies. So OpenBao counts clients."""
     if identity.entity_id:
         return schema.encode(identity.entity_id)
     known = identity.cache.get("client_id")
@@ -405,7 +406,7 @@ def _bounded(value: object) -> bytes:
 
 
 def _error(error: VaultError | None, *, listed: bool) -> bytes:
-    """Return the record's `error`; where there was nothing to find, the field has none."""
+    """Return the record's `error`. For an empty 404 OpenBao records none."""
     if error is None or not error.message:
         return b""
     text = f"1 error occurred:\n\t* {error.message}\n\n" if listed else error.message
@@ -422,7 +423,7 @@ def _without_empty(fields: Mapping[str, object]) -> Mapping[str, object]:
 
 
 def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> bytes:
-    """Return the line of a call while sealed: no token, no data, nothing that would have to be hashed."""
+    """Return the line of a call while sealed: no token, no data, nothing that needs a hash."""
     record: dict[str, object] = {
         "time": rfc3339(now),
         "type": kind,
@@ -442,7 +443,7 @@ def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> by
 
 
 def trial_line(now: int) -> bytes:
-    """Return the line that a new device must take."""
+    """Return the test line that a new device must take."""
     return (
         b'{"time":"%b","type":"request","auth":{"token_type":"default"},"request":{"operation":"update",'
         b'"namespace":{"id":"root"},"path":"sys/audit/test"}}\n' % rfc3339(now).encode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Where the keys of the audit hashes lie: behind the barrier, and wrapped for the seal's key slots where there are any."""
+"""The keys of the audit hashes: stored behind the barrier, and wrapped for the key slots where there are any."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMESPACE: Final = "root"
 
 
 class SaltUnreadable(Exception):
-    """There is a salt, and no slot that answers opens it, or it is damaged."""
+    """There is a salt, but no slot that answers can unwrap it, or it is damaged."""
 
 
 class Salts:
@@ -28,8 +28,9 @@ class Salts:
     async def get(self, core: ReadView, device: str) -> bytes | None:
         """Return a device's salt, or None where it has none. Raises `SaltUnreadable`.
 
-        One that is in use stays known until what is stored for it changes: a token that is away meanwhile changes no
-        hash, and one that hangs keeps nobody waiting.
+        A salt in use stays cached until its stored form changes. So an HSM that is away meanwhile changes no hash,
+        and one
+        that hangs delays no request.
         """
         try:
             stored = await self._wraps.stored(core, _PREFIX + device)
@@ -48,11 +49,11 @@ class Salts:
         return known[1] if known is not None and known[0] == stored else None
 
     def forget(self) -> None:
-        """Forget every salt: the vault is sealed."""
+        """Forget every salt, when the vault is sealed."""
         self._known.clear()
 
     async def wrap(self, device: str, salt: bytes) -> bytes:
-        """Wrap a device's salt, to be stored with `put`; outside transactions, for it may ask a token.
+        """Wrap a device's salt for `put`. It may ask an HSM, so call it outside transactions.
 
         Raises `SaltUnreadable` where no slot answers.
         """
@@ -62,7 +63,7 @@ class Salts:
             raise SaltUnreadable(str(error)) from error
 
     async def put(self, core: View, device: str, wrapped: bytes) -> None:
-        """Store what `wrap` gave. Raises `SaltUnreadable` where the slots that it was wrapped for are gone by now."""
+        """Store the result of `wrap`. Raises `SaltUnreadable` where its slots have been removed meanwhile."""
         try:
             await self._wraps.put(core, _PREFIX + device, wrapped)
         except SealFailure as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What an audit device may write to: a file of its own, a pipe, standard output or error, or nowhere.
 
-Opening can do harm by itself: closing a database's file again drops its locks, and a device of the machine may act on
-being opened. So what is at a path is looked at before it is opened.
+Opening alone can do harm: closing a file of the database drops its POSIX locks, and a device file of the machine may
+act on being opened. So a path is examined before it is opened.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ _STANDARD: Final = {
     os.devnull: DISCARD,
 }
 _KERNEL: Final = ("/proc/", "/sys/")
-"""Where the kernel shows itself as files: what is written there is no record."""
+"""File systems of the kernel: a record written there is lost."""
 _MOUNTS: Final = "/proc/self/mountinfo"
 _LOCAL: Final = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"}
 )
-"""File systems of this machine: an append goes to its memory. Of others a server elsewhere may keep it waiting."""
+"""Local file systems: an append goes to memory. On others it may wait for another server."""
 _BEGINNING: Final = 4096
-"""Bytes of a file in which its first record begins, after the device's prefix."""
+"""Bytes at the start of a file within which its first record begins, after the device's prefix."""
 _BESIDE: Final = ("-wal", "-shm", "-journal", "-turn")
 
 
 class Claim(NamedTuple):
-    """A file that something else of this server needs, and the setting that names it."""
+    """A file that another part of this server uses, and the setting that names it."""
 
     setting: str
     path: str
 
 
 def target(options: Mapping[str, str]) -> str:
-    """Return what a device with these `options` writes to: a path, `stdout`, `stderr`, `discard`, or "" for nothing.
+    """Return the target of a device with these `options`: a path, `stdout`, `stderr`, `discard`, or "" for none.
 
-    The names of OpenBao count in any letters, and the paths of the same things too.
+    OpenBao's names count in any case, and so do paths such as `/dev/stdout`.
     """
     given = options.get("file_path") or options.get("path", "")
     return _STANDARD.get(given.lower() if "/" not in given else given, given)
@@ -59,7 +59,7 @@ def beside(database: str) -> Sequence[str]:
 
 
 def refusal(place: str, claims: Sequence[Claim]) -> str:
-    """Return why no device may write to a path; "" where it may. Neither opens nor makes anything."""
+    """Return why no device may write to a path, or "". It opens and creates nothing."""
     real = os.path.realpath(place)
     found = _identity(place)
     for claim in claims:
@@ -76,7 +76,7 @@ def refusal(place: str, claims: Sequence[Claim]) -> str:
 
 
 def is_foreign(place: str) -> bool:
-    """Whether a path is a regular file that begins with anything but a record: whoever asks by the API gets none."""
+    """Whether a path is a regular file that does not begin with a record. The API refuses to append to such a file."""
     found = _identity(place)
     if found is None or not stat.S_ISREG(found.st_mode) or not found.st_size:
         return False
@@ -88,7 +88,7 @@ def is_foreign(place: str) -> bool:
 
 
 def is_local(fd: int, path: str) -> bool:
-    """Whether an open file lies on a file system of this machine; False where that cannot be told."""
+    """Whether an open file lies on a local file system; False where that is unknown."""
     device = os.fstat(fd).st_dev
     number, real = f"{os.major(device)}:{os.minor(device)}", os.path.realpath(path)
     kind, longest = "", -1

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Keeps a device's waiting from the event loop.
+"""Writes to a device without blocking the event loop.
 
-An append to a local file goes to memory and is made at once. A pipe waits for its reader, a file elsewhere for a server,
-and a local disk too can be slow for a while: then a thread writes, in order, and whoever needs to know waits for it, for
-so long and no longer. A device that keeps its thread waiting refuses what comes meanwhile at once. What it refused may
-still be written: a record of something that did not happen is none that lacks.
+An append to a local file goes to memory and is made at once. A pipe waits for its reader, a remote file for its
+server, and a local disk can be slow for a while: then a thread writes, in order, and the request waits for it under
+a deadline. While a device keeps its thread waiting, it refuses further records at once. A refused record may still be
+written later: a record of a request that was not carried out does no harm, a missing record would.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from vault.audit.device import Device, DeviceFailure
 DEADLINE: Final = 2.0
 """Seconds that a device has for a record."""
 SLOW: Final = 0.1
-"""Seconds after which an append that was made at once counts as slow."""
+"""An append on the event loop that takes this many seconds counts as slow."""
 APART: Final = 60.0
-"""Seconds for which a thread writes after that."""
+"""After a slow append the thread writes for this many seconds."""
 _MOST_BYTES: Final = 16 << 20
 """Bytes that wait for a device."""
 _LEAVING: Final = 1.0
-"""Seconds for what still waits when a device is closed."""
+"""Seconds that closing waits for the remaining lines."""
 
 Outcome = asyncio.Future[DeviceFailure | None]
 
 
 class _Job:
-    """Lines to be written, or something else to do with the device; who waits for it, and where."""
+    """Lines to write, or another task on the device, with the future that waits for it and its loop."""
 
     __slots__ = ("act", "loop", "outcome", "size")
 
@@ -68,7 +68,7 @@ class Writer:
         return not self._apart_until or monotonic() >= self._apart_until
 
     def write(self, line: bytes, now: float) -> Outcome | None:
-        """Take whole lines: at once, or as the outcome tells later. Raises `DeviceFailure`."""
+        """Take whole lines: at once, or later, as the returned outcome tells. Raises `DeviceFailure`."""
         if self.prompt:
             began = monotonic()
             self._device.write(line, now)
@@ -86,7 +86,7 @@ class Writer:
             raise failure
 
     def close(self) -> None:
-        """Release the target, once what waits is written; nobody waits for that here."""
+        """Release the target once the waiting lines are written. This does not wait for it."""
         with self._news:
             self._ending = True
             self._news.notify()
@@ -94,12 +94,12 @@ class Writer:
             self._device.close()
 
     def finish(self) -> None:
-        """Wait until a closed target is released, or for so long: a device that hangs ends with the process."""
+        """Wait until a closed target is released, up to a deadline. A device that hangs ends with the process."""
         if self._thread is not None:
             self._thread.join(_LEAVING)
 
     def _begin(self, act: Callable[[], None], size: int) -> Outcome:
-        """Have the thread do something. The outcome is a failure where that takes too long."""
+        """Give the thread a task. The outcome is a failure if it takes too long."""
         job = _Job(act, size)
         self._waiting += 1
         self._bytes += size
@@ -114,7 +114,7 @@ class Writer:
         return job.outcome
 
     def _give_up(self, job: _Job) -> None:
-        if not job.outcome.done():  # it may have been taken in this very turn of the loop
+        if not job.outcome.done():  # the thread may have finished it in this turn of the loop
             self._stuck = True
             job.outcome.set_result(self._late())
 
@@ -135,9 +135,9 @@ class Writer:
                 job.act()
             except DeviceFailure as failed:
                 failure = failed
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the record is not taken, and others come
+            except Exception as error:  # noqa: BLE001 -- the record is not taken, and the thread goes on
                 failure = DeviceFailure(f'audit device "{self._name}": {type(error).__name__}')
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: no request waits any more
                 job.loop.call_soon_threadsafe(self._done, job, failure)
         self._device.close()
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Bodies of requests, read before anybody knows whose they are: each under its limit, and all of them under one.
+"""Bodies of requests, read before the caller is known: each under its own limit, and all under one limit together.
 
-A made-up token is enough to be heard for longer than without one. So the bodies that are longer than that have only
-so much memory at a time while they come in, and those from one address half of it: what is over is refused, and may
-come again.
+An invented token is enough to send a longer body than without one. So all long bodies that are being read share a
+fixed amount of memory, and those of one address may take half of it. Beyond that a request is refused; the client may
+try again.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 CUT: Final = "the request's body did not arrive whole"
 _AT_A_TIME: Final = 8
-"""Bodies of the largest size for which there is room."""
+"""How many bodies of the largest size may be read at a time."""
 _OF_ADDRESS: Final = 4
-"""Of them those from one address."""
+"""How many of them may come from one address."""
 
 
 class Bodies:
     """The bodies that a listener is reading."""
 
     def __init__(self, most: int, unknown: int) -> None:
-        """`most` is how many bytes a body may have, `unknown` how many without any sign of whose it is."""
+        """`most` is how many bytes a body may have, `unknown` how many if its request shows no credential."""
         self._most = most
         self._unknown = unknown
         self._held: Counter[str] = Counter()
-        """Bytes by place; of nobody there is none."""
+        """Bytes that are reserved, by the place of the client's address."""
         self._all = 0
 
     async def read(self, receive: Receive, address: str, *, shown: bool) -> bytes:
-        """Return a body; `shown` says that its request shows a credential, whether good or not.
+        """Return a body; `shown` says that its request shows a credential, valid or not.
 
-        Raises `TooLarge`, `Busy` where there is no room for it, and `Malformed` for one that ends before its end.
+        Raises `TooLarge`, `Busy` where there is no memory for it, and `Malformed` for an incomplete body.
         """
         limit = self._most if shown else self._unknown
         message = await receive()
@@ -68,7 +68,7 @@ class Bodies:
                 self._release(place, held)
 
     def _hold(self, place: str, size: int) -> None:
-        """Take room. Raises `Busy`."""
+        """Reserve memory. Raises `Busy`."""
         held = self._held[place] + size if place in self._held else size
         if self._all + size > _AT_A_TIME * self._most or held > _OF_ADDRESS * self._most:
             raise Busy

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests that come again byte for byte: what parsing found is kept beside the plan, and a digest finds both.
+"""The head cache: a request that repeats byte for byte is not parsed again, because a digest finds its parsed head.
 
 A client sends the same head whenever it reads the same secret. Equal bytes mean the same request, so nothing is
-decided here: the plan says until when it holds, and the pipeline audits, runs and fences each call as ever.
+decided here: the plan beside the head says how long it is valid, and the pipeline records, runs and fences each call.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from vault.framework.plan import Plan
 from vault.framework.record_batch import RecordBatch
 
 HEAD: Final = "coffre.head"
-"""Key of the ASGI scope: for a request that came at once, the digest of all bytes that came, and how many of them
-are behind its head; None for any other."""
+"""Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them
+follow the
+head; None for any other."""
 _KEPT: Final = 4096
-"""Heads in memory."""
+"""Heads in the cache."""
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
-"""Headers of requests whose end or answer depends on more than the head and the length of the body."""
+"""Headers of requests that are not cached: their framing or answer depends on more than head and body length."""
 
 
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -41,11 +42,11 @@ class Outlet(Protocol):
         ...
 
     def wait(self, batch: RecordBatch, /) -> None:
-        """Know that the answer comes once this batch is written."""
+        """The answer comes once this batch is written."""
         ...
 
     def close(self) -> None:
-        """End the connection: there is no answer."""
+        """End the connection without an answer."""
         ...
 
 
@@ -54,7 +55,7 @@ Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | N
 
 
 class CachedHead:
-    """What a head says, and the plan of what it asks for."""
+    """A parsed head with its plan."""
 
     __slots__ = ("accept", "body", "content_type", "headers", "limits", "method", "plan")
 
@@ -68,17 +69,17 @@ class CachedHead:
         self.limits: Final = call.limits
 
     def fill(self, call: Call, client: tuple[str, int]) -> None:
-        """Fill in a call as parsing and planning would."""
+        """Fill a call as parsing and planning would."""
         call.method = self.method
         call.client_address, call.client_port = client
         call.headers, call.accept, call.content_type = self.headers, self.accept, self.content_type
         call.token = self.plan.identity.token
-        call.body, call.limits = self.body, self.limits  # read anew where facts changed meanwhile
+        call.body, call.limits = self.body, self.limits  # the body is decoded again if the call starts over
         self.plan.fill(call)
 
 
 class HeadCache:
-    """The heads that are known, of one listener."""
+    """The cached heads of one listener."""
 
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
@@ -86,7 +87,7 @@ class HeadCache:
         plans.accompany(self._tidy)
 
     def find(self, head: bytes, client: str, now: int) -> CachedHead | None:
-        """Return what is known of a request by the digest of its bytes; None when that is no longer true."""
+        """Return the cached head of a request by the digest of its bytes; None when its plan is no longer true."""
         known = self._kept.get((head, client))
         return known if known is not None and self._plans.holds(known.plan, now) else None
 
@@ -94,7 +95,7 @@ class HeadCache:
         self._kept.discard(lambda known: not self._plans.holds(known.plan, now))
 
     def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:
-        """Remember a call that has a plan, if what came is exactly one request."""
+        """Cache a call that has a plan, if the bytes are exactly one request."""
         came = scope.get(HEAD)
         if came is None or call.plan is None or scope["http_version"] != "1.1":
             return

@@ -82,15 +82,15 @@ _METHODS: Final = {
 }
 _NO_TOKEN: Final = Secret("")
 _SEVERAL: Final = b"?"
-"""What stands for more than one proof of possession; no proof is so short."""
+"""Stands for more than one proof of possession; no real proof is so short."""
 _UNKNOWN: Final = 600
-"""From here on a status belongs to no class; the field's answers then lack the transport header."""
+"""A status from here on belongs to no class; answers of OpenBao then lack the transport header."""
 _TOO_LARGE: Final = 413
-"""A body over the limit is refused by the field's HTTP layer, which sets no header but the type."""
+"""OpenBao's HTTP layer refuses a body over the limit, and sets no header but the type."""
 _BODILESS: Final = frozenset({204, 304})
 _NOT_NOW: Final = frozenset({429, 503})
 _LONGEST_WAIT: Final = 2
-"""Seconds that a refusal asks to wait at most."""
+"""Longest `Retry-After` of a refusal, in seconds."""
 
 
 class Front:
@@ -106,7 +106,7 @@ class Front:
         fixed: Mapping[str, Collection[Operation]],
         sealed: Callable[[], bool],
     ) -> None:
-        """`fixed` names the paths that the listener serves by itself, with what they take; any other verb is a 405."""
+        """`fixed` names the paths that the listener serves itself, with their verbs; any other verb is a 405."""
         self._fixed = fixed
         self._sealed = sealed
         self._lane = lane
@@ -117,11 +117,11 @@ class Front:
         self._ids = Ids(entropy)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Serve one request. Nothing that a request contains can make this raise."""
+        """Serve one request. No content of a request can make this raise."""
         return self._serve(scope, receive, send, None, None)
 
     def again(self, head: bytes, client: tuple[str, int], outlet: Outlet) -> Coroutine[Any, Any, None] | None:
-        """Serve a request whose every byte came before, by their digest; None for one that has to be parsed."""
+        """Serve a request from the head cache, by the digest of its bytes; None if it has to be parsed."""
         known = self._heads.find(head, client[0], self._clock.millis())
         if known is None:
             return None
@@ -191,7 +191,7 @@ class Front:
     async def _answer_apart(self, call: Call, reply: Reply[object]) -> Answer:
         """Return a long answer, encoded off the event loop once it is recorded. Raises its refusal.
 
-        For want of a place there only what came of nothing is refused, and that is recorded.
+        A full queue refuses only calls without effect, and that refusal is recorded.
         """
         if reply.raw is not None:
             return _answer(call, reply)
@@ -214,7 +214,7 @@ class Front:
         call.headers = scope["headers"]
         wrap = namespace = bearer = b""
         inlined, plain = False, not scope["query_string"]
-        for name, value in reversed(call.headers):  # of a name that comes twice the first counts
+        for name, value in reversed(call.headers):  # the first of a repeated header counts
             if name == b"x-vault-token":
                 call.token = Secret(value.strip().decode("latin-1"))
             elif name == b"accept":
@@ -267,7 +267,7 @@ class Front:
             call.path = call.within + call.path
 
     def _recall(self, call: Call, scope: Scope, key: Key) -> None:
-        """Look for a plan of a request with a body, if what its key stands for is all of it."""
+        """Look for the plan of a request with a body, if the plan's key covers the whole request."""
         chunked = any(name == b"transfer-encoding" for name, _ in call.headers)
         if chunked or len(call.body) != scope[HEAD][1]:
             call.key = None
@@ -275,7 +275,7 @@ class Front:
             self._heads.learn(scope, call)
 
     async def _log_in(self, call: Call) -> None:
-        """Do the login that a request brings along. Raises its refusal."""
+        """Carry out the login of a request with inline authentication. Raises its refusal."""
         try:
             login = inline_auth.login_of(call, self._ids.next(), self._fixed)
             await self._handle(login)
@@ -290,7 +290,7 @@ class Front:
             raise known from error
 
     def _namespace(self, call: Call, value: bytes) -> None:
-        """Put the namespace of the header before the path: from here on both are one path."""
+        """Put the namespace of the header in front of the path: from here on both are one path."""
         call.echo = value = value.strip()
         if call.path in self._fixed:
             if call.path not in ANYWHERE and value:
@@ -340,25 +340,25 @@ def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
 
 
 def _asks_for_help(call: Call, scope: Scope) -> bool:
-    """Whether a read asks what there is on a path, which may be one that answers no reads."""
+    """Whether a read asks for help on a path, even a path that has no read."""
     query = scope["query_string"]
     return call.method == "GET" and b"help" in query and bool(schema.decode_query(query).get("help"))
 
 
 def _bind(call: Call, value: bytes, scope: Scope) -> bool:
-    """Take a proof of possession; False, as nothing about such a call may be remembered. Two are none (RFC 9449, 4.3)."""
+    """Take a DPoP proof. False: such a call is never cached. Two proofs count as none (RFC 9449, 4.3)."""
     call.dpop, call.target = _SEVERAL if call.dpop else value, scope["raw_path"].decode("latin-1")
     return False
 
 
 def _certify(call: Call, connection: Mapping[str, Any]) -> None:
-    """Take the certificate that the client showed."""
+    """Take the client certificate."""
     call.certificate = connection.get("client_certificate") or b""
     call.intermediates = connection.get("client_intermediates", ())
 
 
 def _authorize(call: Call, value: bytes) -> None:
-    """Take what an Authorization header says."""
+    """Take the credentials of an Authorization header."""
     if value[:6].lower() == b"basic ":
         call.basic = Secret(value[6:].strip().decode("latin-1"))
     elif value[:7] == b"Bearer " and not call.token:
@@ -381,10 +381,10 @@ def _common(call: Call) -> Headers:
 
 
 def _ask_to_come_again(call: Call, status: int, seconds: int) -> None:
-    """Say when it is worth trying again, in every answer that says not now (RFC 9110, section 10.2.3).
+    """Set `Retry-After` on every answer that means "not now" (RFC 9110, section 10.2.3).
 
-    What a quota says where it was asked to stands. Otherwise it is no more than stock clients wait by themselves:
-    those that read the header sleep for as long as it says.
+    The value of a rate limit quota stands. Otherwise it is no more than stock clients wait by themselves, because those
+    that read the header sleep for that long.
     """
     if status in _NOT_NOW and not any(name == b"retry-after" for name, _ in call.admission):
         shown = min(max(seconds, 1), _LONGEST_WAIT)
@@ -404,7 +404,7 @@ def _answer(call: Call, reply: Reply[object] | None) -> Answer:
         headers = [*usual, (b"content-type", reply.content_type.encode()), *own.items()]
         return reply.status or 200, reply.raw, headers
     if reply.embed and call.namespace.path != call.within:
-        reply.embed = False  # as the field, whose old clients know no namespaces in paths
+        reply.embed = False  # as OpenBao, whose old clients know no namespaces in paths
     body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
     if reply.headers:
         common = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
@@ -414,7 +414,7 @@ def _answer(call: Call, reply: Reply[object] | None) -> Answer:
 
 
 def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | None) -> None:
-    """Let an answer with the usual headers go, or its refusal; who cannot be answered is not kept waiting."""
+    """Send an answer with the usual headers, or its refusal; close a connection that cannot be answered."""
     left = False
     try:
         status, body, headers = answer if failure is None else _refusal(call, failure)
@@ -426,7 +426,7 @@ def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | Non
 
 
 async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
-    """Answer once the audit lines that wait are written, now."""
+    """Write the waiting audit lines now, then answer."""
     failure = None if call.batch is None else call.batch.flush()
     if failure is not None:
         await _refuse(call, failure, scope, send)
@@ -435,21 +435,21 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
 
 
 def _early(error: VaultError) -> Reason:
-    """Name what is wrong with a request that the pipeline never saw."""
+    """Name the reason of a refusal before the pipeline."""
     if isinstance(error, TooLarge | Busy):
         return "size"
     return "body" if error.message == CUT else "head"
 
 
 def _refusal(call: Call, error: VaultError) -> Answer:
-    """Return the answer that is a refusal, in the form that was asked for."""
+    """Return the answer for a refusal, in the requested form."""
     status = v1.STATUS[type(error)]
     _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else 1)
     if b"application/problem+json" in call.accept:
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
     if nothing and call.wrap_ttl and call.operation is Operation.LIST:
-        error = UnsupportedPath(chained=False)  # so the field calls it where an answer was to be wrapped
+        error = UnsupportedPath(chained=False)  # OpenBao's words where an answer was to be wrapped
     body = b"" if call.method == "HEAD" else v1.error_body(error)
     return status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call)
 
@@ -474,7 +474,7 @@ async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
 
 
 def _at_once(scope: Scope, status: int, body: bytes, headers: Headers) -> bool:
-    """Send an answer through the connection itself, where it offers that; False where ASGI must do it."""
+    """Send an answer directly through the connection if it can; False where ASGI must do it."""
     if headers is not _COMMON or status in _BODILESS:
         return False
     respond = scope.get(RESPOND)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The requests that are being answered: timed by route, shown while they run, and ended when they take too long."""
+"""The requests in flight: timed by route, shown while they run, and ended when they take too long."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_ROUTES: Final = 1000
 
 
 class ListenerRequests:
-    """The requests of one listener. `Front` writes what runs and how long it took: a call would cost too much."""
+    """The requests of one listener. `Front` writes its fields directly: a method call would cost too much."""
 
     def __init__(
         self, requests: RunningRequests, longest: float, max_body: int, json_limits: JsonLimits
@@ -44,7 +44,7 @@ class ListenerRequests:
         self.refuse: Final = requests.refuse
 
     async def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
-        """Return the refusal of a request that took too long, recorded. Raises `ended` when it was not that."""
+        """Return the recorded refusal of a request that took too long. Raises `ended` if it was cancelled otherwise."""
         task = asyncio.current_task()
         if ended.args != (_OVERDUE,) or task is None:
             raise ended
@@ -58,17 +58,17 @@ class ListenerRequests:
 
 
 class RunningRequests:
-    """All lanes, and the timings that they share: `route.read.secret-` and their sums."""
+    """The requests of all listeners, and the timings that they share: `route.read.secret-` and their sums."""
 
     def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse, refusals: Refusals) -> None:
-        """`handle` is the pipeline's, `refuse` records one that it did not make, `refusals` counts those before it."""
+        """`handle` is the pipeline's; `refuse` records a refusal from outside it; `refusals` counts those before it."""
         self.handle: Final = handle
         self.refusals: Final = refusals
         self.refuse: Final = refuse
         self.pool: Final = Pool(threads=1, name="answer")
-        """Encodes what is long."""
+        """Encodes long answers."""
         self.times: Final[dict[tuple[str, Operation], list[int]]] = {}
-        """Durations that no timing has counted yet, by path of the mount and operation."""
+        """Durations that are not yet added to a timing, by path of the mount and operation."""
         self._routes: dict[tuple[str, Operation], Timing] = {}
         self._metrics = metrics
         self._lanes: WeakSet[ListenerRequests] = WeakSet()
@@ -79,7 +79,7 @@ class RunningRequests:
         )
 
     def lane(self, *, longest: float, max_body: int, json_limits: JsonLimits) -> ListenerRequests:
-        """Return a lane; see `ListenerRequests` for what limits its requests. It lives as long as its front."""
+        """Return the requests of a new listener, for as long as its front; see `ListenerRequests` for the limits."""
         lane = ListenerRequests(self, longest, max_body, json_limits)
         self._lanes.add(lane)
         return lane
@@ -90,7 +90,7 @@ class RunningRequests:
             yield from list(lane.running)
 
     def new_times(self, call: Call) -> list[int]:
-        """Return where the durations of the call's mount and operation go; when there are many, all go together."""
+        """Return the list for durations of the call's mount and operation; one common list when there are too many."""
         where, operation = call.mount.path, call.operation
         if len(self.times) >= _MOST_ROUTES:
             where = ""
@@ -99,7 +99,7 @@ class RunningRequests:
         return self.times.setdefault((where, operation), [])
 
     def settle(self) -> None:
-        """Count the durations of what has been answered; called once in a while, and before anybody looks."""
+        """Add the waiting durations to the timings; called once in a while, and before metrics are read."""
         for key, times in self.times.items():
             self._routes[key].extend(times)
             times.clear()
@@ -121,14 +121,14 @@ class RunningRequests:
 
 
 def _is_login(where: str, operation: Operation) -> bool:
-    """Whether this is how callers without a token get one: writes to auth mounts other than the tokens' own."""
+    """Whether this is a login: a write to an auth mount other than the token store's."""
     return where.startswith("auth/") and where != "auth/token/" and operation is Operation.UPDATE
 
 
 def _call_of(task: asyncio.Task[Any]) -> Call | None:
-    """Return the call that a task is answering: asked only for what is overdue, so that no request pays for it.
+    """Return the call that a task is answering. Only used for overdue tasks, so that other requests pay nothing for it.
 
-    A read was `begun` outside its task: the task's own step is a generator that carries it on.
+    A read was `begun` outside its task: the task runs a generator that continues it.
     """
     step: Any = task.get_coro()
     while step is not None:

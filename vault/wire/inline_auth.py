@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Logging in with the request itself: `X-Vault-Inline-Auth-*` headers name a login, and no token is kept.
+"""Inline authentication: `X-Vault-Inline-Auth-*` headers name a login for this one request, and no token is stored.
 
 The login is a call of its own through the whole pipeline: it is limited, recorded, counted against lockouts and
-refused like any other. What it finds out stands for a token in the request that brought it, and for nothing after.
+refused like any other. Its identity serves as the token of this request, and of no other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.wire.options import within
 
 PREFIX: Final = b"x-vault-inline-auth-"
-"""Begins the names of these headers."""
+"""Prefix of these headers."""
 FAILED: Final = (b"x-vault-inline-auth-failed", b"true")
 """The header of an answer that is the login's refusal, not the request's."""
 _PATH: Final = PREFIX + b"path"
@@ -40,8 +40,8 @@ def named(headers: Sequence[tuple[bytes, bytes]]) -> bool:
 def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
     """Return the login that the headers of `call` name, as a call of its own.
 
-    `fixed` are the paths that a listener serves by itself, which log nobody in. Raises `Malformed` for headers that
-    cannot be read, `Unauthenticated` for a path that leads nowhere.
+    `fixed` are the paths that the listener serves itself, which are no logins. Raises `Malformed` for headers that
+    cannot be read, `Unauthenticated` for a path without a login.
     """
     if call.token:
         raise Malformed(f"{_PROBLEM}cannot layer inline authentication with token authentication")
@@ -73,19 +73,19 @@ def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
 
 
 def refusal(error: VaultError) -> VaultError:
-    """Return the login's refusal in the words that the request is answered with."""
+    """Return the refusal of the login as the refusal of the request."""
     if isinstance(error, UnsupportedOperation):
         return UnsupportedOperation(f"{_PROBLEM}unsupported operation", chained=False)
     return error
 
 
 def told(error: VaultError) -> bool:
-    """Whether the answer says that it is the login's."""
+    """Whether the answer marks the refusal as that of the login."""
     return not error.message.startswith(_PROBLEM)
 
 
 def _parameters(call: Call) -> dict[str, Json]:
-    """Return what the login is given: each header holds one key and value. Raises `Malformed`, repeating neither."""
+    """Return the parameters of the login: each header holds one key and value. Raises `Malformed`, quoting neither."""
     found: dict[str, Json] = {}
     for name, value in call.headers:
         if not name.startswith(_PARAMETER):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The native wire: refusals as problem details (RFC 9457), which say what was missing to a known caller."""
+"""The native wire: refusals as problem details (RFC 9457), which tell an authenticated caller what was missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def problem(call: Call, error: VaultError, status: int) -> bytes:
-    """Return the problem document of a refusal. Path and capability are told to authenticated callers only."""
+    """Return the problem document of a refusal. Only authenticated callers see path and capability."""
     kind = _WORDS.sub("-", type(error).__name__).lower()
     document: dict[str, object] = {
         "type": f"urn:coffre:error:{kind}",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the query and the headers ask for, beyond path and verb."""
+"""Options of a request in query and headers, beside path and verb."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from vault.framework.fields import Mismatch, parse_duration
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 ANYWHERE: Final = frozenset({"sys/leader", "sys/seal-status"})
-"""What answers in every state of the seal, whichever namespace the header names."""
+"""Paths that answer in every state of the seal, whichever namespace the header names."""
 ROOT_ONLY: Final = frozenset({"sys/in-flight-req", "sys/metrics"})
-"""What the field refuses already because the header names a namespace."""
+"""Paths that OpenBao refuses whenever the header names a namespace."""
 NOWHERE: Final = "\0/"
-"""Begins no path: what a header means that can name no namespace."""
+"""Stands for a header that can name no namespace; no path begins so."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 def listing(call: Call, data: dict[str, Any]) -> None:
-    """Turn `?list=true`, `?scan=true` and `?help=1` into what they ask for. Raises `Malformed` without text.
+    """Turn `?list=true`, `?scan=true` and `?help=1` into operations. Raises `Malformed` without text.
 
-    Anything but nothing asks for help; of a name that comes more than once the first value counts.
+    Any value but the empty one asks for help. The first value of a repeated name counts.
     """
     wanted = []
     for name, operation in (("list", Operation.LIST), ("scan", Operation.SCAN), ("help", Operation.HELP)):
@@ -57,9 +57,10 @@ def check_merge_patch(content_type: bytes) -> None:
 
 
 def check_consistency(name: bytes, value: bytes) -> None:
-    """Every read here is of committed data, so there is nothing to wait for; what is no index is refused.
+    """Check the index that a client wants to be consistent with. Every read sees committed data, so nothing has to
+    wait.
 
-    Raises `Malformed`.
+    Raises `Malformed` for a value that is no index.
     """
     if name == b"x-vault-index" and value and not _is_index(value):
         raise Malformed('failed to decode "X-Vault-Index"')
@@ -88,9 +89,9 @@ def wrap_ttl(value: bytes) -> int:
 
 
 def within(value: bytes) -> str:
-    """Return the namespace of a header as a path begins with it, "" for the root one. It may not exist.
+    """Return the namespace of a header as the prefix of a path, "" for the root one. It need not exist.
 
-    Read as strictly as a path: of `.` and `..`, empty parts and bad UTF-8 there is no namespace (SL-08).
+    Read as strictly as a path: `.` and `..`, empty parts and bad UTF-8 name no namespace (SL-08).
     """
     try:
         path = value.strip().strip(b"/").decode()
@@ -103,7 +104,7 @@ def within(value: bytes) -> str:
 
 
 def only_readable(value: bytes) -> bool:
-    """Return what a list filter asks for: only names that the caller may read. Raises `Malformed`."""
+    """Whether a list filter asks for only those names that the caller may read. Raises `Malformed`."""
     if value.strip().lower() != b"readable":
         raise Malformed("X-Vault-List-Filter: the one filter is 'readable'")
     return True

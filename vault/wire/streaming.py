@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Answers without an end: sent piece by piece, until there is no more or nobody listens."""
+"""Answers without an end: sent piece by piece, until the source ends or the client leaves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ async def stream(
     receive: Receive,
     send: Send,
 ) -> None:
-    """Send `pieces` as they come. What is sent says nothing of its type, as the field's streams do not.
+    """Send `pieces` as they come, without a content type, as OpenBao's streams have none.
 
-    The generator is closed in every case, so that what it holds is given back.
+    The generator is always closed, so that it releases what it holds.
     """
     kept = [header for header in headers if header[0] != b"content-type"]
     gone = asyncio.create_task(_gone(receive))

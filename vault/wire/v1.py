@@ -50,9 +50,9 @@ STATUS: Final[dict[type[VaultError], int]] = {
 """The status of each kind of refusal."""
 
 _PIECE: Final = 1 << 20
-"""Bytes that are escaped in one go."""
+"""Bytes escaped in one go."""
 _ABSENT: Final = 404
-"""Answers of this status carry data without a line break at the end, as the field's do."""
+"""Answers of this status have no line break at the end, as in OpenBao."""
 _ENVELOPE: Final = (
     b'{%b"request_id":"%b","lease_id":"%b","renewable":%b,"lease_duration":%d,"data":%b,'
     b'"wrap_info":%b,"warnings":%b,"auth":%b}'
@@ -60,9 +60,9 @@ _ENVELOPE: Final = (
 
 
 def escape_html(body: bytes) -> bytes:
-    """Escape `<`, `>` and `&` as the field's encoder does, so that a body is inert in a browser."""
+    """Escape `<`, `>` and `&` as OpenBao's encoder does, so that a body is inert in a browser."""
     if b"<" in body or b">" in body or b"&" in body:
-        if len(body) > _PIECE:  # others have their turn between two pieces
+        if len(body) > _PIECE:  # the event loop runs between two pieces
             pieces = [escape_html(body[start : start + _PIECE]) for start in range(0, len(body), _PIECE)]
             return b"".join(pieces)
         return body.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
@@ -70,7 +70,7 @@ def escape_html(body: bytes) -> bytes:
 
 
 def error_body(error: VaultError) -> bytes:
-    """Return the body of a refusal: a list of messages, in the chained form where the field uses it."""
+    """Return the body of a refusal: a list of messages, in the chained form where OpenBao uses it."""
     if not error.message:
         return b'{"errors":[]}\n'
     text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
@@ -80,7 +80,7 @@ def error_body(error: VaultError) -> bytes:
 def reply_body(
     reply: Reply[object], request_id: str, escape: Callable[[bytes], bytes] = escape_html
 ) -> bytes:
-    """Return the body of an answer, in the envelope unless it is plain. Keys are in the field's order."""
+    """Return the body of an answer, in the envelope unless it is plain. Keys are in OpenBao's order."""
     encode = schema.encode
     if reply.plain:
         return escape(encode(reply.data)) + b"\n"
@@ -101,5 +101,5 @@ def reply_body(
 
 
 def unescaped_body(reply: Reply[object], request_id: str) -> bytes:
-    """Return the body of an answer that is kept: it is escaped as it goes out, for that may make it six times as long."""
+    """Return the body of a cached answer: it is escaped when sent, for that can make it six times as long."""
     return reply_body(reply, request_id, bytes)
