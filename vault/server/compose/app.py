@@ -10,28 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Final
 
-from nhi.auth.approle.store import SECRET_ID_KIND, expire
-from nhi.auth.jwt.states import STATE_KIND
-from nhi.auth.jwt.states import expire as expire_sign_in
-from nhi.biscuit.revocation.expiry import Ending
-from nhi.biscuit.stored.model import BISCUIT_KIND
-from nhi.identity.mfa.second_factors import forget
-from nhi.identity.stored.mfa import MFA_KIND
-from nhi.identity.stored.oidc import KEY_KIND
-from nhi.identity.stored.provider import CODE_KIND, forget_code
 from vault.audit.device import DeviceFailure
 from vault.background.loop import Background
 from vault.barrier import formats
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
-from vault.engines.cubbyhole.store import purge as purge_cubbyhole
-from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.engines.system.seal.seal import SealHooks
@@ -41,13 +30,13 @@ from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
+from vault.install import Installed
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.sweep import Sweeper
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
-from vault.policy.store import POLICY_KIND
 from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server.application import Answer, DevResult, Message
@@ -104,9 +93,9 @@ class Vault:
             log,
             self._turn,
         )
-        parts.router.catalog = catalog(parts, passage, self._requests.running)
+        parts.router.catalog, installed = catalog(parts, passage, self._requests.running)
         parts.router.seal()
-        self._background = _background(parts)
+        self._background = _background(parts, installed)
         self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._remains = Remains(lambda: parts.barrier.moves, monotonic)
@@ -126,8 +115,8 @@ class Vault:
         )
         self._answer = self.at(config.listeners[0])
         unsealing.own_facts(parts, self._leave)
-        parts.tokens.on_revoke(self._purge_cubbyhole)
         parts.tokens.on_revoke(parts.leases.token_gone)
+        hook(parts, installed)
         parts.sealing.on_opening(self._resume)
         token_metrics.show_state(metrics, parts.barrier, "")
         token_metrics.show_keys(metrics, parts.barrier)
@@ -358,14 +347,6 @@ class Vault:
         else:
             await core.at(Timer(kind.removeprefix(TIMER), key, parts.clock.millis()))
 
-    async def _purge_cubbyhole(self, core: View, key: str) -> bool:
-        home = self._parts.tokens.namespace(key)
-        for table in self._parts.router.within(home) if home is not None else ():
-            mount = table.get("cubbyhole/")
-            if mount is not None:
-                await purge_cubbyhole(core.space(table.namespace.id).sub(mount.entry.prefix), key)
-        return False
-
 
 async def build(
     config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
@@ -409,9 +390,22 @@ class Witness:
         return identity
 
 
-def _background(parts: Parts) -> Background:
-    policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
+def hook(parts: Parts, installed: Iterable[Installed]) -> None:
+    """Have the vault call what engines brought, but for their timers."""
+    for each in installed:
+        for fact, drop in each.caches.items():
+            parts.follower.own(fact, drop)
+        for forget in each.on_seal:
+            parts.lifecycle.on_seal(forget)
+        for purge in each.on_revoke:
+            parts.tokens.on_revoke(purge)
+        for kind in each.kinds:
+            if kind.leases is not None:
+                for name in kind.names:
+                    parts.endings.serve(name, kind.leases)
 
+
+def _background(parts: Parts, installed: Iterable[Installed]) -> Background:
     async def expire_token(core: View, key: str) -> None:
         entry = await parts.tokens.get(core, key)
         if entry is not None and not entry.alive(parts.clock.nanos()):
@@ -419,9 +413,6 @@ def _background(parts: Parts) -> Background:
 
     async def sweep_tokens(core: View, key: str) -> None:
         await parts.tokens.due(core, key, parts.clock.millis())
-
-    async def expire_secret_id(core: View, key: str) -> None:
-        await expire(core, key, parts.clock.nanos())
 
     async def count_encryptions() -> None:
         await parts.follower.follow()
@@ -433,15 +424,9 @@ def _background(parts: Parts) -> Background:
         {
             TOKEN_KIND: expire_token,
             GONE_KIND: sweep_tokens,
-            POLICY_KIND: policies.expire,
             NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
             LEASE_KIND: parts.endings.due,
-            SECRET_ID_KIND: expire_secret_id,
-            BISCUIT_KIND: Ending(parts.clock, parts.leases, parts.tokens, parts.namespaces.live).due,
-            KEY_KIND: parts.pairs.rotate,
-            MFA_KIND: forget,
-            STATE_KIND: expire_sign_in,
-            CODE_KIND: forget_code,
+            **{kind: due for each in installed for kind, due in each.timers.items()},
         },
         {"keyring": count_encryptions, "safe": Gathering(parts)},
         clock=parts.clock,

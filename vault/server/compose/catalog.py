@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any, Final
 
-from nhi.identity.engines import identity_store
+from nhi.auth.approle.install import install as install_approle
+from nhi.auth.cert.install import install as install_cert
+from nhi.auth.jwt.install import install as install_jwt
+from nhi.auth.kubernetes.install import install as install_kubernetes
+from nhi.auth.userpass.install import install as install_userpass
+from nhi.biscuit.install import install as install_nhi
+from nhi.identity.install import install as install_identity
 from nhi.identity.mfa.validate_routes import ValidateEngine
-from vault.engines.cubbyhole.engine import Cubbyhole
-from vault.engines.cubbyhole.model import EntryPath
-from vault.engines.kv.engine import VersionedKV
-from vault.engines.kv.plain import PlainKV
+from vault.engines.cubbyhole.install import install as install_cubbyhole
+from vault.engines.kv.install import install as install_kv
 from vault.engines.kv.upgrade import upgrade
-from vault.engines.system.clients.cubbyhole_response import CubbyholeResponseEngine
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
@@ -37,91 +40,110 @@ from vault.engines.system.seal.rotate_root import RootRotationEngine
 from vault.engines.system.seal.seal import SealEngine, SealHooks
 from vault.engines.system.seal.slots import SealSlotEngine
 from vault.engines.token.engine import TokenEngine
-from vault.engines.totp.engine import Totp
-from vault.framework.call import Call, Reply
+from vault.engines.totp.install import install as install_totp
+from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
-from vault.framework.fields import Json
 from vault.framework.route import RouteTable
+from vault.install import Install, Installed, Kind
+from vault.mount.entry import MountEntry
+from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog
 from vault.namespace.consents import Consents, EveryConsent
+from vault.policy.store import POLICY_KIND
 from vault.seal.consent.share_holders import VaultHolders
-from vault.server.compose.auth_methods import auth_methods, lockout, make_issuer, renewals
-from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.compose.parts import Parts, address
 from vault.server.compose.safe_migration import Gathering
-from vault.server.compose.workloads import workloads
+from vault.server.compose.services import offer
 from vault.server.config.sanitized import sanitized
+from vault.token.issue import Renewals
 from vault.token.other_credentials import Foreign
 
+ENGINES: Final[tuple[Install, ...]] = (
+    install_kv,
+    install_totp,
+    install_cubbyhole,
+    install_approle,
+    install_cert,
+    install_jwt,
+    install_kubernetes,
+    install_userpass,
+)
+"""Every engine that needs nothing but what `Services` offers. A new one is put here."""
 
-def catalog(parts: Parts, passage: SealHooks, running: Callable[[], Iterable[Call]]) -> Catalog:
-    """Return every kind of mount. `running` tells the calls that are being answered."""
-    plain = backend(PlainKV(parts.entropy, parts.limits.default))
-    external = ExternalKeyEngine(
-        parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
+
+def catalog(
+    parts: Parts, passage: SealHooks, running: Callable[[], Iterable[Call]]
+) -> tuple[Catalog, Sequence[Installed]]:
+    """Return every kind of mount, and all that was installed. `running` tells the calls that are being answered."""
+    services, external = offer(parts)
+    nhi, biscuits = install_nhi(
+        services, biscuits=parts.biscuits, failures=parts.failures, factors=parts.factors
     )
-    lock = lockout(parts)
-    nhi, signing_in, biscuits = workloads(parts, external, lock)
-    token = TokenEngine(
+    identity = install_identity(services, identities=parts.identities, pairs=parts.pairs, batch=parts.batch)
+    installed = [install(services) for install in ENGINES]
+    installed += [identity, nhi]
+    token = _tokens(parts, renewals(parts.router, installed), biscuits)
+    system = (
+        *_seal(parts, passage),
+        *_mounts(parts),
+        *_rights(parts, external, biscuits),
+        *_status(parts, running),
+        *operators(parts, biscuits),
+        LockedUsersEngine(services.lockout, parts.router, parts.barrier),
+        ValidateEngine(parts.factors, parts.identities, services.issuer, parts.router, parts.clock),
+    )
+    own = Kind(("system",), system), Kind(("token",), (token,), auth=True)
+    policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
+    installed.append(Installed(kinds=own, timers={POLICY_KIND: policies.expire}))
+    return _catalog(installed), installed
+
+
+def _catalog(installed: Iterable[Installed]) -> Catalog:
+    """Return the kinds of all that was installed. Raises `ValueError` for two of one name."""
+    secrets: dict[tuple[str, str], Backend] = {}
+    auth: dict[str, Backend] = {}
+    for kind in (kind for each in installed for kind in each.kinds):
+        served = backend(*kind.engines)
+        for name in kind.names:
+            keys = [name] if kind.auth else [(name, version) for version in kind.versions]
+            into: dict[Any, Backend] = auth if kind.auth else secrets
+            for key in keys:
+                if key in into:
+                    raise ValueError(f"two engines for mounts of kind {name}")
+                into[key] = served
+    secrets["ns_system", ""] = inner_system(secrets["system", ""])
+    return Catalog(secrets, auth)
+
+
+def renewals(router: Router, installed: Iterable[Installed]) -> Renewals:
+    """Return what renews the tokens of logins."""
+    rules = {
+        name: kind.renewal
+        for each in installed
+        for kind in each.kinds
+        if kind.renewal is not None
+        for name in kind.names
+    }
+
+    def find(namespace: Namespace, logins: str) -> MountEntry | None:
+        return next((mount.entry for mount in router.of(namespace) if mount.entry.logins == logins), None)
+
+    return Renewals(find, rules)
+
+
+def _tokens(parts: Parts, renewed: Renewals, biscuits: Foreign) -> TokenEngine:
+    return TokenEngine(
         parts.tokens,
         parts.batch,
         parts.policies,
         parts.barrier,
         parts.clock,
         parts.limits,
-        renewals(parts.router),
+        renewed,
         biscuits,
     )
-    system = backend(
-        *_seal(parts, passage),
-        *_mounts(parts),
-        *_rights(parts, external, biscuits),
-        *_status(parts, running),
-        *operators(parts, biscuits),
-        LockedUsersEngine(lock, parts.router, parts.barrier),
-        ValidateEngine(parts.factors, parts.identities, make_issuer(parts), parts.router, parts.clock),
-    )
-    return Catalog(
-        {
-            ("system", ""): system,
-            ("ns_system", ""): inner_system(system),
-            ("cubbyhole", ""): backend(*_cubbyhole(parts)),
-            ("identity", ""): backend(
-                *identity_store(
-                    parts.identities,
-                    parts.router,
-                    parts.namespaces.chain,
-                    parts.pairs,
-                    parts.batch,
-                    address(parts.config),
-                    parts.clock,
-                    parts.entropy,
-                    parts.pool,
-                )
-            ),
-            ("nhi", ""): backend(*nhi),
-            ("kv", ""): plain,
-            ("totp", ""): backend(Totp(parts.clock, parts.entropy, parts.pool)),
-            ("kv", "1"): plain,
-            ("kv", "2"): backend(VersionedKV(parts.clock)),
-        },
-        {
-            "token": backend(token),
-            "nhi": backend(signing_in),
-            **{kind: backend(*engines) for kind, engines in auth_methods(parts, lock).items()},
-        },
-    )
-
-
-def _cubbyhole(parts: Parts) -> tuple[Engine, ...]:
-    entries = Cubbyhole()
-
-    def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
-        return entries.read_entry(call, EntryPath(path="response"))
-
-    return (CubbyholeResponseEngine(parts.wrapper, parts.barrier, own_entry), entries)
 
 
 def _seal(parts: Parts, passage: SealHooks) -> tuple[Engine, ...]:

@@ -20,7 +20,7 @@ from vault.barrier.keyring import Keyring
 from vault.cache.follow import Follower
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
-from vault.engines.system.clients.cubbyhole_response import CubbyholeResponseEngine
+from vault.engines.cubbyhole.response import CubbyholeResponseEngine
 from vault.framework import schema
 from vault.framework.call import Call, Namespace, Operation, Reply
 from vault.framework.clock import Entropy

@@ -16,7 +16,7 @@ from nhi.auth.userpass.login import LoginEngine as UserpassLogin
 from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.users import UserEngine
-from nhi.identity.engines import identity_store
+from nhi.identity.install import identity_store
 from nhi.identity.mfa.passcodes import Codes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.mfa.validate_routes import ValidateEngine

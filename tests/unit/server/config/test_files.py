@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vault.mount.entry import LockoutConfig
 from vault.server.__main__ import run
 from vault.server.compose import parts
-from vault.server.compose.auth_methods import configured
+from vault.server.compose.services import lockout_config
 from vault.server.config import reference, unsupported
 from vault.server.config.files import Verdict, load, validate
 from vault.server.config.reader import settings_of
@@ -410,7 +410,7 @@ def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> 
 
 def test_a_lockout_for_less_than_a_second_is_not_one_for_as_long_as_nobody_says() -> None:
     stanza = UserLockout(kind="all", lockout_duration=0.5, lockout_counter_reset=0)
-    assert configured(stanza) == LockoutConfig(threshold=5, duration=1, counter_reset=1)
+    assert lockout_config(stanza) == LockoutConfig(threshold=5, duration=1, counter_reset=1)
 
 
 def pair(cert: Path, key: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The engines of `identity/`, put together."""
+"""What the identity store brings to a server."""
 
 from __future__ import annotations
 
@@ -16,17 +16,41 @@ from nhi.identity.identities import Identities
 from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.mfa.reach import Chain
+from nhi.identity.mfa.second_factors import forget
 from nhi.identity.oidc.key_routes import SigningEngine
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
 from nhi.identity.provider.client_routes import ClientEngine
 from nhi.identity.provider.provider_routes import ProviderEngine
 from nhi.identity.provider.token_routes import RedeemingEngine
+from nhi.identity.stored.mfa import MFA_KIND
+from nhi.identity.stored.oidc import KEY_KIND
+from nhi.identity.stored.provider import CODE_KIND, forget_code
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
+from vault.install import Installed, Kind, Services
 from vault.mount.router import Router
 from vault.token.batch import BatchTokens
+
+
+def install(services: Services, *, identities: Identities, pairs: Pairs, batch: BatchTokens) -> Installed:
+    """Return the mount `identity/`, of which each namespace has one, and the timers of its keys, codes and factors."""
+    engines = identity_store(
+        identities,
+        services.router,
+        services.namespaces.chain,
+        pairs,
+        batch,
+        services.address,
+        services.clock,
+        services.entropy,
+        services.pool,
+    )
+    return Installed(
+        kinds=(Kind(("identity",), engines),),
+        timers={KEY_KIND: pairs.rotate, MFA_KIND: forget, CODE_KIND: forget_code},
+    )
 
 
 def identity_store(

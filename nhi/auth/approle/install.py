@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What AppRole brings to a server."""
+
+from __future__ import annotations
+
+from nhi.auth.approle.login import LoginEngine, renewal
+from nhi.auth.approle.roles import RoleEngine
+from nhi.auth.approle.secret_ids import SecretIdEngine
+from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
+from vault.barrier.view import View
+from vault.install import Installed, Kind, Services
+
+
+def install(services: Services) -> Installed:
+    """Return the auth method, and the timer that ends secret ids."""
+    clock, entropy, longest = services.clock, services.entropy, services.limits.longest
+
+    async def expire_secret_id(core: View, key: str) -> None:
+        await expire(core, key, clock.nanos())
+
+    engines = (
+        RoleEngine(entropy, longest),
+        TermPathEngine(longest),
+        RolePathEngine(),
+        SecretIdEngine(clock, entropy, longest),
+        LoginEngine(services.issuer, services.lockout, clock),
+    )
+    return Installed(
+        kinds=(Kind(("approle",), engines, auth=True, renewal=renewal),),
+        timers={SECRET_ID_KIND: expire_secret_id},
+    )

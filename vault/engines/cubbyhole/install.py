@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the cubbyhole brings to a server: it ends with its token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+
+from vault.barrier.view import View
+from vault.engines.cubbyhole.engine import Cubbyhole
+from vault.engines.cubbyhole.model import EntryPath
+from vault.engines.cubbyhole.response import CubbyholeResponseEngine
+from vault.engines.cubbyhole.store import purge
+from vault.framework.call import Call, Reply
+from vault.framework.fields import Json
+from vault.install import Installed, Kind, Services
+
+
+def install(services: Services) -> Installed:
+    """Return the cubbyhole, and what removes a token's entries in every namespace below the token's own."""
+    entries = Cubbyhole()
+
+    def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
+        return entries.read_entry(call, EntryPath(path="response"))
+
+    async def remove_entries(core: View, key: str) -> bool:
+        home = services.tokens.namespace(key)
+        for table in services.router.within(home) if home is not None else ():
+            mount = table.get("cubbyhole/")
+            if mount is not None:
+                await purge(core.space(table.namespace.id).sub(mount.entry.prefix), key)
+        return False
+
+    response = CubbyholeResponseEngine(services.wrapper, services.barrier, own_entry)
+    return Installed(kinds=(Kind(("cubbyhole",), (response, entries)),), on_revoke=(remove_entries,))
