@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import types
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine, Generator
 from functools import partial
 from hashlib import sha256
@@ -67,6 +68,45 @@ def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[A
         return
 
 
+def _enter(loop: asyncio.AbstractEventLoop, current: object) -> bool:
+    """Make `current` the running task, where none runs: whoever hands bytes over within one has its own."""
+    if asyncio.current_task(loop) is not None:
+        return False
+    _enter_task(loop, cast("Any", current))
+    return True
+
+
+class _NoTask(asyncio.Future[None]):
+    """Stands for the task of a request that was begun without one, as far as anything of asyncio asks for it.
+
+    `asyncio.timeout` and `TaskGroup` note the task that they began in. Most reads are over before there would be any,
+    and making one for each costs more than they do; what such a read has noted is led to the task that it goes on in.
+    """
+
+    task: asyncio.Task[None] | None = None
+
+    def go_on(self, task: asyncio.Task[None]) -> None:
+        """Stand for `task` from now on, and end with it."""
+        self.task = task
+        task.add_done_callback(lambda _: self.set_result(None))
+
+    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - asyncio's own type
+        """Cancel the request."""
+        return self.task is not None and self.task.cancel(msg)
+
+    def uncancel(self) -> int:
+        """See `asyncio.Task.uncancel`."""
+        return 0 if self.task is None else self.task.uncancel()
+
+    def cancelling(self) -> int:
+        """See `asyncio.Task.cancelling`."""
+        return 0 if self.task is None else self.task.cancelling()
+
+    def get_name(self) -> str:
+        """See `asyncio.Task.get_name`."""
+        return "read" if self.task is None else self.task.get_name()
+
+
 class _Former:
     """Answers a client of HTTP/1.0: it is told where the connection stays, and knows no chunks.
 
@@ -116,6 +156,7 @@ class Connection(Framed):
         self._repeating = False
         self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
+        self._no_task = _NoTask(loop=loop)
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -235,12 +276,8 @@ class Connection(Framed):
             return False
         self._repeating = True
         self._arrived = data
-        try:
-            waited = begun.send(None)
-        except StopIteration:
-            return True
-        self._waiting_cycle()
-        self._go_on(begun, waited)
+        if not self._begin(begun):
+            self._waiting_cycle()
         return True
 
     def on_response_complete(self) -> None:
@@ -266,17 +303,24 @@ class Connection(Framed):
         if scope["method"] not in _READS:
             super()._start_asgi_task(cycle, app)
             return
-        begun = cycle.run_asgi(app)
-        try:
-            waited = begun.send(None)
-        except StopIteration:
-            return
-        self._go_on(begun, waited)
+        self._begin(cycle.run_asgi(app))
 
-    def _go_on(self, begun: Coroutine[Any, Any, None], waited: object) -> None:
-        task = self.loop.create_task(_rest(begun, waited))
+    def _begin(self, request: Coroutine[Any, Any, None]) -> bool:
+        """Run a request until it waits for something, and from there on as a task; return whether it is over."""
+        current, here = self._no_task, _enter(self.loop, self._no_task)
+        try:
+            waited = request.send(None)
+        except StopIteration:
+            return True
+        finally:
+            if here:
+                _leave_task(self.loop, cast("Any", current))
+        task = self.loop.create_task(_rest(request, waited))
+        current.go_on(task)
+        self._no_task = _NoTask(loop=self.loop)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
+        return False
 
     def _should_upgrade(self) -> bool:
         """Every wish for another protocol: llhttp takes what follows such a head for that protocol, a body too."""

@@ -114,6 +114,67 @@ def test_a_read_that_wishes_for_another_protocol_is_answered_and_what_follows_to
     assert answers(received) == [b"GET /r ", b"GET /inner "]
 
 
+async def patient(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    """Use what of asyncio notes the task that it is in, first of all, so before anything has waited."""
+    found = []
+    task = asyncio.current_task()
+    assert task is not None
+    found.append(task.get_name() != "")
+    try:
+        async with asyncio.timeout(0.001):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        found.append(task.cancelling() == 0)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        waits = [group.create_task(asyncio.sleep(0.001, True)) for _ in range(3)]
+    found += [each.result() for each in waits]
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(broken())
+            await asyncio.Event().wait()
+    except* ValueError:
+        found.append(True)
+    text = b"<%b %d>" % (scope["method"].encode(), all(found) and len(found))
+    headers = [(b"content-length", b"%d" % len(text))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+async def broken() -> None:
+    """Fail, once others have begun."""
+    await asyncio.sleep(0.001)
+    raise ValueError
+
+
+def test_a_read_may_use_all_of_asyncio_before_it_has_waited_for_anything() -> None:
+    asked = b"GET /r HTTP/1.1\r\nhost: x\r\n\r\n"
+    received = asyncio.run(exchange(asked, until=b"<GET 6>", app=patient, patience=5))
+    assert received.endswith(b"<GET 6>")
+
+
+def test_a_read_that_is_cancelled_by_what_it_noted_ends() -> None:
+    noted: list[Any] = []
+
+    async def app(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        noted.append(asyncio.current_task())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            noted.append("over")
+
+    async def scenario() -> None:
+        connection = asyncio.create_task(
+            exchange(b"GET /r HTTP/1.1\r\nhost: x\r\n\r\n", until=b"nothing", app=app, patience=0.5)
+        )
+        await asyncio.sleep(0.05)
+        assert noted[0].cancel()
+        await connection
+        assert noted[0].done()
+
+    asyncio.run(scenario())
+    assert noted[1] == "over"
+
+
 async def at_once(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     """Answer through the connection itself, as the front does; tell by messages when that is not possible."""
     respond = scope[RESPOND]
