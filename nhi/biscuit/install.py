@@ -19,6 +19,7 @@ from nhi.biscuit.issue.service import BiscuitService
 from nhi.biscuit.login.client_secrets import Secrets
 from nhi.biscuit.login.failures import Failures
 from nhi.biscuit.login.proof import Prover
+from nhi.biscuit.records.model import BISCUIT_KIND, Place
 from nhi.biscuit.revocation.expiry import Ending
 from nhi.biscuit.revocation.mount_removal import Leaving
 from nhi.biscuit.routes.approval_routes import ApprovingEngine
@@ -31,7 +32,6 @@ from nhi.biscuit.routes.oauth_routes import OAuthEngine
 from nhi.biscuit.routes.publication_routes import PublishingEngine
 from nhi.biscuit.routes.registration_routes import RegistrationEngine
 from nhi.biscuit.routes.revocation_routes import RevokingEngine
-from nhi.biscuit.stored.model import BISCUIT_KIND, Place
 from vault.framework.call import MountFacts, Namespace
 from vault.install import Installed, Kind, Services
 from vault.token.factors import Factors

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from nhi.identity.stored import groups, store
-from nhi.identity.stored.model import Alias, Entity, Group
+from nhi.identity.records import groups, store
+from nhi.identity.records.model import Alias, Entity, Group
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Namespace

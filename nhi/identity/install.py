@@ -23,9 +23,9 @@ from nhi.identity.oidc.token_routes import IdentityTokenEngine
 from nhi.identity.provider.client_routes import ClientEngine
 from nhi.identity.provider.provider_routes import ProviderEngine
 from nhi.identity.provider.token_routes import RedeemingEngine
-from nhi.identity.stored.mfa import MFA_KIND
-from nhi.identity.stored.oidc import KEY_KIND
-from nhi.identity.stored.provider import CODE_KIND, forget_code
+from nhi.identity.records.mfa import MFA_KIND
+from nhi.identity.records.oidc import KEY_KIND
+from nhi.identity.records.provider import CODE_KIND, forget_code
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine

@@ -43,7 +43,7 @@ BYTES = {
     "vault/engines/kv/plain.py": ["_text(call)"],
     "vault/engines/kv/store.py": ["data"],
     "vault/engines/system/mounts/remount.py": ["value"],
-    "vault/token/rows.py": ["self._entropy.bytes(32)"],
+    "vault/token/entries.py": ["self._entropy.bytes(32)"],
     "vault/token/store.py": ["how"],
 }
 """What is stored as it is: random bytes, fixed words, a user's own JSON, and what was stored already."""

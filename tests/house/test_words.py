@@ -15,14 +15,9 @@ _STILL: Final = frozenset(
         "nhi.auth.jwt.cel.login.Judged",
         "nhi.biscuit.credential.verdict.Judged",
         "nhi.biscuit.issue.issuer.Mint",
-        "vault.engines.token.choosing",
-        "vault.engines.token.making",
-        "vault.engines.token.making.Maker",
-        "vault.engines.token.wishes",
-        "vault.engines.token.wishes.Wish",
         "vault.seal.consent.rekey.Wish",
         "vault.storage.rows",
-        "vault.token.rows",
+        "vault.token.entries",
         "vaultctl.commands.hsm.trial",
     }
 )

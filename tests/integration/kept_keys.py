@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from hsm.key_slot import KeySlot
 from nhi.biscuit.issue import key_store as held
 from nhi.biscuit.offline.keys import RootKey
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Approver, IssuerKey
-from nhi.identity.stored import oidc as model
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Approver, IssuerKey
+from nhi.identity.records import oidc as model
 from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix

@@ -12,8 +12,8 @@ import pytest
 from nhi.biscuit.format.chain import read_chain, write_chain
 from nhi.biscuit.offline.attenuate import seal
 from nhi.biscuit.offline.verify import from_text, to_text
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Issued, Place
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Issued, Place
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer

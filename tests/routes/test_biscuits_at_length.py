@@ -10,8 +10,8 @@ from time import thread_time
 
 import pytest
 
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Place, Revoked
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Place, Revoked
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
 from vault.storage.sqlite import SqliteStorage

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from nhi.biscuit.issue import key_store as held
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import IssuerKey, KeyState
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import IssuerKey, KeyState
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 

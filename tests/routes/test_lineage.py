@@ -12,9 +12,9 @@ from nhi.biscuit.format.printer import print_key
 from nhi.biscuit.offline.attenuate import append, seal
 from nhi.biscuit.offline.keys import public_key
 from nhi.biscuit.offline.verify import from_text, to_text
+from nhi.biscuit.records import lineage
 from nhi.biscuit.routes import lineage_routes
 from nhi.biscuit.routes import revocation_routes as revoking
-from nhi.biscuit.stored import lineage
 from nhi.holder.tokens import look
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Iterator
 
 import pytest
 
-from nhi.identity.stored.names import former_place, place
+from nhi.identity.records.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import World, world
 from vault.barrier.view import core_prefix

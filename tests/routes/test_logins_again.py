@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nhi.identity.stored import store
+from nhi.identity.records import store
 from tests.routes.driver import Application
 
 CHANGES: tuple[tuple[str, str, Mapping[str, object]], ...] = (

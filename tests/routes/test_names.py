@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nhi.identity.stored import groups
-from nhi.identity.stored.names import former_place, place
+from nhi.identity.records import groups
+from nhi.identity.records.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import CA, World, world
 from vault.barrier.stored import raw

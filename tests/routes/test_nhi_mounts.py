@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from nhi.biscuit.credential.children import end_children
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Place
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.mfa import Enforcement
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Place
+from nhi.identity.records import mfa as model
+from nhi.identity.records.mfa import Enforcement
 from tests.routes.driver import Application
 from tests.routes.holdings import entries_left, is_over, new_lease
 from tests.routes.issuer import DB, LOOK, POLICY, Issuer

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from cryptography import x509
 
+from nhi.biscuit.records import store
 from nhi.biscuit.routes.oauth_client import ASSERTION
 from nhi.biscuit.routes.oauth_exchange import BISCUIT_TYPE, EXCHANGE
-from nhi.biscuit.stored import store
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, Issuer
 from tests.tokens import KEY, pem, token

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nhi.biscuit.credential.possession import certificate_thumbprint
-from nhi.biscuit.stored import renewals
+from nhi.biscuit.records import renewals
 from tests.routes.issuer import DB, READS, Issuer
 from tests.unit.outbound.authority import Authority
 from vault.storage.memory import MemoryStorage

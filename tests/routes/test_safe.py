@@ -11,10 +11,10 @@ import pytest
 
 from hsm.errors import SlotUnavailable
 from nhi.biscuit.issue import key_store as held
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Approver, IssuerKey
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Approver, IssuerKey
 from nhi.identity.oidc import pairs
-from nhi.identity.stored import oidc as model
+from nhi.identity.records import oidc as model
 from nhi.jose.signing_key import SigningKey, generate, opened
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from nhi.biscuit.credential.first_seen import Sight, Sightings
+from nhi.biscuit.records import uses
+from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
 from nhi.biscuit.routes import lineage_routes
-from nhi.biscuit.stored import uses
-from nhi.biscuit.stored.uses import COARSE, LAST, UNSEEN, USES
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Reply

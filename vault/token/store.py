@@ -19,8 +19,7 @@ from vault.barrier.view import View
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
-from vault.token.model import TOKEN, TOKEN_KIND
-from vault.token.rows import (
+from vault.token.entries import (
     ACCESSOR,
     CHILD,
     ENTRY,
@@ -34,6 +33,7 @@ from vault.token.rows import (
     hook_of,
     mount_hook,
 )
+from vault.token.model import TOKEN, TOKEN_KIND
 
 GONE_KIND: Final = "token-gone"
 """Kind of the timer by which what hung on a token that is gone is removed; the key is the token's key."""

@@ -12,7 +12,8 @@ from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.model import Config, Role
 from nhi.auth.jwt.provider import Provider, Providers, document
 from nhi.auth.jwt.states import SignIn
-from nhi.jose import registered, signature
+from nhi.jose import registered_claims as registered
+from nhi.jose import signature
 from vault.framework import schema
 from vault.framework.call import Call
 from vault.framework.clock import Clock

@@ -12,7 +12,7 @@ from nhi.auth.jwt import templates
 from nhi.auth.jwt.cel import model as cel
 from nhi.auth.jwt.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.auth.jwt.verifier import Verifier
-from nhi.jose import registered
+from nhi.jose import registered_claims as registered
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.model import Config
-from nhi.jose import registered, signature
+from nhi.jose import registered_claims as registered
+from nhi.jose import signature
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed

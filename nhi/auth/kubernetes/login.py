@@ -12,7 +12,8 @@ import msgspec
 from nhi.auth.kubernetes import selector
 from nhi.auth.kubernetes.model import CONFIG, NAME, ROLES, Config, LoginParams, Role
 from nhi.auth.kubernetes.review import ApiServer
-from nhi.jose import registered, signature
+from nhi.jose import registered_claims as registered
+from nhi.jose import signature
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock

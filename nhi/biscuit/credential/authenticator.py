@@ -28,8 +28,8 @@ from nhi.biscuit.format.ids import canonical_ids
 from nhi.biscuit.offline.deadline import ends
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.verify import PREFIX, Limits, Verified, from_text, opened, to_text, verify
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower

@@ -11,15 +11,15 @@ from typing import Final, NamedTuple
 
 from nhi.biscuit.credential.authenticator import Biscuits, Presented, facts_of, tags_of
 from nhi.biscuit.offline.verify import from_text
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import KeptChain, Place
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import KeptChain, Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
 from vault.token.ancestors import Origin
 from vault.token.authenticator import core_reader
+from vault.token.entries import chain_hook, hook_of
 from vault.token.model import TokenEntry
-from vault.token.rows import chain_hook, hook_of
 from vault.token.store import TokenStore
 
 _MILLI: Final = 1_000_000

@@ -17,9 +17,9 @@ import msgspec
 from nhi.biscuit.credential.verdict import Judged, Refusal
 from nhi.biscuit.offline.attenuation import hops
 from nhi.biscuit.offline.deadline import ends
-from nhi.biscuit.stored import lineage, store, uses
-from nhi.biscuit.stored.lineage import Node, Orphan, Tree
-from nhi.biscuit.stored.model import Issued
+from nhi.biscuit.records import lineage, store, uses
+from nhi.biscuit.records.lineage import Node, Orphan, Tree
+from nhi.biscuit.records.model import Issued
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call

@@ -10,7 +10,7 @@ import msgspec
 
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.biscuit.offline.verify import Verified
-from nhi.biscuit.stored.model import Issued, Place
+from nhi.biscuit.records.model import Issued, Place
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 

@@ -24,8 +24,8 @@ from nhi.biscuit.issue.key_store import Signers, closed, opened
 from nhi.biscuit.offline.keys import RootKey, public_key
 from nhi.biscuit.offline.root_signature import resign, signed
 from nhi.biscuit.offline.verify import to_text
-from nhi.biscuit.stored import renewals, store
-from nhi.biscuit.stored.model import (
+from nhi.biscuit.records import renewals, store
+from nhi.biscuit.records.model import (
     LONGEST_TTL,
     Approver,
     Issued,

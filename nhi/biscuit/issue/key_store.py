@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.offline.keys import RootKey
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Approver, IssuerKey, KeyState, Place
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, Place
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed

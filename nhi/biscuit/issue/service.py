@@ -9,8 +9,8 @@ from nhi.biscuit.credential.authenticator import Biscuits, Presented, policies_o
 from nhi.biscuit.credential.verdict import Refusal
 from nhi.biscuit.issue.issuer import Mint
 from nhi.biscuit.login.proof import near
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import LONGEST_TTL, Issued, Registration, Revoked
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import LONGEST_TTL, Issued, Registration, Revoked
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply

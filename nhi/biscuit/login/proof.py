@@ -23,12 +23,13 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass import decoys
 from nhi.biscuit.login.client_secrets import IMPORTED, MADE, Secrets, origin
 from nhi.biscuit.login.failures import Failures, Reason, reason_of
-from nhi.biscuit.stored import single_use as once
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
-from nhi.biscuit.stored.model import Place, Registration, Workload
-from nhi.biscuit.stored.single_use import Once
-from nhi.jose import registered, signature
+from nhi.biscuit.records import single_use as once
+from nhi.biscuit.records import store
+from nhi.biscuit.records.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
+from nhi.biscuit.records.model import Place, Registration, Workload
+from nhi.biscuit.records.single_use import Once
+from nhi.jose import registered_claims as registered
+from nhi.jose import signature
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy

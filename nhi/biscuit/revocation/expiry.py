@@ -8,10 +8,10 @@ from functools import partial
 from typing import Final
 
 from nhi.biscuit.credential.children import end_children
+from nhi.biscuit.records import lineage, store
+from nhi.biscuit.records import single_use as once
+from nhi.biscuit.records.model import Issued, Place
 from nhi.biscuit.revocation.mount_removal import give_back
-from nhi.biscuit.stored import lineage, store
-from nhi.biscuit.stored import single_use as once
-from nhi.biscuit.stored.model import Issued, Place
 from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nhi.biscuit.stored import lineage, store
-from nhi.biscuit.stored.model import BISCUIT_KIND, Issued, Place
+from nhi.biscuit.records import lineage, store
+from nhi.biscuit.records.model import BISCUIT_KIND, Issued, Place
 from vault.barrier.view import View
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore

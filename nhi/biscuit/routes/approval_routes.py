@@ -16,10 +16,10 @@ from nhi.biscuit.issue.issuer import Mint, asked_first
 from nhi.biscuit.offline.attenuate import approve
 from nhi.biscuit.offline.guard import Term, utc
 from nhi.biscuit.offline.verify import decoded, to_text
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import Approver
 from nhi.biscuit.routes.params import Names
 from nhi.biscuit.routes.registration_routes import names_in
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import Approver
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine

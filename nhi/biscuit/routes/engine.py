@@ -23,6 +23,9 @@ from nhi.biscuit.login.proof import Evidence, Proof, Prover
 from nhi.biscuit.offline.attenuation import hops
 from nhi.biscuit.offline.deadline import ends
 from nhi.biscuit.offline.verify import is_biscuit
+from nhi.biscuit.records import store
+from nhi.biscuit.records.attestation import PRIVATE_KEY, SECRET
+from nhi.biscuit.records.model import IssuerKey, KeyState, Place, Registration, Workload
 from nhi.biscuit.revocation.mount_removal import Leaving
 from nhi.biscuit.routes.params import (
     BlockInfo,
@@ -42,9 +45,6 @@ from nhi.biscuit.routes.params import (
 from nhi.biscuit.routes.publication_routes import word
 from nhi.biscuit.routes.registration_routes import names_in
 from nhi.biscuit.routes.revocation_routes import destroy, end_workload, forget_workload
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.attestation import PRIVATE_KEY, SECRET
-from nhi.biscuit.stored.model import IssuerKey, KeyState, Place, Registration, Workload
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View
 from vault.framework.call import Call, MountFacts, Namespace, Reply

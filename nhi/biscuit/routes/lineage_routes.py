@@ -12,6 +12,9 @@ from typing import Final
 from nhi.biscuit.credential.authenticator import Mounted
 from nhi.biscuit.credential.children import Child, Children
 from nhi.biscuit.offline import attenuation as hops
+from nhi.biscuit.records import lineage, renewals, store, uses
+from nhi.biscuit.records.lineage import Node, Tree
+from nhi.biscuit.records.model import Issued, KeyState, Place
 from nhi.biscuit.routes.lineage_params import (
     ChildInfo,
     Credential,
@@ -30,9 +33,6 @@ from nhi.biscuit.routes.lineage_params import (
     SettingsParams,
     TreeInfo,
 )
-from nhi.biscuit.stored import lineage, renewals, store, uses
-from nhi.biscuit.stored.lineage import Node, Tree
-from nhi.biscuit.stored.model import Issued, KeyState, Place
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated
 
+from nhi.biscuit.records.model import Place
 from nhi.biscuit.revocation.mount_removal import Leaving
 from nhi.biscuit.routes.engine import IssuingEngine
 from nhi.biscuit.routes.params import LoginParams
-from nhi.biscuit.stored.model import Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import Call, MountFacts, Namespace, Reply

@@ -8,8 +8,8 @@ from urllib.parse import unquote_plus
 
 from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import Evidence, Proof, Prover
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.attestation import CERT, PRIVATE_KEY, SECRET
+from nhi.biscuit.records import store
+from nhi.biscuit.records.attestation import CERT, PRIVATE_KEY, SECRET
 from nhi.jose import signature
 from vault.framework import schema
 from vault.framework.call import Call, Reply

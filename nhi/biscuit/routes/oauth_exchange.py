@@ -16,8 +16,8 @@ from nhi.biscuit.credential.authenticator import Biscuits
 from nhi.biscuit.credential.possession import JKT
 from nhi.biscuit.offline.guard import Term, guarded, utc
 from nhi.biscuit.offline.verify import to_text
+from nhi.biscuit.records.model import Issued, Place
 from nhi.biscuit.routes.oauth_client import ClientParams, each, refusal
-from nhi.biscuit.stored.model import Issued, Place
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
 

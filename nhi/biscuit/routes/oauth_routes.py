@@ -16,6 +16,9 @@ from nhi.biscuit.issue.issuer import Mint, prepared
 from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import Evidence, Proof, Prover
 from nhi.biscuit.offline.attenuation import hops
+from nhi.biscuit.records import store
+from nhi.biscuit.records.attestation import EXCHANGED, JWT
+from nhi.biscuit.records.model import Issued, Place, Registration, Revoked, Workload
 from nhi.biscuit.routes.oauth_client import ClientParams, Clients, each, metadata, nobody, refusal
 from nhi.biscuit.routes.oauth_exchange import (
     BISCUIT_TYPE,
@@ -25,9 +28,6 @@ from nhi.biscuit.routes.oauth_exchange import (
     Narrower,
     kind,
 )
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.attestation import EXCHANGED, JWT
-from nhi.biscuit.stored.model import Issued, Place, Registration, Revoked, Workload
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated

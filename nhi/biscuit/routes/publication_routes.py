@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.issue.issuer import Mint
 from nhi.biscuit.offline.keys import RootKey, sign
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import IssuerKey, KeyState
 from nhi.biscuit.routes.oauth_client import Clients
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import IssuerKey, KeyState
 from vault.cache.follow import Bounded
 from vault.framework import schema
 from vault.framework.call import Call, Reply

@@ -10,6 +10,10 @@ import msgspec
 from nhi.auth.userpass import decoys
 from nhi.biscuit.credential.possession import KINDS
 from nhi.biscuit.login import client_secrets as secrets
+from nhi.biscuit.records import attestation, store, uses
+from nhi.biscuit.records import single_use as once
+from nhi.biscuit.records.attestation import Attestation
+from nhi.biscuit.records.model import LONGEST_TTL, Registration
 from nhi.biscuit.routes.params import (
     Names,
     RegistrationInfo,
@@ -18,10 +22,6 @@ from nhi.biscuit.routes.params import (
     SecretInfo,
     SecretParams,
 )
-from nhi.biscuit.stored import attestation, store, uses
-from nhi.biscuit.stored import single_use as once
-from nhi.biscuit.stored.attestation import Attestation
-from nhi.biscuit.stored.model import LONGEST_TTL, Registration
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy, rfc3339
 from vault.framework.engine import Engine

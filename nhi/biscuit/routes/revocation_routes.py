@@ -11,11 +11,11 @@ from nhi.biscuit.credential.authenticator import Biscuits
 from nhi.biscuit.credential.children import Children
 from nhi.biscuit.credential.verdict import Judged, Refusal
 from nhi.biscuit.offline.attenuation import hops
+from nhi.biscuit.records import lineage, renewals, store
+from nhi.biscuit.records.lineage import Node, Tree
+from nhi.biscuit.records.model import LONGEST_TTL, IssuerKey, KeyState, Place, Revoked, Workload
 from nhi.biscuit.routes.lineage_params import Dying, RevokePreview
 from nhi.biscuit.routes.params import TokenParams
-from nhi.biscuit.stored import lineage, renewals, store
-from nhi.biscuit.stored.lineage import Node, Tree
-from nhi.biscuit.stored.model import LONGEST_TTL, IssuerKey, KeyState, Place, Revoked, Workload
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Call

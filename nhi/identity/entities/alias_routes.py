@@ -9,8 +9,8 @@ import msgspec
 from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.identities import Identities
-from nhi.identity.stored import store
-from nhi.identity.stored.model import Alias, Entity
+from nhi.identity.records import store
+from nhi.identity.records.model import Alias, Entity
 from nhi.records import nulled
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from nhi.identity.stored.model import Alias, Entity, Group
+from nhi.identity.records.model import Alias, Entity, Group
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Malformed

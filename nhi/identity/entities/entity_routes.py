@@ -8,8 +8,8 @@ import msgspec
 
 from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name, checked_policies
 from nhi.identity.identities import Identities
-from nhi.identity.stored import groups, mfa, store
-from nhi.identity.stored.model import Entity
+from nhi.identity.records import groups, mfa, store
+from nhi.identity.records.model import Entity
 from nhi.records import nulled
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply

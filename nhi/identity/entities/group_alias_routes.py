@@ -10,8 +10,8 @@ from nhi.identity.entities.answers import Shapes, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.entities.group_routes import GroupEngine
 from nhi.identity.identities import Identities
-from nhi.identity.stored import groups
-from nhi.identity.stored.model import Group
+from nhi.identity.records import groups
+from nhi.identity.records.model import Group
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine

@@ -8,8 +8,8 @@ import msgspec
 from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name, checked_policies
 from nhi.identity.entities.entity_routes import KeyInfo, Keys, own
 from nhi.identity.identities import Identities
-from nhi.identity.stored import groups, store
-from nhi.identity.stored.model import Group
+from nhi.identity.records import groups, store
+from nhi.identity.records.model import Group
 from nhi.records import nulled
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from nhi.identity.entities.entity_routes import EntityEngine, own
 from nhi.identity.entities.group_routes import GroupEngine
-from nhi.identity.stored import groups, store
+from nhi.identity.records import groups, store
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed

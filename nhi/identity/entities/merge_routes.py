@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from nhi.identity.entities.entity_routes import remove
-from nhi.identity.stored import groups, mfa, store
-from nhi.identity.stored.model import Alias, Entity
+from nhi.identity.records import groups, mfa, store
+from nhi.identity.records.model import Alias, Entity
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed

@@ -8,9 +8,9 @@ import msgspec
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.mfa import reach
 from nhi.identity.mfa.reach import Chain
-from nhi.identity.stored import groups, store
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.mfa import Enforcement
+from nhi.identity.records import groups, store
+from nhi.identity.records import mfa as model
+from nhi.identity.records.mfa import Enforcement
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine

@@ -10,9 +10,9 @@ from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.mfa import reach
 from nhi.identity.mfa.passcodes import HASHES
 from nhi.identity.mfa.reach import Chain
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored import store
-from nhi.identity.stored.mfa import Method, Seed
+from nhi.identity.records import mfa as model
+from nhi.identity.records import store
+from nhi.identity.records.mfa import Method, Seed
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.twofactor import InvalidToken
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from nhi.identity.mfa import reach
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.mfa import Enforcement, Method, Seed
+from nhi.identity.records import mfa as model
+from nhi.identity.records.mfa import Enforcement, Method, Seed
 from vault.barrier.view import View
 from vault.cache.ages import Ages
 from vault.framework.call import Namespace

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.mfa import Method
+from nhi.identity.records import mfa as model
+from nhi.identity.records.mfa import Method
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 

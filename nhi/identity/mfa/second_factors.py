@@ -9,9 +9,9 @@ from typing import Final
 from nhi.identity.mfa import reach
 from nhi.identity.mfa.passcodes import Codes, Unsatisfied
 from nhi.identity.mfa.reach import Chain
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.mfa import Enforcement, Waiting
-from nhi.identity.stored.names import hashed
+from nhi.identity.records import mfa as model
+from nhi.identity.records.mfa import Enforcement, Waiting
+from nhi.identity.records.names import hashed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
 from vault.framework.clock import Clock, Entropy

@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 
 from nhi.identity.mfa.second_factors import SecondFactors
-from nhi.identity.stored import mfa as model
-from nhi.identity.stored.names import hashed
+from nhi.identity.records import mfa as model
+from nhi.identity.records.names import hashed
 from vault.framework.call import Call, RefusedReply, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine

@@ -8,9 +8,9 @@ import msgspec
 from nhi.identity.entities.entity_routes import Keys, own
 from nhi.identity.oidc import template
 from nhi.identity.oidc.pairs import Pairs
-from nhi.identity.stored import oidc as model
-from nhi.identity.stored.oidc import NamedKey, Role, named_key, put_key
-from nhi.identity.stored.provider import clients_of
+from nhi.identity.records import oidc as model
+from nhi.identity.records.oidc import NamedKey, Role, named_key, put_key
+from nhi.identity.records.provider import clients_of
 from nhi.jose.signing_key import ALGORITHMS
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy

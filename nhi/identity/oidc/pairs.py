@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nhi.identity.stored.oidc import KEYS, NamedKey, named_key, put_key
+from nhi.identity.records.oidc import KEYS, NamedKey, named_key, put_key
 from nhi.jose.signing_key import ALGORITHMS, SigningKey, closed, generate, opened, sign
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded

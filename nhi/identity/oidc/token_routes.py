@@ -10,9 +10,9 @@ import msgspec
 from nhi.identity.entities.entity_routes import own
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.template import populate
-from nhi.identity.stored import oidc as model
-from nhi.identity.stored import store
-from nhi.identity.stored.oidc import named_key
+from nhi.identity.records import oidc as model
+from nhi.identity.records import store
+from nhi.identity.records.oidc import named_key
 from nhi.jose.signing_key import ALGORITHMS, Illegitimate, verify
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView

@@ -9,9 +9,9 @@ from nhi.identity.entities.entity_routes import KeyInfo, Keys, own
 from nhi.identity.oidc import template
 from nhi.identity.oidc.pairs import Pairs
 from nhi.identity.oidc.token_routes import EXPLICIT_ISSUER, check_issuer
-from nhi.identity.stored import oidc as tokens
-from nhi.identity.stored import provider as model
-from nhi.identity.stored.provider import Assignment, Client, Provider, Scope
+from nhi.identity.records import oidc as tokens
+from nhi.identity.records import provider as model
+from nhi.identity.records.provider import Assignment, Client, Provider, Scope
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine

@@ -8,9 +8,9 @@ from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.oidc.token_routes import IdentityTokenEngine, published
 from nhi.identity.provider.client_routes import OPENID, Named
 from nhi.identity.provider.oauth import CHALLENGE, OAuthError, answer, fits
-from nhi.identity.stored import provider as model
-from nhi.identity.stored.names import hashed
-from nhi.identity.stored.provider import Client, Code, Provider
+from nhi.identity.records import provider as model
+from nhi.identity.records.names import hashed
+from nhi.identity.records.provider import Client, Code, Provider
 from nhi.jose.signing_key import ALGORITHMS
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply

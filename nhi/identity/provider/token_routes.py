@@ -11,10 +11,10 @@ from nhi.identity.oidc.template import populate
 from nhi.identity.provider.client_routes import OPENID, Named
 from nhi.identity.provider.oauth import DENIED, OAuthError, answer, basic, half, proves
 from nhi.identity.provider.provider_routes import ProviderEngine, assigned
-from nhi.identity.stored import provider as model
-from nhi.identity.stored.names import hashed
-from nhi.identity.stored.oidc import named_key
-from nhi.identity.stored.provider import Client, Code, Provider
+from nhi.identity.records import provider as model
+from nhi.identity.records.names import hashed
+from nhi.identity.records.oidc import named_key
+from nhi.identity.records.provider import Client, Code, Provider
 from nhi.jose.signing_key import SigningKey
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply

@@ -11,8 +11,8 @@ from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
+from vault.token.entries import ENTRY
 from vault.token.model import TOKEN
-from vault.token.rows import ENTRY
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import IllegalSignature
 

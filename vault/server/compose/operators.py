@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nhi.identity.stored.store import count as count_entities
+from nhi.identity.records.store import count as count_entities
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.namespaces.quotas import QuotaEngine
 from vault.engines.system.operations.cors import CorsEngine

@@ -11,8 +11,8 @@ from vault.framework.clock import Entropy
 from vault.framework.telemetry.metrics import Metrics
 from vault.token.ancestors import Origins
 from vault.token.entities import Entities
+from vault.token.entries import Live, Mounted
 from vault.token.model import TokenEntry
-from vault.token.rows import Live, Mounted
 from vault.token.store import TokenStore
 
 

@@ -12,7 +12,7 @@ from nhi.auth.jwt.cel.programs import Programs, tenant_of
 from nhi.auth.jwt.cel.protocol import Answer, Made
 from nhi.auth.jwt.model import CONFIG, Config, LoginParams
 from nhi.auth.jwt.verifier import Verifier
-from nhi.jose.registered import Expected
+from nhi.jose.registered_claims import Expected
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine

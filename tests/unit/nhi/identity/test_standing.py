@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nhi.identity.stored import store
+from nhi.identity.records import store
 from tests.unit.engines.system.house import CORE
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from nhi.biscuit.stored.model import LONGEST_TTL
+from nhi.biscuit.records.model import LONGEST_TTL
 from nhi.picture.lineage import ANOMALIES
 from tests.house.tree import ROOT
 from tests.unit.ui.house import BLOCK, CREDENTIAL, NOW, Front, shown

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from nhi.identity.mfa.second_factors import forget
-from nhi.identity.stored.mfa import MFA_KIND
+from nhi.identity.records.mfa import MFA_KIND
 from tests.clocks import MONTH
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together

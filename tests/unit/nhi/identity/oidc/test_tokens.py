@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey
 
 from nhi.identity.oidc import pairs
-from nhi.identity.stored.oidc import KEY_KIND
+from nhi.identity.records.oidc import KEY_KIND
 from nhi.jose.signing_key import ALGORITHMS, Illegitimate, SigningKey, generate, sign, verify
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened
 from tests.unit.token.house import HOUR, play

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nhi.identity.provider.oauth import fits, half, proves
-from nhi.identity.stored.provider import CODE_KIND, CODE_LIFE, forget_code
+from nhi.identity.records.provider import CODE_KIND, CODE_LIFE, forget_code
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play

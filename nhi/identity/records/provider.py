@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from nhi.identity.stored.names import hashed, hashed_name
+from nhi.identity.records.names import hashed, hashed_name
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from nhi.identity.stored.model import GROUP, Group
-from nhi.identity.stored.names import former_place, hashed_name, place
+from nhi.identity.records.model import GROUP, Group
+from nhi.identity.records.names import former_place, hashed_name, place
 from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
 from vault.token.entities import ENTITY_KIND, entity_key
@@ -49,7 +49,7 @@ async def by_alias(core: ReadView, alias_id: str) -> Group | None:
 
 
 async def by_factor(core: ReadView, accessor: str, name: str) -> Group | None:
-    """Return the group that a mount's authority calls `name`; see `nhi.identity.stored.store.by_factor`."""
+    """Return the group that a mount's authority calls `name`; see `nhi.identity.records.store.by_factor`."""
     found = await _pointed(core, _FACTOR + place(accessor, name))
     former = former_place(accessor, name)
     if found is not None or former is None:

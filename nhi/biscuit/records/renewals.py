@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.stored.model import BISCUIT_KIND, LONGEST_TTL, Issued, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, LONGEST_TTL, Issued, Place
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed

@@ -48,7 +48,7 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Entities, and groups, that share policies. Who is in it lies beside it; see `nhi.identity.stored.groups`.
+    """Entities, and groups, that share policies. Who is in it lies beside it; see `nhi.identity.records.groups`.
 
     An external group's members are those whom the authority of its alias puts into it.
     """

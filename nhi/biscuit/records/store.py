@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from nhi.biscuit.format.chain import Key
-from nhi.biscuit.stored import lineage, renewals, uses
-from nhi.biscuit.stored.model import (
+from nhi.biscuit.records import lineage, renewals, uses
+from nhi.biscuit.records.model import (
     BISCUIT_KIND,
     LONGEST_TTL,
     Approver,

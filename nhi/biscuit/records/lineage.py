@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.stored.model import BISCUIT_KIND, Issued, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, Issued, Place
 from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer

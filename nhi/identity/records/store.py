@@ -2,7 +2,7 @@
 """Entities in storage. Every path is of one namespace: an id of another one is as good as made up (SL-09).
 
 What must be unique is a path of its own, so that two writers cannot both have it (SL-34): the name of an entity,
-and an alias by mount and name. Names lie hashed, in the form of their kind (`nhi.identity.stored.names`): storage reads none
+and an alias by mount and name. Names lie hashed, in the form of their kind (`nhi.identity.records.names`): storage reads none
 of them.
 """
 
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from nhi.identity.stored.model import ENTITY, Alias, Entity
-from nhi.identity.stored.names import former_place, hashed_name
-from nhi.identity.stored.names import place as place_of
+from nhi.identity.records.model import ENTITY, Alias, Entity
+from nhi.identity.records.names import former_place, hashed_name
+from nhi.identity.records.names import place as place_of
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View
 from vault.storage.paging import pages
@@ -105,7 +105,7 @@ async def changed(core: View, namespace_id: str, entity: Entity) -> None:
 
 
 async def remove(core: View, namespace_id: str, old: Entity) -> None:
-    """Remove an entity and its aliases; see `nhi.identity.stored.groups.leave` for its groups."""
+    """Remove an entity and its aliases; see `nhi.identity.records.groups.leave` for its groups."""
     await core.delete(_ENTITY + old.id)
     await core.delete(_NAME + hashed_name(old.name))
     for alias in old.aliases:

@@ -13,13 +13,13 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.stored.lineage import Tree, since
-from nhi.biscuit.stored.model import Issued
+from nhi.biscuit.records.lineage import Tree, since
+from nhi.biscuit.records.model import Issued
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
 
 UNSEEN: Final = "unseen/"
-"""Tokens that live and were never presented, by when they were issued, the newest first; named as in `nhi.biscuit.stored.lineage`."""
+"""Tokens that live and were never presented, by when they were issued, the newest first; named as in `nhi.biscuit.records.lineage`."""
 LAST: Final = "last/"
 USES: Final = "uses/"
 """By registration, with which it goes."""

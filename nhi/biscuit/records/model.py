@@ -10,7 +10,7 @@ import msgspec
 
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
-from nhi.biscuit.stored.attestation import SECRET, Attestation
+from nhi.biscuit.records.attestation import SECRET, Attestation
 
 BISCUIT_KIND: Final = "biscuit"
 """Kind of the cached facts and of the timers of this package."""
@@ -129,7 +129,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     max_ttl: int
     max_depth: int
     method: str = SECRET
-    """How the workload proves itself; see `nhi.biscuit.stored.attestation`. A secret counts beside it while there is one."""
+    """How the workload proves itself; see `nhi.biscuit.records.attestation`. A secret counts beside it while there is one."""
     attestation: Attestation = Attestation()
     cidrs: tuple[str, ...] = ()
     pop: str = ""

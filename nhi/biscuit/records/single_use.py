@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from nhi.biscuit.stored import store
-from nhi.biscuit.stored.model import BISCUIT_KIND, Place
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import BISCUIT_KIND, Place
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
