@@ -178,7 +178,7 @@ def test_a_state_that_was_not_begun_here_is_none() -> None:
             for text in (
                 foreign,
                 mine[:-9],
-                mine[:60] + "A" + mine[61:],
+                mine[:60] + ("B" if mine[60] == "A" else "A") + mine[61:],
                 "st_",
                 "",
                 "st_" + "A" * 40_000,
